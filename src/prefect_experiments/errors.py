@@ -1,0 +1,103 @@
+"""Every error this package raises, as one tree.
+
+    ExperimentsError
+    ├── InvalidInput (also ValueError)      refused before anything is spent; trying again cannot help
+    │   ├── InvalidDataset                  a file, a row, a key column
+    │   ├── InvalidReference                "package.module:name" that leads nowhere
+    │   ├── InvalidTask                     parameters that cannot be bound
+    │   ├── InvalidEvaluator                parameters, kind or options that cannot be used
+    │   └── InvalidSetting                  repetitions=0, an unknown backend, ...
+    ├── NotFound (also LookupError)         no dataset, version or experiment of that name or id
+    │   └── AmbiguousName                   several of them: the candidates are listed
+    ├── AlreadyExists                       a name that is in use
+    ├── ExperimentStopped                   exit_on_error met a task error; finished work is kept
+    └── TransientError                      trying again later may help
+        └── StoreUnavailable                the database does not answer or is locked
+
+Texts say what was wrong, where, the value seen, and what to do next. They never hold a
+secret or the content of a dataset's row, because Prefect shows them in states and logs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ExperimentsError(Exception):
+    """Base of all errors of this package."""
+
+
+class InvalidInput(ExperimentsError, ValueError):
+    """What was given cannot be used; nothing has been spent."""
+
+
+class InvalidDataset(InvalidInput):
+    """A file, a row or a key column that does not make a dataset."""
+
+
+class InvalidReference(InvalidInput):
+    """A reference such as ``package.module:name`` that does not lead to an object."""
+
+
+class InvalidTask(InvalidInput):
+    """A task whose parameters cannot be bound to an example's fields."""
+
+
+class InvalidEvaluator(InvalidInput):
+    """An evaluator that cannot be used: its parameters, its kind or its options."""
+
+
+class InvalidSetting(InvalidInput):
+    """A setting or parameter out of its range."""
+
+
+class NotFound(ExperimentsError, LookupError):
+    """Nothing of that name or id is kept here."""
+
+
+class AmbiguousName(NotFound):
+    """A name that several things have; the text lists them by id."""
+
+
+class AlreadyExists(ExperimentsError):
+    """A name that is already in use."""
+
+
+class ExperimentStopped(ExperimentsError):
+    """``exit_on_error=True`` met a task error. Everything finished until then is in the store.
+
+    Attributes:
+        experiment_id: what to give to ``resume_experiment``.
+    """
+
+    def __init__(self, message: str, *, experiment_id: str = "") -> None:
+        super().__init__(message)
+        self.experiment_id = experiment_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild_stopped, (str(self), self.experiment_id))
+
+
+def _rebuild_stopped(message: str, experiment_id: str) -> ExperimentStopped:
+    return ExperimentStopped(message, experiment_id=experiment_id)
+
+
+class TransientError(ExperimentsError):
+    """Something around the experiment that may work when tried again."""
+
+
+class StoreUnavailable(TransientError):
+    """The store's database does not answer, or stayed locked for too long."""
+
+
+def unknown_value(what: str, value: object, known: list[str]) -> str:
+    """The text for a value that is not one of the known ones, with the nearest of them first.
+
+    >>> unknown_value("backend", "locl", ["local", "phoenix"])
+    "unknown backend 'locl'; did you mean 'local'? Known: local, phoenix"
+    """
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(value), known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return f"unknown {what} {value!r}{hint} Known: {', '.join(known) or 'none'}"

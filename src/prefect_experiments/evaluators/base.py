@@ -1,0 +1,75 @@
+"""What an evaluator is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefect_experiments.models import AnnotatorKind, EvaluationResult
+from prefect_experiments.tasks import TASK_GETTERS, Binding, Fields, Getter
+
+EVALUATOR_GETTERS: dict[str, Getter] = {
+    **TASK_GETTERS,
+    "output": Fields.output,
+    "experiment_output": Fields.output,
+    "dataset_output": Fields.expected,
+    "trace_id": Fields.trace,
+}
+
+
+class Evaluator:
+    """Base for evaluators written as classes: override `evaluate`, `async_evaluate`, or both.
+
+    The arguments are filled by name like a function's (``output``, ``expected``, ``input``, ...),
+    and ``**kwargs`` gets all of them. With both methods, the async one is used.
+
+    Attributes:
+        name: default, the class's name.
+        kind: ``CODE`` unless said; ``LLM`` for a judge, ``HUMAN`` for a person's verdict.
+        version: part of the fingerprint; change it when something behind the code has changed,
+            and a resumed experiment runs this evaluator again.
+    """
+
+    name: str = ""
+    kind: AnnotatorKind = "CODE"
+    version: str | None = None
+
+    def evaluate(self, **kwargs: Any) -> Any:
+        """Judge one experiment run; see `EvaluationResult` and the README for what may be returned."""
+        raise NotImplementedError
+
+    async def async_evaluate(self, **kwargs: Any) -> Any:
+        """Judge one experiment run, asynchronously."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class BoundEvaluator:
+    """An evaluator of any sort, ready to be called by the engine.
+
+    Attributes:
+        name: unique within an experiment.
+        is_async: whether `call` gives an awaitable; sync calls belong in a worker thread.
+        fingerprint: changes when the evaluator's own code, options or version change.
+        reference: where it can be found again (import reference or built-in name), else ``None``.
+        parse: turns what the call returned into results; raises TypeError or ValueError for
+            anything that is no verdict.
+    """
+
+    name: str
+    kind: AnnotatorKind
+    function: Callable[..., Any]
+    binding: Binding
+    is_async: bool
+    fingerprint: str
+    parse: Callable[[Any], Sequence[EvaluationResult]]
+    reference: str | None = None
+
+    def call(self, fields: Fields) -> Any:
+        """Call the evaluator on one experiment run."""
+        args, kwargs = self.binding.arguments(fields)
+        return self.function(*args, **kwargs)
+
+
+Options = Mapping[str, Any]

@@ -1,0 +1,440 @@
+"""The value types everything else speaks in. Frozen: a result does not change after the fact."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from prefect_experiments.errors import InvalidSetting, unknown_value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AnnotatorKind = Literal["CODE", "LLM", "HUMAN"]
+RunStatus = Literal["ok", "error"]
+
+
+class _Record:
+    """Reads as an object and as a mapping (``run.output`` and ``run["output"]``)."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        if isinstance(key, str) and key in self.keys():
+            return getattr(self, key)
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def keys(self) -> list[str]:
+        """The names of the fields."""
+        return [f.name for f in dataclasses.fields(self)]  # type: ignore[arg-type]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The field of that name, else the default."""
+        return getattr(self, key) if key in self.keys() else default
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain values, nested records included."""
+        return {key: _plain(getattr(self, key)) for key in self.keys()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _Record):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example(_Record):
+    """One row of a dataset.
+
+    Attributes:
+        input: what the task gets; any JSON value, usually an object.
+        output: the expected output; ``None`` where there is none.
+        metadata: anything else that is known of the row.
+        splits: the named parts of the dataset it belongs to.
+        id: stable name of the row within its dataset; made from the content when left empty.
+    """
+
+    input: Any
+    output: Any = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    splits: tuple[str, ...] = ()
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset(_Record):
+    """A named set of examples at one immutable version.
+
+    Attributes:
+        examples: in dataset order, after `splits` were applied.
+        version_id: the version these examples are of; empty for one not kept anywhere yet.
+    """
+
+    name: str
+    examples: tuple[Example, ...]
+    id: str = ""
+    version_id: str = ""
+    description: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    splits: tuple[str, ...] = ()
+    created_at: datetime | None = None
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __iter__(self) -> Iterator[Example]:  # type: ignore[override]
+        return iter(self.examples)
+
+    def __getitem__(self, key: str | int) -> Any:
+        """An example by its place, or a field by its name."""
+        return self.examples[key] if isinstance(key, int) else _Record.__getitem__(self, key)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row an example: ``id, input, output, metadata, splits``."""
+        import pandas as pd
+
+        columns = ["id", "input", "output", "metadata", "splits"]
+        rows = [(e.id, e.input, e.output, dict(e.metadata), list(e.splits)) for e in self.examples]
+        return pd.DataFrame(rows, columns=columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInfo(_Record):
+    """A dataset without its examples, as lists show it."""
+
+    id: str
+    name: str
+    version_id: str
+    version_count: int
+    example_count: int
+    description: str | None
+    metadata: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetVersion(_Record):
+    """One immutable state of a dataset. Versions count up from 1."""
+
+    id: str
+    dataset_id: str
+    number: int
+    example_count: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment(_Record):
+    """One named pass of a task over a dataset version."""
+
+    id: str
+    name: str
+    dataset_id: str
+    dataset_version_id: str
+    description: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    repetitions: int = 1
+    splits: tuple[str, ...] = ()
+    example_count: int = 0
+    dataset_name: str = ""
+    project_name: str | None = None
+    task: str = ""
+    evaluators: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentRun(_Record):
+    """One (example, repetition) of an experiment.
+
+    Attributes:
+        repetition_number: from 1.
+        error: ``None`` on an ok run, else the exception's type and text; a failed run has no output.
+        latency_ms: wall time of the last attempt, in milliseconds.
+        token_count: prompt and completion tokens together, where known.
+        total_cost: in US dollars, where known.
+        attempts: how often the task was called for this run.
+    """
+
+    id: str
+    experiment_id: str
+    example_id: str
+    repetition_number: int
+    output: Any
+    error: str | None
+    status: RunStatus
+    start_time: datetime
+    end_time: datetime
+    latency_ms: float | None
+    token_count: int | None = None
+    total_cost: float | None = None
+    trace_id: str | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation(_Record):
+    """One evaluator's verdict on one experiment run, or its error."""
+
+    id: str
+    run_id: str
+    name: str
+    annotator_kind: AnnotatorKind
+    score: float | None
+    label: str | None
+    explanation: str | None
+    metadata: Mapping[str, Any]
+    error: str | None
+    start_time: datetime
+    end_time: datetime
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation(_Record):
+    """A person's score, label or text on one experiment run."""
+
+    run_id: str
+    name: str
+    score: float | None = None
+    label: str | None = None
+    text: str | None = None
+    annotator: str | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult(_Record):
+    """What an evaluator returns.
+
+    Attributes:
+        score: a finite number.
+        label: a category.
+        explanation: why.
+        metadata: anything else, as JSON.
+        name: set where one evaluator gives several results; the evaluator's own name otherwise.
+
+    Raises:
+        ValueError: the score is NaN or infinite.
+    """
+
+    score: float | None = None
+    label: str | None = None
+    explanation: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.score is not None and not math.isfinite(self.score):
+            raise ValueError(f"a score must be a finite number, got {self.score!r}")
+
+
+SampleMethod = Literal["random", "head", "systematic", "stratified"]
+SAMPLE_METHODS: tuple[SampleMethod, ...] = ("random", "head", "systematic", "stratified")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample(_Record):
+    """Which part of a dataset to use.
+
+    Attributes:
+        n: how many examples; all of them where the dataset has fewer.
+        fraction: which share of them, above 0 and at most 1 (at least one example). Exactly one
+            of `n` and `fraction` is given.
+        method: ``random`` draws without replacement; ``head`` takes the first; ``systematic``
+            takes every k-th from a seeded start; ``stratified`` draws from each value of `by` in
+            proportion to its share.
+        by: for ``stratified``, a field such as ``metadata.topic`` or ``topic``.
+        seed: the same seed draws the same examples.
+
+    Raises:
+        InvalidSetting: when the values do not go together.
+    """
+
+    n: int | None = None
+    fraction: float | None = None
+    method: SampleMethod = "random"
+    by: str | None = None
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        if (self.n is None) == (self.fraction is None):
+            raise InvalidSetting(
+                f"Sample takes n= or fraction=, exactly one of them; got n={self.n!r}, fraction={self.fraction!r}"
+            )
+        if self.n is not None and (isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1):
+            raise InvalidSetting(f"Sample.n must be a whole number of at least 1, got {self.n!r}")
+        if self.fraction is not None and not 0 < self.fraction <= 1:
+            raise InvalidSetting(f"Sample.fraction must be above 0 and at most 1, got {self.fraction!r}")
+        if self.method not in SAMPLE_METHODS:
+            raise InvalidSetting(unknown_value("sample method", self.method, list(SAMPLE_METHODS)))
+        if (self.method == "stratified") != (self.by is not None):
+            raise InvalidSetting(
+                "Sample(method='stratified') needs by=, the field to stratify by; other methods take none; "
+                f"got method={self.method!r}, by={self.by!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotationInput(_Record):
+    """One annotation to write: a name and at least one of score, label and text."""
+
+    name: str
+    score: float | None = None
+    label: str | None = None
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.score is None and self.label is None and self.text is None:
+            raise InvalidSetting(f"annotation {self.name!r} has no score, no label and no text; give at least one")
+        if self.score is not None and not math.isfinite(self.score):
+            raise InvalidSetting(f"annotation {self.name!r}: the score must be finite, got {self.score!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotateRecordInput(_Record):
+    """The annotations to write on one experiment run.
+
+    Attributes:
+        record_id: the id of the experiment run.
+        values: what to write; a name that is there already is replaced.
+    """
+
+    record_id: str
+    values: Sequence[AnnotationInput]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pagination(_Record):
+    """Whether there is more, and what to pass as ``cursor`` to get it."""
+
+    has_more: bool = False
+    next_cursor: str | None = None
+
+
+class _Page:
+    """One page of a list call: the items, `pagination`, and a table."""
+
+    items_name = "items"
+
+    def __init__(
+        self,
+        items: Sequence[Any],
+        pagination: Pagination | None = None,
+        *,
+        to_df: Callable[[], pd.DataFrame] | None = None,
+    ) -> None:
+        self.items = list(items)
+        self.pagination = pagination or Pagination()
+        self._to_df = to_df
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.items)} {self.items_name}, has_more={self.pagination.has_more})"
+
+    def to_df(self) -> pd.DataFrame:
+        """The items as a table, one row each."""
+        if self._to_df is not None:
+            return self._to_df()
+        import pandas as pd
+
+        return pd.DataFrame([item.to_dict() for item in self.items])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The items and the pagination as plain values."""
+        return {
+            self.items_name: [item.to_dict() for item in self.items],
+            "pagination": self.pagination.to_dict(),
+        }
+
+
+class DatasetList(_Page):
+    """A page of datasets."""
+
+    items_name = "datasets"
+
+    @property
+    def datasets(self) -> list[DatasetInfo]:
+        """The datasets, newest first."""
+        return self.items
+
+
+class ExampleList(_Page):
+    """A page of examples; ``to_df()`` has ``id`` and flat columns in dataset order."""
+
+    items_name = "examples"
+
+    @property
+    def examples(self) -> list[Example]:
+        """The examples, in dataset order."""
+        return self.items
+
+
+class ExperimentList(_Page):
+    """A page of experiments."""
+
+    items_name = "experiments"
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """The experiments, newest first."""
+        return self.items
+
+
+class ExperimentRunList(_Page):
+    """A page of experiment runs; ``to_df()`` has the columns of ``RanExperiment.to_dataframe()``."""
+
+    items_name = "experiment_runs"
+
+    @property
+    def experiment_runs(self) -> list[ExperimentRun]:
+        """The runs, in dataset order and then by repetition."""
+        return self.items
+
+
+def flat_row(example: Example) -> Mapping[str, Any]:
+    """``dataset_row``: read-only, ``id`` and every field under its own name.
+
+    Names that stand in two of input, output and metadata get the prefix ``input.``, ``output.``
+    or ``metadata.``. A part that is not an object stands under the part's name.
+    """
+    parts: dict[str, Mapping[str, Any]] = {}
+    for name in ("input", "output", "metadata"):
+        value = getattr(example, name)
+        if isinstance(value, Mapping):
+            parts[name] = value
+        elif value is not None:
+            parts[name] = {name: value}
+    seen: dict[str, int] = {"id": 1}
+    for part in parts.values():
+        for key in part:
+            seen[key] = seen.get(key, 0) + 1
+    row: dict[str, Any] = {"id": example.id}
+    for name, part in parts.items():
+        for key, value in part.items():
+            row[key if seen[key] == 1 else f"{name}.{key}"] = value
+    return MappingProxyType(row)

@@ -1,0 +1,34 @@
+"""Settings, read from the environment (prefix ``PREFECT_EXPERIMENTS_``)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BACKENDS = ("local",)
+
+
+class Settings(BaseSettings):
+    """What can be set from outside.
+
+    Attributes:
+        store_url: SQLAlchemy URL of the store; a secret, because it may hold a password.
+            Default: the SQLite file ``experiments.db`` in Prefect's home (``PREFECT_HOME``,
+            else ``~/.prefect``).
+        backend: where experiments are kept when a call does not say.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PREFECT_EXPERIMENTS_", extra="ignore")
+
+    store_url: SecretStr | None = Field(default=None)
+    backend: str = "local"
+
+    def resolved_store_url(self) -> str:
+        """The store's URL with the default filled in."""
+        if self.store_url is not None and (url := self.store_url.get_secret_value()):
+            return url
+        home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+        return f"sqlite:///{home / 'experiments.db'}"

@@ -1,0 +1,306 @@
+"""The function under test: references, argument binding by name.
+
+Evaluators are bound the same way (with a few more names), so the machinery here serves both.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from prefect_experiments import keys
+from prefect_experiments.errors import InvalidReference, InvalidTask
+from prefect_experiments.models import Example, flat_row
+
+TASK_NAMES = ("input", "expected", "reference", "output", "metadata", "example", "dataset_row")
+
+
+class Fields:
+    """What a call may be given, decoded from JSON anew for each call and only where asked for.
+
+    Decoding is a deep copy as well: a task that changes its input changes nobody else's.
+    """
+
+    __slots__ = ("example_id", "expected_json", "input_json", "metadata_json", "output_json", "splits", "trace_id")
+
+    def __init__(
+        self,
+        example_id: str,
+        input_json: str,
+        expected_json: str | None,
+        metadata_json: str,
+        *,
+        splits: tuple[str, ...] = (),
+        output_json: str | None = None,
+        trace_id: str | None = None,
+    ) -> None:
+        self.example_id = example_id
+        self.input_json = input_json
+        self.expected_json = expected_json
+        self.metadata_json = metadata_json
+        self.splits = splits
+        self.output_json = output_json
+        self.trace_id = trace_id
+
+    def input(self) -> Any:
+        """The example's input."""
+        return orjson.loads(self.input_json)
+
+    def expected(self) -> Any:
+        """The example's expected output, ``None`` where it has none."""
+        return None if self.expected_json is None else orjson.loads(self.expected_json)
+
+    def metadata(self) -> Any:
+        """The example's metadata."""
+        return orjson.loads(self.metadata_json)
+
+    def output(self) -> Any:
+        """The task's output."""
+        return None if self.output_json is None else orjson.loads(self.output_json)
+
+    def trace(self) -> str | None:
+        """The trace of the task's run."""
+        return self.trace_id
+
+    def example(self) -> Example:
+        """The example as a whole."""
+        return Example(
+            id=self.example_id,
+            input=self.input(),
+            output=self.expected(),
+            metadata=self.metadata(),
+            splits=self.splits,
+        )
+
+    def dataset_row(self) -> Mapping[str, Any]:
+        """The example as one flat read-only row."""
+        return flat_row(self.example())
+
+
+Getter = Callable[[Fields], Any]
+TASK_GETTERS: dict[str, Getter] = {
+    "input": Fields.input,
+    "expected": Fields.expected,
+    "reference": Fields.expected,
+    "output": Fields.expected,
+    "metadata": Fields.metadata,
+    "example": Fields.example,
+    "dataset_row": Fields.dataset_row,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """How a callable's parameters are filled from the fields of an example."""
+
+    positional: tuple[Getter, ...]
+    keyword: tuple[tuple[str, Getter], ...]
+
+    def arguments(self, fields: Fields) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of one call."""
+        return [get(fields) for get in self.positional], {name: get(fields) for name, get in self.keyword}
+
+
+def bind(function: Callable[..., Any], getters: Mapping[str, Getter], only: str) -> Binding:
+    """Match a callable's parameters to fields, by name.
+
+    Args:
+        function: any callable; its signature is read, it is not called.
+        getters: the known names.
+        only: the field that a callable's only parameter gets when its name is not a known one.
+
+    Raises:
+        ValueError: a parameter without a default has an unknown name, or there is none at all.
+    """
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):  # some builtins have no signature: they get the one field
+        return Binding((getters[only],), ())
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    required = [p for p in named if p.default is p.empty]
+    wanted: list[tuple[inspect.Parameter, Getter]] = [(p, getters[p.name]) for p in named if p.name in getters]
+    unknown = [p for p in required if p.name not in getters]
+    if unknown:
+        if len(required) > 1 or wanted:
+            names = ", ".join(repr(p.name) for p in unknown)
+            raise ValueError(f"has parameters that no field fills: {names}. Known names: {', '.join(getters)}")
+        wanted = [(unknown[0], getters[only])]
+    elif not wanted and not takes_all:
+        lone = [p for p in parameters if p.kind is p.VAR_POSITIONAL] + named
+        if not lone:
+            raise ValueError(f"takes no argument. Give it one, or any of: {', '.join(getters)}")
+        wanted = [(lone[0], getters[only])]
+    positional = tuple(get for p, get in wanted if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL))
+    keyword = {p.name: get for p, get in wanted if p.kind not in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)}
+    if takes_all:
+        keyword = {**getters, **keyword}
+    return Binding(positional, tuple(keyword.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task that is ready to be called.
+
+    Attributes:
+        name: how it is called in messages and records.
+        is_async: whether a call gives an awaitable; sync calls belong in a worker thread.
+        fingerprint: changes when the task's own code changes.
+        reference: ``package.module:name`` where the task can be found again, else ``None``.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    binding: Binding
+    is_async: bool
+    fingerprint: str
+    reference: str | None = None
+
+    def call(self, fields: Fields) -> Any:
+        """Call the task on one example."""
+        args, kwargs = self.binding.arguments(fields)
+        return self.function(*args, **kwargs)
+
+
+def resolve_task(task: Any) -> Task:
+    """A callable, or a reference to one, as a task.
+
+    Raises:
+        InvalidReference: the reference leads nowhere.
+        InvalidTask: not callable, or its parameters cannot be bound.
+    """
+    reference = task if isinstance(task, str) else None
+    function = load_reference(task) if isinstance(task, str) else task
+    if isinstance(function, type) or not callable(function):
+        raise InvalidTask(
+            f"a task must be a function or another callable, or a reference 'package.module:name'; got {task!r:.200}"
+        )
+    function = getattr(function, "fn", function) if is_prefect_task(function) else function
+    name = callable_name(function)
+    try:
+        binding = bind(function, TASK_GETTERS, "input")
+    except ValueError as error:
+        raise InvalidTask(f"task {name!r} {error}") from None
+    return Task(
+        name=name,
+        function=function,
+        binding=binding,
+        is_async=is_async_callable(function),
+        fingerprint=keys.callable_fingerprint(function),
+        reference=reference or reference_to(function),
+    )
+
+
+def is_prefect_task(obj: Any) -> bool:
+    """Whether it is a Prefect task or flow (told without importing Prefect)."""
+    return any(c.__module__.startswith("prefect.") and c.__name__ in {"Task", "Flow"} for c in type(obj).__mro__)
+
+
+def is_async_callable(function: Any) -> bool:
+    """Whether calling it gives an awaitable, as far as can be told before the call."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.iscoroutinefunction(function):
+        return True
+    call = getattr(type(function), "__call__", None)
+    return not inspect.isroutine(function) and inspect.iscoroutinefunction(call)
+
+
+def callable_name(function: Any) -> str:
+    """A name for people: a function's own, a partial's function's, an object's class."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", None) or type(function).__name__
+    return "lambda" if name == "<lambda>" else str(name)
+
+
+def reference_to(function: Any) -> str | None:
+    """``package.module:name`` when importing that gives this very object, else ``None``."""
+    module = getattr(function, "__module__", None)
+    name = getattr(function, "__qualname__", None)
+    if not module or not name or module == "__main__" or "<" in name:
+        return None
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return f"{module}:{name}" if found is function else None
+
+
+def load_reference(reference: str) -> Any:
+    """The object that ``package.module:name`` or ``path/file.py:name`` leads to.
+
+    A path is taken from the current directory. A module is imported once.
+
+    Raises:
+        InvalidReference: with what was looked for, and what there is instead.
+    """
+    where, colon, name = reference.rpartition(":")
+    if not colon or not where or not name:
+        raise InvalidReference(
+            f"{reference!r} is not a reference; write 'package.module:name' or 'path/to/file.py:name'"
+        )
+    module = _load_file(where, reference) if where.endswith(".py") else _load_module(where, reference)
+    found = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            public = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))
+            raise InvalidReference(
+                f"reference {reference!r}: {where} has no {name!r}. It has: {', '.join(public[:20]) or 'nothing'}"
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _load_module(module: str, reference: str) -> Any:
+    cwd = str(Path.cwd())
+    added = cwd not in sys.path and "" not in sys.path
+    if added:  # as `python -m` does: a module beside the caller is found
+        sys.path.insert(0, cwd)
+    try:
+        return importlib.import_module(module)
+    except Exception as error:  # whatever the user's module raises while it is imported
+        if isinstance(error, ModuleNotFoundError) and error.name and module.startswith(error.name):
+            raise InvalidReference(
+                f"reference {reference!r}: there is no module {error.name!r}. "
+                "Is it installed, or the current directory its parent?"
+            ) from None
+        raise InvalidReference(
+            f"reference {reference!r}: importing {module} failed with {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        if added:
+            sys.path.remove(cwd)
+
+
+def _load_file(path: str, reference: str) -> Any:
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise InvalidReference(f"reference {reference!r}: there is no file {path}")
+    name = f"_prefect_experiments_{keys.fingerprint(str(file))[:12]}_{file.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise InvalidReference(f"reference {reference!r}: {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs, as the import system does: dataclasses look it up
+    sys.path.insert(0, str(file.parent))  # its neighbours are importable, as for a script
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise InvalidReference(
+            f"reference {reference!r}: running {path} failed with {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        sys.path.remove(str(file.parent))
+    return module
