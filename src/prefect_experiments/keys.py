@@ -102,7 +102,8 @@ def _code(obj: Any) -> str:
         code = getattr(obj, "__code__", None)
         if code is None:
             return str(getattr(obj, "__qualname__", ""))
-        return code.co_code.hex() + repr([c for c in code.co_consts if not inspect.iscode(c)])
+        constants = repr([c for c in code.co_consts if not inspect.iscode(c)])
+        return f"{code.co_code.hex()}{constants}"
 
 
 def _defaults(obj: Callable[..., Any]) -> list[Any]:

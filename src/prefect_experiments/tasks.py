@@ -211,7 +211,7 @@ def is_async_callable(function: Any) -> bool:
         function = function.func
     if inspect.iscoroutinefunction(function):
         return True
-    call = getattr(type(function), "__call__", None)
+    call = getattr(type(function), "__call__", None)  # noqa: B004 - wanted as a function, not as a yes or no
     return not inspect.isroutine(function) and inspect.iscoroutinefunction(call)
 
 

@@ -1,1 +1,19 @@
+"""Plan what is missing, run it, retry, throttle, time out. asyncio only: no Prefect, no HTTP."""
 
+from prefect_experiments.engine.calls import CallPolicy
+from prefect_experiments.engine.engine import Engine
+from prefect_experiments.engine.plan import Batch, default_batch_size, plan
+from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
+
+__all__ = [
+    "Batch",
+    "CallPolicy",
+    "Engine",
+    "EvaluationItem",
+    "EvaluationRow",
+    "RunItem",
+    "RunRow",
+    "Sink",
+    "default_batch_size",
+    "plan",
+]

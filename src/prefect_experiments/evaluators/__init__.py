@@ -1,1 +1,23 @@
+"""What scores an output: functions, classes, built-ins, and other libraries' evaluators.
 
+Everything becomes a `BoundEvaluator` through `resolve_evaluators`; what a call returned becomes
+results through `parse_result`. Nothing here runs an evaluator: the engine does.
+"""
+
+from prefect_experiments.evaluators.base import EVALUATOR_GETTERS, BoundEvaluator, Evaluator
+from prefect_experiments.evaluators.builtin import builtin_names
+from prefect_experiments.evaluators.functions import create_evaluator
+from prefect_experiments.evaluators.resolve import resolve_evaluators
+from prefect_experiments.evaluators.results import parse_result
+from prefect_experiments.models import EvaluationResult
+
+__all__ = [
+    "EVALUATOR_GETTERS",
+    "BoundEvaluator",
+    "EvaluationResult",
+    "Evaluator",
+    "builtin_names",
+    "create_evaluator",
+    "parse_result",
+    "resolve_evaluators",
+]

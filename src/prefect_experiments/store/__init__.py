@@ -1,1 +1,55 @@
+"""The durable SQL record that every result is written to first: the truth the rest narrates."""
 
+from __future__ import annotations
+
+import threading
+
+from prefect_experiments.settings import Settings
+from prefect_experiments.store.database import Database
+from prefect_experiments.store.datasets import DatasetStore
+from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
+from prefect_experiments.store.recorder import Recorder
+from prefect_experiments.store.results import ResultStore
+
+
+class Store:
+    """One store: its datasets, its experiments, their results.
+
+    Args:
+        url: an SQLAlchemy URL; ``sqlite://`` is a private one in memory.
+
+    Raises:
+        InvalidSetting: the URL cannot be used.
+        StoreUnavailable: the database does not answer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        self.datasets = DatasetStore(self.database)
+        self.experiments = ExperimentStore(self.database)
+        self.results = ResultStore(self.database)
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return self.database.shown_url
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.database.dispose()
+
+
+_open: dict[str, Store] = {}
+_open_lock = threading.Lock()
+
+
+def open_store(url: str | None = None) -> Store:
+    """The store at a URL, one for each process; without a URL the one that the settings name."""
+    url = url or Settings().resolved_store_url()
+    with _open_lock:
+        if url not in _open:
+            _open[url] = Store(url)
+        return _open[url]
+
+
+__all__ = ["EvaluatorRecord", "ExperimentRecord", "Recorder", "Store", "TaskRecord", "open_store"]

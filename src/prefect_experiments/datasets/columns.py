@@ -1,0 +1,205 @@
+"""Which column of a row is what: input, expected output, metadata, id and splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from prefect_experiments.errors import InvalidDataset, unknown_value
+from prefect_experiments.models import Example
+
+KeyColumns = str | Sequence[str] | None
+
+_ID_COLUMNS = ("id", "example_id")
+_SPLIT_COLUMNS = ("splits", "split")
+_OUTPUT_SPELLINGS = ("expected", "reference", "expected_output")
+
+
+class Parts(NamedTuple):
+    """A row taken apart; nothing in it is checked to be JSON yet.
+
+    Attributes:
+        id: ``None`` or empty where the row brings none.
+        splits: ``None``, one split or a list of them, as the row has it.
+    """
+
+    input: Any
+    output: Any
+    metadata: Mapping[str, Any]
+    id: Any
+    splits: Any
+
+
+class Roles:
+    """What each column is, as far as the caller has said; the rest goes by the usual names.
+
+    Raises:
+        InvalidDataset: the key columns do not go together.
+    """
+
+    def __init__(
+        self, input_keys: KeyColumns, output_keys: KeyColumns, metadata_keys: KeyColumns, split_key: Any, id_key: Any
+    ) -> None:
+        self.input_keys = _names(input_keys)
+        self.output_keys = _names(output_keys)
+        self.metadata_keys = _names(metadata_keys)
+        self.split_key = None if split_key is None else str(split_key)
+        self.id_key = None if id_key is None else str(id_key)
+        named = {*self.input_keys, *self.output_keys, *self.metadata_keys}
+        self._id_columns = tuple(column for column in _ID_COLUMNS if column not in named)
+        self._check()
+
+    def _check(self) -> None:
+        if not self.input_keys and (self.output_keys or self.metadata_keys):
+            given = "output_keys" if self.output_keys else "metadata_keys"
+            raise InvalidDataset(
+                f"{given} is given without input_keys. Give input_keys=[...] as well, or leave all of them out "
+                "when the rows have columns named 'input' and 'output'"
+            )
+        if both := [key for key in self.input_keys if key in self.output_keys]:
+            raise InvalidDataset(
+                f"column {both[0]!r} is in both input_keys and output_keys: the task would see its expected output. "
+                "Leave it in one of them"
+            )
+
+    def take_apart(self, row: Any) -> Parts:
+        """The parts of one row.
+
+        Raises:
+            InvalidDataset: the row has not the columns; the text does not say which row it is.
+        """
+        if isinstance(row, Example):
+            return self._of_example(row)
+        if not isinstance(row, Mapping):
+            raise InvalidDataset(f"a row must be a mapping of column to value, or an Example; got {_kind(row)}")
+        columns = _text_keys(row)
+        return self._by_keys(columns) if self.input_keys else self._by_usual_names(columns)
+
+    def _of_example(self, example: Example) -> Parts:
+        if self.input_keys or self.split_key is not None or self.id_key is not None:
+            raise InvalidDataset(
+                "this is an Example already; input_keys, output_keys, metadata_keys, split_key and id_key are for "
+                "rows with columns. Leave them out"
+            )
+        return Parts(example.input, example.output, _metadata(example.metadata), example.id, example.splits)
+
+    def _by_keys(self, row: dict[str, Any]) -> Parts:
+        return Parts(
+            input=_pick_all(row, self.input_keys, "input_keys"),
+            output=_pick_all(row, self.output_keys, "output_keys") if self.output_keys else None,
+            metadata=_pick_all(row, self.metadata_keys, "metadata_keys"),
+            id=self._id(row)[1],
+            splits=None if self.split_key is None else _pick(row, self.split_key, "split_key"),
+        )
+
+    def _by_usual_names(self, row: dict[str, Any]) -> Parts:
+        if "input" not in row:
+            raise InvalidDataset(
+                "which columns are the input? Give input_keys=[...], output_keys=[...]; "
+                f"columns: {', '.join(row) or 'none'}"
+            )
+        id_column, id_value = self._id(row)
+        split_column, splits = self._splits(row)
+        output_column = _output_column(row)
+        metadata = _metadata(row.get("metadata"))
+        taken = {"input", output_column, "metadata", id_column, split_column}
+        rest = {column: value for column, value in row.items() if column not in taken}
+        if metadata and (clash := [column for column in rest if column in metadata]):
+            raise InvalidDataset(
+                f"column {clash[0]!r} would go into metadata, which has a field of that name already. "
+                "Rename one of them"
+            )
+        output = None if output_column is None else row[output_column]
+        return Parts(row["input"], output, {**metadata, **rest} if metadata else rest, id_value, splits)
+
+    def _id(self, row: dict[str, Any]) -> tuple[str | None, Any]:
+        """The id's column and value; a column that was not asked for may be missing or empty."""
+        if self.id_key is not None:
+            value = _pick(row, self.id_key, "id_key")
+            if is_blank(value):
+                raise InvalidDataset(
+                    f"column {self.id_key!r}, the id_key, is empty here. Every row needs an id of its own"
+                )
+            return self.id_key, value
+        column = _first_of(self._id_columns, row)
+        return column, None if column is None else row[column]
+
+    def _splits(self, row: dict[str, Any]) -> tuple[str | None, Any]:
+        if self.split_key is not None:
+            return self.split_key, _pick(row, self.split_key, "split_key")
+        column = _first_of(_SPLIT_COLUMNS, row)
+        return column, None if column is None else row[column]
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a cell says nothing: ``None`` or text without a visible character."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _names(keys: KeyColumns) -> tuple[str, ...]:
+    if keys is None:
+        return ()
+    if isinstance(keys, str) or not isinstance(keys, Iterable):
+        return (str(keys),)
+    return tuple(dict.fromkeys(str(key) for key in keys))
+
+
+def _first_of(columns: tuple[str, ...], row: dict[str, Any]) -> str | None:
+    for column in columns:
+        if column in row:
+            return column
+    return None
+
+
+def _text_keys(row: Mapping[Any, Any]) -> dict[str, Any]:
+    # A plain dict also for defaultdict and its kin, which would make up a missing column.
+    columns = {str(key): value for key, value in row.items()}
+    if len(columns) != len(row):
+        raise InvalidDataset("two columns have the same name once their names are text. Rename one of them")
+    return columns
+
+
+def _pick(row: dict[str, Any], key: str, argument: str) -> Any:
+    try:
+        return row[key]
+    except KeyError:
+        raise InvalidDataset(f"{argument}: {unknown_value('column', key, list(row))}") from None
+
+
+def _pick_all(row: dict[str, Any], keys: tuple[str, ...], argument: str) -> dict[str, Any]:
+    return {key: _pick(row, key, argument) for key in keys}
+
+
+def _output_column(row: dict[str, Any]) -> str | None:
+    if "output" in row:
+        return "output"
+    found = [column for column in _OUTPUT_SPELLINGS if column in row]
+    if len(found) > 1:
+        raise InvalidDataset(
+            f"columns {' and '.join(map(repr, found))} could each be the expected output. Name the right one 'output', "
+            "or give input_keys and output_keys"
+        )
+    return found[0] if found else None
+
+
+def _metadata(value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return _text_keys(value)
+    if is_blank(value):
+        return {}
+    if isinstance(value, str):  # a CSV file has objects as JSON text only
+        try:
+            decoded = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            decoded = None
+        if isinstance(decoded, dict):
+            return decoded
+    raise InvalidDataset(f"metadata must be an object, or the JSON text of one; got {_kind(value)}")
+
+
+def _kind(value: Any) -> str:
+    return f"a value of type {type(value).__qualname__}"

@@ -1,0 +1,167 @@
+"""Rows and examples to files: ``.csv``, ``.json``, ``.jsonl`` (``.ndjson``) and ``.parquet``."""
+
+from __future__ import annotations
+
+import csv
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from prefect_experiments.datasets.files import SUFFIXES
+from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
+from prefect_experiments.jsonable import dumps_lenient
+from prefect_experiments.models import Example, flat_row
+
+_FLAT_SUFFIXES = (".csv", ".parquet")
+
+Row = Mapping[str, Any]
+
+
+def write_rows(rows: Iterable[Row], path: str | Path, columns: Sequence[str] | None = None) -> None:
+    """Write rows to a file, in the format of its suffix: the whole file or, on an error, none.
+
+    CSV and Parquet hold objects and lists as JSON text, and ``None`` or NaN as an empty cell;
+    a Parquet column of mixed types holds text. ``.json`` is a list, one row a line. A value that
+    JSON has not is written as its ``repr``.
+
+    Args:
+        rows: one mapping a row.
+        path: the file; one that exists is replaced.
+        columns: which columns, in which order; a row without one has ``None`` there. By default
+            every column of any row, in the order they first appear.
+
+    Raises:
+        InvalidSetting: an unknown suffix, a folder that is not there, or a path that cannot be
+            written.
+    """
+    path = Path(path)
+    write = _writer(path)
+    kept = [dict(row) if columns is None else {name: row.get(name) for name in columns} for row in rows]
+    names = list(columns) if columns is not None else list(dict.fromkeys(name for row in kept for name in row))
+    target = path.resolve()  # replacing the file a link leads to, not the link
+    draft = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        write(kept, names, draft)
+        draft.replace(target)
+    except OSError as error:
+        raise InvalidSetting(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_examples(examples: Iterable[Example], path: str | Path) -> None:
+    """Write examples to a file: as `example_rows` has them, flat for ``.csv`` and ``.parquet``.
+
+    Raises:
+        InvalidSetting: as for `write_rows`.
+        InvalidDataset: as for `example_rows`.
+    """
+    flat = Path(path).suffix.lower() in _FLAT_SUFFIXES
+    write_rows(example_rows(examples, flat=flat), path)
+
+
+def example_rows(examples: Iterable[Example], *, flat: bool = False) -> list[dict[str, Any]]:
+    """The rows to write examples as.
+
+    Args:
+        examples: in the order wanted.
+        flat: False: ``id, input, output, metadata, splits``, which `to_examples` turns into the
+            same examples again. True: ``id`` and every field under its own name, as `flat_row`
+            has it, and ``splits`` (a list) if any example has some.
+
+    Raises:
+        InvalidDataset: flat rows, where examples have both splits and a field called ``splits``.
+    """
+    examples = list(examples)
+    if not flat:
+        return [
+            {"id": e.id, "input": e.input, "output": e.output, "metadata": dict(e.metadata), "splits": list(e.splits)}
+            for e in examples
+        ]
+    rows = [dict(flat_row(example)) for example in examples]
+    if any(example.splits for example in examples):
+        if any("splits" in row for row in rows):
+            raise InvalidDataset(
+                "the examples have splits and a field called 'splits', which cannot share a column. "
+                "Write .json or .jsonl"
+            )
+        for row, example in zip(rows, examples, strict=True):
+            row["splits"] = list(example.splits) or None
+    return rows
+
+
+def _writer(path: Path) -> Callable[[list[dict[str, Any]], list[str], Path], None]:
+    """What writes this kind of file, once it is clear that the path can be one."""
+    writers = {
+        ".csv": _write_csv,
+        ".json": _write_json,
+        ".jsonl": _write_jsonl,
+        ".ndjson": _write_jsonl,
+        ".parquet": _write_parquet,
+    }
+    suffix = path.suffix.lower()
+    if suffix not in writers:
+        raise InvalidSetting(f"{path}: {unknown_value('file suffix', path.suffix, list(SUFFIXES))}")
+    if not path.parent.is_dir():
+        raise InvalidSetting(f"{path}: there is no folder {path.parent.absolute()}; make it first")
+    if path.is_dir():
+        raise InvalidSetting(f"{path} is a directory; give a file's path")
+    return writers[suffix]
+
+
+def _write_csv(rows: list[dict[str, Any]], names: list[str], draft: Path) -> None:
+    # A lone surrogate, which a task's output may hold, must not cost the whole file.
+    with draft.open("x", encoding="utf-8", errors="replace", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+
+
+def _write_json(rows: list[dict[str, Any]], _names: list[str], draft: Path) -> None:
+    text = ",\n".join(map(_json, rows))
+    draft.write_text(f"[\n{text}\n]\n" if rows else "[]\n", encoding="utf-8")
+
+
+def _write_jsonl(rows: list[dict[str, Any]], _names: list[str], draft: Path) -> None:
+    draft.write_text("".join(_json(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def _write_parquet(rows: list[dict[str, Any]], names: list[str], draft: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = []
+    for name in names:
+        cells = [_cell(row.get(name)) for row in rows]
+        try:
+            columns.append(pa.array(cells))
+        except (pa.ArrowException, ValueError, OverflowError):  # mixed types, integers beyond 64 bits
+            columns.append(pa.array([None if cell is None else _text(cell) for cell in cells]))
+    pq.write_table(pa.table(columns, names=names), draft)
+
+
+def _json(row: dict[str, Any]) -> str:
+    return dumps_lenient({name: None if _is_missing(value) else value for name, value in row.items()})[0]
+
+
+def _cell(value: Any) -> Any:
+    """A value as a table's cell: a scalar as it is, ``None`` for none, anything else as text."""
+    if _is_missing(value):
+        return None
+    return value if isinstance(value, str | int | float) else _text(value)
+
+
+def _text(value: Any) -> str:
+    """A value as its JSON text; what JSON has as a text, such as a time, without the quotes."""
+    text, _ = dumps_lenient(value)
+    return str(orjson.loads(text)) if text.startswith('"') else text
+
+
+def _is_missing(value: Any) -> bool:
+    # NaN is the one number that is not itself.
+    return (
+        value is None or (isinstance(value, float) and value != value) or type(value).__name__ in {"NAType", "NaTType"}
+    )

@@ -1,0 +1,48 @@
+"""DataFrames to rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prefect_experiments.errors import InvalidDataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame_rows(df: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a DataFrame as plain dicts, columns in their order; the index is left out.
+
+    Missing values (``None``, ``pd.NA``, ``NaT``, NaN among objects or texts) become ``None``.
+    NaN and Infinity in a column of floats stay as they are: whether they are missing values or
+    faults is for the caller to say, and `to_examples` refuses them by row and column.
+
+    Args:
+        df: one row an example. Column names become texts.
+
+    Raises:
+        InvalidDataset: two columns have one name.
+    """
+    names = [str(name) for name in df.columns]
+    doubles = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if doubles:
+        raise InvalidDataset(
+            f"DataFrame: several columns are named {', '.join(map(repr, doubles))}. Rename or drop all but one"
+        )
+    columns = [_values(df.iloc[:, place]) for place in range(len(names))]
+    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _values(series: pd.Series[Any]) -> list[Any]:
+    import numpy as np
+
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
+        return series.to_numpy().tolist()
+    missing = series.isna().to_numpy(dtype=bool).tolist()
+    values = series.astype(object).to_numpy().tolist()
+    return [None if gone else _plain(value) for value, gone in zip(values, missing, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as Python's own; anything else as it is."""
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () else value

@@ -1,0 +1,225 @@
+"""Rows to examples: every value is checked to be JSON, every example has an id of its own."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from prefect_experiments import keys
+from prefect_experiments.datasets.columns import KeyColumns, Parts, Roles, is_blank
+from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.jsonable import NotJson, dumps_strict
+from prefect_experiments.models import Example
+
+_SHOWN = 5
+
+
+def to_examples(
+    rows: Iterable[Mapping[Any, Any] | Example],
+    *,
+    input_keys: KeyColumns = None,
+    output_keys: KeyColumns = None,
+    metadata_keys: KeyColumns = None,
+    split_key: str | None = None,
+    id_key: str | None = None,
+    origin: str = "examples",
+    existing_ids: Collection[str] = (),
+) -> tuple[Example, ...]:
+    """The examples that rows make, in the order of the rows.
+
+    With `input_keys`, input, output and metadata are objects of the columns named; columns that
+    are named nowhere are left out. Without, a row needs an ``input`` (any JSON value) and may
+    have ``output`` (or ``expected``, ``reference``, ``expected_output`` where there is no
+    ``output``), ``metadata`` (an object, or its JSON text), ``id`` and ``splits`` or ``split``;
+    its other columns go into metadata under their own names.
+
+    Args:
+        rows: mappings of column to value, or examples.
+        input_keys: a column or several.
+        output_keys: a column or several; only with `input_keys`.
+        metadata_keys: a column or several; only with `input_keys`.
+        split_key: the column of the splits: a text, a list of texts (or its JSON text), or
+            nothing.
+        id_key: the column of the ids, where every row must have one. Without it, the column
+            ``id`` or else ``example_id`` is used, unless it is one of the key columns, and a row
+            whose id is empty counts as bringing none.
+        origin: what the rows are, for messages: a path, say.
+        existing_ids: ids that are in use already.
+
+    Returns:
+        Examples whose values are what JSON makes of them. A row that brings no id gets one made
+        of its content; more rows of the same content get ``-2``, ``-3``, ...
+
+    Raises:
+        InvalidDataset: no rows, a missing column, a value that is not JSON, or an id that is
+            empty, double or in use. Rows count from 1; their content is not shown.
+    """
+    try:
+        roles = Roles(input_keys, output_keys, metadata_keys, split_key, id_key)
+    except InvalidDataset as error:
+        raise InvalidDataset(f"{origin}: {error}") from None
+    drafts = []
+    for number, row in enumerate(rows, 1):
+        try:
+            drafts.append(_draft(roles.take_apart(row)))
+        except InvalidDataset as error:
+            raise InvalidDataset(f"{origin}: row {number}, {error}") from None
+    if not drafts:
+        raise InvalidDataset(f"{origin}: no rows. A dataset needs at least one example")
+    return _with_ids(drafts, origin, existing_ids)
+
+
+class _Draft(NamedTuple):
+    """An example as JSON text; the id is empty where the row brings none."""
+
+    id: str
+    input: str
+    output: str | None
+    metadata: str
+    splits: tuple[str, ...]
+
+
+def _draft(parts: Parts) -> _Draft:
+    value, output, metadata, example_id, splits = parts
+    return _Draft(
+        "" if is_blank(example_id) else _text(example_id, "the id"),
+        _json(value, "input"),
+        None if output is None else _json(output, "output"),
+        _json(metadata, "metadata") if metadata else "{}",
+        () if splits is None else _splits(splits),
+    )
+
+
+def _json(value: Any, part: str) -> str:
+    try:
+        return dumps_strict(value)
+    except NotJson as error:
+        raise InvalidDataset(_fault(value, part, str(error))) from None
+
+
+def _fault(value: Any, part: str, fault: str) -> str:
+    """Which field is not JSON, and what to do about it."""
+    place = part
+    for key, child in value.items() if isinstance(value, Mapping) else ():
+        try:
+            dumps_strict(child)
+        except NotJson as error:
+            place, fault = f"{part}[{key!r}]", str(error)
+            break
+    if fault.startswith(("nan", "inf", "-inf")):
+        advice = "Use None (null) for what is missing; in a DataFrame, df.fillna(...) or df.astype('Float64')"
+    else:
+        advice = "Convert it to text, a number, a list or an object first"
+    return f"{place}: {fault}. {advice}"
+
+
+def _splits(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = _json_list(value) if value.startswith("[") else (value,)
+    elif hasattr(value, "tolist"):  # a numpy array, as Parquet files and DataFrames have lists
+        value = value.tolist()
+    elif isinstance(value, set | frozenset):
+        value = sorted(value, key=str)
+    if not isinstance(value, list | tuple):
+        value = (value,)
+    names = [_text(item, "a split") for item in value if not is_blank(item)]
+    return tuple(dict.fromkeys(names)) if len(names) > 1 else tuple(names)
+
+
+def _json_list(text: str) -> Any:
+    """The splits of a CSV cell, where a list can only stand as its JSON text."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return (text,)
+
+
+def _text(value: Any, what: str) -> str:
+    """An id's or a split's text. Whatever reads back as another number is refused."""
+    if type(value) is not str:
+        value = _scalar_text(value, what)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InvalidDataset(f"{what} holds a lone surrogate, which is not Unicode") from None
+    return str(value)
+
+
+def _scalar_text(value: Any, what: str) -> str:
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, str | int | uuid.UUID):
+        return str(value)
+    if isinstance(value, float):
+        # Above 2**53 a float has lost digits that an id needs.
+        if math.isfinite(value) and abs(value) < 2**53:
+            return repr(value)
+        raise InvalidDataset(f"{what} is {'nan' if math.isnan(value) else 'a number too large'}; give it as text")
+    raise InvalidDataset(f"{what} must be text or a whole number, got a value of type {type(value).__qualname__}")
+
+
+def _with_ids(drafts: Sequence[_Draft], origin: str, existing_ids: Collection[str]) -> tuple[Example, ...]:
+    existing = frozenset(existing_ids)
+    _check_given([draft.id for draft in drafts], existing, origin)
+    taken = {draft.id for draft in drafts} | existing
+    last_number: dict[str, int] = {}
+    examples = []
+    for draft in drafts:
+        example_id = draft.id
+        if not example_id:
+            base = keys.example_id(draft.input, draft.output, draft.metadata)
+            example_id, last_number[base] = _free(base, last_number.get(base, 0) + 1, taken)
+            taken.add(example_id)
+        examples.append(
+            Example(
+                id=example_id,
+                input=orjson.loads(draft.input),
+                output=None if draft.output is None else orjson.loads(draft.output),
+                metadata={} if draft.metadata == "{}" else orjson.loads(draft.metadata),
+                splits=draft.splits,
+            )
+        )
+    return tuple(examples)
+
+
+def _free(base: str, number: int, taken: Collection[str]) -> tuple[str, int]:
+    """The first of `base`, `base`-2, `base`-3, ... from a number on that is not taken."""
+    while (candidate := base if number == 1 else f"{base}-{number}") in taken:
+        number += 1
+    return candidate, number
+
+
+def _check_given(ids: Sequence[str], existing: frozenset[str], origin: str) -> None:
+    first_rows: dict[str, int] = {}
+    doubles, known = [], []
+    for number, example_id in enumerate(ids, 1):
+        if not example_id:
+            continue
+        first = first_rows.setdefault(example_id, number)
+        if first != number:
+            doubles.append(f"{_short(example_id)} (rows {first} and {number})")
+        elif example_id in existing:
+            known.append(f"{_short(example_id)} (row {number})")
+    if doubles:
+        raise InvalidDataset(
+            f"{origin}: ids that stand twice: {_first_few(doubles)}. Make them unique, or name another id_key"
+        )
+    if known:
+        raise InvalidDataset(
+            f"{origin}: ids that the dataset has already: {_first_few(known)}. "
+            "Leave these rows out, or give them new ids"
+        )
+
+
+def _first_few(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")

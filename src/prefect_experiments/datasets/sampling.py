@@ -1,0 +1,111 @@
+"""Drawing a part of a dataset: the same seed draws the same examples, in dataset order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect_experiments import keys
+from prefect_experiments.errors import InvalidSetting, unknown_value
+from prefect_experiments.models import Example, Sample, flat_row
+
+_PARTS = ("input", "output", "metadata")
+_MISSING = object()
+
+
+def draw(examples: Sequence[Example], sample: Sample) -> list[Example]:
+    """The examples that a sample names, in dataset order.
+
+    ``stratified`` looks `by` up under the names of `dataset_row` (``topic``), with its part
+    (``metadata.topic``, ``input.user.lang``), then as ``splits``. Examples without the field are
+    a stratum of their own. The size is shared out in proportion by largest remainder, so every
+    stratum is within one example of its share and together they are exactly the size asked for.
+
+    Args:
+        examples: the whole dataset.
+        sample: how many, and how to choose; a fraction is rounded to whole examples.
+
+    Returns:
+        A new list; all examples where fewer than asked for exist.
+
+    Raises:
+        InvalidSetting: no example has the field to stratify by; the text names those there are.
+    """
+    size = _size(len(examples), sample)
+    # Not for secrets: what counts is that every version of Python draws the same.
+    rng = random.Random(sample.seed)  # noqa: S311
+    if sample.method == "head":
+        chosen: Sequence[int] = range(size)
+    elif sample.method == "systematic":
+        chosen = _systematic(len(examples), size, rng)
+    elif sample.method == "stratified":
+        chosen = _stratified(examples, size, sample.by or "", rng)
+    else:
+        chosen = rng.sample(range(len(examples)), size)
+    return [examples[place] for place in sorted(chosen)]
+
+
+def _size(total: int, sample: Sample) -> int:
+    wanted = sample.n if sample.n is not None else max(1, round((sample.fraction or 0) * total))
+    return min(wanted, total)
+
+
+def _systematic(total: int, size: int, rng: random.Random) -> list[int]:
+    """Places whose distances differ by at most one, in whole numbers: nothing is rounded."""
+    if not size:
+        return []
+    start = rng.randrange(total)
+    return [(step * total + start) // size for step in range(size)]
+
+
+def _stratified(examples: Sequence[Example], size: int, by: str, rng: random.Random) -> list[int]:
+    strata: dict[bytes, list[int]] = {}
+    found = not examples
+    for place, example in enumerate(examples):
+        value = _field(example, by)
+        found = found or value is not _MISSING
+        stratum = b"" if value is _MISSING else keys.canonical_json(value)
+        strata.setdefault(stratum, []).append(place)
+    if not found:
+        raise InvalidSetting(f"Sample.by: {unknown_value('field', by, _field_names(examples))}")
+    shares = _shares([len(places) for places in strata.values()], size)
+    return [place for places, share in zip(strata.values(), shares, strict=True) for place in rng.sample(places, share)]
+
+
+def _shares(sizes: Sequence[int], wanted: int) -> list[int]:
+    """`wanted` shared out in proportion to `sizes`, by largest remainder; the earlier one at a tie."""
+    total = sum(sizes) or 1
+    shares = [wanted * size // total for size in sizes]
+    by_remainder = sorted(range(len(sizes)), key=lambda stratum: -(wanted * sizes[stratum] % total))
+    for stratum in by_remainder[: wanted - sum(shares)]:
+        shares[stratum] += 1
+    return shares
+
+
+def _field(example: Example, name: str) -> Any:
+    row = flat_row(example)
+    if name in row:
+        return row[name]
+    if name == "splits":
+        return example.splits or _MISSING
+    part, _, rest = name.partition(".")
+    if part in _PARTS and rest:
+        return _descend(getattr(example, part), rest)
+    return _descend(row, name)
+
+
+def _descend(value: Any, path: str) -> Any:
+    if not isinstance(value, Mapping):
+        return _MISSING
+    if path in value:
+        return value[path]
+    head, _, rest = path.partition(".")
+    return _descend(value[head], rest) if rest and head in value else _MISSING
+
+
+def _field_names(examples: Sequence[Example]) -> list[str]:
+    names = dict.fromkeys(name for example in examples for name in flat_row(example))
+    if any(example.splits for example in examples):
+        names["splits"] = None
+    return list(names)

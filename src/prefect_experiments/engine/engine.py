@@ -1,0 +1,224 @@
+"""The engine: runs the task over examples and the evaluators over outputs. asyncio only.
+
+It knows neither Prefect nor HTTP nor a database, and can be used alone::
+
+    engine = Engine(task, evaluators, sink=sink, concurrency=10)
+    await engine.run(items)
+    await engine.evaluate(items)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, describe
+from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, together
+from prefect_experiments.engine.limits import ActiveLimits
+from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
+from prefect_experiments.engine.threads import Threads
+from prefect_experiments.errors import ExperimentStopped, InvalidSetting
+from prefect_experiments.jsonable import dumps_lenient
+from prefect_experiments.models import EvaluationResult
+from prefect_experiments.tasks import Fields, Task
+
+if TYPE_CHECKING:
+    from prefect_experiments.evaluators import BoundEvaluator
+
+logger = logging.getLogger("prefect_experiments")
+
+EvaluationJob = tuple[EvaluationItem, "BoundEvaluator"]
+
+
+class Engine:
+    """Makes the calls of one experiment.
+
+    At most `concurrency` calls of the task are in flight, whatever the number of batches, and as
+    many of the evaluators. A task's call counts as in flight until its result is durable.
+
+    Args:
+        task: what to run; ``None`` where only evaluators run.
+        evaluators: what scores the outputs.
+        sink: where results are made durable.
+        policy: timeout, retries and rate limits, for the task and the evaluators alike.
+        exit_on_error: raise `ExperimentStopped` at the first run whose task failed.
+
+    Raises:
+        InvalidSetting: `concurrency` is not a whole number of at least 1.
+    """
+
+    def __init__(
+        self,
+        task: Task | None,
+        evaluators: Sequence[BoundEvaluator] = (),
+        *,
+        sink: Sink,
+        concurrency: int = 10,
+        policy: CallPolicy | None = None,
+        exit_on_error: bool = False,
+    ) -> None:
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise InvalidSetting(f"concurrency must be a whole number of at least 1, got {concurrency!r}")
+        self.evaluators = tuple(evaluators)
+        self._sink = sink
+        self._concurrency = concurrency
+        self._policy = policy or CallPolicy()
+        self._exit_on_error = exit_on_error
+        self._threads = Threads()
+        self._task_slots = asyncio.Semaphore(concurrency)
+        self._evaluator_slots = asyncio.Semaphore(concurrency)
+        self._limits = ActiveLimits()
+        self._task_caller = self._caller(task) if task else None
+        self._callers = {evaluator.name: self._caller(evaluator) for evaluator in self.evaluators}
+        self._warned = False
+        self.runs_done = 0
+        self.run_errors = 0
+        self.evaluations_done = 0
+        self.evaluation_errors = 0
+
+    def _caller(self, target: Task | BoundEvaluator) -> Caller:
+        return Caller(target, self._policy, self._threads, self._limits)
+
+    async def run(self, items: Iterable[RunItem], nearly_done: Callable[[], None] | None = None) -> None:
+        """Call the task for each item and write what comes back.
+
+        Args:
+            items: the experiment runs to make.
+            nearly_done: called when the last calls are being started, so that the next batch can
+                begin before the slots stand empty.
+
+        Raises:
+            ExperimentStopped: a task failed and `exit_on_error` was asked for.
+        """
+        if self._task_caller is None:
+            raise InvalidSetting("this engine has no task to run")
+        jobs = deque(Job(item, _task_fields(item)) for item in items)
+        try:
+            await call_each(jobs, self._task_caller, self._task_slots, self._concurrency, self._finish_run, nearly_done)
+        finally:
+            if nearly_done is not None:
+                nearly_done()
+
+    async def _finish_run(self, job: Job[RunItem], result: CallResult) -> None:
+        item = job.item
+        output = None if result.error is not None else self._output_json(result.value, item)
+        await self._sink.write_run(
+            RunRow(
+                position=item.position,
+                example_id=item.example_id,
+                repetition_number=item.repetition_number,
+                output_json=output,
+                error=result.error,
+                start_time=result.start,
+                end_time=result.end,
+                attempts=result.attempts,
+            )
+        )
+        self.runs_done += 1
+        if result.error is not None:
+            self.run_errors += 1
+            if self._exit_on_error:
+                # The exception's text may hold the row's content, and this error reaches logs.
+                raise ExperimentStopped(
+                    f"the task raised {result.error_type} on example {item.example_id!r} "
+                    f"(repetition {item.repetition_number}), and exit_on_error is set"
+                )
+
+    def _output_json(self, value: object, item: RunItem) -> str:
+        text, warning = dumps_lenient(value)
+        if warning and not self._warned:
+            self._warned = True
+            logger.warning(
+                "The task's output on example %s is not JSON (%s). "
+                "Return dicts, lists, strings and numbers to keep outputs exact. Said once for this experiment.",
+                item.example_id,
+                warning,
+            )
+        return text
+
+    async def evaluate(self, items: Iterable[EvaluationItem]) -> None:
+        """Call the named evaluators for each item and write their verdicts.
+
+        An evaluator that fails is a verdict with its error; the others go on.
+        """
+        wanted: dict[str, deque[Job[EvaluationJob]]] = {e.name: deque() for e in self.evaluators}
+        by_name = {e.name: e for e in self.evaluators}
+        for item in items:
+            fields = _evaluator_fields(item)
+            for name in item.evaluators:
+                wanted[name].append(Job((item, by_name[name]), fields))
+        await together([self._evaluate_with(by_name[name], jobs) for name, jobs in wanted.items() if jobs])
+
+    async def _evaluate_with(self, evaluator: BoundEvaluator, jobs: deque[Job[EvaluationJob]]) -> None:
+        caller, slots, width = self._callers[evaluator.name], self._evaluator_slots, self._concurrency
+        if evaluator.is_async:
+
+            async def finish(job: Job[EvaluationJob], result: CallResult) -> None:
+                await self._finish_evaluations([(job, result)])
+
+            await call_each(jobs, caller, slots, width, finish)
+        else:
+            await call_each_sliced(
+                jobs, caller, self._threads, slots, width, self._policy.timeout, self._finish_evaluations
+            )
+
+    async def _finish_evaluations(self, finished: list[tuple[Job[EvaluationJob], CallResult]]) -> None:
+        rows: list[EvaluationRow] = []
+        for job, result in finished:
+            item, evaluator = job.item
+            rows.extend(evaluation_rows(item, evaluator, result))
+        self.evaluations_done += len(finished)
+        self.evaluation_errors += sum(1 for row in rows if row.error is not None)
+        if rows:
+            await self._sink.write_evaluations(rows)
+
+
+def evaluation_rows(item: EvaluationItem, evaluator: BoundEvaluator, result: CallResult) -> list[EvaluationRow]:
+    """The rows of one evaluator's call: its verdicts, or the error it ended in."""
+    verdicts: Sequence[EvaluationResult] = ()
+    error = result.error
+    if error is None:
+        try:
+            verdicts = evaluator.parse(result.value)
+        except (TypeError, ValueError) as raised:
+            error = describe(raised)
+    if error is not None:
+        verdicts = (EvaluationResult(),)
+    return [
+        EvaluationRow(
+            position=item.run.position,
+            repetition_number=item.run.repetition_number,
+            evaluator=evaluator.name,
+            name=verdict.name or evaluator.name,
+            annotator_kind=evaluator.kind,
+            fingerprint=evaluator.fingerprint,
+            score=None if verdict.score is None else float(verdict.score),
+            label=verdict.label,
+            explanation=verdict.explanation,
+            metadata_json=dumps_lenient(verdict.metadata)[0] if verdict.metadata else None,
+            error=error,
+            start_time=result.start,
+            end_time=result.end,
+        )
+        for verdict in verdicts
+    ]
+
+
+def _task_fields(item: RunItem) -> Fields:
+    return Fields(item.example_id, item.input_json, item.expected_json, item.metadata_json, splits=item.splits)
+
+
+def _evaluator_fields(item: EvaluationItem) -> Fields:
+    run = item.run
+    return Fields(
+        run.example_id,
+        run.input_json,
+        run.expected_json,
+        run.metadata_json,
+        splits=run.splits,
+        output_json=item.output_json,
+        trace_id=item.trace_id,
+    )

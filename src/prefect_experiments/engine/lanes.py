@@ -1,0 +1,215 @@
+"""Making many calls at once: N lanes that take jobs from one queue.
+
+A hop into a worker thread costs about as much as a hundred calls of a small Python function.
+So a lane of sync *evaluators* stays in its thread and goes on calling for a few milliseconds;
+a call that blocks for longer than that has the thread for itself. More lanes are opened only
+when calls turn out to block: threads do not make pure Python faster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult
+from prefect_experiments.engine.threads import Threads
+from prefect_experiments.tasks import Fields
+
+SLICE_S = 0.005
+BLOCKING_S = 0.001
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Job(Generic[T]):
+    """One call to make: what for, with what, and its first attempt where that was already made."""
+
+    item: T
+    fields: Fields
+    first: Attempt | None = None
+
+
+async def call_each(
+    jobs: deque[Job[T]],
+    caller: Caller,
+    slots: asyncio.Semaphore,
+    width: int,
+    finish: Callable[[Job[T], CallResult], Awaitable[None]],
+    nearly_done: Callable[[], None] | None = None,
+) -> None:
+    """Make every call, at most as many at once as there are slots.
+
+    A slot is given back only when `finish` returns, so with a `finish` that waits until the
+    result is durable never more than `width` results can be lost.
+
+    Args:
+        jobs: what to call for; emptied.
+        caller: makes the calls.
+        slots: shared by everything the limit holds for.
+        width: how many lanes to open; no more than there are slots.
+        finish: takes each result.
+        nearly_done: called when the last jobs are being taken.
+    """
+
+    async def lane() -> None:
+        while True:
+            async with slots:
+                try:
+                    job = jobs.popleft()
+                except IndexError:
+                    return
+                if nearly_done is not None and len(jobs) <= width:
+                    nearly_done()
+                await finish(job, await caller.call(job.fields, job.first))
+
+    await together([lane() for _ in range(min(width, len(jobs)))])
+
+
+async def call_each_sliced(
+    jobs: deque[Job[T]],
+    caller: Caller,
+    threads: Threads,
+    slots: asyncio.Semaphore,
+    width: int,
+    timeout: float | None,
+    finish: Callable[[list[tuple[Job[T], CallResult]]], Awaitable[None]],
+) -> None:
+    """Make every call of a sync target, many in one visit to a thread where they are quick.
+
+    What fails at its first attempt is tried again one by one, by the rules of the `Caller`.
+    """
+    lanes: list[asyncio.Task[None]] = []
+    one_by_one: deque[Job[T]] = deque()
+
+    async def lane() -> None:
+        while jobs and not caller.limits():
+            async with slots:
+                attempts = await _run_slice(jobs, caller, threads, timeout)
+                await finish([(job, _first_try(a)) for job, a in attempts if _is_final(a)])
+            one_by_one.extend(Job(job.item, job.fields, a) for job, a in attempts if not _is_final(a))
+            slowest = max((a.seconds for _, a in attempts), default=0.0)
+            caller.reaches_out = caller.reaches_out or slowest >= REACHES_OUT_S
+            if slowest >= BLOCKING_S:
+                while len(lanes) < min(width, len(jobs)):
+                    lanes.append(asyncio.create_task(lane()))
+
+    try:
+        lanes.append(asyncio.create_task(lane()))
+        for opened in lanes:  # grows while we wait
+            await opened
+    finally:
+        await _cancel(lanes)
+    one_by_one.extend(jobs)  # what a rate limit kept from the quick way
+    jobs.clear()
+
+    async def finish_one(job: Job[T], result: CallResult) -> None:
+        await finish([(job, result)])
+
+    await call_each(one_by_one, caller, slots, width, finish_one)
+
+
+def _is_final(attempt: Attempt) -> bool:
+    return attempt.error is None and not inspect.isawaitable(attempt.value)
+
+
+def _first_try(attempt: Attempt) -> CallResult:
+    return CallResult(attempt.value, None, None, attempt.start, attempt.start + attempt.seconds, 1)
+
+
+class _Slice(Generic[T]):
+    """The calls one thread makes before it reports back."""
+
+    def __init__(self, jobs: deque[Job[T]], caller: Caller) -> None:
+        self._jobs = jobs
+        self._target = caller.target
+        self._lock = threading.Lock()
+        self._abandoned = False
+        self._epoch = time.time() - time.monotonic()
+        self.done: list[tuple[Job[T], Attempt]] = []
+        self.current: Job[T] | None = None
+        self.began = 0.0
+
+    def run(self) -> None:
+        """Call until the slice's time is over or nothing is left."""
+        until = time.monotonic() + SLICE_S
+        call = self._target.call
+        while (job := self._next()) is not None:
+            value, error = None, None
+            try:
+                value = call(job.fields)
+            except Exception as raised:  # noqa: BLE001 - the evaluator's error is its result
+                error = raised
+            except SystemExit as raised:
+                error = RuntimeError(f"SystemExit: {raised}")
+            now = time.monotonic()
+            with self._lock:
+                if self._abandoned:
+                    return
+                self.done.append((job, self.attempt(value, error, now)))
+                self.current = None
+            if now >= until:
+                return
+
+    def attempt(self, value: Any, error: BaseException | None, now: float) -> Attempt:
+        """The present call as an attempt that ended now."""
+        return Attempt(value, error, self._epoch + self.began, self.began, now - self.began)
+
+    def _next(self) -> Job[T] | None:
+        with self._lock:
+            if self._abandoned:
+                return None
+            try:
+                self.current = self._jobs.popleft()
+            except IndexError:
+                return None
+            self.began = time.monotonic()
+            return self.current
+
+    def abandon_if_stuck(self, timeout: float) -> Job[T] | None:
+        """The job that has taken too long, which the thread is left alone with; else ``None``."""
+        with self._lock:
+            if self.current is None or time.monotonic() - self.began < timeout:
+                return None
+            self._abandoned = True
+            return self.current
+
+
+async def _run_slice(
+    jobs: deque[Job[T]], caller: Caller, threads: Threads, timeout: float | None
+) -> list[tuple[Job[T], Attempt]]:
+    piece = _Slice(jobs, caller)
+    future = threads.submit(piece.run)
+    wait = timeout
+    while True:
+        finished, _ = await asyncio.wait({future}, timeout=wait)
+        if finished:
+            future.result()
+            return piece.done
+        if timeout is None:  # pragma: no cover - without a timeout the wait above does not end early
+            continue
+        if (stuck := piece.abandon_if_stuck(timeout)) is not None:
+            return [*piece.done, (stuck, piece.attempt(None, caller.too_long(), time.monotonic()))]
+        wait = max(0.001, timeout - (time.monotonic() - piece.began))
+
+
+async def together(lanes: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all; when one raises, end the others and raise that."""
+    tasks = [asyncio.ensure_future(lane) for lane in lanes]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await _cancel(tasks)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

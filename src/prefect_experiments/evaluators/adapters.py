@@ -1,0 +1,128 @@
+"""Evaluators of arize-phoenix-evals (3.x), used as they are.
+
+They are told by what they look like, so that the library is needed only by those who use it.
+Such an evaluator takes one mapping, ``eval_input``, and picks from it by its own field names or by
+the mapping that `bind_evaluator` gave it. Its retries and its rate limiter stay its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from prefect_experiments import keys
+from prefect_experiments.errors import InvalidEvaluator
+from prefect_experiments.evaluators.base import BoundEvaluator
+from prefect_experiments.evaluators.functions import annotator_kind
+from prefect_experiments.evaluators.results import parse_result
+from prefect_experiments.models import EvaluationResult
+from prefect_experiments.tasks import Binding, Fields, is_async_callable
+
+_ASYNC, _SYNC = ("_async_evaluate", "async_evaluate"), ("_evaluate", "evaluate")
+_DEEPEST = 8
+
+
+def is_phoenix_evaluator(obj: Any) -> bool:
+    """Whether an object is evaluated the phoenix-evals way: by one mapping called ``eval_input``."""
+    evaluate = getattr(obj, "evaluate", None)
+    if isinstance(obj, type) or not callable(evaluate) or not hasattr(obj, "input_schema"):
+        return False
+    try:
+        return "eval_input" in inspect.signature(evaluate).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def bind_phoenix(obj: Any) -> BoundEvaluator:
+    """A phoenix-evals evaluator, or what `bind_evaluator` made of one, ready to be called.
+
+    Raises:
+        InvalidEvaluator: its name or kind cannot be used.
+    """
+    name = obj.name
+    if not isinstance(name, str):
+        raise InvalidEvaluator(f"a phoenix-evals evaluator's name must be text, got {name!r:.200}")
+    function = obj.async_evaluate if _is_async(obj) else obj.evaluate
+    return BoundEvaluator(
+        name=name,
+        kind=annotator_kind(obj.kind, name),
+        function=function,
+        binding=Binding((), (("eval_input", eval_input),)),
+        is_async=is_async_callable(function),
+        fingerprint=_fingerprint(obj),
+        parse=functools.partial(_parse_scores, name),
+    )
+
+
+def eval_input(fields: Fields) -> dict[str, Any]:
+    """What phoenix-evals picks from: the fields by name, and the example's columns where they do not collide.
+
+    ``input``, ``output`` (the task's), ``expected``, ``reference`` and ``metadata`` are as in
+    Phoenix's own experiments; every column of the example stands beside them under its own name,
+    so that ``{question}`` in a prompt and ``{"context": "metadata.context"}`` in a mapping both work.
+    """
+    named = {
+        "input": fields.input(),
+        "output": fields.output(),
+        "expected": fields.expected(),
+        "reference": fields.expected(),
+        "metadata": fields.metadata(),
+    }
+    return {**fields.dataset_row(), **named}
+
+
+def _parse_scores(own_name: str, value: Any) -> list[EvaluationResult]:
+    """Scores as results. A score named like its evaluator takes the name the evaluator has here."""
+    results = parse_result(value)
+    if len(results) == 1 and results[0].name == own_name:
+        only = results[0]
+        return [EvaluationResult(only.score, only.label, only.explanation, only.metadata)]
+    return results
+
+
+def _is_async(obj: Any) -> bool:
+    """Whether the most derived class that judges does so asynchronously.
+
+    phoenix-evals gives each evaluator an `async_evaluate`; where only the sync method was written
+    it fails or goes to threads of its own, while the engine's keep to ``concurrency``.
+    """
+    for owner in map(vars, type(obj).__mro__):
+        if any(name in owner for name in _ASYNC):
+            return callable(getattr(obj, "async_evaluate", None))
+        if any(name in owner for name in _SYNC):
+            return False
+    return False
+
+
+def _fingerprint(obj: Any) -> str:
+    """Changes with the prompt, the model, the choices, the mapping, a code evaluator's function.
+
+    The library's own classes count by name only: that it was upgraded is no reason to pay a
+    judge again.
+    """
+    own = type(obj)
+    code = None if own.__module__.startswith("phoenix.evals") else keys.callable_fingerprint(own)
+    return keys.fingerprint(own.__qualname__, code, _stable(vars(obj)))
+
+
+def _stable(value: Any, depth: int = 0) -> Any:
+    """A part of an evaluator as JSON that is the same in every process."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if depth > _DEEPEST:
+        return type(value).__qualname__
+    if isinstance(value, Mapping):
+        return {str(key): _stable(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_stable(item, depth + 1) for item in value]
+    if isinstance(value, type):
+        schema = getattr(value, "model_json_schema", None)  # a pydantic class: what it takes is what counts
+        return _stable(schema(), depth + 1) if schema else value.__qualname__
+    if callable(value) and hasattr(value, "__qualname__"):
+        return keys.callable_fingerprint(value)
+    for names in (("provider", "model"), ("template",), ("_template",), ("pattern", "flags")):  # LLM, prompt, regex
+        if all(hasattr(value, name) for name in names):
+            return [type(value).__qualname__, *(_stable(getattr(value, name), depth + 1) for name in names)]
+    return type(value).__qualname__

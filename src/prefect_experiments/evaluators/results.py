@@ -1,0 +1,180 @@
+"""What an evaluator returned, as results.
+
+What may be returned is wide, because people come from several libraries; what is accepted is
+exact, because a verdict that was guessed is worse than an error that is shown.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from prefect_experiments.models import EvaluationResult
+
+_KEYS = ("score", "label", "explanation", "metadata", "name")
+_RETURNABLE = (
+    "EvaluationResult, a dict of score, label, explanation and metadata, a bool, a number (score), a text (label), "
+    "(score, label), (score, label, explanation), None, or a list of these"
+)
+
+
+def parse_result(value: Any) -> list[EvaluationResult]:
+    """The results that an evaluator's return value stands for; at least one.
+
+    A bool is a score of 1 or 0 and the label ``True`` or ``False``; a number is a score; a text
+    is a label; ``None``, an empty list and an empty dict are one result with nothing in it, "no
+    verdict". A name that was given is kept; a result without one has the evaluator's name.
+    Where a phoenix-evals score is better when smaller, its metadata says ``direction: minimize``.
+
+    Raises:
+        TypeError: what was returned, or a part of it, is none of the above.
+        ValueError: a score is NaN or infinite.
+    """
+    if not isinstance(value, list):
+        return [_parse_one(value)]
+    if len(value) < 2:
+        return [_parse_one(item) for item in value] or [EvaluationResult()]
+    results = []
+    for number, item in enumerate(value, start=1):
+        try:
+            results.append(_parse_one(item))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"result {number} of {len(value)}: {error}") from None
+    _check_names(results)
+    return results
+
+
+def name_fault(name: Any) -> str | None:
+    """What keeps a value from being an evaluator's name, or ``None``."""
+    if not isinstance(name, str):
+        return f"must be text, got {type(name).__name__}"
+    if not name.strip():
+        return "must not be empty"
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in name):
+        return f"must not hold line breaks or control characters, got {name!r}"
+    return None
+
+
+def _parse_one(value: Any) -> EvaluationResult:
+    if value is None:
+        return EvaluationResult()
+    if isinstance(value, Mapping) and not isinstance(value, EvaluationResult):
+        return _from_mapping(value)
+    if hasattr(value, "score") and not isinstance(value, type):
+        return _from_object(value)
+    if isinstance(value, tuple):
+        return _from_tuple(value)
+    if _is_bool(value):
+        return EvaluationResult(score=float(value), label=str(bool(value)))
+    if isinstance(value, str):
+        return _result(label=value)
+    if hasattr(value, "__float__"):
+        return _result(score=value)
+    raise TypeError(f"an evaluator may return {_RETURNABLE}; this one returned {_type_of(value)}")
+
+
+def _from_mapping(value: Mapping[Any, Any]) -> EvaluationResult:
+    unknown = [key for key in value if key not in _KEYS]
+    if unknown:
+        raise TypeError(
+            f"an evaluator's dict may have the keys {', '.join(_KEYS)}; "
+            f"this one has also {', '.join(repr(key) for key in unknown)}"
+        )
+    return _result(**value)
+
+
+def _from_object(value: Any) -> EvaluationResult:
+    """`EvaluationResult` itself, a phoenix-evals `Score` and its like, or pixie's `Evaluation`."""
+    if hasattr(value, "label"):
+        metadata = getattr(value, "metadata", None)
+        direction = getattr(value, "direction", None)
+        if isinstance(direction, str) and direction != "maximize":
+            metadata = {**(metadata or {}), "direction": direction}
+        return _result(
+            score=value.score,
+            label=value.label,
+            explanation=getattr(value, "explanation", None),
+            metadata=metadata,
+            name=getattr(value, "name", None),
+        )
+    if hasattr(value, "reasoning"):
+        return _result(score=value.score, explanation=value.reasoning, metadata=getattr(value, "details", None))
+    raise TypeError(
+        f"an object with a score must have a label or a reasoning as well; this one is {_type_of(value)}. "
+        f"An evaluator may return {_RETURNABLE}"
+    )
+
+
+def _from_tuple(value: tuple[Any, ...]) -> EvaluationResult:
+    if len(value) not in (2, 3):
+        raise TypeError(f"a tuple is (score, label) or (score, label, explanation); this one has {len(value)} items")
+    score, label, *rest = value
+    return _result(score=score, label=label, explanation=rest[0] if rest else None)
+
+
+def _result(
+    score: Any = None, label: Any = None, explanation: Any = None, metadata: Any = None, name: Any = None
+) -> EvaluationResult:
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must be a mapping, got {_type_of(metadata)}")
+    if name is not None and (fault := name_fault(name)):
+        raise TypeError(f"a result's name {fault}")
+    return EvaluationResult(
+        score=None if score is None else _number(score),
+        label=_text(label, "label"),
+        explanation=_text(explanation, "explanation"),
+        metadata=metadata or {},
+        name=name,
+    )
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str) or not hasattr(value, "__float__"):
+        if _is_bool(value):
+            return float(value)
+        raise TypeError(f"a score must be a number, got {_type_of(value)}")
+    try:
+        number = float(value)
+    except TypeError:  # an array of more than one
+        raise TypeError(f"a score must be one number, got {_type_of(value)}") from None
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"a score must be a finite number: {error}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"a score must be a finite number, got {number!r}")
+    return number
+
+
+def _text(value: Any, what: str) -> str | None:
+    if isinstance(value, Enum):  # of a text enumeration, the text
+        value = value.value
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"{what} must be text, got {_type_of(value)}")
+
+
+def _is_bool(value: Any) -> bool:
+    # numpy's own bool is no number in Python's eyes; told by name, so that numpy is not imported.
+    return isinstance(value, bool) or (
+        type(value).__module__ == "numpy" and type(value).__name__ in {"bool", "bool_"}
+    )
+
+
+def _type_of(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _check_names(results: list[EvaluationResult]) -> None:
+    unnamed = [number for number, result in enumerate(results, start=1) if result.name is None]
+    if unnamed:
+        raise TypeError(
+            f"of {len(results)} results, number {', '.join(map(str, unnamed))} has no name; give each one, "
+            "as in EvaluationResult(name='relevance', score=1)"
+        )
+    names = [str(result.name) for result in results]
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    if doubles:
+        raise TypeError(f"several results have the name {', '.join(map(repr, doubles))}; names must differ")

@@ -1,0 +1,354 @@
+"""Datasets and their versions in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from prefect_experiments import keys
+from prefect_experiments.errors import AlreadyExists, InvalidDataset, NotFound, unknown_value
+from prefect_experiments.jsonable import dumps_strict
+from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example, Pagination
+from prefect_experiments.store.database import Database
+from prefect_experiments.store.paging import check_name, page, to_datetime
+from prefect_experiments.store.tables import dataset_versions, datasets, examples
+
+
+class _Row(NamedTuple):
+    """An example as the table holds it."""
+
+    example_id: str
+    input: str
+    output: str | None
+    metadata: str
+    splits: str
+
+
+class DatasetStore:
+    """Create, version, read and delete datasets."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        name: str,
+        content: Sequence[Example],
+        *,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> DatasetVersion:
+        """A new dataset at version 1.
+
+        Raises:
+            AlreadyExists: the name is in use.
+        """
+        with self._database.write() as connection:
+            if (found := self._by_name(connection, name)) is not None:
+                raise AlreadyExists(
+                    f"there is a dataset {name!r} already ({found.id}); choose another name, "
+                    "or add to it with add_examples_to_dataset"
+                )
+            return self._create(connection, name, content, description, metadata)
+
+    def put(self, name: str, content: Sequence[Example], *, description: str | None = None) -> DatasetVersion:
+        """The version of the dataset `name` that holds exactly this content.
+
+        A name that is new makes a dataset; content that differs from the newest version makes a
+        new version in which examples of the same id keep their place; equal content makes nothing.
+        """
+        with self._database.write() as connection:
+            found = self._by_name(connection, name)
+            if found is None:
+                return self._create(connection, name, content, description, None)
+            newest = self._version(connection, found.id, None)
+            rows = [_to_row(example) for example in content]
+            present = self._rows(connection, newest)
+            if _fingerprint(rows) == newest.fingerprint or set(rows) == {row for _, row in present}:
+                return _version_model(newest)
+            return self._replace(connection, newest, {row.example_id: (p, row) for p, row in present}, rows)
+
+    def append(self, dataset: str, content: Sequence[Example]) -> DatasetVersion:
+        """A new version with further examples at its end.
+
+        Raises:
+            InvalidDataset: an id that the dataset has already.
+        """
+        with self._database.write() as connection:
+            newest = self._version(connection, self._find(connection, dataset).id, None)
+            rows = [_to_row(example) for example in content]
+            present = self._rows(connection, newest)
+            doubles = {row.example_id for _, row in present} & {row.example_id for row in rows}
+            if doubles:
+                raise InvalidDataset(
+                    f"{len(doubles)} of the examples' ids are in the dataset already: "
+                    f"{', '.join(sorted(doubles)[:5])}; leave ids out to have them made"
+                )
+            every = [row for _, row in present] + rows
+            version = self._new_version(connection, newest.dataset_id, newest.number + 1, every)
+            self._insert(connection, newest.dataset_id, version.number, rows, self._end(connection, newest.dataset_id))
+            return version
+
+    def get(self, dataset: str, *, version: str | None = None, splits: Collection[str] | None = None) -> Dataset:
+        """A dataset with its examples.
+
+        Args:
+            dataset: name or id.
+            version: id or number of a version; the newest without.
+            splits: only the examples that belong to one of these.
+
+        Raises:
+            NotFound: no such dataset or version.
+            InvalidDataset: a split that no example belongs to.
+        """
+        with self._database.read() as connection:
+            head = self._find(connection, dataset)
+            at = self._version(connection, head.id, version)
+            content = [_to_example(row) for _, row in self._rows(connection, at)]
+        if splits:
+            known = sorted({split for example in content for split in example.splits})
+            for split in splits:
+                if split not in known:
+                    raise InvalidDataset(f"dataset {head.name!r}: {unknown_value('split', split, known)}")
+            content = [example for example in content if set(example.splits) & set(splits)]
+        return Dataset(
+            name=head.name,
+            examples=tuple(content),
+            id=head.id,
+            version_id=at.id,
+            description=head.description,
+            metadata=orjson.loads(head.metadata),
+            splits=tuple(splits or ()),
+            created_at=to_datetime(head.created_at),
+        )
+
+    def info(self, dataset: str) -> DatasetInfo:
+        """A dataset without its examples; `dataset` is a name or an id."""
+        with self._database.read() as connection:
+            return self._info(connection, self._find(connection, dataset))
+
+    def page(self, *, limit: int = 50, cursor: str | None = None) -> tuple[list[DatasetInfo], Pagination]:
+        """Datasets, newest first."""
+        with self._database.read() as connection:
+            rows, pagination = page(connection, datasets, sa.select(datasets), limit, cursor)
+            return [self._info(connection, row) for row in rows], pagination
+
+    def versions(self, dataset: str) -> Sequence[DatasetVersion]:
+        """All versions, newest first."""
+        with self._database.read() as connection:
+            head = self._find(connection, dataset)
+            query = sa.select(dataset_versions).where(dataset_versions.c.dataset_id == head.id)
+            return [_version_model(row) for row in connection.execute(query.order_by(dataset_versions.c.number.desc()))]
+
+    def version(self, dataset: str, version: str | None = None) -> DatasetVersion:
+        """One version, by id or number; the newest without."""
+        with self._database.read() as connection:
+            return _version_model(self._version(connection, self._find(connection, dataset).id, version))
+
+    def delete(self, dataset: str) -> None:
+        """Delete a dataset with its versions and every experiment on it."""
+        with self._database.write() as connection:
+            connection.execute(datasets.delete().where(datasets.c.id == self._find(connection, dataset).id))
+
+    def outline(self, version: DatasetVersion) -> list[tuple[int, str, tuple[str, ...]]]:
+        """Each example's position, id and splits, in order."""
+        with self._database.read() as connection:
+            query = _at(
+                version.dataset_id, version.number, examples.c.position, examples.c.example_id, examples.c.splits
+            )
+            return [(p, example_id, _splits(splits)) for p, example_id, splits in connection.execute(query)]
+
+    def _create(
+        self,
+        connection: Connection,
+        name: str,
+        content: Sequence[Example],
+        description: str | None,
+        metadata: Mapping[str, Any] | None,
+    ) -> DatasetVersion:
+        rows = [_to_row(example) for example in content]
+        dataset_id = keys.new_id("ds")
+        connection.execute(
+            datasets.insert().values(
+                id=dataset_id,
+                name=check_name(name, "dataset"),
+                description=description,
+                metadata=dumps_strict(dict(metadata or {})),
+                created_at=time.time(),
+            )
+        )
+        version = self._new_version(connection, dataset_id, 1, rows)
+        self._insert(connection, dataset_id, 1, rows, 0)
+        return version
+
+    def _replace(
+        self,
+        connection: Connection,
+        newest: Any,
+        present: dict[str, tuple[int, _Row]],
+        rows: list[_Row],
+    ) -> DatasetVersion:
+        """A new version with this content; only what differs is written."""
+        number, dataset_id = newest.number + 1, newest.dataset_id
+        version = self._new_version(connection, dataset_id, number, rows)
+        kept = {row.example_id for row in rows if row.example_id in present and present[row.example_id][1] == row}
+        gone = [position for example_id, (position, _) in present.items() if example_id not in kept]
+        for chunk in _chunked(gone, 500):
+            connection.execute(
+                examples.update()
+                .where(examples.c.dataset_id == dataset_id, examples.c.position.in_(chunk), examples.c.until.is_(None))
+                .values(until=number)
+            )
+        changed = [row for row in rows if row.example_id in present and row.example_id not in kept]
+        positions = [present[row.example_id][0] for row in changed]
+        connection_rows = [_values(dataset_id, number, p, row) for p, row in zip(positions, changed, strict=True)]
+        if connection_rows:
+            connection.execute(examples.insert(), connection_rows)
+        new = [row for row in rows if row.example_id not in present]
+        self._insert(connection, dataset_id, number, new, self._end(connection, dataset_id))
+        return version
+
+    def _new_version(
+        self, connection: Connection, dataset_id: str, number: int, rows: Sequence[_Row]
+    ) -> DatasetVersion:
+        now = time.time()
+        values = {
+            "id": keys.new_id("dsv"),
+            "dataset_id": dataset_id,
+            "number": number,
+            "example_count": len(rows),
+            "fingerprint": _fingerprint(rows),
+            "created_at": now,
+        }
+        connection.execute(dataset_versions.insert().values(**values))
+        return DatasetVersion(
+            id=str(values["id"]),
+            dataset_id=dataset_id,
+            number=number,
+            example_count=len(rows),
+            created_at=to_datetime(now),
+        )
+
+    def _insert(self, connection: Connection, dataset_id: str, number: int, rows: Sequence[_Row], start: int) -> None:
+        values = [_values(dataset_id, number, position, row) for position, row in enumerate(rows, start=start)]
+        if values:
+            connection.execute(examples.insert(), values)
+
+    def _end(self, connection: Connection, dataset_id: str) -> int:
+        """The first position that no version has used."""
+        query = sa.select(sa.func.max(examples.c.position)).where(examples.c.dataset_id == dataset_id)
+        highest = connection.execute(query).scalar()
+        return 0 if highest is None else int(highest) + 1
+
+    def _by_name(self, connection: Connection, name: str) -> Any:
+        return connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
+
+    def _find(self, connection: Connection, dataset: str) -> Any:
+        query = sa.select(datasets).where((datasets.c.id == dataset) | (datasets.c.name == dataset))
+        rows = connection.execute(query).all()
+        for row in rows:
+            if row.id == dataset:
+                return row
+        if rows:
+            return rows[0]
+        names = list(connection.execute(sa.select(datasets.c.name).limit(1000)).scalars())
+        raise NotFound(unknown_value("dataset", dataset, sorted(names)[:20]))
+
+    def _version(self, connection: Connection, dataset_id: str, version: str | None) -> Any:
+        query = sa.select(dataset_versions).where(dataset_versions.c.dataset_id == dataset_id)
+        rows = connection.execute(query.order_by(dataset_versions.c.number.desc())).all()
+        if version is None:
+            return rows[0]
+        for row in rows:
+            if version in (row.id, str(row.number)):
+                return row
+        raise NotFound(unknown_value("dataset version", version, [f"{row.number} ({row.id})" for row in rows[:10]]))
+
+    def _rows(self, connection: Connection, version: Any) -> list[tuple[int, _Row]]:
+        columns = [examples.c[name] for name in _Row._fields]
+        query = _at(version.dataset_id, version.number, examples.c.position, *columns)
+        return [(position, _Row(*values)) for position, *values in connection.execute(query)]
+
+    def _info(self, connection: Connection, row: Any) -> DatasetInfo:
+        newest = self._version(connection, row.id, None)
+        return DatasetInfo(
+            id=row.id,
+            name=row.name,
+            version_id=newest.id,
+            version_count=newest.number,
+            example_count=newest.example_count,
+            description=row.description,
+            metadata=orjson.loads(row.metadata),
+            created_at=to_datetime(row.created_at),
+            updated_at=to_datetime(newest.created_at),
+        )
+
+
+def at_version(dataset_id: str, number: Any) -> sa.ColumnElement[bool]:
+    """The condition that an example's row belongs to a version."""
+    return sa.and_(
+        examples.c.dataset_id == dataset_id,
+        examples.c.since <= number,
+        sa.or_(examples.c.until.is_(None), examples.c.until > number),
+    )
+
+
+def _at(dataset_id: str, number: int, *columns: Any) -> Any:
+    return sa.select(*columns).where(at_version(dataset_id, number)).order_by(examples.c.position)
+
+
+def _to_row(example: Example) -> _Row:
+    return _Row(
+        example.id,
+        dumps_strict(example.input),
+        None if example.output is None else dumps_strict(example.output),
+        dumps_strict(dict(example.metadata)),
+        dumps_strict(list(example.splits)),
+    )
+
+
+def _to_example(row: _Row) -> Example:
+    return Example(
+        id=row.example_id,
+        input=orjson.loads(row.input),
+        output=None if row.output is None else orjson.loads(row.output),
+        metadata=orjson.loads(row.metadata),
+        splits=_splits(row.splits),
+    )
+
+
+def _splits(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(orjson.loads(text))
+
+
+def _values(dataset_id: str, number: int, position: int, row: _Row) -> dict[str, Any]:
+    return {"dataset_id": dataset_id, "position": position, "since": number, **row._asdict()}
+
+
+def _version_model(row: Any) -> DatasetVersion:
+    return DatasetVersion(
+        id=row.id,
+        dataset_id=row.dataset_id,
+        number=row.number,
+        example_count=row.example_count,
+        created_at=to_datetime(row.created_at),
+    )
+
+
+def _fingerprint(rows: Iterable[_Row]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update("\x00".join((row.example_id, row.input, row.output or "", row.metadata, row.splits)).encode())
+        digest.update(b"\x01")
+    return digest.hexdigest()
+
+
+def _chunked(items: list[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,287 @@
+"""Experiments in the store: what was run, on what, by which evaluators; and their tags."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from prefect_experiments import keys
+from prefect_experiments.errors import AmbiguousName, NotFound, unknown_value
+from prefect_experiments.jsonable import dumps_strict
+from prefect_experiments.models import DatasetVersion, Experiment, Pagination
+from prefect_experiments.store.database import Database
+from prefect_experiments.store.paging import check_name, page, to_datetime
+from prefect_experiments.store.tables import (
+    dataset_versions,
+    datasets,
+    experiment_evaluators,
+    experiment_tags,
+    experiments,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatorRecord:
+    """An evaluator as an experiment knows it."""
+
+    name: str
+    kind: str
+    fingerprint: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """A task as an experiment knows it."""
+
+    name: str
+    fingerprint: str | None
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRecord:
+    """An experiment with what is needed to go on with it.
+
+    Attributes:
+        positions: which of the version's examples it uses; ``None`` for all of them.
+    """
+
+    experiment: Experiment
+    version: DatasetVersion
+    positions: tuple[int, ...] | None
+    task: TaskRecord
+    evaluators: tuple[EvaluatorRecord, ...]
+
+
+class ExperimentStore:
+    """Create, find, list, tag and delete experiments."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        name: str,
+        version: DatasetVersion,
+        *,
+        task: TaskRecord,
+        evaluators: Sequence[EvaluatorRecord] = (),
+        repetitions: int = 1,
+        positions: Sequence[int] | None = None,
+        splits: Sequence[str] = (),
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        project_name: str | None = None,
+    ) -> ExperimentRecord:
+        """A new experiment, with a new id. Names need not be unique."""
+        experiment_id = keys.new_id("exp")
+        now = time.time()
+        with self._database.write() as connection:
+            connection.execute(
+                experiments.insert().values(
+                    id=experiment_id,
+                    name=check_name(name, "experiment"),
+                    description=description,
+                    metadata=dumps_strict(dict(metadata or {})),
+                    dataset_id=version.dataset_id,
+                    dataset_version_id=version.id,
+                    splits=dumps_strict(list(splits)),
+                    positions=None if positions is None else dumps_strict(list(positions)),
+                    example_count=version.example_count if positions is None else len(positions),
+                    repetitions=repetitions,
+                    task=task.name,
+                    task_fingerprint=task.fingerprint,
+                    task_reference=task.reference,
+                    project_name=project_name,
+                    created_at=now,
+                    updated_at=now,
+                )
+            )
+            self._put_evaluators(connection, experiment_id, evaluators)
+            return self._record(connection, experiment_id)
+
+    def put_evaluators(self, experiment_id: str, evaluators: Sequence[EvaluatorRecord]) -> None:
+        """Add evaluators to an experiment, or take note that they have changed."""
+        with self._database.write() as connection:
+            self._put_evaluators(connection, experiment_id, evaluators)
+            connection.execute(
+                experiments.update().where(experiments.c.id == experiment_id).values(updated_at=time.time())
+            )
+
+    def get(self, experiment: str, *, dataset: str | None = None) -> ExperimentRecord:
+        """An experiment by id, name, ``tag:NAME`` or ``latest``.
+
+        Args:
+            experiment: which one.
+            dataset: name or id of the dataset that a name, tag or ``latest`` is looked for in.
+
+        Raises:
+            NotFound: there is none.
+            AmbiguousName: several have the name or tag; they are listed.
+        """
+        with self._database.read() as connection:
+            return self._record(connection, self._find(connection, experiment, dataset))
+
+    def page(
+        self, *, dataset: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> tuple[list[Experiment], Pagination]:
+        """Experiments, newest first."""
+        with self._database.read() as connection:
+            query = sa.select(experiments)
+            if dataset is not None:
+                query = query.where(experiments.c.dataset_id == self._dataset_id(connection, dataset))
+            rows, pagination = page(connection, experiments, query, limit, cursor)
+            return [self._record(connection, row.id).experiment for row in rows], pagination
+
+    def delete(self, experiment_id: str) -> None:
+        """Delete an experiment with its runs, evaluations, annotations and tags."""
+        with self._database.write() as connection:
+            connection.execute(experiments.delete().where(experiments.c.id == experiment_id))
+
+    def tag(self, experiment_id: str, tag: str) -> None:
+        """Give an experiment a tag; another experiment of the same dataset loses it."""
+        check_name(tag, "tag")
+        with self._database.write() as connection:
+            dataset_id = self._record(connection, experiment_id).experiment.dataset_id
+            values = {"dataset_id": dataset_id, "tag": tag, "experiment_id": experiment_id}
+            connection.execute(self._database.upsert(experiment_tags), [values])
+
+    def untag(self, experiment_id: str, tag: str) -> None:
+        """Take a tag away."""
+        with self._database.write() as connection:
+            found = connection.execute(
+                experiment_tags.delete().where(
+                    experiment_tags.c.experiment_id == experiment_id, experiment_tags.c.tag == tag
+                )
+            )
+            if not found.rowcount:
+                raise NotFound(f"experiment {experiment_id} has no tag {tag!r}")
+
+    def _put_evaluators(self, connection: Connection, experiment_id: str, records: Sequence[EvaluatorRecord]) -> None:
+        query = sa.select(experiment_evaluators.c.name).where(experiment_evaluators.c.experiment_id == experiment_id)
+        known = list(connection.execute(query.order_by(experiment_evaluators.c.position)).scalars())
+        order = known + [record.name for record in records if record.name not in known]
+        rows = [
+            {
+                "experiment_id": experiment_id,
+                "name": record.name,
+                "position": order.index(record.name),
+                "kind": record.kind,
+                "fingerprint": record.fingerprint,
+                "reference": record.reference,
+            }
+            for record in records
+        ]
+        if rows:
+            connection.execute(self._database.upsert(experiment_evaluators), rows)
+
+    def _find(self, connection: Connection, experiment: str, dataset: str | None) -> str:
+        scope = None if dataset is None else self._dataset_id(connection, dataset)
+        if experiment.startswith("tag:"):
+            return self._by_tag(connection, experiment.removeprefix("tag:"), scope)
+        query = sa.select(experiments.c.id).order_by(experiments.c.created_at.desc())
+        if scope is not None:
+            query = query.where(experiments.c.dataset_id == scope)
+        if experiment == "latest":
+            found = connection.execute(query.limit(1)).scalar()
+            if found is None:
+                raise NotFound("there is no experiment yet" + (f" on dataset {dataset!r}" if dataset else ""))
+            return str(found)
+        by_id = connection.execute(sa.select(experiments.c.id).where(experiments.c.id == experiment)).scalar()
+        if by_id is not None:
+            return str(by_id)
+        named = list(connection.execute(query.where(experiments.c.name == experiment)).scalars())
+        if not named:
+            names = connection.execute(sa.select(experiments.c.name).distinct().limit(1000)).scalars()
+            raise NotFound(unknown_value("experiment", experiment, sorted(names)[:20]))
+        return _only(named, f"experiments are called {experiment!r}")
+
+    def _by_tag(self, connection: Connection, tag: str, scope: str | None) -> str:
+        query = sa.select(experiment_tags.c.experiment_id).where(experiment_tags.c.tag == tag)
+        if scope is not None:
+            query = query.where(experiment_tags.c.dataset_id == scope)
+        found = list(connection.execute(query).scalars())
+        if not found:
+            raise NotFound(f"no experiment has the tag {tag!r}; give one with `tag`")
+        return _only(found, f"experiments have the tag {tag!r}, on different datasets; say dataset=")
+
+    def _dataset_id(self, connection: Connection, dataset: str) -> str:
+        query = sa.select(datasets.c.id).where((datasets.c.id == dataset) | (datasets.c.name == dataset))
+        found = connection.execute(query).scalar()
+        if found is None:
+            raise NotFound(f"there is no dataset {dataset!r}")
+        return str(found)
+
+    def _record(self, connection: Connection, experiment_id: str) -> ExperimentRecord:
+        query = (
+            sa.select(
+                experiments,
+                datasets.c.name.label("dataset_name"),
+                dataset_versions.c.number.label("version_number"),
+                dataset_versions.c.example_count.label("version_example_count"),
+                dataset_versions.c.created_at.label("version_created_at"),
+            )
+            .join(datasets, datasets.c.id == experiments.c.dataset_id)
+            .join(dataset_versions, dataset_versions.c.id == experiments.c.dataset_version_id)
+            .where(experiments.c.id == experiment_id)
+        )
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no experiment {experiment_id!r}")
+        evaluators = self._evaluators(connection, experiment_id)
+        return ExperimentRecord(
+            experiment=_experiment(row, evaluators, self._tags(connection, experiment_id)),
+            version=DatasetVersion(
+                id=row.dataset_version_id,
+                dataset_id=row.dataset_id,
+                number=row.version_number,
+                example_count=row.version_example_count,
+                created_at=to_datetime(row.version_created_at),
+            ),
+            positions=None if row.positions is None else tuple(orjson.loads(row.positions)),
+            task=TaskRecord(row.task, row.task_fingerprint, row.task_reference),
+            evaluators=evaluators,
+        )
+
+    def _evaluators(self, connection: Connection, experiment_id: str) -> tuple[EvaluatorRecord, ...]:
+        query = sa.select(experiment_evaluators).where(experiment_evaluators.c.experiment_id == experiment_id)
+        rows = connection.execute(query.order_by(experiment_evaluators.c.position))
+        return tuple(EvaluatorRecord(row.name, row.kind, row.fingerprint, row.reference) for row in rows)
+
+    def _tags(self, connection: Connection, experiment_id: str) -> tuple[str, ...]:
+        query = sa.select(experiment_tags.c.tag).where(experiment_tags.c.experiment_id == experiment_id)
+        return tuple(connection.execute(query.order_by(experiment_tags.c.tag)).scalars())
+
+
+def _only(found: list[str], what: str) -> str:
+    if len(found) > 1:
+        raise AmbiguousName(f"{len(found)} {what}; name one by its id: {', '.join(found[:10])}")
+    return found[0]
+
+
+def _experiment(row: Any, evaluators: Sequence[EvaluatorRecord], tags: tuple[str, ...]) -> Experiment:
+    return Experiment(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        metadata=orjson.loads(row.metadata),
+        dataset_id=row.dataset_id,
+        dataset_name=row.dataset_name,
+        dataset_version_id=row.dataset_version_id,
+        repetitions=row.repetitions,
+        splits=tuple(orjson.loads(row.splits)),
+        example_count=row.example_count,
+        project_name=row.project_name,
+        task=row.task,
+        evaluators=tuple(e.name for e in evaluators),
+        tags=tags,
+        created_at=to_datetime(row.created_at),
+        updated_at=to_datetime(row.updated_at),
+    )

@@ -1,0 +1,78 @@
+"""What the store's lists share: pages, cursors, names, times."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from prefect_experiments.errors import InvalidInput
+from prefect_experiments.models import Pagination
+
+MOST_A_PAGE = 1000
+
+
+def to_datetime(seconds: float) -> datetime:
+    """A time of the store as an aware datetime in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def check_name(name: str, what: str) -> str:
+    """A name that can be shown, typed and passed on.
+
+    Raises:
+        InvalidInput: empty, longer than 255 characters, or with control characters.
+    """
+    if not isinstance(name, str) or not name.strip() or len(name) > 255 or not name.isprintable():
+        raise InvalidInput(f"a {what} name must be 1 to 255 printable characters, got {name!r:.60}")
+    return name
+
+
+def page(connection: Connection, table: sa.Table, query: Any, limit: int, cursor: str | None) -> tuple[Any, Pagination]:
+    """One page of a query over a table with `created_at` and `id`, newest first."""
+    check_limit(limit)
+    if cursor is not None:
+        created_at, last = decode_cursor(cursor, 2)
+        query = query.where(
+            sa.or_(table.c.created_at < created_at, sa.and_(table.c.created_at == created_at, table.c.id < last))
+        )
+    rows = connection.execute(query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit + 1)).all()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    after = encode_cursor([rows[-1].created_at, rows[-1].id]) if more else None
+    return rows, Pagination(has_more=more, next_cursor=after)
+
+
+def check_limit(limit: int) -> int:
+    """A page's size.
+
+    Raises:
+        InvalidInput: not between 1 and 1000.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_A_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {MOST_A_PAGE}, got {limit!r}")
+    return limit
+
+
+def encode_cursor(values: list[Any]) -> str:
+    """The opaque text that says where the next page begins."""
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+
+
+def decode_cursor(cursor: str, length: int) -> list[Any]:
+    """What `encode_cursor` was given.
+
+    Raises:
+        InvalidInput: not a cursor of ours.
+    """
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor))
+        if isinstance(values, list) and len(values) == length:
+            return values
+    except ValueError:
+        pass
+    raise InvalidInput(f"{cursor!r:.60} is not a cursor; pass what pagination.next_cursor gave")

@@ -1,0 +1,251 @@
+"""The writer: one thread that commits whatever has come in, again and again.
+
+Grouping by time would make results wait; grouping by "what came in during the last commit"
+makes groups as large as the load needs and as small as it allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from prefect_experiments.engine import EvaluationRow, RunRow
+from prefect_experiments.errors import NotFound, StoreUnavailable
+from prefect_experiments.store.database import Database
+from prefect_experiments.store.tables import evaluations, experiment_runs
+
+MOST_ROWS_A_COMMIT = 1000
+MOST_ROWS_WAITING = 20_000
+SYNC_EVERY_S = 1.0
+GIVE_UP_AFTER_S = 60.0
+
+_Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
+
+
+class Recorder:
+    """Writes the results of one experiment; the engine's `Sink`.
+
+    Use as an async context manager: leaving it waits until everything is durable.
+
+    Args:
+        database: where to.
+        experiment_id: whose results.
+        replace: evaluators whose earlier verdicts on a run are removed when a new one comes, for
+            when an evaluator that gives several named verdicts runs again.
+    """
+
+    def __init__(self, database: Database, experiment_id: str, replace: Sequence[str] = ()) -> None:
+        self._database = database
+        self._experiment_id = experiment_id
+        self._replace = frozenset(replace)
+        self._runs: deque[tuple[RunRow, _Waiter]] = deque()
+        self._evaluations: deque[Sequence[EvaluationRow]] = deque()  # one entry is never split
+        self._flushes: deque[tuple[int, _Waiter]] = deque()  # evaluations to be taken before, and who waits
+        self._taken = 0
+        self._added = 0
+        self._wake = threading.Condition()
+        self._closing = False
+        self._failure: Exception | None = None
+        self._synced_at = time.monotonic()
+        self._thread = threading.Thread(target=self._work, name="experiment-recorder", daemon=True)
+
+    async def __aenter__(self) -> Recorder:
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, error_type: type[BaseException] | None, *_: object) -> None:
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join)
+        if self._failure is not None and error_type is None:
+            raise self._failure
+
+    async def write_run(self, row: RunRow) -> None:
+        """Take a run; return when it is durable.
+
+        Raises:
+            StoreUnavailable: the database could not be written to for a minute.
+        """
+        waiter = self._waiter()
+        with self._wake:
+            self._refuse_if_broken()
+            self._runs.append((row, waiter))
+            self._wake.notify()
+        await waiter[1]
+
+    async def write_evaluations(self, rows: Sequence[EvaluationRow]) -> None:
+        """Take evaluations; return when there is room for more."""
+        with self._wake:
+            self._refuse_if_broken()
+            self._evaluations.append(rows)
+            self._added += len(rows)
+            self._wake.notify()
+        if self._added - self._taken > MOST_ROWS_WAITING:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Return when everything taken until now is durable."""
+        waiter = self._waiter()
+        with self._wake:
+            self._refuse_if_broken()
+            self._flushes.append((self._added, waiter))
+            self._wake.notify()
+        await waiter[1]
+
+    def _waiter(self) -> _Waiter:
+        loop = asyncio.get_running_loop()
+        return loop, loop.create_future()
+
+    def _refuse_if_broken(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._runs or self._evaluations or self._flushes or self._closing):
+                    self._wake.wait()
+                if self._closing and not (self._runs or self._evaluations or self._flushes):
+                    return
+                runs = [self._runs.popleft() for _ in range(min(len(self._runs), MOST_ROWS_A_COMMIT))]
+                verdicts: list[EvaluationRow] = []
+                while self._evaluations and len(verdicts) < MOST_ROWS_A_COMMIT:
+                    verdicts.extend(self._evaluations.popleft())
+            try:
+                if runs or verdicts:
+                    self._commit([row for row, _ in runs], verdicts)
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits for these rows
+                self._fail(error, [waiter for _, waiter in runs])
+                return
+            self._taken += len(verdicts)
+            _release([waiter for _, waiter in runs] + self._flushed())
+
+    def _flushed(self) -> list[_Waiter]:
+        with self._wake:
+            waiters = []
+            while self._flushes and self._flushes[0][0] <= self._taken:
+                waiters.append(self._flushes.popleft()[1])
+            return waiters
+
+    def _commit(self, runs: list[RunRow], verdicts: list[EvaluationRow]) -> None:
+        """Write one group, trying again while the database is away."""
+        deadline = time.monotonic() + GIVE_UP_AFTER_S
+        pause = 0.1
+        while True:
+            try:
+                with self._database.write(sync=self._sync_is_due()) as connection:
+                    self._write_runs(connection, runs)
+                    self._write_evaluations(connection, verdicts)
+            except StoreUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, 5.0)
+            else:
+                return
+
+    def _sync_is_due(self) -> bool:
+        now = time.monotonic()
+        if self._closing or now - self._synced_at >= SYNC_EVERY_S:
+            self._synced_at = now
+            return True
+        return False
+
+    def _write_runs(self, connection: Connection, rows: list[RunRow]) -> None:
+        if rows:
+            # The first ok run of a key stays: two processes that resume one experiment at once
+            # must not replace what has been evaluated.
+            statement = self._database.upsert(experiment_runs, where=experiment_runs.c.error.is_not(None))
+            connection.execute(statement, [self._run_values(row) for row in rows])
+
+    def _run_values(self, row: RunRow) -> dict[str, Any]:
+        return {
+            "experiment_id": self._experiment_id,
+            "position": row.position,
+            "repetition_number": row.repetition_number,
+            "example_id": row.example_id,
+            "output": row.output_json,
+            "error": row.error,
+            "start_time": row.start_time,
+            "end_time": row.end_time,
+            "attempts": row.attempts,
+            "token_count": row.token_count,
+            "total_cost": row.total_cost,
+            "trace_id": row.trace_id,
+        }
+
+    def _write_evaluations(self, connection: Connection, rows: list[EvaluationRow]) -> None:
+        if not rows:
+            return
+        replaced = {
+            (row.position, row.repetition_number, row.evaluator) for row in rows if row.evaluator in self._replace
+        }
+        if replaced:
+            connection.execute(
+                evaluations.delete().where(
+                    evaluations.c.experiment_id == self._experiment_id,
+                    evaluations.c.position == sa.bindparam("p"),
+                    evaluations.c.repetition_number == sa.bindparam("r"),
+                    evaluations.c.evaluator == sa.bindparam("e"),
+                ),
+                [{"p": p, "r": r, "e": e} for p, r, e in replaced],
+            )
+        connection.execute(self._database.upsert(evaluations), [self._evaluation_values(row) for row in rows])
+
+    def _evaluation_values(self, row: EvaluationRow) -> dict[str, Any]:
+        return {
+            "experiment_id": self._experiment_id,
+            "position": row.position,
+            "repetition_number": row.repetition_number,
+            "name": row.name,
+            "evaluator": row.evaluator,
+            "annotator_kind": row.annotator_kind,
+            "fingerprint": row.fingerprint,
+            "score": row.score,
+            "label": row.label,
+            "explanation": row.explanation,
+            "metadata": row.metadata_json,
+            "error": row.error,
+            "start_time": row.start_time,
+            "end_time": row.end_time,
+            "trace_id": row.trace_id,
+        }
+
+    def _fail(self, error: Exception, waiters: list[_Waiter]) -> None:
+        if isinstance(error, IntegrityError):
+            error = NotFound(f"experiment {self._experiment_id} was deleted from the store while it ran")
+        with self._wake:
+            self._failure = error
+            waiters += [waiter for _, waiter in self._runs]
+            waiters += [waiter for _, waiter in self._flushes]
+        _release(waiters, error)
+
+
+def _release(waiters: list[_Waiter], error: Exception | None = None) -> None:
+    """Wake everyone who waits, with one call into each loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for loop, future in waiters:
+        by_loop.setdefault(loop, []).append(future)
+    for loop, futures in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits in it
+            loop.call_soon_threadsafe(_settle, futures, error)
+
+
+def _settle(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
+    for future in futures:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

@@ -1,0 +1,301 @@
+"""Experiment runs, evaluations and annotations: what is done, what is missing, what came out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from prefect_experiments import keys
+from prefect_experiments.engine import EvaluationItem, RunItem
+from prefect_experiments.errors import NotFound
+from prefect_experiments.models import (
+    AnnotateRecordInput,
+    Annotation,
+    DatasetVersion,
+    Evaluation,
+    Example,
+    ExperimentRun,
+    Pagination,
+)
+from prefect_experiments.store.database import Database
+from prefect_experiments.store.datasets import at_version
+from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor, to_datetime
+from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
+
+Key = tuple[int, int]
+"""A run's (position, repetition) within its experiment."""
+
+
+class ResultStore:
+    """Reads the results of experiments; they are written by the `Recorder`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def finished_runs(self, experiment_id: str) -> set[Key]:
+        """The runs that are ok; all others are missing or failed."""
+        runs = experiment_runs.c
+        query = sa.select(runs.position, runs.repetition_number)
+        query = query.where(runs.experiment_id == experiment_id, runs.error.is_(None))
+        with self._database.read() as connection:
+            return {(position, repetition) for position, repetition in connection.execute(query)}
+
+    def run_items(self, version: DatasetVersion, missing: Iterable[Key]) -> list[RunItem]:
+        """The missing runs with their examples' content."""
+        wanted: dict[int, list[int]] = {}
+        for position, repetition in sorted(missing):
+            wanted.setdefault(position, []).append(repetition)
+        if not wanted:
+            return []
+        c = examples.c
+        query = (
+            sa.select(c.position, c.example_id, c.input, c.output, c.metadata, c.splits)
+            .where(at_version(version.dataset_id, version.number), c.position.between(min(wanted), max(wanted)))
+            .order_by(c.position)
+        )
+        with self._database.read() as connection:
+            return [
+                RunItem(position, example_id, repetition, input_, output, metadata, _splits(splits))
+                for position, example_id, input_, output, metadata, splits in connection.execute(query)
+                for repetition in wanted.get(position, ())
+            ]
+
+    def evaluation_items(
+        self,
+        experiment_id: str,
+        version: DatasetVersion,
+        positions: Sequence[int],
+        fingerprints: Mapping[str, str],
+    ) -> list[EvaluationItem]:
+        """The ok runs that lack a verdict, each with the evaluators that are to give one.
+
+        Args:
+            experiment_id: whose runs.
+            version: the dataset version with the examples.
+            positions: the examples to look at.
+            fingerprints: of each evaluator by name, as it is now; verdicts of another one are stale.
+        """
+        if not positions:
+            return []
+        first, last, wanted = min(positions), max(positions), set(positions)
+        with self._database.read() as connection:
+            given = self._given_verdicts(connection, experiment_id, first, last, fingerprints)
+            runs, c = experiment_runs.c, examples.c
+            query = (
+                sa.select(
+                    runs.position, runs.example_id, runs.repetition_number, runs.output, runs.trace_id,
+                    c.input, c.output.label("expected"), c.metadata, c.splits,
+                )
+                .join(examples, sa.and_(at_version(version.dataset_id, version.number), c.position == runs.position))
+                .where(
+                    runs.experiment_id == experiment_id, runs.error.is_(None), runs.position.between(first, last)
+                )
+                .order_by(runs.position, runs.repetition_number)
+            )  # fmt: skip
+            items = []
+            for row in connection.execute(query):
+                done = given.get((row.position, row.repetition_number), ())
+                missing = [name for name in fingerprints if name not in done]
+                if missing and row.position in wanted:
+                    run = RunItem(
+                        row.position, row.example_id, row.repetition_number,
+                        row.input, row.expected, row.metadata, _splits(row.splits),
+                    )  # fmt: skip
+                    items.append(EvaluationItem(run, row.output, row.trace_id, missing))
+            return items
+
+    def _given_verdicts(
+        self, connection: Connection, experiment_id: str, first: int, last: int, fingerprints: Mapping[str, str]
+    ) -> dict[Key, set[str]]:
+        """For each run the evaluators whose verdict is there, without error, and not stale."""
+        c = evaluations.c
+        query = sa.select(c.position, c.repetition_number, c.evaluator, c.fingerprint).where(
+            c.experiment_id == experiment_id, c.position.between(first, last), c.error.is_(None)
+        )
+        given: dict[Key, set[str]] = {}
+        for position, repetition, evaluator, fingerprint in connection.execute(query):
+            if fingerprints.get(evaluator) == fingerprint:
+                given.setdefault((position, repetition), set()).add(evaluator)
+        return given
+
+    def has_verdicts(self, experiment_id: str) -> set[str]:
+        """The evaluators that have given any verdict or error in this experiment."""
+        c = evaluations.c
+        query = sa.select(c.evaluator).where(c.experiment_id == experiment_id).distinct()
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
+
+    def runs(
+        self, experiment_id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> tuple[list[ExperimentRun], Pagination]:
+        """Runs in dataset order, then by repetition; all of them without a limit."""
+        c = experiment_runs.c
+        query = sa.select(experiment_runs).where(c.experiment_id == experiment_id)
+        if cursor is not None:
+            position, repetition = decode_cursor(cursor, 2)
+            query = query.where(
+                sa.or_(c.position > position, sa.and_(c.position == position, c.repetition_number > repetition))
+            )
+        query = query.order_by(c.position, c.repetition_number)
+        if limit is not None:
+            query = query.limit(check_limit(limit) + 1)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        more = limit is not None and len(rows) > limit
+        rows = rows[:limit]
+        after = encode_cursor([rows[-1].position, rows[-1].repetition_number]) if more else None
+        return [_run(row) for row in rows], Pagination(has_more=more, next_cursor=after)
+
+    def evaluations(self, experiment_id: str, run_ids: Sequence[str] | None = None) -> list[Evaluation]:
+        """Evaluations in dataset order, of all runs or of some that stand next to each other."""
+        return [_evaluation(row) for row in self._of_runs(evaluations, experiment_id, run_ids)]
+
+    def annotations(self, experiment_id: str, run_ids: Sequence[str] | None = None) -> list[Annotation]:
+        """Annotations in dataset order."""
+        return [_annotation(row) for row in self._of_runs(run_annotations, experiment_id, run_ids)]
+
+    def _of_runs(self, table: sa.Table, experiment_id: str, run_ids: Sequence[str] | None) -> Iterator[Any]:
+        query = sa.select(table).where(table.c.experiment_id == experiment_id)
+        wanted = None if run_ids is None else {keys.parse_run_id(run_id)[1:] for run_id in run_ids}
+        if wanted is not None:
+            if not wanted:
+                return
+            query = query.where(table.c.position.between(min(wanted)[0], max(wanted)[0]))
+        query = query.order_by(table.c.position, table.c.repetition_number, table.c.name)
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                if wanted is None or (row.position, row.repetition_number) in wanted:
+                    yield row
+
+    def examples_of(self, version: DatasetVersion, example_ids: Sequence[str] | None = None) -> dict[str, Example]:
+        """The version's examples by id; all of them, or some."""
+        c = examples.c
+        query = sa.select(c.example_id, c.input, c.output, c.metadata, c.splits)
+        query = query.where(at_version(version.dataset_id, version.number)).order_by(c.position)
+        wanted = None if example_ids is None else set(example_ids)
+        with self._database.read() as connection:
+            return {
+                example_id: Example(
+                    id=example_id,
+                    input=orjson.loads(input_),
+                    output=None if output is None else orjson.loads(output),
+                    metadata=orjson.loads(metadata),
+                    splits=_splits(splits),
+                )
+                for example_id, input_, output, metadata, splits in connection.execute(query)
+                if wanted is None or example_id in wanted
+            }
+
+    def annotate(self, records: Sequence[AnnotateRecordInput], annotator: str | None = None) -> int:
+        """Write annotations; one of the same name on the same run is replaced.
+
+        Returns:
+            How many were written.
+
+        Raises:
+            NotFound: a run that is not in the store; then nothing is written.
+        """
+        now = time.time()
+        rows = []
+        for record in records:
+            experiment_id, position, repetition = _parse(record.record_id)
+            rows += [
+                {
+                    "experiment_id": experiment_id,
+                    "position": position,
+                    "repetition_number": repetition,
+                    "name": value.name,
+                    "score": value.score,
+                    "label": value.label,
+                    "text": value.text,
+                    "annotator": annotator,
+                    "updated_at": now,
+                }
+                for value in record.values
+            ]
+        with self._database.write() as connection:
+            self._refuse_unknown(
+                connection, {(r["experiment_id"], r["position"], r["repetition_number"]) for r in rows}
+            )
+            if rows:
+                connection.execute(self._database.upsert(run_annotations), rows)
+        return len(rows)
+
+    def _refuse_unknown(self, connection: Connection, wanted: set[tuple[Any, Any, Any]]) -> None:
+        c = experiment_runs.c
+        for experiment_id in {key[0] for key in wanted}:
+            query = sa.select(c.position, c.repetition_number).where(c.experiment_id == experiment_id)
+            present = {(experiment_id, p, r) for p, r in connection.execute(query)}
+            unknown = sorted(key for key in wanted if key[0] == experiment_id and key not in present)
+            if unknown:
+                names = ", ".join(keys.run_id(*key) for key in unknown[:5])
+                raise NotFound(f"{len(unknown)} of the runs to annotate are not in the store: {names}")
+
+
+def _parse(run_id: str) -> tuple[str, int, int]:
+    try:
+        return keys.parse_run_id(run_id)
+    except ValueError:
+        raise NotFound(f"{run_id!r:.80} is not the id of an experiment run; list_runs gives them") from None
+
+
+def _splits(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(orjson.loads(text))
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)
+
+
+def _run(row: Any) -> ExperimentRun:
+    return ExperimentRun(
+        id=keys.run_id(row.experiment_id, row.position, row.repetition_number),
+        experiment_id=row.experiment_id,
+        example_id=row.example_id,
+        repetition_number=row.repetition_number,
+        output=_json(row.output),
+        error=row.error,
+        status="ok" if row.error is None else "error",
+        start_time=to_datetime(row.start_time),
+        end_time=to_datetime(row.end_time),
+        latency_ms=(row.end_time - row.start_time) * 1000,
+        token_count=row.token_count,
+        total_cost=row.total_cost,
+        trace_id=row.trace_id,
+        attempts=row.attempts,
+    )
+
+
+def _evaluation(row: Any) -> Evaluation:
+    run_id = keys.run_id(row.experiment_id, row.position, row.repetition_number)
+    return Evaluation(
+        id=keys.evaluation_id(run_id, row.name),
+        run_id=run_id,
+        name=row.name,
+        annotator_kind=row.annotator_kind,
+        score=row.score,
+        label=row.label,
+        explanation=row.explanation,
+        metadata=_json(row.metadata) or {},
+        error=row.error,
+        start_time=to_datetime(row.start_time),
+        end_time=to_datetime(row.end_time),
+        trace_id=row.trace_id,
+    )
+
+
+def _annotation(row: Any) -> Annotation:
+    return Annotation(
+        run_id=keys.run_id(row.experiment_id, row.position, row.repetition_number),
+        name=row.name,
+        score=row.score,
+        label=row.label,
+        text=row.text,
+        annotator=row.annotator,
+        updated_at=to_datetime(row.updated_at),
+    )

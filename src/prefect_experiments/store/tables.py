@@ -1,0 +1,165 @@
+"""The store's tables. A change here needs a migration in `migrations/versions`.
+
+JSON is kept as text, so that what comes back is what went in on every database; times are
+seconds since the epoch as doubles, because converting dates would be the slowest part of
+writing a row.
+"""
+
+from sqlalchemy import (
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+
+def _of(parent: str, column: str) -> Column[str]:
+    return Column(column, String(64), ForeignKey(f"{parent}.id", ondelete="CASCADE"), nullable=False)
+
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("description", Text),
+    Column("metadata", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+dataset_versions = Table(
+    "dataset_versions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    _of("datasets", "dataset_id"),
+    Column("number", Integer, nullable=False),
+    Column("example_count", Integer, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("dataset_id", "number"),
+)
+
+# A row holds from version `since` until before version `until` (null: still). So a version costs
+# only what it changed, and an example keeps its position in all of them.
+examples = Table(
+    "examples",
+    metadata,
+    Column("dataset_id", String(64), ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("since", Integer, primary_key=True),
+    Column("until", Integer),
+    Column("example_id", Text, nullable=False),
+    Column("input", Text, nullable=False),
+    Column("output", Text),
+    Column("metadata", Text, nullable=False),
+    Column("splits", Text, nullable=False),
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("metadata", Text, nullable=False),
+    Column("dataset_id", String(64), ForeignKey("datasets.id", ondelete="CASCADE"), nullable=False),
+    Column("dataset_version_id", String(64), ForeignKey("dataset_versions.id"), nullable=False),
+    Column("splits", Text, nullable=False),
+    Column("positions", Text),  # JSON list of the examples' positions; null: all of the version
+    Column("example_count", Integer, nullable=False),
+    Column("repetitions", Integer, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("task_fingerprint", String(64)),
+    Column("task_reference", Text),
+    Column("project_name", Text),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Index("ix_experiments_dataset", "dataset_id", "created_at"),
+    Index("ix_experiments_name", "name"),
+)
+
+experiment_evaluators = Table(
+    "experiment_evaluators",
+    metadata,
+    Column("experiment_id", String(64), ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("reference", Text),
+)
+
+experiment_runs = Table(
+    "experiment_runs",
+    metadata,
+    Column("experiment_id", String(64), ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("repetition_number", Integer, primary_key=True),
+    Column("example_id", Text, nullable=False),
+    Column("output", Text),
+    Column("error", Text),
+    Column("start_time", Double, nullable=False),
+    Column("end_time", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("token_count", Integer),
+    Column("total_cost", Double),
+    Column("trace_id", String(32)),
+)
+
+_RUN_KEY = ["experiment_id", "position", "repetition_number"]
+_RUN_COLUMNS = [f"experiment_runs.{name}" for name in _RUN_KEY]
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("experiment_id", String(64), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("repetition_number", Integer, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("evaluator", Text, nullable=False),
+    Column("annotator_kind", String(8), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("score", Double),
+    Column("label", Text),
+    Column("explanation", Text),
+    Column("metadata", Text),
+    Column("error", Text),
+    Column("start_time", Double, nullable=False),
+    Column("end_time", Double, nullable=False),
+    Column("trace_id", String(32)),
+    ForeignKeyConstraint(_RUN_KEY, _RUN_COLUMNS, ondelete="CASCADE"),
+)
+
+run_annotations = Table(
+    "annotations",
+    metadata,
+    Column("experiment_id", String(64), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("repetition_number", Integer, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("score", Double),
+    Column("label", Text),
+    Column("text", Text),
+    Column("annotator", Text),
+    Column("updated_at", Double, nullable=False),
+    ForeignKeyConstraint(_RUN_KEY, _RUN_COLUMNS, ondelete="CASCADE"),
+)
+
+# One tag names one experiment of a dataset: giving it to another moves it.
+experiment_tags = Table(
+    "experiment_tags",
+    metadata,
+    Column("dataset_id", String(64), ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Column("experiment_id", String(64), ForeignKey("experiments.id", ondelete="CASCADE"), nullable=False),
+    Index("ix_experiment_tags_experiment", "experiment_id"),
+)
