@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from prefect_experiments.datasets.scalars import is_blank
 from prefect_experiments.errors import InvalidDataset, unknown_value
 from prefect_experiments.models import Example
 
@@ -131,11 +132,6 @@ class Roles:
             return self.split_key, _pick(row, self.split_key, "split_key")
         column = _first_of(_SPLIT_COLUMNS, row)
         return column, None if column is None else row[column]
-
-
-def is_blank(value: Any) -> bool:
-    """Whether a cell says nothing: ``None`` or text without a visible character."""
-    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _names(keys: KeyColumns) -> tuple[str, ...]:

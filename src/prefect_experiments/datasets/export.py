@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from prefect_experiments.datasets.files import SUFFIXES
+from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.models import Example, flat_row
@@ -144,12 +145,13 @@ def _write_parquet(rows: list[dict[str, Any]], names: list[str], draft: Path) ->
 
 
 def _json(row: dict[str, Any]) -> str:
-    return dumps_lenient({name: None if _is_missing(value) else value for name, value in row.items()})[0]
+    return dumps_lenient({name: None if is_missing(value) else value for name, value in row.items()})[0]
 
 
 def _cell(value: Any) -> Any:
     """A value as a table's cell: a scalar as it is, ``None`` for none, anything else as text."""
-    if _is_missing(value):
+    value = python_scalar(value)
+    if is_missing(value):
         return None
     return value if isinstance(value, str | int | float) else _text(value)
 
@@ -158,10 +160,3 @@ def _text(value: Any) -> str:
     """A value as its JSON text; what JSON has as a text, such as a time, without the quotes."""
     text, _ = dumps_lenient(value)
     return str(orjson.loads(text)) if text.startswith('"') else text
-
-
-def _is_missing(value: Any) -> bool:
-    # NaN is the one number that is not itself.
-    return (
-        value is None or (isinstance(value, float) and value != value) or type(value).__name__ in {"NAType", "NaTType"}
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments.datasets.scalars import python_scalar
 from prefect_experiments.errors import InvalidDataset
 
 if TYPE_CHECKING:
@@ -40,9 +41,4 @@ def _values(series: pd.Series[Any]) -> list[Any]:
         return series.to_numpy().tolist()
     missing = series.isna().to_numpy(dtype=bool).tolist()
     values = series.astype(object).to_numpy().tolist()
-    return [None if gone else _plain(value) for value, gone in zip(values, missing, strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    """A numpy scalar as Python's own; anything else as it is."""
-    return value.item() if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () else value
+    return [None if gone else python_scalar(value) for value, gone in zip(values, missing, strict=True)]

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from prefect_experiments import keys
-from prefect_experiments.datasets.columns import KeyColumns, Parts, Roles, is_blank
+from prefect_experiments.datasets.columns import KeyColumns, Parts, Roles
+from prefect_experiments.datasets.scalars import is_blank, python_scalar
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Example
@@ -78,7 +79,7 @@ class _Draft(NamedTuple):
 
     id: str
     input: str
-    output: str | None
+    output: str
     metadata: str
     splits: tuple[str, ...]
 
@@ -88,7 +89,7 @@ def _draft(parts: Parts) -> _Draft:
     return _Draft(
         "" if is_blank(example_id) else _text(example_id, "the id"),
         _json(value, "input"),
-        None if output is None else _json(output, "output"),
+        _json(output, "output"),
         _json(metadata, "metadata") if metadata else "{}",
         () if splits is None else _splits(splits),
     )
@@ -139,7 +140,7 @@ def _json_list(text: str) -> Any:
 
 
 def _text(value: Any, what: str) -> str:
-    """An id's or a split's text. Whatever reads back as another number is refused."""
+    """An id's or a split's text; a number that may have lost digits is refused."""
     if type(value) is not str:
         value = _scalar_text(value, what)
     if not value.isascii():
@@ -151,15 +152,14 @@ def _text(value: Any, what: str) -> str:
 
 
 def _scalar_text(value: Any, what: str) -> str:
-    if type(value).__module__ == "numpy" and hasattr(value, "item"):
-        value = value.item()
+    value = python_scalar(value)
     if isinstance(value, str | int | uuid.UUID):
         return str(value)
     if isinstance(value, float):
         # Above 2**53 a float has lost digits that an id needs.
         if math.isfinite(value) and abs(value) < 2**53:
             return repr(value)
-        raise InvalidDataset(f"{what} is {'nan' if math.isnan(value) else 'a number too large'}; give it as text")
+        raise InvalidDataset(f"{what} is a number that is infinite or has lost digits; give it as text")
     raise InvalidDataset(f"{what} must be text or a whole number, got a value of type {type(value).__qualname__}")
 
 
@@ -172,14 +172,14 @@ def _with_ids(drafts: Sequence[_Draft], origin: str, existing_ids: Collection[st
     for draft in drafts:
         example_id = draft.id
         if not example_id:
-            base = keys.example_id(draft.input, draft.output, draft.metadata)
+            base = keys.example_id(draft.input, None if draft.output == "null" else draft.output, draft.metadata)
             example_id, last_number[base] = _free(base, last_number.get(base, 0) + 1, taken)
             taken.add(example_id)
         examples.append(
             Example(
                 id=example_id,
                 input=orjson.loads(draft.input),
-                output=None if draft.output is None else orjson.loads(draft.output),
+                output=None if draft.output == "null" else orjson.loads(draft.output),
                 metadata={} if draft.metadata == "{}" else orjson.loads(draft.metadata),
                 splits=draft.splits,
             )

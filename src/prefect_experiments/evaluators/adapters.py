@@ -15,7 +15,7 @@ from typing import Any
 from prefect_experiments import keys
 from prefect_experiments.errors import InvalidEvaluator
 from prefect_experiments.evaluators.base import BoundEvaluator
-from prefect_experiments.evaluators.functions import annotator_kind
+from prefect_experiments.evaluators.functions import annotator_kind, is_sync_in_disguise
 from prefect_experiments.evaluators.results import parse_result
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.tasks import Binding, Fields, is_async_callable
@@ -85,12 +85,13 @@ def _parse_scores(own_name: str, value: Any) -> list[EvaluationResult]:
 def _is_async(obj: Any) -> bool:
     """Whether the most derived class that judges does so asynchronously.
 
-    phoenix-evals gives each evaluator an `async_evaluate`; where only the sync method was written
-    it fails or goes to threads of its own, while the engine's keep to ``concurrency``.
+    phoenix-evals gives each evaluator an `async_evaluate`. Where only the sync method was written,
+    that one fails or goes to threads of its own, while the engine's keep to ``concurrency``.
     """
     for owner in map(vars, type(obj).__mro__):
         if any(name in owner for name in _ASYNC):
-            return callable(getattr(obj, "async_evaluate", None))
+            disguised = is_sync_in_disguise(owner.get("_async_evaluate"), "_evaluate")
+            return not disguised and callable(getattr(obj, "async_evaluate", None))
         if any(name in owner for name in _SYNC):
             return False
     return False

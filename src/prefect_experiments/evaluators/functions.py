@@ -123,6 +123,7 @@ def create_evaluator(
     if callable(kind) and not isinstance(kind, Enum | type):
         function, kind = kind, "CODE"
         return decorate(function)
+    annotator_kind(kind, name or "create_evaluator")  # before it decorates anything
     return decorate
 
 
@@ -221,21 +222,21 @@ def method_of(obj: Any) -> Callable[..., Any] | None:
     owners = [getattr(obj, "__dict__", {}), *(vars(c) for c in type(obj).__mro__ if c is not Evaluator)]
     for owner in owners:
         found = [getattr(obj, name) for name in _METHODS if callable(getattr(obj, name, None)) and name in owner]
-        if len(found) == 2 and _only_calls_evaluate(found[0]):
+        if len(found) == 2 and is_sync_in_disguise(found[0], "evaluate"):
             return cast("Callable[..., Any]", found[1])
         if found:
             return cast("Callable[..., Any]", found[0])
     return None
 
 
-def _only_calls_evaluate(method: Any) -> bool:
-    """Whether a coroutine function awaits nothing and leaves the work to `evaluate`.
+def is_sync_in_disguise(method: Any, sync_name: str) -> bool:
+    """Whether a coroutine function awaits nothing and leaves the work to the sync method of that name.
 
     Such a method is there for a protocol's sake (Phoenix's client writes one into each of its
-    evaluators). Awaited, it would hold up the event loop; `evaluate` itself goes to a thread.
+    evaluators). Awaited, it would hold up the event loop; the sync one goes to a thread.
     """
     code = getattr(inspect.unwrap(method), "__code__", None)
-    if code is None or "evaluate" not in code.co_names or not inspect.iscoroutinefunction(method):
+    if code is None or sync_name not in code.co_names or not inspect.iscoroutinefunction(method):
         return False
     return not any(instruction.opname == "GET_AWAITABLE" for instruction in dis.get_instructions(code))
 
@@ -245,6 +246,6 @@ def _own_name(obj: Any) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _version_of(obj: Any) -> str | None:
+def _version_of(obj: Any) -> str | int | None:
     version = getattr(obj, "version", None)
-    return version if isinstance(version, str | int) else None  # type: ignore[return-value]
+    return version if isinstance(version, str | int) else None

@@ -61,7 +61,7 @@ def name_fault(name: Any) -> str | None:
 def _parse_one(value: Any) -> EvaluationResult:
     if value is None:
         return EvaluationResult()
-    if isinstance(value, Mapping) and not isinstance(value, EvaluationResult):
+    if isinstance(value, Mapping):
         return _from_mapping(value)
     if hasattr(value, "score") and not isinstance(value, type):
         return _from_object(value)
@@ -157,9 +157,7 @@ def _text(value: Any, what: str) -> str | None:
 
 def _is_bool(value: Any) -> bool:
     # numpy's own bool is no number in Python's eyes; told by name, so that numpy is not imported.
-    return isinstance(value, bool) or (
-        type(value).__module__ == "numpy" and type(value).__name__ in {"bool", "bool_"}
-    )
+    return isinstance(value, bool) or (type(value).__module__ == "numpy" and type(value).__name__ in {"bool", "bool_"})
 
 
 def _type_of(value: Any) -> str:

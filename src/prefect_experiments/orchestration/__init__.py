@@ -1,1 +1,1 @@
-
+"""The only place with Prefect: the flow, its Prefect tasks, blocks, artifacts."""

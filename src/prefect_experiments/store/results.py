@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -29,6 +29,15 @@ from prefect_experiments.store.tables import evaluations, examples, experiment_r
 
 Key = tuple[int, int]
 """A run's (position, repetition) within its experiment."""
+
+
+class RunFigures(NamedTuple):
+    """The figures of one run."""
+
+    failed: bool
+    latency_ms: float
+    token_count: int | None
+    total_cost: float | None
 
 
 class ResultStore:
@@ -129,6 +138,26 @@ class ResultStore:
         query = sa.select(c.evaluator).where(c.experiment_id == experiment_id).distinct()
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
+
+    def run_figures(self, experiment_id: str) -> list[RunFigures]:
+        """What a summary needs of each run, without its output."""
+        c = experiment_runs.c
+        query = sa.select(c.error.is_not(None), c.start_time, c.end_time, c.token_count, c.total_cost)
+        with self._database.read() as connection:
+            return [
+                RunFigures(bool(failed), (end - start) * 1000, tokens, cost)
+                for failed, start, end, tokens, cost in connection.execute(
+                    query.where(c.experiment_id == experiment_id)
+                )
+            ]
+
+    def verdict_figures(self, experiment_id: str) -> list[tuple[int, str, str, float | None, str | None, bool]]:
+        """What a summary needs of each verdict: position, evaluator, name, score, label, whether an error."""
+        c = evaluations.c
+        query = sa.select(c.position, c.evaluator, c.name, c.score, c.label, c.error.is_not(None))
+        with self._database.read() as connection:
+            rows = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position))
+            return [(p, evaluator, name, score, label, bool(e)) for p, evaluator, name, score, label, e in rows]
 
     def runs(
         self, experiment_id: str, *, limit: int | None = None, cursor: str | None = None

@@ -1,0 +1,133 @@
+"""What a call to `run_experiment` gives back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from prefect_experiments.analysis.summary import Summary, summarize
+from prefect_experiments.analysis.table import result_frame, result_rows
+from prefect_experiments.models import Evaluation, Experiment, ExperimentRun
+from prefect_experiments.store import ExperimentRecord, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_KEYS = (
+    "experiment_id",
+    "dataset_id",
+    "dataset_version_id",
+    "task_runs",
+    "evaluation_runs",
+    "experiment_metadata",
+    "project_name",
+    "url",
+    "summary",
+)
+
+
+class RanExperiment(Mapping[str, Any]):
+    """A finished experiment: its ids at once, its results read from the store when asked for.
+
+    Reads as an object and as a mapping: ``ran.experiment_id``, ``ran["experiment_id"]``.
+
+    Attributes:
+        reused: runs that were in the store already.
+        ran: runs that this call made.
+        evaluated: evaluator calls that this call made.
+        url: where to look at it, where the backend has a page for it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        record: ExperimentRecord,
+        *,
+        reused: int = 0,
+        ran: int = 0,
+        evaluated: int = 0,
+        url: str | None = None,
+    ) -> None:
+        self._store = store
+        self._record = record
+        self.reused = reused
+        self.ran = ran
+        self.evaluated = evaluated
+        self.url = url
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment itself."""
+        return self._record.experiment
+
+    @property
+    def experiment_id(self) -> str:
+        """The experiment's id."""
+        return self.experiment.id
+
+    @property
+    def dataset_id(self) -> str:
+        """The dataset's id."""
+        return self.experiment.dataset_id
+
+    @property
+    def dataset_version_id(self) -> str:
+        """The version it is pinned to."""
+        return self.experiment.dataset_version_id
+
+    @property
+    def experiment_metadata(self) -> Mapping[str, Any]:
+        """What was given as `experiment_metadata`."""
+        return self.experiment.metadata
+
+    @property
+    def project_name(self) -> str | None:
+        """The project its traces go to, where there are traces."""
+        return self.experiment.project_name
+
+    @functools.cached_property
+    def task_runs(self) -> list[ExperimentRun]:
+        """Every run, in dataset order and then by repetition."""
+        return self._store.results.runs(self.experiment_id)[0]
+
+    @functools.cached_property
+    def evaluation_runs(self) -> list[Evaluation]:
+        """Every evaluation, in dataset order."""
+        return self._store.results.evaluations(self.experiment_id)
+
+    @functools.cached_property
+    def summary(self) -> Summary:
+        """Scores with denominators and intervals, errors, latency, tokens, cost."""
+        return summarize(self._store, self._record)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row a run.
+
+        Columns: ``example_id, repetition_number, input, expected, output, status, error, latency_ms,
+        token_count, total_cost, trace_id`` and, for each evaluator,
+        ``eval.NAME.score|label|explanation|error``.
+        """
+        examples = self._store.results.examples_of(self._record.version)
+        rows = result_rows(self.task_runs, self.evaluation_runs, examples)
+        return result_frame(rows, self.experiment.evaluators)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ids, counts and the summary as plain values; the runs are left to `to_dataframe`."""
+        plain = {key: getattr(self, key) for key in _KEYS if key not in ("task_runs", "evaluation_runs", "summary")}
+        counts = {"reused": self.reused, "ran": self.ran, "evaluated": self.evaluated}
+        return {**plain, "experiment_name": self.experiment.name, **counts, "summary": self.summary.to_dict()}
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in _KEYS:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_KEYS)
+
+    def __len__(self) -> int:
+        return len(_KEYS)
+
+    def __repr__(self) -> str:
+        return f"RanExperiment({self.experiment.name!r}, {self.experiment_id}, {self.reused} reused, {self.ran} ran)"

@@ -1,0 +1,198 @@
+"""The summary of one experiment. Every mean comes with its denominator, and errors stay in sight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prefect_experiments.models import _Record
+from prefect_experiments.store import ExperimentRecord, Store
+
+PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSummary(_Record):
+    """One evaluator's scores over an experiment.
+
+    Attributes:
+        n: runs with a score.
+        n_expected: runs that there should be: examples times repetitions.
+        mean: over the `n` scores; ``None`` when there are none.
+        stderr: standard error of the mean, clustered by example (runs of one example are not
+            independent); ``None`` below two examples. Cameron and Miller 2015, eq. 11 for a mean.
+        ci_low, ci_high: 95 % t-interval with (examples - 1) degrees of freedom.
+        lowest, highest: the mean if all runs without a score had scored 0, or 1; ``None`` where
+            scores leave the range from 0 to 1.
+        labels: how often each label was given.
+        n_task_errors: runs without a score because the task failed.
+        n_errors: runs without a score because the evaluator failed.
+        n_no_score: runs that the evaluator gave no score, without an error.
+        n_missing: runs that were not made or not evaluated.
+    """
+
+    n: int
+    n_expected: int
+    mean: float | None
+    stderr: float | None
+    ci_low: float | None
+    ci_high: float | None
+    lowest: float | None
+    highest: float | None
+    labels: Mapping[str, int] = field(default_factory=dict)
+    n_task_errors: int = 0
+    n_errors: int = 0
+    n_no_score: int = 0
+    n_missing: int = 0
+
+    def __str__(self) -> str:
+        """Such as ``0.93 over 38 of 40; 1 task error, 1 evaluator error; between 0.88 and 0.93 if ...``."""
+        if self.mean is None:
+            text = f"no score over {self.n_expected}"
+        else:
+            text = f"{self.mean:.2f} over {self.n} of {self.n_expected}"
+        reasons = [
+            _count(self.n_task_errors, "task error"),
+            _count(self.n_errors, "evaluator error"),
+            _count(self.n_no_score, "without a score", plural="without a score"),
+            _count(self.n_missing, "missing", plural="missing"),
+        ]
+        text += "".join(f"{'; ' if not i else ', '}{reason}" for i, reason in enumerate(filter(None, reasons)))
+        if self.n < self.n_expected and self.lowest is not None and self.highest is not None:
+            text += f"; between {self.lowest:.2f} and {self.highest:.2f} if those had scored 0 or 1"
+        return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary(_Record):
+    """What came out of an experiment.
+
+    Attributes:
+        n_examples: examples in the experiment.
+        n_runs: runs that were made; `n_expected` of them there should be.
+        n_errors: runs whose task failed.
+        latency_ms: p50, p95 and p99 of the ok runs, in milliseconds.
+        token_count, total_cost: summed over the runs that know theirs; ``None`` when none does.
+        metrics: by evaluator name.
+    """
+
+    n_examples: int
+    n_expected: int
+    n_runs: int
+    n_errors: int
+    latency_ms: Mapping[str, float]
+    token_count: int | None
+    total_cost: float | None
+    metrics: Mapping[str, MetricSummary]
+
+
+def summarize(store: Store, record: ExperimentRecord) -> Summary:
+    """The summary of an experiment in the store."""
+    experiment = record.experiment
+    expected = experiment.example_count * experiment.repetitions
+    runs = store.results.run_figures(experiment.id)
+    failed = sum(1 for run in runs if run.failed)
+    tokens = [run.token_count for run in runs if run.token_count is not None]
+    costs = [run.total_cost for run in runs if run.total_cost is not None]
+    verdicts: dict[str, list[tuple[int, float | None, str | None, bool]]] = {e.name: [] for e in record.evaluators}
+    renamed = set()
+    for position, evaluator, name, score, label, has_error in store.results.verdict_figures(experiment.id):
+        verdicts.setdefault(name, []).append((position, score, label, has_error))
+        if name != evaluator:
+            renamed.add(evaluator)
+    for evaluator in renamed:  # it gives its verdicts under other names
+        if not verdicts.get(evaluator):
+            verdicts.pop(evaluator, None)
+    return Summary(
+        n_examples=experiment.example_count,
+        n_expected=expected,
+        n_runs=len(runs),
+        n_errors=failed,
+        latency_ms=_percentiles([run.latency_ms for run in runs if not run.failed]),
+        token_count=sum(tokens) if tokens else None,
+        total_cost=math.fsum(costs) if costs else None,
+        metrics={name: _metric(rows, expected, failed) for name, rows in verdicts.items()},
+    )
+
+
+def _metric(rows: Sequence[tuple[int, float | None, str | None, bool]], expected: int, failed: int) -> MetricSummary:
+    labels: dict[str, int] = {}
+    for _, _, label, _ in rows:
+        if label is not None:
+            labels[label] = labels.get(label, 0) + 1
+    scored = [(position, score) for position, score, _, _ in rows if score is not None]
+    n = len(scored)
+    mean = math.fsum(score for _, score in scored) / n if n else None
+    stderr, examples = _clustered_stderr(scored, mean)
+    low, high = _interval(mean, stderr, examples)
+    lowest, highest = _bounds([score for _, score in scored], expected)
+    errors = sum(1 for *_, has_error in rows if has_error)
+    return MetricSummary(
+        n=n,
+        n_expected=expected,
+        mean=mean,
+        stderr=stderr,
+        ci_low=low,
+        ci_high=high,
+        lowest=lowest,
+        highest=highest,
+        labels=labels,
+        n_task_errors=failed,
+        n_errors=errors,
+        n_no_score=len(rows) - n - errors,
+        n_missing=max(0, expected - failed - len(rows)),
+    )
+
+
+def _clustered_stderr(scored: Iterable[tuple[int, float]], mean: float | None) -> tuple[float | None, int]:
+    """The standard error of the mean, and the number of examples behind it."""
+    if mean is None:
+        return None, 0
+    residuals: dict[int, float] = {}
+    n = 0
+    for position, score in scored:
+        n += 1
+        residuals[position] = residuals.get(position, 0.0) + (score - mean)
+    clusters = len(residuals)
+    if clusters < 2:
+        return None, clusters
+    variance = math.fsum(r * r for r in residuals.values()) * clusters / (clusters - 1) / n**2
+    return math.sqrt(variance), clusters
+
+
+def _interval(mean: float | None, stderr: float | None, examples: int) -> tuple[float | None, float | None]:
+    if mean is None or stderr is None:
+        return None, None
+    from scipy.special import stdtrit  # the t quantile; scipy.stats takes three times as long to import
+
+    half = float(stdtrit(examples - 1, 0.975)) * stderr
+    return mean - half, mean + half
+
+
+def _bounds(scores: Sequence[float], expected: int) -> tuple[float | None, float | None]:
+    if not expected or any(not 0 <= score <= 1 for score in scores):
+        return None, None
+    total = math.fsum(scores)
+    return total / expected, (total + expected - len(scores)) / expected
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    ordered = sorted(values)
+    return {f"p{p}": _percentile(ordered, p / 100) for p in PERCENTILES}
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float:
+    """Linear interpolation between order statistics (Hyndman and Fan's type 7, numpy's default)."""
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def _count(n: int, one: str, plural: str | None = None) -> str:
+    if not n:
+        return ""
+    return f"{n} {one if n == 1 else plural or one + 's'}"

@@ -1,0 +1,88 @@
+"""The results of an experiment as one table, and the examples as another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from prefect_experiments.models import Annotation, Evaluation, Example, ExperimentRun, flat_row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUN_COLUMNS = [
+    "example_id",
+    "repetition_number",
+    "input",
+    "expected",
+    "output",
+    "status",
+    "error",
+    "latency_ms",
+    "token_count",
+    "total_cost",
+    "trace_id",
+]
+
+
+def result_rows(
+    runs: Sequence[ExperimentRun],
+    evaluations: Iterable[Evaluation],
+    examples: Mapping[str, Example],
+    annotations: Iterable[Annotation] = (),
+) -> list[dict[str, Any]]:
+    """One row an experiment run, with ``eval.NAME.score|label|explanation|error`` for each evaluator."""
+    rows: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        example = examples.get(run.example_id)
+        row = {name: getattr(run, name, None) for name in RUN_COLUMNS}
+        row["input"] = example.input if example else None
+        row["expected"] = example.output if example else None
+        rows[run.id] = row
+    for verdict in evaluations:
+        if (found := rows.get(verdict.run_id)) is not None:
+            for part in ("score", "label", "explanation", "error"):
+                found[f"eval.{verdict.name}.{part}"] = getattr(verdict, part)
+    for note in annotations:
+        if (found := rows.get(note.run_id)) is not None:
+            for part in ("score", "label", "text"):
+                found[f"annotation.{note.name}.{part}"] = getattr(note, part)
+    return list(rows.values())
+
+
+def result_frame(rows: Sequence[Mapping[str, Any]], evaluators: Iterable[str] = ()) -> pd.DataFrame:
+    """The rows as a table whose columns do not depend on what happened to come out.
+
+    Args:
+        rows: from `result_rows`.
+        evaluators: names whose columns are there even where no run was scored.
+    """
+    import pandas as pd
+
+    columns = list(RUN_COLUMNS)
+    columns += [f"eval.{name}.{part}" for name in evaluators for part in ("score", "label", "explanation", "error")]
+    known = set(columns)
+    for row in rows:
+        for name in row:
+            if name not in known:
+                known.add(name)
+                columns.append(name)
+    # Column by column as objects: pandas would otherwise turn None beside numbers into NaN in
+    # text columns, and outputs that are lists into something else.
+    frame = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
+    for name in columns:
+        if name in ("latency_ms", "token_count", "total_cost") or (
+            name.startswith("eval.") and name.endswith(".score")
+        ):
+            frame[name] = pd.to_numeric(frame[name])
+    if len(frame):
+        frame["repetition_number"] = frame["repetition_number"].astype(int)
+    return frame
+
+
+def example_frame(examples: Sequence[Example]) -> pd.DataFrame:
+    """``id`` and flat columns, in dataset order."""
+    import pandas as pd
+
+    rows = [dict(flat_row(example)) for example in examples]
+    return pd.DataFrame(rows, columns=list(dict.fromkeys(name for row in rows for name in row)) or ["id"])

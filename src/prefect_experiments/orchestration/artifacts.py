@@ -1,0 +1,87 @@
+"""What a person sees on the flow run's page: progress while it runs, a summary at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
+
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.orchestration.session import Session
+from prefect_experiments.reports.markdown import summary_markdown
+
+PROGRESS_EVERY_S = 5.0
+
+logger = logging.getLogger("prefect_experiments")
+
+
+@contextlib.asynccontextmanager
+async def progress_of(session: Session) -> AsyncIterator[None]:
+    """Keep a progress artifact up to date while this is entered; at most one update in 5 seconds.
+
+    A Prefect server that does not answer costs the experiment its progress bar and nothing else.
+    """
+    narrator = asyncio.create_task(_narrate(session))
+    try:
+        yield
+    finally:
+        narrator.cancel()
+        await asyncio.gather(narrator, return_exceptions=True)
+
+
+async def _narrate(session: Session) -> None:
+    shown: float | None = None
+    artifact: UUID | None = None
+    try:
+        artifact = await acreate_progress_artifact(progress=0.0, description=_title(session))
+        while True:
+            await asyncio.sleep(PROGRESS_EVERY_S)
+            done = percent_done(session)
+            if done != shown:
+                await aupdate_progress_artifact(artifact, progress=done)
+                shown = done
+    except asyncio.CancelledError:
+        if artifact is not None:
+            await _quietly(aupdate_progress_artifact(artifact, progress=percent_done(session)))
+        raise
+    except Exception as error:  # noqa: BLE001 - see `progress_of`
+        logger.warning("No progress is shown, because Prefect's server refused it (%s).", type(error).__name__)
+
+
+def percent_done(session: Session) -> float:
+    """How much of the calls that this session has to make are made, from 0 to 100."""
+    done, expected = session.progress()
+    return 100.0 if not expected else round(min(100.0, 100 * done / expected), 1)
+
+
+async def show_summary(ran: RanExperiment) -> None:
+    """The summary as a markdown artifact under a key of the dataset's, so that versions line up."""
+    await _quietly(
+        acreate_markdown_artifact(
+            markdown=summary_markdown(ran),
+            key=artifact_key("experiment", ran.experiment.dataset_name),
+            description=f"Experiment {ran.experiment.name} on {ran.experiment.dataset_name}",
+        )
+    )
+
+
+def artifact_key(*parts: str) -> str:
+    """A key that Prefect accepts: lower-case letters, digits and dashes."""
+    text = "-".join(parts).lower()
+    return "-".join(filter(None, "".join(c if c.isascii() and c.isalnum() else "-" for c in text).split("-")))[:200]
+
+
+async def _quietly(call: object) -> None:
+    try:
+        await call  # type: ignore[misc]
+    except Exception as error:  # noqa: BLE001 - a page without an artifact is no reason to fail
+        logger.warning("An artifact was not written, because Prefect's server refused it (%s).", type(error).__name__)
+
+
+def _title(session: Session) -> str:
+    experiment = session.record.experiment
+    return f"{experiment.name} on {experiment.dataset_name}"

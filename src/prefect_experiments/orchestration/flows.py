@@ -1,0 +1,168 @@
+"""The experiment as a Prefect flow of four Prefect tasks, and the calls that start it.
+
+Prefect sees batches, not examples. The flow's parameters are names and numbers: the dataset and
+the callables travel in a context variable, because Prefect keeps parameters and shows them.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed
+
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.engine import Batch
+from prefect_experiments.errors import ExperimentStopped, InvalidInput, InvalidSetting
+from prefect_experiments.orchestration.artifacts import progress_of, show_summary
+from prefect_experiments.orchestration.session import Session, Steps, drive
+from prefect_experiments.reports.markdown import headline
+
+RETRIES = 2
+RETRY_DELAY_S = 2
+
+
+_session: contextvars.ContextVar[Session] = contextvars.ContextVar("prefect_experiments_session")
+_nearly_done: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("prefect_experiments_nearly_done")
+
+
+def worth_a_retry(_task: Any, _task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether what broke a Prefect task may work at a second try: not what the caller did wrong.
+
+    A plain function: Prefect before 3.9 takes nothing else here.
+    """
+    return not isinstance(state.data, InvalidInput | ExperimentStopped)
+
+
+def _prefect_task(name: str, run_name: str, description: str) -> Callable[[Any], Any]:
+    """A step as a Prefect task. Nothing is cached or persisted by Prefect: the store remembers."""
+    return task(
+        name=name,
+        task_run_name=run_name,
+        description=description,
+        retries=RETRIES,
+        retry_delay_seconds=RETRY_DELAY_S,
+        retry_condition_fn=worth_a_retry,
+        persist_result=False,
+    )
+
+
+@_prefect_task("load-dataset", "load {dataset}", "Pin a dataset version, make the experiment, plan what is missing.")
+async def load_dataset(dataset: str) -> None:
+    """Pin the dataset and plan."""
+    await Steps(_session.get()).load_dataset()
+
+
+@_prefect_task("run-task", "run {examples}", "Run the task on one batch of examples.")
+async def run_task(batch: int, examples: str) -> None:
+    """Run the task on one batch."""
+    session = _session.get()
+    await Steps(session).run_task(session.batches[batch - 1], _nearly_done.get())
+
+
+@_prefect_task("evaluate", "evaluate {examples}", "Run the evaluators on one batch of outputs.")
+async def evaluate(batch: int, examples: str) -> None:
+    """Evaluate one batch."""
+    session = _session.get()
+    await Steps(session).evaluate(session.batches[batch - 1])
+
+
+@_prefect_task("log-results", "log to {backend}", "Push what the backend does not have.")
+async def log_results(backend: str) -> None:
+    """Push to the backend."""
+    await Steps(_session.get()).log_results()
+
+
+class _PrefectSteps(Steps):
+    """The steps, each as a Prefect task run."""
+
+    def __init__(self, session: Session, dataset: str, backend: str) -> None:
+        super().__init__(session)
+        self._dataset = dataset
+        self._backend = backend
+
+    async def load_dataset(self) -> None:
+        await load_dataset(self._dataset)
+
+    async def run_task(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
+        _nearly_done.set(nearly_done)  # each batch has a context of its own
+        await run_task(batch.number, _label(batch))
+
+    async def evaluate(self, batch: Batch) -> None:
+        await evaluate(batch.number, _label(batch))
+
+    async def log_results(self) -> None:
+        await log_results(self._backend)
+
+
+def _label(batch: Batch) -> str:
+    return f"{batch.first:04d}-{batch.last:04d}"
+
+
+@flow(
+    name="experiment",
+    flow_run_name="{experiment} on {dataset}",
+    description="Run an evaluation experiment: load-dataset, run-task, evaluate, log-results.",
+    persist_result=False,
+    validate_parameters=False,
+)
+async def experiment_flow(
+    dataset: str,
+    experiment: str,
+    task: str | None,
+    evaluators: list[str],
+    backend: str,
+    concurrency: int,
+) -> Any:
+    """Run what the calling `run_experiment` has prepared."""
+    session = _session.get(None)
+    if session is None:
+        raise InvalidSetting(
+            "this flow is started by run_experiment, resume_experiment or evaluate_experiment, not on its own"
+        )
+    async with progress_of(session):
+        try:
+            await drive(_PrefectSteps(session, dataset, backend))
+        except ExperimentStopped as stopped:
+            raise _with_advice(stopped, session) from None
+    ran = session.result()
+    await show_summary(ran)
+    scores = "; ".join(f"{name} {metric}" for name, metric in ran.summary.metrics.items())
+    message = f"{headline(ran)}. {scores}" if scores else headline(ran)
+    get_run_logger().info("%s", message)
+    return Completed(message=message)
+
+
+def _with_advice(stopped: ExperimentStopped, session: Session) -> ExperimentStopped:
+    experiment_id = session.record.experiment.id
+    return ExperimentStopped(
+        f"{stopped}. Everything finished is kept: see it with `prefect-experiments runs {experiment_id}`, "
+        f"go on with `prefect-experiments resume {experiment_id}`.",
+        experiment_id=experiment_id,
+    )
+
+
+async def run_session(session: Session, *, dataset: str, experiment: str, backend: str) -> RanExperiment:
+    """Run a prepared session as a flow."""
+    token = _session.set(session)
+    try:
+        await experiment_flow(
+            dataset=dataset,
+            experiment=experiment,
+            task=session.task.name if session.task else None,
+            evaluators=[evaluator.name for evaluator in session.evaluators],
+            backend=backend,
+            concurrency=session.limits.concurrency,
+        )
+    finally:
+        _session.reset(token)
+    return session.result()
+
+
+async def run_dry(session: Session) -> RanExperiment:
+    """Run a prepared session without Prefect: nothing is written, nothing is called but the user's code."""
+    await drive(Steps(session))
+    return session.result()

@@ -1,0 +1,139 @@
+"""From what a caller names as the dataset to a pinned version and the examples to use of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect_experiments import datasets, keys
+from prefect_experiments.errors import InvalidDataset, NotFound, unknown_value
+from prefect_experiments.models import Dataset, DatasetVersion, Example, Sample
+from prefect_experiments.orchestration.session import Pin
+from prefect_experiments.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which version of a dataset, and which of its examples.
+
+    Attributes:
+        version: id or number; the newest without.
+        splits: only the examples of one of these.
+        sample: drawn after `splits` were applied.
+    """
+
+    version: str | None = None
+    splits: tuple[str, ...] = ()
+    sample: Sample | None = None
+
+
+class DatasetSource:
+    """A dataset as the caller named it, read and checked, but not yet written anywhere.
+
+    Args:
+        dataset: a `Dataset`, the name or id of one in the store, the path of a file, a DataFrame,
+            or a list of examples or mappings. Content that the store does not have is put there:
+            a file under its own name without the suffix, nameless content under a name made of it.
+        store: where names and ids are looked up.
+        selection: what to use of it.
+
+    Raises:
+        InvalidDataset: the file or the content cannot be used, or nothing is left to use.
+        NotFound: no dataset of that name or id.
+    """
+
+    def __init__(self, dataset: Any, store: Store, selection: Selection) -> None:
+        self._selection = selection
+        self._content: tuple[Example, ...] | None = None
+        self._description: str | None = None
+        self._kept: Dataset | None = None  # a `Dataset` of this store: its examples are the ones to use
+        if isinstance(dataset, Path):
+            dataset = str(dataset)
+        if isinstance(dataset, Dataset) and dataset.id and _is_kept(store, dataset):
+            self.name, self._kept = dataset.name, dataset
+            self._key = dataset.id
+        elif isinstance(dataset, str) and not datasets.is_path(dataset):
+            self._key = dataset
+            self.name = store.datasets.info(dataset).name
+        else:
+            self._key = ""
+            self._content = datasets.load(dataset)
+            self.name = _name_of(dataset, self._content)
+            self._description = dataset.description if isinstance(dataset, Dataset) else None
+        self.examples = self._select(store)
+
+    def _select(self, store: Store) -> Sequence[Example] | None:
+        """The examples to use; ``None`` for all of a version, which need not be read here."""
+        selection = self._selection
+        if self._content is None and self._kept is None and not selection.splits and selection.sample is None:
+            if store.datasets.version(self._key, selection.version).example_count == 0:
+                raise InvalidDataset(f"dataset {self.name!r} has no examples")
+            return None
+        if self._kept is not None:
+            chosen: Sequence[Example] = self._kept.examples
+        elif self._content is not None:
+            chosen = self._content
+        else:
+            chosen = store.datasets.get(self._key, version=selection.version).examples
+        if selection.splits:
+            chosen = of_splits(chosen, selection.splits, self.name)
+        if selection.sample is not None:
+            chosen = datasets.draw(chosen, selection.sample)
+        if not chosen:
+            raise InvalidDataset(f"dataset {self.name!r} has no examples to run on")
+        return chosen
+
+    def pin(self, store: Store) -> Pin:
+        """Put the content into the store where it is new, and name the version and the examples."""
+        if self._content is not None:
+            version = store.datasets.put(self.name, self._content, description=self._description)
+        elif self._kept is not None:
+            version = store.datasets.version(self._key, self._kept.version_id)
+        else:
+            version = store.datasets.version(self._key, self._selection.version)
+        return Pin(version, self._positions(store, version), self._selection.splits)
+
+    def _positions(self, store: Store, version: DatasetVersion) -> tuple[int, ...] | None:
+        if self.examples is None or len(self.examples) == version.example_count:
+            return None
+        wanted = {example.id for example in self.examples}
+        return tuple(position for position, example_id, _ in store.datasets.outline(version) if example_id in wanted)
+
+    def pin_sample(self, store: Store, *, source: Store, sample: Sample) -> Pin:
+        """Pin a sample in another store, for a dry run."""
+        examples = self.examples
+        if examples is None:
+            examples = source.datasets.get(self._key, version=self._selection.version).examples
+        return Pin(store.datasets.put(self.name, datasets.draw(examples, sample)))
+
+
+def of_splits(examples: Sequence[Example], splits: Collection[str], name: str) -> list[Example]:
+    """The examples that belong to one of the splits.
+
+    Raises:
+        InvalidDataset: a split that no example belongs to.
+    """
+    known = sorted({split for example in examples for split in example.splits})
+    for split in splits:
+        if split not in known:
+            raise InvalidDataset(f"dataset {name!r}: {unknown_value('split', split, known)}")
+    return [example for example in examples if set(example.splits) & set(splits)]
+
+
+def _is_kept(store: Store, dataset: Dataset) -> bool:
+    """Whether this store has the very version that the dataset is of."""
+    try:
+        store.datasets.version(dataset.id, dataset.version_id)
+    except NotFound:
+        return False
+    return True
+
+
+def _name_of(dataset: Any, content: Sequence[Example]) -> str:
+    if isinstance(dataset, Dataset):
+        return dataset.name
+    if isinstance(dataset, str):
+        return Path(dataset).stem
+    return "dataset-" + keys.fingerprint([example.id for example in content])[:12]

@@ -1,0 +1,194 @@
+"""What a caller asks for, checked before anything is spent, as a session that is ready to go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from prefect_experiments.engine import CallPolicy
+from prefect_experiments.errors import InvalidEvaluator, InvalidSetting, InvalidTask, unknown_value
+from prefect_experiments.evaluators import BoundEvaluator, resolve_evaluators
+from prefect_experiments.jsonable import NotJson, dumps_strict
+from prefect_experiments.models import Experiment, Sample
+from prefect_experiments.orchestration.pinning import DatasetSource, Selection
+from prefect_experiments.orchestration.session import Limits, Pin, Session, Start, at_least_one
+from prefect_experiments.settings import BACKENDS, Settings
+from prefect_experiments.store import ExperimentRecord, Store, open_store
+from prefect_experiments.store.paging import check_name
+from prefect_experiments.tasks import load_reference, resolve_task
+
+
+def check_backend(backend: str | None) -> str:
+    """The backend that is asked for, or the one that the settings name.
+
+    Raises:
+        InvalidSetting: one that there is not.
+    """
+    name = backend or Settings().backend
+    if name not in BACKENDS:
+        raise InvalidSetting(unknown_value("backend", name, list(BACKENDS)))
+    return name
+
+
+def store_of(client: Any) -> Store:
+    """The store of a client; without a client the one that the settings name."""
+    if client is None:
+        return open_store()
+    store = getattr(client, "store", None)
+    if not isinstance(store, Store):
+        raise InvalidSetting(f"client must be a Client or AsyncClient of prefect_experiments, got {client!r:.80}")
+    return store
+
+
+def limits_of(
+    *,
+    concurrency: int,
+    timeout: float | None,
+    retries: int,
+    rate_limit_errors: Any,
+    exit_on_error: bool,
+    batch_size: int | None,
+) -> Limits:
+    """The limits, checked."""
+    policy = CallPolicy(timeout=timeout, retries=retries, rate_limit_errors=_error_types(rate_limit_errors))
+    return Limits(concurrency=concurrency, policy=policy, exit_on_error=exit_on_error, batch_size=batch_size)
+
+
+def _error_types(errors: Any) -> tuple[type[BaseException], ...] | None:
+    """Exception classes, from classes or from references such as ``openai:RateLimitError``."""
+    if errors is None:
+        return None
+    every = errors if isinstance(errors, Sequence) and not isinstance(errors, str) else [errors]
+    found = [load_reference(error) if isinstance(error, str) else error for error in every]
+    for error in found:
+        if not (isinstance(error, type) and issubclass(error, BaseException)):
+            raise InvalidSetting(f"rate_limit_errors takes exception classes or references to them, got {error!r:.100}")
+    return tuple(found)
+
+
+def new_session(
+    *,
+    dataset: Any,
+    task: Any,
+    evaluators: Any,
+    store: Store,
+    limits: Limits,
+    name: str | None,
+    description: str | None,
+    metadata: Mapping[str, Any] | None,
+    selection: Selection,
+    repetitions: int,
+    dry_run: bool | int,
+) -> tuple[Session, str]:
+    """A session for a new experiment, and the name of its dataset. Nothing is written yet.
+
+    A dry run gets a store of its own in memory, and a random sample of the examples.
+    """
+    at_least_one("repetitions", repetitions)
+    if task is None:
+        raise InvalidTask("there is no task to run; pass task=, a function or a reference 'package.module:name'")
+    bound_task = resolve_task(task)
+    bound_evaluators = resolve_evaluators(evaluators)
+    try:
+        dumps_strict(dict(metadata or {}))
+    except (NotJson, TypeError, ValueError) as error:
+        raise InvalidSetting(f"experiment_metadata must be a JSON object: {error}") from None
+    chosen_name = check_name(name or f"{bound_task.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}", "experiment")
+    source = DatasetSource(dataset, store, selection)
+    target = store
+    pin: Callable[[Store], Pin] = source.pin
+    if dry_run is not False:
+        sample = Sample(n=1 if dry_run is True else at_least_one("dry_run", dry_run))
+        target, pin = Store("sqlite://"), partial(source.pin_sample, source=store, sample=sample)
+    start = Start(
+        name=chosen_name,
+        pin=pin,
+        repetitions=repetitions,
+        description=description,
+        metadata=dict(metadata or {}),
+    )
+    return Session(target, start, task=bound_task, evaluators=bound_evaluators, limits=limits), source.name
+
+
+def find_experiment(experiment: Any, store: Store, dataset: str | None = None) -> ExperimentRecord:
+    """The record of an experiment given as an id, a name, ``tag:NAME``, ``latest``, or an object with its id."""
+    if isinstance(experiment, str):
+        return store.experiments.get(experiment, dataset=dataset)
+    if isinstance(experiment, Experiment):
+        return store.experiments.get(experiment.id)
+    if isinstance(experiment, Mapping):
+        found = experiment.get("experiment_id") or experiment.get("id")
+        if isinstance(found, str):
+            return store.experiments.get(found)
+    raise InvalidSetting(
+        "experiment must be an id, a name, 'tag:NAME', 'latest', an Experiment or a RanExperiment; "
+        f"got {type(experiment).__name__}"
+    )
+
+
+def resumed_session(
+    record: ExperimentRecord, *, task: Any, evaluators: Any, store: Store, limits: Limits, run_missing: bool
+) -> Session:
+    """A session that goes on with an experiment.
+
+    Args:
+        record: the experiment.
+        task: the task; without one, the experiment's own is looked up by its reference.
+        evaluators: added to the experiment's own, which are looked up by their references.
+        store: where it is kept.
+        limits: how hard to work.
+        run_missing: whether to make missing and failed runs; else only verdicts are made.
+
+    Raises:
+        InvalidTask: runs are missing, and the task cannot be found again.
+        InvalidEvaluator: verdicts are missing, and an evaluator cannot be found again.
+    """
+    given = resolve_evaluators(evaluators)
+    named = {evaluator.name for evaluator in given}
+    lost = [e.name for e in record.evaluators if e.name not in named and e.reference is None]
+    again: list[BoundEvaluator] = []
+    if run_missing:
+        for known in record.evaluators:
+            if known.name not in named and known.reference is not None:
+                again.extend(resolve_evaluators({known.name: known.reference}))
+    session = Session(
+        store,
+        record,
+        task=_task_again(record, task, store) if run_missing else None,
+        evaluators=[*again, *given],
+        limits=limits,
+    )
+    if run_missing and lost and _is_incomplete(record, store, lost):
+        raise InvalidEvaluator(
+            f"experiment {record.experiment.id} has verdicts missing of evaluators that cannot be found again by a "
+            f"reference: {', '.join(lost)}; pass evaluators="
+        )
+    return session
+
+
+def _task_again(record: ExperimentRecord, task: Any, store: Store) -> Any:
+    if task is not None:
+        return resolve_task(task)
+    if not _missing_runs(record, store):
+        return None
+    if record.task.reference is None:
+        raise InvalidTask(
+            f"experiment {record.experiment.id} has runs missing, and its task {record.task.name!r} cannot be found "
+            "again by a reference; pass task="
+        )
+    return resolve_task(record.task.reference)
+
+
+def _missing_runs(record: ExperimentRecord, store: Store) -> int:
+    expected = record.experiment.example_count * record.experiment.repetitions
+    return expected - len(store.results.finished_runs(record.experiment.id))
+
+
+def _is_incomplete(record: ExperimentRecord, store: Store, evaluators: list[str]) -> bool:
+    if _missing_runs(record, store):
+        return True
+    fingerprints = {e.name: e.fingerprint for e in record.evaluators if e.name in evaluators}
+    positions = [position for position, _, _ in store.datasets.outline(record.version)]
+    return bool(store.results.evaluation_items(record.experiment.id, record.version, positions, fingerprints))

@@ -1,0 +1,279 @@
+"""The public calls: run, resume, evaluate. Each in two forms, ``x()`` and ``await ax()``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.models import Sample
+from prefect_experiments.orchestration.flows import run_dry, run_session
+from prefect_experiments.orchestration.pinning import Selection
+from prefect_experiments.orchestration.request import (
+    check_backend,
+    find_experiment,
+    limits_of,
+    new_session,
+    resumed_session,
+    store_of,
+)
+from prefect_experiments.orchestration.running import run_sync
+from prefect_experiments.orchestration.session import Session
+from prefect_experiments.store import ExperimentRecord
+
+
+async def arun_experiment(
+    *,
+    dataset: Any,
+    task: Any = None,
+    evaluators: Any = None,
+    experiment_name: str | None = None,
+    experiment_description: str | None = None,
+    experiment_metadata: Mapping[str, Any] | None = None,
+    backend: str | None = None,
+    dataset_version: str | None = None,
+    splits: str | Sequence[str] | None = None,
+    sample: Sample | None = None,
+    repetitions: int = 1,
+    concurrency: int = 10,
+    timeout: float | None = 60,
+    retries: int = 3,
+    rate_limit_errors: Any = None,
+    dry_run: bool | int = False,
+    exit_on_error: bool = False,
+    batch_size: int | None = None,
+    print_summary: bool = True,
+    client: Any = None,
+) -> RanExperiment:
+    """Run a task over a dataset, score the outputs, and keep everything in the store.
+
+    Args:
+        dataset: a `Dataset`, the name or id of one, the path of a .csv, .json, .jsonl or .parquet
+            file, a DataFrame, or a list of examples.
+        task: the function under test, or a reference ``"package.module:name"`` or
+            ``"path/file.py:name"``. It may take any of ``input, expected, reference, output,
+            metadata, example, dataset_row`` by name; its only parameter gets ``input``.
+        evaluators: one, a list, or ``{name: evaluator}``; callables, `Evaluator` objects,
+            phoenix-evals evaluators, references, names of built-ins.
+        experiment_name: default, the task's name and the time.
+        experiment_description: a sentence for people.
+        experiment_metadata: a JSON object.
+        backend: where the experiment is kept; default from the settings, else ``"local"``.
+        dataset_version: id or number of a version; default, the newest.
+        splits: use only the examples of these splits.
+        sample: use only a sample of the examples.
+        repetitions: how often each example is run.
+        concurrency: calls of the task in flight at most, and as many of the evaluators.
+        timeout: seconds for one attempt of the task or an evaluator; ``None`` for no limit.
+        retries: further attempts after one that raised.
+        rate_limit_errors: exception classes (or references to them) that mean "too fast": they
+            lower the rate and use up no retry. Default: errors with HTTP status 429.
+        dry_run: ``True`` for one random example, a number for that many. Nothing is written, and
+            neither Prefect nor a backend is called.
+        exit_on_error: stop at the first task error.
+        batch_size: examples for each Prefect task run; default, a size that fits.
+        print_summary: print the scores at the end.
+        client: the `Client` whose store to use; default, the store that the settings name.
+
+    Returns:
+        The experiment with its results.
+
+    Raises:
+        InvalidInput: anything that cannot be used, before anything is run.
+        NotFound: no such dataset or version.
+        ExperimentStopped: a task failed and `exit_on_error` was set; what had finished is kept.
+        StoreUnavailable: the store could not be written to for a minute; resume later.
+    """
+    backend = check_backend(backend)
+    store = store_of(client)
+    limits = limits_of(
+        concurrency=concurrency,
+        timeout=timeout,
+        retries=retries,
+        rate_limit_errors=rate_limit_errors,
+        exit_on_error=exit_on_error,
+        batch_size=batch_size,
+    )
+    chosen = (splits,) if isinstance(splits, str) else tuple(splits or ())
+    prepare = partial(
+        new_session,
+        dataset=dataset,
+        task=task,
+        evaluators=evaluators,
+        store=store,
+        limits=limits,
+        name=experiment_name,
+        description=experiment_description,
+        metadata=experiment_metadata,
+        selection=Selection(version=dataset_version, splits=chosen, sample=sample),
+        repetitions=repetitions,
+        dry_run=dry_run,
+    )
+    session, dataset_name = await asyncio.to_thread(prepare)
+    if dry_run is not False:
+        ran = await run_dry(session)
+    else:
+        ran = await run_session(session, dataset=dataset_name, experiment=session.name, backend=backend)
+    return _shown(ran, session, print_summary)
+
+
+async def aresume_experiment(
+    *,
+    experiment: Any,
+    dataset: str | None = None,
+    task: Any = None,
+    evaluators: Any = None,
+    concurrency: int = 10,
+    timeout: float | None = 60,
+    retries: int = 3,
+    rate_limit_errors: Any = None,
+    exit_on_error: bool = False,
+    batch_size: int | None = None,
+    print_summary: bool = True,
+    client: Any = None,
+) -> RanExperiment:
+    """Go on with an experiment: make the missing and failed runs, and the missing, failed or changed verdicts.
+
+    Outputs that are there are kept. A finished experiment is returned as it is, and nothing is called.
+
+    Args:
+        experiment: id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`.
+        dataset: name or id of the dataset a name, a tag or ``latest`` is looked for in.
+        task: the task; default, the experiment's own, found again by its reference.
+        evaluators: further ones, or new states of those there are; the experiment's own are found
+            again by their references.
+        concurrency: as for `run_experiment`, like all that follow.
+        timeout: seconds for one attempt.
+        retries: further attempts.
+        rate_limit_errors: errors that mean "too fast".
+        exit_on_error: stop at the first task error.
+        batch_size: examples for each Prefect task run.
+        print_summary: print the scores at the end.
+        client: the `Client` whose store to use.
+
+    Raises:
+        NotFound: no such experiment.
+        InvalidTask: runs are missing and the task cannot be found again.
+        InvalidEvaluator: verdicts are missing and their evaluator cannot be found again.
+    """
+    return await _continue(
+        experiment,
+        dataset,
+        client,
+        print_summary,
+        run_missing=True,
+        task=task,
+        evaluators=evaluators,
+        limits={
+            "concurrency": concurrency,
+            "timeout": timeout,
+            "retries": retries,
+            "rate_limit_errors": rate_limit_errors,
+            "exit_on_error": exit_on_error,
+            "batch_size": batch_size,
+        },
+    )
+
+
+async def aevaluate_experiment(
+    *,
+    experiment: Any,
+    evaluators: Any,
+    dataset: str | None = None,
+    concurrency: int = 10,
+    timeout: float | None = 60,
+    retries: int = 3,
+    rate_limit_errors: Any = None,
+    batch_size: int | None = None,
+    print_summary: bool = True,
+    client: Any = None,
+) -> RanExperiment:
+    """Run evaluators on the outputs of an experiment; the task is not called.
+
+    Verdicts that an evaluator has given already are kept, unless it failed or has changed since.
+
+    Args:
+        experiment: id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`.
+        evaluators: as for `run_experiment`.
+        dataset: name or id of the dataset a name, a tag or ``latest`` is looked for in.
+        concurrency: as for `run_experiment`, like all that follow.
+        timeout: seconds for one attempt.
+        retries: further attempts.
+        rate_limit_errors: errors that mean "too fast".
+        batch_size: examples for each Prefect task run.
+        print_summary: print the scores at the end.
+        client: the `Client` whose store to use.
+
+    Raises:
+        NotFound: no such experiment.
+        InvalidEvaluator: an evaluator that cannot be used.
+    """
+    return await _continue(
+        experiment,
+        dataset,
+        client,
+        print_summary,
+        run_missing=False,
+        task=None,
+        evaluators=evaluators,
+        limits={
+            "concurrency": concurrency,
+            "timeout": timeout,
+            "retries": retries,
+            "rate_limit_errors": rate_limit_errors,
+            "exit_on_error": False,
+            "batch_size": batch_size,
+        },
+    )
+
+
+async def _continue(
+    experiment: Any,
+    dataset: str | None,
+    client: Any,
+    print_summary: bool,
+    *,
+    run_missing: bool,
+    task: Any,
+    evaluators: Any,
+    limits: dict[str, Any],
+) -> RanExperiment:
+    store = store_of(client)
+    checked = limits_of(**limits)
+
+    def prepare() -> tuple[Session, ExperimentRecord]:
+        record = find_experiment(experiment, store, dataset)
+        session = resumed_session(
+            record, task=task, evaluators=evaluators, store=store, limits=checked, run_missing=run_missing
+        )
+        return session, record
+
+    session, record = await asyncio.to_thread(prepare)
+    found = record.experiment
+    ran = await run_session(session, dataset=found.dataset_name, experiment=found.name, backend="local")
+    return _shown(ran, session, print_summary)
+
+
+def _shown(ran: RanExperiment, session: Session, print_summary: bool) -> RanExperiment:
+    if print_summary:
+        from prefect_experiments.reports.terminal import print_summary as show
+
+        show(ran, kept_in=session.store.shown_url)
+    return ran
+
+
+def run_experiment(**arguments: Any) -> RanExperiment:
+    """`arun_experiment` for synchronous code."""
+    return run_sync(partial(arun_experiment, **arguments))
+
+
+def resume_experiment(**arguments: Any) -> RanExperiment:
+    """`aresume_experiment` for synchronous code."""
+    return run_sync(partial(aresume_experiment, **arguments))
+
+
+def evaluate_experiment(**arguments: Any) -> RanExperiment:
+    """`aevaluate_experiment` for synchronous code."""
+    return run_sync(partial(aevaluate_experiment, **arguments))

@@ -1,0 +1,307 @@
+"""One experiment under way: its plan, its engine, its place in the store. Knows nothing of Prefect.
+
+Starting, resuming, adding an evaluator and trying failures again are one thing: ask the store
+what is missing, and do that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.engine import Batch, CallPolicy, Engine, default_batch_size, plan
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.evaluators import BoundEvaluator
+from prefect_experiments.models import DatasetVersion
+from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Recorder, Store, TaskRecord
+from prefect_experiments.tasks import Task
+
+MOST_BATCHES_UNDER_WAY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard an experiment may work.
+
+    Attributes:
+        concurrency: calls of the task in flight at most, and as many of the evaluators.
+        batch_size: examples for each Prefect task run; ``None`` for a size that fits.
+
+    Raises:
+        InvalidSetting: a value out of its range.
+    """
+
+    concurrency: int = 10
+    policy: CallPolicy = field(default_factory=CallPolicy)
+    exit_on_error: bool = False
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least_one("concurrency", self.concurrency)
+        if self.batch_size is not None:
+            at_least_one("batch_size", self.batch_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A new experiment to make when the session opens.
+
+    Attributes:
+        pin: puts the dataset into the store and says which version and which examples.
+    """
+
+    name: str
+    pin: Callable[[Store], Pin]
+    repetitions: int = 1
+    description: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The examples an experiment is made on.
+
+    Attributes:
+        positions: ``None`` for all of the version.
+    """
+
+    version: DatasetVersion
+    positions: tuple[int, ...] | None = None
+    splits: tuple[str, ...] = ()
+
+
+class Session:
+    """An experiment under way.
+
+    Args:
+        store: where it is kept.
+        begin: a new experiment to make, or the record of one to go on with.
+        task: what to run; ``None`` to run evaluators only.
+        evaluators: what to evaluate with.
+        limits: how hard to work.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        begin: Start | ExperimentRecord,
+        *,
+        task: Task | None,
+        evaluators: Sequence[BoundEvaluator],
+        limits: Limits,
+    ) -> None:
+        self.store = store
+        self.task = task
+        self.evaluators = tuple(evaluators)
+        self.limits = limits
+        self.batches: list[Batch] = []
+        self.reused = 0
+        self.to_run = 0
+        self._begin = begin
+        self._record: ExperimentRecord | None = begin if isinstance(begin, ExperimentRecord) else None
+        self._engine: Engine | None = None
+        self._recorder: Recorder | None = None
+        self._started: set[int] = set()
+
+    @property
+    def record(self) -> ExperimentRecord:
+        """The experiment in the store, once `open` has run."""
+        assert self._record is not None, "the session is not open"
+        return self._record
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        begin = self._begin
+        return begin.name if isinstance(begin, Start) else begin.experiment.name
+
+    def progress(self) -> tuple[int, int]:
+        """Calls that have ended, and calls there are to make, as far as is known."""
+        if self._engine is None:
+            return 0, 1
+        per_run = len(self.evaluators)
+        expected = self.to_run + self.to_run * per_run if self.to_run else self._engine.evaluations_done
+        return self._engine.runs_done + self._engine.evaluations_done, expected
+
+    @property
+    def engine(self) -> Engine:
+        """What makes the calls, inside `recording`."""
+        assert self._engine is not None, "not recording"
+        return self._engine
+
+    def open(self) -> None:
+        """Make the experiment, or take up the one there is, and plan what is missing."""
+        known = [EvaluatorRecord(e.name, e.kind, e.fingerprint, e.reference) for e in self.evaluators]
+        if isinstance(self._begin, Start):
+            if self._record is None:  # else this is a retry, and the experiment has been made
+                self._record = self._create(self._begin, known)
+        else:
+            self.store.experiments.put_evaluators(self._begin.experiment.id, known)
+            self._record = self.store.experiments.get(self._begin.experiment.id)
+        self._plan(self.record)
+
+    def _create(self, start: Start, evaluators: Sequence[EvaluatorRecord]) -> ExperimentRecord:
+        pin = start.pin(self.store)
+        assert self.task is not None
+        return self.store.experiments.create(
+            start.name,
+            pin.version,
+            task=TaskRecord(self.task.name, self.task.fingerprint, self.task.reference),
+            evaluators=evaluators,
+            repetitions=start.repetitions,
+            positions=pin.positions,
+            splits=pin.splits,
+            description=start.description,
+            metadata=start.metadata,
+        )
+
+    def _plan(self, record: ExperimentRecord) -> None:
+        positions = record.positions
+        if positions is None:
+            positions = tuple(position for position, _, _ in self.store.datasets.outline(record.version))
+        repetitions = record.experiment.repetitions
+        done = self.store.results.finished_runs(record.experiment.id)
+        size = self.limits.batch_size or default_batch_size(len(positions), repetitions, self.limits.concurrency)
+        self.batches = plan(positions, repetitions, done, size)
+        self.reused = len(done)
+        self.to_run = sum(len(batch.missing) for batch in self.batches) if self.task else 0
+
+    @contextlib.asynccontextmanager
+    async def recording(self) -> AsyncIterator[None]:
+        """Results go to the store while this is entered; leaving it waits until all are durable."""
+        experiment_id = self.record.experiment.id
+        replace = await asyncio.to_thread(self.store.results.has_verdicts, experiment_id)
+        async with Recorder(self.store.database, experiment_id, replace=tuple(replace)) as recorder:
+            self._recorder = recorder
+            self._engine = Engine(
+                self.task,
+                self.evaluators,
+                sink=recorder,
+                concurrency=self.limits.concurrency,
+                policy=self.limits.policy,
+                exit_on_error=self.limits.exit_on_error,
+            )
+            yield
+
+    async def run_batch(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
+        """Run the task for what the batch misses."""
+        missing = batch.missing
+        if batch.number in self._started:  # a retry: what finished before the failure is in the store
+            missing -= await asyncio.to_thread(self.store.results.finished_runs, self.record.experiment.id)
+        self._started.add(batch.number)
+        items = await asyncio.to_thread(self.store.results.run_items, self.record.version, missing)
+        await self.engine.run(items, nearly_done)
+
+    async def evaluate_batch(self, batch: Batch) -> None:
+        """Run the evaluators for the verdicts that the batch's ok runs lack."""
+        items = await asyncio.to_thread(
+            self.store.results.evaluation_items,
+            self.record.experiment.id,
+            self.record.version,
+            batch.positions,
+            {e.name: e.fingerprint for e in self.evaluators},
+        )
+        await self.engine.evaluate(items)
+        assert self._recorder is not None
+        await self._recorder.flush()
+
+    def lacks_verdicts(self, batch: Batch) -> bool:
+        """Whether some ok run of the batch lacks a verdict of the present evaluators."""
+        fingerprints = {e.name: e.fingerprint for e in self.evaluators}
+        record = self.record
+        return bool(
+            fingerprints
+            and self.store.results.evaluation_items(record.experiment.id, record.version, batch.positions, fingerprints)
+        )
+
+    def result(self) -> RanExperiment:
+        """The experiment as the caller gets it."""
+        engine = self._engine
+        return RanExperiment(
+            self.store,
+            self.store.experiments.get(self.record.experiment.id),
+            reused=self.reused,
+            ran=engine.runs_done if engine else 0,
+            evaluated=engine.evaluations_done if engine else 0,
+        )
+
+
+class Steps:
+    """The steps of an experiment as plain calls; the flow wraps each into a Prefect task."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    async def load_dataset(self) -> None:
+        """Pin the dataset, make the experiment, plan."""
+        await asyncio.to_thread(self.session.open)
+
+    async def run_task(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
+        """Run the task on one batch."""
+        await self.session.run_batch(batch, nearly_done)
+
+    async def evaluate(self, batch: Batch) -> None:
+        """Evaluate one batch."""
+        await self.session.evaluate_batch(batch)
+
+    async def log_results(self) -> None:
+        """Push what the backend does not have; the embedded store has everything already."""
+
+
+async def drive(steps: Steps) -> None:
+    """Take an experiment through its steps: evaluating one batch overlaps with running the next."""
+    session = steps.session
+    await steps.load_dataset()
+    under_way = asyncio.Semaphore(MOST_BATCHES_UNDER_WAY)
+
+    async def batch_through(batch: Batch, started: asyncio.Event) -> None:
+        async with under_way:
+            try:
+                if batch.missing and session.task is not None:
+                    await steps.run_task(batch, started.set)
+                    wanted = bool(session.evaluators)
+                else:
+                    wanted = await asyncio.to_thread(session.lacks_verdicts, batch)
+            finally:
+                started.set()
+            if wanted:
+                await steps.evaluate(batch)
+
+    async with session.recording():
+        pending: list[asyncio.Task[None]] = []
+        try:
+            for batch in session.batches:
+                # The next batch begins when this one has started its last calls, so that the
+                # slots never stand empty, and not earlier, so that batches finish one by one.
+                started = asyncio.Event()
+                pending.append(asyncio.create_task(batch_through(batch, started)))
+                await started.wait()
+                await _raise_first(pending)
+            await asyncio.gather(*pending)
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+    await steps.log_results()
+
+
+async def _raise_first(pending: list[asyncio.Task[None]]) -> None:
+    """Raise what a batch that has ended raised; forget those that ended well."""
+    for task in [task for task in pending if task.done()]:
+        pending.remove(task)
+        await task
+
+
+def at_least_one(name: str, value: object) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        InvalidSetting: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidSetting(f"{name} must be a whole number of at least 1, got {value!r}")
+    return value

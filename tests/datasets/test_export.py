@@ -1,0 +1,199 @@
+import csv
+import datetime
+import json
+import math
+
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefect_experiments.datasets import example_rows, read_rows, to_examples, write_examples, write_rows
+from prefect_experiments.errors import InvalidDataset, InvalidSetting
+from prefect_experiments.models import Example
+
+SUFFIXES = [".csv", ".json", ".jsonl", ".ndjson", ".parquet"]
+ROWS = [
+    {"id": "a", "score": 0.5, "n": 1, "ok": True, "tags": ["x", {"y": 1}], "note": None},
+    {"id": "b", "score": 1.5, "n": 2, "ok": False, "tags": [], "note": 'é, "q"\nline'},
+]
+TABLE_ROWS = [{**row, "tags": orjson.dumps(row["tags"]).decode(), "note": row["note"] or ""} for row in ROWS]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".ndjson"])
+def test_json_keeps_rows_as_they_are(tmp_path, suffix):
+    write_rows(ROWS, tmp_path / f"a{suffix}")
+    assert read_rows(tmp_path / f"a{suffix}") == ROWS
+
+
+def test_csv_holds_nested_values_as_json_text_and_none_as_empty(tmp_path):
+    write_rows(ROWS, tmp_path / "a.csv")
+    assert read_rows(tmp_path / "a.csv") == TABLE_ROWS
+
+
+def test_parquet_keeps_types_and_holds_nested_values_as_json_text(tmp_path):
+    write_rows(ROWS, tmp_path / "a.parquet")
+    assert read_rows(tmp_path / "a.parquet") == [{**row, "note": row["note"] or None} for row in TABLE_ROWS]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_columns_are_chosen_and_ordered(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    write_rows(ROWS, path, columns=["n", "missing", "id"])
+    rows = read_rows(path)
+    assert list(rows[0]) == ["n", "missing", "id"]
+    assert [row["n"] for row in rows] == [1, 2]
+    assert not rows[0]["missing"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_has_the_columns_of_every_row(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    write_rows([{"a": 1}, {"b": 2}, {"a": 3, "b": 4}], path)
+    assert read_rows(path) == [{"a": 1, "b": None}, {"a": None, "b": 2}, {"a": 3, "b": 4}]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_no_format_has_does_not_cost_the_file(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    day = datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+    hard = [math.nan, pd.NA, pd.NaT, day, object(), 2**80, "\ud800", {"x": math.nan}, {1, 2}, "text", 1]
+    write_rows([{"k": "x", "v": value, "when": day} for value in hard], path)
+    rows = read_rows(path)
+    assert [row["v"] in (None, "") for row in rows] == [True] * 3 + [False] * 8
+    assert rows[0]["when"] == "2024-01-02T03:04:05+00:00"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_numpy_numbers_stay_numbers(tmp_path, suffix):
+    write_rows([{"i": np.int64(3), "f": np.float32(0.5), "b": np.bool_(True)}], tmp_path / f"a{suffix}")
+    assert read_rows(tmp_path / f"a{suffix}") == [{"i": 3, "f": 0.5, "b": True}]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_no_rows(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    write_rows(iter(()), path, columns=["a", "b"])
+    if suffix == ".json":
+        assert json.loads(path.read_text()) == []
+    elif suffix == ".csv":
+        assert path.read_text() == "a,b\n"
+    elif suffix == ".parquet":
+        assert pq.read_table(path).column_names == ["a", "b"]
+    else:
+        assert path.read_text() == ""
+
+
+def test_an_unknown_suffix_and_a_missing_folder_are_refused(tmp_path):
+    with pytest.raises(InvalidSetting, match=r"did you mean '\.json'"):
+        write_rows(ROWS, tmp_path / "a.jsn")
+    with pytest.raises(InvalidSetting, match="no folder"):
+        write_rows(ROWS, tmp_path / "none" / "a.csv")
+    (tmp_path / "d.csv").mkdir()
+    with pytest.raises(InvalidSetting, match="directory"):
+        write_rows(ROWS, tmp_path / "d.csv")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, suffix, monkeypatch):
+    path = tmp_path / f"a{suffix}"
+    path.write_text("old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(InvalidSetting, match="No space left"):
+        write_rows(ROWS, path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_replaced_and_a_link_stays_one(tmp_path):
+    target, link = tmp_path / "real.json", tmp_path / "link.json"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_rows(ROWS, link)
+    assert link.is_symlink()
+    assert read_rows(target) == ROWS
+    assert sorted(tmp_path.iterdir()) == [link, target]
+
+
+def test_a_new_file_has_the_usual_permissions(tmp_path):
+    write_rows(ROWS, tmp_path / "a.json")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "a.json").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+# --- examples ---------------------------------------------------------------------------------
+
+VALUES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5) | st.lists(st.integers(0, 9))
+FIELDS = st.dictionaries(st.text(max_size=5), VALUES, max_size=3)
+EXAMPLES = st.lists(
+    st.builds(
+        Example,
+        input=VALUES | FIELDS,
+        output=VALUES | FIELDS,
+        metadata=FIELDS,
+        splits=st.sets(st.sampled_from(["a", "b", "[c]"])).map(sorted).map(tuple),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(EXAMPLES)
+def test_examples_come_back_the_same_through_json(tmp_path_factory, drafts):
+    folder = tmp_path_factory.mktemp("export")
+    examples = to_examples(drafts)
+    for suffix in (".json", ".jsonl"):
+        write_examples(examples, folder / f"a{suffix}")
+        assert to_examples(read_rows(folder / f"a{suffix}")) == examples
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_examples_come_back_through_a_table_with_their_keys(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    examples = to_examples(
+        [
+            {"q": "one, two", "a": "3", "topic": "x", "part": ["train", "hard"]},
+            {"q": "é", "a": "b", "topic": "y", "part": None},
+        ],
+        input_keys="q",
+        output_keys="a",
+        metadata_keys="topic",
+        split_key="part",
+    )
+    write_examples(examples, path)
+    again = to_examples(
+        read_rows(path), input_keys="q", output_keys="a", metadata_keys="topic", split_key="splits", id_key="id"
+    )
+    assert again == examples
+
+
+def test_flat_rows_have_each_field_under_its_own_name():
+    examples = [
+        Example(id="1", input={"q": 1, "t": 2}, output="a", metadata={"t": 3}, splits=("s",)),
+        Example(id="2", input={"q": 1}),
+    ]
+    assert example_rows(examples, flat=True) == [
+        {"id": "1", "q": 1, "input.t": 2, "output": "a", "metadata.t": 3, "splits": ["s"]},
+        {"id": "2", "q": 1, "splits": None},
+    ]
+    assert example_rows(examples[1:], flat=True) == [{"id": "2", "q": 1}]
+
+
+def test_a_field_called_splits_beside_splits_is_refused_for_tables(tmp_path):
+    examples = [Example(id="1", input=1, metadata={"splits": 3}, splits=("s",))]
+    with pytest.raises(InvalidDataset, match="splits"):
+        write_examples(examples, tmp_path / "a.csv")
+    write_examples(examples, tmp_path / "a.json")
+
+
+def test_the_csv_header_is_the_field_names(tmp_path):
+    write_examples([Example(id="1", input={"q": "x"}, output={"a": "y"})], tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["id", "q", "a"], ["1", "x", "y"]]

@@ -1,0 +1,300 @@
+import csv
+import json
+import os
+import threading
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefect_experiments.datasets import is_path, read_rows
+from prefect_experiments.datasets.csv_text import parse_csv
+from prefect_experiments.errors import InvalidDataset
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write_file
+
+
+def refusal(path) -> str:
+    with pytest.raises(InvalidDataset) as caught:
+        read_rows(path)
+    return str(caught.value)
+
+
+# --- any file ---------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_named_with_the_current_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = refusal("data/qa.csv")
+    assert "data/qa.csv" in text
+    assert str(tmp_path) in text
+
+
+def test_a_directory_and_an_empty_file(tmp_path, write):
+    (tmp_path / "x.csv").mkdir()
+    assert "directory" in refusal(tmp_path / "x.csv")
+    assert "is empty" in refusal(write("e.jsonl", ""))
+
+
+def test_names_that_cannot_be_files():
+    assert "cannot be read" in refusal("x" * 5000 + ".csv")
+    assert "no file" in refusal("a\0b.csv")
+
+
+def test_an_unknown_suffix_lists_the_known_ones(write):
+    text = refusal(write("qa.cvs", "a\n1\n"))
+    assert "did you mean '.csv'" in text
+    assert ".parquet" in text
+
+
+def test_the_suffix_is_read_in_any_case(write):
+    assert read_rows(write("QA.CSV", "a\n1\n")) == [{"a": 1}]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read(write):
+    path = write("a.csv", "a\n1\n")
+    path.chmod(0)
+    assert "cannot be read" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl"])
+def test_text_that_is_not_utf8_is_told_by_its_byte(write, name):
+    text = refusal(write(name, b'\xef\xbb\xbf["caf\xe9"]'))
+    assert "byte 8" in text
+    assert "iconv -f WINDOWS-1252" in text
+    assert "UTF-16" in refusal(write(name, "a\n1\n".encode("utf-16")))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", "q\nx\n"), ("a.json", '[{"q":"x"}]'), ("a.jsonl", '{"q":"x"}')]
+)
+def test_a_byte_order_mark_is_not_content(write, name, content):
+    assert read_rows(write(name, b"\xef\xbb\xbf" + content.encode())) == [{"q": "x"}]
+
+
+@pytest.mark.parametrize("source", ["a.csv", "dir/a.JSON", "a.jsonl", "a.ndjson", "a.parquet"])
+def test_a_known_suffix_means_a_file(source):
+    assert is_path(source)
+
+
+def test_a_name_means_a_file_only_where_there_is_one(write, tmp_path):
+    assert is_path(str(write("notes.txt", "x")))
+    assert not is_path(str(tmp_path))
+    for name in ("gsm8k", "v1.2", "", "x" * 5000, "a\0b"):
+        assert not is_path(name)
+
+
+# --- CSV --------------------------------------------------------------------------------------
+
+
+def test_quoted_fields_keep_commas_quotes_and_line_ends(write):
+    content = 'q,a\r\n"1, ""one""","x\r\ny"\r\n\r\nz,\r\n'
+    assert read_rows(write("a.csv", content)) == [{"q": '1, "one"', "a": "x\r\ny"}, {"q": "z", "a": ""}]
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1", "-2", "0"], [1, -2, 0]),
+        (["9223372036854775807", "-9223372036854775808"], [2**63 - 1, -(2**63)]),
+        (["1.5", "-0.1", "1e-07"], [1.5, -0.1, 1e-07]),
+        (["1", "2.5"], [1, 2.5]),
+        (["9007199254740993", "0.5"], [9007199254740993, 0.5]),
+        (["True", "False"], [True, False]),
+        (["1", "", "3"], [1, None, 3]),
+        (["True", ""], [True, None]),
+    ],
+)
+def test_canonical_columns_are_converted(cells, values):
+    rows = parse_csv("k,v\n" + "".join(f"x,{cell}\n" for cell in cells), "a.csv")
+    got = [row["v"] for row in rows]
+    assert got == values
+    assert [type(value) for value in got] == [type(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["007", "1"],
+        ["+1"],
+        ["-0"],
+        ["1e5"],
+        ["1.50"],
+        [".5"],
+        ["1_000"],
+        [" 1"],
+        ["NA", "1"],
+        ["nan", "1.5"],
+        ["NaN"],
+        ["inf"],
+        ["Infinity"],
+        ["9223372036854775808"],
+        ["123456789012345678901234567890"],
+        ["٣"],
+        ["true", "false"],
+        ["True", "1"],
+        ["", ""],
+        ["text", ""],
+    ],
+)
+def test_other_columns_stay_text(cells):
+    rows = parse_csv("k,v\n" + "".join(f"x,{cell}\n" for cell in cells), "a.csv")
+    assert [row["v"] for row in rows] == cells
+
+
+CELLS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    st.integers().map(str),
+    st.floats().map(str),
+    st.sampled_from(["True", "False", "", "1", "0.5", "007"]),
+)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8))
+def test_no_cell_is_changed_beyond_writing_back(tmp_path_factory, records):
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("a", "b"), *records])
+    for row, record in zip(read_rows(path), records, strict=True):
+        assert tuple("" if value is None else str(value) for value in row.values()) == record
+
+
+def test_a_million_characters_in_a_cell_and_the_limit_put_back(write):
+    before = csv.field_size_limit()
+    path = write("a.csv", f"q,a\n{'x' * 1_000_000},1\n")
+    threads = [threading.Thread(target=read_rows, args=(path,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert len(read_rows(path)[0]["q"]) == 1_000_000
+    for thread in threads:
+        thread.join()
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a,b\n1,2\n\n1,2,3\n", ["line 4", "3 fields", "2"]),
+        ('a,b\n"x\ny",1\n"z\nz"\n', ["line 4", "1 fields"]),
+        ("a,,c\n1,2,3\n", ["column 2", "index=False"]),
+        ("a,b,a\n1,2,3\n", ["'a'", "more than once"]),
+        ('a,b\n1,"2\n3,4\n', ["line 2", "quote"]),
+        ('a,b\n1,"2"x\n', ["line 2"]),
+        ("a,b\n1,\0\n", ["line 2", "NUL"]),
+        ("a,b\n", ["no rows"]),
+        ("\n\n", ["no rows"]),
+    ],
+)
+def test_csv_that_is_refused(write, content, said):
+    text = refusal(write("bad.csv", content))
+    assert "bad.csv" in text
+    for part in said:
+        assert part in text
+
+
+# --- JSON -------------------------------------------------------------------------------------
+
+
+def test_json_lists_and_examples(write):
+    rows = [{"input": "q", "output": 1.5}, {"input": None}]
+    assert read_rows(write("a.json", json.dumps(rows))) == rows
+    assert read_rows(write("b.json", json.dumps({"name": "x", "examples": rows}))) == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('"x"', ["a text"]),
+        ("3", ["a number"]),
+        ("null", ["null"]),
+        ('{"rows": [], "n": 1}', ["'rows', 'n'", "examples"]),
+        ('{"examples": {"a": 1}}', ["an object"]),
+        ('[{"a": 1}, [2]]', ["row 2", "a list"]),
+        ('[{"a": 1}, true]', ["row 2", "a bool"]),
+        ("[]", ["no rows"]),
+        ('[{"a": 1},\n {"a": }]', ["line 2", "column 8"]),
+        ('[{"a": 1},\n {"a": NaN}]', ["line 2", "NaN is not JSON", "null"]),
+        ('[{"a": -Infinity}]', ["line 1", "Infinity is not JSON"]),
+        ('{"a": 1}\n{"a": 2}', ["line 2", ".jsonl"]),
+        ('{"runnable": "app:f", "entries": []}', ["pixie files are not supported yet"]),
+        ('[{"a": 123456789012345678901234567890}]', ["30 digits", "64 bits"]),
+        ('[{"a": -9223372036854775809}]', ["64 bits"]),
+    ],
+)
+def test_json_that_is_refused(write, content, said):
+    text = refusal(write("bad.json", content))
+    for part in ["bad.json", *said]:
+        assert part in text
+
+
+def test_long_integers_that_fit_and_digits_in_texts_are_fine(write):
+    rows = [{"a": 2**64 - 1, "b": -(2**63), "c": "call 123456789012345678901234567890", "d": [1234567890123456789]}]
+    assert read_rows(write("a.json", json.dumps(rows))) == rows
+
+
+def test_jsonl_one_object_a_line(write):
+    content = '{"q": "a\u2028b"}\r\n\n  \n{"q": 2}'
+    assert read_rows(write("a.jsonl", content)) == [{"q": "a\u2028b"}, {"q": 2}]
+    assert read_rows(write("a.ndjson", content)) == read_rows(write("a.jsonl", content))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"a": 1}\n\n{"a": \n', ["line 3"]),
+        ('{"a": 1}\n[1]\n', ["line 2", "a list", ".json"]),
+        ('{"a": 1}\n{"a": NaN}\n', ["line 2", "NaN is not JSON"]),
+        ('{"a": 1}\n{"a": 123456789012345678901234567890}\n', ["64 bits"]),
+        (" \n\n", ["no rows"]),
+    ],
+)
+def test_jsonl_that_is_refused(write, content, said):
+    text = refusal(write("bad.jsonl", content))
+    for part in ["bad.jsonl", *said]:
+        assert part in text
+
+
+def test_messages_do_not_hold_what_the_file_holds(write):
+    assert "private" not in refusal(write("bad.json", '[{"a": "private",}]'))
+    assert "private" not in refusal(write("bad.csv", "a,b\nprivate\n"))
+
+
+# --- Parquet ----------------------------------------------------------------------------------
+
+
+def test_parquet_values_lists_and_objects(tmp_path):
+    rows = [{"q": "a", "n": 1, "tags": ["x"], "meta": {"k": 1}}, {"q": None, "n": 2, "tags": [], "meta": {"k": 2}}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    assert read_rows(tmp_path / "a.parquet") == rows
+
+
+def test_parquet_from_pandas_has_no_index_column_and_no_folder_column(tmp_path):
+    pd = pytest.importorskip("pandas")
+    folder = tmp_path / "day=3"
+    folder.mkdir()
+    pd.DataFrame({"q": [1, 2]}, index=["x", "y"]).to_parquet(folder / "a.parquet")
+    assert read_rows(folder / "a.parquet") == [{"q": 1}, {"q": 2}]
+
+
+def test_parquet_that_is_refused(tmp_path, write):
+    assert "not a Parquet file" in refusal(write("a.parquet", b"PAR1 nonsense"))
+    good = tmp_path / "b.parquet"
+    pq.write_table(pa.table({"a": list(range(1000))}), good)
+    content = bytearray(good.read_bytes())
+    content[10:60] = b"\xff" * 50
+    assert "not a Parquet file" in refusal(write("c.parquet", bytes(content)))
+    pq.write_table(pa.table({"a": pa.array([], pa.int64())}), good)
+    assert "no rows" in refusal(good)
+    pq.write_table(pa.table([[1], [2]], names=["a", "a"]), good)
+    assert "'a'" in refusal(good)

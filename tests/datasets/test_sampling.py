@@ -1,0 +1,142 @@
+import collections
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefect_experiments.datasets import draw
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.models import Example, Sample
+
+TOPICS = st.lists(st.sampled_from(["a", "b", "c", "d", None]), max_size=60)
+METHODS = st.sampled_from(["random", "head", "systematic", "stratified"])
+
+
+def dataset(topics) -> list[Example]:
+    return [Example(id=f"e{n}", input=n, metadata={"topic": topic}) for n, topic in enumerate(topics)]
+
+
+def sample_of(method, *, seed=42, **size) -> Sample:
+    return Sample(method=method, by="topic" if method == "stratified" else None, seed=seed, **size)
+
+
+@given(TOPICS, METHODS, st.integers(1, 80), st.integers())
+def test_size_order_and_determinism(topics, method, n, seed):
+    examples = dataset(topics)
+    drawn = draw(examples, sample_of(method, n=n, seed=seed))
+    assert len(drawn) == min(n, len(examples))
+    places = [example.input for example in drawn]
+    assert places == sorted(set(places))
+    assert all(examples[place] is example for place, example in zip(places, drawn, strict=True))
+    assert draw(examples, sample_of(method, n=n, seed=seed)) == drawn
+
+
+@given(TOPICS, METHODS, st.floats(0, 1, exclude_min=True))
+def test_a_fraction_is_rounded_and_at_least_one(topics, method, fraction):
+    examples = dataset(topics)
+    drawn = draw(examples, sample_of(method, fraction=fraction))
+    if examples:
+        assert len(drawn) >= 1
+        assert abs(len(drawn) - fraction * len(examples)) <= max(0.5, 1 - fraction * len(examples))
+    else:
+        assert drawn == []
+
+
+@given(TOPICS, st.integers(1, 80))
+def test_head_is_a_prefix(topics, n):
+    examples = dataset(topics)
+    assert draw(examples, sample_of("head", n=n)) == examples[:n]
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers())
+def test_systematic_is_evenly_spaced(total, n, seed):
+    places = [example.input for example in draw(dataset(range(total)), sample_of("systematic", n=n, seed=seed))]
+    gaps = [b - a for a, b in itertools.pairwise(places)]
+    step = total / len(places)
+    assert all(math.floor(step) <= gap <= math.ceil(step) for gap in gaps)
+    assert places[0] < step
+    assert total - places[-1] <= math.ceil(step)
+
+
+@given(TOPICS.filter(bool), st.integers(1, 60), st.integers())
+def test_every_stratum_is_within_one_of_its_share(topics, n, seed):
+    drawn = draw(dataset(topics), sample_of("stratified", n=n, seed=seed))
+    there = collections.Counter(topics)
+    got = collections.Counter(example.metadata["topic"] for example in drawn)
+    for topic, count in there.items():
+        assert abs(got[topic] - count * len(drawn) / len(topics)) < 1
+
+
+def test_seeds_differ_and_every_place_can_be_drawn():
+    examples = dataset(range(20))
+    for method in ("random", "systematic"):
+        draws = [tuple(e.input for e in draw(examples, sample_of(method, n=3, seed=seed))) for seed in range(200)]
+        assert len(set(draws)) > 5
+        assert {place for places in draws for place in places} == set(range(20))
+
+
+def test_the_draw_of_a_seed_is_fixed_for_good():
+    places = [example.input for example in draw(dataset(range(1000)), Sample(n=5))]
+    assert places == [124, 290, 368, 394, 684]
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers())
+def test_a_larger_random_sample_holds_the_smaller(small, more, seed):
+    examples = dataset(range(40))
+    drawn, larger = (draw(examples, sample_of("random", n=n, seed=seed)) for n in (small, small + more))
+    assert all(example in larger for example in drawn)
+
+
+@pytest.mark.parametrize(
+    "by", ["metadata.topic", "topic", "input.lang", "lang", "input.user.tier", "user.tier", "output", "splits"]
+)
+def test_the_field_to_stratify_by(by):
+    examples = [
+        Example(
+            id=str(n),
+            input={"lang": "en" if n % 2 else "de", "user": {"tier": n % 2}},
+            output=n % 2,
+            metadata={"topic": ["x", n % 2]},
+            splits=("odd",) if n % 2 else (),
+        )
+        for n in range(20)
+    ]
+    drawn = draw(examples, Sample(n=10, method="stratified", by=by))
+    assert sum(int(example.id) % 2 for example in drawn) == 5
+
+
+def test_a_name_in_two_parts_needs_its_part():
+    examples = [Example(id=str(n), input={"topic": n % 2}, metadata={"topic": "same"}) for n in range(8)]
+    drawn = draw(examples, Sample(n=4, method="stratified", by="input.topic"))
+    assert sum(example.input["topic"] for example in drawn) == 2
+    with pytest.raises(InvalidSetting, match=r"metadata\.topic"):
+        draw(examples, Sample(n=4, method="stratified", by="topic"))
+
+
+def test_a_field_with_a_dot_in_its_name():
+    examples = [Example(id=str(n), input=n, metadata={"llm.model": n % 2}) for n in range(8)]
+    for by in ("llm.model", "metadata.llm.model"):
+        assert sum(e.input % 2 for e in draw(examples, Sample(n=4, method="stratified", by=by))) == 2
+
+
+def test_examples_without_the_field_are_a_stratum():
+    examples = [Example(id=str(n), input=n, metadata={"topic": "x"} if n % 2 else {}) for n in range(20)]
+    drawn = draw(examples, Sample(n=10, method="stratified", by="topic"))
+    assert sum(example.input % 2 for example in drawn) == 5
+
+
+def test_an_unknown_field_names_those_there_are():
+    examples = [Example(id="1", input={"question": "private"}, metadata={"topic": "x"}, splits=("s",))]
+    with pytest.raises(InvalidSetting) as caught:
+        draw(examples, Sample(n=1, method="stratified", by="topik"))
+    text = str(caught.value)
+    assert "did you mean 'topic'" in text
+    assert "question" in text
+    assert "splits" in text
+    assert "private" not in text
+
+
+def test_nothing_to_draw_from():
+    assert draw([], Sample(n=3, method="stratified", by="topic")) == []

@@ -1,0 +1,163 @@
+"""A local server that speaks as much of OpenAI's chat API as a judge needs, and judges honestly.
+
+    with OpenAIStandIn() as server:
+        llm = LLM(provider="openai", model="stand-in", base_url=server.url, api_key="none")
+
+The answer depends on the prompt alone: an output is supported when its text stands in the
+evidence, both between tags (``<output>``; ``<reference>``, ``<context>`` or ``<input>``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Judge = Callable[[str, list[str]], str]
+NEGATIVE = {"hallucinated", "incorrect", "unfaithful", "unsupported", "wrong", "bad", "no", "irrelevant"}
+PLAIN_LABELS = ["supported", "unsupported"]
+
+
+def judge_support(prompt: str, labels: list[str]) -> str:
+    """The label that says whether the prompt's output stands in the prompt's evidence."""
+    output = _section(prompt, "output")
+    evidence = next((text for tag in ("reference", "context", "input") if (text := _section(prompt, tag))), "")
+    supported = bool(output) and output.casefold() in evidence.casefold()
+    good = next((label for label in labels if label not in NEGATIVE), labels[0])
+    bad = next((label for label in labels if label != good), good)
+    return good if supported else bad
+
+
+def _section(prompt: str, tag: str) -> str:
+    found = re.findall(rf"<{tag}>(.*?)</{tag}>", prompt, re.DOTALL)
+    return found[-1].strip() if found else ""
+
+
+class OpenAIStandIn:
+    """The server, as a context manager.
+
+    Args:
+        judge: gives the label for a prompt and the labels it may have.
+        rate_limited: that many requests, the first ones, are answered 429 with ``Retry-After``.
+        retry_after: seconds, as that header says.
+        structured_output: with false, ``response_format`` is refused as by a model that only has tools.
+
+    Attributes:
+        requests: the body of each chat request that came, in order; 429s included.
+    """
+
+    def __init__(
+        self,
+        *,
+        judge: Judge = judge_support,
+        rate_limited: int = 0,
+        retry_after: float = 1,
+        structured_output: bool = True,
+    ) -> None:
+        self.judge = judge
+        self.rate_limited = rate_limited
+        self.retry_after = retry_after
+        self.structured_output = structured_output
+        self.requests: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        """What an OpenAI client takes as ``base_url``."""
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def __enter__(self) -> OpenAIStandIn:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any]]:
+        """Status, headers and body for one chat request."""
+        with self._lock:
+            self.requests.append(body)
+            refuse = len(self.requests) <= self.rate_limited
+        if refuse:
+            return 429, {"Retry-After": f"{self.retry_after:g}"}, _error("rate limit reached", "rate_limit_exceeded")
+        if "response_format" in body and not self.structured_output:
+            return 400, {}, _error("response_format is not supported by this model", "invalid_request_error")
+        prompt = "\n".join(_text(message.get("content")) for message in body["messages"])
+        return 200, {}, _completion(body, prompt, self._message(body, prompt))
+
+    def _message(self, body: dict[str, Any], prompt: str) -> dict[str, Any]:
+        if tools := body.get("tools"):
+            function = tools[0]["function"]
+            arguments = json.dumps(self._filled(function["parameters"], prompt))
+            call = {"name": function["name"], "arguments": arguments}
+            return {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "call_1", "type": "function", "function": call}],
+            }
+        if "response_format" in body:
+            schema = body["response_format"]["json_schema"]["schema"]
+            return {"role": "assistant", "content": json.dumps(self._filled(schema, prompt))}
+        return {"role": "assistant", "content": self.judge(prompt, PLAIN_LABELS)}
+
+    def _filled(self, schema: dict[str, Any], prompt: str) -> dict[str, str]:
+        label = self.judge(prompt, _labels(schema["properties"]["label"]))
+        texts = {"label": label, "explanation": f"found {label}: {_section(prompt, 'output')!r}"}
+        return {name: texts[name] for name in schema["properties"]}
+
+
+def _labels(schema: dict[str, Any]) -> list[str]:
+    return schema.get("enum") or [choice["const"] for choice in schema["oneOf"]]
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content or [])
+
+
+def _error(message: str, code: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": code, "code": code, "param": None}}
+
+
+def _completion(body: dict[str, Any], prompt: str, message: dict[str, Any]) -> dict[str, Any]:
+    asked, answered = len(prompt.split()), len(json.dumps(message).split())
+    return {
+        "id": "chatcmpl-stand-in",
+        "object": "chat.completion",
+        "created": 0,
+        "model": body["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+        "usage": {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered},
+    }
+
+
+def _handler(stand_in: OpenAIStandIn) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.path != "/v1/chat/completions":
+                return self._send(404, {}, _error(f"no such path: {self.path}", "not_found"))
+            return self._send(*stand_in.answer(json.loads(body)))
+
+        def _send(self, status: int, headers: dict[str, str], payload: dict[str, Any]) -> None:
+            content = json.dumps(payload).encode()
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    return Handler
