@@ -215,6 +215,11 @@ def is_async_callable(function: Any) -> bool:
     return not inspect.isroutine(function) and inspect.iscoroutinefunction(call)
 
 
+def is_awaitable(value: Any) -> bool:
+    """`inspect.isawaitable` without its two passes through abstract base classes: this is called for every result."""
+    return hasattr(type(value), "__await__")
+
+
 def callable_name(function: Any) -> str:
     """A name for people: a function's own, a partial's function's, an object's class."""
     while isinstance(function, functools.partial):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import inspect
 import json
+from collections.abc import Awaitable
 from typing import Any
 
 from prefect_experiments.evaluators import BoundEvaluator, EvaluationResult, resolve_evaluators
@@ -27,18 +30,31 @@ def bind(evaluator: Any) -> BoundEvaluator:
     return bound
 
 
+@functools.cache
+def built_in(text: str) -> BoundEvaluator:
+    return bind(text)
+
+
 def results(evaluator: Any, *args: Any, **kwargs: Any) -> list[EvaluationResult]:
     """What an evaluator says of an output, an expected output, ..."""
-    bound = bind(evaluator)
+    bound = built_in(evaluator) if isinstance(evaluator, str) else bind(evaluator)
     value = bound.call(fields(*args, **kwargs))
     assert inspect.isawaitable(value) == bound.is_async
     if inspect.isawaitable(value):
-        value = asyncio.run(_awaited(value))
+        value = run(value)
     return list(bound.parse(value))
 
 
-async def _awaited(value: Any) -> Any:
-    return await value
+def run(awaitable: Awaitable[Any]) -> Any:
+    """In one loop for all calls, as in an experiment: clients keep connections that belong to a loop."""
+    return _loop().run_until_complete(awaitable)
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    atexit.register(loop.close)
+    return loop
 
 
 def result(evaluator: Any, *args: Any, **kwargs: Any) -> EvaluationResult:

@@ -401,7 +401,8 @@ from prefect_experiments.evaluators import create_evaluator, resolve_evaluators,
 from prefect_experiments.tasks import load_reference
 module = {module!r}
 things = [module + ":plain", module + ":closure", module + ":decorated", module + ":Class", module + ":configured",
-          "exact_match", "regex(pattern='a')", "json_schema(schema={{'type': 'object'}})", "list_contains(threshold=0.5)"]
+          "exact_match", "regex(pattern='a')",
+          "json_schema(schema={{'type': 'object'}})", "list_contains(threshold=0.5)"]
 for thing in things:
     print(resolve_evaluators([thing])[0].fingerprint)
 """
@@ -458,4 +459,6 @@ def test_fingerprints_are_the_same_in_every_process_and_follow_the_code(tmp_path
         .replace("Class(5)", "Class(6)")
     )
     changed = fingerprints(module)
-    assert [old != new for old, new in zip(first, changed, strict=True)] == [True, True, True, False, True] + 4 * [False]
+    assert [old != new for old, new in zip(first, changed, strict=True)] == [True, True, True, False, True] + 4 * [
+        False
+    ]

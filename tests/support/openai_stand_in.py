@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,8 +64,7 @@ class OpenAIStandIn:
         self.structured_output = structured_output
         self.requests: list[dict[str, Any]] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
@@ -112,6 +112,16 @@ class OpenAIStandIn:
         label = self.judge(prompt, _labels(schema["properties"]["label"]))
         texts = {"label": label, "explanation": f"found {label}: {_section(prompt, 'output')!r}"}
         return {name: texts[name] for name in schema["properties"]}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is its own business."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _labels(schema: dict[str, Any]) -> list[str]:

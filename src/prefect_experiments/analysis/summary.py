@@ -19,10 +19,10 @@ class MetricSummary(_Record):
     Attributes:
         n: runs with a score.
         n_expected: runs that there should be: examples times repetitions.
+        n_examples: examples with a score.
         mean: over the `n` scores; ``None`` when there are none.
         stderr: standard error of the mean, clustered by example (runs of one example are not
             independent); ``None`` below two examples. Cameron and Miller 2015, eq. 11 for a mean.
-        ci_low, ci_high: 95 % t-interval with (examples - 1) degrees of freedom.
         lowest, highest: the mean if all runs without a score had scored 0, or 1; ``None`` where
             scores leave the range from 0 to 1.
         labels: how often each label was given.
@@ -36,15 +36,35 @@ class MetricSummary(_Record):
     n_expected: int
     mean: float | None
     stderr: float | None
-    ci_low: float | None
-    ci_high: float | None
     lowest: float | None
     highest: float | None
+    n_examples: int
     labels: Mapping[str, int] = field(default_factory=dict)
     n_task_errors: int = 0
     n_errors: int = 0
     n_no_score: int = 0
     n_missing: int = 0
+
+    @property
+    def ci_low(self) -> float | None:
+        """Lower end of the 95 % t-interval of the mean, with (examples - 1) degrees of freedom."""
+        return None if self.mean is None or self.stderr is None else self.mean - self._half_width()
+
+    @property
+    def ci_high(self) -> float | None:
+        """Upper end of that interval."""
+        return None if self.mean is None or self.stderr is None else self.mean + self._half_width()
+
+    def _half_width(self) -> float:
+        # SciPy takes half a second to import, so it waits until somebody asks for an interval.
+        from scipy.special import stdtrit
+
+        assert self.stderr is not None
+        return float(stdtrit(self.n_examples - 1, 0.975)) * self.stderr
+
+    def keys(self) -> list[str]:
+        """The fields, and the interval."""
+        return [*_Record.keys(self), "ci_low", "ci_high"]
 
     def __str__(self) -> str:
         """Such as ``0.93 over 38 of 40; 1 task error, 1 evaluator error; between 0.88 and 0.93 if ...``."""
@@ -125,7 +145,6 @@ def _metric(rows: Sequence[tuple[int, float | None, str | None, bool]], expected
     n = len(scored)
     mean = math.fsum(score for _, score in scored) / n if n else None
     stderr, examples = _clustered_stderr(scored, mean)
-    low, high = _interval(mean, stderr, examples)
     lowest, highest = _bounds([score for _, score in scored], expected)
     errors = sum(1 for *_, has_error in rows if has_error)
     return MetricSummary(
@@ -133,8 +152,7 @@ def _metric(rows: Sequence[tuple[int, float | None, str | None, bool]], expected
         n_expected=expected,
         mean=mean,
         stderr=stderr,
-        ci_low=low,
-        ci_high=high,
+        n_examples=examples,
         lowest=lowest,
         highest=highest,
         labels=labels,
@@ -159,15 +177,6 @@ def _clustered_stderr(scored: Iterable[tuple[int, float]], mean: float | None) -
         return None, clusters
     variance = math.fsum(r * r for r in residuals.values()) * clusters / (clusters - 1) / n**2
     return math.sqrt(variance), clusters
-
-
-def _interval(mean: float | None, stderr: float | None, examples: int) -> tuple[float | None, float | None]:
-    if mean is None or stderr is None:
-        return None, None
-    from scipy.special import stdtrit  # the t quantile; scipy.stats takes three times as long to import
-
-    half = float(stdtrit(examples - 1, 0.975)) * stderr
-    return mean - half, mean + half
 
 
 def _bounds(scores: Sequence[float], expected: int) -> tuple[float | None, float | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 import time
 from collections.abc import Awaitable, Sequence
@@ -19,7 +18,7 @@ from prefect_experiments.engine.limits import (
 )
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.errors import InvalidInput, InvalidSetting
-from prefect_experiments.tasks import Fields
+from prefect_experiments.tasks import Fields, is_awaitable
 
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
@@ -168,7 +167,7 @@ class Caller:
 
     async def _finish(self, attempt: Attempt) -> Attempt:
         """An attempt made elsewhere, with what it gave awaited where it is an awaitable."""
-        if inspect.isawaitable(attempt.value):
+        if is_awaitable(attempt.value):
             try:
                 attempt.value = await self._finish_awaitable(attempt.value)
             except Exception as error:  # noqa: BLE001 - as in `_attempt`
@@ -180,7 +179,7 @@ class Caller:
         try:
             async with asyncio.timeout(self._policy.timeout) as deadline:
                 value = self.target.call(fields)
-                return await value if inspect.isawaitable(value) else value
+                return await value if is_awaitable(value) else value
         except TimeoutError as error:
             raise (self.too_long() if deadline.expired() else error) from None
 
@@ -190,7 +189,7 @@ class Caller:
         if not done:
             raise self.too_long()
         value = future.result()
-        if inspect.isawaitable(value):  # a lambda around a coroutine function
+        if is_awaitable(value):  # a lambda around a coroutine function
             return await self._finish_awaitable(value)
         return value
 

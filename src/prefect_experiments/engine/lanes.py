@@ -9,7 +9,6 @@ when calls turn out to block: threads do not make pure Python faster.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
 import time
 from collections import deque
@@ -19,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult
 from prefect_experiments.engine.threads import Threads
-from prefect_experiments.tasks import Fields
+from prefect_experiments.tasks import Fields, is_awaitable
 
 SLICE_S = 0.005
 BLOCKING_S = 0.001
@@ -116,7 +115,7 @@ async def call_each_sliced(
 
 
 def _is_final(attempt: Attempt) -> bool:
-    return attempt.error is None and not inspect.isawaitable(attempt.value)
+    return attempt.error is None and not is_awaitable(attempt.value)
 
 
 def _first_try(attempt: Attempt) -> CallResult:

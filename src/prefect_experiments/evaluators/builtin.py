@@ -1,4 +1,4 @@
-r"""Built-in evaluators by name: ``exact_match``, or with options ``regex(pattern='^\d+$', flags='i')``.
+r"""Built-in evaluators by name: ``exact_match``, or with options ``regex(pattern=r'^\d+$', flags='i')``.
 
 Options are Python literals (``true``, ``false`` and ``null`` are understood too); nothing is ever
 evaluated. A mapping says the same where quotes are awkward, as in YAML:
@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import inspect
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,7 +58,9 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
     """
     wrong = f"evaluator {spec!r:.200} cannot be read; write it as name(option=value), values as in regex(pattern='a+')"
     try:
-        tree = _JsonWords().visit(ast.parse(spec.strip(), mode="eval")).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # '\d' without r, which means what it should
+            tree = _JsonWords().visit(ast.parse(spec.strip(), mode="eval")).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InvalidEvaluator(f"{wrong}: {getattr(error, 'msg', error)}") from None
     if isinstance(tree, ast.Name):

@@ -12,6 +12,9 @@ from prefect_experiments.models import EvaluationResult
 
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "a": re.ASCII}
 
+# What Python makes of '\b' and '\1' in a text that is not raw; '\t', '\n' and their like are the same in both.
+_MISREAD = re.compile(r"[\x01-\x06\x08\x0e-\x1f]")
+
 
 class ExactMatch(Builtin):
     """1 where output and expected output are the same JSON value, else 0.
@@ -98,6 +101,10 @@ class Regex(Builtin):
         unknown = sorted(set(flags) - set(_FLAGS))
         if unknown:
             raise self.refuse(f"unknown flags {''.join(unknown)!r}; known are the letters {''.join(_FLAGS)}")
+        if _MISREAD.search(pattern):
+            raise self.refuse(
+                f"pattern {pattern!r:.200} holds a control character, as '\\b' becomes without r; write r'...'"
+            )
         try:
             compiled = re.compile(pattern, sum(_FLAGS[flag] for flag in set(flags)))
         except (re.error, ValueError, OverflowError, RecursionError) as error:

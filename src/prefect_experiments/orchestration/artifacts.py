@@ -37,7 +37,7 @@ async def _narrate(session: Session) -> None:
     shown: float | None = None
     artifact: UUID | None = None
     try:
-        artifact = await acreate_progress_artifact(progress=0.0, description=_title(session))
+        artifact = await acreate_progress_artifact(progress=0.0, description=f"Progress of {session.name}")
         while True:
             await asyncio.sleep(PROGRESS_EVERY_S)
             done = percent_done(session)
@@ -80,8 +80,3 @@ async def _quietly(call: object) -> None:
         await call  # type: ignore[misc]
     except Exception as error:  # noqa: BLE001 - a page without an artifact is no reason to fail
         logger.warning("An artifact was not written, because Prefect's server refused it (%s).", type(error).__name__)
-
-
-def _title(session: Session) -> str:
-    experiment = session.record.experiment
-    return f"{experiment.name} on {experiment.dataset_name}"

@@ -128,7 +128,7 @@ async def experiment_flow(
             await drive(_PrefectSteps(session, dataset, backend))
         except ExperimentStopped as stopped:
             raise _with_advice(stopped, session) from None
-    ran = session.result()
+    ran = session.result
     await show_summary(ran)
     scores = "; ".join(f"{name} {metric}" for name, metric in ran.summary.metrics.items())
     message = f"{headline(ran)}. {scores}" if scores else headline(ran)
@@ -159,10 +159,10 @@ async def run_session(session: Session, *, dataset: str, experiment: str, backen
         )
     finally:
         _session.reset(token)
-    return session.result()
+    return session.result
 
 
 async def run_dry(session: Session) -> RanExperiment:
     """Run a prepared session without Prefect: nothing is written, nothing is called but the user's code."""
     await drive(Steps(session))
-    return session.result()
+    return session.result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -218,8 +219,9 @@ class Session:
             and self.store.results.evaluation_items(record.experiment.id, record.version, batch.positions, fingerprints)
         )
 
+    @functools.cached_property
     def result(self) -> RanExperiment:
-        """The experiment as the caller gets it."""
+        """The experiment as the caller gets it, once it is done."""
         engine = self._engine
         return RanExperiment(
             self.store,

@@ -14,13 +14,13 @@ def summary_markdown(ran: RanExperiment) -> str:
         f"Dataset **{_escape(experiment.dataset_name)}** (version `{experiment.dataset_version_id}`), "
         f"task `{_escape(experiment.task)}`, experiment `{experiment.id}`. {headline(ran)}.",
         "",
-        "| evaluator | mean | of | 95 % interval | what is behind it |",
+        "| evaluator | mean | of | standard error | what is behind it |",
         "|---|---|---|---|---|",
     ]
     for name, metric in summary.metrics.items():
         mean = "-" if metric.mean is None else f"{metric.mean:.3f}"
-        interval = "-" if metric.ci_low is None else f"{metric.ci_low:.3f} to {metric.ci_high:.3f}"
-        lines.append(f"| {_escape(name)} | {mean} | {metric.n} of {metric.n_expected} | {interval} | {metric} |")
+        stderr = "-" if metric.stderr is None else f"{metric.stderr:.3f}"
+        lines.append(f"| {_escape(name)} | {mean} | {metric.n} of {metric.n_expected} | {stderr} | {metric} |")
     lines += ["", figures(summary)]
     return "\n".join(lines)
 

@@ -18,8 +18,8 @@ def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in
     experiment, summary = ran.experiment, ran.summary
     out.print(f"[bold]{escape(experiment.name)}[/bold] on {escape(experiment.dataset_name)}: {headline(ran)}")
     for name, metric in summary.metrics.items():
-        interval = "" if metric.ci_low is None else f"  [dim]95 % {metric.ci_low:.2f} to {metric.ci_high:.2f}[/dim]"
-        out.print(f"  {escape(name)}  {escape(str(metric))}{interval}")
+        stderr = "" if metric.stderr is None else f"  [dim]standard error {metric.stderr:.3f}[/dim]"
+        out.print(f"  {escape(name)}  {escape(str(metric))}{stderr}")
     out.print(f"  [dim]{figures(summary)}[/dim]")
     where = ran.url or kept_in
     out.print(f"  experiment {experiment.id}" + (f", kept in {escape(where)}" if where else ""))

@@ -42,6 +42,7 @@ class Database:
         self.in_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
         # An in-memory database is one connection, so its transactions take turns.
         self._turns: Any = threading.RLock() if self.in_memory else contextlib.nullcontext()
+        self._sql: dict[Any, str] = {}
         self.engine = self._connect()
         with self.named_errors():
             self._migrate()
@@ -90,6 +91,18 @@ class Database:
             if column.name not in key and column.name not in keep
         }
         return statement.on_conflict_do_update(index_elements=key, set_=changed, where=where)
+
+    def write_many(self, connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
+        """Execute a statement for each row, handing the rows to the driver as they are.
+
+        SQLAlchemy would look at each value of each row first; what is written here needs none of
+        its conversions, and there are three rows and more for each example.
+        """
+        sql = self._sql.get(statement)
+        if sql is None:
+            dialect = sqlite.dialect(paramstyle="named") if self.is_sqlite else self.engine.dialect
+            sql = self._sql[statement] = str(statement.compile(dialect=dialect))
+        connection.exec_driver_sql(sql, rows)
 
     def dispose(self) -> None:
         """Close every connection."""

@@ -20,6 +20,9 @@ from prefect_experiments.store.paging import check_name, page, to_datetime
 from prefect_experiments.store.tables import dataset_versions, datasets, examples
 
 
+_INSERT = examples.insert()
+
+
 class _Row(NamedTuple):
     """An example as the table holds it."""
 
@@ -162,7 +165,7 @@ class DatasetStore:
             query = _at(
                 version.dataset_id, version.number, examples.c.position, examples.c.example_id, examples.c.splits
             )
-            return [(p, example_id, _splits(splits)) for p, example_id, splits in connection.execute(query)]
+            return [(p, example_id, _splits(splits)) for p, example_id, splits in connection.execute(query).all()]
 
     def _create(
         self,
@@ -207,9 +210,9 @@ class DatasetStore:
             )
         changed = [row for row in rows if row.example_id in present and row.example_id not in kept]
         positions = [present[row.example_id][0] for row in changed]
-        connection_rows = [_values(dataset_id, number, p, row) for p, row in zip(positions, changed, strict=True)]
-        if connection_rows:
-            connection.execute(examples.insert(), connection_rows)
+        changed_rows = [_values(dataset_id, number, p, row) for p, row in zip(positions, changed, strict=True)]
+        if changed_rows:
+            self._database.write_many(connection, _INSERT, changed_rows)
         new = [row for row in rows if row.example_id not in present]
         self._insert(connection, dataset_id, number, new, self._end(connection, dataset_id))
         return version
@@ -238,7 +241,7 @@ class DatasetStore:
     def _insert(self, connection: Connection, dataset_id: str, number: int, rows: Sequence[_Row], start: int) -> None:
         values = [_values(dataset_id, number, position, row) for position, row in enumerate(rows, start=start)]
         if values:
-            connection.execute(examples.insert(), values)
+            self._database.write_many(connection, _INSERT, values)
 
     def _end(self, connection: Connection, dataset_id: str) -> int:
         """The first position that no version has used."""
@@ -273,7 +276,7 @@ class DatasetStore:
     def _rows(self, connection: Connection, version: Any) -> list[tuple[int, _Row]]:
         columns = [examples.c[name] for name in _Row._fields]
         query = _at(version.dataset_id, version.number, examples.c.position, *columns)
-        return [(position, _Row(*values)) for position, *values in connection.execute(query)]
+        return [(position, _Row(*values)) for position, *values in connection.execute(query).all()]
 
     def _info(self, connection: Connection, row: Any) -> DatasetInfo:
         newest = self._version(connection, row.id, None)

@@ -47,6 +47,10 @@ class Recorder:
         self._database = database
         self._experiment_id = experiment_id
         self._replace = frozenset(replace)
+        # The first ok run of a key stays: two processes that resume one experiment at once must
+        # not replace what has been evaluated.
+        self._put_run = database.upsert(experiment_runs, where=experiment_runs.c.error.is_not(None))
+        self._put_evaluation = database.upsert(evaluations)
         self._runs: deque[tuple[RunRow, _Waiter]] = deque()
         self._evaluations: deque[Sequence[EvaluationRow]] = deque()  # one entry is never split
         self._flushes: deque[tuple[int, _Waiter]] = deque()  # evaluations to be taken before, and who waits
@@ -163,10 +167,7 @@ class Recorder:
 
     def _write_runs(self, connection: Connection, rows: list[RunRow]) -> None:
         if rows:
-            # The first ok run of a key stays: two processes that resume one experiment at once
-            # must not replace what has been evaluated.
-            statement = self._database.upsert(experiment_runs, where=experiment_runs.c.error.is_not(None))
-            connection.execute(statement, [self._run_values(row) for row in rows])
+            self._database.write_many(connection, self._put_run, [self._run_values(row) for row in rows])
 
     def _run_values(self, row: RunRow) -> dict[str, Any]:
         return {
@@ -200,7 +201,7 @@ class Recorder:
                 ),
                 [{"p": p, "r": r, "e": e} for p, r, e in replaced],
             )
-        connection.execute(self._database.upsert(evaluations), [self._evaluation_values(row) for row in rows])
+        self._database.write_many(connection, self._put_evaluation, [self._evaluation_values(row) for row in rows])
 
     def _evaluation_values(self, row: EvaluationRow) -> dict[str, Any]:
         return {

@@ -52,7 +52,7 @@ class ResultStore:
         query = sa.select(runs.position, runs.repetition_number)
         query = query.where(runs.experiment_id == experiment_id, runs.error.is_(None))
         with self._database.read() as connection:
-            return {(position, repetition) for position, repetition in connection.execute(query)}
+            return {(position, repetition) for position, repetition in connection.execute(query).all()}
 
     def run_items(self, version: DatasetVersion, missing: Iterable[Key]) -> list[RunItem]:
         """The missing runs with their examples' content."""
@@ -70,7 +70,7 @@ class ResultStore:
         with self._database.read() as connection:
             return [
                 RunItem(position, example_id, repetition, input_, output, metadata, _splits(splits))
-                for position, example_id, input_, output, metadata, splits in connection.execute(query)
+                for position, example_id, input_, output, metadata, splits in connection.execute(query).all()
                 for repetition in wanted.get(position, ())
             ]
 
@@ -97,8 +97,8 @@ class ResultStore:
             runs, c = experiment_runs.c, examples.c
             query = (
                 sa.select(
-                    runs.position, runs.example_id, runs.repetition_number, runs.output, runs.trace_id,
-                    c.input, c.output.label("expected"), c.metadata, c.splits,
+                    runs.position, runs.repetition_number, runs.example_id, c.input, c.output, c.metadata,
+                    runs.output, runs.trace_id, c.splits,
                 )
                 .join(examples, sa.and_(at_version(version.dataset_id, version.number), c.position == runs.position))
                 .where(
@@ -106,16 +106,14 @@ class ResultStore:
                 )
                 .order_by(runs.position, runs.repetition_number)
             )  # fmt: skip
+            every = list(fingerprints)
             items = []
-            for row in connection.execute(query):
-                done = given.get((row.position, row.repetition_number), ())
-                missing = [name for name in fingerprints if name not in done]
-                if missing and row.position in wanted:
-                    run = RunItem(
-                        row.position, row.example_id, row.repetition_number,
-                        row.input, row.expected, row.metadata, _splits(row.splits),
-                    )  # fmt: skip
-                    items.append(EvaluationItem(run, row.output, row.trace_id, missing))
+            for position, repetition, example_id, *example, output, trace_id, splits in connection.execute(query).all():
+                done = given.get((position, repetition), ())
+                missing = every if not done else [name for name in every if name not in done]
+                if missing and position in wanted:
+                    run = RunItem(position, example_id, repetition, *example, _splits(splits))
+                    items.append(EvaluationItem(run, output, trace_id, missing))
             return items
 
     def _given_verdicts(
@@ -127,7 +125,7 @@ class ResultStore:
             c.experiment_id == experiment_id, c.position.between(first, last), c.error.is_(None)
         )
         given: dict[Key, set[str]] = {}
-        for position, repetition, evaluator, fingerprint in connection.execute(query):
+        for position, repetition, evaluator, fingerprint in connection.execute(query).all():
             if fingerprints.get(evaluator) == fingerprint:
                 given.setdefault((position, repetition), set()).add(evaluator)
         return given
@@ -156,7 +154,7 @@ class ResultStore:
         c = evaluations.c
         query = sa.select(c.position, c.evaluator, c.name, c.score, c.label, c.error.is_not(None))
         with self._database.read() as connection:
-            rows = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position))
+            rows = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
             return [(p, evaluator, name, score, label, bool(e)) for p, evaluator, name, score, label, e in rows]
 
     def runs(
@@ -197,7 +195,7 @@ class ResultStore:
             query = query.where(table.c.position.between(min(wanted)[0], max(wanted)[0]))
         query = query.order_by(table.c.position, table.c.repetition_number, table.c.name)
         with self._database.read() as connection:
-            for row in connection.execute(query):
+            for row in connection.execute(query).all():
                 if wanted is None or (row.position, row.repetition_number) in wanted:
                     yield row
 
@@ -216,7 +214,7 @@ class ResultStore:
                     metadata=orjson.loads(metadata),
                     splits=_splits(splits),
                 )
-                for example_id, input_, output, metadata, splits in connection.execute(query)
+                for example_id, input_, output, metadata, splits in connection.execute(query).all()
                 if wanted is None or example_id in wanted
             }
 
@@ -259,7 +257,7 @@ class ResultStore:
         c = experiment_runs.c
         for experiment_id in {key[0] for key in wanted}:
             query = sa.select(c.position, c.repetition_number).where(c.experiment_id == experiment_id)
-            present = {(experiment_id, p, r) for p, r in connection.execute(query)}
+            present = {(experiment_id, p, r) for p, r in connection.execute(query).all()}
             unknown = sorted(key for key in wanted if key[0] == experiment_id and key not in present)
             if unknown:
                 names = ", ".join(keys.run_id(*key) for key in unknown[:5])
