@@ -12,7 +12,12 @@ from typing import Any
 
 import orjson
 
-_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+# In step with orjson, which writes values nested 254 deep and no deeper.
+_DEEPEST = 254
+_DEEPEST_PRINTED = 200
+_LONGEST_KEY = 60
+_LONGEST_PLACE = 200
+_ONE_KEY = "are one and the same in JSON"
 
 
 class NotJson(ValueError):
@@ -28,60 +33,108 @@ def dumps_strict(value: Any) -> str:
     """JSON text of a value that must be JSON (numpy scalars, dates and UUIDs are understood).
 
     Raises:
-        NotJson: NaN or Infinity, a lone surrogate, or a type that JSON has not.
+        NotJson: NaN or Infinity, a lone surrogate, an integer beyond 64 bits, two keys that are
+            one in JSON (``1`` and ``"1"``), or a type that JSON has not.
     """
     try:
-        text = orjson.dumps(value, default=_understood, option=_OPTIONS)
+        text, suspicious = _dumps(value)
     except (orjson.JSONEncodeError, RecursionError) as error:
-        raise NotJson(_first_fault(value) or _plain(error)) from None
-    # orjson writes NaN and Infinity as null: only where a null stands is it worth looking.
-    if b"null" in text and (fault := _first_fault(value)):
+        raise NotJson(_fault_in(value) or str(error) or type(error).__qualname__) from None
+    if suspicious and (fault := _fault_in(value)):
         raise NotJson(fault)
     return text.decode()
 
 
 def dumps_lenient(value: Any) -> tuple[str, str | None]:
-    """JSON text of anything, and a warning where a part had to be kept as its ``repr``."""
+    """JSON text of anything, and a warning where a part had to be kept as its ``repr``. Never raises."""
     try:
-        text = orjson.dumps(value, default=_understood, option=_OPTIONS)
-        if b"null" not in text or _first_fault(value) is None:
+        text, suspicious = _dumps(value)
+        if not suspicious or _fault_in(value) is None:
             return text.decode(), None
     except (orjson.JSONEncodeError, RecursionError):
         pass
-    fault = _first_fault(value) or f"{type(value).__qualname__} is not JSON"
-    return orjson.dumps(_printable(value), option=_OPTIONS).decode(), f"{fault}; kept as its repr"
+    fault = _fault_in(value) or f"{type(value).__qualname__} is not JSON"
+    try:
+        text = orjson.dumps(_printable(value))
+    except (orjson.JSONEncodeError, RecursionError):
+        text = orjson.dumps(_repr(value))
+    kept = "the last is kept" if _ONE_KEY in fault else "kept as its repr"
+    return text.decode(), f"{fault}; {kept}"
+
+
+def _dumps(value: Any) -> tuple[bytes, bool]:
+    """JSON text, and whether it is worth looking for what orjson wrote although JSON has it not."""
+    try:
+        text = orjson.dumps(value, default=_understood)
+    except orjson.JSONEncodeError:  # a fault, or keys that are no text: two of those may become one
+        return orjson.dumps(value, default=_understood, option=orjson.OPT_NON_STR_KEYS), True
+    return text, b"null" in text  # orjson writes NaN and Infinity as null
 
 
 def _understood(value: Any) -> Any:
     """What orjson has no type for but JSON can say."""
-    if hasattr(value, "model_dump"):  # a pydantic model, or a client library's response object
-        return value.model_dump(mode="json")
+    if hasattr(value, "model_dump"):
+        return _dumped(value)
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, set | frozenset):
         return sorted(value, key=repr)
     if type(value).__name__ in {"NAType", "NaTType"}:  # pandas' missing values
         return None
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+        return _array(value)
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    if hasattr(value, "tolist"):  # numpy arrays orjson does not take, pandas Series
-        return value.tolist()
-    if isinstance(value, str | int | float | list | tuple | dict):
-        raise TypeError  # a subclass orjson refuses for its content
+    if isinstance(value, tuple):  # a named one
+        return list(value)
+    if isinstance(value, float):  # a subclass
+        return float(value)
     raise TypeError(f"{type(value).__qualname__} is not JSON")
+
+
+def _dumped(value: Any) -> Any:
+    """The content of a pydantic model, or of a client library's response object."""
+    dumped = value.model_dump(mode="json")
+    if dumped is None or isinstance(dumped, str | int | float | list | tuple | Mapping):
+        return dumped
+    raise TypeError(f"{type(value).__qualname__} is not JSON")  # a mock: it has any method
+
+
+def _array(value: Any) -> Any:
+    """A numpy array or scalar, or a pandas Series."""
+    if getattr(value.dtype, "kind", "") == "M":  # orjson takes NaT for a date
+        if getattr(value, "shape", ()) != ():
+            return list(value)
+        if value != value:  # NaT is not equal to itself, as NaN is not
+            return None
+    try:
+        return orjson.Fragment(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+    except orjson.JSONEncodeError:  # a Series, or an array of a sort that orjson does not take
+        return float(value) if _is_numpy_float(value) else value.tolist()
+
+
+def _fault_in(value: Any) -> str | None:
+    try:
+        return _first_fault(value)
+    except Exception as error:  # noqa: BLE001 - the user's own __iter__, __getattr__, ... may raise anything
+        return f"{type(value).__qualname__} is not JSON ({type(error).__qualname__} when it was read)"
 
 
 def _first_fault(value: Any, where: str = "", depth: int = 0) -> str | None:
     """Where a value stops being JSON, or ``None``. Content is named by its place, not shown."""
-    at = f" at {where}" if where else ""
-    if isinstance(value, float) or type(value).__name__.startswith("float"):
-        return None if math.isfinite(value) else f"{float(value)!r}{at} is not JSON"
-    if value is None or isinstance(value, bool | int):
-        return None
+    at = f" at {_cut(where, _LONGEST_PLACE)}" if where else ""
+    if isinstance(value, int):
+        return None if -(2**63) <= value < 2**64 else f"an integer{at} is beyond the 64-bit range"
     if isinstance(value, str):
         return None if _is_unicode(value) else f"text{at} holds a lone surrogate, which is not Unicode"
-    if depth > 200:
-        return f"the value{at} is nested more than 200 deep, or holds itself"
+    if value is None:
+        return None
+    if isinstance(value, float) or _is_numpy_float(value):
+        return None if math.isfinite(value) else f"{float(value)!r}{at} is not JSON"
+    if depth >= _DEEPEST:
+        return f"the value{at} is nested more than {_DEEPEST} deep, or holds itself"
+    if isinstance(value, Mapping) and (fault := _key_fault(value, at)):
+        return fault
     children = _children(value)
     if children is not None:
         for key, child in children:
@@ -89,7 +142,7 @@ def _first_fault(value: Any, where: str = "", depth: int = 0) -> str | None:
                 return fault
         return None
     try:
-        orjson.dumps(value, default=_understood, option=_OPTIONS)
+        _dumps(value)
     except (orjson.JSONEncodeError, RecursionError):
         return f"{type(value).__qualname__}{at} is not JSON"
     return None
@@ -97,38 +150,107 @@ def _first_fault(value: Any, where: str = "", depth: int = 0) -> str | None:
 
 def _children(value: Any) -> list[tuple[str, Any]] | None:
     if isinstance(value, Mapping):
-        return [(f"[{key!r}]", child) for key, child in value.items()]
+        return [(f"[{_shown(key)}]", child) for key, child in value.items()]
     if isinstance(value, list | tuple):
         return [(f"[{index}]", child) for index, child in enumerate(value)]
-    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
-        return [(f".{name}", getattr(value, name)) for name in value.__dataclass_fields__]
-    if hasattr(value, "model_dump") and not isinstance(value, type):
-        return _children(value.model_dump())
-    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+    if isinstance(value, set | frozenset):
+        return [(" (in a set)", child) for child in value]
+    if isinstance(value, type):
+        return None
+    if hasattr(value, "__dataclass_fields__"):
+        return [(f".{name}", getattr(value, name)) for name in value.__dataclass_fields__ if hasattr(value, name)]
+    if hasattr(value, "model_dump"):
+        return [("", _dumped(value))]
+    if hasattr(value, "tolist") and hasattr(value, "dtype") and getattr(value.dtype, "kind", "") != "M":
         return [("", value.tolist())]
     return None
 
 
-def _printable(value: Any, depth: int = 0) -> Any:
+def _key_fault(value: Mapping[Any, Any], at: str) -> str | None:
+    """What is wrong with the keys: JSON's are text, and orjson makes text of some others."""
+    seen: dict[str, Any] = {}
+    for key in value:
+        text = _key_text(key)
+        if text is None:
+            return f"the key {_shown(key)}{at} is not JSON"
+        if text in seen:
+            return f"the keys {_shown(seen[text])} and {_shown(key)}{at} {_ONE_KEY}"
+        seen[text] = key
+    return None
+
+
+def _key_text(key: Any) -> str | None:
+    """What JSON calls a key, ``None`` where it cannot."""
+    if isinstance(key, str):
+        return str.__str__(key) if _is_unicode(key) else None
+    if isinstance(key, float) and not math.isfinite(key):
+        return None
+    try:
+        return str(next(iter(orjson.loads(orjson.dumps({key: 0}, option=orjson.OPT_NON_STR_KEYS)))))
+    except (orjson.JSONEncodeError, RecursionError):
+        return None
+
+
+def _printable(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """The value with every part that is not JSON as its ``repr``."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if -(2**63) <= value < 2**64 else repr(value)
+        return int(value) if -(2**63) <= value < 2**64 else _repr(value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
+        return float(value) if math.isfinite(value) else _repr(float(value))
     if isinstance(value, str):
-        return value if _is_unicode(value) else value.encode("utf-8", "replace").decode()
-    if depth > 100:
+        return _as_unicode(value)
+    if id(value) in above:  # it holds itself
         return "..."
-    if isinstance(value, Mapping):
-        return {_printable(str(k)): _printable(v, depth + 1) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_printable(v, depth + 1) for v in value]
+    if len(above) >= _DEEPEST_PRINTED:
+        return _repr(value)
     try:
-        plain = orjson.loads(orjson.dumps(value, default=_understood, option=_OPTIONS))
-    except (orjson.JSONEncodeError, RecursionError):
-        return _printable(repr(value))
-    return plain
+        return _printable_parts(value, (*above, id(value)))
+    except Exception:  # noqa: BLE001 - the user's own __iter__, __getattr__, ... may raise anything
+        return _repr(value)
+
+
+def _printable_parts(value: Any, above: tuple[int, ...]) -> Any:
+    if isinstance(value, Mapping):
+        return {_printable_key(key): _printable(child, above) for key, child in value.items()}
+    if isinstance(value, set | frozenset):
+        return [_printable(child, above) for child in sorted(value, key=_repr)]
+    if isinstance(value, list | tuple):
+        return [_printable(child, above) for child in value]
+    children = _children(value)
+    if children is None:
+        return orjson.loads(_dumps(value)[0])
+    if hasattr(value, "__dataclass_fields__"):
+        return {key[1:]: _printable(child, above) for key, child in children}
+    return _printable(children[0][1], above)  # what a model or an array holds
+
+
+def _printable_key(key: Any) -> str:
+    if hasattr(key, "dtype") and hasattr(key, "item"):  # a number of numpy's
+        key = key.item()
+    text = _key_text(key)
+    return (_as_unicode(key) if isinstance(key, str) else _repr(key)) if text is None else text
+
+
+def _repr(value: Any) -> str:
+    try:
+        return _as_unicode(repr(value))
+    except Exception:  # noqa: BLE001 - a __repr__ may raise anything; that of a very long integer does
+        return hex(value) if isinstance(value, int) else f"<{type(value).__qualname__}>"
+
+
+def _shown(key: Any) -> str:
+    return _cut(_repr(key), _LONGEST_KEY)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def _is_numpy_float(value: Any) -> bool:
+    # Told by its looks, so that numpy is not imported.
+    return getattr(getattr(value, "dtype", None), "kind", "") == "f" and getattr(value, "shape", None) == ()
 
 
 def _is_unicode(text: str) -> bool:
@@ -139,5 +261,5 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _plain(error: Exception) -> str:
-    return str(error) or type(error).__qualname__
+def _as_unicode(text: str) -> str:
+    return str.__str__(text) if _is_unicode(text) else text.encode("utf-8", "replace").decode()

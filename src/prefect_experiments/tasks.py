@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ class Binding:
 
 
 def bind(function: Callable[..., Any], getters: Mapping[str, Getter], only: str) -> Binding:
-    """Match a callable's parameters to fields, by name.
+    """Match a callable's parameters to fields, by name; what a partial has filled stays as it is.
 
     Args:
         function: any callable; its signature is read, it is not called.
@@ -125,26 +125,63 @@ def bind(function: Callable[..., Any], getters: Mapping[str, Getter], only: str)
         parameters = list(inspect.signature(function).parameters.values())
     except (ValueError, TypeError):  # some builtins have no signature: they get the one field
         return Binding((getters[only],), ())
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    filled = _filled_by_partial(function)
+    known = {name: get for name, get in getters.items() if name not in filled}
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in filled]
+    wanted = {p.name: known[p.name] for p in named if p.name in known}
     required = [p for p in named if p.default is p.empty]
-    wanted: list[tuple[inspect.Parameter, Getter]] = [(p, getters[p.name]) for p in named if p.name in getters]
-    unknown = [p for p in required if p.name not in getters]
+    unknown = [p for p in required if p.name not in known]
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     if unknown:
         if len(required) > 1 or wanted:
             names = ", ".join(repr(p.name) for p in unknown)
-            raise ValueError(f"has parameters that no field fills: {names}. Known names: {', '.join(getters)}")
-        wanted = [(unknown[0], getters[only])]
+            raise ValueError(f"has parameters that no field fills: {names}. Known names: {', '.join(known)}")
+        wanted = {unknown[0].name: getters[only]}
     elif not wanted and not takes_all:
-        lone = [p for p in parameters if p.kind is p.VAR_POSITIONAL] + named
-        if not lone:
-            raise ValueError(f"takes no argument. Give it one, or any of: {', '.join(getters)}")
-        wanted = [(lone[0], getters[only])]
-    positional = tuple(get for p, get in wanted if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL))
-    keyword = {p.name: get for p, get in wanted if p.kind not in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)}
+        if takes_any and not any(p.kind is p.POSITIONAL_ONLY for p in named):
+            return Binding((getters[only],), ())
+        if not named:
+            raise ValueError(f"takes no argument. Give it one, or any of: {', '.join(known)}")
+        wanted = {named[0].name: getters[only]}
+    positional = _by_position(named, wanted)
+    by_position = {p.name for p in named if p.kind is p.POSITIONAL_ONLY}
+    keyword = {name: get for name, get in wanted.items() if name not in by_position}
     if takes_all:
-        keyword = {**getters, **keyword}
+        keyword = {**known, **keyword}
     return Binding(positional, tuple(keyword.items()))
+
+
+def _filled_by_partial(function: Any) -> set[str]:
+    """The keywords that a partial, also one with a wrapper around it, gives already."""
+    filled: set[str] = set()
+    while True:
+        if isinstance(function, functools.partial):
+            filled.update(function.keywords)
+            function = function.func
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        else:
+            return filled
+
+
+def _by_position(parameters: Sequence[inspect.Parameter], wanted: Mapping[str, Getter]) -> tuple[Getter, ...]:
+    """What the positional-only parameters get, up to the last that is wanted; those between, their default."""
+    getters: list[Getter] = []
+    between: list[Getter] = []
+    for parameter in parameters:
+        if parameter.kind is not parameter.POSITIONAL_ONLY:
+            break
+        if parameter.name in wanted:
+            getters += [*between, wanted[parameter.name]]
+            between = []
+        else:
+            between.append(_always(parameter.default))
+    return tuple(getters)
+
+
+def _always(value: Any) -> Getter:
+    return lambda _: value
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +309,8 @@ def _load_module(module: str, reference: str) -> Any:
         sys.path.insert(0, cwd)
     try:
         return importlib.import_module(module)
-    except Exception as error:  # whatever the user's module raises while it is imported
-        if isinstance(error, ModuleNotFoundError) and error.name and module.startswith(error.name):
+    except (Exception, SystemExit) as error:  # whatever the user's module raises while it is imported
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
             raise InvalidReference(
                 f"reference {reference!r}: there is no module {error.name!r}. "
                 "Is it installed, or the current directory its parent?"
@@ -301,7 +338,7 @@ def _load_file(path: str, reference: str) -> Any:
     sys.path.insert(0, str(file.parent))  # its neighbours are importable, as for a script
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InvalidReference(
             f"reference {reference!r}: running {path} failed with {type(error).__name__}: {error}"

@@ -8,13 +8,14 @@ import urllib.request
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judging import bind, result, score
 from pydantic import BaseModel
 
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput
 from prefect_experiments.evaluators import builtin_names, resolve_evaluators
 from prefect_experiments.evaluators.builtin import BUILTINS, build, parse_spec
 from prefect_experiments.evaluators.value_scorers import largest_pairing
+
+from .judging import bind, result, score
 
 quick = settings(deadline=None, max_examples=60)
 SCHEMA = {

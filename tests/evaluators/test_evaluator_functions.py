@@ -13,11 +13,12 @@ from typing import Any
 
 import cloudpickle
 import pytest
-from judging import bind, fields, result, results
 
 from prefect_experiments.errors import InvalidEvaluator
 from prefect_experiments.evaluators import EvaluationResult, Evaluator, create_evaluator, resolve_evaluators
 from prefect_experiments.models import Example
+
+from .judging import bind, fields, result, results
 
 NAMES = {
     "input",

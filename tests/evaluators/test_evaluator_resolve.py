@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import pytest
-from judging import bind, fields
 
 from prefect_experiments.errors import InvalidEvaluator, InvalidReference
 from prefect_experiments.evaluators import Evaluator, create_evaluator, resolve_evaluators
 from prefect_experiments.evaluators.text_scorers import Regex
+
+from .judging import bind, fields
 
 
 def one(output):

@@ -8,7 +8,6 @@ import sys
 
 import httpx
 import pytest
-from judging import bind, fields, result, results, run
 from phoenix.evals import LLM, bind_evaluator, create_classifier
 from phoenix.evals import create_evaluator as create_phoenix_evaluator
 from phoenix.evals.evaluators import Evaluator as PhoenixEvaluator
@@ -25,6 +24,8 @@ from prefect_experiments.errors import InvalidEvaluator
 from prefect_experiments.evaluators import EvaluationResult, resolve_evaluators
 from prefect_experiments.evaluators.adapters import eval_input
 from support.openai_stand_in import OpenAIStandIn
+
+from .judging import bind, fields, result, results, run
 
 PROMPT = "Question: {question}\n<output>{output}</output>\n<reference>{expected}</reference>\nIs it right?"
 QUESTION = {"question": "What is the capital of France?"}

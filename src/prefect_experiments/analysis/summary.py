@@ -112,9 +112,6 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     experiment = record.experiment
     expected = experiment.example_count * experiment.repetitions
     runs = store.results.run_figures(experiment.id)
-    failed = sum(1 for run in runs if run.failed)
-    tokens = [run.token_count for run in runs if run.token_count is not None]
-    costs = [run.total_cost for run in runs if run.total_cost is not None]
     verdicts: dict[str, list[tuple[int, float | None, str | None, bool]]] = {e.name: [] for e in record.evaluators}
     renamed = set()
     for position, evaluator, name, score, label, has_error in store.results.verdict_figures(experiment.id):
@@ -127,12 +124,12 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     return Summary(
         n_examples=experiment.example_count,
         n_expected=expected,
-        n_runs=len(runs),
-        n_errors=failed,
-        latency_ms=_percentiles([run.latency_ms for run in runs if not run.failed]),
-        token_count=sum(tokens) if tokens else None,
-        total_cost=math.fsum(costs) if costs else None,
-        metrics={name: _metric(rows, expected, failed) for name, rows in verdicts.items()},
+        n_runs=runs.made,
+        n_errors=runs.failed,
+        latency_ms=_percentiles(runs.latencies_ms),
+        token_count=runs.token_count,
+        total_cost=runs.total_cost,
+        metrics={name: _metric(rows, expected, runs.failed) for name, rows in verdicts.items()},
     )
 
 
@@ -186,11 +183,8 @@ def _bounds(scores: Sequence[float], expected: int) -> tuple[float | None, float
     return total / expected, (total + expected - len(scores)) / expected
 
 
-def _percentiles(values: Sequence[float]) -> dict[str, float]:
-    if not values:
-        return {}
-    ordered = sorted(values)
-    return {f"p{p}": _percentile(ordered, p / 100) for p in PERCENTILES}
+def _percentiles(ordered: Sequence[float]) -> dict[str, float]:
+    return {f"p{p}": _percentile(ordered, p / 100) for p in PERCENTILES} if ordered else {}
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:

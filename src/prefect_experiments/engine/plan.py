@@ -35,12 +35,12 @@ class Batch:
 
 
 def default_batch_size(examples: int, repetitions: int, concurrency: int) -> int:
-    """Examples a batch: twenty rounds of calls, and never more than 50 batches in an experiment.
+    """Examples a batch: forty rounds of calls, and never more than 50 batches in an experiment.
 
     Prefect needs tens of milliseconds of its server for each task run, so a batch should be work
     of at least some hundred milliseconds; a progress bar wants more than one of them.
     """
-    rounds = math.ceil(20 * concurrency / repetitions)
+    rounds = math.ceil(40 * concurrency / repetitions)
     return max(1, rounds, math.ceil(examples / MOST_BATCHES))
 
 

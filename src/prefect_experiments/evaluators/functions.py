@@ -184,20 +184,13 @@ def bind_object(obj: Any, *, reference: str | None = None) -> BoundEvaluator:
 
 
 def bind_by_name(function: Callable[..., Any], name: str) -> Binding:
-    """How an evaluator's parameters are filled; those that a partial has filled stay as they are.
+    """How an evaluator's parameters are filled.
 
     Raises:
         InvalidEvaluator: parameters that no field fills.
     """
-    getters: dict[str, Getter] = dict(EVALUATOR_GETTERS)
-    inner: Any = function
-    while isinstance(inner, functools.partial):
-        for bound in inner.keywords:
-            getters.pop(bound, None)
-        inner = inner.func
-    only = "output" if "output" in getters else "experiment_output"
     try:
-        return bind(function, getters, only)
+        return bind(function, EVALUATOR_GETTERS, "output")
     except ValueError as error:
         raise InvalidEvaluator(f"evaluator {name!r} {error}") from None
 

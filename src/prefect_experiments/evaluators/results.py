@@ -61,6 +61,13 @@ def name_fault(name: Any) -> str | None:
 def _parse_one(value: Any) -> EvaluationResult:
     if value is None:
         return EvaluationResult()
+    kind = type(value)  # the usual answers first: this is called for every verdict
+    if kind is bool:
+        return EvaluationResult(score=float(value), label=str(value))
+    if kind is float:
+        return EvaluationResult(score=value)
+    if kind is str:
+        return EvaluationResult(label=value)
     if isinstance(value, Mapping):
         return _from_mapping(value)
     if hasattr(value, "score") and not isinstance(value, type):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from uuid import UUID
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 
@@ -29,25 +28,21 @@ async def progress_of(session: Session) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        narrator.cancel()
-        await asyncio.gather(narrator, return_exceptions=True)
+        # The last update has been under way since the session's work ended.
+        session.done.set()
+        await narrator
 
 
 async def _narrate(session: Session) -> None:
-    shown: float | None = None
-    artifact: UUID | None = None
+    shown = 0.0
     try:
-        artifact = await acreate_progress_artifact(progress=0.0, description=f"Progress of {session.name}")
-        while True:
-            await asyncio.sleep(PROGRESS_EVERY_S)
-            done = percent_done(session)
-            if done != shown:
+        artifact = await acreate_progress_artifact(progress=shown, description=f"Progress of {session.name}")
+        while not session.done.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(session.done.wait(), PROGRESS_EVERY_S)
+            if (done := percent_done(session)) != shown:
                 await aupdate_progress_artifact(artifact, progress=done)
                 shown = done
-    except asyncio.CancelledError:
-        if artifact is not None:
-            await _quietly(aupdate_progress_artifact(artifact, progress=percent_done(session)))
-        raise
     except Exception as error:  # noqa: BLE001 - see `progress_of`
         logger.warning("No progress is shown, because Prefect's server refused it (%s).", type(error).__name__)
 

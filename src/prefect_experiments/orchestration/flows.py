@@ -10,6 +10,10 @@ import contextvars
 from collections.abc import Callable
 from typing import Any
 
+# Prefect imports these when a first flow runs; then, they would be a quarter of a small experiment.
+import fastapi.encoders  # noqa: F401
+import prefect.flow_engine
+import prefect.task_engine  # noqa: F401
 from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
@@ -128,8 +132,8 @@ async def experiment_flow(
             await drive(_PrefectSteps(session, dataset, backend))
         except ExperimentStopped as stopped:
             raise _with_advice(stopped, session) from None
-    ran = session.result
-    await show_summary(ran)
+        ran = session.result
+        await show_summary(ran)
     scores = "; ".join(f"{name} {metric}" for name, metric in ran.summary.metrics.items())
     message = f"{headline(ran)}. {scores}" if scores else headline(ran)
     get_run_logger().info("%s", message)

@@ -190,5 +190,5 @@ def _is_incomplete(record: ExperimentRecord, store: Store, evaluators: list[str]
     if _missing_runs(record, store):
         return True
     fingerprints = {e.name: e.fingerprint for e in record.evaluators if e.name in evaluators}
-    positions = [position for position, _, _ in store.datasets.outline(record.version)]
+    positions = store.datasets.positions(record.version)
     return bool(store.results.evaluation_items(record.experiment.id, record.version, positions, fingerprints))

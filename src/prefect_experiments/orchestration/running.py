@@ -1,9 +1,16 @@
-"""Running a coroutine from synchronous code, wherever that code runs."""
+"""Running coroutines from synchronous code, wherever that code runs.
+
+All synchronous calls of a process share one event loop, in a thread of its own. So they work
+inside a running loop (notebooks), and a client that belongs to a loop, such as a judge's
+connection pool, lives from one call to the next.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -12,32 +19,62 @@ from prefect.context import AsyncClientContext
 
 T = TypeVar("T")
 
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_loop_pid = 0
+
 
 def run_sync(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run to the end and return the result; works inside a running event loop (notebooks) as well.
+    """Run to the end and return the result.
 
-    There a thread with a loop of its own does the work, in a copy of the caller's context, so
-    that a Prefect flow that is under way stays the parent.
+    The coroutine runs in a copy of the caller's context, so that a Prefect flow that is under
+    way stays the parent. Interrupting the caller cancels it, and waits until it has cleaned up.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(function())
-    outcome: list[T] = []
-    errors: list[BaseException] = []
+    loop = _shared_loop()
+    if _running_loop() is loop:  # called from code that this loop is running: waiting would be for ever
+        return _in_new_thread(lambda: asyncio.run(function()))
+    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+    started: list[asyncio.Task[None]] = []
 
-    def work() -> None:
-        # Prefect's client belongs to the loop that waits for us; this loop makes its own.
+    async def run() -> None:
+        # Prefect's client belongs to the loop of whoever calls; this loop makes its own.
         AsyncClientContext.__var__.set(None)  # type: ignore[arg-type]
         try:
-            outcome.append(asyncio.run(function()))
+            outcome.set_result(await function())
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            errors.append(error)
+            outcome.set_exception(error)
 
     context = contextvars.copy_context()
-    thread = threading.Thread(target=context.run, args=(work,), name="run-experiment")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return outcome[0]
+    loop.call_soon_threadsafe(lambda: started.append(loop.create_task(run(), context=context)))
+    try:
+        return outcome.result()
+    except KeyboardInterrupt:
+        if not outcome.done():
+            loop.call_soon_threadsafe(lambda: [task.cancel() for task in started])
+            concurrent.futures.wait([outcome])
+        raise
+    except asyncio.CancelledError:
+        raise concurrent.futures.CancelledError from None
+
+
+def _shared_loop() -> asyncio.AbstractEventLoop:
+    global _loop, _loop_pid  # noqa: PLW0603 - one for the process is the point
+    with _lock:
+        if _loop is None or _loop_pid != os.getpid():  # a fork has the loop but not its thread
+            _loop, _loop_pid = asyncio.new_event_loop(), os.getpid()
+            threading.Thread(target=_loop.run_forever, name="experiments-loop", daemon=True).start()
+        return _loop
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _in_new_thread(function: Callable[[], T]) -> T:
+    with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="nested-experiment") as pool:
+        context = contextvars.copy_context()
+        context.run(AsyncClientContext.__var__.set, None)  # type: ignore[arg-type]
+        return pool.submit(context.run, function).result()

@@ -107,6 +107,7 @@ class Session:
         self._engine: Engine | None = None
         self._recorder: Recorder | None = None
         self._started: set[int] = set()
+        self.done = asyncio.Event()
 
     @property
     def record(self) -> ExperimentRecord:
@@ -163,7 +164,7 @@ class Session:
     def _plan(self, record: ExperimentRecord) -> None:
         positions = record.positions
         if positions is None:
-            positions = tuple(position for position, _, _ in self.store.datasets.outline(record.version))
+            positions = tuple(self.store.datasets.positions(record.version))
         repetitions = record.experiment.repetitions
         done = self.store.results.finished_runs(record.experiment.id)
         size = self.limits.batch_size or default_batch_size(len(positions), repetitions, self.limits.concurrency)
@@ -289,6 +290,7 @@ async def drive(steps: Steps) -> None:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
     await steps.log_results()
+    session.done.set()
 
 
 async def _raise_first(pending: list[asyncio.Task[None]]) -> None:

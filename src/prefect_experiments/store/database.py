@@ -92,15 +92,17 @@ class Database:
         }
         return statement.on_conflict_do_update(index_elements=key, set_=changed, where=where)
 
-    def write_many(self, connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
-        """Execute a statement for each row, handing the rows to the driver as they are.
+    def write_many(self, connection: Connection, statement: Any, rows: list[tuple[Any, ...]]) -> None:
+        """Execute an insert or upsert for each row, handing the rows to the driver as they are.
+
+        A row has the values of all columns in the table's order.
 
         SQLAlchemy would look at each value of each row first; what is written here needs none of
         its conversions, and there are three rows and more for each example.
         """
         sql = self._sql.get(statement)
         if sql is None:
-            dialect = sqlite.dialect(paramstyle="named") if self.is_sqlite else self.engine.dialect
+            dialect = sqlite.dialect() if self.is_sqlite else postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
             sql = self._sql[statement] = str(statement.compile(dialect=dialect))
         connection.exec_driver_sql(sql, rows)
 

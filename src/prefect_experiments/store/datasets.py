@@ -159,6 +159,12 @@ class DatasetStore:
         with self._database.write() as connection:
             connection.execute(datasets.delete().where(datasets.c.id == self._find(connection, dataset).id))
 
+    def positions(self, version: DatasetVersion) -> list[int]:
+        """Each example's position, in order."""
+        with self._database.read() as connection:
+            query = _at(version.dataset_id, version.number, examples.c.position)
+            return list(connection.execute(query).scalars().all())
+
     def outline(self, version: DatasetVersion) -> list[tuple[int, str, tuple[str, ...]]]:
         """Each example's position, id and splits, in order."""
         with self._database.read() as connection:
@@ -330,8 +336,9 @@ def _splits(text: str) -> tuple[str, ...]:
     return () if text == "[]" else tuple(orjson.loads(text))
 
 
-def _values(dataset_id: str, number: int, position: int, row: _Row) -> dict[str, Any]:
-    return {"dataset_id": dataset_id, "position": position, "since": number, **row._asdict()}
+def _values(dataset_id: str, number: int, position: int, row: _Row) -> tuple[Any, ...]:
+    """The columns of `examples`, in order."""
+    return (dataset_id, position, number, None, *row)
 
 
 def _version_model(row: Any) -> DatasetVersion:

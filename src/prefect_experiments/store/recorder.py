@@ -169,21 +169,22 @@ class Recorder:
         if rows:
             self._database.write_many(connection, self._put_run, [self._run_values(row) for row in rows])
 
-    def _run_values(self, row: RunRow) -> dict[str, Any]:
-        return {
-            "experiment_id": self._experiment_id,
-            "position": row.position,
-            "repetition_number": row.repetition_number,
-            "example_id": row.example_id,
-            "output": row.output_json,
-            "error": row.error,
-            "start_time": row.start_time,
-            "end_time": row.end_time,
-            "attempts": row.attempts,
-            "token_count": row.token_count,
-            "total_cost": row.total_cost,
-            "trace_id": row.trace_id,
-        }
+    def _run_values(self, row: RunRow) -> tuple[Any, ...]:
+        """The columns of `experiment_runs`, in order."""
+        return (
+            self._experiment_id,
+            row.position,
+            row.repetition_number,
+            row.example_id,
+            row.output_json,
+            row.error,
+            row.start_time,
+            row.end_time,
+            row.attempts,
+            row.token_count,
+            row.total_cost,
+            row.trace_id,
+        )
 
     def _write_evaluations(self, connection: Connection, rows: list[EvaluationRow]) -> None:
         if not rows:
@@ -203,24 +204,25 @@ class Recorder:
             )
         self._database.write_many(connection, self._put_evaluation, [self._evaluation_values(row) for row in rows])
 
-    def _evaluation_values(self, row: EvaluationRow) -> dict[str, Any]:
-        return {
-            "experiment_id": self._experiment_id,
-            "position": row.position,
-            "repetition_number": row.repetition_number,
-            "name": row.name,
-            "evaluator": row.evaluator,
-            "annotator_kind": row.annotator_kind,
-            "fingerprint": row.fingerprint,
-            "score": row.score,
-            "label": row.label,
-            "explanation": row.explanation,
-            "metadata": row.metadata_json,
-            "error": row.error,
-            "start_time": row.start_time,
-            "end_time": row.end_time,
-            "trace_id": row.trace_id,
-        }
+    def _evaluation_values(self, row: EvaluationRow) -> tuple[Any, ...]:
+        """The columns of `evaluations`, in order."""
+        return (
+            self._experiment_id,
+            row.position,
+            row.repetition_number,
+            row.name,
+            row.evaluator,
+            row.annotator_kind,
+            row.fingerprint,
+            row.score,
+            row.label,
+            row.explanation,
+            row.metadata_json,
+            row.error,
+            row.start_time,
+            row.end_time,
+            row.trace_id,
+        )
 
     def _fail(self, error: Exception, waiters: list[_Waiter]) -> None:
         if isinstance(error, IntegrityError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 import sqlalchemy as sa
@@ -32,12 +32,18 @@ Key = tuple[int, int]
 
 
 class RunFigures(NamedTuple):
-    """The figures of one run."""
+    """The figures of an experiment's runs."""
 
-    failed: bool
-    latency_ms: float
+    made: int
+    failed: int
+    latencies_ms: list[float]
+    """Of the ok runs, ascending."""
     token_count: int | None
     total_cost: float | None
+
+
+VerdictFigures = tuple[int, str, str, float | None, str | None, bool]
+"""Position, evaluator, name, score, label, whether it is an error."""
 
 
 class ResultStore:
@@ -61,18 +67,20 @@ class ResultStore:
             wanted.setdefault(position, []).append(repetition)
         if not wanted:
             return []
-        c = examples.c
-        query = (
-            sa.select(c.position, c.example_id, c.input, c.output, c.metadata, c.splits)
-            .where(at_version(version.dataset_id, version.number), c.position.between(min(wanted), max(wanted)))
-            .order_by(c.position)
-        )
         with self._database.read() as connection:
-            return [
-                RunItem(position, example_id, repetition, input_, output, metadata, _splits(splits))
-                for position, example_id, input_, output, metadata, splits in connection.execute(query).all()
-                for repetition in wanted.get(position, ())
-            ]
+            content = self._examples(connection, version, min(wanted), max(wanted))
+        return [
+            RunItem(position, example_id, repetition, input_, expected, metadata, _splits(splits))
+            for position, example_id, input_, expected, metadata, splits in content
+            for repetition in wanted.get(position, ())
+        ]
+
+    def _examples(self, connection: Connection, version: DatasetVersion, first: int, last: int) -> Sequence[Any]:
+        """The content of the examples at some positions, in order."""
+        c = examples.c
+        query = sa.select(c.position, c.example_id, c.input, c.output, c.metadata, c.splits)
+        query = query.where(at_version(version.dataset_id, version.number), c.position.between(first, last))
+        return connection.execute(query.order_by(c.position)).all()
 
     def evaluation_items(
         self,
@@ -94,27 +102,23 @@ class ResultStore:
         first, last, wanted = min(positions), max(positions), set(positions)
         with self._database.read() as connection:
             given = self._given_verdicts(connection, experiment_id, first, last, fingerprints)
-            runs, c = experiment_runs.c, examples.c
-            query = (
-                sa.select(
-                    runs.position, runs.repetition_number, runs.example_id, c.input, c.output, c.metadata,
-                    runs.output, runs.trace_id, c.splits,
-                )
-                .join(examples, sa.and_(at_version(version.dataset_id, version.number), c.position == runs.position))
-                .where(
-                    runs.experiment_id == experiment_id, runs.error.is_(None), runs.position.between(first, last)
-                )
-                .order_by(runs.position, runs.repetition_number)
-            )  # fmt: skip
-            every = list(fingerprints)
-            items = []
-            for position, repetition, example_id, *example, output, trace_id, splits in connection.execute(query).all():
-                done = given.get((position, repetition), ())
-                missing = every if not done else [name for name in every if name not in done]
-                if missing and position in wanted:
-                    run = RunItem(position, example_id, repetition, *example, _splits(splits))
-                    items.append(EvaluationItem(run, output, trace_id, missing))
-            return items
+            # Not a join: with ranges on both sides SQLite looks through one range for each row of the other.
+            content = {row[0]: row for row in self._examples(connection, version, first, last)}
+            c = experiment_runs.c
+            query = sa.select(c.position, c.repetition_number, c.output, c.trace_id).where(
+                c.experiment_id == experiment_id, c.error.is_(None), c.position.between(first, last)
+            )
+            rows = connection.execute(query.order_by(c.position, c.repetition_number)).all()
+        every = list(fingerprints)
+        items = []
+        for position, repetition, output, trace_id in rows:
+            done = given.get((position, repetition), ())
+            missing = every if not done else [name for name in every if name not in done]
+            if missing and position in wanted:
+                _, example_id, input_, expected, metadata, splits = content[position]
+                run = RunItem(position, example_id, repetition, input_, expected, metadata, _splits(splits))
+                items.append(EvaluationItem(run, output, trace_id, missing))
+        return items
 
     def _given_verdicts(
         self, connection: Connection, experiment_id: str, first: int, last: int, fingerprints: Mapping[str, str]
@@ -137,25 +141,27 @@ class ResultStore:
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
-    def run_figures(self, experiment_id: str) -> list[RunFigures]:
-        """What a summary needs of each run, without its output."""
+    def run_figures(self, experiment_id: str) -> RunFigures:
+        """What a summary needs of the runs, without their outputs."""
         c = experiment_runs.c
-        query = sa.select(c.error.is_not(None), c.start_time, c.end_time, c.token_count, c.total_cost)
+        mine = c.experiment_id == experiment_id
+        counts = sa.select(
+            sa.func.count(), sa.func.count(c.error), sa.func.sum(c.token_count), sa.func.sum(c.total_cost)
+        )
+        seconds = (c.end_time - c.start_time).label("seconds")
+        latencies = sa.select(seconds).where(mine, c.error.is_(None)).order_by(seconds)
         with self._database.read() as connection:
-            return [
-                RunFigures(bool(failed), (end - start) * 1000, tokens, cost)
-                for failed, start, end, tokens, cost in connection.execute(
-                    query.where(c.experiment_id == experiment_id)
-                )
-            ]
+            made, failed, tokens, cost = connection.execute(counts.where(mine)).one()
+            ordered = connection.execute(latencies).scalars().all()
+        return RunFigures(made, failed, [1000 * value for value in ordered], tokens, cost)
 
-    def verdict_figures(self, experiment_id: str) -> list[tuple[int, str, str, float | None, str | None, bool]]:
-        """What a summary needs of each verdict: position, evaluator, name, score, label, whether an error."""
+    def verdict_figures(self, experiment_id: str) -> Sequence[VerdictFigures]:
+        """What a summary needs of each verdict, in dataset order."""
         c = evaluations.c
         query = sa.select(c.position, c.evaluator, c.name, c.score, c.label, c.error.is_not(None))
         with self._database.read() as connection:
             rows = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
-            return [(p, evaluator, name, score, label, bool(e)) for p, evaluator, name, score, label, e in rows]
+        return cast("Sequence[VerdictFigures]", rows)
 
     def runs(
         self, experiment_id: str, *, limit: int | None = None, cursor: str | None = None
