@@ -104,7 +104,7 @@ class RanExperiment(Mapping[str, Any]):
     def to_dataframe(self) -> pd.DataFrame:
         """One row a run.
 
-        Columns: ``example_id, repetition_number, input, expected, output, status, error, latency_ms,
+        Columns: ``id, example_id, repetition_number, input, expected, output, status, error, latency_ms,
         token_count, total_cost, trace_id`` and, for each evaluator,
         ``eval.NAME.score|label|explanation|error``.
         """

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RUN_COLUMNS = [
+    "id",
     "example_id",
     "repetition_number",
     "input",

@@ -4,7 +4,7 @@ A limit does nothing until a provider complains. Then it
 
 * cuts the rate of call starts to half of what was just seen (once for all the calls that were
   already under way), and waits as long as ``Retry-After`` asks;
-* grows it again by 5 % a second while calls succeed; a server error only stops the growth.
+* grows it again by 5 % a second, except while it is paused; a server error only stops the growth.
 
 Additive-increase/multiplicative-decrease in spirit (Chiu and Jain, 1989), with a
 multiplicative increase because good rates differ by orders of magnitude between providers.
@@ -17,7 +17,8 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -28,6 +29,8 @@ SLOWEST = 0.1  # call starts a second
 STARVED_AFTER_S = 600.0  # no success for this long: the limit is a wall, not a rate
 LONGEST_RETRY_AFTER_S = 600.0
 _OBSERVED_S = 5.0
+# Providers count by the second or the minute: a burst that took a moment was a second's worth.
+_OBSERVED_AT_LEAST_S = 1.0
 
 
 class RateLimit:
@@ -48,7 +51,8 @@ class RateLimit:
         self._cut_at = -math.inf
         self._grown_at = 0.0
         self._cuts = 0
-        self._last_success = -math.inf
+        self._refused_since: float | None = None
+        self._last_refused = -math.inf
 
     async def acquire(self) -> None:
         """Wait until a call may start."""
@@ -75,7 +79,7 @@ class RateLimit:
 
     def succeeded(self) -> None:
         """A call came back well."""
-        self._last_success = self._clock()
+        self._refused_since = None
 
     def server_failed(self) -> None:
         """The provider had an error of its own: do not grow for a while."""
@@ -95,20 +99,36 @@ class RateLimit:
         """
         with self._lock:
             now = self._clock()
+            self._note_refusal(now)
             if retry_after:
                 self._paused_until = max(self._paused_until, now + min(retry_after, LONGEST_RETRY_AFTER_S))
+            # The rate does not grow while nothing is tried.
+            self._grown_at = max(self._grown_at, now, self._paused_until)
             if started >= self._cut_at:
                 self.rate = max(SLOWEST, CUT * min(self.rate, observed))
                 self._cut_at = now
                 self._cuts += 1
-                if self._last_success == -math.inf:
-                    self._last_success = now
-            self._grown_at = now
-            self._next_start = max(now, self._paused_until) + 1 / self.rate
+                # Whoever waits for a start takes a new one, so that all of them are free again.
+                self._next_start = max(now, self._paused_until) + 1 / self.rate
 
-    def is_starved(self) -> bool:
-        """Whether nothing has come through for so long that waiting on is pointless."""
-        return self._clock() - self._last_success > STARVED_AFTER_S + max(0.0, self._paused_until - self._clock())
+    def _note_refusal(self, now: float) -> None:
+        # Refusals that lie far apart have nothing to do with each other: an hour's pause between
+        # two experiments is no hour without success.
+        if self._refused_since is None or now - self._last_refused > 2 * STARVED_AFTER_S:
+            self._refused_since = now
+        self._last_refused = now
+
+    def is_starved(self, refused_since: float) -> bool:
+        """Whether waiting on is pointless: nothing has come through for too long, or not this call.
+
+        Args:
+            refused_since: when the call that asks was refused for the first time (`clock` time).
+                One that is always refused while others pass must not be tried for ever.
+        """
+        now = self._clock()
+        paused = max(0.0, self._paused_until - now)
+        since = refused_since if self._refused_since is None else min(refused_since, self._refused_since)
+        return now - since > STARVED_AFTER_S + paused
 
     def _grow(self, now: float) -> None:
         if self.rate != math.inf and now > self._grown_at:
@@ -128,18 +148,24 @@ class ActiveLimits:
         """A call starts."""
         self._starts.append(self._clock())
 
+    def note_starts(self, began: Iterable[float]) -> None:
+        """Calls have started at these times (`clock` time)."""
+        self._starts.extend(began)
+
     def exceeded(self, error: BaseException, started: float) -> RateLimit:
         """An error said "too fast": cut the rate of the provider that raised it."""
         limit = shared_limit(provider_of(error))
         if limit not in self.met:
             self.met.append(limit)
-        limit.exceeded(started, retry_after_of(error), self._observed())
+        limit.exceeded(started, retry_after_of(error), self._observed(started))
         return limit
 
-    def _observed(self) -> float:
+    def _observed(self, started: float) -> float:
+        """Call starts a second, lately: for slow calls since the refused one began."""
         now = self._clock()
-        recent = [start for start in list(self._starts) if start > now - _OBSERVED_S]
-        return len(recent) / max(now - recent[0], 0.1) if recent else SLOWEST
+        since = min(now - _OBSERVED_S, started)
+        recent = [start for start in list(self._starts) if start >= since]
+        return max(len(recent), 1) / max(now - min(recent, default=started), _OBSERVED_AT_LEAST_S)
 
 
 _shared: dict[str, RateLimit] = {}
@@ -154,7 +180,7 @@ def shared_limit(name: str) -> RateLimit:
 
 def provider_of(error: BaseException) -> str:
     """Whose limit an error speaks of: the host it came from, else the library that raised it."""
-    host = getattr(getattr(getattr(error, "request", None), "url", None), "host", None)
+    host = _get(_get(_get(error, "request"), "url"), "host")
     if host:
         return str(host)
     kind = type(error)
@@ -164,29 +190,54 @@ def provider_of(error: BaseException) -> str:
 
 def status_of(error: BaseException) -> int | None:
     """The HTTP status an error carries, in any of the usual places."""
-    for holder in (error, getattr(error, "response", None)):
-        for name in ("status_code", "status", "code"):
-            value = getattr(holder, name, None)
-            if isinstance(value, int) and 100 <= value < 600:
-                return int(value)
-    return None
+    response = _get(error, "response")
+    values = [_get(holder, name) for holder in (error, response) for name in ("status_code", "status", "code")]
+    if isinstance(response, Mapping):  # botocore
+        values.append(_item(response, "ResponseMetadata", "HTTPStatusCode"))
+    return next((int(value) for value in values if isinstance(value, int) and 100 <= value < 600), None)
 
 
 def retry_after_of(error: BaseException) -> float | None:
     """The seconds a provider asked to wait: ``Retry-After`` as seconds or as an HTTP date."""
-    value: Any = getattr(error, "retry_after", None)
-    if value is None:
-        headers = getattr(getattr(error, "response", None), "headers", None) or getattr(error, "headers", None)
-        if headers is None or not hasattr(headers, "get"):
-            return None
-        value = headers.get("retry-after") or headers.get("Retry-After")
-    if value is None:
-        return None
+    response = _get(error, "response")
+    values = [_get(error, "retry_after")]
+    for headers in (
+        _get(response, "headers"),
+        _get(error, "headers"),
+        _item(response, "ResponseMetadata", "HTTPHeaders"),
+    ):
+        values += [_item(headers, name) for name in ("retry-after", "Retry-After")]
+    return next((seconds for value in values if (seconds := _seconds(value)) is not None), None)
+
+
+def _seconds(value: Any) -> float | None:
+    """The seconds from now that a ``Retry-After`` means; ``None`` where it means nothing, or no wait."""
     try:
-        seconds = float(value)
-    except (TypeError, ValueError):
+        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except (TypeError, ValueError, OverflowError):
         try:
-            seconds = parsedate_to_datetime(str(value)).timestamp() - time.time()
-        except ValueError:
+            date = parsedate_to_datetime(str(value))
+            # The oldest of the three forms of HTTP dates names no zone: all of them are in GMT.
+            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError, IndexError):
             return None
     return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+
+def _get(holder: Any, name: str) -> Any:
+    """An attribute, ``None`` where reading it fails: httpx raises when an error has no request."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # noqa: BLE001 - a property of someone else's class
+        return None
+
+
+def _item(holder: Any, *names: str) -> Any:
+    """What a mapping holds under these names, one below the other; ``None`` where there is nothing."""
+    for name in names:
+        get = _get(holder, "get")
+        try:
+            holder = get(name) if callable(get) else None
+        except Exception:  # noqa: BLE001 - as in `_get`
+            return None
+    return holder

@@ -58,7 +58,7 @@ def run_sync(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def _shared_loop() -> asyncio.AbstractEventLoop:
-    global _loop, _loop_pid  # noqa: PLW0603 - one for the process is the point
+    global _loop, _loop_pid
     with _lock:
         if _loop is None or _loop_pid != os.getpid():  # a fork has the loop but not its thread
             _loop, _loop_pid = asyncio.new_event_loop(), os.getpid()

@@ -19,7 +19,6 @@ from prefect_experiments.store.database import Database
 from prefect_experiments.store.paging import check_name, page, to_datetime
 from prefect_experiments.store.tables import dataset_versions, datasets, examples
 
-
 _INSERT = examples.insert()
 
 

@@ -1,0 +1,133 @@
+"""`AsyncClient`: the calls of `Client`, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.client import Client, Datasets, Experiments
+from prefect_experiments.models import (
+    Dataset,
+    DatasetInfo,
+    DatasetList,
+    DatasetVersion,
+    ExampleList,
+    Experiment,
+    ExperimentList,
+    ExperimentRunList,
+)
+from prefect_experiments.orchestration import runs as calls
+from prefect_experiments.store import Store
+
+
+class AsyncClient:
+    """`Client` for asynchronous code: the same calls, awaited. See there."""
+
+    def __init__(self, *, backend: str | None = None, store_url: str | None = None) -> None:
+        self._client = Client(backend=backend, store_url=store_url)
+        self.backend = self._client.backend
+        self.store: Store = self._client.store
+        self.datasets = AsyncDatasets(self._client.datasets)
+        self.experiments = AsyncExperiments(self, self._client.experiments)
+
+
+class AsyncDatasets:
+    """``async_client.datasets``: the calls of `Datasets`, awaited."""
+
+    def __init__(self, sync: Datasets) -> None:
+        self._sync = sync
+
+    async def create_dataset(self, **arguments: Any) -> Dataset:
+        """`Datasets.create_dataset`."""
+        return await asyncio.to_thread(partial(self._sync.create_dataset, **arguments))
+
+    async def add_examples_to_dataset(self, **arguments: Any) -> Dataset:
+        """`Datasets.add_examples_to_dataset`."""
+        return await asyncio.to_thread(partial(self._sync.add_examples_to_dataset, **arguments))
+
+    async def get_dataset(self, **arguments: Any) -> Dataset:
+        """`Datasets.get_dataset`."""
+        return await asyncio.to_thread(partial(self._sync.get_dataset, **arguments))
+
+    async def get_info(self, **arguments: Any) -> DatasetInfo:
+        """`Datasets.get_info`."""
+        return await asyncio.to_thread(partial(self._sync.get_info, **arguments))
+
+    async def list_datasets(self, **arguments: Any) -> DatasetList:
+        """`Datasets.list_datasets`."""
+        return await asyncio.to_thread(partial(self._sync.list_datasets, **arguments))
+
+    async def list_versions(self, **arguments: Any) -> list[DatasetVersion]:
+        """`Datasets.list_versions`."""
+        return await asyncio.to_thread(partial(self._sync.list_versions, **arguments))
+
+    async def list_examples(self, **arguments: Any) -> ExampleList:
+        """`Datasets.list_examples`."""
+        return await asyncio.to_thread(partial(self._sync.list_examples, **arguments))
+
+    async def delete_dataset(self, **arguments: Any) -> None:
+        """`Datasets.delete_dataset`."""
+        await asyncio.to_thread(partial(self._sync.delete_dataset, **arguments))
+
+    async def export_dataset(self, **arguments: Any) -> Path:
+        """`Datasets.export_dataset`."""
+        return await asyncio.to_thread(partial(self._sync.export_dataset, **arguments))
+
+
+class AsyncExperiments:
+    """``async_client.experiments``: the calls of `Experiments`, awaited."""
+
+    def __init__(self, client: AsyncClient, sync: Experiments) -> None:
+        self._client = client
+        self._sync = sync
+
+    async def run_experiment(self, **arguments: Any) -> RanExperiment:
+        """`prefect_experiments.arun_experiment` on this client's store."""
+        return await calls.arun_experiment(client=self._client, **{"backend": self._client.backend, **arguments})
+
+    async def resume_experiment(self, **arguments: Any) -> RanExperiment:
+        """`prefect_experiments.aresume_experiment` on this client's store."""
+        return await calls.aresume_experiment(client=self._client, **arguments)
+
+    async def evaluate_experiment(self, **arguments: Any) -> RanExperiment:
+        """`prefect_experiments.aevaluate_experiment` on this client's store."""
+        return await calls.aevaluate_experiment(client=self._client, **arguments)
+
+    async def list(self, **arguments: Any) -> ExperimentList:
+        """`Experiments.list`."""
+        return await asyncio.to_thread(partial(self._sync.list, **arguments))
+
+    async def get(self, **arguments: Any) -> Experiment:
+        """`Experiments.get`."""
+        return await asyncio.to_thread(partial(self._sync.get, **arguments))
+
+    async def get_results(self, **arguments: Any) -> RanExperiment:
+        """`Experiments.get_results`."""
+        return await asyncio.to_thread(partial(self._sync.get_results, **arguments))
+
+    async def delete(self, **arguments: Any) -> None:
+        """`Experiments.delete`."""
+        await asyncio.to_thread(partial(self._sync.delete, **arguments))
+
+    async def list_runs(self, **arguments: Any) -> ExperimentRunList:
+        """`Experiments.list_runs`."""
+        return await asyncio.to_thread(partial(self._sync.list_runs, **arguments))
+
+    async def annotate_runs(self, **arguments: Any) -> int:
+        """`Experiments.annotate_runs`."""
+        return await asyncio.to_thread(partial(self._sync.annotate_runs, **arguments))
+
+    async def tag(self, **arguments: Any) -> Experiment:
+        """`Experiments.tag`."""
+        return await asyncio.to_thread(partial(self._sync.tag, **arguments))
+
+    async def untag(self, **arguments: Any) -> Experiment:
+        """`Experiments.untag`."""
+        return await asyncio.to_thread(partial(self._sync.untag, **arguments))
+
+    async def export(self, **arguments: Any) -> Path:
+        """`Experiments.export`."""
+        return await asyncio.to_thread(partial(self._sync.export, **arguments))
