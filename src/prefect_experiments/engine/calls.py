@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
+import signal
 import time
-from collections.abc import Awaitable, Sequence
+import traceback
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +26,8 @@ from prefect_experiments.tasks import Fields, is_awaitable
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 REACHES_OUT_S = 0.02
+# phoenix-evals' own error has no status, and gRPC's status is not HTTP's.
+RATE_LIMIT_NAMES = frozenset({"RateLimitError", "TooManyRequests", "ResourceExhausted"})
 
 
 class Target(Protocol):
@@ -49,10 +54,11 @@ class CallPolicy:
             cannot be stopped, so it is no longer waited for.
         retries: further attempts after one that raised.
         rate_limit_errors: errors that say "too fast": they lower the rate and use up no retry.
-            ``None``: any error that carries HTTP status 429.
+            ``None``: any error that carries HTTP status 429 or is of a class, or derived from one,
+            called ``RateLimitError``, ``TooManyRequests`` or ``ResourceExhausted``.
 
     Raises:
-        InvalidSetting: a value out of its range.
+        InvalidSetting: a value out of its range, or no exception classes.
     """
 
     timeout: float | None = 60.0
@@ -60,15 +66,17 @@ class CallPolicy:
     rate_limit_errors: tuple[type[BaseException], ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.timeout is not None and not self.timeout > 0:
+        if self.timeout is not None and not (_is_number(self.timeout) and self.timeout > 0):
             raise InvalidSetting(f"timeout must be above 0 seconds (or None for no limit), got {self.timeout!r}")
         if isinstance(self.retries, bool) or not isinstance(self.retries, int) or self.retries < 0:
             raise InvalidSetting(f"retries must be a whole number of at least 0, got {self.retries!r}")
+        if self.rate_limit_errors is not None:
+            object.__setattr__(self, "rate_limit_errors", _error_classes(self.rate_limit_errors))
 
     def is_rate_limit(self, error: BaseException) -> bool:
         """Whether an error says that calls come too fast."""
         if self.rate_limit_errors is None:
-            return status_of(error) == 429
+            return status_of(error) == 429 or any(c.__name__ in RATE_LIMIT_NAMES for c in type(error).__mro__)
         return isinstance(error, self.rate_limit_errors)
 
 
@@ -121,96 +129,173 @@ class Caller:
             return self._own_limits
         return self._limits.met if self.reaches_out else ()
 
-    async def call(self, fields: Fields, first: Attempt | None = None) -> CallResult:
+    async def call(
+        self, fields: Fields, first: Attempt | None = None, stopped: asyncio.Event | None = None
+    ) -> CallResult:
         """Call until it succeeds or the retries are used up; never raises what the target raised.
 
         Args:
             fields: what the target may be given.
             first: the first attempt, where it was already made elsewhere.
+            stopped: set when nobody wants the result any more. What code gives that would not be
+                cancelled is no result.
         """
         attempts = failures = 0
+        refused_since: float | None = None
         while True:
             attempts += 1
             if first is not None:
                 attempt, first = await self._finish(first), None
             else:
-                for limit in self.limits():
-                    await limit.acquire()
                 attempt = await self._attempt(fields)
+            if stopped is not None and stopped.is_set():
+                raise asyncio.CancelledError
             error = attempt.error
             if error is None:
                 for limit in self.limits():
                     limit.succeeded()
                 return CallResult(attempt.value, None, None, attempt.start, attempt.start + attempt.seconds, attempts)
             if self._policy.is_rate_limit(error):
-                if self._slow_down(error, attempt.began):
+                refused_since = refused_since or time.monotonic()
+                if self._slow_down(error, attempt.began, refused_since):
                     continue
-                return _failed(error, attempt, attempts)
-            failures += 1
-            if failures > self._policy.retries or isinstance(error, InvalidInput):
                 return _failed(error, attempt, attempts)
             if (status_of(error) or 0) >= 500:
                 for limit in self.limits():
                     limit.server_failed()
+            failures += 1
+            if failures > self._policy.retries or isinstance(error, InvalidInput):
+                return _failed(error, attempt, attempts)
             if self.reaches_out:
                 await asyncio.sleep(max(_backoff(failures), min(retry_after_of(error) or 0, LONGEST_RETRY_AFTER_S)))
 
+    def note_starts(self, began: Iterable[float]) -> None:
+        """Calls that were made elsewhere began at these times (`time.monotonic`)."""
+        self._limits.note_starts(began)
+
     async def _attempt(self, fields: Fields) -> Attempt:
+        for limit in self.limits():
+            await limit.acquire()
         self._limits.note_start()
-        value, raised = None, None
         start, began = time.time(), time.monotonic()
-        try:
-            value = await (self._call_async(fields) if self.target.is_async else self._call_sync(fields))
-        except Exception as error:  # noqa: BLE001 - what the user's code raises is this attempt's result
-            raised = error
-        return Attempt(value, raised, start, began, time.monotonic() - began)
+        if self.target.is_async:
+            work = self._in_time(self._called(fields), self._policy.timeout)
+        else:
+            work = self._call_in_thread(fields)
+        value, error = await _outcome(work)
+        return Attempt(value, error, start, began, time.monotonic() - began)
 
     async def _finish(self, attempt: Attempt) -> Attempt:
         """An attempt made elsewhere, with what it gave awaited where it is an awaitable."""
         if is_awaitable(attempt.value):
-            try:
-                attempt.value = await self._finish_awaitable(attempt.value)
-            except Exception as error:  # noqa: BLE001 - as in `_attempt`
-                attempt.value, attempt.error = None, error
-            attempt.seconds = time.monotonic() - attempt.began
+            began = time.monotonic()
+            attempt.value, attempt.error = await _outcome(self._finish_awaitable(attempt.value, attempt.seconds))
+            attempt.seconds += time.monotonic() - began
         return attempt
 
-    async def _call_async(self, fields: Fields) -> Any:
-        try:
-            async with asyncio.timeout(self._policy.timeout) as deadline:
-                value = self.target.call(fields)
-                return await value if is_awaitable(value) else value
-        except TimeoutError as error:
-            raise (self.too_long() if deadline.expired() else error) from None
+    async def _called(self, fields: Fields) -> Any:
+        value = self.target.call(fields)
+        return await value if is_awaitable(value) else value
 
-    async def _call_sync(self, fields: Fields) -> Any:
-        future = self._threads.submit(lambda: self.target.call(fields))
+    async def _call_in_thread(self, fields: Fields) -> Any:
+        began = time.monotonic()
+        future = self._threads.submit(functools.partial(_called_here, self.target, fields))
         done, _ = await asyncio.wait({future}, timeout=self._policy.timeout)
         if not done:
             raise self.too_long()
-        value = future.result()
+        value, error = future.result()
+        if error is not None:
+            raise _Raised(error)
         if is_awaitable(value):  # a lambda around a coroutine function
-            return await self._finish_awaitable(value)
+            return await self._finish_awaitable(value, time.monotonic() - began)
         return value
 
-    async def _finish_awaitable(self, value: Awaitable[Any]) -> Any:
-        """The result of an awaitable that a sync callable gave."""
+    async def _finish_awaitable(self, value: Awaitable[Any], spent: float) -> Any:
+        """The result of an awaitable that a sync callable gave after `spent` seconds."""
+        timeout = self._policy.timeout
+        return await self._in_time(value, None if timeout is None else max(0.0, timeout - spent))
+
+    async def _in_time(self, work: Awaitable[Any], timeout: float | None) -> Any:
+        deadline = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(self._policy.timeout) as deadline:
-                return await value
-        except TimeoutError as error:
-            raise (self.too_long() if deadline.expired() else error) from None
+            async with deadline:
+                value = await work
+        except Exception:
+            if deadline.expired():  # also where the cancelled code made an error of its own of it
+                raise self.too_long() from None
+            raise
+        if deadline.expired():  # what code gives that would not be cancelled comes too late
+            raise self.too_long()
+        return value
 
     def too_long(self) -> TimeoutError:
         """The error of an attempt that passed its timeout."""
         return TimeoutError(f"no answer within timeout={self._policy.timeout:g} s")
 
-    def _slow_down(self, error: BaseException, began: float) -> bool:
+    def _slow_down(self, error: BaseException, began: float, refused_since: float) -> bool:
         """Lower the provider's rate; false when it has let nothing through for too long."""
         limit = self._limits.exceeded(error, began)
         if limit not in self._own_limits:
             self._own_limits.append(limit)
-        return not limit.is_starved()
+        return not limit.is_starved(refused_since)
+
+
+class _Raised(Exception):
+    """Carries what was raised in a thread past the rules of coroutines, which let no StopIteration through."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _called_here(target: Target, fields: Fields) -> tuple[Any, BaseException | None]:
+    """What a sync target gives or raises. In a thread of ours nothing that is raised is meant for us."""
+    try:
+        return target.call(fields), None
+    except BaseException as error:  # noqa: BLE001 - as above
+        return None, error
+
+
+async def _outcome(work: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+    """What the user's code gives or raises; what is meant for this process goes through."""
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task else 0
+    try:
+        return await work, None
+    except _Raised as raised:
+        return None, raised.error
+    except asyncio.CancelledError as error:
+        if task and task.cancelling() > cancelled:
+            raise
+        return None, error  # something of the user's own was cancelled, not the experiment
+    except BaseException as error:
+        if not isinstance(error, Exception | BaseExceptionGroup) and _is_for_the_process(error):
+            raise
+        return None, error
+
+
+def _is_for_the_process(error: BaseException) -> bool:
+    """Whether it comes from a signal (Ctrl-C, Prefect's cancellation), not from the user's code.
+
+    A signal's handler runs in the midst of whatever the main thread is doing.
+    """
+    if isinstance(error, KeyboardInterrupt | GeneratorExit):
+        return True
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {getattr(handler, "__code__", None) for handler in handlers}
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _error_classes(errors: Any) -> tuple[type[BaseException], ...]:
+    every = tuple(errors) if isinstance(errors, list | tuple | set | frozenset) else (errors,)
+    for error in every:
+        if not (isinstance(error, type) and issubclass(error, BaseException)):
+            raise InvalidSetting(f"rate_limit_errors takes exception classes, got {error!r:.100}")
+    return every
 
 
 def _failed(error: BaseException, attempt: Attempt, attempts: int) -> CallResult:
@@ -221,8 +306,19 @@ def _failed(error: BaseException, attempt: Attempt, attempts: int) -> CallResult
 
 def describe(error: BaseException) -> str:
     """An exception's type and text, as results keep it."""
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = type(error).__name__
+    try:
+        text = storable(str(error))
+    except Exception:  # noqa: BLE001 - a __str__ may raise anything
+        return name
+    return f"{name}: {text}" if text else name
+
+
+def storable(text: str) -> str:
+    """The text without what databases refuse: lone surrogates and NUL."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _backoff(failures: int) -> float:

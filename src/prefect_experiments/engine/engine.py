@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, describe
+from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, describe, storable
 from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.limits import ActiveLimits
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
@@ -73,6 +73,8 @@ class Engine:
         self._limits = ActiveLimits()
         self._task_caller = self._caller(task) if task else None
         self._callers = {evaluator.name: self._caller(evaluator) for evaluator in self.evaluators}
+        # Whose verdicts a name is for: two evaluators that use one name would overwrite each other.
+        self._named_by = {evaluator.name: evaluator.name for evaluator in self.evaluators}
         self._warned = False
         self.runs_done = 0
         self.run_errors = 0
@@ -169,21 +171,30 @@ class Engine:
         rows: list[EvaluationRow] = []
         for job, result in finished:
             item, evaluator = job.item
-            rows.extend(evaluation_rows(item, evaluator, result))
+            rows.extend(evaluation_rows(item, evaluator, result, self._named_by))
         self.evaluations_done += len(finished)
         self.evaluation_errors += sum(1 for row in rows if row.error is not None)
         if rows:
             await self._sink.write_evaluations(rows)
 
 
-def evaluation_rows(item: EvaluationItem, evaluator: BoundEvaluator, result: CallResult) -> list[EvaluationRow]:
-    """The rows of one evaluator's call: its verdicts, or the error it ended in."""
+def evaluation_rows(
+    item: EvaluationItem, evaluator: BoundEvaluator, result: CallResult, named_by: dict[str, str]
+) -> list[EvaluationRow]:
+    """The rows of one evaluator's call: its verdicts, or the error it ended in.
+
+    Args:
+        item: what was evaluated.
+        evaluator: by whom.
+        result: how the call ended.
+        named_by: which evaluator gives the verdicts of a name; filled as names are met.
+    """
     verdicts: Sequence[EvaluationResult] = ()
     error = result.error
     if error is None:
         try:
-            verdicts = evaluator.parse(result.value)
-        except (TypeError, ValueError) as raised:
+            verdicts = _parsed(evaluator, result.value, named_by)
+        except Exception as raised:  # noqa: BLE001 - a scorer of the user's may be part of it
             error = describe(raised)
     if error is not None:
         verdicts = (EvaluationResult(),)
@@ -196,8 +207,8 @@ def evaluation_rows(item: EvaluationItem, evaluator: BoundEvaluator, result: Cal
             annotator_kind=evaluator.kind,
             fingerprint=evaluator.fingerprint,
             score=None if verdict.score is None else float(verdict.score),
-            label=verdict.label,
-            explanation=verdict.explanation,
+            label=verdict.label and storable(verdict.label),
+            explanation=verdict.explanation and storable(verdict.explanation),
             metadata_json=dumps_lenient(verdict.metadata)[0] if verdict.metadata else None,
             error=error,
             start_time=result.start,
@@ -205,6 +216,14 @@ def evaluation_rows(item: EvaluationItem, evaluator: BoundEvaluator, result: Cal
         )
         for verdict in verdicts
     ]
+
+
+def _parsed(evaluator: BoundEvaluator, value: object, named_by: dict[str, str]) -> Sequence[EvaluationResult]:
+    verdicts = evaluator.parse(value)
+    for verdict in verdicts:
+        if verdict.name and (owner := named_by.setdefault(verdict.name, evaluator.name)) != evaluator.name:
+            raise ValueError(f"a result is named {verdict.name!r}, as those of evaluator {owner!r} are; rename one")
+    return verdicts or (EvaluationResult(),)
 
 
 def _task_fields(item: RunItem) -> Fields:

@@ -66,9 +66,15 @@ async def call_each(
                     return
                 if nearly_done is not None and len(jobs) <= width:
                     nearly_done()
-                await finish(job, await caller.call(job.fields, job.first))
+                await finish(job, await caller.call(job.fields, job.first, stopped))
 
-    await together([lane() for _ in range(min(width, len(jobs)))])
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        stopped.set()
+        jobs.clear()
+
+    await together([lane() for _ in range(min(width, len(jobs)))], stop)
 
 
 async def call_each_sliced(
@@ -94,6 +100,8 @@ async def call_each_sliced(
                 await finish([(job, _first_try(a)) for job, a in attempts if _is_final(a)])
             one_by_one.extend(Job(job.item, job.fields, a) for job, a in attempts if not _is_final(a))
             slowest = max((a.seconds for _, a in attempts), default=0.0)
+            if slowest >= BLOCKING_S or one_by_one:  # it may be a provider's
+                caller.note_starts(a.began for _, a in attempts)
             caller.reaches_out = caller.reaches_out or slowest >= REACHES_OUT_S
             if slowest >= BLOCKING_S:
                 while len(lanes) < min(width, len(jobs)):
@@ -143,10 +151,8 @@ class _Slice(Generic[T]):
             value, error = None, None
             try:
                 value = call(job.fields)
-            except Exception as raised:  # noqa: BLE001 - the evaluator's error is its result
+            except BaseException as raised:  # noqa: BLE001 - in a thread of ours nothing is meant for us
                 error = raised
-            except SystemExit as raised:
-                error = RuntimeError(f"SystemExit: {raised}")
             now = time.monotonic()
             with self._lock:
                 if self._abandoned:
@@ -198,11 +204,17 @@ async def _run_slice(
         wait = max(0.001, timeout - (time.monotonic() - piece.began))
 
 
-async def together(lanes: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Wait for all; when one raises, end the others and raise that."""
+async def together(lanes: Sequence[Coroutine[Any, Any, None]], stop: Callable[[], None] = lambda: None) -> None:
+    """Wait for all; when one raises, or this is cancelled, call `stop`, end the others and raise that."""
     tasks = [asyncio.ensure_future(lane) for lane in lanes]
     try:
-        await asyncio.gather(*tasks)
+        if tasks:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+    except BaseException:
+        stop()
+        raise
     finally:
         await _cancel(tasks)
 
@@ -212,3 +224,6 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # looked at, or asyncio would log it as forgotten

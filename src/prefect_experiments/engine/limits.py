@@ -127,7 +127,8 @@ class RateLimit:
         """
         now = self._clock()
         paused = max(0.0, self._paused_until - now)
-        since = refused_since if self._refused_since is None else min(refused_since, self._refused_since)
+        every = self._refused_since
+        since = refused_since if every is None else min(refused_since, every)
         return now - since > STARVED_AFTER_S + paused
 
     def _grow(self, now: float) -> None:

@@ -63,7 +63,7 @@ class Threads:
             deliver: Callable[[asyncio.Future[Any], Any], None]
             try:
                 deliver, value = _set_result, context.run(function)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises is data here
+            except BaseException as error:  # noqa: BLE001 - or nobody would ever hear of it
                 deliver, value = _set_exception, error
             with self._lock:
                 self._idle += 1
@@ -79,6 +79,8 @@ def _set_result(future: asyncio.Future[Any], value: Any) -> None:
 
 def _set_exception(future: asyncio.Future[Any], error: BaseException) -> None:
     if not future.done():
-        if isinstance(error, StopIteration | SystemExit):  # these may not travel through a future
+        if isinstance(error, StopIteration) or not isinstance(
+            error, Exception
+        ):  # these may not travel through a future
             error = RuntimeError(f"{type(error).__name__}: {error}")
         future.set_exception(error)

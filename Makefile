@@ -1,0 +1,65 @@
+# Python 3.11 or newer. `make demo` and `make test` set themselves up in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+
+# What runs the package: the versions that were tested, then the package itself, editable.
+$(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV) (a minute or two, once) ..."
+	$(PIP) install --requirement requirements.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What tests and checks it.
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what the tests need ..."
+	$(PIP) install --requirement requirements-dev.txt
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.installed-dev  ## Install everything into .venv
+
+.PHONY: demo
+demo: $(VENV)/.installed  ## Run two variants of a small application as experiments
+	@$(BIN)/python flows/demo/run.py
+
+.PHONY: test
+test: $(VENV)/.installed-dev  ## Run the tests (under 10 minutes)
+	$(BIN)/python -m pytest -m "not slow"
+
+.PHONY: test-slow
+test-slow: $(VENV)/.installed-dev  ## Run the tests that take longer
+	$(BIN)/python -m pytest -m slow --timeout 1800
+
+.PHONY: lint
+lint: $(VENV)/.installed-dev  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(VENV)/.installed-dev  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(VENV)/.installed-dev  ## Measure the overhead beside a peer's, as ratios in one run
+	$(BIN)/python tests/benchmarks/overhead.py
+
+.PHONY: clean
+clean:  ## Remove what was installed and cached
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,12 @@
+"""Fixtures for all tests. Each has its home in `support`; what stands here is only their names."""
+
+import sys
+from pathlib import Path
+
+TESTS = str(Path(__file__).resolve().parent)
+if TESTS not in sys.path:  # so that `support` can be imported, whatever directory pytest starts in
+    sys.path.insert(0, TESTS)
+
+from support.postgres import postgres_server, postgres_url  # noqa: E402
+
+__all__ = ["postgres_server", "postgres_url"]

@@ -1,0 +1,188 @@
+"""A private PostgreSQL server for the tests, and a fresh database for each that asks.
+
+    def test_something(postgres_url): ...
+
+The server is made of whatever binaries the machine has; without any, the test is skipped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+PASSWORD = "s3cret-pa:ss"  # with a character that a URL must quote
+_URL_PASSWORD = "s3cret-pa%3Ass"
+_START_TIMEOUT_S = 30
+# Nothing here outlives the tests, so nothing need survive a power cut.
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "shared_buffers": "32MB",
+    "autovacuum": "off",
+}
+
+
+def server_binaries() -> Path | None:
+    """The folder with `initdb` and `postgres`, of the newest version there is."""
+    on_path = shutil.which("initdb")
+    folders = [Path(on_path).resolve().parent] if on_path else []
+    for root in (Path("/usr/lib/postgresql"), Path("/usr/local"), Path("/opt/homebrew/opt")):
+        folders += sorted(root.glob("*/bin"), key=_version_in, reverse=True)
+    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
+
+
+def _version_in(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in folder.parent.name.split(".") if part.isdigit())
+
+
+class PostgresServer:
+    """One private server on a free port of 127.0.0.1."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self._folder = Path(tempfile.mkdtemp(prefix="prefect-experiments-pg-"))
+        self._as: dict[str, Any] = _other_user() if os.geteuid() == 0 else {}  # initdb refuses to run as root
+        self._numbers = itertools.count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+
+    def start(self) -> None:
+        password = self._folder / "password"
+        password.write_text(PASSWORD)
+        if self._as:
+            for path in (self._folder, password):
+                os.chown(path, self._as["user"], self._as["group"])
+        made = subprocess.run(
+            [
+                *(self._binaries / "initdb", "-D", self._folder / "data", "-U", "tester", "--pwfile", password),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"),
+            ],
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._as,
+        )
+        if made.returncode:
+            raise RuntimeError(f"initdb failed:\n{made.stdout}\n{made.stderr}")
+        for attempt in range(3):  # the free port may be taken by somebody else before the server has it
+            if self._serve():
+                return
+            log = (self._folder / "log").read_text()
+            assert attempt < 2, f"PostgreSQL did not start:\n{log}"
+
+    def _serve(self) -> bool:
+        self.port = _free_port()
+        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        with (self._folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port), *settings],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **self._as,
+            )
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                self.execute("SELECT 1")
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+            else:
+                return True
+        self._end()
+        return False
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Execute one statement as the superuser; its rows, if it gives any."""
+        with psycopg.connect(
+            host="127.0.0.1", port=self.port, user="tester", password=PASSWORD, dbname=database, autocommit=True
+        ) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def create_database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"store_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return f"postgresql://tester:{_URL_PASSWORD}@127.0.0.1:{self.port}/{name}"
+
+    def drop_database(self, url: str) -> None:
+        self.execute(f"DROP DATABASE IF EXISTS {database_name(url)} WITH (FORCE)")
+
+    def disconnect_all(self, url: str) -> int:
+        """End every connection to a database, as a failover would; how many there were."""
+        statement = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database_name(url)}'"
+        return len(self.execute(statement))
+
+    def stop(self) -> None:
+        self._end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(3)  # SIGQUIT: PostgreSQL's immediate shutdown
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+def database_name(url: str) -> str:
+    return url.rsplit("/", 1)[1]
+
+
+def _other_user() -> dict[str, Any]:
+    """What makes `subprocess` run something as a user who is not root."""
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    raise RuntimeError("neither a user `postgres` nor `nobody`: PostgreSQL cannot run as root")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    binaries = server_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server binaries (initdb, postgres) in /usr/lib/postgresql/*/bin or on PATH")
+    server = PostgresServer(binaries)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
