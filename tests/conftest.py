@@ -8,5 +8,6 @@ if TESTS not in sys.path:  # so that `support` can be imported, whatever directo
     sys.path.insert(0, TESTS)
 
 from support.postgres import postgres_server, postgres_url  # noqa: E402
+from support.prefect_server import prefect_api  # noqa: E402
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["postgres_server", "postgres_url", "prefect_api"]

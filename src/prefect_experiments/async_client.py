@@ -9,17 +9,9 @@ from typing import Any
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.client import Client, Datasets, Experiments
-from prefect_experiments.models import (
-    Dataset,
-    DatasetInfo,
-    DatasetList,
-    DatasetVersion,
-    ExampleList,
-    Experiment,
-    ExperimentList,
-    ExperimentRunList,
-)
+from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Experiment
 from prefect_experiments.orchestration import runs as calls
+from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
 from prefect_experiments.store import Store
 
 

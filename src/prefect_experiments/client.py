@@ -11,21 +11,10 @@ from prefect_experiments import datasets as sources
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.table import example_frame, result_frame, result_rows
 from prefect_experiments.errors import InvalidDataset, InvalidInput
-from prefect_experiments.models import (
-    AnnotateRecordInput,
-    Dataset,
-    DatasetInfo,
-    DatasetList,
-    DatasetVersion,
-    Example,
-    ExampleList,
-    Experiment,
-    ExperimentList,
-    ExperimentRunList,
-    Pagination,
-)
+from prefect_experiments.models import AnnotateRecordInput, Dataset, DatasetInfo, DatasetVersion, Example, Experiment
 from prefect_experiments.orchestration import runs as calls
 from prefect_experiments.orchestration.request import check_backend, find_experiment
+from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList, Pagination
 from prefect_experiments.store import ExperimentRecord, Store, open_store
 from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor
 
@@ -198,7 +187,7 @@ class Datasets:
             The examples; ``to_df()`` has ``id`` and flat columns.
         """
         every = self._store.datasets.get(_key(dataset), version=version_id).examples
-        start = 0 if cursor is None else int(decode_cursor(cursor, 1)[0])
+        start = 0 if cursor is None else int(decode_cursor(cursor, int)[0])
         end = len(every) if all else start + check_limit(limit)
         chosen = every[start:end]
         more = end < len(every)

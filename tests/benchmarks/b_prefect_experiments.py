@@ -9,9 +9,9 @@ import time
 
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 t = time.perf_counter()
-from prefect_experiments import Client, run_experiment  # noqa: E402
-
 from common import TASKS, ev_equal, ev_len, main, rows  # noqa: E402
+
+from prefect_experiments import Client, run_experiment  # noqa: E402
 
 imp = time.perf_counter() - t
 

@@ -20,7 +20,7 @@ from prefect.client.schemas.filters import (
     LogFilterFlowRunId,
 )
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 
 from prefect_experiments import (
     AsyncClient,
@@ -65,7 +65,9 @@ def task_run_names(flow_run: FlowRun, expected: int) -> list[str]:
         async with get_client() as api:
             for _ in range(100):  # Prefect's server records task runs a little later
                 runs = await api.read_task_runs(
-                    flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])), limit=200
+                    flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])),
+                    sort=TaskRunSort.NAME_ASC,
+                    limit=200,
                 )
                 if len(runs) >= expected and all(run.state and run.state.is_final() for run in runs):
                     break
@@ -182,7 +184,7 @@ def test_what_prefect_is_shown(client: Client, capfd: pytest.CaptureFixture[str]
     async def everything() -> str:
         async with get_client() as api:
             of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
-            task_runs = await api.read_task_runs(flow_run_filter=of_run)
+            task_runs = await api.read_task_runs(flow_run_filter=of_run, sort=TaskRunSort.NAME_ASC, limit=200)
             artifacts = await api.read_artifacts(
                 artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
             )

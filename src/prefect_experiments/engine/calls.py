@@ -8,7 +8,7 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,6 +88,7 @@ class Attempt:
         start: seconds since the epoch.
         began: the same moment on the monotonic clock.
         seconds: how long it took.
+        noted: whether the rate was cut for its sake already.
     """
 
     value: Any
@@ -95,6 +96,7 @@ class Attempt:
     start: float
     began: float
     seconds: float
+    noted: bool = False
 
 
 @dataclass(slots=True)
@@ -122,6 +124,8 @@ class Caller:
         # are taken to call a provider: they keep to the limits that others of the experiment have
         # met, and wait before they try again. A quick Python function has nothing to wait for.
         self.reaches_out = target.is_async or getattr(target, "kind", "LLM") != "CODE"
+        self.blocks = False  # whether its last calls held up a thread
+        self.gives_awaitables = False
 
     def limits(self) -> Sequence[RateLimit]:
         """The limits that hold for this target now."""
@@ -157,7 +161,7 @@ class Caller:
                 return CallResult(attempt.value, None, None, attempt.start, attempt.start + attempt.seconds, attempts)
             if self._policy.is_rate_limit(error):
                 refused_since = refused_since or time.monotonic()
-                if self._slow_down(error, attempt.began, refused_since):
+                if attempt.noted or self._slow_down(error, attempt.began, refused_since):
                     continue
                 return _failed(error, attempt, attempts)
             if (status_of(error) or 0) >= 500:
@@ -169,9 +173,14 @@ class Caller:
             if self.reaches_out:
                 await asyncio.sleep(max(_backoff(failures), min(retry_after_of(error) or 0, LONGEST_RETRY_AFTER_S)))
 
-    def note_starts(self, began: Iterable[float]) -> None:
-        """Calls that were made elsewhere began at these times (`time.monotonic`)."""
-        self._limits.note_starts(began)
+    def note_starts(self, attempts: Sequence[Attempt]) -> None:
+        """Take notice of first attempts that were made elsewhere: a refusal cuts the rate at once."""
+        self._limits.note_starts(attempt.began for attempt in attempts)
+        for attempt in attempts:
+            self.gives_awaitables = self.gives_awaitables or is_awaitable(attempt.value)
+            if attempt.error is not None and self._policy.is_rate_limit(attempt.error):
+                self._slow_down(attempt.error, attempt.began, time.monotonic())
+                attempt.noted = True
 
     async def _attempt(self, fields: Fields) -> Attempt:
         for limit in self.limits():

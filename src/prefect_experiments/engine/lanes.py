@@ -21,6 +21,7 @@ from prefect_experiments.engine.threads import Threads
 from prefect_experiments.tasks import Fields, is_awaitable
 
 SLICE_S = 0.005
+OVERDUE_S = 0.02
 BLOCKING_S = 0.001
 
 T = TypeVar("T")
@@ -93,22 +94,29 @@ async def call_each_sliced(
     lanes: list[asyncio.Task[None]] = []
     one_by_one: deque[Job[T]] = deque()
 
+    def open_lanes() -> None:
+        while len(lanes) < min(width, len(jobs)):
+            lanes.append(asyncio.create_task(lane()))
+
     async def lane() -> None:
-        while jobs and not caller.limits():
+        while jobs and not caller.limits() and not caller.gives_awaitables:
             async with slots:
-                attempts = await _run_slice(jobs, caller, threads, timeout)
+                attempts = await _run_slice(jobs, caller, threads, timeout, open_lanes)
                 await finish([(job, _first_try(a)) for job, a in attempts if _is_final(a)])
-            one_by_one.extend(Job(job.item, job.fields, a) for job, a in attempts if not _is_final(a))
+            undone = [Job(job.item, job.fields, a) for job, a in attempts if not _is_final(a)]
+            one_by_one.extend(undone)
             slowest = max((a.seconds for _, a in attempts), default=0.0)
-            if slowest >= BLOCKING_S or one_by_one:  # it may be a provider's
-                caller.note_starts(a.began for _, a in attempts)
             caller.reaches_out = caller.reaches_out or slowest >= REACHES_OUT_S
-            if slowest >= BLOCKING_S:
-                while len(lanes) < min(width, len(jobs)):
-                    lanes.append(asyncio.create_task(lane()))
+            if slowest >= BLOCKING_S or undone:  # it may be a provider that is called
+                caller.note_starts([a for _, a in attempts])
+            caller.blocks = slowest >= BLOCKING_S
+            if caller.blocks:
+                open_lanes()
 
     try:
         lanes.append(asyncio.create_task(lane()))
+        if caller.blocks:
+            open_lanes()
         for opened in lanes:  # grows while we wait
             await opened
     finally:
@@ -187,17 +195,20 @@ class _Slice(Generic[T]):
 
 
 async def _run_slice(
-    jobs: deque[Job[T]], caller: Caller, threads: Threads, timeout: float | None
+    jobs: deque[Job[T]], caller: Caller, threads: Threads, timeout: float | None, overdue: Callable[[], None]
 ) -> list[tuple[Job[T], Attempt]]:
+    """The calls of one slice; `overdue` is called while they are under way, when one of them blocks."""
     piece = _Slice(jobs, caller)
     future = threads.submit(piece.run)
-    wait = timeout
+    wait: float | None = OVERDUE_S if timeout is None else min(OVERDUE_S, timeout)
     while True:
         finished, _ = await asyncio.wait({future}, timeout=wait)
         if finished:
             future.result()
             return piece.done
-        if timeout is None:  # pragma: no cover - without a timeout the wait above does not end early
+        overdue()
+        if timeout is None:
+            wait = None
             continue
         if (stuck := piece.abandon_if_stuck(timeout)) is not None:
             return [*piece.done, (stuck, piece.attempt(None, caller.too_long(), time.monotonic()))]

@@ -30,7 +30,7 @@ STARVED_AFTER_S = 600.0  # no success for this long: the limit is a wall, not a 
 LONGEST_RETRY_AFTER_S = 600.0
 _OBSERVED_S = 5.0
 # Providers count by the second or the minute: a burst that took a moment was a second's worth.
-_OBSERVED_AT_LEAST_S = 1.0
+OBSERVED_AT_LEAST_S = 1.0
 
 
 class RateLimit:
@@ -166,7 +166,7 @@ class ActiveLimits:
         now = self._clock()
         since = min(now - _OBSERVED_S, started)
         recent = [start for start in list(self._starts) if start >= since]
-        return max(len(recent), 1) / max(now - min(recent, default=started), _OBSERVED_AT_LEAST_S)
+        return max(len(recent), 1) / max(now - min(recent, default=started), OBSERVED_AT_LEAST_S)
 
 
 _shared: dict[str, RateLimit] = {}

@@ -95,7 +95,7 @@ def new_session(
         dumps_strict(dict(metadata or {}))
     except (NotJson, TypeError, ValueError) as error:
         raise InvalidSetting(f"experiment_metadata must be a JSON object: {error}") from None
-    chosen_name = check_name(name or f"{bound_task.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}", "experiment")
+    chosen_name = check_name(name if name is not None else _default_name(bound_task.name), "experiment")
     source = DatasetSource(dataset, store, selection)
     target = store
     pin: Callable[[Store], Pin] = source.pin
@@ -110,6 +110,10 @@ def new_session(
         metadata=dict(metadata or {}),
     )
     return Session(target, start, task=bound_task, evaluators=bound_evaluators, limits=limits), source.name
+
+
+def _default_name(task: str) -> str:
+    return f"{task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
 def find_experiment(experiment: Any, store: Store, dataset: str | None = None) -> ExperimentRecord:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from prefect_experiments.settings import Settings
-from prefect_experiments.store.database import Database
+from prefect_experiments.store.database import Database, parse_url
 from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
 from prefect_experiments.store.recorder import Recorder
@@ -41,15 +42,33 @@ class Store:
 
 _open: dict[str, Store] = {}
 _open_lock = threading.Lock()
+_inherited: list[Store] = []
 
 
 def open_store(url: str | None = None) -> Store:
-    """The store at a URL, one for each process; without a URL the one that the settings name."""
-    url = url or Settings().resolved_store_url()
+    """The store at a URL, one for each process; without a URL the one that the settings name.
+
+    Raises:
+        InvalidSetting: the URL cannot be used.
+        StoreUnavailable: the database does not answer.
+    """
+    canonical = parse_url(url or Settings().resolved_store_url()).render_as_string(hide_password=False)
     with _open_lock:
-        if url not in _open:
-            _open[url] = Store(url)
-        return _open[url]
+        if canonical not in _open:
+            _open[canonical] = Store(canonical)
+        return _open[canonical]
+
+
+def _after_fork() -> None:
+    """A forked process opens its own connections; it must not even close those of its parent."""
+    global _open_lock
+    _open_lock = threading.Lock()
+    _inherited.extend(_open.values())
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 __all__ = ["EvaluatorRecord", "ExperimentRecord", "Recorder", "Store", "TaskRecord", "open_store"]

@@ -14,10 +14,12 @@ from sqlalchemy.engine import Connection
 from prefect_experiments import keys
 from prefect_experiments.errors import AlreadyExists, InvalidDataset, NotFound, unknown_value
 from prefect_experiments.jsonable import dumps_strict
-from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example, Pagination
+from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
+from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.paging import check_name, page, to_datetime
 from prefect_experiments.store.tables import dataset_versions, datasets, examples
+from prefect_experiments.store.texts import nearest_first, object_text, plain_text
 
 _INSERT = examples.insert()
 
@@ -50,8 +52,9 @@ class DatasetStore:
 
         Raises:
             AlreadyExists: the name is in use.
+            InvalidDataset: an example without an id, or two of the same id.
         """
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
             if (found := self._by_name(connection, name)) is not None:
                 raise AlreadyExists(
                     f"there is a dataset {name!r} already ({found.id}); choose another name, "
@@ -63,28 +66,35 @@ class DatasetStore:
         """The version of the dataset `name` that holds exactly this content.
 
         A name that is new makes a dataset; content that differs from the newest version makes a
-        new version in which examples of the same id keep their place; equal content makes nothing.
+        new version in which examples of an id that any version had keep their place, and others
+        come at the end; equal content makes nothing.
+
+        Raises:
+            InvalidDataset: an example without an id, or two of the same id.
         """
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
             found = self._by_name(connection, name)
             if found is None:
                 return self._create(connection, name, content, description, None)
             newest = self._version(connection, found.id, None)
-            rows = [_to_row(example) for example in content]
+            rows = _to_rows(content)
             present = self._rows(connection, newest)
             if _fingerprint(rows) == newest.fingerprint or set(rows) == {row for _, row in present}:
                 return _version_model(newest)
             return self._replace(connection, newest, {row.example_id: (p, row) for p, row in present}, rows)
 
     def append(self, dataset: str, content: Sequence[Example]) -> DatasetVersion:
-        """A new version with further examples at its end.
+        """A new version with further examples at its end; without any, the newest version.
 
         Raises:
-            InvalidDataset: an id that the dataset has already.
+            InvalidDataset: an id that the dataset has already, an example without an id, or two
+                of the same id.
         """
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
             newest = self._version(connection, self._find(connection, dataset).id, None)
-            rows = [_to_row(example) for example in content]
+            rows = _to_rows(content)
+            if not rows:
+                return _version_model(newest)
             present = self._rows(connection, newest)
             doubles = {row.example_id for _, row in present} & {row.example_id for row in rows}
             if doubles:
@@ -155,7 +165,7 @@ class DatasetStore:
 
     def delete(self, dataset: str) -> None:
         """Delete a dataset with its versions and every experiment on it."""
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
             connection.execute(datasets.delete().where(datasets.c.id == self._find(connection, dataset).id))
 
     def positions(self, version: DatasetVersion) -> list[int]:
@@ -180,14 +190,14 @@ class DatasetStore:
         description: str | None,
         metadata: Mapping[str, Any] | None,
     ) -> DatasetVersion:
-        rows = [_to_row(example) for example in content]
+        rows = _to_rows(content)
         dataset_id = keys.new_id("ds")
         connection.execute(
             datasets.insert().values(
                 id=dataset_id,
                 name=check_name(name, "dataset"),
-                description=description,
-                metadata=dumps_strict(dict(metadata or {})),
+                description=description and plain_text(description),
+                metadata=object_text(metadata, "the dataset's metadata"),
                 created_at=time.time(),
             )
         )
@@ -213,14 +223,21 @@ class DatasetStore:
                 .where(examples.c.dataset_id == dataset_id, examples.c.position.in_(chunk), examples.c.until.is_(None))
                 .values(until=number)
             )
-        changed = [row for row in rows if row.example_id in present and row.example_id not in kept]
-        positions = [present[row.example_id][0] for row in changed]
-        changed_rows = [_values(dataset_id, number, p, row) for p, row in zip(positions, changed, strict=True)]
-        if changed_rows:
-            self._database.write_many(connection, _INSERT, changed_rows)
-        new = [row for row in rows if row.example_id not in present]
+        written = [row for row in rows if row.example_id not in kept]
+        places = {example_id: position for example_id, (position, _) in present.items()}
+        if any(row.example_id not in places for row in written):
+            places = self._former_places(connection, dataset_id) | places
+        known = [_values(dataset_id, number, places[r.example_id], r) for r in written if r.example_id in places]
+        if known:
+            self._database.write_many(connection, _INSERT, known)
+        new = [row for row in written if row.example_id not in places]
         self._insert(connection, dataset_id, number, new, self._end(connection, dataset_id))
         return version
+
+    def _former_places(self, connection: Connection, dataset_id: str) -> dict[str, int]:
+        """The position of every example that any version had; the last one, where it had several."""
+        query = sa.select(examples.c.example_id, examples.c.position).where(examples.c.dataset_id == dataset_id)
+        return {row.example_id: row.position for row in connection.execute(query.order_by(examples.c.since))}
 
     def _new_version(
         self, connection: Connection, dataset_id: str, number: int, rows: Sequence[_Row]
@@ -265,16 +282,17 @@ class DatasetStore:
                 return row
         if rows:
             return rows[0]
-        names = list(connection.execute(sa.select(datasets.c.name).limit(1000)).scalars())
-        raise NotFound(unknown_value("dataset", dataset, sorted(names)[:20]))
+        names = connection.execute(sa.select(datasets.c.name).limit(1000)).scalars()
+        raise NotFound(unknown_value("dataset", dataset, nearest_first(dataset, names)))
 
     def _version(self, connection: Connection, dataset_id: str, version: str | None) -> Any:
         query = sa.select(dataset_versions).where(dataset_versions.c.dataset_id == dataset_id)
-        rows = connection.execute(query.order_by(dataset_versions.c.number.desc())).all()
+        query = query.order_by(dataset_versions.c.number.desc())
         if version is None:
-            return rows[0]
+            return connection.execute(query.limit(1)).one()
+        rows = connection.execute(query).all()
         for row in rows:
-            if version in (row.id, str(row.number)):
+            if str(version) in (row.id, str(row.number)):
                 return row
         raise NotFound(unknown_value("dataset version", version, [f"{row.number} ({row.id})" for row in rows[:10]]))
 
@@ -309,6 +327,19 @@ def at_version(dataset_id: str, number: Any) -> sa.ColumnElement[bool]:
 
 def _at(dataset_id: str, number: int, *columns: Any) -> Any:
     return sa.select(*columns).where(at_version(dataset_id, number)).order_by(examples.c.position)
+
+
+def _to_rows(content: Sequence[Example]) -> list[_Row]:
+    rows = [_to_row(example) for example in content]
+    seen: set[str] = set()
+    for number, row in enumerate(rows, start=1):
+        example_id = row.example_id
+        if not example_id or plain_text(example_id) != example_id:
+            raise InvalidDataset(f"example {number} has no id that can be kept: {example_id!r:.60}")
+        if example_id in seen:
+            raise InvalidDataset(f"example {number} has an id that another one has, too: {example_id!r:.60}")
+        seen.add(example_id)
+    return rows
 
 
 def _to_row(example: Example) -> _Row:

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments import keys
-from prefect_experiments.errors import AmbiguousName, NotFound, unknown_value
+from prefect_experiments.errors import AmbiguousName, InvalidInput, NotFound, unknown_value
 from prefect_experiments.jsonable import dumps_strict
-from prefect_experiments.models import DatasetVersion, Experiment, Pagination
+from prefect_experiments.models import DatasetVersion, Experiment
+from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.paging import check_name, page, to_datetime
 from prefect_experiments.store.tables import (
@@ -24,6 +25,9 @@ from prefect_experiments.store.tables import (
     experiment_tags,
     experiments,
 )
+from prefect_experiments.store.texts import nearest_first, object_text, plain_text
+
+_LONGEST_NAME = 255  # an evaluator's name is part of a key, and PostgreSQL limits the length of those
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,11 @@ class ExperimentStore:
         metadata: Mapping[str, Any] | None = None,
         project_name: str | None = None,
     ) -> ExperimentRecord:
-        """A new experiment, with a new id. Names need not be unique."""
+        """A new experiment, with a new id. Names need not be unique.
+
+        Raises:
+            NotFound: the dataset version is no longer there.
+        """
         experiment_id = keys.new_id("exp")
         now = time.time()
         with self._database.write() as connection:
@@ -88,8 +96,8 @@ class ExperimentStore:
                 experiments.insert().values(
                     id=experiment_id,
                     name=check_name(name, "experiment"),
-                    description=description,
-                    metadata=dumps_strict(dict(metadata or {})),
+                    description=description and plain_text(description),
+                    metadata=object_text(metadata, "the experiment's metadata"),
                     dataset_id=version.dataset_id,
                     dataset_version_id=version.id,
                     splits=dumps_strict(list(splits)),
@@ -108,12 +116,19 @@ class ExperimentStore:
             return self._record(connection, experiment_id)
 
     def put_evaluators(self, experiment_id: str, evaluators: Sequence[EvaluatorRecord]) -> None:
-        """Add evaluators to an experiment, or take note that they have changed."""
+        """Add evaluators to an experiment, or take note that they have changed.
+
+        Raises:
+            NotFound: there is no such experiment.
+        """
         with self._database.write() as connection:
-            self._put_evaluators(connection, experiment_id, evaluators)
-            connection.execute(
+            # First, so that on PostgreSQL, too, others who add evaluators wait here.
+            found = connection.execute(
                 experiments.update().where(experiments.c.id == experiment_id).values(updated_at=time.time())
             )
+            if not found.rowcount:
+                raise NotFound(f"there is no experiment {experiment_id!r}")
+            self._put_evaluators(connection, experiment_id, evaluators)
 
     def get(self, experiment: str, *, dataset: str | None = None) -> ExperimentRecord:
         """An experiment by id, name, ``tag:NAME`` or ``latest``.
@@ -168,6 +183,9 @@ class ExperimentStore:
         query = sa.select(experiment_evaluators.c.name).where(experiment_evaluators.c.experiment_id == experiment_id)
         known = list(connection.execute(query.order_by(experiment_evaluators.c.position)).scalars())
         order = known + [record.name for record in records if record.name not in known]
+        for name in order:
+            if len(name) > _LONGEST_NAME:
+                raise InvalidInput(f"an evaluator's name must be at most {_LONGEST_NAME} characters, got {name!r:.60}")
         rows = [
             {
                 "experiment_id": experiment_id,
@@ -186,7 +204,7 @@ class ExperimentStore:
         scope = None if dataset is None else self._dataset_id(connection, dataset)
         if experiment.startswith("tag:"):
             return self._by_tag(connection, experiment.removeprefix("tag:"), scope)
-        query = sa.select(experiments.c.id).order_by(experiments.c.created_at.desc())
+        query = sa.select(experiments.c.id).order_by(experiments.c.created_at.desc(), experiments.c.id.desc())
         if scope is not None:
             query = query.where(experiments.c.dataset_id == scope)
         if experiment == "latest":
@@ -200,7 +218,7 @@ class ExperimentStore:
         named = list(connection.execute(query.where(experiments.c.name == experiment)).scalars())
         if not named:
             names = connection.execute(sa.select(experiments.c.name).distinct().limit(1000)).scalars()
-            raise NotFound(unknown_value("experiment", experiment, sorted(names)[:20]))
+            raise NotFound(unknown_value("experiment", experiment, nearest_first(experiment, names)))
         return _only(named, f"experiments are called {experiment!r}")
 
     def _by_tag(self, connection: Connection, tag: str, scope: str | None) -> str:
@@ -214,10 +232,11 @@ class ExperimentStore:
 
     def _dataset_id(self, connection: Connection, dataset: str) -> str:
         query = sa.select(datasets.c.id).where((datasets.c.id == dataset) | (datasets.c.name == dataset))
-        found = connection.execute(query).scalar()
-        if found is None:
-            raise NotFound(f"there is no dataset {dataset!r}")
-        return str(found)
+        found = list(connection.execute(query).scalars())
+        if not found:
+            names = connection.execute(sa.select(datasets.c.name).limit(1000)).scalars()
+            raise NotFound(unknown_value("dataset", dataset, nearest_first(dataset, names)))
+        return dataset if dataset in found else str(found[0])
 
     def _record(self, connection: Connection, experiment_id: str) -> ExperimentRecord:
         query = (

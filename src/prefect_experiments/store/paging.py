@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments.errors import InvalidInput
-from prefect_experiments.models import Pagination
+from prefect_experiments.pages import Pagination
+from prefect_experiments.store.texts import plain_text
 
 MOST_A_PAGE = 1000
+_LONGEST_CURSOR = 500
 
 
 def to_datetime(seconds: float) -> datetime:
@@ -36,7 +38,7 @@ def page(connection: Connection, table: sa.Table, query: Any, limit: int, cursor
     """One page of a query over a table with `created_at` and `id`, newest first."""
     check_limit(limit)
     if cursor is not None:
-        created_at, last = decode_cursor(cursor, 2)
+        created_at, last = decode_cursor(cursor, float, str)
         query = query.where(
             sa.or_(table.c.created_at < created_at, sa.and_(table.c.created_at == created_at, table.c.id < last))
         )
@@ -63,16 +65,30 @@ def encode_cursor(values: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
 
 
-def decode_cursor(cursor: str, length: int) -> list[Any]:
+def decode_cursor(cursor: str, *kinds: type) -> list[Any]:
     """What `encode_cursor` was given.
 
+    Args:
+        cursor: the opaque text.
+        kinds: the types of the values; whole numbers count from 0.
+
     Raises:
-        InvalidInput: not a cursor of ours.
+        InvalidInput: not a cursor of ours, or one of another list.
     """
-    try:
-        values = json.loads(base64.urlsafe_b64decode(cursor))
-        if isinstance(values, list) and len(values) == length:
+    if isinstance(cursor, str) and len(cursor) <= _LONGEST_CURSOR:
+        try:
+            values = json.loads(base64.urlsafe_b64decode(cursor))
+        except (ValueError, RecursionError):
+            values = None
+        if isinstance(values, list) and len(values) == len(kinds) and all(map(_fits, values, kinds)):
             return values
-    except ValueError:
-        pass
-    raise InvalidInput(f"{cursor!r:.60} is not a cursor; pass what pagination.next_cursor gave")
+    raise InvalidInput(f"{cursor!r:.60} is not a cursor of this list; pass what its pagination.next_cursor gave")
+
+
+def _fits(value: Any, kind: type) -> bool:
+    """Whether a cursor's value is one that a database can compare."""
+    if type(value) is not kind:
+        return False
+    if isinstance(value, int):
+        return 0 <= value < 2**31
+    return not isinstance(value, str) or plain_text(value) == value

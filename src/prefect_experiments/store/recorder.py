@@ -16,17 +16,21 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
 
 from prefect_experiments.engine import EvaluationRow, RunRow
 from prefect_experiments.errors import NotFound, StoreUnavailable
 from prefect_experiments.store.database import Database
-from prefect_experiments.store.tables import evaluations, experiment_runs
+from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
+from prefect_experiments.store.texts import plain_text
 
 MOST_ROWS_A_COMMIT = 1000
 MOST_ROWS_WAITING = 20_000
 SYNC_EVERY_S = 1.0
 GIVE_UP_AFTER_S = 60.0
+
+# The first ok run of a key stays: two processes that resume one experiment at once must not
+# replace what has been evaluated.
+_FAILED = experiment_runs.c.error.is_not(None)
 
 _Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
@@ -47,19 +51,18 @@ class Recorder:
         self._database = database
         self._experiment_id = experiment_id
         self._replace = frozenset(replace)
-        # The first ok run of a key stays: two processes that resume one experiment at once must
-        # not replace what has been evaluated.
-        self._put_run = database.upsert(experiment_runs, where=experiment_runs.c.error.is_not(None))
+        self._put_run = database.upsert(experiment_runs, where=_FAILED)
         self._put_evaluation = database.upsert(evaluations)
         self._runs: deque[tuple[RunRow, _Waiter]] = deque()
         self._evaluations: deque[Sequence[EvaluationRow]] = deque()  # one entry is never split
-        self._flushes: deque[tuple[int, _Waiter]] = deque()  # evaluations to be taken before, and who waits
-        self._taken = 0
-        self._added = 0
+        self._flushes: deque[tuple[int, int, _Waiter]] = deque()  # runs and evaluations to be durable; who waits
+        self._runs_added = self._runs_durable = 0
+        self._added = self._durable = 0  # evaluations
         self._wake = threading.Condition()
         self._closing = False
         self._failure: Exception | None = None
         self._synced_at = time.monotonic()
+        self._unsynced = False  # whether a power cut could undo a commit
         self._thread = threading.Thread(target=self._work, name="experiment-recorder", daemon=True)
 
     async def __aenter__(self) -> Recorder:
@@ -84,6 +87,7 @@ class Recorder:
         with self._wake:
             self._refuse_if_broken()
             self._runs.append((row, waiter))
+            self._runs_added += 1
             self._wake.notify()
         await waiter[1]
 
@@ -94,7 +98,7 @@ class Recorder:
             self._evaluations.append(rows)
             self._added += len(rows)
             self._wake.notify()
-        if self._added - self._taken > MOST_ROWS_WAITING:
+        if self._added - self._durable > MOST_ROWS_WAITING:
             await self.flush()
 
     async def flush(self) -> None:
@@ -102,7 +106,7 @@ class Recorder:
         waiter = self._waiter()
         with self._wake:
             self._refuse_if_broken()
-            self._flushes.append((self._added, waiter))
+            self._flushes.append((self._runs_added, self._added, waiter))
             self._wake.notify()
         await waiter[1]
 
@@ -113,60 +117,80 @@ class Recorder:
     def _refuse_if_broken(self) -> None:
         if self._failure is not None:
             raise self._failure
+        if self._closing:
+            raise RuntimeError("the recorder is closed: nothing more can be written with it")
 
     def _work(self) -> None:
         while True:
             with self._wake:
                 while not (self._runs or self._evaluations or self._flushes or self._closing):
-                    self._wake.wait()
-                if self._closing and not (self._runs or self._evaluations or self._flushes):
+                    if not self._wake.wait(self._seconds_to_sync()):
+                        break
+                if self._closing and not (self._runs or self._evaluations or self._flushes or self._unsynced):
                     return
                 runs = [self._runs.popleft() for _ in range(min(len(self._runs), MOST_ROWS_A_COMMIT))]
                 verdicts: list[EvaluationRow] = []
                 while self._evaluations and len(verdicts) < MOST_ROWS_A_COMMIT:
                     verdicts.extend(self._evaluations.popleft())
             try:
-                if runs or verdicts:
+                if runs or verdicts or (self._unsynced and self._sync_is_due()):
                     self._commit([row for row, _ in runs], verdicts)
             except Exception as error:  # noqa: BLE001 - handed to whoever waits for these rows
                 self._fail(error, [waiter for _, waiter in runs])
                 return
-            self._taken += len(verdicts)
+            self._runs_durable += len(runs)
+            self._durable += len(verdicts)
             _release([waiter for _, waiter in runs] + self._flushed())
 
     def _flushed(self) -> list[_Waiter]:
         with self._wake:
             waiters = []
-            while self._flushes and self._flushes[0][0] <= self._taken:
-                waiters.append(self._flushes.popleft()[1])
+            while self._flushes and self._is_durable(*self._flushes[0][:2]):
+                waiters.append(self._flushes.popleft()[2])
             return waiters
+
+    def _is_durable(self, runs: int, verdicts: int) -> bool:
+        return runs <= self._runs_durable and verdicts <= self._durable
 
     def _commit(self, runs: list[RunRow], verdicts: list[EvaluationRow]) -> None:
         """Write one group, trying again while the database is away."""
         deadline = time.monotonic() + GIVE_UP_AFTER_S
         pause = 0.1
+        sync = self._sync_is_due()
         while True:
             try:
-                with self._database.write(sync=self._sync_is_due()) as connection:
+                with self._database.write(sync=sync) as connection:
                     self._write_runs(connection, runs)
                     self._write_evaluations(connection, verdicts)
+                    if sync:
+                        self._touch(connection)
             except StoreUnavailable:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(pause)
                 pause = min(2 * pause, 5.0)
             else:
+                self._unsynced = self._database.can_be_undone and not sync
+                if sync:
+                    self._synced_at = time.monotonic()
                 return
 
+    def _seconds_to_sync(self) -> float | None:
+        """How long to wait before what is committed must be synced; ``None`` where it is."""
+        return max(0.0, self._synced_at + SYNC_EVERY_S - time.monotonic()) if self._unsynced else None
+
     def _sync_is_due(self) -> bool:
-        now = time.monotonic()
-        if self._closing or now - self._synced_at >= SYNC_EVERY_S:
-            self._synced_at = now
-            return True
-        return False
+        return self._closing or time.monotonic() - self._synced_at >= SYNC_EVERY_S
+
+    def _touch(self, connection: Connection) -> None:
+        """Say when the experiment last changed; and give an otherwise empty transaction something to sync."""
+        mine = experiments.c.id == self._experiment_id
+        connection.execute(experiments.update().where(mine).values(updated_at=time.time()))
 
     def _write_runs(self, connection: Connection, rows: list[RunRow]) -> None:
         if rows:
+            if not self._database.is_sqlite:  # two processes that lock rows in one order never wait for each other
+                rows = sorted(rows, key=lambda row: (row.position, row.repetition_number))
             self._database.write_many(connection, self._put_run, [self._run_values(row) for row in rows])
 
     def _run_values(self, row: RunRow) -> tuple[Any, ...]:
@@ -177,7 +201,7 @@ class Recorder:
             row.repetition_number,
             row.example_id,
             row.output_json,
-            row.error,
+            row.error and plain_text(row.error),
             row.start_time,
             row.end_time,
             row.attempts,
@@ -189,6 +213,8 @@ class Recorder:
     def _write_evaluations(self, connection: Connection, rows: list[EvaluationRow]) -> None:
         if not rows:
             return
+        if not self._database.is_sqlite:
+            rows = sorted(rows, key=lambda row: (row.position, row.repetition_number, row.name))
         replaced = {
             (row.position, row.repetition_number, row.evaluator) for row in rows if row.evaluator in self._replace
         }
@@ -200,7 +226,7 @@ class Recorder:
                     evaluations.c.repetition_number == sa.bindparam("r"),
                     evaluations.c.evaluator == sa.bindparam("e"),
                 ),
-                [{"p": p, "r": r, "e": e} for p, r, e in replaced],
+                [{"p": p, "r": r, "e": e} for p, r, e in sorted(replaced)],
             )
         self._database.write_many(connection, self._put_evaluation, [self._evaluation_values(row) for row in rows])
 
@@ -210,27 +236,27 @@ class Recorder:
             self._experiment_id,
             row.position,
             row.repetition_number,
-            row.name,
+            plain_text(row.name),
             row.evaluator,
             row.annotator_kind,
             row.fingerprint,
             row.score,
-            row.label,
-            row.explanation,
+            row.label and plain_text(row.label),
+            row.explanation and plain_text(row.explanation),
             row.metadata_json,
-            row.error,
+            row.error and plain_text(row.error),
             row.start_time,
             row.end_time,
             row.trace_id,
         )
 
     def _fail(self, error: Exception, waiters: list[_Waiter]) -> None:
-        if isinstance(error, IntegrityError):
+        if isinstance(error, NotFound):
             error = NotFound(f"experiment {self._experiment_id} was deleted from the store while it ran")
         with self._wake:
             self._failure = error
             waiters += [waiter for _, waiter in self._runs]
-            waiters += [waiter for _, waiter in self._flushes]
+            waiters += [waiter for *_, waiter in self._flushes]
         _release(waiters, error)
 
 

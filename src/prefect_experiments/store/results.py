@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from prefect_experiments import keys
 from prefect_experiments.engine import EvaluationItem, RunItem
-from prefect_experiments.errors import NotFound
+from prefect_experiments.errors import InvalidInput, NotFound
 from prefect_experiments.models import (
     AnnotateRecordInput,
     Annotation,
@@ -20,12 +20,13 @@ from prefect_experiments.models import (
     Evaluation,
     Example,
     ExperimentRun,
-    Pagination,
 )
+from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
-from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor, to_datetime
+from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor, to_datetime
 from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
+from prefect_experiments.store.texts import plain_text
 
 Key = tuple[int, int]
 """A run's (position, repetition) within its experiment."""
@@ -170,7 +171,7 @@ class ResultStore:
         c = experiment_runs.c
         query = sa.select(experiment_runs).where(c.experiment_id == experiment_id)
         if cursor is not None:
-            position, repetition = decode_cursor(cursor, 2)
+            position, repetition = decode_cursor(cursor, int, int)
             query = query.where(
                 sa.or_(c.position > position, sa.and_(c.position == position, c.repetition_number > repetition))
             )
@@ -194,7 +195,7 @@ class ResultStore:
 
     def _of_runs(self, table: sa.Table, experiment_id: str, run_ids: Sequence[str] | None) -> Iterator[Any]:
         query = sa.select(table).where(table.c.experiment_id == experiment_id)
-        wanted = None if run_ids is None else {keys.parse_run_id(run_id)[1:] for run_id in run_ids}
+        wanted = None if run_ids is None else {_parse(run_id)[1:] for run_id in run_ids}
         if wanted is not None:
             if not wanted:
                 return
@@ -232,6 +233,7 @@ class ResultStore:
 
         Raises:
             NotFound: a run that is not in the store; then nothing is written.
+            InvalidInput: a name, label or text that is not text; then nothing is written.
         """
         now = time.time()
         rows = []
@@ -242,11 +244,11 @@ class ResultStore:
                     "experiment_id": experiment_id,
                     "position": position,
                     "repetition_number": repetition,
-                    "name": value.name,
-                    "score": value.score,
-                    "label": value.label,
-                    "text": value.text,
-                    "annotator": annotator,
+                    "name": check_name(value.name, "annotation"),
+                    "score": None if value.score is None else float(value.score),
+                    "label": _text(value.label, "label"),
+                    "text": _text(value.text, "text"),
+                    "annotator": _text(annotator, "annotator"),
                     "updated_at": now,
                 }
                 for value in record.values
@@ -275,6 +277,12 @@ def _parse(run_id: str) -> tuple[str, int, int]:
         return keys.parse_run_id(run_id)
     except ValueError:
         raise NotFound(f"{run_id!r:.80} is not the id of an experiment run; list_runs gives them") from None
+
+
+def _text(value: Any, what: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidInput(f"an annotation's {what} must be text, got {type(value).__name__}")
+    return value and plain_text(value)
 
 
 def _splits(text: str) -> tuple[str, ...]:

@@ -1,0 +1,44 @@
+"""Text and JSON on their way into the store: what no database takes is made visible, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from prefect_experiments.errors import InvalidInput
+from prefect_experiments.jsonable import dumps_strict
+
+_MOST_SHOWN = 20
+
+
+def plain_text(text: str) -> str:
+    r"""Text that every database takes: NUL as U+2400 (the sign for it), a lone surrogate as ``\udcxx``.
+
+    For text that is kept as it is. JSON has its own way of writing NUL.
+    """
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            text = text.encode(errors="backslashreplace").decode()
+    return text.replace("\x00", "\u2400") if "\x00" in text else text
+
+
+def object_text(value: Mapping[str, Any] | None, what: str) -> str:
+    """JSON text of an object; an empty one for ``None``.
+
+    Raises:
+        InvalidInput: it is not a JSON object.
+    """
+    try:
+        return dumps_strict(dict(value or {}))
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{what} must be a JSON object: {error}") from None
+
+
+def nearest_first(value: str, names: Iterable[str]) -> list[str]:
+    """Some of the names for an error's text: those like the value first."""
+    every = sorted(names)
+    near = get_close_matches(value, every, n=3)
+    return list(dict.fromkeys([*near, *every]))[:_MOST_SHOWN]

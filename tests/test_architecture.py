@@ -1,0 +1,105 @@
+"""The one-way order of the modules, the public names, and what importing costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import prefect_experiments
+
+SOURCE = Path(prefect_experiments.__file__).parent
+
+# A module imports only from those before it; what stands together may import each other.
+ORDER = [
+    {"errors"},
+    {"settings", "jsonable", "keys"},
+    {"models"},
+    {"pages"},
+    {"datasets", "tasks", "evaluators"},
+    {"engine"},
+    {"store"},
+    {"analysis"},
+    {"reports"},
+    {"orchestration"},
+    {"client"},
+    {"async_client"},
+    {"cli"},
+]
+LAYER = {name: number for number, names in enumerate(ORDER) for name in names}
+
+
+def modules() -> list[Path]:
+    return [path for path in sorted(SOURCE.rglob("*.py")) if path != SOURCE / "__init__.py"]
+
+
+def area(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """The areas of this package that a module imports, and the other packages."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module] if node.module != "prefect_experiments" else [
+                f"prefect_experiments.{alias.name}" for alias in node.names
+            ]  # fmt: skip
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            found.add(f".{parts[1]}" if parts[0] == "prefect_experiments" and len(parts) > 1 else parts[0])
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_one_way(path: Path) -> None:
+    here = area(path)
+    for name in imports(path):
+        if name.startswith(".") and name[1:] in LAYER and name[1:] != here:
+            assert LAYER[name[1:]] <= LAYER[here], f"{path.name} imports {name[1:]}, which stands after {here}"
+    if here != "orchestration" and here != "cli":
+        assert "prefect" not in imports(path), "Prefect belongs into orchestration/"
+    assert "httpx" not in imports(path), "httpx belongs into backends/"
+
+
+def test_every_area_has_its_place() -> None:
+    assert {area(path) for path in modules()} - {"__main__"} <= set(LAYER)
+
+
+def test_modules_stay_small() -> None:
+    long = {str(path.relative_to(SOURCE)): n for path in modules() if (n := len(path.read_text().splitlines())) > 420}
+    assert not long
+
+
+def test_public_names_are_complete_and_sorted() -> None:
+    assert list(prefect_experiments.__all__) == sorted(prefect_experiments.__all__)
+    for name in prefect_experiments.__all__:
+        assert getattr(prefect_experiments, name).__doc__, name
+    assert set(prefect_experiments.__all__) <= set(dir(prefect_experiments))
+
+
+def test_importing_is_cheap_and_starts_nothing() -> None:
+    code = (
+        "import sys, threading, prefect_experiments;"
+        "print(sorted(m for m in sys.modules if m in ('prefect', 'pandas', 'sqlalchemy', 'numpy')), "
+        "threading.active_count())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[] 1"
+
+
+def test_the_collection_registers_the_blocks() -> None:
+    code = (
+        "from prefect.plugins import load_prefect_collections; from prefect.blocks.core import Block;"
+        "from prefect.utilities.dispatch import get_registry_for_type;"
+        "load_prefect_collections(); print('experiment-store' in get_registry_for_type(Block))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip().endswith("True")
