@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import email.utils
+import itertools
 import math
 import time
 import types
@@ -74,7 +75,7 @@ def test_after_a_cut_starts_are_spread_evenly():
 
     starts = starts_of(calls)
     assert starts == sorted(starts)
-    gaps = [b - a for a, b in zip(starts, starts[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(starts)]
     assert starts[0] >= 0.1 - 1e-9
     assert all(0.05 < gap <= 0.1 + 1e-9 for gap in gaps)  # 10 a second, growing
 
@@ -91,7 +92,7 @@ def test_a_late_refusal_of_a_call_from_before_the_cut_frees_no_starts(age, waiti
 
     starts = sorted(starts_of(calls))
     most = 2.0 * (1 + 0.05 * (starts[-1] - 100)) * 1.1
-    assert all(b - a >= 1 / most - 1e-6 for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a >= 1 / most - 1e-6 for a, b in itertools.pairwise(starts))
 
 
 def test_a_cut_makes_those_who_wait_wait_longer():
@@ -106,7 +107,7 @@ def test_a_cut_makes_those_who_wait_wait_longer():
     assert sum(start <= 0.25 for start in starts) == 2
     later = [start for start in starts if start > 0.25]
     assert later[0] >= 1.25 - 1e-9
-    assert all(b - a > 0.5 for a, b in zip(later, later[1:], strict=False))
+    assert all(b - a > 0.5 for a, b in itertools.pairwise(later))
 
 
 @given(retry_after=st.floats(0.1, 500), before=st.integers(0, 5), after=st.integers(1, 5))

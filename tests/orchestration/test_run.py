@@ -186,9 +186,9 @@ def test_what_prefect_is_shown(client: Client, capfd: pytest.CaptureFixture[str]
             of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
             task_runs = await api.read_task_runs(flow_run_filter=of_run, sort=TaskRunSort.NAME_ASC, limit=200)
             artifacts = await api.read_artifacts(
-                artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+                artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id])), limit=50
             )
-            logs = await api.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id])))
+            logs = await api.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id])), limit=200)
             assert sorted(str(a.type) for a in artifacts) == ["markdown", "progress"]
             progress = next(a for a in artifacts if a.type == "progress")
             assert progress.data == 100.0

@@ -208,7 +208,7 @@ def test_pages_are_complete_and_newest_first(store: Store, limit: int) -> None:
 
 
 def test_pages_are_stable_while_others_write(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prefect_experiments.store.datasets.time.time", lambda: 1.8e9)  # all in one moment
+    monkeypatch.setattr("prefect_experiments.store.datasets.time.time", lambda: 1.7e9)  # all in one moment, long ago
     made = {store.datasets.create(f"dataset {number}", []).dataset_id for number in range(6)}
     first, pagination = store.datasets.page(limit=3)
     monkeypatch.undo()

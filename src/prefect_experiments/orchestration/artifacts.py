@@ -49,8 +49,7 @@ async def _narrate(session: Session) -> None:
 
 def percent_done(session: Session) -> float:
     """How much of the calls that this session has to make are made, from 0 to 100."""
-    done, expected = session.progress()
-    return 100.0 if not expected else round(min(100.0, 100 * done / expected), 1)
+    return round(100 * session.progress().share, 1)
 
 
 async def show_summary(ran: RanExperiment) -> None:

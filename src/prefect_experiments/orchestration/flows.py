@@ -22,6 +22,7 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.engine import Batch
 from prefect_experiments.errors import ExperimentStopped, InvalidInput, InvalidSetting
 from prefect_experiments.orchestration.artifacts import progress_of, show_summary
+from prefect_experiments.orchestration.progress import telling
 from prefect_experiments.orchestration.session import Session, Steps, drive
 from prefect_experiments.reports.markdown import headline
 
@@ -153,14 +154,15 @@ async def run_session(session: Session, *, dataset: str, experiment: str, backen
     """Run a prepared session as a flow."""
     token = _session.set(session)
     try:
-        await experiment_flow(
-            dataset=dataset,
-            experiment=experiment,
-            task=session.task.name if session.task else None,
-            evaluators=[evaluator.name for evaluator in session.evaluators],
-            backend=backend,
-            concurrency=session.limits.concurrency,
-        )
+        async with telling(session):
+            await experiment_flow(
+                dataset=dataset,
+                experiment=experiment,
+                task=session.task.name if session.task else None,
+                evaluators=[evaluator.name for evaluator in session.evaluators],
+                backend=backend,
+                concurrency=session.limits.concurrency,
+            )
     finally:
         _session.reset(token)
     return session.result
@@ -168,5 +170,6 @@ async def run_session(session: Session, *, dataset: str, experiment: str, backen
 
 async def run_dry(session: Session) -> RanExperiment:
     """Run a prepared session without Prefect: nothing is written, nothing is called but the user's code."""
-    await drive(Steps(session))
+    async with telling(session):
+        await drive(Steps(session))
     return session.result

@@ -1,7 +1,6 @@
 """Telling whoever started an experiment how far it is, while it runs.
 
-    with heard_by(show):
-        run_experiment(...)   # calls show(progress) twice a second, and once at the end
+Within ``with heard_by(show):`` a run calls ``show(progress)`` twice a second, and once at its end.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Listener = Callable[[Progress], None]
 TELL_EVERY_S = 0.5
 
 logger = logging.getLogger("prefect_experiments")
-_listener: contextvars.ContextVar[Listener | None] = contextvars.ContextVar("prefect_experiments_listener", default=None)
+_listener: contextvars.ContextVar[Listener | None] = contextvars.ContextVar("prefect_experiments_told", default=None)
 
 
 @contextlib.contextmanager
@@ -44,21 +43,27 @@ async def telling(session: Session) -> AsyncIterator[None]:
         yield
         return
     token = _listener.set(None)  # an experiment that the user's task starts is none of its business
-    teller = asyncio.create_task(_tell(session, listener))
+    teller = asyncio.create_task(_keep_telling(session, listener))
     try:
         yield
     finally:
         _listener.reset(token)
-        teller.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            if await teller:
-                listener(session.progress())
+        if teller.cancel():  # else the listener has failed
+            _tell(session, listener)
 
 
-async def _tell(session: Session, listener: Listener) -> None:
+async def _keep_telling(session: Session, listener: Listener) -> None:
+    while True:
+        if not _tell(session, listener):
+            return
+        await asyncio.sleep(TELL_EVERY_S)
+
+
+def _tell(session: Session, listener: Listener) -> bool:
+    """Whether the listener took it."""
     try:
-        while True:
-            await asyncio.sleep(TELL_EVERY_S)
-            listener(session.progress())
+        listener(session.progress())
     except Exception as error:  # noqa: BLE001 - what watches an experiment must not end it
         logger.warning("No more progress is shown (%s: %s).", type(error).__name__, error)
+        return False
+    return True

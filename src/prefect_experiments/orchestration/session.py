@@ -75,6 +75,39 @@ class Pin:
     splits: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a session is: what it has done of what it has to do, not what was there already.
+
+    Attributes:
+        experiment_id: empty until the experiment is made.
+        began: whether calls are being made.
+        runs: calls of the task that have ended, of `runs_expected`.
+        run_errors: those of them that failed.
+        evaluations: evaluator calls that have ended.
+        evaluators: evaluators in use.
+    """
+
+    experiment_id: str
+    began: bool
+    runs: int
+    runs_expected: int
+    run_errors: int
+    evaluations: int
+    evaluators: int
+
+    @property
+    def share(self) -> float:
+        """The share of all calls that have ended, from 0 to 1, as far as is known.
+
+        How many verdicts the runs of an earlier session lack is not known beforehand.
+        """
+        if not self.runs_expected:
+            return float(self.began)
+        expected = self.runs_expected + (self.runs_expected - self.run_errors) * self.evaluators
+        return min(1.0, (self.runs + self.evaluations) / expected)
+
+
 class Session:
     """An experiment under way.
 
@@ -121,13 +154,18 @@ class Session:
         begin = self._begin
         return begin.name if isinstance(begin, Start) else begin.experiment.name
 
-    def progress(self) -> tuple[int, int]:
-        """Calls that have ended, and calls there are to make, as far as is known."""
-        if self._engine is None:
-            return 0, 1
-        per_run = len(self.evaluators)
-        expected = self.to_run + self.to_run * per_run if self.to_run else self._engine.evaluations_done
-        return self._engine.runs_done + self._engine.evaluations_done, expected
+    def progress(self) -> Progress:
+        """How far this session is."""
+        engine, record = self._engine, self._record
+        return Progress(
+            experiment_id="" if record is None else record.experiment.id,
+            began=engine is not None,
+            runs=engine.runs_done if engine else 0,
+            runs_expected=self.to_run,
+            run_errors=engine.run_errors if engine else 0,
+            evaluations=engine.evaluations_done if engine else 0,
+            evaluators=len(self.evaluators),
+        )
 
     @property
     def engine(self) -> Engine:

@@ -54,6 +54,7 @@ class DatasetStore:
             AlreadyExists: the name is in use.
             InvalidDataset: an example without an id, or two of the same id.
         """
+        check_name(name, "dataset")
         with self._database.write(alone=True) as connection:
             if (found := self._by_name(connection, name)) is not None:
                 raise AlreadyExists(
@@ -72,6 +73,7 @@ class DatasetStore:
         Raises:
             InvalidDataset: an example without an id, or two of the same id.
         """
+        check_name(name, "dataset")
         with self._database.write(alone=True) as connection:
             found = self._by_name(connection, name)
             if found is None:
@@ -195,7 +197,7 @@ class DatasetStore:
         connection.execute(
             datasets.insert().values(
                 id=dataset_id,
-                name=check_name(name, "dataset"),
+                name=name,
                 description=description and plain_text(description),
                 metadata=object_text(metadata, "the dataset's metadata"),
                 created_at=time.time(),

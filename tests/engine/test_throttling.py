@@ -1,0 +1,373 @@
+"""Rate limits as an experiment meets them: the task, its judges, and one provider behind them all."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import threading
+import time
+from collections import Counter, deque
+
+import httpx
+import pytest
+
+from prefect_experiments.engine import limits
+from prefect_experiments.engine.limits import shared_limit
+from prefect_experiments.evaluators import create_evaluator
+
+from .harness import InFlight, Timer, engine_of, evaluate, evaluation_items, run, run_items
+
+
+class Busy(Exception):
+    """A provider's refusal, as its client library raises it."""
+
+    def __init__(self, text="slow down", *, retry_after=None, status_code=429):
+        super().__init__(text)
+        self.status_code = status_code
+        if retry_after is not None:
+            self.retry_after = retry_after
+
+
+class NoStatus(Exception):
+    pass
+
+
+def refusing(times, error=Busy):
+    """Refuses so many calls, then answers; and when it was called."""
+    calls: list[float] = []
+    lock = threading.Lock()
+
+    def provider(x):
+        with lock:
+            calls.append(time.monotonic())
+            refused = len(calls) <= times
+        if refused:
+            raise error()
+        return x
+
+    return provider, calls
+
+
+def as_async(provider):
+    async def call(x):
+        await asyncio.sleep(0)
+        return provider(x)
+
+    return call
+
+
+FORMS = pytest.mark.parametrize("form", [lambda f: f, as_async], ids=["sync", "async"])
+
+
+@FORMS
+def test_refusals_use_up_no_retry(form):
+    provider, calls = refusing(3)
+    row = run(form(provider), ["x"], retries=0).run()
+    assert (row.error, row.attempts, len(calls)) == (None, 4, 4)
+
+
+@FORMS
+def test_nor_for_a_judge(form):
+    provider, calls = refusing(3)
+    assert evaluate({"judge": form(provider)}, ["x"], retries=0).evaluation().label == "x"
+    assert len(calls) == 4
+
+
+@FORMS
+def test_named_errors_are_refusals_and_others_are_failures(form):
+    provider, calls = refusing(2, NoStatus)
+    assert run(form(provider), ["x"], retries=0, rate_limit_errors=(NoStatus,)).run().attempts == 3
+    provider, calls = refusing(2, NoStatus)
+    assert run(form(provider), ["x"], retries=0).run().error == "NoStatus"
+    provider, calls = refusing(2, Busy)
+    assert run(form(provider), ["x"], retries=0, rate_limit_errors=(NoStatus,)).run().error == "Busy: slow down"
+
+
+def test_a_refusal_after_a_failure_does_not_count_as_one():
+    outcomes = iter([ValueError, Busy, ValueError, Busy, Busy, None])
+
+    def task(x):
+        error = next(outcomes)
+        if error:
+            raise error()
+        return x
+
+    row = run(task, ["x"], retries=2).run()
+    assert (row.error, row.attempts) == (None, 6)
+
+
+def test_the_rate_is_cut_once_for_all_in_flight(monkeypatch):
+    monkeypatch.setattr(limits, "OBSERVED_AT_LEAST_S", 0.2)
+    rates = []
+
+    async def task(x):
+        first = len(rates) < 20
+        rates.append(shared_limit("tests").rate)
+        await asyncio.sleep(0.05)
+        if first:
+            raise Busy
+        return x
+
+    results = run(task, range(20), concurrency=20)
+    assert not results.errors()
+    assert {row.attempts for row in results.runs} == {2}
+    # 20 starts in a fifth of a second are 100 a second; half of it, and not 50/2**20.
+    assert 45 < rates[20] < 55
+    assert rates[20:] == sorted(rates[20:])  # and growing from there
+
+
+def test_a_server_error_only_stops_the_growth():
+    async def task(x):
+        if x == "first":
+            raise Busy
+        raise Busy(status_code=503)
+
+    async def main():
+        engine, sink = engine_of(task, retries=0, concurrency=1)
+        limit = shared_limit("tests")
+        limit.exceeded(time.monotonic(), None, 10_000.0)
+        limit.exceeded(-1.0, None, 1.0)
+        engine._limits.met.append(limit)
+        before = limit.rate
+        await engine.run(run_items(["second", "third"]))
+        grown = limit.rate
+        await asyncio.sleep(0.1)
+        await limit.acquire()
+        return sink, before, grown, limit.rate
+
+    sink, before, grown, later = asyncio.run(main())
+    assert sink.errors() == ["Busy: slow down"] * 2
+    assert before <= grown < 1.05 * before  # not cut
+    assert later == grown  # nor growing
+
+
+def test_a_server_error_is_tried_again_and_uses_up_retries():
+    provider, calls = refusing(2, lambda: Busy(status_code=503))
+    assert run(provider, ["x"], retries=2).run().attempts == 3
+    provider, calls = refusing(2, lambda: Busy(status_code=503))
+    assert run(provider, ["x"], retries=1).run().error == "Busy: slow down"
+    assert limits._shared == {}
+
+
+def http_error(status, value):
+    request = httpx.Request("POST", "https://api.provider.test/v1/chat")
+    response = httpx.Response(status, headers={"Retry-After": value}, request=request)
+    return httpx.HTTPStatusError(f"status {status}", request=request, response=response)
+
+
+@FORMS
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (lambda: Busy(retry_after=0.6), 0.6),
+        (lambda: http_error(429, "1"), 1),
+        (lambda: http_error(503, "1"), 1),
+        (lambda: http_error(429, email.utils.formatdate(time.time() + 2, usegmt=True)), 1),
+    ],
+    ids=["attribute", "seconds", "server", "date"],
+)
+def test_retry_after_is_honoured(form, error, seconds):
+    provider, calls = refusing(1, error)
+    row = run(form(provider), ["x"], retries=1).run()
+    assert (row.error, row.attempts) == (None, 2)
+    assert seconds <= calls[1] - calls[0] < seconds + 1.5
+
+
+def test_nobody_calls_the_provider_before_retry_after_is_over():
+    """The task is refused; until the provider's time is over neither the task nor any judge calls it."""
+    wait = 0.8
+    refused: list[float] = []
+    began: list[tuple[str, float]] = []
+
+    def provider(who):
+        began.append((who, time.monotonic()))
+        if who == "task" and sum(w == "task" for w, _ in began) == 15:
+            refused.append(time.monotonic())
+            raise Busy(retry_after=wait)
+
+    async def task(x):
+        provider("task")
+        await asyncio.sleep(0.01)
+
+    async def judge(output):
+        provider("async judge")
+        await asyncio.sleep(0.01)
+
+    @create_evaluator(kind="LLM")
+    def sync_judge(output):
+        provider("sync judge")
+        time.sleep(0.01)
+
+    async def main():
+        engine, sink = engine_of(task, [judge, sync_judge], concurrency=5)
+        items = evaluation_items(range(40), ["judge", "sync_judge"])
+        batches = [engine.run(run_items(range(40))), engine.evaluate(items[:20]), engine.evaluate(items[20:])]
+        await asyncio.gather(*batches)
+        return sink
+
+    sink = asyncio.run(main())
+    assert (len(sink.runs), len(sink.evaluations)) == (40, 80)
+    assert not sink.errors()
+    assert len(refused) == 1
+    assert {who for who, when in began if when > refused[0] + wait} == {"task", "async judge", "sync judge"}
+    assert not [who for who, when in began if refused[0] + 0.05 < when < refused[0] + wait]
+
+
+def test_a_judges_refusal_holds_for_the_task():
+    wait = 0.5
+    refused: list[float] = []
+    began: list[float] = []
+
+    async def task(x):
+        began.append(time.monotonic())
+        await asyncio.sleep(0.02)
+
+    async def judge(output):
+        if not refused:
+            refused.append(time.monotonic())
+            raise Busy(retry_after=wait)
+
+    async def main():
+        engine, _ = engine_of(task, judge, concurrency=2)
+        await asyncio.gather(engine.run(run_items(range(10))), engine.evaluate(evaluation_items(["x"], ["judge"])))
+
+    asyncio.run(main())
+    assert len(began) == 10
+    assert not [when for when in began if refused[0] + 0.05 < when < refused[0] + wait]
+
+
+def test_a_sync_judges_refusal_stops_the_rest_at_once():
+    """One refusal, and not one for each of the examples, before anything slows down."""
+    began: list[float] = []
+    wait = 0.5
+
+    def judge(output):
+        began.append(time.monotonic())
+        time.sleep(0.003)
+        if began[0] + 0.01 < time.monotonic() < began[0] + wait:
+            raise Busy(retry_after=wait)
+        return True
+
+    results = evaluate(judge, range(200), concurrency=4, retries=0)
+    assert [row.score for row in results.evaluations] == [1.0] * 200
+    assert len(began) <= 200 + 12
+    [refused] = [b for a, b in zip(began, began[1:], strict=False) if b - a > 0.4] or [None]
+    assert refused is not None
+
+
+def test_experiments_at_once_share_the_limit():
+    began: list[float] = []
+    refused: list[float] = []
+
+    async def provider(x):
+        began.append(time.monotonic())
+        await asyncio.sleep(0.005)
+        if len(began) in (10, 11, 12):
+            refused.append(time.monotonic())
+            raise Busy(retry_after=0.4)
+
+    async def main():
+        engines = [engine_of(provider, concurrency=2)[0] for _ in range(2)]
+        await asyncio.gather(*(engine.run(run_items(range(20))) for engine in engines))
+
+    asyncio.run(main())
+    assert len(began) == 40 + len(refused)
+    assert [limit.name for limit in limits._shared.values()] == ["tests"]
+
+
+def test_another_providers_judge_is_not_slowed_by_its_own_limit_twice():
+    """Once a judge has met its own provider's limit, the task's is no longer its business."""
+    task_calls, judge_calls = InFlight(), InFlight()
+
+    async def task(x):
+        with task_calls.call():
+            if len(task_calls.starts) == 1:
+                raise http_error(429, "1")
+            return x
+
+    async def judge(output):
+        with judge_calls.call():
+            if len(judge_calls.starts) == 1:
+                raise Busy
+            return True
+
+    async def main():
+        engine, sink = engine_of(task, judge, concurrency=1)
+        with Timer() as timer:
+            await engine.evaluate(evaluation_items(range(3), ["judge"]))
+            evaluated = time.monotonic() - timer.began
+            running = asyncio.create_task(engine.run(run_items([1])))
+            await asyncio.sleep(0.05)
+            await engine.evaluate(evaluation_items(range(3), ["judge"]))
+            again = time.monotonic() - timer.began - evaluated
+            await running
+        return sink, again, timer.seconds
+
+    sink, again, seconds = asyncio.run(main())
+    assert len(sink.evaluations) == 6
+    assert seconds >= 1
+    assert again < 0.9
+
+
+def test_a_wall_is_an_error_and_not_an_endless_wait(monkeypatch):
+    monkeypatch.setattr(limits, "STARVED_AFTER_S", 0.3)
+
+    async def task(x):
+        raise Busy("quota used up")
+
+    with Timer() as timer:
+        results = run(task, range(6), concurrency=3)
+    assert results.errors() == ["Busy: quota used up"] * 6
+    assert timer.seconds < 20
+
+
+def test_one_row_that_is_always_refused_does_not_hold_up_the_experiment_for_ever(monkeypatch):
+    monkeypatch.setattr(limits, "STARVED_AFTER_S", 0.5)
+    monkeypatch.setattr(limits, "SLOWEST", 20.0)
+
+    async def task(x):
+        if x == 3:
+            raise Busy("request too large")
+        await asyncio.sleep(0.01)
+        return x
+
+    with Timer() as timer:
+        results = run(task, range(100), concurrency=4)
+    assert results.errors() == ["Busy: request too large"]
+    assert results.run(3).attempts > 1
+    assert timer.seconds < 15
+
+
+class Provider:
+    """Lets so many calls a second through, counted in a sliding second, and refuses the others."""
+
+    def __init__(self, per_second: int, latency: float) -> None:
+        self.per_second, self.latency = per_second, latency
+        self.let_through: deque[float] = deque()
+        self.refusals = 0
+        self.answered: Counter[object] = Counter()
+
+    async def __call__(self, x):
+        await asyncio.sleep(self.latency / 2)
+        now = time.monotonic()
+        while self.let_through and self.let_through[0] <= now - 1:
+            self.let_through.popleft()
+        if len(self.let_through) >= self.per_second:
+            self.refusals += 1
+            raise Busy
+        self.let_through.append(now)
+        await asyncio.sleep(self.latency / 2)
+        self.answered[x] += 1
+        return x
+
+
+def test_a_provider_of_20_calls_a_second(monkeypatch):
+    monkeypatch.setattr(limits, "OBSERVED_AT_LEAST_S", 1.0)
+    provider = Provider(20, 0.05)
+    with Timer() as timer:
+        results = run(provider, range(60), concurrency=20, retries=0)
+    print(provider.refusals, timer.seconds, shared_limit("tests").rate)
+    assert not results.errors()
+    assert provider.answered == Counter(range(60))  # nothing is paid for twice
+    assert provider.refusals <= 60
+    assert timer.seconds < 12
