@@ -6,6 +6,7 @@ Started by ``make demo``. Everything happens on this machine: no key, no network
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 # What is worth seeing here is the result, not each step of Prefect's.
@@ -44,6 +45,8 @@ def main() -> None:
     console = Console()
     dataset = questions(client)
     console.print(f"{len(dataset)} questions, two variants of the application, three evaluators:\n")
+    if not os.environ.get("PREFECT_API_URL"):
+        console.print("[dim]No Prefect server is named, so Prefect starts one for this process (ten seconds) ...[/dim]")
     variants = {"keywords": answer_by_keywords, "bm25": answer_by_bm25}
     rans = [
         client.experiments.run_experiment(
@@ -58,9 +61,10 @@ def main() -> None:
     ]
     print_side_by_side(rans, console)
     console.print(f"\nKept in {client.store.shown_url}. Look closer with:")
-    console.print("  prefect-experiments list")
+    command = os.path.relpath(Path(sys.executable).with_name("prefect-experiments"))
+    console.print(f"  {command} list", soft_wrap=True)
     for ran in rans:
-        console.print(f"  prefect-experiments runs {ran.experiment_id}   [dim]# {ran.experiment.name}[/dim]")
+        console.print(f"  {command} runs {ran.experiment_id}  [dim]# {ran.experiment.name}[/dim]", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -37,17 +37,20 @@ def test_create_refuses_a_name_in_use(store: Store) -> None:
     assert len(store.datasets.versions("questions")) == 1
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x00b", "x" * 256])
-def test_names_that_cannot_be_shown_are_refused(store: Store, name: str) -> None:
-    with pytest.raises(InvalidInput, match="a dataset name must be 1 to 255 printable characters"):
-        store.datasets.create(name, examples(1))
+def test_names_that_cannot_be_shown_are_refused(store: Store) -> None:
+    for name in ("", "  ", "a\nb", "a\x00b", "x" * 256):
+        for write in (store.datasets.create, store.datasets.put):
+            with pytest.raises(InvalidInput, match="the dataset's name must be 1 to 255 printable characters"):
+                write(name, examples(1))
     assert store.datasets.page()[0] == []
 
 
 def test_values_come_back_as_they_were(store: Store) -> None:
     odd = [
         example(0, input="plain text", output=None, metadata={}, splits=()),
-        example(1, input=["a", 1, 1.5, None, True], output="", metadata={"nul": "a\x00b", "emoji": "👩\u200d💻 \u2028"}),
+        example(
+            1, input=["a", 1, 1.5, None, True], output="", metadata={"nul": "a\x00b", "emoji": "👩\u200d💻 \u2028"}
+        ),
         example(2, input={"": {"deep": [[[]]]}}, output=0, metadata={"big": 2**63 - 1, "small": -1e-300}),
         example(3, id="id with spaces / 名", output=False, splits=("a, b", "ü")),
     ]
@@ -55,23 +58,23 @@ def test_values_come_back_as_they_were(store: Store) -> None:
     assert store.datasets.get("odd").examples == tuple(odd)
 
 
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [
-        ([example(1), example(2), example(1, output=9)], r"example 3 has an id that another one has, too: 'ex-1'"),
-        ([example(1), Example(input="no id")], r"example 2 has no id that can be kept: ''"),
-        ([example(1, id="a\x00b")], r"example 1 has no id that can be kept: 'a\\x00b'"),
-        ([example(1, id="a\udc80")], r"example 1 has no id that can be kept"),
-    ],
-)
-def test_ids_that_do_not_name_one_example_are_refused(store: Store, content: list[Example], fault: str) -> None:
+def test_ids_that_do_not_name_one_example_are_refused(store: Store) -> None:
     store.datasets.create("kept", [example(0)])
-    for write in (store.datasets.create, store.datasets.put):
+    faulty: list[tuple[str, list[Example]]] = [
+        (r"example 3 has an id that another one has, too: 'ex-1'", [example(1), example(2), example(1, output=9)]),
+        (r"example 2 has no id that can be kept: ''", [example(1), Example(input="no id")]),
+        (r"example 1 has no id that can be kept: 'a\\x00b'", [example(1, id="a\x00b")]),
+        (r"example 1 has no id that can be kept", [example(1, id="a\udc80")]),
+    ]
+    for fault, content in faulty:
         with pytest.raises(InvalidDataset, match=fault):
-            write("new", content)
-    for write in (store.datasets.put, store.datasets.append):
+            store.datasets.create("new", content)
         with pytest.raises(InvalidDataset, match=fault):
-            write("kept", content)
+            store.datasets.put("new", content)
+        with pytest.raises(InvalidDataset, match=fault):
+            store.datasets.put("kept", content)
+        with pytest.raises(InvalidDataset, match=fault):
+            store.datasets.append("kept", content)
     assert [info.name for info in store.datasets.page()[0]] == ["kept"]
     assert len(store.datasets.versions("kept")) == 1
 
@@ -196,13 +199,13 @@ def every_page(store: Store, limit: int) -> Iterator[list[DatasetInfo]]:
         cursor = pagination.next_cursor
 
 
-@pytest.mark.parametrize("limit", [1, 3, 7, 10])
-def test_pages_are_complete_and_newest_first(store: Store, limit: int) -> None:
+def test_pages_are_complete_and_newest_first(store: Store) -> None:
     made = [store.datasets.create(f"dataset {number}", examples(number)).dataset_id for number in range(7)]
-    pages = list(every_page(store, limit))
-    found = [info.id for page in pages for info in page]
-    assert found == made[::-1]
-    assert all(len(page) == limit for page in pages[:-1])
+    for limit in (1, 3, 7, 10):
+        pages = list(every_page(store, limit))
+        found = [info.id for page in pages for info in page]
+        assert found == made[::-1]
+        assert all(len(page) == limit for page in pages[:-1])
     info = pages[0][0]
     assert (info.name, info.example_count, info.version_count) == ("dataset 6", 6, 1)
 
@@ -301,12 +304,10 @@ _names = count()
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(steps=st.lists(st.tuples(st.sampled_from(["put", "append"]), _contents), min_size=1, max_size=8))
-def test_every_version_reads_back_what_was_put(
-    store: Store, steps: list[tuple[str, list[tuple[int, str]]]]
-) -> None:
+def test_every_version_reads_back_what_was_put(store: Store, steps: list[tuple[str, list[tuple[int, str]]]]) -> None:
     """Any sequence of writes, against a model: what each version holds, and each example's place."""
     name = f"dataset {next(_names)}"
     now = {e.id: e for e in examples(2)}
@@ -338,6 +339,4 @@ def test_every_version_reads_back_what_was_put(
     for version in versions:
         assert list(store.datasets.get(name, version=version.id).examples) == made[version.id]
         assert version.example_count == len(made[version.id])
-        assert [example_id for _, example_id, _ in store.datasets.outline(version)] == [
-            e.id for e in made[version.id]
-        ]
+        assert [example_id for _, example_id, _ in store.datasets.outline(version)] == [e.id for e in made[version.id]]

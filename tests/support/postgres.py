@@ -58,6 +58,7 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="prefect-experiments-pg-"))
         self._as: dict[str, Any] = _other_user() if os.geteuid() == 0 else {}  # initdb refuses to run as root
         self._numbers = itertools.count(1)
+        self._empty: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -118,13 +119,22 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
     def create_database(self) -> str:
-        """The URL of a new, empty database."""
+        """The URL of an empty database, of a name that no other one had."""
         name = f"store_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        if self._empty:  # a tenth of what it takes to make one
+            self.execute(f"ALTER DATABASE {self._empty.pop()} RENAME TO {name}")
+        else:
+            self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return f"postgresql://tester:{_URL_PASSWORD}@127.0.0.1:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:
-        self.execute(f"DROP DATABASE IF EXISTS {database_name(url)} WITH (FORCE)")
+        """End what is connected to a database, and remove all that is in it."""
+        name = database_name(url)
+        self.disconnect_all(url)
+        self.execute(
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC", database=name
+        )
+        self._empty.append(name)
 
     def disconnect_all(self, url: str) -> int:
         """End every connection to a database, as a failover would; how many there were."""

@@ -3,8 +3,8 @@
 A limit does nothing until a provider complains. Then it
 
 * cuts the rate of call starts to half of what was just seen (once for all the calls that were
-  already under way), and waits as long as ``Retry-After`` asks;
-* grows it again by 5 % a second, except while it is paused; a server error only stops the growth.
+  already under way), and waits as long as ``Retry-After`` asks, or for a second;
+* grows it again by 5 % a second, except while it waits; a server error only stops the growth.
 
 Additive-increase/multiplicative-decrease in spirit (Chiu and Jain, 1989), with a
 multiplicative increase because good rates differ by orders of magnitude between providers.
@@ -25,12 +25,14 @@ from typing import Any
 CUT = 0.5
 GROWTH_PER_SECOND = 0.05
 GROWTH_PAUSE_S = 5.0
+COOL_DOWN_S = 1.0  # after a cut without Retry-After, or what is tried next is refused for what came before
 SLOWEST = 0.1  # call starts a second
 STARVED_AFTER_S = 600.0  # no success for this long: the limit is a wall, not a rate
 LONGEST_RETRY_AFTER_S = 600.0
-_OBSERVED_S = 5.0
+OBSERVED_S = 5.0
 # Providers count by the second or the minute: a burst that took a moment was a second's worth.
 OBSERVED_AT_LEAST_S = 1.0
+_CATCH_UP_S = 0.02  # timers are late by so much
 
 
 class RateLimit:
@@ -50,32 +52,26 @@ class RateLimit:
         self._paused_until = 0.0
         self._cut_at = -math.inf
         self._grown_at = 0.0
-        self._cuts = 0
         self._refused_since: float | None = None
         self._last_refused = -math.inf
 
     async def acquire(self) -> None:
         """Wait until a call may start."""
-        while True:
-            wait, cuts = self._reserve()
-            if wait <= 0:
-                return
+        # Nothing is promised to who waits: the rate may be cut, or grow, in the meantime.
+        while (wait := self._take_start()) > 0:  # noqa: ASYNC110 - for a time to come, not for an event
             await asyncio.sleep(wait)
-            with self._lock:
-                # A cut or a pause while we slept makes the reservation worthless.
-                if cuts == self._cuts and self._clock() >= self._paused_until:
-                    return
 
-    def _reserve(self) -> tuple[float, int]:
-        """The seconds to wait for the next free start, and the cuts known so far."""
+    def _take_start(self) -> float:
+        """Take the next start if it is free now; the seconds until then if it is not."""
         with self._lock:
             now = self._clock()
             self._grow(now)
-            start = max(now, self._paused_until)
-            if self.rate != math.inf:
-                start = max(start, self._next_start)
-                self._next_start = start + 1 / self.rate
-            return start - now, self._cuts
+            starved = self.is_starved(now)  # then nothing is left to be careful for, and calls had better fail soon
+            free = self._paused_until if starved else max(self._paused_until, self._next_start)
+            if free > now:
+                return free - now
+            self._next_start = max(self._next_start, now - _CATCH_UP_S) + 1 / self.rate
+            return 0.0
 
     def succeeded(self) -> None:
         """A call came back well."""
@@ -100,16 +96,18 @@ class RateLimit:
         with self._lock:
             now = self._clock()
             self._note_refusal(now)
-            if retry_after:
-                self._paused_until = max(self._paused_until, now + min(retry_after, LONGEST_RETRY_AFTER_S))
+            says_something_new = started >= self._cut_at
+            if says_something_new:
+                # Where there was a pause lately, what was seen is less than what was let through.
+                paused_lately = self.rate != math.inf and now - self._paused_until < OBSERVED_S
+                self.rate = max(SLOWEST, CUT * (self.rate if paused_lately else min(self.rate, observed)))
+                self._cut_at = now
+            if retry_after or says_something_new:
+                wait = min(retry_after or COOL_DOWN_S, LONGEST_RETRY_AFTER_S)
+                self._paused_until = max(self._paused_until, now + wait)
+                self._next_start = max(self._next_start, self._paused_until)
             # The rate does not grow while nothing is tried.
             self._grown_at = max(self._grown_at, now, self._paused_until)
-            if started >= self._cut_at:
-                self.rate = max(SLOWEST, CUT * min(self.rate, observed))
-                self._cut_at = now
-                self._cuts += 1
-                # Whoever waits for a start takes a new one, so that all of them are free again.
-                self._next_start = max(now, self._paused_until) + 1 / self.rate
 
     def _note_refusal(self, now: float) -> None:
         # Refusals that lie far apart have nothing to do with each other: an hour's pause between
@@ -164,7 +162,7 @@ class ActiveLimits:
     def _observed(self, started: float) -> float:
         """Call starts a second, lately: for slow calls since the refused one began."""
         now = self._clock()
-        since = min(now - _OBSERVED_S, started)
+        since = min(now - OBSERVED_S, started)
         recent = [start for start in list(self._starts) if start >= since]
         return max(len(recent), 1) / max(now - min(recent, default=started), OBSERVED_AT_LEAST_S)
 

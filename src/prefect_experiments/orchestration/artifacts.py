@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 
@@ -14,6 +14,7 @@ from prefect_experiments.orchestration.session import Session
 from prefect_experiments.reports.markdown import summary_markdown
 
 PROGRESS_EVERY_S = 5.0
+PATIENCE_S = 10.0  # Prefect's client tries a server that is gone for minutes; an artifact is not worth that
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -30,7 +31,9 @@ async def progress_of(session: Session) -> AsyncIterator[None]:
     finally:
         # The last update has been under way since the session's work ended.
         session.done.set()
-        await narrator
+        await asyncio.wait({narrator}, timeout=PATIENCE_S)
+        narrator.cancel()
+        await asyncio.gather(narrator, return_exceptions=True)
 
 
 async def _narrate(session: Session) -> None:
@@ -69,8 +72,9 @@ def artifact_key(*parts: str) -> str:
     return "-".join(filter(None, "".join(c if c.isascii() and c.isalnum() else "-" for c in text).split("-")))[:200]
 
 
-async def _quietly(call: object) -> None:
+async def _quietly(call: Awaitable[object]) -> None:
     try:
-        await call  # type: ignore[misc]
+        async with asyncio.timeout(PATIENCE_S):
+            await call
     except Exception as error:  # noqa: BLE001 - a page without an artifact is no reason to fail
         logger.warning("An artifact was not written, because Prefect's server refused it (%s).", type(error).__name__)

@@ -7,6 +7,7 @@ the callables travel in a context variable, because Prefect keeps parameters and
 from __future__ import annotations
 
 import contextvars
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,8 @@ from prefect_experiments.reports.markdown import headline
 RETRIES = 2
 RETRY_DELAY_S = 2
 
+
+logger = logging.getLogger("prefect_experiments")
 
 _session: contextvars.ContextVar[Session] = contextvars.ContextVar("prefect_experiments_session")
 _nearly_done: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("prefect_experiments_nearly_done")
@@ -138,6 +141,7 @@ async def experiment_flow(
     scores = "; ".join(f"{name} {metric}" for name, metric in ran.summary.metrics.items())
     message = f"{headline(ran)}. {scores}" if scores else headline(ran)
     get_run_logger().info("%s", message)
+    session.flow_ended = True
     return Completed(message=message)
 
 
@@ -151,7 +155,10 @@ def _with_advice(stopped: ExperimentStopped, session: Session) -> ExperimentStop
 
 
 async def run_session(session: Session, *, dataset: str, experiment: str, backend: str) -> RanExperiment:
-    """Run a prepared session as a flow."""
+    """Run a prepared session as a flow.
+
+    A Prefect server that goes away in mid-run costs the experiment its page and nothing else.
+    """
     token = _session.set(session)
     try:
         async with telling(session):
@@ -163,6 +170,12 @@ async def run_session(session: Session, *, dataset: str, experiment: str, backen
                 backend=backend,
                 concurrency=session.limits.concurrency,
             )
+    except Exception as error:
+        if not session.flow_ended:
+            raise
+        logger.warning(
+            "The experiment is done and kept, but Prefect's server could not be told (%s).", type(error).__name__
+        )
     finally:
         _session.reset(token)
     return session.result

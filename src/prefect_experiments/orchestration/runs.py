@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.models import Sample
@@ -264,16 +264,21 @@ def _shown(ran: RanExperiment, session: Session, print_summary: bool) -> RanExpe
     return ran
 
 
-def run_experiment(**arguments: Any) -> RanExperiment:
-    """`arun_experiment` for synchronous code."""
-    return run_sync(partial(arun_experiment, **arguments))
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-def resume_experiment(**arguments: Any) -> RanExperiment:
-    """`aresume_experiment` for synchronous code."""
-    return run_sync(partial(aresume_experiment, **arguments))
+def _synchronous(function: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P, T]:
+    """The same call for synchronous code, with the same parameters and the same documentation."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return run_sync(partial(function, *args, **kwargs))
+
+    call.__name__ = call.__qualname__ = name
+    return call
 
 
-def evaluate_experiment(**arguments: Any) -> RanExperiment:
-    """`aevaluate_experiment` for synchronous code."""
-    return run_sync(partial(aevaluate_experiment, **arguments))
+run_experiment = _synchronous(arun_experiment, "run_experiment")
+resume_experiment = _synchronous(aresume_experiment, "resume_experiment")
+evaluate_experiment = _synchronous(aevaluate_experiment, "evaluate_experiment")

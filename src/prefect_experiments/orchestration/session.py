@@ -141,6 +141,7 @@ class Session:
         self._recorder: Recorder | None = None
         self._started: set[int] = set()
         self.done = asyncio.Event()
+        self.flow_ended = False
 
     @property
     def record(self) -> ExperimentRecord:

@@ -34,7 +34,9 @@ def headline(ran: RanExperiment) -> str:
 
 def figures(summary: Summary) -> str:
     """Latency, tokens and cost in one line."""
-    parts = [f"latency {name} {value:.0f} ms" for name, value in summary.latency_ms.items()]
+    parts = [f"{name} {value:.0f} ms" for name, value in summary.latency_ms.items()]
+    if parts:
+        parts[0] = f"latency {parts[0]}"
     if summary.token_count is not None:
         parts.append(f"{summary.token_count} tokens")
     if summary.total_cost is not None:

@@ -35,5 +35,5 @@ def print_side_by_side(rans: Sequence[RanExperiment], console: Console | None = 
     for name in dict.fromkeys(name for ran in rans for name in ran.summary.metrics):
         found = [ran.summary.metrics.get(name) for ran in rans]
         table.add_row(escape(name), *(escape(str(metric)) if metric else "not evaluated" for metric in found))
-    table.add_row("latency", *(figures(ran.summary) for ran in rans))
+    table.add_row("", *(figures(ran.summary) for ran in rans))
     out.print(table)

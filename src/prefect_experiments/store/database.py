@@ -298,8 +298,9 @@ def _check_file(path: str) -> None:
     if file.is_dir():
         raise InvalidSetting(f"the store's path {path} is a folder; name a file in it, such as {file / 'store.db'}")
     # SQLite makes further files beside its own, so the folder must be writable as well.
+    effective = os.access in os.supports_effective_ids
     for what in (file.parent, file):
-        if what.exists() and not os.access(what, os.W_OK):
+        if what.exists() and not os.access(what, os.W_OK, effective_ids=effective):
             raise InvalidSetting(f"the store {path} cannot be written to: no permission to write to {what}")
 
 

@@ -30,7 +30,7 @@ def check_name(name: str, what: str) -> str:
         InvalidInput: empty, longer than 255 characters, or with control characters.
     """
     if not isinstance(name, str) or not name.strip() or len(name) > 255 or not name.isprintable():
-        raise InvalidInput(f"a {what} name must be 1 to 255 printable characters, got {name!r:.60}")
+        raise InvalidInput(f"the {what}'s name must be 1 to 255 printable characters, got {name!r:.60}")
     return name
 
 

@@ -1,0 +1,5 @@
+"""``python -m prefect_experiments.cli``."""
+
+from prefect_experiments.cli import main
+
+main()

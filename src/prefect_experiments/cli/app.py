@@ -1,0 +1,128 @@
+"""The command line's root: global options, exit codes, errors in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from prefect_experiments.cli import datasets, experiments, running
+from prefect_experiments.cli.output import Answer, Declined, Flag, Terminal, give, own_stdout
+from prefect_experiments.cli.progress import quiet_prefect
+from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound
+
+DONE, WRONG_USE, UNFINISHED, INTERRUPTED = 0, 2, 3, 130
+
+HELP = """Run evaluation experiments on AI applications as Prefect flows.
+
+Everything is kept in a store: an SQLite file, or what --store-url or
+PREFECT_EXPERIMENTS_STORE_URL names.
+
+Exit codes: 0 done, 2 wrong use, 3 the experiment could not be finished.
+"""
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("prefect-experiments")
+
+
+app = App(
+    name="prefect-experiments",
+    help=HELP,
+    help_format="plaintext",
+    version=_version,
+    default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,
+)
+running.register(app)
+experiments.register(app)
+app.command(datasets.app)
+app.meta.group_parameters = Group("Global options", sort_key=100)
+app.meta.suppress_keyboard_interrupt = False
+
+
+@app.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    store_url: str | None = None,
+    json: Flag = False,
+    debug: Flag = False,
+) -> None:
+    """Run a command.
+
+    Args:
+        tokens: the command and what it is given.
+        store_url: the store, such as sqlite:///path/to/experiments.db or postgresql://user@host/name.
+        json: print one JSON document to stdout, and nothing else there.
+        debug: show tracebacks, and all that Prefect logs.
+    """
+    command, bound, ignored = app.parse_args(tokens)
+    if "terminal" not in ignored:  # help or version
+        command(*bound.args, **bound.kwargs)
+        return
+    if not debug:
+        quiet_prefect()
+    with own_stdout() if json else contextlib.nullcontext(sys.stdout) as out:
+        answer: Answer = command(*bound.args, **bound.kwargs, terminal=Terminal(store_url, debug))
+        give(answer, out, as_json=json)
+
+
+def main() -> None:
+    """The entry point: run the command of ``sys.argv`` and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no output is lost for a terminal that lacks a letter
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run a command; gives the exit code, and never raises but what ends the process."""
+    try:
+        app.meta(
+            _with_number(tokens, "--dry-run"), exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        return _fail(error, WRONG_USE, f"{error} See --help.", tokens)
+    except (InvalidInput, NotFound, AlreadyExists, Declined) as error:
+        return _fail(error, WRONG_USE, str(error), tokens)
+    except KeyboardInterrupt as error:
+        return _fail(error, INTERRUPTED, "interrupted", tokens)
+    except ExperimentsError as error:
+        return _fail(error, UNFINISHED, str(error), tokens)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is said in a line
+        return _fail(error, UNFINISHED, _unexpected(error), tokens)
+    return DONE
+
+
+def _with_number(tokens: Sequence[str], option: str) -> list[str]:
+    """The tokens with a 1 behind an option that may do without its number: Cyclopts knows no such options."""
+    given: list[str] = []
+    for token, following in itertools.zip_longest(tokens, tokens[1:], fillvalue=""):
+        given.append(f"{option}=1" if token == option and not following.lstrip("-").isdecimal() else token)
+    return given
+
+
+def _fail(error: BaseException, code: int, text: str, tokens: Sequence[str]) -> int:
+    if "--debug" in tokens:
+        traceback.print_exception(error)
+    sentences = [text, *getattr(error, "__notes__", ())]
+    line = " ".join(" ".join(sentence.split()).rstrip(".") + "." for sentence in sentences)
+    print(f"error: {line.rstrip('.')}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _unexpected(error: Exception) -> str:
+    if str(error).startswith("Failed to reach API") or type(error).__module__.partition(".")[0] == "httpx":
+        return (
+            f"Prefect's server does not answer ({error}). Is PREFECT_API_URL right, and is the server running? "
+            "`prefect server start` starts one; without PREFECT_API_URL each run gets one of its own"
+        )
+    return f"{type(error).__name__}: {error} (run with --debug for the traceback)"

@@ -1,0 +1,264 @@
+"""The commands on datasets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App, Group, Parameter
+
+from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, print_page, said, table
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.models import Dataset, Sample, SampleMethod
+from prefect_experiments.pages import Pagination
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from prefect_experiments.models import Example
+
+_FIRST = 5
+
+app = App(name="datasets", help="Create, list, show, extend, sample, export and delete datasets.")
+
+
+@Parameter(name="*", group=Group("Columns", sort_key=5))
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """What the columns of a file are. Without any of these, columns called input, output and metadata are taken.
+
+    Attributes:
+        input_key: a column of the input; can be given several times.
+        output_key: a column of the expected output; can be given several times.
+        metadata_key: a column of the metadata; can be given several times.
+        split_key: the column with the name, or the list of names, of splits.
+        id_key: the column with the ids; by default id, where there is one.
+    """
+
+    input_key: list[str] | None = None
+    output_key: list[str] | None = None
+    metadata_key: list[str] | None = None
+    split_key: str | None = None
+    id_key: str | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """As the client's calls take them."""
+        return {
+            "input_keys": self.input_key,
+            "output_keys": self.output_key,
+            "metadata_keys": self.metadata_key,
+            "split_key": self.split_key,
+            "id_key": self.id_key,
+        }
+
+
+_NO_KEYS = Keys()
+
+
+@app.command
+def create(
+    name: str, file: Path, /, *, description: str | None = None, keys: Keys = _NO_KEYS, terminal: Here
+) -> Answer:
+    """Make a dataset of a file.
+
+    Args:
+        name: the dataset's name, not in use yet.
+        file: a .csv, .json, .jsonl or .parquet file.
+        description: a sentence for people.
+        keys: what the columns are.
+        terminal: where it is shown.
+    """
+    made = terminal.client().datasets.create_dataset(name=name, file=file, description=description, **keys.arguments())
+    return _made(made, "created")
+
+
+@app.command
+def append(name: str, file: Path, /, *, keys: Keys = _NO_KEYS, terminal: Here) -> Answer:
+    """Add the examples of a file to a dataset, which makes a new version of it.
+
+    Args:
+        name: the dataset's name or id.
+        file: a .csv, .json, .jsonl or .parquet file.
+        keys: what the columns are.
+        terminal: where it is shown.
+    """
+    made = terminal.client().datasets.add_examples_to_dataset(dataset=name, file=file, **keys.arguments())
+    return _made(made, "extended")
+
+
+@app.command(name="list")
+def list_datasets(*, limit: int = 50, cursor: str | None = None, terminal: Here) -> Answer:
+    """List datasets, newest first.
+
+    Args:
+        limit: how many; at most 1000.
+        cursor: where the page begins, as the page before says.
+        terminal: where it is shown.
+    """
+    page = terminal.client().datasets.list_datasets(limit=limit, cursor=cursor)
+
+    def show_page(console: Console) -> None:
+        rows = [
+            {
+                "id": found.id,
+                "name": found.name,
+                "examples": found.example_count,
+                "versions": found.version_count,
+                "updated": found.updated_at,
+                "description": found.description,
+            }
+            for found in page.datasets
+        ]
+        print_page(console, rows, page.pagination, none="there is no dataset yet")
+
+    return Answer(page.to_dict(), show_page)
+
+
+@app.command
+def show(name: str, /, *, terminal: Here) -> Answer:
+    """Show a dataset: its versions, its splits, its first examples.
+
+    Args:
+        name: the dataset's name or id.
+        terminal: where it is shown.
+    """
+    datasets = terminal.client().datasets
+    found = datasets.get_dataset(dataset=name)
+    versions = datasets.list_versions(dataset=name)
+    splits = Counter(split for example in found.examples for split in example.splits)
+    first = found.examples[:_FIRST]
+
+    def show_it(console: Console) -> None:
+        fields = {
+            "id": found.id,
+            "description": found.description,
+            "examples": len(found),
+            "splits": ", ".join(f"{split} ({count})" for split, count in sorted(splits.items())) or None,
+            "metadata": found.metadata or None,
+            "created": found.created_at,
+        }
+        print_fields(console, found.name, {key: value for key, value in fields.items() if value is not None})
+        console.print()
+        console.print(
+            table(
+                [{"version": v.number, "id": v.id, "examples": v.example_count, "made": v.created_at} for v in versions]
+            )
+        )
+        console.print()
+        _print_examples(console, first)
+
+    data = {
+        "dataset": datasets.get_info(dataset=name).to_dict(),
+        "versions": [version.to_dict() for version in versions],
+        "splits": dict(splits),
+        "first_examples": [example.to_dict() for example in first],
+    }
+    return Answer(data, show_it)
+
+
+@app.command
+def sample(
+    name: str,
+    /,
+    *,
+    n: int | None = None,
+    fraction: float | None = None,
+    method: SampleMethod = "random",
+    by: str | None = None,
+    seed: int = 42,
+    version: str | None = None,
+    to: str | None = None,
+    export: Path | None = None,
+    terminal: Here,
+) -> Answer:
+    """Draw a sample of a dataset; it is printed, or becomes a dataset or a file.
+
+    Args:
+        name: the dataset's name or id.
+        n: how many examples.
+        fraction: which share of them, above 0 and at most 1.
+        method: how it is drawn.
+        by: the field that a stratified sample is drawn by, such as metadata.topic.
+        seed: the same seed draws the same examples.
+        version: id or number of a version; by default the newest.
+        to: the name of a new dataset for the sample.
+        export: a .csv, .json, .jsonl or .parquet file for the sample.
+        terminal: where it is shown.
+    """
+    from prefect_experiments.datasets import draw, write_examples
+
+    if to is not None and export is not None:
+        raise InvalidSetting("a sample goes to a new dataset with --to or to a file with --export, not to both")
+    wanted = Sample(n=n, fraction=fraction, method=method, by=by, seed=seed)
+    datasets = terminal.client().datasets
+    drawn = draw(datasets.get_dataset(dataset=name, version_id=version).examples, wanted)
+    if to is not None:
+        return _made(datasets.create_dataset(name=to, examples=drawn), "created")
+    if export is not None:
+        write_examples(drawn, export)
+        return said({"path": str(export), "example_count": len(drawn)}, f"wrote {len(drawn)} examples to {export}")
+    return Answer(
+        {"examples": [example.to_dict() for example in drawn]}, lambda console: _print_examples(console, drawn)
+    )
+
+
+@app.command
+def export(name: str, path: Path, /, *, version: str | None = None, terminal: Here) -> Answer:
+    """Write a dataset to a file.
+
+    A .json or .jsonl file can be read back as it is; .csv and .parquet get flat columns.
+
+    Args:
+        name: the dataset's name or id.
+        path: a .csv, .json, .jsonl or .parquet file; one that exists is replaced.
+        version: id or number of a version; by default the newest.
+        terminal: where it is shown.
+    """
+    written = terminal.client().datasets.export_dataset(dataset=name, path=path, version_id=version)
+    return said({"path": str(written)}, f"wrote {written}")
+
+
+@app.command
+def delete(name: str, /, *, yes: Flag = False, terminal: Here) -> Answer:
+    """Delete a dataset with all its versions and every experiment on it.
+
+    Args:
+        name: the dataset's name or id.
+        yes: do not ask.
+        terminal: where it is shown.
+    """
+    datasets = terminal.client().datasets
+    found = datasets.get_info(dataset=name)
+    what = f"dataset {found.name} ({found.id})"
+    terminal.confirm(f"Delete {what} with all its versions and every experiment on it?", yes=yes)
+    datasets.delete_dataset(dataset=found.id)
+    return said({"deleted": found.id}, f"deleted {what}")
+
+
+def _made(made: Dataset, done: str) -> Answer:
+    data = {
+        "id": made.id,
+        "name": made.name,
+        "version_id": made.version_id,
+        "description": made.description,
+        "example_count": len(made),
+    }
+    return said(data, f"{done} dataset {made.name} ({made.id}) with {len(made)} examples")
+
+
+def _print_examples(console: Console, examples: Sequence[Example]) -> None:
+    rows = [
+        {
+            "id": e.id,
+            "input": e.input,
+            "output": e.output,
+            "metadata": e.metadata or None,
+            "splits": ", ".join(e.splits),
+        }
+        for e in examples
+    ]
+    print_page(console, rows, Pagination(), none="there are no examples")

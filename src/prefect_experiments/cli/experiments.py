@@ -1,0 +1,242 @@
+"""The commands on experiments that are there: list, show, runs, export, annotate, tag, delete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App
+
+from prefect_experiments.cli.output import (
+    Answer,
+    Flag,
+    Here,
+    print_fields,
+    print_page,
+    records,
+    said,
+    score_table,
+)
+from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
+from prefect_experiments.pages import Pagination
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from prefect_experiments.client import Client
+
+
+def register(app: App) -> None:
+    """Add the commands to the root."""
+    app.command(list_experiments, name="list")
+    for command in (show, runs, export, annotate, tag, delete):
+        app.command(command)
+
+
+def list_experiments(
+    *, dataset: str | None = None, limit: int = 50, cursor: str | None = None, terminal: Here
+) -> Answer:
+    """List experiments, newest first.
+
+    Args:
+        dataset: only those on this dataset.
+        limit: how many; at most 1000.
+        cursor: where the page begins, as the page before says.
+        terminal: where it is shown.
+    """
+    page = terminal.client().experiments.list(dataset=dataset, limit=limit, cursor=cursor)
+
+    def show_page(console: Console) -> None:
+        rows = [
+            {
+                "id": found.id,
+                "name": found.name,
+                "dataset": found.dataset_name,
+                "examples": found.example_count,
+                "repetitions": found.repetitions,
+                "evaluators": ", ".join(found.evaluators),
+                "tags": ", ".join(found.tags),
+                "created": found.created_at,
+            }
+            for found in page.experiments
+        ]
+        print_page(console, rows, page.pagination, none="there is no experiment yet")
+
+    return Answer(page.to_dict(), show_page)
+
+
+def show(experiment: str, /, *, dataset: str | None = None, terminal: Here) -> Answer:
+    """Show an experiment: what it is, and what came out.
+
+    Args:
+        experiment: id, name, tag:NAME or latest.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        terminal: where it is shown.
+    """
+    ran = terminal.client().experiments.get_results(experiment=experiment, dataset=dataset)
+    found, summary = ran.experiment, ran.summary
+
+    def show_it(console: Console) -> None:
+        from prefect_experiments.reports.markdown import figures
+
+        fields = {
+            "id": found.id,
+            "description": found.description,
+            "dataset": f"{found.dataset_name} (version {found.dataset_version_id})",
+            "splits": ", ".join(found.splits) or None,
+            "task": found.task,
+            "tags": ", ".join(found.tags) or None,
+            "metadata": found.metadata or None,
+            "created": found.created_at,
+            "runs": f"{summary.n_runs} of {summary.n_expected} made, {summary.n_errors} failed",
+            "figures": figures(summary) or None,
+        }
+        print_fields(console, found.name, {name: value for name, value in fields.items() if value is not None})
+        console.print(score_table(summary))
+
+    return Answer({"experiment": found.to_dict(), "summary": summary.to_dict()}, show_it)
+
+
+def runs(
+    experiment: str,
+    /,
+    *,
+    dataset: str | None = None,
+    failed: Flag = False,
+    limit: int = 50,
+    cursor: str | None = None,
+    all: Flag = False,
+    terminal: Here,
+) -> Answer:
+    """List the runs of an experiment with their scores, in dataset order.
+
+    Args:
+        experiment: id, name, tag:NAME or latest.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        failed: only those whose task failed.
+        limit: how many; at most 1000.
+        cursor: where the page begins, as the page before says.
+        all: every run at once.
+        terminal: where it is shown.
+    """
+    client = terminal.client()
+    if failed:
+        rows, pagination = _failed_runs(client, experiment, dataset, None if all else limit, cursor)
+    else:
+        page = client.experiments.list_runs(experiment=experiment, dataset=dataset, limit=limit, cursor=cursor, all=all)
+        rows, pagination = records(page.to_df()), page.pagination
+
+    def show_page(console: Console) -> None:
+        print_page(console, [_shown_run(row) for row in rows], pagination, none="there is no such run")
+
+    return Answer({"experiment_runs": rows, "pagination": pagination.to_dict()}, show_page)
+
+
+def _failed_runs(
+    client: Client, experiment: str, dataset: str | None, limit: int | None, cursor: str | None
+) -> tuple[list[dict[str, Any]], Pagination]:
+    """A page of the failed runs; a cursor is a place among all runs, so theirs are the same."""
+    from prefect_experiments.keys import parse_run_id
+    from prefect_experiments.store.paging import check_limit, encode_cursor
+
+    page = client.experiments.list_runs(experiment=experiment, dataset=dataset, cursor=cursor, all=True)
+    every = [row for row in records(page.to_df()) if row["error"] is not None]
+    if limit is None or len(every) <= check_limit(limit):
+        return every, Pagination()
+    last = parse_run_id(every[limit - 1]["id"])
+    return every[:limit], Pagination(has_more=True, next_cursor=encode_cursor(list(last[1:])))
+
+
+def _shown_run(row: dict[str, Any]) -> dict[str, Any]:
+    """What of a run's row is shown in a line of a table."""
+    latency = row["latency_ms"]
+    shown = {
+        "id": row["id"],
+        "example": row["example_id"],
+        "repetition": row["repetition_number"],
+        "status": row["status"],
+        "latency": None if latency is None else f"{latency:.0f} ms",
+    }
+    for name, value in row.items():
+        if name.startswith("eval.") and name.endswith(".score"):
+            evaluator = name.removeprefix("eval.").removesuffix(".score")
+            failed = row[f"eval.{evaluator}.error"] is not None
+            shown[evaluator] = "error" if failed else row[f"eval.{evaluator}.label"] if value is None else value
+    shown["output or error"] = row["output"] if row["error"] is None else row["error"]
+    return shown
+
+
+def export(experiment: str, path: Path, /, *, dataset: str | None = None, terminal: Here) -> Answer:
+    """Write an experiment's runs with inputs, outputs and scores to a file.
+
+    Args:
+        experiment: id, name, tag:NAME or latest.
+        path: a .csv, .json, .jsonl or .parquet file; one that exists is replaced.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        terminal: where it is shown.
+    """
+    written = terminal.client().experiments.export(experiment=experiment, path=path, dataset=dataset)
+    return said({"path": str(written)}, f"wrote {written}")
+
+
+def annotate(
+    run_id: str,
+    /,
+    *,
+    name: str,
+    score: float | None = None,
+    label: str | None = None,
+    text: str | None = None,
+    annotator: str | None = None,
+    terminal: Here,
+) -> Answer:
+    """Write a person's verdict on a run; one of the same name on the same run is replaced.
+
+    Args:
+        run_id: the id of the run, as `runs` lists it.
+        name: what is judged, such as tone.
+        score: a number.
+        label: a category.
+        text: a remark.
+        annotator: who says so.
+        terminal: where it is shown.
+    """
+    values = [AnnotationInput(name=name, score=score, label=label, text=text)]
+    written = terminal.client().experiments.annotate_runs(
+        annotations=[AnnotateRecordInput(record_id=run_id, values=values)], annotator=annotator
+    )
+    return said({"run_id": run_id, "name": name, "written": written}, f"annotated {run_id} with {name}")
+
+
+def tag(experiment: str, name: str, /, *, remove: Flag = False, dataset: str | None = None, terminal: Here) -> Answer:
+    """Give an experiment a tag; another one on the same dataset that has it loses it.
+
+    Args:
+        experiment: id, name, tag:NAME or latest.
+        name: the tag, such as production.
+        remove: take the tag away instead.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        terminal: where it is shown.
+    """
+    experiments = terminal.client().experiments
+    change = experiments.untag if remove else experiments.tag
+    found = change(experiment=experiment, tag=name, dataset=dataset)
+    tags = ", ".join(found.tags) or "no tags"
+    return said(found.to_dict(), f"experiment {found.name} ({found.id}) has {tags}")
+
+
+def delete(experiment: str, /, *, yes: Flag = False, dataset: str | None = None, terminal: Here) -> Answer:
+    """Delete an experiment with its runs, evaluations and annotations.
+
+    Args:
+        experiment: id, name, tag:NAME or latest.
+        yes: do not ask.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        terminal: where it is shown.
+    """
+    experiments = terminal.client().experiments
+    found = experiments.get(experiment=experiment, dataset=dataset)
+    what = f"experiment {found.name} ({found.id})"
+    terminal.confirm(f"Delete {what} with all its runs, evaluations and annotations?", yes=yes)
+    experiments.delete(experiment=found)
+    return said({"deleted": found.id}, f"deleted {what}")

@@ -1,0 +1,212 @@
+"""What commands say: one answer each, as a JSON document or for people; everything else goes to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
+
+from cyclopts import Parameter
+
+from prefect_experiments.errors import ExperimentsError, InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    from prefect_experiments.analysis import Summary
+    from prefect_experiments.client import Client
+    from prefect_experiments.pages import Pagination
+
+_PIPE_WIDTH = 1000
+_LONGEST_CELL = 60
+_LONGEST_FIELD = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command has to say.
+
+    Attributes:
+        data: for ``--json``.
+        show: prints it for people.
+    """
+
+    data: Any
+    show: Callable[[Console], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """What the global options say, and the person in front of it."""
+
+    store_url: str | None = None
+    debug: bool = False
+
+    def client(self, backend: str | None = None) -> Client:
+        """The client on the store that was asked for."""
+        from prefect_experiments.client import Client
+
+        return Client(backend=backend, store_url=self.store_url)
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask a person, unless ``--yes`` has answered already.
+
+        Raises:
+            InvalidInput: there is nobody to ask.
+            Declined: the person said no.
+        """
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise InvalidInput(f"{question} Say so with --yes: there is no terminal to ask on")
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise Declined("nothing was deleted")
+
+
+Here = Annotated[Terminal, Parameter(parse=False)]
+Flag = Annotated[bool, Parameter(show_default=False)]
+
+
+class Declined(ExperimentsError):
+    """The person said no."""
+
+
+def said(data: Any, text: str) -> Answer:
+    """An answer of one line."""
+
+    def show(console: Console) -> None:
+        console.print(plain(text))
+
+    return Answer(data, show)
+
+
+def plain(text: str) -> Any:
+    """A text that is printed as it is: no markup, no control characters."""
+    from rich.text import Text
+
+    return Text("".join(c if c.isprintable() else " " for c in text))
+
+
+def print_page(console: Console, rows: Sequence[Mapping[str, Any]], pagination: Pagination, *, none: str) -> None:
+    """Print a page of a list, and how to see the next one.
+
+    Args:
+        console: where to.
+        rows: the columns of each row by name, the same for all.
+        pagination: of the page.
+        none: what to say when there are no rows.
+    """
+    if not rows:
+        console.print(plain(none))
+        return
+    console.print(table(rows))
+    if pagination.has_more:
+        print(f"there is more: --cursor {pagination.next_cursor}", file=sys.stderr)  # noqa: T201
+
+
+def print_fields(console: Console, title: str, fields: Mapping[str, Any]) -> None:
+    """Print names and values, one a line, under a title."""
+    console.print(plain(title), style="bold")
+    for name, value in fields.items():
+        console.print(plain(f"  {name:<12} {cell(value, longest=_LONGEST_FIELD)}"))
+
+
+def table(rows: Sequence[Mapping[str, Any]], *, longest: int = _LONGEST_CELL) -> Table:
+    """A table of texts that are cut to a length, without lines between them.
+
+    Args:
+        rows: at least one; the columns of each by name, the same for all.
+        longest: of a cell, in characters.
+    """
+    from rich import box
+    from rich.table import Table
+
+    made = Table(*rows[0], box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
+    for row in rows:
+        made.add_row(*(plain(cell(value, longest=longest)) for value in row.values()))
+    return made
+
+
+def score_table(summary: Summary) -> Table | str:
+    """The scores of an experiment, each with its denominator."""
+    rows = [
+        {"evaluator": name, "score": str(metric), "standard error": metric.stderr}
+        for name, metric in summary.metrics.items()
+    ]
+    return table(rows, longest=_LONGEST_FIELD) if rows else "not evaluated"
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as mappings, with ``None`` for what is not there."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+    return cast("list[dict[str, Any]]", rows)
+
+
+def cell(value: Any, *, longest: int = _LONGEST_CELL) -> str:
+    """A value as a short text in one line."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if not isinstance(value, str):
+        from prefect_experiments.jsonable import dumps_lenient
+
+        value = dumps_lenient(value)[0]
+    text = " ".join(value.split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def give(answer: Answer, out: TextIO, *, as_json: bool) -> None:
+    """Write the answer. A reader that has seen enough, such as ``head``, is no error."""
+    try:
+        if as_json:
+            out.write(_json(answer.data, indented=out.isatty()) + "\n")
+        else:
+            answer.show(_console(out))
+        out.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+def _json(data: Any, *, indented: bool) -> str:
+    import json
+
+    from prefect_experiments.jsonable import dumps_lenient
+
+    text = dumps_lenient(data)[0]
+    return json.dumps(json.loads(text), indent=2, ensure_ascii=False) if indented else text
+
+
+def _console(out: TextIO) -> Console:
+    """Tables are never cut to 80 columns for a file or another program."""
+    from rich.console import Console
+
+    return Console(file=out, width=None if out.isatty() else _PIPE_WIDTH, highlight=False, emoji=False)
+
+
+@contextlib.contextmanager
+def own_stdout() -> Iterator[TextIO]:
+    """The standard output, for one JSON document: what anything else prints meanwhile goes to stderr.
+
+    That is done with the file descriptor, so that it holds for the user's task, for libraries and
+    for the processes they start.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with open(kept, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as out:
+            yield out
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,152 @@
+"""How far an experiment is, on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from prefect_experiments.errors import ExperimentStopped
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from prefect_experiments.cli.output import Terminal
+    from prefect_experiments.orchestration.session import Progress
+
+LINE_EVERY_S = 5.0
+# What Prefect's engine says of the states it goes through, and its event queue of being emptied.
+_COMMENTARY = ("prefect/flow_engine.py", "prefect/task_engine.py", "prefect/_internal/concurrency/services.py")
+
+
+def quiet_prefect() -> None:
+    """Keep Prefect's running commentary off the terminal, unless somebody has said what to log.
+
+    Prefect's server gets it all the same. To be called before Prefect is imported.
+    """
+    if "PREFECT_LOGGING_LEVEL" not in os.environ:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+
+
+@contextlib.contextmanager
+def watching(terminal: Terminal, *, resumable: bool = True) -> Iterator[None]:
+    """Show the progress of the experiment that is run within this.
+
+    What breaks it gets a note on how to go on.
+
+    Args:
+        terminal: what the global options say.
+        resumable: whether it can be gone on with: not so a dry run.
+    """
+    watcher = _BarWatcher() if sys.stderr.isatty() else _LineWatcher()
+    try:
+        with watcher.shown():
+            from prefect_experiments.orchestration.progress import heard_by
+
+            if resumable:
+                _prepare_prefect(terminal)
+            with heard_by(watcher):
+                yield
+    except ExperimentStopped:
+        raise  # it says so itself
+    except BaseException as error:
+        if resumable and watcher.experiment_id:
+            error.add_note(_advice(watcher.experiment_id, terminal))
+        raise
+
+
+def _advice(experiment_id: str, terminal: Terminal) -> str:
+    with_store = " with the same --store-url" if terminal.store_url else ""
+    return f"What has finished is kept; go on with `prefect-experiments resume {experiment_id}`{with_store}"
+
+
+def _prepare_prefect(terminal: Terminal) -> None:
+    """Import Prefect, and keep what its engine says of an error off the terminal: the command says it."""
+    import prefect.main
+    import prefect.settings
+
+    if prefect.settings.PREFECT_API_URL.value() is None:
+        print("Prefect starts a server for this run, as PREFECT_API_URL names none ...", file=sys.stderr)  # noqa: T201
+    if not terminal.debug and "PREFECT_LOGGING_LEVEL" not in os.environ:
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(_is_no_commentary)
+
+
+def _is_no_commentary(record: logging.LogRecord) -> bool:
+    return not record.pathname.replace("\\", "/").endswith(_COMMENTARY)
+
+
+class _Watcher:
+    """Remembers the experiment's id; whoever looks on is shown the rest."""
+
+    def __init__(self) -> None:
+        self.experiment_id = ""
+
+    def __call__(self, progress: Progress) -> None:
+        self.experiment_id = progress.experiment_id
+        if progress.began:
+            self.show(progress)
+
+    def show(self, progress: Progress) -> None:
+        """Show how far it is."""
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """While this is entered."""
+        yield
+
+
+class _LineWatcher(_Watcher):
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = time.monotonic()
+
+    def show(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last >= LINE_EVERY_S:
+            self._last = now
+            print(describe(progress), file=sys.stderr, flush=True)  # noqa: T201
+
+
+class _BarWatcher(_Watcher):
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._bar: Bar = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=30),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True, highlight=False, emoji=False),
+            transient=True,
+            # What the task prints goes above the bar, unless it goes somewhere else anyhow.
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._line = self._bar.add_task("starting", total=None)
+
+    def show(self, progress: Progress) -> None:
+        total = 1.0 if progress.runs_expected else None
+        self._bar.update(self._line, total=total, completed=progress.share, description=describe(progress))
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        with self._bar:
+            yield
+
+
+def describe(progress: Progress) -> str:
+    """Such as ``run 400/1319, 3 failed, 797 evaluations``."""
+    parts = []
+    if progress.runs_expected:
+        parts.append(f"run {progress.runs}/{progress.runs_expected}")
+    if progress.run_errors:
+        parts.append(f"{progress.run_errors} failed")
+    if progress.evaluators:
+        parts.append(f"{progress.evaluations} evaluations")
+    return ", ".join(parts) or "nothing left to do"

@@ -1,0 +1,317 @@
+"""The commands that run: run, resume, evaluate."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from cyclopts import App, Group, Parameter
+
+from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, records, score_table
+from prefect_experiments.cli.progress import watching
+from prefect_experiments.errors import InvalidDataset, InvalidSetting
+from prefect_experiments.models import Sample, SampleMethod
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from prefect_experiments.analysis import RanExperiment
+    from prefect_experiments.client import Client
+
+_NAMED = re.compile(r"([A-Za-z_][\w-]*)=(.+)", re.DOTALL)
+_MOST_SHOWN = 10
+
+
+@Parameter(name="*", group=Group("Limits", sort_key=10))
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How hard to work.
+
+    Attributes:
+        concurrency: calls of the task in flight at most, and as many of the evaluators.
+        timeout: seconds for one attempt of the task or an evaluator; 0 for no limit.
+        retries: further attempts after one that raised.
+        rate_limit_error: reference to an exception class that means "too fast"; can be given several times.
+        batch_size: examples for each Prefect task run; by default a size that fits.
+    """
+
+    concurrency: int = 10
+    timeout: float = 60
+    retries: int = 3
+    rate_limit_error: list[str] | None = None
+    batch_size: int | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """As the client's calls take them."""
+        given = asdict(self)
+        return {"rate_limit_errors": given.pop("rate_limit_error"), **given, "timeout": self.timeout or None}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunLimits(Limits):
+    """Limits of what calls the task.
+
+    Attributes:
+        exit_on_error: stop at the first task error; what has finished is kept.
+    """
+
+    exit_on_error: Flag = False
+
+
+@Parameter(name="*", group=Group("Examples to use", sort_key=5))
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which examples of the dataset.
+
+    Attributes:
+        dataset_version: id or number of a version; by default the newest.
+        split: only the examples of this split; can be given several times.
+        sample_n: a sample of so many examples.
+        sample_fraction: a sample of this share of the examples, above 0 and at most 1.
+        sample_method: how the sample is drawn. [default: random]
+        sample_by: the field that a stratified sample is drawn by, such as metadata.topic.
+        sample_seed: the same seed draws the same examples. [default: 42]
+    """
+
+    dataset_version: str | None = None
+    split: list[str] | None = None
+    sample_n: int | None = None
+    sample_fraction: float | None = None
+    sample_method: SampleMethod | None = None
+    sample_by: str | None = None
+    sample_seed: int | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """As `run_experiment` takes them."""
+        sample = sample_of(
+            n=self.sample_n,
+            fraction=self.sample_fraction,
+            method=self.sample_method,
+            by=self.sample_by,
+            seed=self.sample_seed,
+        )
+        return {"dataset_version": self.dataset_version, "splits": self.split, "sample": sample}
+
+
+_LIMITS, _RUN_LIMITS, _EVERYTHING = Limits(), RunLimits(), Selection()
+
+
+def sample_of(**given: Any) -> Sample | None:
+    """The sample that the options name, if any of them is given."""
+    options = {name: value for name, value in given.items() if value is not None}
+    return Sample(**options) if options else None
+
+
+def register(app: App) -> None:
+    """Add the commands to the root."""
+    for command in (run, resume, evaluate):
+        app.command(command)
+
+
+def run(
+    dataset: str,
+    /,
+    *,
+    task: str,
+    evaluator: list[str] | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    metadata: str | None = None,
+    backend: str | None = None,
+    repetitions: int = 1,
+    dry_run: int | None = None,
+    selection: Selection = _EVERYTHING,
+    limits: RunLimits = _RUN_LIMITS,
+    terminal: Here,
+) -> Answer:
+    r"""Run a task over a dataset, score the outputs, and keep everything in the store.
+
+    One row, to see whether everything fits together; nothing is kept:
+
+        prefect-experiments run questions.csv --task app.py:answer --dry-run
+
+    All rows, scored by a built-in evaluator and by one of your own:
+
+        prefect-experiments run questions.csv --task app.py:answer \
+            --evaluator exact_match --evaluator checks.py:polite
+
+    A tenth of a kept dataset, three times, with a task in a module; JSON comes out:
+
+        prefect-experiments run questions --task my.app:answer \
+            --sample-fraction 0.1 --repetitions 3 --json
+
+    Args:
+        dataset: a dataset's name or id, or the path of a .csv, .json, .jsonl or .parquet file.
+        task: the function under test, as package.module:name or path/file.py:name.
+        evaluator: a built-in's name or a reference, or NAME=ONE_OF_THESE; can be given several times.
+        name: the experiment's name; by default the task's name and the time.
+        description: a sentence for people.
+        metadata: a JSON object.
+        backend: where the experiment is kept; by default what the settings say, else local.
+        repetitions: how often each example is run.
+        dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
+        selection: which examples.
+        limits: how hard to work.
+        terminal: where it is shown.
+    """
+    with watching(terminal, resumable=dry_run is None), _advice_on_columns():
+        client = terminal.client(backend)
+        ran = client.experiments.run_experiment(
+            dataset=dataset,
+            task=task,
+            evaluators=_evaluators(evaluator),
+            experiment_name=name,
+            experiment_description=description,
+            experiment_metadata=_json_object(metadata),
+            repetitions=repetitions,
+            dry_run=False if dry_run is None else dry_run,
+            print_summary=False,
+            **selection.arguments(),
+            **limits.arguments(),
+        )
+    return _tried(ran) if dry_run is not None else _outcome(ran, client)
+
+
+def resume(
+    experiment: str,
+    /,
+    *,
+    dataset: str | None = None,
+    task: str | None = None,
+    evaluator: list[str] | None = None,
+    limits: RunLimits = _RUN_LIMITS,
+    terminal: Here,
+) -> Answer:
+    """Go on with an experiment: make the missing and failed runs, and the missing and failed verdicts.
+
+    What has finished is kept and not made again. An experiment that is complete is shown as it is.
+
+    Args:
+        experiment: id, name, tag:NAME or latest.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        task: the task, where it cannot be found again by the reference the experiment was started with.
+        evaluator: a further one, as for run; can be given several times. The experiment's own are found again.
+        limits: how hard to work.
+        terminal: where it is shown.
+    """
+    with watching(terminal):
+        client = terminal.client()
+        ran = client.experiments.resume_experiment(
+            experiment=experiment,
+            dataset=dataset,
+            task=task,
+            evaluators=_evaluators(evaluator),
+            print_summary=False,
+            **limits.arguments(),
+        )
+    return _outcome(ran, client)
+
+
+def evaluate(
+    experiment: str,
+    /,
+    *,
+    evaluator: list[str],
+    dataset: str | None = None,
+    limits: Limits = _LIMITS,
+    terminal: Here,
+) -> Answer:
+    """Score the outputs of an experiment with further evaluators; the task is not called.
+
+    Verdicts that an evaluator has given already are kept, unless it failed or has changed since.
+
+    Args:
+        experiment: id, name, tag:NAME or latest.
+        evaluator: as for run; can be given several times.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        limits: how hard to work.
+        terminal: where it is shown.
+    """
+    with watching(terminal):
+        client = terminal.client()
+        ran = client.experiments.evaluate_experiment(
+            experiment=experiment,
+            dataset=dataset,
+            evaluators=_evaluators(evaluator),
+            print_summary=False,
+            **limits.arguments(),
+        )
+    return _outcome(ran, client)
+
+
+@contextlib.contextmanager
+def _advice_on_columns() -> Iterator[None]:
+    """A file whose columns must be named cannot be run on as it is: say how it can."""
+    try:
+        yield
+    except InvalidDataset as error:
+        if "input_keys=" in str(error):
+            error.add_note(
+                "Make a dataset of it with `prefect-experiments datasets create NAME FILE --input-key COLUMN`"
+            )
+        raise
+
+
+def _evaluators(given: list[str] | None) -> list[Any]:
+    """The evaluators, those given as ``NAME=EVALUATOR`` bound to that name."""
+    from prefect_experiments.evaluators import resolve_evaluators
+
+    found: list[Any] = []
+    for text in given or ():
+        named = _NAMED.fullmatch(text)
+        found.extend(resolve_evaluators({named[1]: named[2]}) if named else [text])
+    return found
+
+
+def _json_object(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidSetting(f"--metadata must be a JSON object, got {text!r:.80} ({error})") from None
+    if not isinstance(value, dict):
+        raise InvalidSetting(f"--metadata must be a JSON object, got {text!r:.80}")
+    return value
+
+
+def _outcome(ran: RanExperiment, client: Client) -> Answer:
+    """The answer of a command that has run something."""
+
+    def show(console: Console) -> None:
+        from prefect_experiments.reports.terminal import print_summary
+
+        print_summary(ran, console, kept_in=client.store.shown_url)
+        if ran.summary.n_errors:
+            console.print(
+                f"  see what failed with `prefect-experiments runs {ran.experiment_id} --failed`, "
+                f"try it again with `prefect-experiments resume {ran.experiment_id}`"
+            )
+
+    return Answer(ran.to_dict(), show)
+
+
+def _tried(ran: RanExperiment) -> Answer:
+    """The answer of a dry run: nothing is kept, so the rows themselves are shown."""
+    rows = records(ran.to_dataframe())
+
+    def show(console: Console) -> None:
+        for row in rows[:_MOST_SHOWN]:
+            wanted = {name: row[name] for name in ("input", "expected", "output", "error") if row[name] is not None}
+            scores = {
+                name.removeprefix("eval."): value
+                for name, value in row.items()
+                if name.startswith("eval.") and value is not None
+            }
+            print_fields(console, f"example {row['example_id']}", {**wanted, **scores})
+        if len(rows) > _MOST_SHOWN:
+            console.print(f"and {len(rows) - _MOST_SHOWN} more; --json has them all")
+        console.print(score_table(ran.summary))
+        console.print("A dry run: nothing was kept.")
+
+    return Answer({"dry_run": True, "summary": ran.summary.to_dict(), "experiment_runs": rows}, show)

@@ -1,0 +1,43 @@
+"""The Prefect server goes away in mid-run: the experiment goes on, and is whole in the store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.prefect_server import prefect_server
+
+from prefect_experiments import Client
+
+SCRIPT = Path(__file__).with_name("killed.py")
+
+
+@pytest.mark.slow  # Prefect's client waits long for a server before it says that there is none
+def test_the_experiment_goes_on(store_url: str, tmp_path: Path) -> None:
+    log = tmp_path / "calls.log"
+    with prefect_server() as api_url:
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), store_url, str(log), "400", "4", "async"],
+            env={**os.environ, "PREFECT_API_URL": api_url, "PREFECT_CLIENT_MAX_RETRIES": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=(tmp_path / "errors").open("w"),
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and (not log.exists() or log.read_text().count("call") < 20):
+            time.sleep(0.01)
+    assert log.read_text().count("call") < 400, "the server was stopped too late to prove anything"
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and "end" not in log.read_text() and process.poll() is None:
+        time.sleep(0.1)
+    process.kill()  # at its end Prefect goes on trying to deliver its events
+    process.wait()
+    errors = (tmp_path / "errors").read_text()
+    assert "end" in log.read_text(), errors
+    ran = Client(store_url=store_url).experiments.get_results(experiment="latest")
+    assert len(ran.task_runs) == 400
+    assert len(ran.evaluation_runs) == 800
+    assert "Prefect's server could not be told" in errors

@@ -1,0 +1,51 @@
+"""Every Python example of the documents runs, in the order in which a reader meets it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def python_blocks(document: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["README.md"])
+def test_examples_run(name: str, prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = python_blocks(ROOT / name)
+    assert len(blocks) >= 4
+    script = tmp_path / "example.py"
+    script.write_text("\n".join(blocks))
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1.00 over 3 of 3" in done.stdout
+
+
+def test_the_demo_runs_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a newcomer runs it: no server, no settings, a home of its own."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "flows/demo/run.py")], capture_output=True, text=True, cwd=ROOT, timeout=180
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for evaluator in ("right_document", "answer_found", "overlap"):
+        assert re.search(rf"{evaluator} +│ 0\.\d\d over 77 of 77 +│ 0\.\d\d over 77 of 77", done.stdout)
+    assert "Traceback" not in done.stderr
+
+
+def test_commands_in_the_readme_exist() -> None:
+    commands = set(re.findall(r"^prefect-experiments (\w+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
+    for command in sorted(commands):
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect_experiments.cli", command, "--help"], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
