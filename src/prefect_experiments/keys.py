@@ -90,6 +90,7 @@ _Seen = tuple[tuple[Callable[[], Any], ...], Any, str]
 _seen: dict[tuple[int, ...], _Seen] = {}
 _kept_alive: deque[tuple[int, ...]] = deque()
 _MOST_KEPT_ALIVE = 100
+_DEEPEST = 8
 
 
 def _remembered(obj: Any, make: Callable[[], str]) -> str:
@@ -236,7 +237,7 @@ def _stable(value: Any, depth: int = 0) -> Any:
     """A value as JSON that is the same in every process: no memory addresses."""
     if value is None or isinstance(value, bool | int | float | str | bytes | Enum | re.Pattern):
         return _stable_scalar(value)
-    if depth > 4:
+    if depth > _DEEPEST:
         return type(value).__qualname__
     if isinstance(value, Mapping):
         return {str(_stable(k)): _stable(v, depth + 1) for k, v in value.items()}

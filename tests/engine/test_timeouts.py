@@ -150,14 +150,14 @@ def test_a_lambda_around_a_coroutine_function_is_cancelled_too():
 
 def test_both_parts_of_such_a_lambda_share_one_timeout():
     async def second():
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
 
     def task(x):
-        time.sleep(0.3)
+        time.sleep(0.2)
         return second()
 
-    assert run(task, retries=0, timeout=0.45).run().error == "TimeoutError: no answer within timeout=0.45 s"
-    assert evaluate(lambda output: task(output), retries=0, timeout=0.45).evaluation().error.startswith("TimeoutError")
+    assert run(task, retries=0, timeout=0.3).run().error == "TimeoutError: no answer within timeout=0.3 s"
+    assert evaluate(lambda output: task(output), retries=0, timeout=0.3).evaluation().error.startswith("TimeoutError")
 
 
 def test_an_async_evaluator_is_cancelled():
@@ -235,9 +235,9 @@ def test_waiting_for_a_slot_is_not_part_of_the_timeout():
         await asyncio.sleep(0.06)
         return x
 
-    assert run(task, range(5), concurrency=1, timeout=0.2, retries=0).outputs() == list(range(5))
-    results = evaluate(lambda output: time.sleep(0.06) or 1.0, range(5), concurrency=1, timeout=0.2, retries=0)
-    assert [row.error for row in results.evaluations] == [None] * 5
+    assert run(task, range(4), concurrency=1, timeout=0.2, retries=0).outputs() == list(range(4))
+    results = evaluate(lambda output: time.sleep(0.06) or 1.0, range(4), concurrency=1, timeout=0.2, retries=0)
+    assert [row.error for row in results.evaluations] == [None] * 4
 
 
 @pytest.mark.parametrize("kind", ["task", "judge"])

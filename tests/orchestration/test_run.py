@@ -11,14 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from prefect import flow, get_client
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    FlowRunFilter,
-    FlowRunFilterId,
-    LogFilter,
-    LogFilterFlowRunId,
-)
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 
@@ -183,16 +176,16 @@ def test_what_prefect_is_shown(client: Client, capfd: pytest.CaptureFixture[str]
 
     async def everything() -> str:
         async with get_client() as api:
-            of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
-            task_runs = await api.read_task_runs(flow_run_filter=of_run, sort=TaskRunSort.NAME_ASC, limit=200)
-            artifacts = await api.read_artifacts(
-                artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id])), limit=50
+            mine = {"flow_run_id": {"any_": [str(run.id)]}}
+            artifacts = (await api.request("POST", "/artifacts/filter", json={"artifacts": mine})).json()
+            logs = (await api.request("POST", "/logs/filter", json={"logs": mine})).json()
+            task_runs = await api.request(
+                "POST", "/task_runs/filter", json={"flow_runs": {"id": {"any_": [str(run.id)]}}}
             )
-            logs = await api.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id])), limit=200)
-            assert sorted(str(a.type) for a in artifacts) == ["markdown", "progress"]
-            progress = next(a for a in artifacts if a.type == "progress")
-            assert progress.data == 100.0
-            return repr([run, task_runs, artifacts, logs])
+            assert sorted(artifact["type"] for artifact in artifacts) == ["markdown", "progress"]
+            assert next(a["data"] for a in artifacts if a["type"] == "progress") == 100.0
+            assert "| exact | 0.000 | 9 of 10 |" in next(a["data"] for a in artifacts if a["type"] == "markdown")
+            return repr([run, task_runs.json(), artifacts, logs])
 
     shown = asyncio.run(everything()) + "".join(capfd.readouterr())
     assert marker not in shown

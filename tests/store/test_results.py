@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments.errors import InvalidInput, NotFound
-from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
+from prefect_experiments.models import AnnotateRecordInput, AnnotationInput, ExperimentRun
 from prefect_experiments.store import ExperimentRecord, Store
 
 from .samples import example, examples, failed_row, new_experiment, record, run_row, verdict
@@ -96,7 +96,8 @@ def test_runs_come_in_pages(store: Store, made: ExperimentRecord) -> None:
     ]  # fmt: skip
     assert (pagination.has_more, pagination.next_cursor) == (False, None)
     for limit in (1, 2, 7, 100):
-        found, cursor = [], None
+        found: list[ExperimentRun] = []
+        cursor = None
         while len(found) < 7:
             page, pagination = store.results.runs(made.experiment.id, limit=limit, cursor=cursor)
             found += page

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -294,3 +294,17 @@ def test_a_new_store_is_made_quickly_and_without_alembic(tmp_path: Path) -> None
     seconds, alembic = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert alembic == "False"
     assert float(seconds) < 0.2  # 0.01 on an ordinary machine; with Alembic 0.17
+
+
+def test_what_one_transaction_reads_is_of_one_moment(store: Store, open_another: Callable[[], Store]) -> None:
+    new_experiment(store)
+    count = sa.select(sa.func.count()).select_from(metadata.tables["experiments"])
+    with store.database.read() as connection:
+        assert connection.execute(count).scalar() == 1
+        other = open_another()
+        new_experiment(other)
+        assert connection.execute(count).scalar() == 1
+        assert len(other.experiments.page()[0]) == 2
+    assert len(store.experiments.page()[0]) == 2
+    new_experiment(store)  # connections that were read with can be written with
+    assert len(other.experiments.page()[0]) == 3

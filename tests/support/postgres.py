@@ -7,12 +7,15 @@ The server is made of whatever binaries the machine has; without any, the test i
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +28,8 @@ import pytest
 PASSWORD = "s3cret-pa:ss"  # with a character that a URL must quote
 _URL_PASSWORD = "s3cret-pa%3Ass"
 _START_TIMEOUT_S = 30
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here, because after a fork is too late
 # Nothing here outlives the tests, so nothing need survive a power cut.
 _SETTINGS = {
     "fsync": "off",
@@ -97,6 +102,7 @@ class PostgresServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                preexec_fn=_end_with_parent,
                 **self._as,
             )
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -148,7 +154,7 @@ class PostgresServer:
     def _end(self) -> None:
         if self._process is None:
             return
-        self._process.send_signal(3)  # SIGQUIT: PostgreSQL's immediate shutdown
+        self._process.send_signal(signal.SIGQUIT)  # PostgreSQL's immediate shutdown
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -170,6 +176,12 @@ def _other_user() -> dict[str, Any]:
             continue
         return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
     raise RuntimeError("neither a user `postgres` nor `nobody`: PostgreSQL cannot run as root")
+
+
+def _end_with_parent() -> None:
+    """In the new process: end when the tests end, even when they are killed. Linux only."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 def _free_port() -> int:

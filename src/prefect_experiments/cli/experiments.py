@@ -167,7 +167,7 @@ def _shown_run(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def export(experiment: str, path: Path, /, *, dataset: str | None = None, terminal: Here) -> Answer:
-    """Write an experiment's runs with inputs, outputs and scores to a file.
+    """Write an experiment's runs with outputs and scores to a file.
 
     Args:
         experiment: id, name, tag:NAME or latest.
@@ -190,7 +190,7 @@ def annotate(
     annotator: str | None = None,
     terminal: Here,
 ) -> Answer:
-    """Write a person's verdict on a run; one of the same name on the same run is replaced.
+    """Write a person's verdict on a run; one of the same name is replaced.
 
     Args:
         run_id: the id of the run, as `runs` lists it.
@@ -209,7 +209,7 @@ def annotate(
 
 
 def tag(experiment: str, name: str, /, *, remove: Flag = False, dataset: str | None = None, terminal: Here) -> Answer:
-    """Give an experiment a tag; another one on the same dataset that has it loses it.
+    """Give an experiment a tag; another one on the same dataset loses it.
 
     Args:
         experiment: id, name, tag:NAME or latest.

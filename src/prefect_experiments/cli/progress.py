@@ -48,7 +48,7 @@ def watching(terminal: Terminal, *, resumable: bool = True) -> Iterator[None]:
             from prefect_experiments.orchestration.progress import heard_by
 
             if resumable:
-                _prepare_prefect(terminal)
+                watcher.first_words = _prepare_prefect(terminal)
             with heard_by(watcher):
                 yield
     except ExperimentStopped:
@@ -64,16 +64,20 @@ def _advice(experiment_id: str, terminal: Terminal) -> str:
     return f"What has finished is kept; go on with `prefect-experiments resume {experiment_id}`{with_store}"
 
 
-def _prepare_prefect(terminal: Terminal) -> None:
-    """Import Prefect, and keep what its engine says of an error off the terminal: the command says it."""
+def _prepare_prefect(terminal: Terminal) -> str:
+    """Import Prefect, and keep what its engine says of an error off the terminal: the command says it.
+
+    Returns:
+        What a person should know before Prefect starts.
+    """
     import prefect.main
     import prefect.settings
 
-    if prefect.settings.PREFECT_API_URL.value() is None:
-        print("Prefect starts a server for this run, as PREFECT_API_URL names none ...", file=sys.stderr)  # noqa: T201
     if not terminal.debug and "PREFECT_LOGGING_LEVEL" not in os.environ:
         for handler in logging.getLogger().handlers:
             handler.addFilter(_is_no_commentary)
+    named = prefect.settings.PREFECT_API_URL.value()
+    return "" if named else "Prefect starts a server for this run, as PREFECT_API_URL names none ..."
 
 
 def _is_no_commentary(record: logging.LogRecord) -> bool:
@@ -81,12 +85,20 @@ def _is_no_commentary(record: logging.LogRecord) -> bool:
 
 
 class _Watcher:
-    """Remembers the experiment's id; whoever looks on is shown the rest."""
+    """Remembers the experiment's id; whoever looks on is shown the rest.
+
+    Attributes:
+        first_words: said when everything has been checked and the run starts.
+    """
 
     def __init__(self) -> None:
         self.experiment_id = ""
+        self.first_words = ""
 
     def __call__(self, progress: Progress) -> None:
+        if self.first_words:
+            print(self.first_words, file=sys.stderr, flush=True)  # noqa: T201
+            self.first_words = ""
         self.experiment_id = progress.experiment_id
         if progress.began:
             self.show(progress)

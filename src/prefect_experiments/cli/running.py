@@ -129,7 +129,7 @@ def run(
     limits: RunLimits = _RUN_LIMITS,
     terminal: Here,
 ) -> Answer:
-    r"""Run a task over a dataset, score the outputs, and keep everything in the store.
+    r"""Run a task over a dataset, score the outputs, and keep everything.
 
     One row, to see whether everything fits together; nothing is kept:
 
@@ -187,9 +187,9 @@ def resume(
     limits: RunLimits = _RUN_LIMITS,
     terminal: Here,
 ) -> Answer:
-    """Go on with an experiment: make the missing and failed runs, and the missing and failed verdicts.
+    """Go on with an experiment: make the runs and verdicts that are missing or failed.
 
-    What has finished is kept and not made again. An experiment that is complete is shown as it is.
+    What has finished is not made again. An experiment that is complete is shown as it is.
 
     Args:
         experiment: id, name, tag:NAME or latest.
@@ -221,7 +221,7 @@ def evaluate(
     limits: Limits = _LIMITS,
     terminal: Here,
 ) -> Answer:
-    """Score the outputs of an experiment with further evaluators; the task is not called.
+    """Score an experiment's outputs with further evaluators; the task is not called.
 
     Verdicts that an evaluator has given already are kept, unless it failed or has changed since.
 

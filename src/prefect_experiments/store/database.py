@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -35,6 +35,7 @@ HEAD = "0001"
 # PostgreSQL's advisory locks; any numbers that are ours.
 _MIGRATION_LOCK = 0x9E8F_EC7E
 _ALONE_LOCK = 0x9E8F_EC7F
+_SNAPSHOT = "REPEATABLE READ"
 # A server that is gone is noticed within seconds, not when TCP gives up; the URL may say otherwise.
 _POSTGRES_TIMEOUTS = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
 _SECRET_OPTIONS = {"password", "sslpassword"}
@@ -71,8 +72,14 @@ class Database:
         self._sql: dict[Any, str] = {}
         self._upserts: dict[Any, Any] = {}
         self.engine = self._connect()
-        with self.named_errors():
-            self._migrate()
+        # On PostgreSQL, too, what one transaction reads is of one moment.
+        self._reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
+        try:
+            with self.named_errors():
+                self._migrate()
+        except BaseException:
+            self.dispose()
+            raise
 
     @property
     def shown_url(self) -> str:
@@ -82,8 +89,8 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction for reading."""
-        with self.named_errors(), self._turns, self.engine.begin() as connection:
+        """A transaction for reading; all that it reads is of one moment."""
+        with self.named_errors(), self._turns, self._reader.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -125,8 +132,13 @@ class Database:
         return self._upserts[made_of][0]
 
     def _upsert(self, table: sa.Table, where: Any, keep: tuple[str, ...]) -> Any:
-        insert = sqlite.insert if self.is_sqlite else postgresql.insert
-        statement = insert(table)
+        statement: Any
+        if self.is_sqlite:
+            statement = sqlite.insert(table)
+        else:
+            from sqlalchemy.dialects import postgresql  # costs 70 ms to import
+
+            statement = postgresql.insert(table)
         key = [column.name for column in table.primary_key]
         changed = {
             column.name: statement.excluded[column.name]
@@ -145,8 +157,10 @@ class Database:
         """
         sql = self._sql.get(statement)
         if sql is None:
-            dialect = sqlite.dialect() if self.is_sqlite else postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
-            sql = self._sql[statement] = str(statement.compile(dialect=dialect))
+            # By place, which both drivers take: `?` and `%s`.
+            dialect: Any = type(self.engine.dialect)
+            by_place = dialect(paramstyle="qmark" if self.is_sqlite else "format")
+            sql = self._sql[statement] = str(statement.compile(dialect=by_place))
         connection.exec_driver_sql(sql, rows)
 
     def dispose(self) -> None:

@@ -145,13 +145,13 @@ class DatasetStore:
     def info(self, dataset: str) -> DatasetInfo:
         """A dataset without its examples; `dataset` is a name or an id."""
         with self._database.read() as connection:
-            return self._info(connection, self._find(connection, dataset))
+            return self._infos(connection, [self._find(connection, dataset)])[0]
 
     def page(self, *, limit: int = 50, cursor: str | None = None) -> tuple[list[DatasetInfo], Pagination]:
         """Datasets, newest first."""
         with self._database.read() as connection:
             rows, pagination = page(connection, datasets, sa.select(datasets), limit, cursor)
-            return [self._info(connection, row) for row in rows], pagination
+            return self._infos(connection, rows), pagination
 
     def versions(self, dataset: str) -> Sequence[DatasetVersion]:
         """All versions, newest first."""
@@ -303,19 +303,27 @@ class DatasetStore:
         query = _at(version.dataset_id, version.number, examples.c.position, *columns)
         return [(position, _Row(*values)) for position, *values in connection.execute(query).all()]
 
-    def _info(self, connection: Connection, row: Any) -> DatasetInfo:
-        newest = self._version(connection, row.id, None)
-        return DatasetInfo(
-            id=row.id,
-            name=row.name,
-            version_id=newest.id,
-            version_count=newest.number,
-            example_count=newest.example_count,
-            description=row.description,
-            metadata=orjson.loads(row.metadata),
-            created_at=to_datetime(row.created_at),
-            updated_at=to_datetime(newest.created_at),
-        )
+    def _infos(self, connection: Connection, rows: Sequence[Any]) -> list[DatasetInfo]:
+        c = dataset_versions.c
+        ids = [row.id for row in rows]
+        highest = sa.select(c.dataset_id, sa.func.max(c.number)).where(c.dataset_id.in_(ids)).group_by(c.dataset_id)
+        query = sa.select(dataset_versions).where(sa.tuple_(c.dataset_id, c.number).in_(highest))
+        newest = {version.dataset_id: version for version in connection.execute(query).all()}
+        return [_info_model(row, newest[row.id]) for row in rows]
+
+
+def _info_model(row: Any, newest: Any) -> DatasetInfo:
+    return DatasetInfo(
+        id=row.id,
+        name=row.name,
+        version_id=newest.id,
+        version_count=newest.number,
+        example_count=newest.example_count,
+        description=row.description,
+        metadata=orjson.loads(row.metadata),
+        created_at=to_datetime(row.created_at),
+        updated_at=to_datetime(newest.created_at),
+    )
 
 
 def at_version(dataset_id: str, number: Any) -> sa.ColumnElement[bool]:

@@ -153,7 +153,8 @@ class ExperimentStore:
             if dataset is not None:
                 query = query.where(experiments.c.dataset_id == self._dataset_id(connection, dataset))
             rows, pagination = page(connection, experiments, query, limit, cursor)
-            return [self._record(connection, row.id).experiment for row in rows], pagination
+            records = self._records(connection, [row.id for row in rows])
+            return [records[row.id].experiment for row in rows], pagination
 
     def delete(self, experiment_id: str) -> None:
         """Delete an experiment with its runs, evaluations, annotations and tags."""
@@ -239,6 +240,13 @@ class ExperimentStore:
         return dataset if dataset in found else str(found[0])
 
     def _record(self, connection: Connection, experiment_id: str) -> ExperimentRecord:
+        found = self._records(connection, [experiment_id])
+        if not found:
+            raise NotFound(f"there is no experiment {experiment_id!r}")
+        return found[experiment_id]
+
+    def _records(self, connection: Connection, ids: Sequence[str]) -> dict[str, ExperimentRecord]:
+        """Those of the experiments that there are, by id; in three queries, however many."""
         query = (
             sa.select(
                 experiments,
@@ -249,34 +257,27 @@ class ExperimentStore:
             )
             .join(datasets, datasets.c.id == experiments.c.dataset_id)
             .join(dataset_versions, dataset_versions.c.id == experiments.c.dataset_version_id)
-            .where(experiments.c.id == experiment_id)
+            .where(experiments.c.id.in_(ids))
         )
-        row = connection.execute(query).one_or_none()
-        if row is None:
-            raise NotFound(f"there is no experiment {experiment_id!r}")
-        evaluators = self._evaluators(connection, experiment_id)
-        return ExperimentRecord(
-            experiment=_experiment(row, evaluators, self._tags(connection, experiment_id)),
-            version=DatasetVersion(
-                id=row.dataset_version_id,
-                dataset_id=row.dataset_id,
-                number=row.version_number,
-                example_count=row.version_example_count,
-                created_at=to_datetime(row.version_created_at),
-            ),
-            positions=None if row.positions is None else tuple(orjson.loads(row.positions)),
-            task=TaskRecord(row.task, row.task_fingerprint, row.task_reference),
-            evaluators=evaluators,
-        )
+        evaluators = self._evaluators(connection, ids)
+        tags = self._tags(connection, ids)
+        rows = connection.execute(query).all()
+        return {row.id: _record(row, evaluators.get(row.id, ()), tags.get(row.id, ())) for row in rows}
 
-    def _evaluators(self, connection: Connection, experiment_id: str) -> tuple[EvaluatorRecord, ...]:
-        query = sa.select(experiment_evaluators).where(experiment_evaluators.c.experiment_id == experiment_id)
-        rows = connection.execute(query.order_by(experiment_evaluators.c.position))
-        return tuple(EvaluatorRecord(row.name, row.kind, row.fingerprint, row.reference) for row in rows)
+    def _evaluators(self, connection: Connection, ids: Sequence[str]) -> dict[str, list[EvaluatorRecord]]:
+        found: dict[str, list[EvaluatorRecord]] = {}
+        query = sa.select(experiment_evaluators).where(experiment_evaluators.c.experiment_id.in_(ids))
+        for row in connection.execute(query.order_by(experiment_evaluators.c.position)):
+            known = EvaluatorRecord(row.name, row.kind, row.fingerprint, row.reference)
+            found.setdefault(row.experiment_id, []).append(known)
+        return found
 
-    def _tags(self, connection: Connection, experiment_id: str) -> tuple[str, ...]:
-        query = sa.select(experiment_tags.c.tag).where(experiment_tags.c.experiment_id == experiment_id)
-        return tuple(connection.execute(query.order_by(experiment_tags.c.tag)).scalars())
+    def _tags(self, connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        query = sa.select(experiment_tags).where(experiment_tags.c.experiment_id.in_(ids))
+        for row in connection.execute(query.order_by(experiment_tags.c.tag)):
+            found.setdefault(row.experiment_id, []).append(row.tag)
+        return found
 
 
 def _only(found: list[str], what: str) -> str:
@@ -285,7 +286,23 @@ def _only(found: list[str], what: str) -> str:
     return found[0]
 
 
-def _experiment(row: Any, evaluators: Sequence[EvaluatorRecord], tags: tuple[str, ...]) -> Experiment:
+def _record(row: Any, evaluators: Sequence[EvaluatorRecord], tags: Sequence[str]) -> ExperimentRecord:
+    return ExperimentRecord(
+        experiment=_experiment(row, evaluators, tags),
+        version=DatasetVersion(
+            id=row.dataset_version_id,
+            dataset_id=row.dataset_id,
+            number=row.version_number,
+            example_count=row.version_example_count,
+            created_at=to_datetime(row.version_created_at),
+        ),
+        positions=None if row.positions is None else tuple(orjson.loads(row.positions)),
+        task=TaskRecord(row.task, row.task_fingerprint, row.task_reference),
+        evaluators=tuple(evaluators),
+    )
+
+
+def _experiment(row: Any, evaluators: Sequence[EvaluatorRecord], tags: Sequence[str]) -> Experiment:
     return Experiment(
         id=row.id,
         name=row.name,
@@ -300,7 +317,7 @@ def _experiment(row: Any, evaluators: Sequence[EvaluatorRecord], tags: tuple[str
         project_name=row.project_name,
         task=row.task,
         evaluators=tuple(e.name for e in evaluators),
-        tags=tags,
+        tags=tuple(tags),
         created_at=to_datetime(row.created_at),
         updated_at=to_datetime(row.updated_at),
     )

@@ -1,0 +1,174 @@
+"""The commands on experiments that are there, in this process: they run nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from prefect_experiments.engine import RunRow
+from prefect_experiments.engine.records import EvaluationRow
+from prefect_experiments.models import Experiment
+from prefect_experiments.store import EvaluatorRecord, Recorder, TaskRecord
+
+from .harness import Here, lines
+
+TASK = TaskRecord("answer", "f0", "app.py:answer")
+RIGHT = EvaluatorRecord("right", "CODE", "f1", "app.py:right")
+
+
+@pytest.fixture
+def experiment(here: Here) -> Experiment:
+    """An experiment of four runs, of which r2 and r4 failed."""
+    return make(here, "first")
+
+
+def make(here: Here, name: str) -> Experiment:
+    store = here.client.store
+    if not len(here.client.datasets.list_datasets()):
+        here.client.datasets.create_dataset(name="rows", file="rows.csv")
+    version = store.datasets.version("rows")
+    experiment = store.experiments.create(name, version, task=TASK, evaluators=[RIGHT]).experiment
+
+    async def record() -> None:
+        async with Recorder(store.database, experiment.id) as recorder:
+            for position in range(4):
+                error = "ValueError: not \x1b[31mtoday" if position % 2 else None
+                output = None if error else '{"said": "[bold]A[/bold]"}'
+                await recorder.write_run(
+                    RunRow(
+                        position=position,
+                        example_id=f"r{position + 1}",
+                        repetition_number=1,
+                        output_json=output,
+                        error=error,
+                        start_time=1000.0,
+                        end_time=1000.25,
+                        attempts=1,
+                    )
+                )
+            await recorder.write_evaluations([_verdict(0, 1.0), _verdict(2, None)])
+
+    asyncio.run(record())
+    return experiment
+
+
+def _verdict(position: int, score: float | None) -> EvaluationRow:
+    return EvaluationRow(
+        position=position,
+        repetition_number=1,
+        evaluator="right",
+        name="right",
+        annotator_kind="CODE",
+        fingerprint="f1",
+        score=score,
+        label=None,
+        explanation=None,
+        metadata_json=None,
+        error=None if score is not None else "KeyError: 'x'",
+        start_time=1000.0,
+        end_time=1000.1,
+    )
+
+
+def test_list_and_show(here: Here, experiment: Experiment) -> None:
+    make(here, "second")
+    listed = here.json("list", "--dataset", "rows")
+    assert [found["name"] for found in listed["experiments"]] == ["second", "first"]
+    page = here("list", "--limit", "1")
+    assert lines(page.out)[1].split()[:4] == [listed["experiments"][0]["id"], "second", "rows", "4"]
+    assert "--cursor" in page.err
+    shown = here.json("show", "first")
+    assert shown["experiment"]["id"] == experiment.id
+    assert shown["summary"]["metrics"]["right"]["n_errors"] == 1
+    text = here("show", experiment.id).out
+    assert "4 of 4 made, 2 failed" in text
+    assert "1.00 over 1 of 4; 2 task errors, 1 evaluator error" in text
+    assert "latency p50 250 ms" in text
+
+
+def test_an_empty_store_says_so(here: Here) -> None:
+    assert here("list").out == "there is no experiment yet\n"
+    assert here.json("list")["experiments"] == []
+
+
+def test_runs_show_outputs_and_errors_as_plain_text(here: Here, experiment: Experiment) -> None:
+    header, *rows = lines(here("runs", "latest").out)
+    assert header.split()[:4] == ["id", "example", "repetition", "status"]
+    assert [row.split()[:4] for row in rows[:2]] == [
+        [f"{experiment.id}.0.1", "r1", "1", "ok"],
+        [f"{experiment.id}.1.1", "r2", "1", "error"],
+    ]
+    assert '{"said":"[bold]A[/bold]"}' in rows[0]
+    assert rows[1].rstrip().endswith("ValueError: not  [31mtoday")
+    assert "\x1b" not in rows[1]
+    assert rows[2].split()[6:8] == ["error", '{"said":"[bold]A[/bold]"}']
+
+
+def test_runs_page_by_page(here: Here, experiment: Experiment) -> None:
+    for option in ([], ["--failed"]):
+        wanted = ["r2", "r4"] if option else ["r1", "r2", "r3", "r4"]
+        seen = []
+        cursor: list[str] = []
+        while True:
+            page = here.json("runs", "first", "--limit", "1", *option, *cursor)
+            seen += [row["example_id"] for row in page["experiment_runs"]]
+            if not page["pagination"]["has_more"]:
+                break
+            cursor = ["--cursor", page["pagination"]["next_cursor"]]
+        assert seen == wanted
+        everything = here.json("runs", "first", "--all", *option)
+        assert [row["example_id"] for row in everything["experiment_runs"]] == wanted
+    row = everything["experiment_runs"][0]
+    assert row["error"].startswith("ValueError")
+    assert row["eval.right.score"] is None
+    assert here("runs", "first", "--failed", "--limit", "0").code == 2
+
+
+def test_export_writes_the_table(here: Here, experiment: Experiment) -> None:
+    assert here("export", "first", "results.json").out == "wrote results.json\n"
+    rows = json.loads(Path("results.json").read_text())
+    assert [row["example_id"] for row in rows] == ["r1", "r2", "r3", "r4"]
+    assert rows[0]["eval.right.score"] == 1
+    wrong = here("export", "first", "results.txt")
+    assert wrong.code == 2
+    assert "unknown file suffix '.txt'" in wrong.err
+
+
+def test_annotations_replace_one_of_the_same_name(here: Here, experiment: Experiment) -> None:
+    run_id = f"{experiment.id}.0.1"
+    first = here.json("annotate", run_id, "--name", "tone", "--score", "0.5", "--annotator", "me")
+    assert first["written"] == 1
+    assert here("annotate", run_id, "--name", "tone", "--label", "polite", "--text", "very").code == 0
+    [row] = here.json("runs", "first", "--limit", "1")["experiment_runs"]
+    assert (row["annotation.tone.score"], row["annotation.tone.label"]) == (None, "polite")
+
+
+def test_tags_are_given_found_and_taken_away(here: Here, experiment: Experiment) -> None:
+    assert here("tag", "first", "production").out.rstrip().endswith("production")
+    second = make(here, "second")
+    assert here.json("tag", "second", "production")["tags"] == ["production"]
+    assert here.json("show", "tag:production", "--dataset", "rows")["experiment"]["id"] == second.id
+    assert here.json("tag", "second", "production", "--remove")["tags"] == []
+    gone = here("show", "tag:production")
+    assert gone.code == 2
+    assert "no experiment has the tag 'production'" in gone.err
+
+
+def test_delete_without_a_terminal_needs_yes(here: Here, experiment: Experiment) -> None:
+    refused = here("delete", "first")
+    assert refused.code == 2
+    assert "Delete experiment first" in refused.err
+    assert len(here.client.experiments.list()) == 1
+    assert here.json("delete", "first", "--yes") == {"deleted": experiment.id}
+    assert len(here.client.experiments.list()) == 0
+
+
+def test_a_name_that_several_have_is_told_apart_by_id(here: Here, experiment: Experiment) -> None:
+    other = make(here, "first")
+    ambiguous = here("show", "first")
+    assert ambiguous.code == 2
+    assert experiment.id in ambiguous.err
+    assert other.id in ambiguous.err

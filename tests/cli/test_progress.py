@@ -1,0 +1,93 @@
+"""Hearing of an experiment's progress, and what the command line makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+import pytest
+
+from prefect_experiments import arun_experiment, run_experiment
+from prefect_experiments.cli import progress as shown
+from prefect_experiments.orchestration import progress as telling
+from prefect_experiments.orchestration.progress import heard_by
+from prefect_experiments.orchestration.session import Progress
+
+ROWS = [{"input": {"n": n}} for n in range(12)]
+dry: dict[str, Any] = {"dry_run": 12, "print_summary": False, "retries": 0, "concurrency": 2}
+
+
+async def work(n: dict[str, int]) -> int:
+    import asyncio
+
+    await asyncio.sleep(0.02)
+    return 1 // (n["n"] % 4)
+
+
+def positive(output: int) -> bool:
+    return output > 0
+
+
+def test_a_listener_hears_while_it_runs_and_how_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "TELL_EVERY_S", 0.02)
+    heard: list[Progress] = []
+    with heard_by(heard.append):
+        ran = run_experiment(dataset=ROWS, task=work, evaluators=[positive], **dry)
+    run_experiment(dataset=ROWS, task=work, **dry)
+    assert len({progress.runs for progress in heard}) > 2
+    assert heard == sorted(heard, key=lambda progress: progress.runs)
+    last = heard[-1]
+    assert last == Progress(ran.experiment_id, True, 12, 12, 3, 9, 1)
+    assert (heard[0].share, last.share) == (0, 1)
+
+
+@pytest.mark.filterwarnings("ignore:Logger 'prefect_experiments'")  # Prefect's, on logging outside a flow run
+def test_a_listener_that_fails_is_not_called_again_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(telling, "TELL_EVERY_S", 0.02)
+    calls = []
+
+    def broken(progress: Progress) -> None:
+        calls.append(progress)
+        raise ZeroDivisionError("no")
+
+    with caplog.at_level(logging.WARNING, "prefect_experiments"), heard_by(broken):
+        ran = run_experiment(dataset=ROWS, task=work, **dry)
+    assert ran.summary.n_runs == 12
+    assert len(calls) == 1
+    assert "No more progress is shown (ZeroDivisionError: no)" in caplog.text
+
+
+def test_an_experiment_within_the_task_is_not_heard_of() -> None:
+    async def nested(input: Any) -> str:
+        return (await arun_experiment(dataset=ROWS[1:], task=work, **dry)).experiment_id
+
+    heard: list[Progress] = []
+    with heard_by(heard.append):
+        ran = run_experiment(dataset=ROWS[:1], task=nested, **{**dry, "dry_run": 1})
+    assert {progress.experiment_id for progress in heard if progress.began} == {ran.experiment_id}
+
+
+def test_lines_come_at_most_every_five_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(shown.time, "monotonic", lambda: now[0])
+    watcher = shown._LineWatcher()
+    start = Progress("exp-1", True, 0, 1319, 0, 0, 2)
+    for second in range(13):
+        now[0] = 100.0 + second
+        watcher(dataclasses.replace(start, runs=100 * second, run_errors=second // 10, evaluations=second))
+    assert capsys.readouterr().err.splitlines() == [
+        "run 500/1319, 5 evaluations",
+        "run 1000/1319, 1 failed, 10 evaluations",
+    ]
+    assert watcher.experiment_id == "exp-1"
+
+
+def test_what_there_is_to_say() -> None:
+    start = Progress("exp-1", True, 0, 0, 0, 7, 1)
+    assert shown.describe(start) == "7 evaluations"
+    assert shown.describe(dataclasses.replace(start, evaluators=0)) == "nothing left to do"

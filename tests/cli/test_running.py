@@ -1,0 +1,142 @@
+"""run, resume and evaluate, in processes of their own on a real Prefect server."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+
+from .harness import CommandLine, Ended, lines
+
+
+@pytest.fixture(scope="module")
+def ran(cli: CommandLine) -> Ended:
+    """One experiment, of which one run failed."""
+    return cli(
+        *("run", "rows.csv", "--task", "app.py:answer", "--name", "first", "--description", "of all", "--retries", "0"),
+        *("--evaluator", "app.py:right", "--evaluator", "same=exact_match", "--metadata", '{"model": "m"}'),
+        *("--concurrency", "1"),
+    )
+
+
+def test_run_prints_the_summary_and_nothing_of_prefects(ran: Ended) -> None:
+    assert ran.code == 0
+    assert not ran.err
+    printed = [line for line in lines(ran.out) if not line.startswith("working on")]
+    assert printed[0] == "first on rows: Ran 4; 1 of 4 failed"
+    assert printed[1].startswith("  right  0.67 over 3 of 4; 1 task error; between 0.50 and 0.75")
+    assert printed[2].split()[0] == "same"
+    assert "--failed" in printed[-1]
+    assert "prefect-experiments resume exp-" in printed[-1]
+
+
+def test_run_keeps_what_was_said_about_the_experiment(ran: Ended, cli: CommandLine) -> None:
+    experiment = cli.client().experiments.get(experiment="first")
+    assert (experiment.description, experiment.metadata) == ("of all", {"model": "m"})
+    assert experiment.evaluators == ("right", "same")
+
+
+def test_resume_gives_one_json_document_although_the_task_prints(ran: Ended, cli: CommandLine) -> None:
+    ended = replace(cli, extra={"WORKS": "1"})("resume", "first", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["ran"] == 1
+    assert ended.json["reused"] == 3
+    assert ended.json["summary"]["metrics"]["same"]["n"] == 4
+    assert "working on b" in ended.err
+    assert ended.out.count("\n") == 1
+
+
+def test_evaluate_shows_a_bar_on_a_terminal(ran: Ended, cli: CommandLine) -> None:
+    screen, stderr = pty.openpty()
+    with cli.start("evaluate", "first", "--evaluator", "app.py:length", "--json", stderr=stderr) as process:
+        os.close(stderr)
+        shown = _read_all(screen)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "evaluations" in shown
+    assert "\x1b[" in shown
+    ended = Ended(0, out, "")
+    assert ended.json["ran"] == 0
+    assert ended.json["summary"]["metrics"]["length"]["mean"] == 1
+
+
+def _read_all(screen: int) -> str:
+    """What comes to a terminal until nobody has it open any more."""
+    parts = []
+    try:
+        while part := os.read(screen, 65536):
+            parts.append(part)
+    except OSError:  # how Linux says so
+        pass
+    finally:
+        os.close(screen)
+    return b"".join(parts).decode(errors="replace")
+
+
+def test_a_dry_run_needs_no_prefect_and_shows_the_rows(cli: CommandLine) -> None:
+    alone = replace(cli, api="http://127.0.0.1:9/api")
+    before = len(cli.client().experiments.list())
+    arguments = ("run", "rows.csv", "--dry-run", "2", "--task", "app.py:answer", "--evaluator", "app.py:right")
+    ended = alone(*arguments, "--sample-method", "head", "--sample-n", "2", "--retries", "0")
+    assert ended.code == 0, ended.err
+    assert "example r1" in ended.out
+    assert "right.score" in ended.out
+    assert "ValueError: not today" in ended.out
+    assert "nothing was kept" in ended.out
+    assert len(cli.client().experiments.list()) == before
+
+
+def test_an_error_of_the_task_can_stop_it(cli: CommandLine) -> None:
+    arguments = ("run", "rows.csv", "--task", "app.py:answer", "--retries", "0", "--concurrency", "1")
+    ended = cli(*arguments, "--exit-on-error", "--json")
+    assert ended.code == 3
+    assert not ended.out
+    said = [line for line in lines(ended.err) if not line.startswith("working on")]
+    assert len(said) == 1, ended.err
+    assert said[0].startswith("error: the task raised ValueError on example 'r2'")
+    assert "prefect-experiments resume exp-" in said[0]
+
+
+def test_no_prefect_server_is_an_error_in_one_line(cli: CommandLine) -> None:
+    ended = replace(cli, api="http://127.0.0.1:9/api")("run", "rows.csv", "--task", "app.py:answer")
+    assert ended.code == 3
+    [line] = lines(ended.err)
+    assert line.startswith("error: Prefect's server does not answer (Failed to reach API at http://127.0.0.1:9/api/)")
+    assert not ended.out
+
+
+def test_an_interrupt_says_how_to_go_on_and_going_on_works(cli: CommandLine) -> None:
+    with cli.start(
+        "run", "rows.csv", "--task", "app.py:slow", "--repetitions", "20", "--concurrency", "1", "--name", "long"
+    ) as process:
+        _wait_for_runs(cli, "long", 3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert not out
+    said = lines(err)[-1]
+    experiment_id = cli.client().experiments.get(experiment="long").id
+    assert (
+        said
+        == f"error: interrupted. What has finished is kept; go on with `prefect-experiments resume {experiment_id}`"
+    )
+    assert "Traceback" not in err
+    kept = len(cli.client().experiments.list_runs(experiment="long", all=True))
+    ended = cli("resume", experiment_id, "--concurrency", "40", "--json")
+    assert ended.json["reused"] == kept >= 3
+    assert ended.json["summary"]["n_runs"] == 80
+
+
+def _wait_for_runs(cli: CommandLine, experiment: str, wanted: int) -> None:
+    deadline = time.monotonic() + 30
+    experiments = cli.client().experiments
+    while time.monotonic() < deadline:
+        begun = experiment in [found.name for found in experiments.list()]
+        if begun and len(experiments.list_runs(experiment=experiment, all=True)) >= wanted:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{experiment} made no {wanted} runs")

@@ -1,0 +1,120 @@
+"""The command line as it is installed: what starting it costs, help, version, usage errors."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .harness import Here, lines
+
+COMMANDS = ["run", "resume", "evaluate", "list", "show", "runs", "export", "annotate", "tag", "delete", "datasets"]
+DATASET_COMMANDS = ["create", "append", "list", "show", "sample", "export", "delete"]
+HEAVY = ["prefect", "pandas", "sqlalchemy", "scipy", "rapidfuzz", "pyarrow", "alembic"]
+
+
+@pytest.mark.parametrize("option", ["--help", "--version", "run --help"])
+def test_help_and_version_import_nothing_heavy(option: str) -> None:
+    code = f"""
+import sys
+from prefect_experiments.cli.app import run
+code = run({option.split()!r})
+heavy = sorted(set({HEAVY!r}) & set(sys.modules))
+sys.exit(f"imported: {{heavy}}" if heavy else code)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout
+
+
+def test_the_installed_command_knows_its_version() -> None:
+    script = Path(sys.executable).with_name("prefect-experiments")
+    ended = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60)
+    assert ended.stdout.strip() == importlib.metadata.version("prefect-experiments")
+
+
+def test_every_command_has_help(here: Here) -> None:
+    root = here("--help")
+    assert root.code == 0
+    assert root.out.startswith("Usage: prefect-experiments")
+    for command in COMMANDS:
+        assert f" {command} " in root.out
+        described = here(command, "--help")
+        assert described.code == 0
+        summary = lines(described.out)[1]
+        assert summary.endswith((".", ":"))
+    for command in DATASET_COMMANDS:
+        assert f" {command} " in here("datasets", "--help").out
+        assert here("datasets", command, "--help").code == 0
+    assert "prefect-experiments run questions.csv --task app.py:answer" in here("run", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["rnu"], 'Unknown command "rnu". Did you mean "run"?'),
+        (["run", "rows.csv"], "--task"),
+        (["run", "rows.csv", "--task", "x:y", "--bogus"], "Unknown option: --bogus"),
+        (["run", "rows.csv", "--task", "x:y", "--concurrency", "many"], "--concurrency"),
+        (["run", "rows.csv", "--task", "x:y", "--metadata", "[1]"], "--metadata must be a JSON object"),
+        (["run", "rows.csv", "--task", "x:y", "--metadata", "{"], "--metadata must be a JSON object"),
+        (["run", "rows.csv", "--task", "x:y", "--sample-n", "0"], "Sample.n must be"),
+        (["run", "rows.csv", "--task", "x:y", "--sample-by", "topic"], "Sample takes n= or fraction="),
+        (["run", "rows.csv", "--task", "os.path:basename", "--dry-run", "0"], "dry_run must be"),
+        (["run", "rows.csv", "--task", "nowhere:y"], "there is no module 'nowhere'"),
+        (["run", "rows.csv", "--task", "os.path:basename", "--evaluator", "nope"], "unknown built-in evaluator 'nope'"),
+        (["run", "rows.csv", "--task", "os.path:basename", "--timeout", "-1"], "timeout must be above 0"),
+        (["run", "rows.csv", "--task", "os.path:basename", "--backend", "lokal"], "did you mean 'local'?"),
+        (["run", "rows.csv", "--task", "os.path:basename", "--split", "dev"], "unknown split 'dev'"),
+        (["run", "raws", "--task", "os.path:basename"], "unknown dataset 'raws'"),
+        (["run", "odd.csv", "--task", "os.path:basename"], "datasets create NAME FILE --input-key COLUMN"),
+        (["resume", "nothing"], "unknown experiment 'nothing'"),
+        (["evaluate", "nothing"], "--evaluator"),
+        (["show", "latest"], "there is no experiment yet"),
+        (["list", "--limit", "0"], "limit must be between 1 and 1000"),
+        (["list", "--cursor", "x"], "is not a cursor"),
+        (["annotate", "exp-1.0.1", "--name", "tone"], "no score, no label and no text"),
+        (["annotate", "exp-1.0.1", "--name", "tone", "--score", "1"], "not in the store"),
+        (["datasets", "create", "d", "nothing.csv"], "nothing.csv"),
+        (["datasets", "show", "d"], "unknown dataset 'd'"),
+        (["datasets", "sample", "d"], "Sample takes n= or fraction="),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else value[:20],
+)
+def test_wrong_use_is_one_line_and_code_2(arguments: list[str], text: str, here: Here) -> None:
+    Path("odd.csv").write_text("question\nwhy?\n")
+    ended = here(*arguments)
+    assert ended.code == 2
+    [line] = lines(ended.err)
+    assert line.startswith("error: ")
+    assert text in line
+    assert not ended.out
+
+
+def test_debug_shows_the_traceback_as_well(here: Here) -> None:
+    ended = here("show", "nothing", "--debug")
+    assert ended.code == 2
+    assert "Traceback (most recent call last)" in ended.err
+    assert lines(ended.err)[-1].startswith("error: unknown experiment 'nothing'")
+
+
+def test_a_store_that_does_not_answer_is_code_3_without_its_password(capfd: pytest.CaptureFixture[str]) -> None:
+    from prefect_experiments.cli.app import run
+
+    assert run(["list", "--store-url", "postgresql://tester:hidden-word@127.0.0.1:9/store"]) == 3
+    [line] = lines(capfd.readouterr().err)
+    assert line.startswith("error: the store at postgresql")
+    assert "hidden-word" not in line
+
+
+def test_what_nobody_expected_is_one_line_too(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("first\nsecond")
+
+    monkeypatch.setattr("prefect_experiments.client.Experiments.list", broken)
+    ended = here("list")
+    assert ended.code == 3
+    assert lines(ended.err) == ["error: RuntimeError: first second (run with --debug for the traceback)"]
