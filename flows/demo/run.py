@@ -11,11 +11,13 @@ from pathlib import Path
 
 # What is worth seeing here is the result, not each step of Prefect's.
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+# Where Prefect starts a server for this process, that server would try to reach the internet.
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 from application import answer_by_bm25, answer_by_keywords
-from evaluators import answer_found, overlap, right_document
 from rich.console import Console
 
+from evaluators import answer_found, overlap, right_document
 from prefect_experiments import Client, Dataset
 from prefect_experiments.errors import NotFound
 from prefect_experiments.reports.terminal import print_side_by_side

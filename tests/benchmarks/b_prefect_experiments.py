@@ -13,9 +13,9 @@ import time
 
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 began = time.perf_counter()
-from common import TASKS, ev_equal, ev_len, main, rows  # noqa: E402
+from common import TASKS, ev_equal, ev_len, main, rows
 
-from prefect_experiments import Client, run_experiment  # noqa: E402
+from prefect_experiments import Client, run_experiment
 
 importing = time.perf_counter() - began
 moments: list[float] = []

@@ -19,7 +19,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from support.prefect_server import prefect_server  # noqa: E402
+from support.prefect_server import prefect_server
 
 CONCURRENCY = "50"
 

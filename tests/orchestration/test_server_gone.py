@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support.prefect_server import prefect_server
 
 from prefect_experiments import Client
+from support.prefect_server import prefect_server
 
 SCRIPT = Path(__file__).with_name("killed.py")
 

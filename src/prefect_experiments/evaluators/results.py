@@ -47,12 +47,17 @@ def parse_result(value: Any) -> list[EvaluationResult]:
     return results
 
 
+MOST_CHARACTERS = 255  # it is part of a key, which databases bound
+
+
 def name_fault(name: Any) -> str | None:
     """What keeps a value from being an evaluator's name, or ``None``."""
     if not isinstance(name, str):
         return f"must be text, got {type(name).__name__}"
     if not name.strip():
         return "must not be empty"
+    if len(name) > MOST_CHARACTERS:
+        return f"must have at most {MOST_CHARACTERS} characters, got {len(name)}"
     if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in name):
         return f"must not hold line breaks or control characters, got {name!r}"
     return None
