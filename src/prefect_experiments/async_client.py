@@ -10,7 +10,6 @@ from typing import Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.client import Client, Datasets, Experiments
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Experiment
-from prefect_experiments.orchestration import runs as calls
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
 from prefect_experiments.store import Store
 
@@ -78,15 +77,21 @@ class AsyncExperiments:
 
     async def run_experiment(self, **arguments: Any) -> RanExperiment:
         """`prefect_experiments.arun_experiment` on this client's store."""
-        return await calls.arun_experiment(client=self._client, **{"backend": self._client.backend, **arguments})
+        from prefect_experiments.orchestration.runs import arun_experiment
+
+        return await arun_experiment(client=self._client, **{"backend": self._client.backend, **arguments})
 
     async def resume_experiment(self, **arguments: Any) -> RanExperiment:
         """`prefect_experiments.aresume_experiment` on this client's store."""
-        return await calls.aresume_experiment(client=self._client, **arguments)
+        from prefect_experiments.orchestration.runs import aresume_experiment
+
+        return await aresume_experiment(client=self._client, **arguments)
 
     async def evaluate_experiment(self, **arguments: Any) -> RanExperiment:
         """`prefect_experiments.aevaluate_experiment` on this client's store."""
-        return await calls.aevaluate_experiment(client=self._client, **arguments)
+        from prefect_experiments.orchestration.runs import aevaluate_experiment
+
+        return await aevaluate_experiment(client=self._client, **arguments)
 
     async def list(self, **arguments: Any) -> ExperimentList:
         """`Experiments.list`."""

@@ -1,4 +1,7 @@
-"""`Client`: datasets and experiments in the store, and the calls that run them."""
+"""`Client`: datasets and experiments in the store, and the calls that run them.
+
+Prefect, which takes more than a second to import, is imported by the calls that run something.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.table import example_frame, result_frame, result_rows
 from prefect_experiments.errors import InvalidDataset, InvalidInput
 from prefect_experiments.models import AnnotateRecordInput, Dataset, DatasetInfo, DatasetVersion, Example, Experiment
-from prefect_experiments.orchestration import runs as calls
 from prefect_experiments.orchestration.request import check_backend, find_experiment
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList, Pagination
 from prefect_experiments.store import ExperimentRecord, Store, open_store
@@ -217,18 +219,21 @@ class Experiments:
 
     def run_experiment(self, **arguments: Any) -> RanExperiment:
         """`prefect_experiments.run_experiment` on this client's store."""
-        return calls.run_experiment(client=self._client, **self._with_backend(arguments))
+        from prefect_experiments.orchestration.runs import run_experiment
+
+        return run_experiment(client=self._client, **{"backend": self._client.backend, **arguments})
 
     def resume_experiment(self, **arguments: Any) -> RanExperiment:
         """`prefect_experiments.resume_experiment` on this client's store."""
-        return calls.resume_experiment(client=self._client, **arguments)
+        from prefect_experiments.orchestration.runs import resume_experiment
+
+        return resume_experiment(client=self._client, **arguments)
 
     def evaluate_experiment(self, **arguments: Any) -> RanExperiment:
         """`prefect_experiments.evaluate_experiment` on this client's store."""
-        return calls.evaluate_experiment(client=self._client, **arguments)
+        from prefect_experiments.orchestration.runs import evaluate_experiment
 
-    def _with_backend(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        return {"backend": self._client.backend, **arguments}
+        return evaluate_experiment(client=self._client, **arguments)
 
     def list(
         self, *, dataset: str | Dataset | None = None, limit: int = 50, cursor: str | None = None
@@ -249,7 +254,7 @@ class Experiments:
     def get_results(self, *, experiment: Any, dataset: str | None = None) -> RanExperiment:
         """One experiment with its runs, evaluations and summary."""
         record = self._find(experiment, dataset)
-        return RanExperiment(self._store, record, reused=len(self._store.results.finished_runs(record.experiment.id)))
+        return RanExperiment(self._store, record)
 
     def delete(self, *, experiment: Any, dataset: str | None = None) -> None:
         """Delete an experiment with its runs, evaluations, annotations and tags."""
@@ -263,6 +268,7 @@ class Experiments:
         limit: int = 50,
         cursor: str | None = None,
         all: bool = False,
+        failed: bool = False,
     ) -> ExperimentRunList:
         """Runs in dataset order, then by repetition.
 
@@ -272,13 +278,16 @@ class Experiments:
             limit: runs a page, at most 1,000.
             cursor: where the page begins, from the page before.
             all: every run at once.
+            failed: only the runs whose task failed.
 
         Returns:
             The runs; ``to_df()`` has the columns of `RanExperiment.to_dataframe` and
             ``annotation.NAME.score|label|text``.
         """
         record = self._find(experiment, dataset)
-        runs, pagination = self._store.results.runs(record.experiment.id, limit=None if all else limit, cursor=cursor)
+        runs, pagination = self._store.results.runs(
+            record.experiment.id, limit=None if all else limit, cursor=cursor, failed=failed
+        )
 
         def table() -> pd.DataFrame:
             ids = [run.id for run in runs]

@@ -18,12 +18,9 @@ from prefect_experiments.cli.output import (
     score_table,
 )
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
-from prefect_experiments.pages import Pagination
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from prefect_experiments.client import Client
 
 
 def register(app: App) -> None:
@@ -119,32 +116,15 @@ def runs(
         all: every run at once.
         terminal: where it is shown.
     """
-    client = terminal.client()
-    if failed:
-        rows, pagination = _failed_runs(client, experiment, dataset, None if all else limit, cursor)
-    else:
-        page = client.experiments.list_runs(experiment=experiment, dataset=dataset, limit=limit, cursor=cursor, all=all)
-        rows, pagination = records(page.to_df()), page.pagination
+    page = terminal.client().experiments.list_runs(
+        experiment=experiment, dataset=dataset, limit=limit, cursor=cursor, all=all, failed=failed
+    )
+    rows, pagination = records(page.to_df()), page.pagination
 
     def show_page(console: Console) -> None:
         print_page(console, [_shown_run(row) for row in rows], pagination, none="there is no such run")
 
     return Answer({"experiment_runs": rows, "pagination": pagination.to_dict()}, show_page)
-
-
-def _failed_runs(
-    client: Client, experiment: str, dataset: str | None, limit: int | None, cursor: str | None
-) -> tuple[list[dict[str, Any]], Pagination]:
-    """A page of the failed runs; a cursor is a place among all runs, so theirs are the same."""
-    from prefect_experiments.keys import parse_run_id
-    from prefect_experiments.store.paging import check_limit, encode_cursor
-
-    page = client.experiments.list_runs(experiment=experiment, dataset=dataset, cursor=cursor, all=True)
-    every = [row for row in records(page.to_df()) if row["error"] is not None]
-    if limit is None or len(every) <= check_limit(limit):
-        return every, Pagination()
-    last = parse_run_id(every[limit - 1]["id"])
-    return every[:limit], Pagination(has_more=True, next_cursor=encode_cursor(list(last[1:])))
 
 
 def _shown_run(row: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import prefect.flow_engine
 import prefect.task_engine  # noqa: F401
 from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import SyncClientContext
 from prefect.states import Completed
 
 from prefect_experiments.analysis import RanExperiment
@@ -161,15 +162,17 @@ async def run_session(session: Session, *, dataset: str, experiment: str, backen
     """
     token = _session.set(session)
     try:
-        async with telling(session):
-            await experiment_flow(
-                dataset=dataset,
-                experiment=experiment,
-                task=session.task.name if session.task else None,
-                evaluators=[evaluator.name for evaluator in session.evaluators],
-                backend=backend,
-                concurrency=session.limits.concurrency,
-            )
+        # Prefect reads its settings for results with a synchronous client: one, and closed at the end.
+        with SyncClientContext.get_or_create():
+            async with telling(session):
+                await experiment_flow(
+                    dataset=dataset,
+                    experiment=experiment,
+                    task=session.task.name if session.task else None,
+                    evaluators=[evaluator.name for evaluator in session.evaluators],
+                    backend=backend,
+                    concurrency=session.limits.concurrency,
+                )
     except Exception as error:
         if not session.flow_ended:
             raise

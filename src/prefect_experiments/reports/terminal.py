@@ -16,13 +16,15 @@ def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in
     """Print what came out: one line an evaluator, each mean with its denominator."""
     out = console or Console()
     experiment, summary = ran.experiment, ran.summary
-    out.print(f"[bold]{escape(experiment.name)}[/bold] on {escape(experiment.dataset_name)}: {headline(ran)}")
+    out.print(
+        f"[bold]{escape(experiment.name)}[/bold] on {escape(experiment.dataset_name)}: {headline(ran)}", soft_wrap=True
+    )
     for name, metric in summary.metrics.items():
         stderr = "" if metric.stderr is None else f"  [dim]standard error {metric.stderr:.3f}[/dim]"
-        out.print(f"  {escape(name)}  {escape(str(metric))}{stderr}")
+        out.print(f"  {escape(name)}  {escape(str(metric))}{stderr}", soft_wrap=True)
     out.print(f"  [dim]{figures(summary)}[/dim]")
     where = ran.url or kept_in
-    out.print(f"  experiment {experiment.id}" + (f", kept in {escape(where)}" if where else ""))
+    out.print(f"  experiment {experiment.id}" + (f", kept in {escape(where)}" if where else ""), soft_wrap=True)
 
 
 def print_side_by_side(rans: Sequence[RanExperiment], console: Console | None = None) -> None:

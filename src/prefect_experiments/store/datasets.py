@@ -357,8 +357,8 @@ def _to_row(example: Example) -> _Row:
         example.id,
         dumps_strict(example.input),
         None if example.output is None else dumps_strict(example.output),
-        dumps_strict(dict(example.metadata)),
-        dumps_strict(list(example.splits)),
+        dumps_strict(dict(example.metadata)) if example.metadata else "{}",
+        dumps_strict(list(example.splits)) if example.splits else "[]",
     )
 
 

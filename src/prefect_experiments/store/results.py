@@ -165,11 +165,13 @@ class ResultStore:
         return cast("Sequence[VerdictFigures]", rows)
 
     def runs(
-        self, experiment_id: str, *, limit: int | None = None, cursor: str | None = None
+        self, experiment_id: str, *, limit: int | None = None, cursor: str | None = None, failed: bool = False
     ) -> tuple[list[ExperimentRun], Pagination]:
-        """Runs in dataset order, then by repetition; all of them without a limit."""
+        """Runs in dataset order, then by repetition; all of them without a limit; or only the failed ones."""
         c = experiment_runs.c
         query = sa.select(experiment_runs).where(c.experiment_id == experiment_id)
+        if failed:
+            query = query.where(c.error.is_not(None))
         if cursor is not None:
             position, repetition = decode_cursor(cursor, int, int)
             query = query.where(
