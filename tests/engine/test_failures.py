@@ -195,14 +195,6 @@ def test_results_of_one_name_from_two_evaluators_do_not_overwrite_each_other():
     )
 
 
-def test_text_that_no_database_takes_is_made_fit():
-    def judge(output):
-        return EvaluationResult(label="lone \ud800", explanation="nul \x00 größer")
-
-    row = evaluate(judge).evaluation()
-    assert (row.label, row.explanation) == ("lone ?", "nul \ufffd größer")
-
-
 def test_only_the_named_evaluators_are_called():
     called: list[str] = []
 

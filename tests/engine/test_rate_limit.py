@@ -294,6 +294,25 @@ def test_a_call_that_is_always_refused_is_given_up_though_others_pass():
     assert not limit.is_starved(clock.now - 1)
 
 
+def test_a_wall_is_run_against_without_spreading_the_calls_and_soon_forgotten():
+    async def main(clock):
+        limit = RateLimit("provider", clock)
+        for _ in range(20):
+            limit.exceeded(clock(), 40.0, observed=1.0)
+            await asyncio.sleep(40)
+        assert limit.rate == pytest.approx(SLOWEST, rel=0.1)
+        assert limit.is_starved(clock())
+        began = clock()
+        await asyncio.gather(*(limit.acquire() for _ in range(100)))
+        assert clock() == began
+        limit.succeeded()
+        await limit.acquire()
+        await limit.acquire()
+        assert clock() - began <= 1 / SLOWEST
+
+    in_virtual_time(main)
+
+
 def test_refusals_of_another_day_do_not_count():
     clock = Clock()
     limit = RateLimit("provider", clock)

@@ -317,17 +317,10 @@ def describe(error: BaseException) -> str:
     """An exception's type and text, as results keep it."""
     name = type(error).__name__
     try:
-        text = storable(str(error))
+        text = str(error)
     except Exception:  # noqa: BLE001 - a __str__ may raise anything
         return name
     return f"{name}: {text}" if text else name
-
-
-def storable(text: str) -> str:
-    """The text without what databases refuse: lone surrogates and NUL."""
-    if "\x00" in text:
-        text = text.replace("\x00", "\ufffd")
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _backoff(failures: int) -> float:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, describe, storable
+from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, describe
 from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.limits import ActiveLimits
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
@@ -207,8 +207,8 @@ def evaluation_rows(
             annotator_kind=evaluator.kind,
             fingerprint=evaluator.fingerprint,
             score=None if verdict.score is None else float(verdict.score),
-            label=verdict.label and storable(verdict.label),
-            explanation=verdict.explanation and storable(verdict.explanation),
+            label=verdict.label,
+            explanation=verdict.explanation,
             metadata_json=dumps_lenient(verdict.metadata)[0] if verdict.metadata else None,
             error=error,
             start_time=result.start,

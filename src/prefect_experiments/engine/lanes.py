@@ -102,8 +102,8 @@ async def call_each_sliced(
         while jobs and not caller.limits() and not caller.gives_awaitables:
             async with slots:
                 attempts = await _run_slice(jobs, caller, threads, timeout, open_lanes)
-                await finish([(job, _first_try(a)) for job, a in attempts if _is_final(a)])
-            undone = [Job(job.item, job.fields, a) for job, a in attempts if not _is_final(a)]
+                done, undone = _sorted_out(attempts)
+                await finish(done)
             one_by_one.extend(undone)
             slowest = max((a.seconds for _, a in attempts), default=0.0)
             caller.reaches_out = caller.reaches_out or slowest >= REACHES_OUT_S
@@ -130,12 +130,16 @@ async def call_each_sliced(
     await call_each(one_by_one, caller, slots, width, finish_one)
 
 
-def _is_final(attempt: Attempt) -> bool:
-    return attempt.error is None and not is_awaitable(attempt.value)
-
-
-def _first_try(attempt: Attempt) -> CallResult:
-    return CallResult(attempt.value, None, None, attempt.start, attempt.start + attempt.seconds, 1)
+def _sorted_out(attempts: list[tuple[Job[T], Attempt]]) -> tuple[list[tuple[Job[T], CallResult]], list[Job[T]]]:
+    """First attempts that are results already, and the jobs that need more."""
+    done, undone = [], []
+    for job, attempt in attempts:
+        if attempt.error is None and not is_awaitable(attempt.value):
+            end = attempt.start + attempt.seconds
+            done.append((job, CallResult(attempt.value, None, None, attempt.start, end, 1)))
+        else:
+            undone.append(Job(job.item, job.fields, attempt))
+    return done, undone
 
 
 class _Slice(Generic[T]):

@@ -66,8 +66,9 @@ class RateLimit:
         with self._lock:
             now = self._clock()
             self._grow(now)
-            starved = self.is_starved(now)  # then nothing is left to be careful for, and calls had better fail soon
-            free = self._paused_until if starved else max(self._paused_until, self._next_start)
+            if self.is_starved(now):  # nothing is left to be careful for, and calls had better fail soon
+                return max(0.0, self._paused_until - now)
+            free = max(self._paused_until, self._next_start)
             if free > now:
                 return free - now
             self._next_start = max(self._next_start, now - _CATCH_UP_S) + 1 / self.rate

@@ -25,6 +25,7 @@ from prefect_experiments.engine import Batch
 from prefect_experiments.errors import ExperimentStopped, InvalidInput, InvalidSetting
 from prefect_experiments.orchestration.artifacts import progress_of, show_summary
 from prefect_experiments.orchestration.progress import telling
+from prefect_experiments.orchestration.running import spared_by_the_collector
 from prefect_experiments.orchestration.session import Session, Steps, drive
 from prefect_experiments.reports.markdown import headline
 
@@ -163,7 +164,7 @@ async def run_session(session: Session, *, dataset: str, experiment: str, backen
     token = _session.set(session)
     try:
         # Prefect reads its settings for results with a synchronous client: one, and closed at the end.
-        with SyncClientContext.get_or_create():
+        with SyncClientContext.get_or_create(), spared_by_the_collector():
             async with telling(session):
                 await experiment_flow(
                     dataset=dataset,

@@ -69,7 +69,8 @@ async def arun_experiment(
         timeout: seconds for one attempt of the task or an evaluator; ``None`` for no limit.
         retries: further attempts after one that raised.
         rate_limit_errors: exception classes (or references to them) that mean "too fast": they
-            lower the rate and use up no retry. Default: errors with HTTP status 429.
+            lower the rate and use up no retry. Default: errors with HTTP status 429, or whose class is
+            called ``RateLimitError``, ``TooManyRequests`` or ``ResourceExhausted``.
         dry_run: ``True`` for one random example, a number for that many. Nothing is written, and
             neither Prefect nor a backend is called.
         exit_on_error: stop at the first task error.
