@@ -257,6 +257,18 @@ def test_resume_makes_only_what_is_missing(client: Client, capsys: pytest.Captur
     assert (calls, judged[10:], third.ran, len(third.task_runs)) == ([], [], 0, 30)
 
 
+def test_a_task_that_has_changed_is_said(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    def fails(input: dict[str, int]) -> int:
+        return 1 // (input["n"] % 2)
+
+    first = client.experiments.run_experiment(dataset=ROWS, task=fails, retries=0, **quiet)
+    assert first.summary.n_errors == 15
+    client.experiments.resume_experiment(experiment=first, task=fails, retries=0, **quiet)
+    assert "has changed" not in caplog.text
+    client.experiments.resume_experiment(experiment=first, task=square, **quiet)
+    assert "15 outputs of the former one are kept beside the 15" in caplog.text
+
+
 def test_an_evaluator_added_later_and_a_changed_one(client: Client) -> None:
     calls: list[str] = []
 

@@ -32,7 +32,6 @@ from prefect_experiments.reports.markdown import headline
 RETRIES = 2
 RETRY_DELAY_S = 2
 
-
 logger = logging.getLogger("prefect_experiments")
 
 _session: contextvars.ContextVar[Session] = contextvars.ContextVar("prefect_experiments_session")
@@ -133,6 +132,8 @@ async def experiment_flow(
         raise InvalidSetting(
             "this flow is started by run_experiment, resume_experiment or evaluate_experiment, not on its own"
         )
+    for note in session.notes:
+        get_run_logger().warning("%s", note)
     async with progress_of(session):
         try:
             await drive(_PrefectSteps(session, dataset, backend))

@@ -17,7 +17,7 @@ from prefect_experiments.orchestration.session import Limits, Pin, Session, Star
 from prefect_experiments.settings import BACKENDS, Settings
 from prefect_experiments.store import ExperimentRecord, Store, open_store
 from prefect_experiments.store.paging import check_name
-from prefect_experiments.tasks import load_reference, resolve_task
+from prefect_experiments.tasks import Task, load_reference, resolve_task
 
 
 def check_backend(backend: str | None) -> str:
@@ -157,13 +157,10 @@ def resumed_session(
         for known in record.evaluators:
             if known.name not in named and known.reference is not None:
                 again.extend(resolve_evaluators({known.name: known.reference}))
-    session = Session(
-        store,
-        record,
-        task=_task_again(record, task, store) if run_missing else None,
-        evaluators=[*again, *given],
-        limits=limits,
-    )
+    bound_task = _task_again(record, task, store) if run_missing else None
+    session = Session(store, record, task=bound_task, evaluators=[*again, *given], limits=limits)
+    if bound_task is not None:
+        session.notes.extend(_mixture(record, bound_task, store))
     if run_missing and lost and _is_incomplete(record, store, lost):
         raise InvalidEvaluator(
             f"experiment {record.experiment.id} has verdicts missing of evaluators that cannot be found again by a "
@@ -172,7 +169,7 @@ def resumed_session(
     return session
 
 
-def _task_again(record: ExperimentRecord, task: Any, store: Store) -> Any:
+def _task_again(record: ExperimentRecord, task: Any, store: Store) -> Task | None:
     if task is not None:
         return resolve_task(task)
     if not _missing_runs(record, store):
@@ -183,6 +180,18 @@ def _task_again(record: ExperimentRecord, task: Any, store: Store) -> Any:
             "again by a reference; pass task="
         )
     return resolve_task(record.task.reference)
+
+
+def _mixture(record: ExperimentRecord, task: Task, store: Store) -> list[str]:
+    """What is to be said where outputs of two states of a task come to stand in one experiment."""
+    missing = _missing_runs(record, store)
+    kept = record.experiment.example_count * record.experiment.repetitions - missing
+    if not missing or not kept or task.fingerprint == record.task.fingerprint:
+        return []
+    return [
+        f"The task has changed since experiment {record.experiment.id} began: {kept} outputs of the former one are "
+        f"kept beside the {missing} of this one. For a fresh start, run a new experiment."
+    ]
 
 
 def _missing_runs(record: ExperimentRecord, store: Store) -> int:

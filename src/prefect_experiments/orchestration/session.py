@@ -142,6 +142,7 @@ class Session:
         self._started: set[int] = set()
         self.done = asyncio.Event()
         self.flow_ended = False
+        self.notes: list[str] = []  # what the flow's log should say to whoever watches
 
     @property
     def record(self) -> ExperimentRecord:
