@@ -269,3 +269,15 @@ def test_fields_are_decoded_anew_for_each_call():
     assert FIELDS.input() is not FIELDS.input()
     assert FIELDS.expected() is None
     assert FIELDS.output() is None
+
+
+def test_a_generator_is_refused_because_its_output_would_be_an_object():
+    def streams(input):
+        yield input
+
+    async def streams_too(input):
+        yield input
+
+    for task in (streams, streams_too):
+        with pytest.raises(InvalidTask, match="is a generator"):
+            resolve_task(task)

@@ -223,6 +223,8 @@ def resolve_task(task: Any) -> Task:
         )
     function = getattr(function, "fn", function) if is_prefect_task(function) else function
     name = callable_name(function)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidTask(f"task {name!r} is a generator; return the whole output at once, such as ''.join(parts)")
     try:
         binding = bind(function, TASK_GETTERS, "input")
     except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prefect.blocks.abstract import CredentialsBlock
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, SecretStr
 
 from prefect_experiments.store import Store, open_store
 
@@ -24,8 +24,6 @@ class ExperimentStore(CredentialsBlock):
     _block_type_name = "Experiment Store"
     _block_type_slug = "experiment-store"
     _description = "The SQL database that prefect-experiments keeps experiments in: SQLite or PostgreSQL."
-    _documentation_url = HttpUrl("https://github.com/prefect-experiments/prefect-experiments#the-store")
-    _logo_url = None
 
     url: SecretStr = Field(
         default=...,
