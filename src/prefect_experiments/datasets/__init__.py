@@ -12,7 +12,7 @@ from prefect_experiments.datasets.export import example_rows, write_examples, wr
 from prefect_experiments.datasets.files import is_path, read_rows
 from prefect_experiments.datasets.frames import frame_rows
 from prefect_experiments.datasets.rows import to_examples
-from prefect_experiments.datasets.sampling import draw
+from prefect_experiments.datasets.sampling import draw, of_splits
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import Dataset, Example
 
@@ -25,6 +25,7 @@ __all__ = [
     "frame_rows",
     "is_path",
     "load",
+    "of_splits",
     "read_rows",
     "to_examples",
     "write_examples",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from prefect_experiments import keys
-from prefect_experiments.errors import InvalidSetting, unknown_value
+from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.models import Example, Sample, flat_row
 
 _PARTS = ("input", "output", "metadata")
@@ -119,3 +119,16 @@ def _field_names(examples: Sequence[Example]) -> list[str]:
     if any(example.splits for example in examples):
         names["splits"] = None
     return list(names)
+
+
+def of_splits(examples: Sequence[Example], splits: Collection[str], name: str) -> list[Example]:
+    """The examples that belong to one of the splits.
+
+    Raises:
+        InvalidDataset: a split that no example belongs to.
+    """
+    known = sorted({split for example in examples for split in example.splits})
+    for split in splits:
+        if split not in known:
+            raise InvalidDataset(f"dataset {name!r}: {unknown_value('split', split, known)}")
+    return [example for example in examples if set(example.splits) & set(splits)]

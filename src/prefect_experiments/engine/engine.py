@@ -20,7 +20,7 @@ from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, t
 from prefect_experiments.engine.limits import ActiveLimits
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
 from prefect_experiments.engine.threads import Threads
-from prefect_experiments.errors import ExperimentStopped, InvalidSetting
+from prefect_experiments.errors import ExperimentStopped, InvalidSetting, at_least_one
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.tasks import Fields, Task
@@ -60,8 +60,7 @@ class Engine:
         policy: CallPolicy | None = None,
         exit_on_error: bool = False,
     ) -> None:
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            raise InvalidSetting(f"concurrency must be a whole number of at least 1, got {concurrency!r}")
+        at_least_one("concurrency", concurrency)
         self.evaluators = tuple(evaluators)
         self._sink = sink
         self._concurrency = concurrency

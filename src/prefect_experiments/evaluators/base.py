@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,3 @@ class BoundEvaluator:
         """Call the evaluator on one experiment run."""
         args, kwargs = self.binding.arguments(fields)
         return self.function(*args, **kwargs)
-
-
-Options = Mapping[str, Any]

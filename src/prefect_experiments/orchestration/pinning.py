@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prefect_experiments import datasets, keys
-from prefect_experiments.errors import InvalidDataset, NotFound, unknown_value
+from prefect_experiments.errors import InvalidDataset, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Example, Sample
 from prefect_experiments.orchestration.session import Pin
 from prefect_experiments.store import Store
@@ -78,7 +78,7 @@ class DatasetSource:
         else:
             chosen = store.datasets.get(self._key, version=selection.version).examples
         if selection.splits:
-            chosen = of_splits(chosen, selection.splits, self.name)
+            chosen = datasets.of_splits(chosen, selection.splits, self.name)
         if selection.sample is not None:
             chosen = datasets.draw(chosen, selection.sample)
         if not chosen:
@@ -107,19 +107,6 @@ class DatasetSource:
         if examples is None:
             examples = source.datasets.get(self._key, version=self._selection.version).examples
         return Pin(store.datasets.put(self.name, datasets.draw(examples, sample)))
-
-
-def of_splits(examples: Sequence[Example], splits: Collection[str], name: str) -> list[Example]:
-    """The examples that belong to one of the splits.
-
-    Raises:
-        InvalidDataset: a split that no example belongs to.
-    """
-    known = sorted({split for example in examples for split in example.splits})
-    for split in splits:
-        if split not in known:
-            raise InvalidDataset(f"dataset {name!r}: {unknown_value('split', split, known)}")
-    return [example for example in examples if set(example.splits) & set(splits)]
 
 
 def _is_kept(store: Store, dataset: Dataset) -> bool:

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 from prefect_experiments.engine import CallPolicy
-from prefect_experiments.errors import InvalidEvaluator, InvalidSetting, InvalidTask, unknown_value
+from prefect_experiments.errors import InvalidEvaluator, InvalidSetting, InvalidTask, at_least_one, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator, resolve_evaluators
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Experiment, Sample
 from prefect_experiments.orchestration.pinning import DatasetSource, Selection
-from prefect_experiments.orchestration.session import Limits, Pin, Session, Start, at_least_one
+from prefect_experiments.orchestration.session import Limits, Pin, Session, Start
 from prefect_experiments.settings import BACKENDS, Settings
 from prefect_experiments.store import ExperimentRecord, Store, open_store
 from prefect_experiments.store.paging import check_name
@@ -56,16 +56,12 @@ def limits_of(
     return Limits(concurrency=concurrency, policy=policy, exit_on_error=exit_on_error, batch_size=batch_size)
 
 
-def _error_types(errors: Any) -> tuple[type[BaseException], ...] | None:
-    """Exception classes, from classes or from references such as ``openai:RateLimitError``."""
+def _error_types(errors: Any) -> Any:
+    """The errors with references such as ``openai:RateLimitError`` followed; `CallPolicy` checks what they are."""
     if errors is None:
         return None
     every = errors if isinstance(errors, Sequence) and not isinstance(errors, str) else [errors]
-    found = [load_reference(error) if isinstance(error, str) else error for error in every]
-    for error in found:
-        if not (isinstance(error, type) and issubclass(error, BaseException)):
-            raise InvalidSetting(f"rate_limit_errors takes exception classes or references to them, got {error!r:.100}")
-    return tuple(found)
+    return tuple(load_reference(error) if isinstance(error, str) else error for error in every)
 
 
 def new_session(
@@ -157,11 +153,12 @@ def resumed_session(
         for known in record.evaluators:
             if known.name not in named and known.reference is not None:
                 again.extend(resolve_evaluators({known.name: known.reference}))
-    bound_task = _task_again(record, task, store) if run_missing else None
+    missing = _missing_runs(record, store) if run_missing else 0
+    bound_task = _task_again(record, task, missing) if run_missing else None
     session = Session(store, record, task=bound_task, evaluators=[*again, *given], limits=limits)
     if bound_task is not None:
-        session.notes.extend(_mixture(record, bound_task, store))
-    if run_missing and lost and _is_incomplete(record, store, lost):
+        session.notes.extend(_mixture(record, bound_task, missing))
+    if run_missing and lost and (missing or _lacks_verdicts(record, store, lost)):
         raise InvalidEvaluator(
             f"experiment {record.experiment.id} has verdicts missing of evaluators that cannot be found again by a "
             f"reference: {', '.join(lost)}; pass evaluators="
@@ -169,10 +166,10 @@ def resumed_session(
     return session
 
 
-def _task_again(record: ExperimentRecord, task: Any, store: Store) -> Task | None:
+def _task_again(record: ExperimentRecord, task: Any, missing: int) -> Task | None:
     if task is not None:
         return resolve_task(task)
-    if not _missing_runs(record, store):
+    if not missing:
         return None
     if record.task.reference is None:
         raise InvalidTask(
@@ -182,9 +179,8 @@ def _task_again(record: ExperimentRecord, task: Any, store: Store) -> Task | Non
     return resolve_task(record.task.reference)
 
 
-def _mixture(record: ExperimentRecord, task: Task, store: Store) -> list[str]:
+def _mixture(record: ExperimentRecord, task: Task, missing: int) -> list[str]:
     """What is to be said where outputs of two states of a task come to stand in one experiment."""
-    missing = _missing_runs(record, store)
     kept = record.experiment.example_count * record.experiment.repetitions - missing
     if not missing or not kept or task.fingerprint == record.task.fingerprint:
         return []
@@ -199,9 +195,7 @@ def _missing_runs(record: ExperimentRecord, store: Store) -> int:
     return expected - len(store.results.finished_runs(record.experiment.id))
 
 
-def _is_incomplete(record: ExperimentRecord, store: Store, evaluators: list[str]) -> bool:
-    if _missing_runs(record, store):
-        return True
+def _lacks_verdicts(record: ExperimentRecord, store: Store, evaluators: list[str]) -> bool:
     fingerprints = {e.name: e.fingerprint for e in record.evaluators if e.name in evaluators}
     positions = store.datasets.positions(record.version)
     return bool(store.results.evaluation_items(record.experiment.id, record.version, positions, fingerprints))

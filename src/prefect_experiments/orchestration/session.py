@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prefect_experiments.analysis import RanExperiment
-from prefect_experiments.engine import Batch, CallPolicy, Engine, default_batch_size, plan
-from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, default_batch_size, plan
+from prefect_experiments.errors import at_least_one
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.models import DatasetVersion
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Recorder, Store, TaskRecord
@@ -240,25 +240,19 @@ class Session:
 
     async def evaluate_batch(self, batch: Batch) -> None:
         """Run the evaluators for the verdicts that the batch's ok runs lack."""
-        items = await asyncio.to_thread(
-            self.store.results.evaluation_items,
-            self.record.experiment.id,
-            self.record.version,
-            batch.positions,
-            {e.name: e.fingerprint for e in self.evaluators},
-        )
-        await self.engine.evaluate(items)
+        await self.engine.evaluate(await asyncio.to_thread(self._lacking, batch))
         assert self._recorder is not None
         await self._recorder.flush()
 
     def lacks_verdicts(self, batch: Batch) -> bool:
         """Whether some ok run of the batch lacks a verdict of the present evaluators."""
+        return bool(self.evaluators and self._lacking(batch))
+
+    def _lacking(self, batch: Batch) -> list[EvaluationItem]:
+        """The batch's ok runs that lack a verdict, with the evaluators that are to give it."""
         fingerprints = {e.name: e.fingerprint for e in self.evaluators}
         record = self.record
-        return bool(
-            fingerprints
-            and self.store.results.evaluation_items(record.experiment.id, record.version, batch.positions, fingerprints)
-        )
+        return self.store.results.evaluation_items(record.experiment.id, record.version, batch.positions, fingerprints)
 
     @functools.cached_property
     def result(self) -> RanExperiment:
@@ -338,14 +332,3 @@ async def _raise_first(pending: list[asyncio.Task[None]]) -> None:
     for task in [task for task in pending if task.done()]:
         pending.remove(task)
         await task
-
-
-def at_least_one(name: str, value: object) -> int:
-    """A whole number of at least 1.
-
-    Raises:
-        InvalidSetting: it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidSetting(f"{name} must be a whole number of at least 1, got {value!r}")
-    return value

@@ -117,21 +117,20 @@ class Database:
         if not self.is_sqlite:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": number})
 
-    def upsert(self, table: sa.Table, *, where: Any = None, keep: tuple[str, ...] = ()) -> Any:
+    def upsert(self, table: sa.Table, *, where: Any = None) -> Any:
         """An insert that replaces the row of the same primary key.
 
         Args:
             table: where to.
             where: replace only rows for which this holds.
-            keep: columns that stay as they were first written.
         """
         # Kept: SQLAlchemy and `write_many` know a statement they have compiled by its identity.
-        made_of = (table.name, id(where), keep)
+        made_of = (table.name, id(where))
         if made_of not in self._upserts:
-            self._upserts[made_of] = self._upsert(table, where, keep), where
+            self._upserts[made_of] = self._upsert(table, where), where
         return self._upserts[made_of][0]
 
-    def _upsert(self, table: sa.Table, where: Any, keep: tuple[str, ...]) -> Any:
+    def _upsert(self, table: sa.Table, where: Any) -> Any:
         statement: Any
         if self.is_sqlite:
             statement = sqlite.insert(table)
@@ -140,11 +139,7 @@ class Database:
 
             statement = postgresql.insert(table)
         key = [column.name for column in table.primary_key]
-        changed = {
-            column.name: statement.excluded[column.name]
-            for column in table.columns
-            if column.name not in key and column.name not in keep
-        }
+        changed = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in key}
         return statement.on_conflict_do_update(index_elements=key, set_=changed, where=where)
 
     def write_many(self, connection: Connection, statement: Any, rows: list[tuple[Any, ...]]) -> None:

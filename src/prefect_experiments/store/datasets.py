@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments import keys
+from prefect_experiments.datasets import of_splits
 from prefect_experiments.errors import AlreadyExists, InvalidDataset, NotFound, unknown_value
 from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
@@ -24,7 +25,7 @@ from prefect_experiments.store.texts import nearest_first, object_text, plain_te
 _INSERT = examples.insert()
 
 
-class _Row(NamedTuple):
+class ExampleRow(NamedTuple):
     """An example as the table holds it."""
 
     example_id: str
@@ -124,13 +125,9 @@ class DatasetStore:
         with self._database.read() as connection:
             head = self._find(connection, dataset)
             at = self._version(connection, head.id, version)
-            content = [_to_example(row) for _, row in self._rows(connection, at)]
+            content = [to_example(row) for _, row in self._rows(connection, at)]
         if splits:
-            known = sorted({split for example in content for split in example.splits})
-            for split in splits:
-                if split not in known:
-                    raise InvalidDataset(f"dataset {head.name!r}: {unknown_value('split', split, known)}")
-            content = [example for example in content if set(example.splits) & set(splits)]
+            content = of_splits(content, splits, head.name)
         return Dataset(
             name=head.name,
             examples=tuple(content),
@@ -182,7 +179,7 @@ class DatasetStore:
             query = _at(
                 version.dataset_id, version.number, examples.c.position, examples.c.example_id, examples.c.splits
             )
-            return [(p, example_id, _splits(splits)) for p, example_id, splits in connection.execute(query).all()]
+            return [(p, example_id, to_splits(splits)) for p, example_id, splits in connection.execute(query).all()]
 
     def _create(
         self,
@@ -211,8 +208,8 @@ class DatasetStore:
         self,
         connection: Connection,
         newest: Any,
-        present: dict[str, tuple[int, _Row]],
-        rows: list[_Row],
+        present: dict[str, tuple[int, ExampleRow]],
+        rows: list[ExampleRow],
     ) -> DatasetVersion:
         """A new version with this content; only what differs is written."""
         number, dataset_id = newest.number + 1, newest.dataset_id
@@ -242,7 +239,7 @@ class DatasetStore:
         return {row.example_id: row.position for row in connection.execute(query.order_by(examples.c.since))}
 
     def _new_version(
-        self, connection: Connection, dataset_id: str, number: int, rows: Sequence[_Row]
+        self, connection: Connection, dataset_id: str, number: int, rows: Sequence[ExampleRow]
     ) -> DatasetVersion:
         now = time.time()
         values = {
@@ -262,7 +259,9 @@ class DatasetStore:
             created_at=to_datetime(now),
         )
 
-    def _insert(self, connection: Connection, dataset_id: str, number: int, rows: Sequence[_Row], start: int) -> None:
+    def _insert(
+        self, connection: Connection, dataset_id: str, number: int, rows: Sequence[ExampleRow], start: int
+    ) -> None:
         values = [_values(dataset_id, number, position, row) for position, row in enumerate(rows, start=start)]
         if values:
             self._database.write_many(connection, _INSERT, values)
@@ -298,10 +297,10 @@ class DatasetStore:
                 return row
         raise NotFound(unknown_value("dataset version", version, [f"{row.number} ({row.id})" for row in rows[:10]]))
 
-    def _rows(self, connection: Connection, version: Any) -> list[tuple[int, _Row]]:
-        columns = [examples.c[name] for name in _Row._fields]
+    def _rows(self, connection: Connection, version: Any) -> list[tuple[int, ExampleRow]]:
+        columns = [examples.c[name] for name in ExampleRow._fields]
         query = _at(version.dataset_id, version.number, examples.c.position, *columns)
-        return [(position, _Row(*values)) for position, *values in connection.execute(query).all()]
+        return [(position, ExampleRow(*values)) for position, *values in connection.execute(query).all()]
 
     def _infos(self, connection: Connection, rows: Sequence[Any]) -> list[DatasetInfo]:
         c = dataset_versions.c
@@ -339,7 +338,7 @@ def _at(dataset_id: str, number: int, *columns: Any) -> Any:
     return sa.select(*columns).where(at_version(dataset_id, number)).order_by(examples.c.position)
 
 
-def _to_rows(content: Sequence[Example]) -> list[_Row]:
+def _to_rows(content: Sequence[Example]) -> list[ExampleRow]:
     rows = [_to_row(example) for example in content]
     seen: set[str] = set()
     for number, row in enumerate(rows, start=1):
@@ -352,8 +351,8 @@ def _to_rows(content: Sequence[Example]) -> list[_Row]:
     return rows
 
 
-def _to_row(example: Example) -> _Row:
-    return _Row(
+def _to_row(example: Example) -> ExampleRow:
+    return ExampleRow(
         example.id,
         dumps_strict(example.input),
         None if example.output is None else dumps_strict(example.output),
@@ -362,21 +361,23 @@ def _to_row(example: Example) -> _Row:
     )
 
 
-def _to_example(row: _Row) -> Example:
+def to_example(row: ExampleRow) -> Example:
+    """An example from its row."""
     return Example(
         id=row.example_id,
         input=orjson.loads(row.input),
         output=None if row.output is None else orjson.loads(row.output),
         metadata=orjson.loads(row.metadata),
-        splits=_splits(row.splits),
+        splits=to_splits(row.splits),
     )
 
 
-def _splits(text: str) -> tuple[str, ...]:
+def to_splits(text: str) -> tuple[str, ...]:
+    """The splits from their JSON text; most examples have none."""
     return () if text == "[]" else tuple(orjson.loads(text))
 
 
-def _values(dataset_id: str, number: int, position: int, row: _Row) -> tuple[Any, ...]:
+def _values(dataset_id: str, number: int, position: int, row: ExampleRow) -> tuple[Any, ...]:
     """The columns of `examples`, in order."""
     return (dataset_id, position, number, None, *row)
 
@@ -391,7 +392,7 @@ def _version_model(row: Any) -> DatasetVersion:
     )
 
 
-def _fingerprint(rows: Iterable[_Row]) -> str:
+def _fingerprint(rows: Iterable[ExampleRow]) -> str:
     digest = hashlib.sha256()
     for row in rows:
         digest.update("\x00".join((row.example_id, row.input, row.output or "", row.metadata, row.splits)).encode())

@@ -23,7 +23,7 @@ from prefect_experiments.models import (
 )
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
-from prefect_experiments.store.datasets import at_version
+from prefect_experiments.store.datasets import ExampleRow, at_version, to_example, to_splits
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor, to_datetime
 from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
 from prefect_experiments.store.texts import plain_text
@@ -71,7 +71,7 @@ class ResultStore:
         with self._database.read() as connection:
             content = self._examples(connection, version, min(wanted), max(wanted))
         return [
-            RunItem(position, example_id, repetition, input_, expected, metadata, _splits(splits))
+            RunItem(position, example_id, repetition, input_, expected, metadata, to_splits(splits))
             for position, example_id, input_, expected, metadata, splits in content
             for repetition in wanted.get(position, ())
         ]
@@ -117,7 +117,7 @@ class ResultStore:
             missing = every if not done else [name for name in every if name not in done]
             if missing and position in wanted:
                 _, example_id, input_, expected, metadata, splits = content[position]
-                run = RunItem(position, example_id, repetition, input_, expected, metadata, _splits(splits))
+                run = RunItem(position, example_id, repetition, input_, expected, metadata, to_splits(splits))
                 items.append(EvaluationItem(run, output, trace_id, missing))
         return items
 
@@ -211,21 +211,12 @@ class ResultStore:
     def examples_of(self, version: DatasetVersion, example_ids: Sequence[str] | None = None) -> dict[str, Example]:
         """The version's examples by id; all of them, or some."""
         c = examples.c
-        query = sa.select(c.example_id, c.input, c.output, c.metadata, c.splits)
+        query = sa.select(*(c[name] for name in ExampleRow._fields))
         query = query.where(at_version(version.dataset_id, version.number)).order_by(c.position)
         wanted = None if example_ids is None else set(example_ids)
         with self._database.read() as connection:
-            return {
-                example_id: Example(
-                    id=example_id,
-                    input=orjson.loads(input_),
-                    output=None if output is None else orjson.loads(output),
-                    metadata=orjson.loads(metadata),
-                    splits=_splits(splits),
-                )
-                for example_id, input_, output, metadata, splits in connection.execute(query).all()
-                if wanted is None or example_id in wanted
-            }
+            rows = [ExampleRow(*row) for row in connection.execute(query).all()]
+        return {row.example_id: to_example(row) for row in rows if wanted is None or row.example_id in wanted}
 
     def annotate(self, records: Sequence[AnnotateRecordInput], annotator: str | None = None) -> int:
         """Write annotations; one of the same name on the same run is replaced.
@@ -285,10 +276,6 @@ def _text(value: Any, what: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidInput(f"an annotation's {what} must be text, got {type(value).__name__}")
     return value and plain_text(value)
-
-
-def _splits(text: str) -> tuple[str, ...]:
-    return () if text == "[]" else tuple(orjson.loads(text))
 
 
 def _json(text: str | None) -> Any:
