@@ -60,6 +60,14 @@ format: $(VENV)/.installed-dev  ## Format the code
 bench: $(VENV)/.installed-dev  ## Measure the overhead beside a peer's, as ratios in one run
 	$(BIN)/python tests/benchmarks/overhead.py
 
+.PHONY: up
+up: $(VENV)/.installed-dev  ## Start Prefect's server, a worker and Phoenix on this machine
+	@$(BIN)/python deployments/stack.py up
+
+.PHONY: down
+down:  ## Stop them
+	@$(BIN)/python deployments/stack.py down
+
 .PHONY: clean
 clean:  ## Remove what was installed and cached
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

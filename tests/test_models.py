@@ -112,7 +112,7 @@ EXAMPLE = Example(id="ex-1", input={"q": 1}, output={"a": 2}, metadata={"topic":
 
 def test_records_read_as_objects_and_as_mappings():
     assert EXAMPLE["input"] == EXAMPLE.input == EXAMPLE.get("input") == {"q": 1}
-    assert list(EXAMPLE) == EXAMPLE.keys() == ["input", "output", "metadata", "splits", "id"]
+    assert list(EXAMPLE) == EXAMPLE.keys() == ["input", "output", "metadata", "splits", "id", "span_id"]
     assert dict(EXAMPLE) == {name: getattr(EXAMPLE, name) for name in EXAMPLE}
     assert {**EXAMPLE}["id"] == "ex-1"
     assert EXAMPLE.get("nothing") is None
@@ -126,7 +126,14 @@ def test_to_dict_is_plain_all_the_way_down():
     dataset = Dataset(name="d", examples=(EXAMPLE,), metadata=MappingProxyType({"a": (1, 2)}))
     plain = dataset.to_dict()
     assert plain["examples"] == [
-        {"input": {"q": 1}, "output": {"a": 2}, "metadata": {"topic": "sums"}, "splits": ["train"], "id": "ex-1"}
+        {
+            "input": {"q": 1},
+            "output": {"a": 2},
+            "metadata": {"topic": "sums"},
+            "splits": ["train"],
+            "id": "ex-1",
+            "span_id": None,
+        }
     ]
     assert plain["metadata"] == {"a": [1, 2]}
     assert type(plain["metadata"]) is dict

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         ExperimentRun,
         Sample,
     )
-    from prefect_experiments.orchestration.blocks import ExperimentStore
+    from prefect_experiments.orchestration.blocks import ExperimentStore, PhoenixCredentials
     from prefect_experiments.orchestration.runs import (
         aevaluate_experiment,
         aresume_experiment,
@@ -52,7 +52,7 @@ _WHERE = {
         "ExperimentRun",
         "Sample",
     ),
-    "prefect_experiments.orchestration.blocks": ("ExperimentStore",),
+    "prefect_experiments.orchestration.blocks": ("ExperimentStore", "PhoenixCredentials"),
     "prefect_experiments.orchestration.runs": (
         "aevaluate_experiment",
         "aresume_experiment",
@@ -79,6 +79,7 @@ __all__ = [
     "ExperimentRun",
     "ExperimentStore",
     "MetricSummary",
+    "PhoenixCredentials",
     "RanExperiment",
     "Sample",
     "Summary",

@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis import RanExperiment
-from prefect_experiments.client import Client, Datasets, Experiments
+from prefect_experiments.client import Client, Datasets, Experiments, Spans
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Experiment
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
 from prefect_experiments.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class AsyncClient:
     """`Client` for asynchronous code: the same calls, awaited. See there."""
 
-    def __init__(self, *, backend: str | None = None, store_url: str | None = None) -> None:
-        self._client = Client(backend=backend, store_url=store_url)
+    def __init__(self, **arguments: Any) -> None:
+        self._client = Client(**arguments)
         self.backend = self._client.backend
+        self.remote = self._client.remote
         self.store: Store = self._client.store
         self.datasets = AsyncDatasets(self._client.datasets)
         self.experiments = AsyncExperiments(self, self._client.experiments)
+        self.spans = AsyncSpans(self._client.spans)
 
 
 class AsyncDatasets:
@@ -59,6 +64,10 @@ class AsyncDatasets:
         """`Datasets.list_examples`."""
         return await asyncio.to_thread(partial(self._sync.list_examples, **arguments))
 
+    async def update_examples(self, **arguments: Any) -> Dataset:
+        """`Datasets.update_examples`."""
+        return await asyncio.to_thread(partial(self._sync.update_examples, **arguments))
+
     async def delete_dataset(self, **arguments: Any) -> None:
         """`Datasets.delete_dataset`."""
         await asyncio.to_thread(partial(self._sync.delete_dataset, **arguments))
@@ -79,7 +88,7 @@ class AsyncExperiments:
         """`prefect_experiments.arun_experiment` on this client's store."""
         from prefect_experiments.orchestration.runs import arun_experiment
 
-        return await arun_experiment(client=self._client, **{"backend": self._client.backend, **arguments})
+        return await arun_experiment(client=self._client, **arguments)
 
     async def resume_experiment(self, **arguments: Any) -> RanExperiment:
         """`prefect_experiments.aresume_experiment` on this client's store."""
@@ -125,6 +134,21 @@ class AsyncExperiments:
         """`Experiments.untag`."""
         return await asyncio.to_thread(partial(self._sync.untag, **arguments))
 
+    async def push(self, **arguments: Any) -> RanExperiment:
+        """`Experiments.push`."""
+        return await asyncio.to_thread(partial(self._sync.push, **arguments))
+
     async def export(self, **arguments: Any) -> Path:
         """`Experiments.export`."""
         return await asyncio.to_thread(partial(self._sync.export, **arguments))
+
+
+class AsyncSpans:
+    """``async_client.spans``: the calls of `Spans`, awaited."""
+
+    def __init__(self, sync: Spans) -> None:
+        self._sync = sync
+
+    async def get_spans_dataframe(self, **arguments: Any) -> pd.DataFrame:
+        """`Spans.get_spans_dataframe`."""
+        return await asyncio.to_thread(partial(self._sync.get_spans_dataframe, **arguments))

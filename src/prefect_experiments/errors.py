@@ -11,8 +11,10 @@
     │   └── AmbiguousName                   several of them: the candidates are listed
     ├── AlreadyExists                       a name that is in use
     ├── ExperimentStopped                   exit_on_error met a task error; finished work is kept
+    ├── BackendRefused                      the backend took a request and said no to what it held
     └── TransientError                      trying again later may help
-        └── StoreUnavailable                the database does not answer or is locked
+        ├── StoreUnavailable                the database does not answer or is locked
+        └── BackendUnavailable              the backend does not answer, is busy, or fails
 
 Texts say what was wrong, where, the value seen, and what to do next. They never hold a
 secret or the content of a dataset's row, because Prefect shows them in states and logs.
@@ -82,12 +84,28 @@ def _rebuild_stopped(message: str, experiment_id: str) -> ExperimentStopped:
     return ExperimentStopped(message, experiment_id=experiment_id)
 
 
+class BackendRefused(ExperimentsError):
+    """A backend took a request and said no to what it held; the same request will not do better."""
+
+
 class TransientError(ExperimentsError):
     """Something around the experiment that may work when tried again."""
 
 
 class StoreUnavailable(TransientError):
     """The store's database does not answer, or stayed locked for too long."""
+
+
+class BackendUnavailable(TransientError):
+    """A backend does not answer, is busy, or fails.
+
+    Attributes:
+        retry_after: seconds that it asked to be left alone, where it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 def unknown_value(what: str, value: object, known: list[str]) -> str:

@@ -66,6 +66,7 @@ class Example(_Record):
         metadata: anything else that is known of the row.
         splits: the named parts of the dataset it belongs to.
         id: stable name of the row within its dataset; made from the content when left empty.
+        span_id: OpenTelemetry's id of the span that the row was made from, where it was.
     """
 
     input: Any
@@ -73,6 +74,7 @@ class Example(_Record):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     splits: tuple[str, ...] = ()
     id: str = ""
+    span_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,23 +8,31 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-BACKENDS = ("local",)
+BACKENDS = ("local", "phoenix")
 
 
 class Settings(BaseSettings):
     """What can be set from outside.
+
+    What a service's own client reads from the environment (``PHOENIX_BASE_URL``, ...) is read by
+    the backend for it.
 
     Attributes:
         store_url: SQLAlchemy URL of the store; a secret, because it may hold a password.
             Default: the SQLite file ``experiments.db`` in Prefect's home (``PREFECT_HOME``,
             else ``~/.prefect``).
         backend: where experiments are kept when a call does not say.
+        backend_timeout: seconds that a backend may take to answer one request.
+        push_patience: seconds for which a finished experiment waits for a backend that takes
+            nothing, before it ends and leaves the rest of the results to a later push.
     """
 
     model_config = SettingsConfigDict(env_prefix="PREFECT_EXPERIMENTS_", extra="ignore")
 
     store_url: SecretStr | None = Field(default=None)
     backend: str = "local"
+    backend_timeout: float = Field(default=30.0, gt=0)
+    push_patience: float = Field(default=120.0, ge=0)
 
     def resolved_store_url(self) -> str:
         """The store's URL with the default filled in."""

@@ -36,6 +36,7 @@ def test_create_takes_the_columns_that_it_is_told(here: Here) -> None:
         "output": {"answer": "a1"},
         "metadata": {"topic": "x"},
         "splits": ["dev"],
+        "span_id": None,
     }
     again = here("datasets", "create", "qs", "questions.csv", *KEYS)
     assert again.code == 2

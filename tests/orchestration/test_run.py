@@ -184,7 +184,7 @@ def test_what_prefect_is_shown(client: Client, capfd: pytest.CaptureFixture[str]
             )
             assert sorted(artifact["type"] for artifact in artifacts) == ["markdown", "progress"]
             assert next(a["data"] for a in artifacts if a["type"] == "progress") == 100.0
-            assert "| exact | 0.000 | 9 of 10 |" in next(a["data"] for a in artifacts if a["type"] == "markdown")
+            assert "| exact | 0.00 | 9 of 10 |" in next(a["data"] for a in artifacts if a["type"] == "markdown")
             return repr([run, task_runs.json(), artifacts, logs])
 
     shown = asyncio.run(everything()) + "".join(capfd.readouterr())

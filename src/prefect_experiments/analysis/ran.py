@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis.summary import Summary, summarize
-from prefect_experiments.analysis.table import result_frame, result_rows
+from prefect_experiments.analysis.table import (
+    result_frame,
+    result_rows,
+    with_remote_evaluations,
+    with_remote_runs,
+)
 from prefect_experiments.models import Evaluation, Experiment, ExperimentRun
-from prefect_experiments.store import ExperimentRecord, Store
+from prefect_experiments.store import ExperimentRecord, Link, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +42,8 @@ class RanExperiment(Mapping[str, Any]):
         reused: runs that were in the store already.
         ran: runs that this call made.
         evaluated: evaluator calls that this call made.
-        url: where to look at it, where the backend has a page for it.
+        link: its counterpart in a backend; then the ids here are that backend's.
+        waiting: results that the backend does not have yet.
     """
 
     def __init__(
@@ -47,19 +54,35 @@ class RanExperiment(Mapping[str, Any]):
         reused: int = 0,
         ran: int = 0,
         evaluated: int = 0,
-        url: str | None = None,
+        link: Link | None = None,
+        waiting: int = 0,
     ) -> None:
         self._store = store
         self._record = record
         self.reused = reused
         self.ran = ran
         self.evaluated = evaluated
-        self.url = url
+        self.link = link
+        self.waiting = waiting
 
     @property
     def experiment(self) -> Experiment:
-        """The experiment itself."""
-        return self._record.experiment
+        """The experiment itself, with the ids of its backend."""
+        kept, link = self._record.experiment, self.link
+        if link is None:
+            return kept
+        return dataclasses.replace(
+            kept,
+            id=link.remote_id,
+            dataset_id=link.remote_dataset_id,
+            dataset_version_id=link.remote_version_id,
+            project_name=link.project_name,
+        )
+
+    @property
+    def url(self) -> str | None:
+        """Where to look at it, where the backend has a page for it."""
+        return None if self.link is None else self.link.url
 
     @property
     def experiment_id(self) -> str:
@@ -89,12 +112,19 @@ class RanExperiment(Mapping[str, Any]):
     @functools.cached_property
     def task_runs(self) -> list[ExperimentRun]:
         """Every run, in dataset order and then by repetition."""
-        return self._store.results.runs(self.experiment_id)[0]
+        runs = self._store.results.runs(self._record.experiment.id)[0]
+        return with_remote_runs(runs, self.link, self._run_ids)
 
     @functools.cached_property
     def evaluation_runs(self) -> list[Evaluation]:
         """Every evaluation, in dataset order."""
-        return self._store.results.evaluations(self.experiment_id)
+        evaluations = self._store.results.evaluations(self._record.experiment.id)
+        return with_remote_evaluations(evaluations, self._run_ids)
+
+    @functools.cached_property
+    def _run_ids(self) -> Mapping[str, str]:
+        """What the backend calls the runs, by their ids here."""
+        return {} if self.link is None else self._store.links.remote_runs(self.link)
 
     @functools.cached_property
     def summary(self) -> Summary:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from prefect_experiments import keys
+from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
 from prefect_experiments.models import _Record
 from prefect_experiments.store import ExperimentRecord, Store
 
 PERCENTILES = (50, 95, 99)
+
+_Figures = tuple[int, float | None, str | None, bool]
+"""Of one verdict: its example's position, score, label, whether it is an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,8 @@ class MetricSummary(_Record):
         n_errors: runs without a score because the evaluator failed.
         n_no_score: runs that the evaluator gave no score, without an error.
         n_missing: runs that were not made or not evaluated.
+        repetitions: pass@k, pass^k and flips; ``None`` without repetitions, and where scores are
+            not all 0 or 1 (`repetition_summary` takes a threshold).
     """
 
     n: int
@@ -44,6 +51,7 @@ class MetricSummary(_Record):
     n_errors: int = 0
     n_no_score: int = 0
     n_missing: int = 0
+    repetitions: RepetitionSummary | None = None
 
     @property
     def ci_low(self) -> float | None:
@@ -81,7 +89,8 @@ class MetricSummary(_Record):
         text += "".join(f"{'; ' if not i else ', '}{reason}" for i, reason in enumerate(filter(None, reasons)))
         if self.n < self.n_expected and self.lowest is not None and self.highest is not None:
             text += f"; between {self.lowest:.2f} and {self.highest:.2f} if those had scored 0 or 1"
-        return text
+        steadiness = str(self.repetitions or "")
+        return f"{text}; {steadiness}" if steadiness else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +121,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     experiment = record.experiment
     expected = experiment.example_count * experiment.repetitions
     runs = store.results.run_figures(experiment.id)
-    verdicts: dict[str, list[tuple[int, float | None, str | None, bool]]] = {e.name: [] for e in record.evaluators}
+    verdicts: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators}
     renamed = set()
     for position, evaluator, name, score, label, has_error in store.results.verdict_figures(experiment.id):
         verdicts.setdefault(name, []).append((position, score, label, has_error))
@@ -121,6 +130,8 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     for evaluator in renamed:  # it gives its verdicts under other names
         if not verdicts.get(evaluator):
             verdicts.pop(evaluator, None)
+    failed = _failed_positions(store, experiment.id) if runs.failed and experiment.repetitions > 1 else []
+    repetitions = {name: _repetitions(rows, failed, experiment.repetitions) for name, rows in verdicts.items()}
     return Summary(
         n_examples=experiment.example_count,
         n_expected=expected,
@@ -129,11 +140,25 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         latency_ms=_percentiles(runs.latencies_ms),
         token_count=runs.token_count,
         total_cost=runs.total_cost,
-        metrics={name: _metric(rows, expected, runs.failed) for name, rows in verdicts.items()},
+        metrics={name: _metric(rows, expected, runs.failed, repetitions[name]) for name, rows in verdicts.items()},
     )
 
 
-def _metric(rows: Sequence[tuple[int, float | None, str | None, bool]], expected: int, failed: int) -> MetricSummary:
+def _failed_positions(store: Store, experiment_id: str) -> list[int]:
+    """The position of each failed run's example."""
+    return [keys.parse_run_id(run.id)[1] for run in store.results.runs(experiment_id, failed=True)[0]]
+
+
+def _repetitions(rows: Sequence[_Figures], failed: Sequence[int], repetitions: int) -> RepetitionSummary | None:
+    scored = [(position, score) for position, score, _, _ in rows if score is not None]
+    if repetitions == 1 or not scored or not is_two_valued(score for _, score in scored):
+        return None
+    return summarize_repetitions(scored, failed, repetitions)
+
+
+def _metric(
+    rows: Sequence[_Figures], expected: int, failed: int, repetitions: RepetitionSummary | None
+) -> MetricSummary:
     labels: dict[str, int] = {}
     for _, _, label, _ in rows:
         if label is not None:
@@ -141,7 +166,7 @@ def _metric(rows: Sequence[tuple[int, float | None, str | None, bool]], expected
     scored = [(position, score) for position, score, _, _ in rows if score is not None]
     n = len(scored)
     mean = math.fsum(score for _, score in scored) / n if n else None
-    stderr, examples = _clustered_stderr(scored, mean)
+    stderr, examples = clustered_stderr(scored, mean)
     lowest, highest = _bounds([score for _, score in scored], expected)
     errors = sum(1 for *_, has_error in rows if has_error)
     return MetricSummary(
@@ -157,14 +182,19 @@ def _metric(rows: Sequence[tuple[int, float | None, str | None, bool]], expected
         n_errors=errors,
         n_no_score=len(rows) - n - errors,
         n_missing=max(0, expected - failed - len(rows)),
+        repetitions=repetitions,
     )
 
 
-def _clustered_stderr(scored: Iterable[tuple[int, float]], mean: float | None) -> tuple[float | None, int]:
-    """The standard error of the mean, and the number of examples behind it."""
+def clustered_stderr(scored: Iterable[tuple[Hashable, float]], mean: float | None) -> tuple[float | None, int]:
+    """The standard error of a mean of (example, value), and the number of examples behind it.
+
+    Clustered by example (Cameron and Miller 2015, eq. 11 for a mean); with one value an example it
+    is the usual standard error. ``None`` below two examples.
+    """
     if mean is None:
         return None, 0
-    residuals: dict[int, float] = {}
+    residuals: dict[Hashable, float] = {}
     n = 0
     for position, score in scored:
         n += 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.models import Annotation, Evaluation, Example, ExperimentRun, flat_row
+from prefect_experiments.store import Link
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +26,22 @@ RUN_COLUMNS = [
     "total_cost",
     "trace_id",
 ]
+
+
+def with_remote_runs(
+    runs: Sequence[ExperimentRun], link: Link | None, run_ids: Mapping[str, str]
+) -> list[ExperimentRun]:
+    """The runs under the ids that their backend gave them; those that it does not have keep ours."""
+    if link is None:
+        return list(runs)
+    return [dataclasses.replace(run, id=run_ids.get(run.id, run.id), experiment_id=link.remote_id) for run in runs]
+
+
+def with_remote_evaluations(evaluations: Sequence[Evaluation], run_ids: Mapping[str, str]) -> list[Evaluation]:
+    """The evaluations of runs under the ids that their backend gave them."""
+    if not run_ids:
+        return list(evaluations)
+    return [dataclasses.replace(verdict, run_id=run_ids.get(verdict.run_id, verdict.run_id)) for verdict in evaluations]
 
 
 def result_rows(

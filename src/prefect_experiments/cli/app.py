@@ -22,7 +22,8 @@ DONE, WRONG_USE, UNFINISHED, INTERRUPTED = 0, 2, 3, 130
 HELP = """Run evaluation experiments on AI applications as Prefect flows.
 
 Everything is kept in a store: an SQLite file, or what --store-url or
-PREFECT_EXPERIMENTS_STORE_URL names.
+PREFECT_EXPERIMENTS_STORE_URL names. With --backend, or PREFECT_EXPERIMENTS_BACKEND,
+it goes on from there to Phoenix, and what is there can be listed and shown.
 
 Exit codes: 0 done, 2 wrong use, 3 the experiment could not be finished.
 """
@@ -53,6 +54,7 @@ app.meta.suppress_keyboard_interrupt = False
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     store_url: str | None = None,
+    backend: str | None = None,
     json: Flag = False,
     debug: Flag = False,
 ) -> None:
@@ -61,6 +63,8 @@ def _launch(
     Args:
         tokens: the command and what it is given.
         store_url: the store, such as sqlite:///path/to/experiments.db or postgresql://user@host/name.
+        backend: where experiments are kept: local, phoenix, or a saved block such as phoenix-credentials/prod; by
+            default what the settings say, else local.
         json: print one JSON document to stdout, and nothing else there.
         debug: show tracebacks, and all that Prefect logs.
     """
@@ -71,7 +75,7 @@ def _launch(
     if not debug:
         quiet_prefect()
     with own_stdout() if json else contextlib.nullcontext(sys.stdout) as out:
-        answer: Answer = command(*bound.args, **bound.kwargs, terminal=Terminal(store_url, debug))
+        answer: Answer = command(*bound.args, **bound.kwargs, terminal=Terminal(store_url, debug, backend))
         give(answer, out, as_json=json)
 
 

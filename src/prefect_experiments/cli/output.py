@@ -47,12 +47,13 @@ class Terminal:
 
     store_url: str | None = None
     debug: bool = False
+    backend: str | None = None
 
-    def client(self, backend: str | None = None) -> Client:
-        """The client on the store that was asked for."""
+    def client(self) -> Client:
+        """The client on the store and the backend that were asked for."""
         from prefect_experiments.client import Client
 
-        return Client(backend=backend, store_url=self.store_url)
+        return Client(backend=self.backend, store_url=self.store_url)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask a person, unless ``--yes`` has answered already.

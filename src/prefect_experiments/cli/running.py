@@ -1,4 +1,4 @@
-"""The commands that run: run, resume, evaluate."""
+"""The commands that run: run, resume, evaluate, push."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from cyclopts import App, Group, Parameter
 
-from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, records, score_table
+from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, records, said, score_table
 from prefect_experiments.cli.progress import watching
-from prefect_experiments.errors import InvalidDataset, InvalidSetting
+from prefect_experiments.errors import BackendUnavailable, InvalidDataset, InvalidSetting
 from prefect_experiments.models import Sample, SampleMethod
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def sample_of(**given: Any) -> Sample | None:
 
 def register(app: App) -> None:
     """Add the commands to the root."""
-    for command in (run, resume, evaluate):
+    for command in (run, resume, evaluate, push):
         app.command(command)
 
 
@@ -122,7 +122,6 @@ def run(
     name: str | None = None,
     description: str | None = None,
     metadata: str | None = None,
-    backend: str | None = None,
     repetitions: int = 1,
     dry_run: int | None = None,
     selection: Selection = _EVERYTHING,
@@ -152,7 +151,6 @@ def run(
         name: the experiment's name; by default the task's name and the time.
         description: a sentence for people.
         metadata: a JSON object.
-        backend: where the experiment is kept; by default what the settings say, else local.
         repetitions: how often each example is run.
         dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
         selection: which examples.
@@ -160,7 +158,7 @@ def run(
         terminal: where it is shown.
     """
     with watching(terminal, resumable=dry_run is None), _advice_on_columns():
-        client = terminal.client(backend)
+        client = terminal.client()
         ran = client.experiments.run_experiment(
             dataset=dataset,
             task=task,
@@ -242,6 +240,27 @@ def evaluate(
             **limits.arguments(),
         )
     return _outcome(ran, client)
+
+
+def push(experiment: str, /, *, to: str | None = None, dataset: str | None = None, terminal: Here) -> Answer:
+    """Push what a backend does not have yet of an experiment; nothing is run.
+
+    An experiment that was begun in the backend is continued there, any other is begun there.
+
+    Args:
+        experiment: id, name, tag:NAME or latest, in the store.
+        to: the backend, such as phoenix; by default the one that has the experiment already.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        terminal: where it is shown.
+
+    Raises:
+        BackendUnavailable: it stopped taking results; those that it did not take wait.
+    """
+    client = terminal.client()
+    ran = client.experiments.push(experiment=experiment, to=to, dataset=dataset)
+    if ran.waiting:
+        raise BackendUnavailable(f"{ran.waiting} results wait: the backend stopped taking them. Push again later")
+    return said({"experiment_id": ran.experiment_id, "url": ran.url, "waiting": 0}, f"everything is in {ran.url}")
 
 
 @contextlib.contextmanager

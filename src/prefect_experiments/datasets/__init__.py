@@ -41,6 +41,7 @@ def load(
     metadata_keys: KeyColumns = None,
     split_key: str | None = None,
     id_key: str | None = None,
+    span_id_key: str | None = None,
     existing_ids: Collection[str] = (),
 ) -> tuple[Example, ...]:
     """The examples of whatever a dataset can be given as.
@@ -53,6 +54,7 @@ def load(
         metadata_keys: the columns of the metadata.
         split_key: the column of the splits.
         id_key: the column of the ids.
+        span_id_key: the column of the spans' ids.
         existing_ids: ids that are in use already.
 
     Returns:
@@ -69,6 +71,7 @@ def load(
         metadata_keys=metadata_keys,
         split_key=split_key,
         id_key=id_key,
+        span_id_key=span_id_key,
         origin=origin,
         existing_ids=existing_ids,
     )

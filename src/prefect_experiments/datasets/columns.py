@@ -15,6 +15,7 @@ KeyColumns = str | Sequence[str] | None
 
 _ID_COLUMNS = ("id", "example_id")
 _SPLIT_COLUMNS = ("splits", "split")
+_SPAN_ID_COLUMN = "context.span_id"  # as Phoenix and AX name it in their tables of spans
 _OUTPUT_SPELLINGS = ("expected", "reference", "expected_output")
 
 
@@ -31,6 +32,7 @@ class Parts(NamedTuple):
     metadata: Mapping[str, Any]
     id: Any
     splits: Any
+    span_id: Any = None
 
 
 class Roles:
@@ -41,13 +43,20 @@ class Roles:
     """
 
     def __init__(
-        self, input_keys: KeyColumns, output_keys: KeyColumns, metadata_keys: KeyColumns, split_key: Any, id_key: Any
+        self,
+        input_keys: KeyColumns,
+        output_keys: KeyColumns,
+        metadata_keys: KeyColumns,
+        split_key: Any,
+        id_key: Any,
+        span_id_key: Any = None,
     ) -> None:
         self.input_keys = _names(input_keys)
         self.output_keys = _names(output_keys)
         self.metadata_keys = _names(metadata_keys)
         self.split_key = None if split_key is None else str(split_key)
         self.id_key = None if id_key is None else str(id_key)
+        self.span_id_key = None if span_id_key is None else str(span_id_key)
         named = {*self.input_keys, *self.output_keys, *self.metadata_keys}
         self._id_columns = tuple(column for column in _ID_COLUMNS if column not in named)
         self._check()
@@ -84,7 +93,8 @@ class Roles:
                 "this is an Example already; input_keys, output_keys, metadata_keys, split_key and id_key are for "
                 "rows with columns. Leave them out"
             )
-        return Parts(example.input, example.output, _metadata(example.metadata), example.id, example.splits)
+        metadata = _metadata(example.metadata)
+        return Parts(example.input, example.output, metadata, example.id, example.splits, example.span_id)
 
     def _by_keys(self, row: dict[str, Any]) -> Parts:
         return Parts(
@@ -93,6 +103,7 @@ class Roles:
             metadata=_pick_all(row, self.metadata_keys, "metadata_keys"),
             id=self._id(row)[1],
             splits=None if self.split_key is None else _pick(row, self.split_key, "split_key"),
+            span_id=self._span_id(row)[1],
         )
 
     def _by_usual_names(self, row: dict[str, Any]) -> Parts:
@@ -104,8 +115,9 @@ class Roles:
         id_column, id_value = self._id(row)
         split_column, splits = self._splits(row)
         output_column = _output_column(row)
+        span_column, span_id = self._span_id(row)
         metadata = _metadata(row.get("metadata"))
-        taken = {"input", output_column, "metadata", id_column, split_column}
+        taken = {"input", output_column, "metadata", id_column, split_column, span_column}
         rest = {column: value for column, value in row.items() if column not in taken}
         if metadata and (clash := [column for column in rest if column in metadata]):
             raise InvalidDataset(
@@ -113,7 +125,7 @@ class Roles:
                 "Rename one of them"
             )
         output = None if output_column is None else row[output_column]
-        return Parts(row["input"], output, {**metadata, **rest} if metadata else rest, id_value, splits)
+        return Parts(row["input"], output, {**metadata, **rest} if metadata else rest, id_value, splits, span_id)
 
     def _id(self, row: dict[str, Any]) -> tuple[str | None, Any]:
         """The id's column and value; a column that was not asked for may be missing or empty."""
@@ -132,6 +144,12 @@ class Roles:
             return self.split_key, _pick(row, self.split_key, "split_key")
         column = _first_of(_SPLIT_COLUMNS, row)
         return column, None if column is None else row[column]
+
+    def _span_id(self, row: dict[str, Any]) -> tuple[str | None, Any]:
+        """The column and the id of the span that the row was made from."""
+        if self.span_id_key is not None:
+            return self.span_id_key, _pick(row, self.span_id_key, "span_id_key")
+        return (_SPAN_ID_COLUMN, row[_SPAN_ID_COLUMN]) if _SPAN_ID_COLUMN in row else (None, None)
 
 
 def _names(keys: KeyColumns) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ def to_examples(
     metadata_keys: KeyColumns = None,
     split_key: str | None = None,
     id_key: str | None = None,
+    span_id_key: str | None = None,
     origin: str = "examples",
     existing_ids: Collection[str] = (),
 ) -> tuple[Example, ...]:
@@ -48,6 +49,8 @@ def to_examples(
         id_key: the column of the ids, where every row must have one. Without it, the column
             ``id`` or else ``example_id`` is used, unless it is one of the key columns, and a row
             whose id is empty counts as bringing none.
+        span_id_key: the column of the ids of the spans that the rows were made from; default,
+            ``context.span_id`` where there is one.
         origin: what the rows are, for messages: a path, say.
         existing_ids: ids that are in use already.
 
@@ -60,7 +63,7 @@ def to_examples(
             empty, double or in use. Rows count from 1; their content is not shown.
     """
     try:
-        roles = Roles(input_keys, output_keys, metadata_keys, split_key, id_key)
+        roles = Roles(input_keys, output_keys, metadata_keys, split_key, id_key, span_id_key)
     except InvalidDataset as error:
         raise InvalidDataset(f"{origin}: {error}") from None
     drafts = []
@@ -82,16 +85,18 @@ class _Draft(NamedTuple):
     output: str
     metadata: str
     splits: tuple[str, ...]
+    span_id: str | None
 
 
 def _draft(parts: Parts) -> _Draft:
-    value, output, metadata, example_id, splits = parts
+    value, output, metadata, example_id, splits, span_id = parts
     return _Draft(
         "" if is_blank(example_id) else _text(example_id, "the id"),
         _json(value, "input"),
         _json(output, "output"),
         _json(metadata, "metadata") if metadata else "{}",
         () if splits is None else _splits(splits),
+        None if is_blank(span_id) else _text(span_id, "the span's id"),
     )
 
 
@@ -182,6 +187,7 @@ def _with_ids(drafts: Sequence[_Draft], origin: str, existing_ids: Collection[st
                 output=None if draft.output == "null" else orjson.loads(draft.output),
                 metadata={} if draft.metadata == "{}" else orjson.loads(draft.metadata),
                 splits=draft.splits,
+                span_id=draft.span_id,
             )
         )
     return tuple(examples)

@@ -4,6 +4,7 @@ from prefect_experiments.engine.calls import CallPolicy
 from prefect_experiments.engine.engine import Engine
 from prefect_experiments.engine.plan import Batch, default_batch_size, plan
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
+from prefect_experiments.engine.traces import TracedEvaluator, TracedTask, TraceFigures, Tracer
 
 __all__ = [
     "Batch",
@@ -14,6 +15,10 @@ __all__ = [
     "RunItem",
     "RunRow",
     "Sink",
+    "TraceFigures",
+    "TracedEvaluator",
+    "TracedTask",
+    "Tracer",
     "default_batch_size",
     "plan",
 ]

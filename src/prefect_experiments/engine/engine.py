@@ -15,11 +15,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, describe
+from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, Target, describe
 from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.limits import ActiveLimits
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
 from prefect_experiments.engine.threads import Threads
+from prefect_experiments.engine.traces import TraceFigures, Tracer
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, at_least_one
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.models import EvaluationResult
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("prefect_experiments")
 
 EvaluationJob = tuple[EvaluationItem, "BoundEvaluator"]
+UNTRACED = TraceFigures()
 
 
 class Engine:
@@ -45,6 +47,7 @@ class Engine:
         sink: where results are made durable.
         policy: timeout, retries and rate limits, for the task and the evaluators alike.
         exit_on_error: raise `ExperimentStopped` at the first run whose task failed.
+        tracer: traces the calls; ``None`` for none.
 
     Raises:
         InvalidSetting: `concurrency` is not a whole number of at least 1.
@@ -59,6 +62,7 @@ class Engine:
         concurrency: int = 10,
         policy: CallPolicy | None = None,
         exit_on_error: bool = False,
+        tracer: Tracer | None = None,
     ) -> None:
         at_least_one("concurrency", concurrency)
         self.evaluators = tuple(evaluators)
@@ -70,8 +74,10 @@ class Engine:
         self._task_slots = asyncio.Semaphore(concurrency)
         self._evaluator_slots = asyncio.Semaphore(concurrency)
         self._limits = ActiveLimits()
-        self._task_caller = self._caller(task) if task else None
-        self._callers = {evaluator.name: self._caller(evaluator) for evaluator in self.evaluators}
+        self._traced_task = tracer.task(task) if tracer and task else None
+        self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
+        self._task_caller = self._caller(self._traced_task or task) if task else None
+        self._callers = {e.name: self._caller(self._traced.get(e.name, e)) for e in self.evaluators}
         # Whose verdicts a name is for: two evaluators that use one name would overwrite each other.
         self._named_by = {evaluator.name: evaluator.name for evaluator in self.evaluators}
         self._warned = False
@@ -80,7 +86,7 @@ class Engine:
         self.evaluations_done = 0
         self.evaluation_errors = 0
 
-    def _caller(self, target: Task | BoundEvaluator) -> Caller:
+    def _caller(self, target: Target) -> Caller:
         return Caller(target, self._policy, self._threads, self._limits)
 
     async def run(self, items: Iterable[RunItem], nearly_done: Callable[[], None] | None = None) -> None:
@@ -106,6 +112,8 @@ class Engine:
     async def _finish_run(self, job: Job[RunItem], result: CallResult) -> None:
         item = job.item
         output = None if result.error is not None else self._output_json(result.value, item)
+        traced = self._traced_task
+        trace = UNTRACED if traced is None else traced.finish(job.fields, item, output, result)
         await self._sink.write_run(
             RunRow(
                 position=item.position,
@@ -116,6 +124,9 @@ class Engine:
                 start_time=result.start,
                 end_time=result.end,
                 attempts=result.attempts,
+                token_count=trace.token_count,
+                total_cost=trace.total_cost,
+                trace_id=trace.trace_id,
             )
         )
         self.runs_done += 1
@@ -170,7 +181,12 @@ class Engine:
         rows: list[EvaluationRow] = []
         for job, result in finished:
             item, evaluator = job.item
-            rows.extend(evaluation_rows(item, evaluator, result, self._named_by))
+            new = evaluation_rows(item, evaluator, result, self._named_by)
+            if self._traced:
+                trace_id = self._traced[evaluator.name].finish(job.fields, item, new, result)
+                for row in new:
+                    row.trace_id = trace_id
+            rows.extend(new)
         self.evaluations_done += len(finished)
         self.evaluation_errors += sum(1 for row in rows if row.error is not None)
         if rows:

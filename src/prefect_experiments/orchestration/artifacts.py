@@ -7,7 +7,12 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable
 
-from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
+from prefect.artifacts import (
+    acreate_link_artifact,
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    aupdate_progress_artifact,
+)
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.orchestration.session import Session
@@ -64,6 +69,16 @@ async def show_summary(ran: RanExperiment) -> None:
             description=f"Experiment {ran.experiment.name} on {ran.experiment.dataset_name}",
         )
     )
+    if ran.url is not None and ran.link is not None:
+        backend = ran.link.target.partition(" ")[0]
+        await _quietly(
+            acreate_link_artifact(
+                link=ran.url,
+                link_text=f"{ran.experiment.name} in {backend}",
+                key=artifact_key(backend, ran.experiment.dataset_name),
+                description=f"Where {backend} compares the experiments on {ran.experiment.dataset_name}",
+            )
+        )
 
 
 def artifact_key(*parts: str) -> str:

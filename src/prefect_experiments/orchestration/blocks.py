@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from prefect.blocks.abstract import CredentialsBlock
+from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
+from prefect_experiments.backends import Remote, open_remote
+from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.store import Store, open_store
 
 
@@ -34,3 +39,66 @@ class ExperimentStore(CredentialsBlock):
     def get_client(self) -> Store:
         """The open store."""
         return open_store(self.url.get_secret_value())
+
+
+class PhoenixCredentials(CredentialsBlock):
+    """Where a Phoenix is, and its key.
+
+    Example:
+        Load saved credentials and use them:
+        ```python
+        from prefect_experiments import PhoenixCredentials
+
+        credentials = PhoenixCredentials.load("BLOCK_NAME")
+        client = credentials.get_client()
+        ```
+    """
+
+    _block_type_name = "Phoenix Credentials"
+    _block_type_slug = "phoenix-credentials"
+    _description = "The address and the API key of an Arize Phoenix, for prefect-experiments."
+
+    base_url: str = Field(
+        default="http://localhost:6006",
+        title="Base URL",
+        description="Where Phoenix is, such as http://localhost:6006.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, title="API Key", description="The API key, where Phoenix asks for one."
+    )
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict, title="Headers", description="Further HTTP headers, such as those of a proxy."
+    )
+
+    def get_client(self, **options: Any) -> Any:
+        """A `Client` of this Phoenix.
+
+        Args:
+            options: further arguments of `Client`, such as ``store_url``.
+        """
+        from prefect_experiments import Client
+
+        return Client(backend="phoenix", **self._options(), **options)
+
+    def get_remote(self) -> Remote:
+        """The backend."""
+        return cast("Remote", open_remote("phoenix", **self._options()))
+
+    def _options(self) -> dict[str, Any]:
+        headers = {name: value.get_secret_value() for name, value in self.headers.items()}
+        return {"base_url": self.base_url, "api_key": self.api_key, "headers": headers or None}
+
+
+def remote_of_block(slug: str) -> Remote:
+    """The backend that a saved block describes, such as ``phoenix-credentials/prod``.
+
+    Raises:
+        InvalidSetting: there is no such block, or it is of another sort.
+    """
+    try:
+        block = Block.load(slug)
+    except ValueError as error:
+        raise InvalidSetting(f"the block {slug!r} cannot be loaded: {str(error).splitlines()[0]:.200}") from None
+    if not isinstance(block, PhoenixCredentials):
+        raise InvalidSetting(f"the block {slug!r} is a {type(block).__name__}, which describes no backend")
+    return block.get_remote()

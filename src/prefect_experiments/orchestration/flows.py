@@ -6,9 +6,11 @@ the callables travel in a context variable, because Prefect keeps parameters and
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 # Prefect imports these when a first flow runs; then, they would be a quarter of a small experiment.
@@ -25,7 +27,6 @@ from prefect_experiments.engine import Batch
 from prefect_experiments.errors import ExperimentStopped, InvalidInput, InvalidSetting
 from prefect_experiments.orchestration.artifacts import progress_of, show_summary
 from prefect_experiments.orchestration.progress import telling
-from prefect_experiments.orchestration.running import spared_by_the_collector
 from prefect_experiments.orchestration.session import Session, Steps, drive
 from prefect_experiments.reports.markdown import headline
 
@@ -82,7 +83,7 @@ async def evaluate(batch: int, examples: str) -> None:
 @_prefect_task("log-results", "log to {backend}", "Push what the backend does not have.")
 async def log_results(backend: str) -> None:
     """Push to the backend."""
-    await Steps(_session.get()).log_results()
+    await _session.get().push_results(get_run_logger().warning)
 
 
 class _PrefectSteps(Steps):
@@ -132,6 +133,7 @@ async def experiment_flow(
         raise InvalidSetting(
             "this flow is started by run_experiment, resume_experiment or evaluate_experiment, not on its own"
         )
+    session.trace_attributes = _shown_by_traces()
     for note in session.notes:
         get_run_logger().warning("%s", note)
     async with progress_of(session):
@@ -143,9 +145,37 @@ async def experiment_flow(
         await show_summary(ran)
     scores = "; ".join(f"{name} {metric}" for name, metric in ran.summary.metrics.items())
     message = f"{headline(ran)}. {scores}" if scores else headline(ran)
+    if (unpushed := what_waits(session)) is not None:
+        get_run_logger().warning("%s", unpushed)
+        message = f"{message}. {unpushed}"
     get_run_logger().info("%s", message)
     session.flow_ended = True
     return Completed(message=message)
+
+
+def _shown_by_traces() -> dict[str, str]:
+    """What leads from a trace to the flow run."""
+    from prefect.runtime import flow_run
+
+    found = {"prefect.flow_run.id": flow_run.id, "prefect.flow_run.url": flow_run.ui_url}
+    return {name: str(value) for name, value in found.items() if value}
+
+
+def what_waits(session: Session) -> str | None:
+    """What is to be said where the backend does not have every result."""
+    push, remote = session.push, session.remote
+    if push is None or remote is None or push.is_complete:
+        return None
+    said = []
+    if push.waiting.total:
+        why = f" ({push.trouble})" if push.trouble else ""
+        said.append(
+            f"{push.waiting.total} results wait for {remote.name}{why}; push them with "
+            f"`prefect-experiments push {session.record.experiment.id} --to {remote.name}`"
+        )
+    if push.waiting.refused:
+        said.append(f"{remote.name} refused {push.waiting.refused} results: {'; '.join(push.refusals)}")
+    return ". ".join(said)
 
 
 def _with_advice(stopped: ExperimentStopped, session: Session) -> ExperimentStopped:
@@ -157,7 +187,24 @@ def _with_advice(stopped: ExperimentStopped, session: Session) -> ExperimentStop
     )
 
 
-async def run_session(session: Session, *, dataset: str, experiment: str, backend: str) -> RanExperiment:
+@contextlib.contextmanager
+def spared_by_the_collector() -> Iterator[None]:
+    """Leave what is in memory now out of garbage collections while this is entered.
+
+    An experiment makes many small records, and each makes Python look for cycles more often. A full
+    search goes through everything that Prefect has loaded, which takes a tenth of a second each time.
+    """
+    if gc.get_freeze_count():  # somebody else has done so, for reasons of their own
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+async def run_session(session: Session, *, dataset: str, experiment: str) -> RanExperiment:
     """Run a prepared session as a flow.
 
     A Prefect server that goes away in mid-run costs the experiment its page and nothing else.
@@ -172,7 +219,7 @@ async def run_session(session: Session, *, dataset: str, experiment: str, backen
                     experiment=experiment,
                     task=session.task.name if session.task else None,
                     evaluators=[evaluator.name for evaluator in session.evaluators],
-                    backend=backend,
+                    backend=session.remote.name if session.remote else "local",
                     concurrency=session.limits.concurrency,
                 )
     except Exception as error:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from prefect_experiments import datasets, keys
+from prefect_experiments.backends import Remote
+from prefect_experiments.backends.linking import keep_mirrored
 from prefect_experiments.errors import InvalidDataset, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Example, Sample
 from prefect_experiments.orchestration.session import Pin
@@ -33,51 +35,98 @@ class DatasetSource:
     """A dataset as the caller named it, read and checked, but not yet written anywhere.
 
     Args:
-        dataset: a `Dataset`, the name or id of one in the store, the path of a file, a DataFrame,
-            or a list of examples or mappings. Content that the store does not have is put there:
-            a file under its own name without the suffix, nameless content under a name made of it.
-        store: where names and ids are looked up.
+        dataset: a `Dataset`, the name or id of one in the backend or the store, the path of a file,
+            a DataFrame, or a list of examples or mappings. Content that the store does not have is
+            put there: a file under its own name without the suffix, nameless content under a name
+            made of it.
+        store: where names and ids are looked up, after the backend.
         selection: what to use of it.
+        remote: the backend, if it is not the store.
 
     Raises:
         InvalidDataset: the file or the content cannot be used, or nothing is left to use.
         NotFound: no dataset of that name or id.
     """
 
-    def __init__(self, dataset: Any, store: Store, selection: Selection) -> None:
+    def __init__(self, dataset: Any, store: Store, selection: Selection, remote: Remote | None = None) -> None:
         self._selection = selection
+        self._remote = remote
+        self._key = ""
+        self._version = selection.version
         self._content: tuple[Example, ...] | None = None
         self._description: str | None = None
         self._kept: Dataset | None = None  # a `Dataset` of this store: its examples are the ones to use
+        self._theirs: Dataset | None = None  # a version of the backend's that is not here yet
+        self._chosen: Sequence[Example] | None = None  # those of the splits, as the backend has them now
+        self._splits = selection.splits
         if isinstance(dataset, Path):
             dataset = str(dataset)
+        if isinstance(dataset, Dataset):
+            self._splits = self._splits or dataset.splits
         if isinstance(dataset, Dataset) and dataset.id and _is_kept(store, dataset):
             self.name, self._kept = dataset.name, dataset
-            self._key = dataset.id
-        elif isinstance(dataset, str) and not datasets.is_path(dataset):
-            self._key = dataset
-            self.name = store.datasets.info(dataset).name
-        else:
-            self._key = ""
-            self._content = datasets.load(dataset)
-            self.name = _name_of(dataset, self._content)
-            self._description = dataset.description if isinstance(dataset, Dataset) else None
+            self._key, self._version = dataset.id, dataset.version_id
+        elif remote is None or not self._is_in(remote, dataset, store):
+            if isinstance(dataset, str) and not datasets.is_path(dataset):
+                self._key = dataset
+                self.name = store.datasets.info(dataset).name
+            else:
+                self._content = datasets.load(dataset)
+                self.name = _name_of(dataset, self._content)
+                self._description = dataset.description if isinstance(dataset, Dataset) else None
         self.examples = self._select(store)
+
+    def _is_in(self, remote: Remote, dataset: Any, store: Store) -> bool:
+        """Whether the backend has the dataset; then it is known here which version it is."""
+        if isinstance(dataset, Dataset) and dataset.id and dataset.version_id:
+            key, version = dataset.id, dataset.version_id
+            self._chosen = dataset.examples
+        elif isinstance(dataset, str) and not datasets.is_path(dataset):
+            try:
+                info = remote.datasets.info(dataset)
+            except NotFound:
+                if _has(store, dataset):
+                    return False
+                raise
+            key, version = info.id, self._version or info.version_id
+        else:
+            return False
+        known = store.links.local_version(remote.target, version)
+        if known is not None:
+            self._key, self._version = known
+            self.name = store.datasets.info(self._key).name
+        else:
+            try:
+                self._theirs = remote.datasets.get(key, version=version)
+            except NotFound:
+                if isinstance(dataset, Dataset):  # another backend's: its content is used
+                    self._chosen = None
+                    return False
+                raise
+            self.name = self._theirs.name
+        if self._splits and self._chosen is None:
+            self._chosen = remote.datasets.get(key, version=version, splits=self._splits).examples
+        return True
 
     def _select(self, store: Store) -> Sequence[Example] | None:
         """The examples to use; ``None`` for all of a version, which need not be read here."""
         selection = self._selection
-        if self._content is None and self._kept is None and not selection.splits and selection.sample is None:
-            if store.datasets.version(self._key, selection.version).example_count == 0:
+        whole = self._content is None and self._kept is None and self._theirs is None and self._chosen is None
+        if whole and not selection.splits and selection.sample is None:
+            if store.datasets.version(self._key, self._version).example_count == 0:
                 raise InvalidDataset(f"dataset {self.name!r} has no examples")
             return None
-        if self._kept is not None:
-            chosen: Sequence[Example] = self._kept.examples
+        if self._chosen is not None:
+            chosen: Sequence[Example] = self._chosen
+        elif self._kept is not None:
+            chosen = self._kept.examples
+        elif self._theirs is not None:
+            chosen = self._theirs.examples
         elif self._content is not None:
             chosen = self._content
         else:
-            chosen = store.datasets.get(self._key, version=selection.version).examples
-        if selection.splits:
+            chosen = store.datasets.get(self._key, version=self._version).examples
+        if selection.splits and self._chosen is None:
             chosen = datasets.of_splits(chosen, selection.splits, self.name)
         if selection.sample is not None:
             chosen = datasets.draw(chosen, selection.sample)
@@ -89,11 +138,12 @@ class DatasetSource:
         """Put the content into the store where it is new, and name the version and the examples."""
         if self._content is not None:
             version = store.datasets.put(self.name, self._content, description=self._description)
-        elif self._kept is not None:
-            version = store.datasets.version(self._key, self._kept.version_id)
+        elif self._theirs is not None:
+            assert self._remote is not None
+            version = keep_mirrored(store, self._remote, self._theirs)
         else:
-            version = store.datasets.version(self._key, self._selection.version)
-        return Pin(version, self._positions(store, version), self._selection.splits)
+            version = store.datasets.version(self._key, self._version)
+        return Pin(version, self._positions(store, version), self._splits)
 
     def _positions(self, store: Store, version: DatasetVersion) -> tuple[int, ...] | None:
         if self.examples is None or len(self.examples) == version.example_count:
@@ -105,7 +155,7 @@ class DatasetSource:
         """Pin a sample in another store, for a dry run."""
         examples = self.examples
         if examples is None:
-            examples = source.datasets.get(self._key, version=self._selection.version).examples
+            examples = source.datasets.get(self._key, version=self._version).examples
         return Pin(store.datasets.put(self.name, datasets.draw(examples, sample)))
 
 
@@ -113,6 +163,14 @@ def _is_kept(store: Store, dataset: Dataset) -> bool:
     """Whether this store has the very version that the dataset is of."""
     try:
         store.datasets.version(dataset.id, dataset.version_id)
+    except NotFound:
+        return False
+    return True
+
+
+def _has(store: Store, dataset: str) -> bool:
+    try:
+        store.datasets.info(dataset)
     except NotFound:
         return False
     return True

@@ -7,29 +7,69 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from prefect_experiments.backends import Remote, open_remote
+from prefect_experiments.backends.linking import pull_experiment
 from prefect_experiments.engine import CallPolicy
-from prefect_experiments.errors import InvalidEvaluator, InvalidSetting, InvalidTask, at_least_one, unknown_value
+from prefect_experiments.errors import (
+    BackendUnavailable,
+    InvalidEvaluator,
+    InvalidSetting,
+    InvalidTask,
+    NotFound,
+    at_least_one,
+)
 from prefect_experiments.evaluators import BoundEvaluator, resolve_evaluators
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Experiment, Sample
 from prefect_experiments.orchestration.pinning import DatasetSource, Selection
 from prefect_experiments.orchestration.session import Limits, Pin, Session, Start
-from prefect_experiments.settings import BACKENDS, Settings
-from prefect_experiments.store import ExperimentRecord, Store, open_store
+from prefect_experiments.settings import Settings
+from prefect_experiments.store import ExperimentRecord, Link, Store, open_store
 from prefect_experiments.store.paging import check_name
 from prefect_experiments.tasks import Task, load_reference, resolve_task
 
 
-def check_backend(backend: str | None) -> str:
-    """The backend that is asked for, or the one that the settings name.
+def remote_of(backend: str | None, client: Any = None) -> Remote | None:
+    """The backend that is asked for, else the client's, else the one that the settings name; ``None`` for the store.
+
+    Args:
+        backend: a name, or a saved block of Prefect such as ``phoenix-credentials/prod``.
+        client: a `Client` or `AsyncClient`.
 
     Raises:
-        InvalidSetting: one that there is not.
+        InvalidSetting: one that there is not, or that cannot be reached as it is described.
     """
+    theirs: Remote | None = getattr(client, "remote", None)
+    if backend is None and client is not None:
+        return theirs
     name = backend or Settings().backend
-    if name not in BACKENDS:
-        raise InvalidSetting(unknown_value("backend", name, list(BACKENDS)))
-    return name
+    if "/" in name:
+        from prefect_experiments.orchestration.blocks import remote_of_block  # imports Prefect
+
+        return remote_of_block(name)
+    return theirs if theirs is not None and theirs.name == name else open_remote(name)
+
+
+def remote_of_link(link: Link, remote: Remote | None) -> Remote:
+    """The backend that an experiment is kept in already.
+
+    Args:
+        link: the experiment's.
+        remote: the one that the caller or the settings name, if any.
+
+    Raises:
+        InvalidSetting: it is another one, and a key would have to be guessed.
+    """
+    if remote is not None and remote.target == link.target:
+        return remote
+    name, _, url = link.target.partition(" ")
+    configured = open_remote(name)
+    if configured is not None and configured.target == link.target:
+        return configured
+    raise InvalidSetting(
+        f"experiment {link.experiment_id} is kept in {name} at {url}, and the settings name another place; "
+        f"pass client=Client(backend={name!r}, base_url={url!r})"
+    )
 
 
 def store_of(client: Any) -> Store:
@@ -77,6 +117,8 @@ def new_session(
     selection: Selection,
     repetitions: int,
     dry_run: bool | int,
+    remote: Remote | None = None,
+    set_global_tracer_provider: bool = False,
 ) -> tuple[Session, str]:
     """A session for a new experiment, and the name of its dataset. Nothing is written yet.
 
@@ -92,12 +134,15 @@ def new_session(
     except (NotJson, TypeError, ValueError) as error:
         raise InvalidSetting(f"experiment_metadata must be a JSON object: {error}") from None
     chosen_name = check_name(name if name is not None else _default_name(bound_task.name), "experiment")
-    source = DatasetSource(dataset, store, selection)
+    if remote is not None:
+        remote.check()
+    source = DatasetSource(dataset, store, selection, remote)
     target = store
     pin: Callable[[Store], Pin] = source.pin
     if dry_run is not False:
         sample = Sample(n=1 if dry_run is True else at_least_one("dry_run", dry_run))
         target, pin = Store("sqlite://"), partial(source.pin_sample, source=store, sample=sample)
+        remote = None
     start = Start(
         name=chosen_name,
         pin=pin,
@@ -105,31 +150,97 @@ def new_session(
         description=description,
         metadata=dict(metadata or {}),
     )
-    return Session(target, start, task=bound_task, evaluators=bound_evaluators, limits=limits), source.name
+    session = Session(
+        target,
+        start,
+        task=bound_task,
+        evaluators=bound_evaluators,
+        limits=limits,
+        remote=remote,
+        set_global_tracer_provider=set_global_tracer_provider,
+    )
+    return session, source.name
 
 
 def _default_name(task: str) -> str:
     return f"{task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
-def find_experiment(experiment: Any, store: Store, dataset: str | None = None) -> ExperimentRecord:
-    """The record of an experiment given as an id, a name, ``tag:NAME``, ``latest``, or an object with its id."""
+def find_experiment(
+    experiment: Any, store: Store, dataset: str | None = None, remote: Remote | None = None
+) -> ExperimentRecord:
+    """The record of an experiment given as an id, a name, ``tag:NAME``, ``latest``, or an object with its id.
+
+    One that only the backend has is pulled into the store, with its results.
+    """
+    key = experiment_key(experiment)
+    if remote is None:
+        return store.experiments.get(key, dataset=dataset)
+    try:
+        found = remote.experiments.find(_id_there(key, store, remote), dataset)
+    except NotFound:  # begun offline, or deleted there
+        return store.experiments.get(key, dataset=dataset)
+    return pull_experiment(store, remote, found)
+
+
+def _id_there(key: str, store: Store, remote: Remote) -> str:
+    """What the backend calls an experiment that is named by its id here."""
+    link = store.links.of_experiment(key, remote.target)
+    return key if link is None else link.remote_id
+
+
+def experiment_key(experiment: Any) -> str:
+    """The id or the name in whatever names an experiment.
+
+    Raises:
+        InvalidSetting: it names none.
+    """
     if isinstance(experiment, str):
-        return store.experiments.get(experiment, dataset=dataset)
+        return experiment
     if isinstance(experiment, Experiment):
-        return store.experiments.get(experiment.id)
+        return experiment.id
     if isinstance(experiment, Mapping):
         found = experiment.get("experiment_id") or experiment.get("id")
         if isinstance(found, str):
-            return store.experiments.get(found)
+            return found
     raise InvalidSetting(
         "experiment must be an id, a name, 'tag:NAME', 'latest', an Experiment or a RanExperiment; "
         f"got {type(experiment).__name__}"
     )
 
 
+def experiment_to_continue(
+    experiment: Any, store: Store, dataset: str | None, remote: Remote | None
+) -> tuple[ExperimentRecord, Remote | None, list[str]]:
+    """The record of an experiment to go on with, the backend that gets its results, and what is to be said.
+
+    An experiment that a backend has is asked after there: another machine may have gone on with it.
+    """
+    notes: list[str] = []
+    if remote is None:
+        record = store.experiments.get(experiment_key(experiment), dataset=dataset)
+        link = store.links.of_experiment(record.experiment.id)
+        if link is None:
+            return record, None, notes
+        remote, experiment = remote_of_link(link, None), link.remote_id
+    try:
+        return find_experiment(experiment, store, dataset, remote), remote, notes
+    except BackendUnavailable as error:
+        record = store.experiments.get(experiment_key(experiment), dataset=dataset)
+        notes.append(f"{error}. Going on with what is here; the results are pushed when it answers.")
+        return record, remote, notes
+
+
 def resumed_session(
-    record: ExperimentRecord, *, task: Any, evaluators: Any, store: Store, limits: Limits, run_missing: bool
+    record: ExperimentRecord,
+    *,
+    task: Any,
+    evaluators: Any,
+    store: Store,
+    limits: Limits,
+    run_missing: bool,
+    remote: Remote | None = None,
+    set_global_tracer_provider: bool = False,
 ) -> Session:
     """A session that goes on with an experiment.
 
@@ -140,6 +251,8 @@ def resumed_session(
         store: where it is kept.
         limits: how hard to work.
         run_missing: whether to make missing and failed runs; else only verdicts are made.
+        remote: the backend that gets the results, if it is not the store.
+        set_global_tracer_provider: whether OpenTelemetry's global provider is to be ours.
 
     Raises:
         InvalidTask: runs are missing, and the task cannot be found again.
@@ -155,7 +268,15 @@ def resumed_session(
                 again.extend(resolve_evaluators({known.name: known.reference}))
     missing = _missing_runs(record, store) if run_missing else 0
     bound_task = _task_again(record, task, missing) if run_missing else None
-    session = Session(store, record, task=bound_task, evaluators=[*again, *given], limits=limits)
+    session = Session(
+        store,
+        record,
+        task=bound_task,
+        evaluators=[*again, *given],
+        limits=limits,
+        remote=remote,
+        set_global_tracer_provider=set_global_tracer_provider,
+    )
     if bound_task is not None:
         session.notes.extend(_mixture(record, bound_task, missing))
     if run_missing and lost and (missing or _lacks_verdicts(record, store, lost)):
@@ -182,7 +303,7 @@ def _task_again(record: ExperimentRecord, task: Any, missing: int) -> Task | Non
 def _mixture(record: ExperimentRecord, task: Task, missing: int) -> list[str]:
     """What is to be said where outputs of two states of a task come to stand in one experiment."""
     kept = record.experiment.example_count * record.experiment.repetitions - missing
-    if not missing or not kept or task.fingerprint == record.task.fingerprint:
+    if not missing or not kept or record.task.fingerprint in (None, task.fingerprint):
         return []
     return [
         f"The task has changed since experiment {record.experiment.id} began: {kept} outputs of the former one are "

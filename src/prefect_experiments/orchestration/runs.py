@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial, wraps
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.loops import waited
 from prefect_experiments.models import Sample
 from prefect_experiments.orchestration.flows import run_dry, run_session
 from prefect_experiments.orchestration.pinning import Selection
 from prefect_experiments.orchestration.request import (
-    check_backend,
-    find_experiment,
+    experiment_to_continue,
     limits_of,
     new_session,
+    remote_of,
     resumed_session,
     store_of,
 )
-from prefect_experiments.orchestration.running import run_sync
 from prefect_experiments.orchestration.session import Session
 from prefect_experiments.store import ExperimentRecord
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 async def arun_experiment(
@@ -44,6 +47,7 @@ async def arun_experiment(
     dry_run: bool | int = False,
     exit_on_error: bool = False,
     batch_size: int | None = None,
+    set_global_tracer_provider: bool = False,
     print_summary: bool = True,
     client: Any = None,
 ) -> RanExperiment:
@@ -60,7 +64,9 @@ async def arun_experiment(
         experiment_name: default, the task's name and the time.
         experiment_description: a sentence for people.
         experiment_metadata: a JSON object.
-        backend: where the experiment is kept; default from the settings, else ``"local"``.
+        backend: where the experiment is kept: ``"local"``, ``"phoenix"``, or a saved block such as
+            ``"phoenix-credentials/prod"``; default the client's, else from the settings, else
+            ``"local"``. Results go to the store first in any case, and from there to the backend.
         dataset_version: id or number of a version; default, the newest.
         splits: use only the examples of these splits.
         sample: use only a sample of the examples.
@@ -75,8 +81,10 @@ async def arun_experiment(
             neither Prefect nor a backend is called.
         exit_on_error: stop at the first task error.
         batch_size: examples for each Prefect task run; default, a size that fits.
+        set_global_tracer_provider: make our tracer provider OpenTelemetry's global one where none is
+            set, so that spans that the task or an instrumentor makes belong to the run's trace.
         print_summary: print the scores at the end.
-        client: the `Client` whose store to use; default, the store that the settings name.
+        client: the `Client` whose store and backend to use; default, those that the settings name.
 
     Returns:
         The experiment with its results.
@@ -87,7 +95,7 @@ async def arun_experiment(
         ExperimentStopped: a task failed and `exit_on_error` was set; what had finished is kept.
         StoreUnavailable: the store could not be written to for a minute; resume later.
     """
-    backend = check_backend(backend)
+    remote = remote_of(backend, client)
     store = store_of(client)
     limits = limits_of(
         concurrency=concurrency,
@@ -111,12 +119,14 @@ async def arun_experiment(
         selection=Selection(version=dataset_version, splits=chosen, sample=sample),
         repetitions=repetitions,
         dry_run=dry_run,
+        remote=remote,
+        set_global_tracer_provider=set_global_tracer_provider,
     )
     session, dataset_name = await asyncio.to_thread(prepare)
     if dry_run is not False:
         ran = await run_dry(session)
     else:
-        ran = await run_session(session, dataset=dataset_name, experiment=session.name, backend=backend)
+        ran = await run_session(session, dataset=dataset_name, experiment=session.name)
     return _shown(ran, session, print_summary)
 
 
@@ -132,6 +142,7 @@ async def aresume_experiment(
     rate_limit_errors: Any = None,
     exit_on_error: bool = False,
     batch_size: int | None = None,
+    set_global_tracer_provider: bool = False,
     print_summary: bool = True,
     client: Any = None,
 ) -> RanExperiment:
@@ -151,8 +162,10 @@ async def aresume_experiment(
         rate_limit_errors: errors that mean "too fast".
         exit_on_error: stop at the first task error.
         batch_size: examples for each Prefect task run.
+        set_global_tracer_provider: make our tracer provider OpenTelemetry's global one where none is
+            set, so that spans that the task or an instrumentor makes belong to the run's trace.
         print_summary: print the scores at the end.
-        client: the `Client` whose store to use.
+        client: the `Client` whose store and backend to use.
 
     Raises:
         NotFound: no such experiment.
@@ -165,6 +178,7 @@ async def aresume_experiment(
         client,
         print_summary,
         run_missing=True,
+        set_global_tracer_provider=set_global_tracer_provider,
         task=task,
         evaluators=evaluators,
         limits={
@@ -188,6 +202,7 @@ async def aevaluate_experiment(
     retries: int = 3,
     rate_limit_errors: Any = None,
     batch_size: int | None = None,
+    set_global_tracer_provider: bool = False,
     print_summary: bool = True,
     client: Any = None,
 ) -> RanExperiment:
@@ -204,8 +219,10 @@ async def aevaluate_experiment(
         retries: further attempts.
         rate_limit_errors: errors that mean "too fast".
         batch_size: examples for each Prefect task run.
+        set_global_tracer_provider: make our tracer provider OpenTelemetry's global one where none is
+            set, so that spans that the task or an instrumentor makes belong to the run's trace.
         print_summary: print the scores at the end.
-        client: the `Client` whose store to use.
+        client: the `Client` whose store and backend to use.
 
     Raises:
         NotFound: no such experiment.
@@ -217,6 +234,7 @@ async def aevaluate_experiment(
         client,
         print_summary,
         run_missing=False,
+        set_global_tracer_provider=set_global_tracer_provider,
         task=None,
         evaluators=evaluators,
         limits={
@@ -237,23 +255,32 @@ async def _continue(
     print_summary: bool,
     *,
     run_missing: bool,
+    set_global_tracer_provider: bool,
     task: Any,
     evaluators: Any,
     limits: dict[str, Any],
 ) -> RanExperiment:
-    store = store_of(client)
+    store, remote = store_of(client), remote_of(None, client)
     checked = limits_of(**limits)
 
     def prepare() -> tuple[Session, ExperimentRecord]:
-        record = find_experiment(experiment, store, dataset)
+        record, keeper, notes = experiment_to_continue(experiment, store, dataset, remote)
         session = resumed_session(
-            record, task=task, evaluators=evaluators, store=store, limits=checked, run_missing=run_missing
+            record,
+            task=task,
+            evaluators=evaluators,
+            store=store,
+            limits=checked,
+            run_missing=run_missing,
+            remote=keeper,
+            set_global_tracer_provider=set_global_tracer_provider,
         )
+        session.notes.extend(notes)
         return session, record
 
     session, record = await asyncio.to_thread(prepare)
     found = record.experiment
-    ran = await run_session(session, dataset=found.dataset_name, experiment=found.name, backend="local")
+    ran = await run_session(session, dataset=found.dataset_name, experiment=found.name)
     return _shown(ran, session, print_summary)
 
 
@@ -265,17 +292,8 @@ def _shown(ran: RanExperiment, session: Session, print_summary: bool) -> RanExpe
     return ran
 
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
 def _synchronous(function: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P, T]:
-    """The same call for synchronous code, with the same parameters and the same documentation."""
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        return run_sync(partial(function, *args, **kwargs))
-
+    call = waited(function)
     call.__name__ = call.__qualname__ = name
     return call
 

@@ -9,19 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.backends import Remote
+from prefect_experiments.backends.linking import begin_remotely
+from prefect_experiments.backends.pushing import Push, PushOutcome
 from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, default_batch_size, plan
 from prefect_experiments.errors import at_least_one
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.models import DatasetVersion
-from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Recorder, Store, TaskRecord
+from prefect_experiments.settings import Settings
+from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Recorder, Store, TaskRecord
 from prefect_experiments.tasks import Task
 
+if TYPE_CHECKING:
+    from prefect_experiments.tracing import ExperimentTracer
+
 MOST_BATCHES_UNDER_WAY = 4
+
+logger = logging.getLogger("prefect_experiments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,8 @@ class Session:
         task: what to run; ``None`` to run evaluators only.
         evaluators: what to evaluate with.
         limits: how hard to work.
+        remote: the backend that gets the results, if it is not the store.
+        set_global_tracer_provider: whether OpenTelemetry's global provider is to be ours.
     """
 
     def __init__(
@@ -127,11 +139,19 @@ class Session:
         task: Task | None,
         evaluators: Sequence[BoundEvaluator],
         limits: Limits,
+        remote: Remote | None = None,
+        set_global_tracer_provider: bool = False,
     ) -> None:
         self.store = store
         self.task = task
         self.evaluators = tuple(evaluators)
         self.limits = limits
+        self.remote = remote
+        self.link: Link | None = None
+        self.push: PushOutcome | None = None
+        self.tracer: ExperimentTracer | None = None
+        self.trace_attributes: dict[str, str] = {}  # on the root span of every trace
+        self._set_global = set_global_tracer_provider
         self.batches: list[Batch] = []
         self.reused = 0
         self.to_run = 0
@@ -140,6 +160,7 @@ class Session:
         self._engine: Engine | None = None
         self._recorder: Recorder | None = None
         self._started: set[int] = set()
+        self.calls_ended = asyncio.Event()
         self.done = asyncio.Event()
         self.flow_ended = False
         self.notes: list[str] = []  # what the flow's log should say to whoever watches
@@ -184,6 +205,8 @@ class Session:
         else:
             self.store.experiments.put_evaluators(self._begin.experiment.id, known)
             self._record = self.store.experiments.get(self._begin.experiment.id)
+        if self.remote is not None:
+            self.link = begin_remotely(self.store, self.remote, self.record)
         self._plan(self.record)
 
     def _create(self, start: Start, evaluators: Sequence[EvaluatorRecord]) -> ExperimentRecord:
@@ -217,6 +240,7 @@ class Session:
         """Results go to the store while this is entered; leaving it waits until all are durable."""
         experiment_id = self.record.experiment.id
         replace = await asyncio.to_thread(self.store.results.has_verdicts, experiment_id)
+        self.tracer = self._new_tracer()
         async with Recorder(self.store.database, experiment_id, replace=tuple(replace)) as recorder:
             self._recorder = recorder
             self._engine = Engine(
@@ -226,8 +250,30 @@ class Session:
                 concurrency=self.limits.concurrency,
                 policy=self.limits.policy,
                 exit_on_error=self.limits.exit_on_error,
+                tracer=self.tracer,
             )
-            yield
+            with self.tracer or contextlib.nullcontext():
+                yield
+
+    def _new_tracer(self) -> ExperimentTracer | None:
+        """What traces the calls, where there is a place for traces or somebody wants their ids."""
+        if self.link is None and not self._set_global:
+            return None
+        from prefect_experiments.tracing import ExperimentTracer  # OpenTelemetry's SDK takes its time to import
+
+        experiment, link = self.record.experiment, self.link
+        return ExperimentTracer(
+            (link and link.project_name) or experiment.name,
+            export=None if self.remote is None else self.remote.trace_export(),
+            metadata={
+                "experiment_id": link.remote_id if link else experiment.id,
+                "experiment_name": experiment.name,
+                "dataset_id": link.remote_dataset_id if link else experiment.dataset_id,
+                "dataset_version_id": link.remote_version_id if link else experiment.dataset_version_id,
+            },
+            attributes=self.trace_attributes,
+            set_global=self._set_global,
+        )
 
     async def run_batch(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
         """Run the task for what the batch misses."""
@@ -264,7 +310,22 @@ class Session:
             reused=self.reused,
             ran=engine.runs_done if engine else 0,
             evaluated=engine.evaluations_done if engine else 0,
+            link=self.link,
+            waiting=self.push.waiting.total if self.push else 0,
         )
+
+    async def push_results(self, say: Callable[[str], None]) -> None:
+        """Push results to the backend as they come, until the calls have ended and it has everything."""
+        if self.remote is None or self.link is None:
+            return
+        push = Push(
+            self.store, self.remote, self.link, patience=Settings().push_patience, say=say, beside=self._held_back
+        )
+        self.push = await push.run(self.calls_ended)
+
+    def _held_back(self) -> contextlib.AbstractContextManager[None]:
+        """Spans wait while this is entered: sent beside results they would halve the speed of both."""
+        return self.tracer.hold() if self.tracer else contextlib.nullcontext()
 
 
 class Steps:
@@ -287,6 +348,7 @@ class Steps:
 
     async def log_results(self) -> None:
         """Push what the backend does not have; the embedded store has everything already."""
+        await self.session.push_results(logger.warning)
 
 
 async def drive(steps: Steps) -> None:
@@ -308,23 +370,53 @@ async def drive(steps: Steps) -> None:
             if wanted:
                 await steps.evaluate(batch)
 
-    async with session.recording():
-        pending: list[asyncio.Task[None]] = []
-        try:
-            for batch in session.batches:
-                # The next batch begins when this one has started its last calls, so that the
-                # slots never stand empty, and not earlier, so that batches finish one by one.
-                started = asyncio.Event()
-                pending.append(asyncio.create_task(batch_through(batch, started)))
-                await started.wait()
-                await _raise_first(pending)
-            await asyncio.gather(*pending)
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-    await steps.log_results()
+    async def every_batch() -> None:
+        async with session.recording():
+            pending: list[asyncio.Task[None]] = []
+            try:
+                for batch in session.batches:
+                    # The next batch begins when this one has started its last calls, so that the
+                    # slots never stand empty, and not earlier, so that batches finish one by one.
+                    started = asyncio.Event()
+                    pending.append(asyncio.create_task(batch_through(batch, started)))
+                    await started.wait()
+                    await _raise_first(pending)
+                await asyncio.gather(*pending)
+            finally:
+                for task in pending:
+                    task.cancel()
+                await asyncio.gather(*pending, return_exceptions=True)
+
+    async with _pushing(steps):
+        await every_batch()
     session.done.set()
+
+
+@contextlib.asynccontextmanager
+async def _pushing(steps: Steps) -> AsyncIterator[None]:
+    """Log results while this is entered; leaving it waits until the backend has them, or is given up on.
+
+    What was finished is pushed also where an experiment stops at an error, but not where it is
+    cancelled: then somebody wants it to end.
+    """
+    session = steps.session
+    if session.remote is None:  # everything is where it belongs, and people expect to see it last
+        yield
+        await steps.log_results()
+        return
+    pushing = asyncio.create_task(steps.log_results())
+    try:
+        yield
+    except Exception:
+        session.calls_ended.set()
+        await asyncio.gather(pushing, return_exceptions=True)
+        raise
+    except BaseException:
+        pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
+        raise
+    session.calls_ended.set()
+    await pushing
 
 
 async def _raise_first(pending: list[asyncio.Task[None]]) -> None:

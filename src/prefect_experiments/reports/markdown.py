@@ -1,28 +1,146 @@
-"""The summary of an experiment in Markdown, for Prefect's artifacts."""
+"""What was found, in Markdown and as rows, for Prefect's artifacts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect_experiments.analysis import RanExperiment, Summary
+from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
+from prefect_experiments.reports import numbers, texts, wording
+from prefect_experiments.reports.texts import markdown as plain
+
+WORST_SHOWN = 10
+LONGEST_TEXT = 160
 
 
-def summary_markdown(ran: RanExperiment) -> str:
-    """Scores with denominators, errors, latency; no content of any row."""
+def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
+    """Scores with denominators, errors, latency; no content of any row.
+
+    Args:
+        ran: what ran.
+        verdict: a gate's, where there is no baseline to compare with; it comes first.
+    """
     summary, experiment = ran.summary, ran.experiment
-    lines = [
-        f"# {_escape(experiment.name)}",
-        "",
-        f"Dataset **{_escape(experiment.dataset_name)}** (version `{experiment.dataset_version_id}`), "
-        f"task `{_escape(experiment.task)}`, experiment `{experiment.id}`. {headline(ran)}.",
+    word = f"{wording.verdict_word(verdict)}: " if verdict else ""
+    lines = [f"# {word}{plain(experiment.name)}", ""]
+    if verdict:
+        lines += [wording.verdict_sentence(verdict, plain), "", *reason_lines(verdict), ""]
+    lines += [
+        f"Dataset **{plain(experiment.dataset_name)}** (version {texts.code(experiment.dataset_version_id)}), "
+        f"task {texts.code(experiment.task)}, experiment {texts.code(experiment.id)}. {headline(ran)}.",
         "",
         "| evaluator | mean | of | standard error | what is behind it |",
         "|---|---|---|---|---|",
     ]
     for name, metric in summary.metrics.items():
-        mean = "-" if metric.mean is None else f"{metric.mean:.3f}"
-        stderr = "-" if metric.stderr is None else f"{metric.stderr:.3f}"
-        lines.append(f"| {_escape(name)} | {mean} | {metric.n} of {metric.n_expected} | {stderr} | {metric} |")
+        mean, stderr = numbers.score(metric.mean), numbers.plain(metric.stderr)
+        lines.append(f"| {plain(name)} | {mean} | {metric.n} of {metric.n_expected} | {stderr} | {metric} |")
     lines += ["", figures(summary)]
     return "\n".join(lines)
+
+
+def comparison_markdown(comparison: Comparison, *, worst: int = WORST_SHOWN) -> str:
+    """The verdict first, then a table of metrics, the examples that got worse, links to the backend's pages.
+
+    Args:
+        comparison: what was compared, with a gate's verdict or without.
+        worst: how many of the examples that got worse are shown; their texts are cut.
+    """
+    lines = [
+        f"# {wording.verdict_word(comparison.verdict)}: {plain(comparison.candidate.label)}",
+        "",
+        wording.opening(comparison, plain),
+        "",
+    ]
+    reasons = [*reason_lines(comparison.verdict), ""] if comparison.verdict else []
+    # Why it failed is read first; that each check passed can wait.
+    passed = comparison.verdict is not None and comparison.verdict.status == "passed"
+    lines += [] if passed else reasons
+    lines += [*metric_table(comparison), "", *side_lines(comparison), ""]
+    lines += ["Checks:", "", *reasons] if passed else []
+    return "\n".join([*lines, *worst_lines(comparison, worst)])
+
+
+def reason_lines(verdict: Verdict) -> list[str]:
+    """The verdict's reasons as a Markdown list."""
+    return [f"- {texts.sentence(reason)}" for reason in verdict.reasons]
+
+
+def metric_table(comparison: Comparison) -> list[str]:
+    """The compared metrics as the lines of a Markdown table."""
+    if not comparison.metrics and not comparison.operations:
+        return ["There is nothing that both sides were scored on."]
+    lines = [
+        f"| metric | baseline | candidate | difference | {numbers.percent(comparison.confidence)} interval "
+        "| better | worse | same | p | verdict |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+    ]
+    for found in wording.all_figures(comparison):
+        _, *cells = _row(found).values()
+        lines.append("| " + " | ".join([plain(found.name) + found.direction_note, *cells]) + " |")
+    return lines
+
+
+def comparison_rows(comparison: Comparison) -> list[dict[str, str]]:
+    """The same numbers as rows for a Prefect table artifact: one a metric, all values written out."""
+    return [_row(found) for found in wording.all_figures(comparison)]
+
+
+def _row(found: wording.Figures) -> dict[str, str]:
+    return {
+        "metric": found.name + found.direction_note,
+        "baseline": found.baseline,
+        "candidate": found.candidate,
+        "difference": found.difference,
+        "interval": found.interval or numbers.NOTHING,
+        "better": found.improved,
+        "worse": found.regressed,
+        "same": found.ties,
+        "p": found.p,
+        "verdict": found.verdict,
+    }
+
+
+def side_lines(comparison: Comparison) -> list[str]:
+    """Each side with its link and its failed runs, as a Markdown list."""
+    return [_side("Candidate", comparison.candidate), _side("Baseline", comparison.baseline)]
+
+
+def _side(role: str, side: Side) -> str:
+    named = f"- {role}: {texts.markdown_link(side.label, side.url)}"
+    identity = f" (experiment {texts.code(side.experiment_id)})" if side.experiment_id else ""
+    return f"{named}{identity}, {wording.failures(side)}"
+
+
+def worst_lines(comparison: Comparison, worst: int) -> list[str]:
+    """The examples that got worse, worst first, as the lines of a Markdown table."""
+    if not comparison.regressed or worst < 1:
+        return []
+    shown = wording.regressions(comparison)[:worst]
+    of = len(comparison.regressed)
+    lines = [
+        f"**Worse, worst first** ({numbers.count(len(shown))} of {of:,})",
+        "",
+        "| example | metric | score | input | expected | baseline | candidate |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return lines + ["| " + " | ".join(_change(change)) + " |" for change in shown]
+
+
+def _change(change: ExampleChange) -> Sequence[str]:
+    def cell(value: object, error: str | None = None) -> str:
+        text = f"failed: {error}" if error else texts.as_text(value)
+        return texts.code(text, longest=LONGEST_TEXT) if text.strip() else numbers.NOTHING
+
+    return (
+        texts.code(change.example_id, longest=60),
+        plain(change.metric, longest=60),
+        f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}",
+        cell(change.input),
+        cell(change.expected),
+        cell(change.baseline_output, change.baseline_error),
+        cell(change.candidate_output, change.candidate_error),
+    )
 
 
 def headline(ran: RanExperiment) -> str:
@@ -34,16 +152,11 @@ def headline(ran: RanExperiment) -> str:
 
 def figures(summary: Summary) -> str:
     """Latency, tokens and cost in one line."""
-    parts = [f"{name} {value:.0f} ms" for name, value in summary.latency_ms.items()]
+    parts = [f"{name} {numbers.duration(value)}" for name, value in summary.latency_ms.items()]
     if parts:
         parts[0] = f"latency {parts[0]}"
     if summary.token_count is not None:
-        parts.append(f"{summary.token_count} tokens")
+        parts.append(numbers.count(summary.token_count, "token"))
     if summary.total_cost is not None:
-        parts.append(f"${summary.total_cost:.4f}")
+        parts.append(numbers.money(summary.total_cost))
     return ", ".join(parts)
-
-
-def _escape(text: str) -> str:
-    """Names come from people: keep them from breaking the table or becoming markup."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("<", "&lt;")

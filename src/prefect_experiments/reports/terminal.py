@@ -1,15 +1,24 @@
-"""The summary of an experiment on the terminal."""
+"""What was found, on the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
+from prefect_experiments.reports import numbers, texts, wording
 from prefect_experiments.reports.markdown import figures, headline
+
+WORST_SHOWN = 5
+_NARROW = 110
+_VERDICT_STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "bold yellow"}
+_METRIC_STYLES = {"improved": "green", "regressed": "red", "unchanged": "", "no data": "yellow"}
 
 
 def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in: str = "") -> None:
@@ -17,25 +26,119 @@ def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in
     out = console or Console()
     experiment, summary = ran.experiment, ran.summary
     out.print(
-        f"[bold]{escape(experiment.name)}[/bold] on {escape(experiment.dataset_name)}: {headline(ran)}", soft_wrap=True
+        f"[bold]{_name(experiment.name)}[/bold] on {_name(experiment.dataset_name)}: {headline(ran)}", soft_wrap=True
     )
     for name, metric in summary.metrics.items():
-        stderr = "" if metric.stderr is None else f"  [dim]standard error {metric.stderr:.3f}[/dim]"
-        out.print(f"  {escape(name)}  {escape(str(metric))}{stderr}", soft_wrap=True)
+        stderr = "" if metric.stderr is None else f"  [dim]standard error {numbers.plain(metric.stderr)}[/dim]"
+        out.print(f"  {_name(name)}  {escape(str(metric))}{stderr}", soft_wrap=True)
     out.print(f"  [dim]{figures(summary)}[/dim]")
     where = ran.url or kept_in
-    out.print(f"  experiment {experiment.id}" + (f", kept in {escape(where)}" if where else ""), soft_wrap=True)
+    out.print(f"  experiment {experiment.id}" + (f", kept in {_name(where)}" if where else ""), soft_wrap=True)
 
 
 def print_side_by_side(rans: Sequence[RanExperiment], console: Console | None = None) -> None:
     """One column an experiment, one row an evaluator."""
     out = console or Console()
-    table = Table(title=f"on {escape(rans[0].experiment.dataset_name)}")
+    table = Table(title=f"on {_name(rans[0].experiment.dataset_name)}")
     table.add_column("evaluator")
     for ran in rans:
-        table.add_column(escape(ran.experiment.name))
+        table.add_column(_name(ran.experiment.name))
     for name in dict.fromkeys(name for ran in rans for name in ran.summary.metrics):
         found = [ran.summary.metrics.get(name) for ran in rans]
-        table.add_row(escape(name), *(escape(str(metric)) if metric else "not evaluated" for metric in found))
+        table.add_row(_name(name), *(escape(str(metric)) if metric else "not evaluated" for metric in found))
     table.add_row("", *(figures(ran.summary) for ran in rans))
     out.print(table)
+
+
+def print_comparison(comparison: Comparison, console: Console | None = None, *, worst: int = WORST_SHOWN) -> None:
+    """Print the verdict with its reasons, the metrics with their intervals, and the examples that got worse.
+
+    Args:
+        comparison: what was compared, with a gate's verdict or without.
+        console: where to; the standard output when left out.
+        worst: how many of the examples that got worse are shown.
+    """
+    out = console or Console()
+    verdict = comparison.verdict
+    style = _VERDICT_STYLES[verdict.status] if verdict else "bold"
+    sides = f"{texts.one_line(comparison.candidate.label)} against {texts.one_line(comparison.baseline.label)}"
+    out.print(Text.assemble((wording.verdict_word(verdict).upper(), style), f"  {sides}"), soft_wrap=True)
+    out.print(Text(f"  {wording.opening(comparison)}"), soft_wrap=True)
+    if verdict:
+        _print_reasons(verdict, out)
+    if comparison.metrics:
+        out.print(comparison_table(comparison, narrow=out.width < _NARROW))
+    for metric in comparison.operations.values():
+        found = wording.figures_of(metric, operation=True)
+        out.print(Text(f"  {found.name} {found.baseline} → {found.candidate}, {found.change}", "dim"), soft_wrap=True)
+    out.print(Text(f"  {_side('candidate', comparison.candidate)}"), soft_wrap=True)
+    out.print(Text(f"  {_side('baseline', comparison.baseline)}"), soft_wrap=True)
+    if comparison.regressed and worst > 0:
+        out.print(_worst_table(wording.regressions(comparison), worst))
+
+
+def print_verdict(verdict: Verdict, console: Console | None = None) -> None:
+    """Print a gate's verdict on its own: of a first run, which has no baseline."""
+    out = console or Console()
+    out.print(Text(wording.verdict_word(verdict).upper(), _VERDICT_STYLES[verdict.status]))
+    out.print(Text(f"  {wording.verdict_sentence(verdict)}"), soft_wrap=True)
+    _print_reasons(verdict, out)
+
+
+def _print_reasons(verdict: Verdict, out: Console) -> None:
+    for reason in verdict.reasons:
+        out.print(Text(f"  - {texts.one_line(reason)}"), soft_wrap=True)
+
+
+def comparison_table(comparison: Comparison, *, narrow: bool = False) -> Table:
+    """One row a metric: both means, the difference with its interval, the counts, the verdict in its colour.
+
+    Args:
+        comparison: what was compared.
+        narrow: for 80 columns: the interval under the difference, without ties and p-values.
+    """
+    title = f"Differences with {numbers.percent(comparison.confidence)} intervals"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("metric", overflow="fold", min_width=8)
+    names = ("baseline", "candidate", "difference", "better", "worse", *(() if narrow else ("same", "p")))
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for metric in comparison.metrics.values():
+        found = wording.figures_of(metric)
+        change = f"{found.difference}\n{found.interval}".rstrip() if narrow else found.change
+        cells = [found.baseline, found.candidate, change, found.improved, found.regressed, found.ties, found.p]
+        name = Text.assemble(texts.one_line(found.name), (found.direction_note, "dim"))
+        verdict = Text(found.verdict, _METRIC_STYLES[found.verdict])
+        table.add_row(name, *map(Text, cells[: len(names)]), verdict)
+    return table
+
+
+def _worst_table(changes: Sequence[ExampleChange], worst: int) -> Table:
+    shown = changes[:worst]
+    title = f"Worse, worst first ({numbers.count(len(shown))} of {len(changes):,})"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), leading=1)
+    for name in ("example", "metric", "score", "baseline", "candidate"):
+        table.add_column(name, overflow="fold", no_wrap=name == "score")
+    for change in shown:
+        table.add_row(
+            Text(texts.one_line(change.example_id, 40)),
+            Text(texts.one_line(change.metric, 40)),
+            Text(f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}"),
+            _output(change.baseline_output, change.baseline_error),
+            _output(change.candidate_output, change.candidate_error),
+        )
+    return table
+
+
+def _output(output: object, error: str | None) -> Text:
+    return Text(texts.one_line(f"failed: {error}" if error else texts.as_text(output), 120), "red" if error else "")
+
+
+def _side(role: str, side: Side) -> str:
+    where = texts.one_line(side.url or "") or (f"experiment {side.experiment_id}" if side.experiment_id else "")
+    return f"{role}: {texts.one_line(side.label)}, {wording.failures(side)}" + (f", {where}" if where else "")
+
+
+def _name(text: str) -> str:
+    return escape(texts.one_line(text))

@@ -9,6 +9,8 @@ from prefect_experiments.settings import Settings
 from prefect_experiments.store.database import Database, parse_url
 from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
+from prefect_experiments.store.imports import ImportStore
+from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
 
@@ -29,6 +31,8 @@ class Store:
         self.datasets = DatasetStore(self.database)
         self.experiments = ExperimentStore(self.database)
         self.results = ResultStore(self.database)
+        self.links = LinkStore(self.database)
+        self.imports = ImportStore(self.database)
 
     @property
     def shown_url(self) -> str:
@@ -71,4 +75,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-__all__ = ["EvaluatorRecord", "ExperimentRecord", "Recorder", "Store", "TaskRecord", "open_store"]
+__all__ = ["EvaluatorRecord", "ExperimentRecord", "Link", "Recorder", "Store", "TaskRecord", "open_store"]

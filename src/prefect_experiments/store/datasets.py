@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -14,25 +13,15 @@ from sqlalchemy.engine import Connection
 from prefect_experiments import keys
 from prefect_experiments.datasets import of_splits
 from prefect_experiments.errors import AlreadyExists, InvalidDataset, NotFound, unknown_value
-from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
+from prefect_experiments.store.examples import ExampleRow, fingerprint, to_example, to_rows, to_splits
 from prefect_experiments.store.paging import check_name, page, to_datetime
 from prefect_experiments.store.tables import dataset_versions, datasets, examples
 from prefect_experiments.store.texts import nearest_first, object_text, plain_text
 
 _INSERT = examples.insert()
-
-
-class ExampleRow(NamedTuple):
-    """An example as the table holds it."""
-
-    example_id: str
-    input: str
-    output: str | None
-    metadata: str
-    splits: str
 
 
 class DatasetStore:
@@ -80,11 +69,19 @@ class DatasetStore:
             if found is None:
                 return self._create(connection, name, content, description, None)
             newest = self._version(connection, found.id, None)
-            rows = _to_rows(content)
+            return self._replace(connection, newest, self._rows(connection, newest), to_rows(content))
+
+    def update(self, dataset: str, content: Sequence[Example]) -> DatasetVersion:
+        """A new version in which these examples, by id, are as given; new ones come at the end.
+
+        Raises:
+            InvalidDataset: an example without an id, or two of the same id.
+        """
+        with self._database.write(alone=True) as connection:
+            newest = self._version(connection, self._find(connection, dataset).id, None)
             present = self._rows(connection, newest)
-            if _fingerprint(rows) == newest.fingerprint or set(rows) == {row for _, row in present}:
-                return _version_model(newest)
-            return self._replace(connection, newest, {row.example_id: (p, row) for p, row in present}, rows)
+            merged = {row.example_id: row for _, row in present} | {row.example_id: row for row in to_rows(content)}
+            return self._replace(connection, newest, present, list(merged.values()))
 
     def append(self, dataset: str, content: Sequence[Example]) -> DatasetVersion:
         """A new version with further examples at its end; without any, the newest version.
@@ -95,7 +92,7 @@ class DatasetStore:
         """
         with self._database.write(alone=True) as connection:
             newest = self._version(connection, self._find(connection, dataset).id, None)
-            rows = _to_rows(content)
+            rows = to_rows(content)
             if not rows:
                 return _version_model(newest)
             present = self._rows(connection, newest)
@@ -189,7 +186,7 @@ class DatasetStore:
         description: str | None,
         metadata: Mapping[str, Any] | None,
     ) -> DatasetVersion:
-        rows = _to_rows(content)
+        rows = to_rows(content)
         dataset_id = keys.new_id("ds")
         connection.execute(
             datasets.insert().values(
@@ -208,10 +205,13 @@ class DatasetStore:
         self,
         connection: Connection,
         newest: Any,
-        present: dict[str, tuple[int, ExampleRow]],
+        before: list[tuple[int, ExampleRow]],
         rows: list[ExampleRow],
     ) -> DatasetVersion:
-        """A new version with this content; only what differs is written."""
+        """A version with this content, made where it is not the newest; only what differs is written."""
+        if fingerprint(rows) == newest.fingerprint or set(rows) == {row for _, row in before}:
+            return _version_model(newest)
+        present = {row.example_id: (position, row) for position, row in before}
         number, dataset_id = newest.number + 1, newest.dataset_id
         version = self._new_version(connection, dataset_id, number, rows)
         kept = {row.example_id for row in rows if row.example_id in present and present[row.example_id][1] == row}
@@ -247,7 +247,7 @@ class DatasetStore:
             "dataset_id": dataset_id,
             "number": number,
             "example_count": len(rows),
-            "fingerprint": _fingerprint(rows),
+            "fingerprint": fingerprint(rows),
             "created_at": now,
         }
         connection.execute(dataset_versions.insert().values(**values))
@@ -338,45 +338,6 @@ def _at(dataset_id: str, number: int, *columns: Any) -> Any:
     return sa.select(*columns).where(at_version(dataset_id, number)).order_by(examples.c.position)
 
 
-def _to_rows(content: Sequence[Example]) -> list[ExampleRow]:
-    rows = [_to_row(example) for example in content]
-    seen: set[str] = set()
-    for number, row in enumerate(rows, start=1):
-        example_id = row.example_id
-        if not example_id or plain_text(example_id) != example_id:
-            raise InvalidDataset(f"example {number} has no id that can be kept: {example_id!r:.60}")
-        if example_id in seen:
-            raise InvalidDataset(f"example {number} has an id that another one has, too: {example_id!r:.60}")
-        seen.add(example_id)
-    return rows
-
-
-def _to_row(example: Example) -> ExampleRow:
-    return ExampleRow(
-        example.id,
-        dumps_strict(example.input),
-        None if example.output is None else dumps_strict(example.output),
-        dumps_strict(dict(example.metadata)) if example.metadata else "{}",
-        dumps_strict(list(example.splits)) if example.splits else "[]",
-    )
-
-
-def to_example(row: ExampleRow) -> Example:
-    """An example from its row."""
-    return Example(
-        id=row.example_id,
-        input=orjson.loads(row.input),
-        output=None if row.output is None else orjson.loads(row.output),
-        metadata=orjson.loads(row.metadata),
-        splits=to_splits(row.splits),
-    )
-
-
-def to_splits(text: str) -> tuple[str, ...]:
-    """The splits from their JSON text; most examples have none."""
-    return () if text == "[]" else tuple(orjson.loads(text))
-
-
 def _values(dataset_id: str, number: int, position: int, row: ExampleRow) -> tuple[Any, ...]:
     """The columns of `examples`, in order."""
     return (dataset_id, position, number, None, *row)
@@ -390,14 +351,6 @@ def _version_model(row: Any) -> DatasetVersion:
         example_count=row.example_count,
         created_at=to_datetime(row.created_at),
     )
-
-
-def _fingerprint(rows: Iterable[ExampleRow]) -> str:
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update("\x00".join((row.example_id, row.input, row.output or "", row.metadata, row.splits)).encode())
-        digest.update(b"\x01")
-    return digest.hexdigest()
 
 
 def _chunked(items: list[int], size: int) -> Iterator[list[int]]:

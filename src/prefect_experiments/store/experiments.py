@@ -24,6 +24,7 @@ from prefect_experiments.store.tables import (
     experiment_evaluators,
     experiment_tags,
     experiments,
+    linked_experiments,
 )
 from prefect_experiments.store.texts import nearest_first, object_text, plain_text
 
@@ -131,7 +132,7 @@ class ExperimentStore:
             self._put_evaluators(connection, experiment_id, evaluators)
 
     def get(self, experiment: str, *, dataset: str | None = None) -> ExperimentRecord:
-        """An experiment by id, name, ``tag:NAME`` or ``latest``.
+        """An experiment by id (its own, or a backend's), name, ``tag:NAME`` or ``latest``.
 
         Args:
             experiment: which one.
@@ -216,6 +217,10 @@ class ExperimentStore:
         by_id = connection.execute(sa.select(experiments.c.id).where(experiments.c.id == experiment)).scalar()
         if by_id is not None:
             return str(by_id)
+        c = linked_experiments.c
+        by_link = connection.execute(sa.select(c.experiment_id).where(c.remote_id == experiment).distinct()).scalars()
+        if linked := list(by_link):
+            return _only(linked, f"experiments are called {experiment!r} in different backends")
         named = list(connection.execute(query.where(experiments.c.name == experiment)).scalars())
         if not named:
             names = connection.execute(sa.select(experiments.c.name).distinct().limit(1000)).scalars()

@@ -23,7 +23,9 @@ from prefect_experiments.models import (
 )
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
-from prefect_experiments.store.datasets import ExampleRow, at_version, to_example, to_splits
+from prefect_experiments.store.datasets import at_version
+from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
+from prefect_experiments.store.imports import UNKNOWN_FINGERPRINT
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor, to_datetime
 from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
 from prefect_experiments.store.texts import plain_text
@@ -131,7 +133,7 @@ class ResultStore:
         )
         given: dict[Key, set[str]] = {}
         for position, repetition, evaluator, fingerprint in connection.execute(query).all():
-            if fingerprints.get(evaluator) == fingerprint:
+            if fingerprint in (fingerprints.get(evaluator), UNKNOWN_FINGERPRINT):
                 given.setdefault((position, repetition), set()).add(evaluator)
         return given
 

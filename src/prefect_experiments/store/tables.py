@@ -62,6 +62,7 @@ examples = Table(
     Column("output", Text),
     Column("metadata", Text, nullable=False),
     Column("splits", Text, nullable=False),
+    Column("span_id", String(32)),
 )
 
 experiments = Table(
@@ -162,4 +163,57 @@ experiment_tags = Table(
     Column("tag", Text, primary_key=True),
     Column("experiment_id", String(64), ForeignKey("experiments.id", ondelete="CASCADE"), nullable=False),
     Index("ix_experiment_tags_experiment", "experiment_id"),
+)
+
+# What a backend calls the things that are kept here, too. `target` is the backend and where it is,
+# such as "phoenix http://localhost:6006".
+linked_versions = Table(
+    "linked_versions",
+    metadata,
+    Column("target", String(255), primary_key=True),
+    Column("remote_version_id", String(255), primary_key=True),
+    Column("remote_dataset_id", Text, nullable=False),
+    _of("dataset_versions", "dataset_version_id"),
+    Column("linked_at", Double, nullable=False),
+    Index("ix_linked_versions_version", "dataset_version_id"),
+)
+
+linked_experiments = Table(
+    "linked_experiments",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    _of("experiments", "experiment_id"),
+    Column("target", String(255), nullable=False),
+    Column("remote_id", String(255), nullable=False),
+    Column("remote_dataset_id", Text, nullable=False),
+    Column("remote_version_id", Text, nullable=False),
+    Column("project_name", Text),
+    Column("url", Text),
+    Column("linked_at", Double, nullable=False),
+    UniqueConstraint("experiment_id", "target"),
+    UniqueConstraint("target", "remote_id"),
+)
+
+# What the backend has of an experiment's results. `stamp` is the end time of what was pushed: a
+# result that is made again has another one, and is pushed again. `refused` says why it was not taken.
+pushed_runs = Table(
+    "pushed_runs",
+    metadata,
+    Column("link_id", String(64), ForeignKey("linked_experiments.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("repetition_number", Integer, primary_key=True),
+    Column("remote_id", Text),
+    Column("stamp", Double, nullable=False),
+    Column("refused", Text),
+)
+
+pushed_evaluations = Table(
+    "pushed_evaluations",
+    metadata,
+    Column("link_id", String(64), ForeignKey("linked_experiments.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("repetition_number", Integer, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("stamp", Double, nullable=False),
+    Column("refused", Text),
 )

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import contextvars
-import gc
+import functools
 import os
+import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
-from prefect.context import AsyncClientContext
-
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _lock = threading.Lock()
@@ -39,8 +38,7 @@ def run_sync(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
     started: list[asyncio.Task[None]] = []
 
     async def run() -> None:
-        # Prefect's client belongs to the loop of whoever calls; this loop makes its own.
-        AsyncClientContext.__var__.set(None)  # type: ignore[arg-type]
+        _leave_prefects_client()
         try:
             outcome.set_result(await function())
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
@@ -59,21 +57,14 @@ def run_sync(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         raise concurrent.futures.CancelledError from None
 
 
-@contextlib.contextmanager
-def spared_by_the_collector() -> Iterator[None]:
-    """Leave what is in memory now out of garbage collections while this is entered.
+def waited(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """The same call for synchronous code, with the same parameters and the same documentation."""
 
-    An experiment makes many small records, and each makes Python look for cycles more often. A full
-    search goes through everything that Prefect has loaded, which takes a tenth of a second each time.
-    """
-    if gc.get_freeze_count():  # somebody else has done so, for reasons of their own
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return run_sync(functools.partial(function, *args, **kwargs))
+
+    return call
 
 
 def _shared_loop() -> asyncio.AbstractEventLoop:
@@ -92,8 +83,14 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+def _leave_prefects_client() -> None:
+    """Prefect's client belongs to the loop of whoever calls; another loop makes its own."""
+    if (prefect_context := sys.modules.get("prefect.context")) is not None:
+        prefect_context.AsyncClientContext.__var__.set(None)
+
+
 def _in_new_thread(function: Callable[[], T]) -> T:
     with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="nested-experiment") as pool:
         context = contextvars.copy_context()
-        context.run(AsyncClientContext.__var__.set, None)  # type: ignore[arg-type]
+        context.run(_leave_prefects_client)
         return pool.submit(context.run, function).result()

@@ -1,0 +1,282 @@
+"""A candidate beside a baseline: every metric on the examples that both sides ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, overload
+
+from prefect_experiments.analysis.changes import changed_examples
+from prefect_experiments.analysis.corpus import compare_corpus_metric
+from prefect_experiments.analysis.paired import PairedResult, examples_to_detect, holm, paired_test
+from prefect_experiments.analysis.pairing import Pairs, failures, worst_case
+from prefect_experiments.analysis.results import OPERATIONS, ResultTable
+from prefect_experiments.analysis.verdicts import Comparison, Direction, MetricComparison, MetricVerdict
+from prefect_experiments.errors import InvalidSetting, unknown_value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from prefect_experiments.analysis.gate import Gate
+
+DEFAULT_CONFIDENCE = 0.95
+ExperimentEvaluators = Mapping[str, "Callable[[pd.DataFrame], float]"]
+
+
+@overload
+def compare_results(
+    baseline: ResultTable,
+    candidate: ResultTable,
+    *,
+    confidence: float | None = None,
+    directions: Mapping[str, Direction] | None = None,
+    experiment_evaluators: ExperimentEvaluators | None = None,
+    gate: Gate | None = None,
+) -> Comparison: ...
+
+
+@overload
+def compare_results(
+    baseline: ResultTable,
+    candidate: Sequence[ResultTable],
+    *,
+    confidence: float | None = None,
+    directions: Mapping[str, Direction] | None = None,
+    experiment_evaluators: ExperimentEvaluators | None = None,
+    gate: Gate | None = None,
+) -> tuple[Comparison, ...]: ...
+
+
+def compare_results(
+    baseline: ResultTable,
+    candidate: ResultTable | Sequence[ResultTable],
+    *,
+    confidence: float | None = None,
+    directions: Mapping[str, Direction] | None = None,
+    experiment_evaluators: ExperimentEvaluators | None = None,
+    gate: Gate | None = None,
+) -> Comparison | tuple[Comparison, ...]:
+    """Compare one candidate, or several, with a baseline, example by example.
+
+    Repetitions are averaged within an example first; the examples are what is counted. P-values
+    are adjusted by Holm's method over all metrics of all candidates; latency, tokens and cost
+    stay outside of that and have no adjusted p-value.
+
+    Args:
+        baseline: from `result_table`.
+        candidate: one, or several.
+        confidence: of the intervals, above 0.5 and below 1; by default the gate's, else 0.95. A metric has
+            improved or regressed where its adjusted p-value is at most 1 - confidence.
+        directions: ``"minimize"`` for metrics of which less is better; others are maximized. What
+            the gate says of a metric need not be said again here.
+        experiment_evaluators: by name, functions over the table of runs of one side (restricted to
+            the examples that both sides ran, failed runs included) that return a finite number;
+            see `compare_corpus_metric`.
+        gate: gives each comparison its verdict.
+
+    Returns:
+        A `Comparison`; a tuple of them, in order, for several candidates.
+
+    Raises:
+        InvalidSetting: a confidence out of its range, directions of unknown metrics, or something
+            said twice in different ways.
+        InvalidEvaluator: an experiment evaluator raised, or returned something else than a number.
+    """
+    candidates = [candidate] if isinstance(candidate, ResultTable) else list(candidate)
+    if not candidates:
+        raise InvalidSetting("there is no candidate to compare; give at least one results table")
+    for table in (baseline, *candidates):
+        if not isinstance(table, ResultTable):
+            raise InvalidSetting(f"compare what result_table() makes, not a value of type {type(table).__qualname__}")
+    experiment_evaluators = experiment_evaluators or {}
+    plan = _Plan(
+        confidence=_confidence(confidence, gate),
+        directions=_directions([baseline, *candidates], directions or {}, experiment_evaluators, gate),
+        experiment_evaluators=experiment_evaluators,
+    )
+    comparisons = _adjust([_compare(baseline, table, plan) for table in candidates])
+    if gate is not None:
+        comparisons = [replace(comparison, verdict=gate.judge(comparison)) for comparison in comparisons]
+    return comparisons[0] if isinstance(candidate, ResultTable) else tuple(comparisons)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    confidence: float
+    directions: Mapping[str, Direction]
+    experiment_evaluators: ExperimentEvaluators
+
+    def direction(self, name: str) -> Direction:
+        return self.directions.get(name, "maximize")
+
+
+def _confidence(confidence: float | None, gate: Gate | None) -> float:
+    if confidence is None:
+        return gate.confidence if gate is not None else DEFAULT_CONFIDENCE
+    if not 0.5 < confidence < 1:
+        raise InvalidSetting(f"confidence must be above 0.5 and below 1, such as 0.95; got {confidence!r}")
+    if gate is not None and gate.confidence != confidence:
+        raise InvalidSetting(
+            f"confidence={confidence!r} does not go with the gate's confidence of {gate.confidence!r}; give one of them"
+        )
+    return confidence
+
+
+def _directions(
+    tables: Iterable[ResultTable],
+    directions: Mapping[str, Direction],
+    experiment_evaluators: ExperimentEvaluators,
+    gate: Gate | None,
+) -> Mapping[str, Direction]:
+    scored = dict.fromkeys(name for table in tables for name in (*table.scores, *table.labels_only))
+    for name in experiment_evaluators:
+        if name in scored:
+            raise InvalidSetting(f"{name!r} is an evaluator and an experiment evaluator; give one of them another name")
+    known = [*scored, *experiment_evaluators]
+    found: dict[str, Direction] = {name: rule.direction for name, rule in gate.rules.items()} if gate else {}
+    for name, direction in directions.items():
+        if name not in known:
+            raise InvalidSetting(f"directions: {unknown_value('metric', name, known)}")
+        if direction not in ("maximize", "minimize"):
+            problem = unknown_value("direction", direction, ["maximize", "minimize"])
+            raise InvalidSetting(f"directions: metric {name!r}: {problem}")
+        if found.setdefault(name, direction) != direction:
+            raise InvalidSetting(f"directions say {direction!r} of metric {name!r}, and the gate says {found[name]!r}")
+    return found
+
+
+def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan) -> Comparison:
+    pairs = Pairs.of(baseline, candidate)
+    ids = [baseline.example_ids[place] for place in pairs.in_baseline.tolist()]
+    shared = set(ids)
+    names = dict.fromkeys((*baseline.scores, *candidate.scores))
+    metrics = {name: _metric(name, pairs, plan) for name in names}
+    for name, function in plan.experiment_evaluators.items():
+        metrics[name] = _corpus_metric(name, function, pairs, ids, plan)
+    means = {
+        name: pairs.means(baseline.scores[name], candidate.scores[name])
+        for name in names
+        if name in baseline.scores and name in candidate.scores
+    }
+    regressed, improved = changed_examples(
+        baseline, candidate, ids, means, {name: plan.direction(name) for name in means}
+    )
+    return Comparison(
+        baseline=baseline.side(),
+        candidate=candidate.side(),
+        n_pairs=len(ids),
+        only_in_baseline=tuple(name for name in baseline.example_ids if name not in shared),
+        only_in_candidate=tuple(name for name in candidate.example_ids if name not in shared),
+        metrics=metrics,
+        operations=_operations(pairs, plan.confidence),
+        regressed=regressed,
+        improved=improved,
+        failures=failures(pairs),
+        confidence=plan.confidence,
+    )
+
+
+def _metric(name: str, pairs: Pairs, plan: _Plan) -> MetricComparison:
+    import numpy as np
+
+    direction = plan.direction(name)
+    baseline, candidate = pairs.baseline, pairs.candidate
+    nothing = MetricComparison(name=name, direction=direction, n_pairs=0)
+    if name not in baseline.scores:
+        return nothing
+    of_baseline = baseline.means(baseline.scores[name])
+    n_scored = int((~np.isnan(of_baseline[np.concatenate([pairs.in_baseline, pairs.absent])])).sum())
+    if name not in candidate.scores:
+        return replace(nothing, n_baseline_scored=n_scored)
+    of_candidate = candidate.means(candidate.scores[name])
+    left, right = of_baseline[pairs.in_baseline], of_candidate[pairs.in_candidate]
+    both = ~np.isnan(left) & ~np.isnan(right)
+    if not both.any():
+        return replace(nothing, n_baseline_scored=n_scored)
+    result = paired_test(left[both], right[both], confidence=plan.confidence)
+    return replace(
+        _filled_in(name, direction, result, plan.confidence),
+        n_baseline_scored=n_scored,
+        errors_as_worst=worst_case(name, direction, pairs, plan.confidence, errors_only=True),
+        missing_as_worst=worst_case(name, direction, pairs, plan.confidence, errors_only=False),
+    )
+
+
+def _corpus_metric(
+    name: str, function: Callable[[pd.DataFrame], float], pairs: Pairs, ids: Sequence[str], plan: _Plan
+) -> MetricComparison:
+    direction = plan.direction(name)
+    n_expected = len(ids) + len(pairs.absent)
+    if not ids:
+        return MetricComparison(name=name, direction=direction, n_pairs=0, n_baseline_scored=n_expected)
+    frames = (pairs.baseline.frame, pairs.candidate.frame)
+    result = compare_corpus_metric(name, function, *frames, ids, confidence=plan.confidence)
+    return replace(_filled_in(name, direction, result, plan.confidence), n_baseline_scored=n_expected)
+
+
+def _operations(pairs: Pairs, confidence: float) -> dict[str, MetricComparison]:
+    """Latency, tokens and cost, on the runs that are ok on their side."""
+    import numpy as np
+
+    found = {}
+    for name in OPERATIONS:
+        if name not in pairs.baseline.operations or name not in pairs.candidate.operations:
+            continue
+        left, right = pairs.means(
+            np.where(pairs.baseline.failed, np.nan, pairs.baseline.operations[name]),
+            np.where(pairs.candidate.failed, np.nan, pairs.candidate.operations[name]),
+        )
+        both = ~np.isnan(left) & ~np.isnan(right)
+        if both.any():
+            result = paired_test(left[both], right[both], confidence=confidence, two_valued=False)
+            metric = _filled_in(name, "minimize", result, confidence)
+            found[name] = _with_verdict(metric, result.p_value, confidence)
+    return found
+
+
+def _filled_in(name: str, direction: Direction, result: PairedResult, confidence: float) -> MetricComparison:
+    up = direction == "maximize"
+    return MetricComparison(
+        name=name,
+        direction=direction,
+        n_pairs=result.n_pairs,
+        baseline_mean=result.baseline_mean,
+        candidate_mean=result.candidate_mean,
+        difference=result.difference,
+        ci_low=result.ci_low,
+        ci_high=result.ci_high,
+        p_value=result.p_value,
+        wins=result.higher if up else result.lower,
+        losses=result.lower if up else result.higher,
+        ties=result.ties,
+        effect_size=result.effect_size,
+        test=result.test,
+        sd_difference=result.sd_difference,
+        examples_needed=examples_to_detect(result, confidence=confidence),
+    )
+
+
+def _adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Adjust the p-values over all metrics of all candidates, and say what has improved or regressed."""
+    tested = [
+        (number, name, metric.p_value)
+        for number, comparison in enumerate(comparisons)
+        for name, metric in comparison.metrics.items()
+        if metric.p_value is not None
+    ]
+    adjusted = {(number, name): p for (number, name, _), p in zip(tested, holm([p for *_, p in tested]), strict=True)}
+    found = []
+    for number, comparison in enumerate(comparisons):
+        metrics = dict(comparison.metrics)
+        for name, metric in metrics.items():
+            if (p := adjusted.get((number, name))) is not None:
+                metrics[name] = _with_verdict(replace(metric, p_value_adjusted=p), p, comparison.confidence)
+        found.append(replace(comparison, metrics=metrics))
+    return found
+
+
+def _with_verdict(metric: MetricComparison, p_value: float, confidence: float) -> MetricComparison:
+    verdict: MetricVerdict = "unchanged"
+    if p_value <= 1 - confidence and metric.difference:
+        verdict = "improved" if (metric.difference > 0) == (metric.direction == "maximize") else "regressed"
+    return replace(metric, verdict=verdict, examples_needed=metric.examples_needed if verdict == "unchanged" else None)

@@ -1,0 +1,139 @@
+"""Which examples pair up, and what the scores that are missing could hide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prefect_experiments.analysis.paired import paired_test
+from prefect_experiments.analysis.results import ResultTable
+from prefect_experiments.analysis.verdicts import Direction, Failures, WorstCase
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pairs:
+    """The examples that both sides have runs of.
+
+    Attributes:
+        baseline, candidate: the sides.
+        in_baseline, in_candidate: the examples' places in either table's `example_ids`.
+        absent: places in the baseline's of what the candidate should have run and has no run of;
+            where nobody knows what it should have run, that is all that the baseline has.
+    """
+
+    baseline: ResultTable
+    candidate: ResultTable
+    in_baseline: Places
+    in_candidate: Places
+    absent: Places
+
+    @classmethod
+    def of(cls, baseline: ResultTable, candidate: ResultTable) -> Pairs:
+        """Match the examples by id, in the baseline's order."""
+        import numpy as np
+
+        place = {example_id: i for i, example_id in enumerate(candidate.example_ids)}
+        shared = [(i, place[name]) for i, name in enumerate(baseline.example_ids) if name in place]
+        expected = candidate.expected_ids
+        absent = [
+            i
+            for i, name in enumerate(baseline.example_ids)
+            if name not in place and (expected is None or name in expected)
+        ]
+        both = np.array(shared, dtype=np.intp).reshape(-1, 2)
+        return cls(
+            baseline=baseline,
+            candidate=candidate,
+            in_baseline=both[:, 0],
+            in_candidate=both[:, 1],
+            absent=np.array(absent, dtype=np.intp),
+        )
+
+    def means(self, of_baseline: Floats, of_candidate: Floats) -> tuple[Floats, Floats]:
+        """Values of runs as one value for each of these examples, on either side."""
+        return (
+            self.baseline.means(of_baseline)[self.in_baseline],
+            self.candidate.means(of_candidate)[self.in_candidate],
+        )
+
+
+def worst_case(
+    name: str, direction: Direction, pairs: Pairs, confidence: float, *, errors_only: bool
+) -> WorstCase | None:
+    """The metric again with missing scores counted as the worst; ``None`` where there are none.
+
+    Args:
+        name: of a metric that both sides have.
+        direction: which says what is worst.
+        pairs: the examples.
+        confidence: of the interval.
+        errors_only: count so only the runs whose task or evaluator failed, repetition by
+            repetition. Else also examples that only one side has a score on, for whatever reason,
+            and those that the candidate should have run and did not.
+    """
+    import numpy as np
+
+    baseline, candidate = pairs.baseline, pairs.candidate
+    known = np.concatenate([baseline.scores[name], candidate.scores[name]])
+    worst = _worst(known[~np.isnan(known)], direction)
+    filled = [np.where(table.errors[name], worst, table.scores[name]) for table in (baseline, candidate)]
+    left, right = pairs.means(*filled)
+    changed = [
+        np.bincount(table.places, weights=table.errors[name], minlength=len(table.example_ids))[places] > 0
+        for table, places in ((baseline, pairs.in_baseline), (candidate, pairs.in_candidate))
+    ]
+    if not errors_only:
+        absent = baseline.means(filled[0])[pairs.absent]
+        absent = absent[~np.isnan(absent)]
+        left = np.concatenate([left, absent])
+        right = np.concatenate([right, np.full(len(absent), np.nan)])
+        changed = [np.concatenate([side, np.zeros(len(absent), dtype=bool)]) for side in changed]
+        # No score on either side says that the metric does not apply to the example.
+        only_left, only_right = ~np.isnan(left) & np.isnan(right), np.isnan(left) & ~np.isnan(right)
+        left, right = np.where(only_right, worst, left), np.where(only_left, worst, right)
+        changed = [changed[0] | only_right, changed[1] | only_left]
+    both = ~np.isnan(left) & ~np.isnan(right)
+    n_baseline, n_candidate = (int((side & both).sum()) for side in changed)
+    if not n_baseline and not n_candidate:
+        return None
+    result = paired_test(left[both], right[both], confidence=confidence)
+    return WorstCase(
+        n_pairs=result.n_pairs,
+        n_baseline=n_baseline,
+        n_candidate=n_candidate,
+        difference=result.difference,
+        ci_low=result.ci_low,
+        ci_high=result.ci_high,
+        p_value=result.p_value,
+    )
+
+
+def _worst(scores: Floats, direction: Direction) -> float:
+    """0 for scores from 0 to 1 (1 where less is better); else the worst score that either side got.
+
+    Where all scores are the same, that one would be no worse, and the score lies one further.
+    """
+    low, high = float(scores.min()), float(scores.max())
+    if low >= 0 and high <= 1:
+        return 0.0 if direction == "maximize" else 1.0
+    step = 0.0 if low < high else 1.0
+    return low - step if direction == "maximize" else high + step
+
+
+def failures(pairs: Pairs) -> Failures:
+    """How many examples' task failed on one side only."""
+    baseline, candidate = pairs.baseline, pairs.candidate
+    left, right = pairs.means(baseline.failed.astype(float), candidate.failed.astype(float))
+    absent = baseline.means(baseline.failed.astype(float))[pairs.absent]
+    return Failures(
+        candidate_only=int((right > left).sum()),
+        baseline_only=int((right < left).sum()),
+        candidate_absent=int((absent == 0).sum()),
+    )

@@ -1,0 +1,235 @@
+"""What comes out of a comparison and of a gate: plain values, for reports, events and exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from prefect_experiments.models import _Record
+
+Status = Literal["passed", "failed", "inconclusive"]
+MetricVerdict = Literal["improved", "regressed", "unchanged", "no data"]
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideMetric(_Record):
+    """One metric on one side alone.
+
+    Attributes:
+        n_examples: examples with a score.
+        n_scores: runs with a score.
+        n_errors: runs without one because the task or the evaluator failed.
+        mean: over examples, repetitions averaged within an example first; ``None`` without a score.
+    """
+
+    n_examples: int
+    n_scores: int
+    n_errors: int
+    mean: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side(_Record):
+    """One side of a comparison.
+
+    Attributes:
+        label: how people call it: the experiment's name, or the file's.
+        experiment_id: empty for a table that was never logged.
+        n_examples: examples that there should be; those of the table where that is not known.
+        n_expected: runs that there should be: examples times repetitions.
+        n_runs: runs that were made; `n_errors` of them failed.
+        metrics: what has a score column, by evaluator name.
+        labels_only: evaluators that gave labels and never a score; they are no metrics.
+        latency_p95_ms: 95th percentile over the ok runs with a known latency, in milliseconds.
+        n_latencies: how many those are.
+        total_cost: over all runs with a known cost, in US dollars; ``None`` where no run has one.
+        n_costs: how many ok runs have one.
+    """
+
+    label: str
+    experiment_id: str = ""
+    dataset_id: str = ""
+    dataset_version_id: str = ""
+    url: str | None = None
+    n_examples: int = 0
+    n_expected: int = 0
+    n_runs: int = 0
+    n_errors: int = 0
+    metrics: Mapping[str, SideMetric] = field(default_factory=dict)
+    labels_only: tuple[str, ...] = ()
+    latency_p95_ms: float | None = None
+    n_latencies: int = 0
+    total_cost: float | None = None
+    n_costs: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstCase(_Record):
+    """A metric compared again, with each missing score counted as the worst one, on both sides.
+
+    Runs that failed by chance on both sides cancel out so, and a candidate that fails more often
+    is worse. (Non-responder imputation in clinical trials; Little and Rubin 2019, section 1.3.)
+
+    Attributes:
+        n_pairs: examples compared.
+        n_baseline, n_candidate: examples on which a score of that side was filled in.
+        difference, ci_low, ci_high, p_value: as in `MetricComparison`.
+    """
+
+    n_pairs: int
+    n_baseline: int
+    n_candidate: int
+    difference: float
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures(_Record):
+    """Which side's task failed, on the examples that both should have run.
+
+    Attributes:
+        candidate_only: examples on which the candidate failed, or failed in more of its repetitions.
+        baseline_only: the reverse.
+        candidate_absent: examples that the baseline ran without a failure, and that the candidate
+            should have run and has no run of.
+    """
+
+    candidate_only: int = 0
+    baseline_only: int = 0
+    candidate_absent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricComparison(_Record):
+    """One metric on the examples that both sides scored; differences are candidate minus baseline.
+
+    Attributes:
+        n_pairs: examples with a score on both sides. Repetitions are averaged within an example first.
+        baseline_mean, candidate_mean: over these pairs.
+        ci_low, ci_high: of the mean paired difference, at the comparison's confidence.
+        p_value: two-sided, from `test`.
+        p_value_adjusted: Holm's, over the comparison's metrics.
+        wins, losses, ties: examples on which the candidate is better, worse, the same; "better"
+            goes by `direction`.
+        effect_size: mean difference over the standard deviation of differences (Cohen's d for
+            pairs); ``None`` where nothing differs or there are fewer than two pairs.
+        verdict: by the adjusted p-value: ``regressed``, ``improved``, ``unchanged``; ``no data`` without pairs.
+        examples_needed: pairs to tell a difference as large as the one seen, at power 0.8; ``None``
+            where the verdict is clear or there is no difference to tell.
+        test: the name of the test that `p_value` is from.
+        sd_difference: standard deviation of the paired differences; ``None`` below two pairs.
+        n_baseline_scored: examples that the baseline scored and that the candidate should have
+            run; `n_pairs` of them make its coverage.
+        errors_as_worst: with the scores that are missing because of an error counted as the worst
+            score; ``None`` where none is.
+        missing_as_worst: with all missing scores counted so; ``None`` where none is missing.
+    """
+
+    name: str
+    direction: Direction = "maximize"
+    n_pairs: int
+    baseline_mean: float | None = None
+    candidate_mean: float | None = None
+    difference: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p_value: float | None = None
+    p_value_adjusted: float | None = None
+    wins: int = 0
+    losses: int = 0
+    ties: int = 0
+    effect_size: float | None = None
+    verdict: MetricVerdict = "no data"
+    examples_needed: int | None = None
+    test: str = ""
+    sd_difference: float | None = None
+    n_baseline_scored: int = 0
+    errors_as_worst: WorstCase | None = None
+    missing_as_worst: WorstCase | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleChange(_Record):
+    """One example whose score got worse or better on some metric, or that only one side failed on.
+
+    Attributes:
+        metric: the metric's name; ``task error`` where only one side has an output.
+        difference: candidate minus baseline, turned so that negative is worse.
+    """
+
+    example_id: str
+    metric: str
+    difference: float
+    baseline_score: float | None
+    candidate_score: float | None
+    input: Any = None
+    expected: Any = None
+    baseline_output: Any = None
+    candidate_output: Any = None
+    baseline_error: str | None = None
+    candidate_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricCheck(_Record):
+    """What the gate says of one metric, or of one of its other rules.
+
+    Attributes:
+        name: the metric's, or ``error rate``, ``coverage``, ``p95 latency``, ``cost``; and where
+            nothing can be compared ``examples``, ``metrics`` or ``baseline``.
+        reason: one sentence with the figures.
+    """
+
+    name: str
+    status: Status
+    reason: str
+    examples_needed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict(_Record):
+    """What a gate says of a comparison: the worst of its checks.
+
+    Attributes:
+        reasons: one sentence for each check that did not pass; where all passed, for each check.
+        exit_code: 0 where the gate lets the candidate through, else 1.
+    """
+
+    status: Status
+    reasons: tuple[str, ...]
+    checks: tuple[MetricCheck, ...] = ()
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(_Record):
+    """A candidate beside a baseline, on the examples that both ran.
+
+    Attributes:
+        n_pairs: examples that both sides ran.
+        only_in_baseline, only_in_candidate: ids of the examples that only one side ran.
+        metrics: by evaluator name, and by the name of experiment evaluators.
+        operations: latency (``latency_ms``), ``token_count`` and ``total_cost``, where known; outside
+            the correction for many metrics.
+        regressed, improved: examples that got worse or better, worst (best) first.
+        failures: examples that only one side's task failed on.
+        confidence: of the intervals, such as 0.95.
+        verdict: the gate's; ``None`` without a gate.
+    """
+
+    baseline: Side
+    candidate: Side
+    n_pairs: int
+    only_in_baseline: tuple[str, ...] = ()
+    only_in_candidate: tuple[str, ...] = ()
+    metrics: Mapping[str, MetricComparison] = field(default_factory=dict)
+    operations: Mapping[str, MetricComparison] = field(default_factory=dict)
+    regressed: Sequence[ExampleChange] = ()
+    improved: Sequence[ExampleChange] = ()
+    failures: Failures = field(default_factory=Failures)
+    confidence: float = 0.95
+    verdict: Verdict | None = None

@@ -1,0 +1,177 @@
+"""The same thing here and in a backend: datasets mirrored either way, experiments begun there or pulled from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from prefect_experiments.backends.base import Draft, PulledResults, Remote
+from prefect_experiments.errors import NotFound
+from prefect_experiments.models import Dataset, DatasetVersion, Experiment, ExperimentRun
+from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
+from prefect_experiments.store.imports import (
+    UNKNOWN_FINGERPRINT,
+    ImportedEvaluation,
+    ImportedRun,
+    distinct_evaluators,
+)
+
+
+def mirror_version(store: Store, remote: Remote, dataset: str, version: str | None = None) -> DatasetVersion:
+    """A version of a backend's dataset, here; read from there only where it is not here yet.
+
+    Args:
+        store: where to.
+        remote: the backend.
+        dataset: name or id there.
+        version: id there, or number; default, the newest.
+    """
+    if version is None:
+        info = remote.datasets.info(dataset)
+        dataset, version = info.id, info.version_id
+    known = store.links.local_version(remote.target, version)
+    if known is not None:
+        return store.datasets.version(*known)
+    found = remote.datasets.get(dataset, version=version)
+    return keep_mirrored(store, remote, found)
+
+
+def keep_mirrored(store: Store, remote: Remote, found: Dataset) -> DatasetVersion:
+    """Put a dataset that was read from a backend into the store, and remember where it is from."""
+    kept = store.datasets.put(found.name, found.examples, description=found.description)
+    store.links.link_version(remote.target, kept, remote_dataset_id=found.id, remote_version_id=found.version_id)
+    return kept
+
+
+def ensure_remote_version(store: Store, remote: Remote, version: DatasetVersion, name: str) -> tuple[str, str]:
+    """The ids of a version in a backend, which gets it where it does not have it."""
+    known = store.links.remote_version(remote.target, version)
+    if known is not None and _is_there(remote, *known):
+        return known
+    content = store.datasets.get(version.dataset_id, version=version.id)
+    dataset_id, version_id = remote.put_version(name, content)
+    store.links.link_version(remote.target, version, remote_dataset_id=dataset_id, remote_version_id=version_id)
+    return dataset_id, version_id
+
+
+def _is_there(remote: Remote, dataset_id: str, version_id: str) -> bool:
+    try:
+        return any(version.id == version_id for version in remote.datasets.versions(dataset_id))
+    except NotFound:
+        return False
+
+
+def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord) -> Link:
+    """The experiment's counterpart in a backend, made where there is none yet."""
+    experiment = record.experiment
+    link = store.links.of_experiment(experiment.id, remote.target)
+    if link is not None:
+        return link
+    dataset_id, version_id = ensure_remote_version(store, remote, record.version, experiment.dataset_name)
+    begun = remote.begin(
+        Draft(
+            name=experiment.name,
+            dataset_id=dataset_id,
+            version_id=version_id,
+            repetitions=experiment.repetitions,
+            description=experiment.description,
+            metadata=experiment.metadata,
+            splits=experiment.splits,
+        )
+    )
+    return _link(store, remote, experiment.id, begun)
+
+
+def _link(store: Store, remote: Remote, experiment_id: str, begun: Experiment) -> Link:
+    return store.links.link_experiment(
+        experiment_id,
+        remote.target,
+        remote_id=begun.id,
+        remote_dataset_id=begun.dataset_id,
+        remote_version_id=begun.dataset_version_id,
+        project_name=begun.project_name,
+        url=remote.page_url(begun),
+    )
+
+
+def pull_experiment(store: Store, remote: Remote, found: Experiment) -> ExperimentRecord:
+    """An experiment of a backend, here, with every result that is there and was not here.
+
+    It may have been begun by another machine or by the backend's own client.
+    """
+    version = mirror_version(store, remote, found.dataset_id, found.dataset_version_id)
+    outline = {example_id: position for position, example_id, _ in store.datasets.outline(version)}
+    results = remote.pull(found)
+    link = store.links.of_remote(found.id, remote.target)
+    if link is None:
+        positions = _positions(found, results, outline)
+        record = store.experiments.create(
+            found.name,
+            version,
+            task=TaskRecord("", None, None),
+            repetitions=found.repetitions,
+            positions=positions if len(positions) < len(outline) else None,
+            splits=found.splits,
+            description=found.description,
+            metadata=found.metadata,
+            project_name=found.project_name,
+        )
+        link = _link(store, remote, record.experiment.id, found)
+    _import(store, link, results, outline)
+    return store.experiments.get(link.experiment_id)
+
+
+def _positions(found: Experiment, results: PulledResults, outline: Mapping[str, int]) -> list[int]:
+    """The examples that the experiment is on: those that have a run, and those that are missing one."""
+    if results.missing is None or found.example_count in (0, len(outline)):
+        return sorted(outline.values())
+    ids = {run.example_id for run in results.runs} | {example_id for example_id, _ in results.missing}
+    return sorted(outline[example_id] for example_id in ids if example_id in outline)
+
+
+def _import(store: Store, link: Link, results: PulledResults, outline: Mapping[str, int]) -> None:
+    runs = [
+        _imported(run, outline[run.example_id], results.evaluations.get(run.id, ()))
+        for run in results.runs
+        if run.example_id in outline
+    ]
+    known = {evaluator.name for evaluator in store.experiments.get(link.experiment_id).evaluators}
+    given = [(name, kind) for name, kind in distinct_evaluators(runs) if name not in known]
+    if given:
+        records = [EvaluatorRecord(name, kind, UNKNOWN_FINGERPRINT) for name, kind in given]
+        store.experiments.put_evaluators(link.experiment_id, records)
+    store.imports.take(link, runs)
+
+
+def _imported(run: ExperimentRun, position: int, verdicts: Sequence[Mapping[str, Any]]) -> ImportedRun:
+    return ImportedRun(
+        position=position,
+        repetition_number=run.repetition_number,
+        example_id=run.example_id,
+        remote_id=run.id,
+        output=None if run.error is not None else orjson.dumps(run.output).decode(),
+        error=run.error,
+        start_time=run.start_time.timestamp(),
+        end_time=run.end_time.timestamp(),
+        token_count=run.token_count,
+        trace_id=run.trace_id,
+        evaluations=tuple(_imported_evaluation(verdict) for verdict in verdicts),
+    )
+
+
+def _imported_evaluation(verdict: Mapping[str, Any]) -> ImportedEvaluation:
+    metadata = verdict.get("metadata")
+    return ImportedEvaluation(
+        name=verdict["name"],
+        annotator_kind=verdict["annotator_kind"],
+        score=verdict.get("score"),
+        label=verdict.get("label"),
+        explanation=verdict.get("explanation"),
+        metadata=orjson.dumps(metadata).decode() if metadata else None,
+        error=verdict.get("error"),
+        start_time=verdict["start_time"].timestamp(),
+        end_time=verdict["end_time"].timestamp(),
+        trace_id=verdict.get("trace_id"),
+    )

@@ -1,0 +1,225 @@
+"""Datasets in Phoenix."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect_experiments.backends.phoenix.api import GETS_AT_ONCE, PhoenixApi, Row
+from prefect_experiments.backends.phoenix.rows import (
+    same_content,
+    to_dataset,
+    to_example,
+    to_info,
+    to_version,
+    upload_body,
+)
+from prefect_experiments.errors import AlreadyExists, InvalidDataset, InvalidInput, NotFound, unknown_value
+from prefect_experiments.loops import waited
+from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
+from prefect_experiments.pages import Pagination
+
+_UPDATES = 3
+
+
+def is_id(text: str, kind: str) -> bool:
+    """Whether a text is one of Phoenix's ids: base64 of such as ``Dataset:1``."""
+    try:
+        return base64.b64decode(text, validate=True).startswith(f"{kind}:".encode())
+    except (binascii.Error, ValueError):
+        return False
+
+
+class PhoenixDatasets:
+    """``client.datasets`` for Phoenix; see `backends.base.Datasets`."""
+
+    def __init__(self, api: PhoenixApi) -> None:
+        self._api = api
+
+    @waited
+    async def create(
+        self,
+        name: str,
+        content: Sequence[Example],
+        *,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Dataset:
+        """A new dataset. Phoenix keeps no metadata of a dataset that is uploaded."""
+        if metadata:
+            raise InvalidInput("Phoenix keeps no metadata of a whole dataset; use description=")
+        _check(content)
+        try:
+            made = await self._api.upload(upload_body(name, "create", content, description))
+        except AlreadyExists:
+            raise AlreadyExists(
+                f"there is a dataset {name!r} already in {self._api.http.address}; choose another name, or add to it "
+                "with add_examples_to_dataset"
+            ) from None
+        return await read_dataset(self._api, made["dataset_id"], made["version_id"])
+
+    @waited
+    async def append(self, dataset: str, content: Sequence[Example]) -> Dataset:
+        """A new version with further examples."""
+        head = await find_dataset(self._api, dataset)
+        _check(content)
+        present = {row["id"] for row in (await self._api.examples(head["id"]))["examples"]}
+        doubles = sorted(present & {example.id for example in content})
+        if doubles:
+            raise InvalidDataset(
+                f"{len(doubles)} of the examples' ids are in the dataset already: {', '.join(doubles[:5])}; "
+                "change them with update_examples, or leave ids out to have them made"
+            )
+        made = await self._api.upload(upload_body(head["name"], "append", content, None))
+        return await read_dataset(self._api, made["dataset_id"], made["version_id"])
+
+    @waited
+    async def update(self, dataset: str, content: Sequence[Example]) -> Dataset:
+        """A new version in which these examples are as given, and no other is lost."""
+        head = await find_dataset(self._api, dataset)
+        _check(content)
+        return await self._update(head, content, await read_dataset(self._api, head["id"]))
+
+    async def _update(self, head: Row, content: Sequence[Example], base: Dataset) -> Dataset:
+        """Phoenix's update deletes what it is not given, so it is given everything.
+
+        What somebody else added in the meantime is put back.
+        """
+        for _ in range(_UPDATES):
+            merged = {example.id: example for example in base.examples}
+            merged.update((example.id, example) for example in content)
+            made = await self._api.upload(upload_body(head["name"], "update", list(merged.values()), None))
+            lost = made.get("num_deleted_examples", 0)
+            if not lost:
+                break
+            before = await self._api.versions(head["id"], limit=2)
+            base = await read_dataset(self._api, head["id"], before[-1]["version_id"])
+        return await read_dataset(self._api, made["dataset_id"], made["version_id"])
+
+    @waited
+    async def get(self, dataset: str, *, version: str | None = None, splits: Sequence[str] = ()) -> Dataset:
+        """A dataset with its examples."""
+        head = await find_dataset(self._api, dataset)
+        if version is not None and not is_id(version, "DatasetVersion"):
+            version = await self._numbered(head["id"], version)
+        return await read_dataset(self._api, head["id"], version, splits, head)
+
+    async def _numbered(self, dataset_id: str, version: str) -> str:
+        """The id of a version that is named by its number, counted from 1."""
+        ids = [row["version_id"] for row in reversed(await self._api.versions(dataset_id))]
+        if str(version).isdecimal() and 1 <= int(version) <= len(ids):
+            return str(ids[int(version) - 1])
+        raise NotFound(unknown_value("dataset version", version, [f"{n} ({v})" for n, v in enumerate(ids[-10:], 1)]))
+
+    @waited
+    async def info(self, dataset: str) -> DatasetInfo:
+        """A dataset without its examples."""
+        head = await find_dataset(self._api, dataset)
+        return to_info(head, await self._api.versions(head["id"]))
+
+    @waited
+    async def page(self, *, limit: int, cursor: str | None) -> tuple[list[DatasetInfo], Pagination]:
+        """Datasets, newest first."""
+        found = await self._api.datasets(cursor=cursor, limit=limit)
+        turns = asyncio.Semaphore(GETS_AT_ONCE)
+
+        async def with_versions(head: Row) -> DatasetInfo:
+            async with turns:
+                return to_info(head, await self._api.versions(head["id"]))
+
+        infos = await asyncio.gather(*map(with_versions, found["data"]))
+        after = found.get("next_cursor")
+        return list(infos), Pagination(has_more=bool(after), next_cursor=after or None)
+
+    @waited
+    async def versions(self, dataset: str) -> list[DatasetVersion]:
+        """All versions, newest first. Phoenix tells the number of examples of the newest only."""
+        head = await find_dataset(self._api, dataset)
+        rows = await self._api.versions(head["id"])
+        counts = [head.get("example_count") or 0, *[0] * len(rows)]
+        return [to_version(row, head["id"], len(rows) - place, counts[place]) for place, row in enumerate(rows)]
+
+    @waited
+    async def delete(self, dataset: str) -> None:
+        """Delete a dataset with its experiments."""
+        head = await find_dataset(self._api, dataset)
+        await self._api.delete_dataset(head["id"])
+
+    @waited
+    async def put(self, name: str, dataset: Dataset) -> tuple[str, str]:
+        """Make sure that the dataset of this name has a version with this content; its ids."""
+        head = await named_dataset(self._api, name)
+        if head is None:
+            made = await self._api.upload(upload_body(name, "create", dataset.examples, dataset.description))
+            return made["dataset_id"], made["version_id"]
+        newest = await read_dataset(self._api, head["id"], head=head)
+        theirs = {example.id: example for example in newest.examples}
+        same = len(theirs) == len(dataset.examples) and all(
+            example.id in theirs and same_content(example, theirs[example.id]) for example in dataset.examples
+        )
+        if same:
+            return newest.id, newest.version_id
+        made = await self._api.upload(upload_body(name, "update", dataset.examples, None))
+        return made["dataset_id"], made["version_id"]
+
+
+async def named_dataset(api: PhoenixApi, name: str) -> Row | None:
+    """The head of the dataset of exactly this name."""
+    cursor: str | None = None
+    while True:
+        found = await api.datasets(name, cursor=cursor)
+        for row in found["data"]:
+            if row["name"] == name:
+                return dict(row)
+        cursor = found.get("next_cursor")
+        if not cursor:
+            return None
+
+
+async def find_dataset(api: PhoenixApi, dataset: str) -> Row:
+    """A dataset's head, by id or name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if is_id(dataset, "Dataset"):
+        return await api.dataset(dataset)
+    if (found := await named_dataset(api, dataset)) is not None:
+        return found
+    names = [row["name"] for row in (await api.datasets())["data"]]
+    raise NotFound(f"{api.http.address}: {unknown_value('dataset', dataset, names[:20])}")
+
+
+async def read_dataset(
+    api: PhoenixApi,
+    dataset_id: str,
+    version_id: str | None = None,
+    splits: Sequence[str] = (),
+    head: Row | None = None,
+) -> Dataset:
+    """A dataset with its examples and the splits that they belong to now."""
+    head = head or await api.dataset(dataset_id)
+    names = [row["name"] for row in await api.splits(dataset_id)]
+    for split in splits:
+        if split not in names:
+            raise InvalidDataset(
+                f"dataset {head['name']!r} has no split {split!r}; it has {', '.join(names) or 'none'}"
+            )
+    found = await api.examples(dataset_id, version_id, splits)
+    belongs: dict[str, list[str]] = {}
+    for name in names:
+        for row in (await api.examples(dataset_id, found["version_id"], [name]))["examples"]:
+            belongs.setdefault(row["node_id"], []).append(name)
+    examples = [to_example(row, sorted(belongs.get(row["node_id"], ()))) for row in found["examples"]]
+    return to_dataset(head, found["version_id"], examples, splits)
+
+
+def _check(content: Sequence[Example]) -> None:
+    seen: set[str] = set()
+    for number, example in enumerate(content, start=1):
+        if example.id and example.id in seen:
+            raise InvalidDataset(f"example {number} has an id that another one has, too: {example.id!r:.60}")
+        seen.add(example.id)

@@ -1,0 +1,198 @@
+"""Experiments in Phoenix."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect_experiments.backends.base import Draft, PulledResults
+from prefect_experiments.backends.phoenix.api import PhoenixApi, Row
+from prefect_experiments.backends.phoenix.datasets import find_dataset, is_id
+from prefect_experiments.backends.phoenix.rows import to_experiment, to_time
+from prefect_experiments.errors import AmbiguousName, InvalidInput, NotFound, unknown_value
+from prefect_experiments.loops import waited
+from prefect_experiments.models import AnnotateRecordInput, Experiment, ExperimentRun
+from prefect_experiments.pages import Pagination
+from prefect_experiments.store.paging import decode_cursor, encode_cursor
+
+
+class PhoenixExperiments:
+    """``client.experiments`` for Phoenix; see `backends.base.Experiments`."""
+
+    def __init__(self, api: PhoenixApi) -> None:
+        self._api = api
+
+    @waited
+    async def page(self, *, dataset: str | None, limit: int, cursor: str | None) -> tuple[list[Experiment], Pagination]:
+        """Experiments, newest first. Phoenix lists those of one dataset; for all, each dataset is asked."""
+        if dataset is not None:
+            head = await find_dataset(self._api, dataset)
+            found = await self._api.experiments(head["id"], cursor=cursor, limit=limit)
+            rows, after, names = found["data"], found.get("next_cursor") or None, {head["id"]: head["name"]}
+        else:
+            every, names = await self._everywhere()
+            start = 0 if cursor is None else int(decode_cursor(cursor, int)[0])
+            rows = every[start : start + limit]
+            after = encode_cursor([start + limit]) if start + limit < len(every) else None
+        tags = await self._api.tags_of([row["id"] for row in rows])
+        experiments = [
+            to_experiment(row, dataset_name=names.get(row["dataset_id"], ""), tags=given)
+            for row, given in zip(rows, tags, strict=True)
+        ]
+        return experiments, Pagination(has_more=after is not None, next_cursor=after)
+
+    async def _everywhere(self) -> tuple[list[Row], dict[str, str]]:
+        """The experiments of all datasets, newest first, and the datasets' names."""
+        names: dict[str, str] = {}
+        cursor: str | None = None
+        while True:
+            found = await self._api.datasets(cursor=cursor)
+            names.update((row["id"], row["name"]) for row in found["data"])
+            cursor = found.get("next_cursor")
+            if not cursor:
+                break
+        lists = await asyncio.gather(*(self._api.every_experiment(dataset_id) for dataset_id in names))
+        every = [row for rows in lists for row in rows]
+        return sorted(every, key=lambda row: (row["created_at"], row["id"]), reverse=True), names
+
+    @waited
+    async def find(self, experiment: str, dataset: str | None = None) -> Experiment:
+        """An experiment by id, name, ``tag:NAME`` or ``latest``."""
+        if is_id(experiment, "Experiment"):
+            return await self.read(await self._api.experiment(experiment))
+        if dataset is None:
+            rows, _ = await self._everywhere()
+        else:
+            rows = await self._api.every_experiment((await find_dataset(self._api, dataset))["id"])
+        if experiment.startswith("tag:"):
+            found = await self._tagged(rows, experiment.removeprefix("tag:"))
+        elif experiment == "latest":
+            found = rows[:1]
+        else:
+            found = [row for row in rows if row["name"] == experiment]
+        if not found:
+            names = list(dict.fromkeys(row["name"] for row in rows))[:20]
+            raise NotFound(f"{self._api.http.address}: {unknown_value('experiment', experiment, names)}")
+        if len(found) > 1:
+            ids = ", ".join(row["id"] for row in found[:10])
+            raise AmbiguousName(f"{len(found)} experiments are called {experiment!r}; name one by its id: {ids}")
+        return await self.read(found[0])
+
+    async def _tagged(self, rows: Sequence[Row], tag: str) -> list[Row]:
+        tags = await self._api.tags_of([row["id"] for row in rows])
+        return [row for row, given in zip(rows, tags, strict=True) if tag in given]
+
+    async def read(self, row: Row) -> Experiment:
+        """An experiment from its JSON, with its dataset's name and its tags."""
+        head, tags = await asyncio.gather(self._api.dataset(row["dataset_id"]), self._api.tags(row["id"]))
+        return to_experiment(row, dataset_name=head["name"], tags=tags)
+
+    @waited
+    async def begin(self, draft: Draft) -> Experiment:
+        """A new experiment."""
+        body: dict[str, Any] = {
+            "name": draft.name,
+            "description": draft.description,
+            "metadata": dict(draft.metadata),
+            "version_id": draft.version_id,
+            "repetitions": draft.repetitions,
+        }
+        if draft.splits:
+            body["splits"] = list(draft.splits)
+        return await self.read(await self._api.create_experiment(draft.dataset_id, body))
+
+    @waited
+    async def delete(self, experiment_id: str) -> None:
+        """Delete an experiment with its runs and traces."""
+        await self._api.delete_experiment(experiment_id)
+
+    @waited
+    async def tag(self, experiment_id: str, tag: str) -> None:
+        """Give a tag."""
+        await self._api.tag(experiment_id, tag)
+
+    @waited
+    async def untag(self, experiment_id: str, tag: str) -> None:
+        """Take a tag away."""
+        await self._api.untag(experiment_id, tag)
+
+    @waited
+    async def annotate(self, annotations: Sequence[AnnotateRecordInput], annotator: str | None) -> int:
+        """Write people's verdicts as ``HUMAN`` evaluations, one request each."""
+        for record in annotations:
+            if not is_id(record.record_id, "ExperimentRun"):
+                raise InvalidInput(f"{record.record_id!r:.80} is not the id of a run in Phoenix; list_runs gives them")
+        now = datetime.now(UTC).isoformat()
+        written = 0
+        for record in annotations:
+            for value in record.values:
+                await self._api.put_evaluation(
+                    {
+                        "experiment_run_id": record.record_id,
+                        "name": value.name,
+                        "annotator_kind": "HUMAN",
+                        "start_time": now,
+                        "end_time": now,
+                        "result": {"score": value.score, "label": value.label, "explanation": value.text},
+                        "metadata": {"annotator": annotator} if annotator else None,
+                    }
+                )
+                written += 1
+        return written
+
+    @waited
+    async def pull(self, experiment: Experiment) -> PulledResults:
+        """Everything that Phoenix has of an experiment.
+
+        One endpoint knows the runs' ids, another their evaluations, and both call the examples by
+        other ids than the datasets do.
+        """
+        found = await self._api.examples(experiment.dataset_id, experiment.dataset_version_id)
+        example_of = {row["node_id"]: row["id"] for row in found["examples"]}
+        runs, results, incomplete = await asyncio.gather(
+            self._api.runs(experiment.id), self._api.results(experiment.id), self._api.incomplete_runs(experiment.id)
+        )
+        given = {(row["example_id"], row["repetition_number"]): row for row in results}
+        known = [row for row in runs if row["dataset_example_id"] in example_of]
+        evaluations = {row["id"]: list(map(_evaluation, _of(given, row).get("annotations") or ())) for row in known}
+        missing = [
+            (example_of[row["dataset_example"]["node_id"]], number)
+            for row in incomplete
+            for number in row["repetition_numbers"]
+            if row["dataset_example"]["node_id"] in example_of
+        ]
+        return PulledResults(
+            [_run(row, example_of[row["dataset_example_id"]], _of(given, row)) for row in known], evaluations, missing
+        )
+
+
+def _of(given: Mapping[tuple[str, int], Row], run: Row) -> Row:
+    return given.get((run["dataset_example_id"], run["repetition_number"]), {})
+
+
+def _run(row: Row, example_id: str, result: Row) -> ExperimentRun:
+    start, end = to_time(row["start_time"]), to_time(row["end_time"])
+    assert start is not None
+    assert end is not None
+    counts = [n for n in (result.get("prompt_token_count"), result.get("completion_token_count")) if n is not None]
+    failed = row.get("error") is not None
+    return ExperimentRun(
+        id=row["id"],
+        experiment_id=row["experiment_id"],
+        example_id=example_id,
+        repetition_number=row["repetition_number"],
+        output=None if failed else row["output"],
+        error=row.get("error"),
+        status="error" if failed else "ok",
+        start_time=start,
+        end_time=end,
+        latency_ms=(end - start).total_seconds() * 1000,
+        token_count=sum(counts) if counts else None,
+        trace_id=row.get("trace_id"),
+    )
+
+
+def _evaluation(row: Row) -> Row:
+    return {**row, "start_time": to_time(row["start_time"]), "end_time": to_time(row["end_time"])}

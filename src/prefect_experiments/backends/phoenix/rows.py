@@ -1,0 +1,172 @@
+"""Phoenix's JSON on one side, our values on the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example, Experiment
+from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRun
+
+_RUN_IN_TEXT = re.compile(r"Experiment run (\S+) already exists")
+
+
+def as_object(value: Any, name: str) -> dict[str, Any]:
+    """Phoenix takes objects only: anything else goes under a name, such as ``{"input": "text"}``."""
+    if value is None:
+        return {}
+    return dict(value) if isinstance(value, Mapping) else {name: value}
+
+
+def upload_body(name: str, action: str, examples: Sequence[Example], description: str | None) -> dict[str, Any]:
+    """What ``POST /v1/datasets/upload`` takes."""
+    body: dict[str, Any] = {
+        "action": action,
+        "name": name,
+        "inputs": [as_object(e.input, "input") for e in examples],
+        "outputs": [as_object(e.output, "output") for e in examples],
+        "metadata": [dict(e.metadata) for e in examples],
+        "example_ids": [e.id or None for e in examples],
+    }
+    if description is not None:
+        body["description"] = description
+    if any(e.splits for e in examples):
+        body["splits"] = [list(e.splits) or None for e in examples]
+    if any(e.span_id for e in examples):
+        body["span_ids"] = [e.span_id for e in examples]
+    return body
+
+
+def to_example(row: Mapping[str, Any], splits: Sequence[str] = ()) -> Example:
+    """An example from its JSON; an empty output is none."""
+    return Example(
+        id=row["id"],
+        input=row["input"],
+        output=row["output"] or None,
+        metadata=row.get("metadata") or {},
+        splits=tuple(splits),
+        span_id=(row.get("source") or {}).get("span_id"),
+    )
+
+
+def same_content(ours: Example, theirs: Example) -> bool:
+    """Whether Phoenix has an example as we have it."""
+    return (
+        as_object(ours.input, "input") == as_object(theirs.input, "input")
+        and as_object(ours.output, "output") == as_object(theirs.output, "output")
+        and dict(ours.metadata) == dict(theirs.metadata)
+    )
+
+
+def to_dataset(head: Mapping[str, Any], version_id: str, examples: Sequence[Example], splits: Sequence[str]) -> Dataset:
+    """A dataset from the JSON of its head."""
+    return Dataset(
+        id=head["id"],
+        name=head["name"],
+        description=head.get("description"),
+        metadata=head.get("metadata") or {},
+        version_id=version_id,
+        examples=tuple(examples),
+        splits=tuple(splits),
+        created_at=to_time(head.get("created_at")),
+    )
+
+
+def to_info(head: Mapping[str, Any], versions: Sequence[Mapping[str, Any]]) -> DatasetInfo:
+    """A dataset without its examples; `versions` newest first."""
+    created = to_time(head["created_at"]) or datetime.fromtimestamp(0, UTC)
+    return DatasetInfo(
+        id=head["id"],
+        name=head["name"],
+        version_id=versions[0]["version_id"] if versions else "",
+        version_count=len(versions),
+        example_count=head.get("example_count") or 0,
+        description=head.get("description"),
+        metadata=head.get("metadata") or {},
+        created_at=created,
+        updated_at=to_time(head.get("updated_at")) or created,
+    )
+
+
+def to_version(row: Mapping[str, Any], dataset_id: str, number: int, example_count: int) -> DatasetVersion:
+    """A version from its JSON."""
+    created = to_time(row["created_at"]) or datetime.fromtimestamp(0, UTC)
+    return DatasetVersion(
+        id=row["version_id"], dataset_id=dataset_id, number=number, example_count=example_count, created_at=created
+    )
+
+
+def to_experiment(row: Mapping[str, Any], *, dataset_name: str = "", tags: Sequence[str] = ()) -> Experiment:
+    """An experiment from its JSON."""
+    return Experiment(
+        id=row["id"],
+        name=row.get("name") or row["id"],
+        description=row.get("description"),
+        metadata=row.get("metadata") or {},
+        dataset_id=row["dataset_id"],
+        dataset_name=dataset_name,
+        dataset_version_id=row["dataset_version_id"],
+        repetitions=row.get("repetitions") or 1,
+        example_count=row.get("example_count") or 0,
+        project_name=row.get("project_name"),
+        tags=tuple(tags),
+        created_at=to_time(row.get("created_at")),
+        updated_at=to_time(row.get("updated_at")),
+    )
+
+
+def run_body(run: OutgoingRun, node_id: str) -> dict[str, Any]:
+    """What ``POST /v1/experiments/{id}/runs`` takes."""
+    return {
+        "dataset_example_id": node_id,
+        "output": None if run.output is None else orjson.Fragment(run.output.encode()),
+        "repetition_number": run.repetition_number,
+        "start_time": from_seconds(run.start_time),
+        "end_time": from_seconds(run.end_time),
+        "trace_id": run.trace_id,
+        "error": run.error,
+    }
+
+
+def evaluation_body(verdict: OutgoingEvaluation) -> dict[str, Any]:
+    """What ``POST /v1/experiment_evaluations`` takes."""
+    body: dict[str, Any] = {
+        "experiment_run_id": verdict.run_id,
+        "name": verdict.name,
+        "annotator_kind": verdict.annotator_kind,
+        "start_time": from_seconds(verdict.start_time),
+        "end_time": from_seconds(verdict.end_time),
+        "metadata": None if verdict.metadata is None else orjson.Fragment(verdict.metadata.encode()),
+        "trace_id": verdict.trace_id,
+    }
+    if verdict.error is not None:
+        body["error"] = verdict.error
+    else:
+        body["result"] = {"score": verdict.score, "label": verdict.label, "explanation": verdict.explanation}
+    return body
+
+
+def existing_run(said: str) -> str | None:
+    """The id of the run that is there already, from what Phoenix says to a second one."""
+    found = _RUN_IN_TEXT.search(said)
+    return found[1] if found else None
+
+
+def from_seconds(seconds: float) -> str:
+    """A time as Phoenix takes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def to_time(text: str | None) -> datetime | None:
+    """A time from Phoenix."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """The items in pieces."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

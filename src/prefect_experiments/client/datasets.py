@@ -1,0 +1,224 @@
+"""``client.datasets``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect_experiments import datasets as sources
+from prefect_experiments.analysis.table import example_frame
+from prefect_experiments.backends import base as backends
+from prefect_experiments.backends.local import LocalDatasets
+from prefect_experiments.errors import InvalidDataset, InvalidInput
+from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
+from prefect_experiments.pages import DatasetList, ExampleList, Pagination
+from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from prefect_experiments.client import Client
+
+KeyColumns = str | Sequence[str] | None
+
+
+class Datasets:
+    """``client.datasets``."""
+
+    def __init__(self, client: Client) -> None:
+        remote = client.remote
+        self._kept: backends.Datasets = LocalDatasets(client.store) if remote is None else remote.datasets
+
+    def create_dataset(
+        self,
+        *,
+        name: str,
+        examples: Sequence[Mapping[str, Any] | Example] | None = None,
+        dataframe: pd.DataFrame | None = None,
+        file: str | Path | None = None,
+        input_keys: KeyColumns = None,
+        output_keys: KeyColumns = None,
+        metadata_keys: KeyColumns = None,
+        split_key: str | None = None,
+        id_key: str | None = None,
+        span_id_key: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Dataset:
+        """A new dataset, from exactly one of examples, a DataFrame and a file.
+
+        Args:
+            name: not in use yet.
+            examples: `Example` objects, or mappings.
+            dataframe: one row an example.
+            file: path of a .csv, .json, .jsonl or .parquet file.
+            input_keys: the columns that make the input. Without any of these keys, columns called
+                ``input``, ``output`` and ``metadata`` are taken as they are.
+            output_keys: the columns that make the expected output.
+            metadata_keys: the columns that make the metadata.
+            split_key: the column with the name, or the list of names, of splits.
+            id_key: the column with the ids; default, ``id`` where there is one.
+            span_id_key: the column with the ids of the spans that the rows were made from; default,
+                ``context.span_id`` where there is one.
+            description: a sentence for people.
+            metadata: of the dataset as a whole.
+
+        Raises:
+            InvalidDataset: content that cannot be used; nothing is written.
+            AlreadyExists: the name is in use.
+        """
+        content = sources.load(
+            _only_source(examples, dataframe, file),
+            input_keys=input_keys,
+            output_keys=output_keys,
+            metadata_keys=metadata_keys,
+            split_key=split_key,
+            id_key=id_key,
+            span_id_key=span_id_key,
+        )
+        return self._kept.create(name, content, description=description, metadata=metadata)
+
+    def add_examples_to_dataset(
+        self,
+        *,
+        dataset: str | Dataset,
+        examples: Sequence[Mapping[str, Any] | Example] | None = None,
+        dataframe: pd.DataFrame | None = None,
+        file: str | Path | None = None,
+        input_keys: KeyColumns = None,
+        output_keys: KeyColumns = None,
+        metadata_keys: KeyColumns = None,
+        split_key: str | None = None,
+        id_key: str | None = None,
+        span_id_key: str | None = None,
+    ) -> Dataset:
+        """A new version of a dataset with further examples at its end; see `create_dataset`.
+
+        Raises:
+            NotFound: no such dataset.
+            InvalidDataset: content that cannot be used, or an id that the dataset has already.
+        """
+        key = dataset_key(dataset)
+        content = sources.load(
+            _only_source(examples, dataframe, file),
+            input_keys=input_keys,
+            output_keys=output_keys,
+            metadata_keys=metadata_keys,
+            split_key=split_key,
+            id_key=id_key,
+            span_id_key=span_id_key,
+            existing_ids=[example.id for example in self._kept.get(key).examples],
+        )
+        return self._kept.append(key, content)
+
+    def update_examples(self, *, dataset: str | Dataset, examples: Sequence[Mapping[str, Any] | Example]) -> Dataset:
+        """A new version in which these examples are as given; the others stay as they are.
+
+        Args:
+            dataset: name or id.
+            examples: `Example` objects or mappings, each with its ``id``; one with an id that is
+                new comes at the end.
+
+        Raises:
+            NotFound: no such dataset.
+            InvalidDataset: content that cannot be used, or an example without an id.
+        """
+        for number, example in enumerate(examples, start=1):
+            if not example["id" if "id" in example else "example_id"] if not isinstance(example, Example) else False:
+                raise InvalidDataset(f"example {number} has no id; update_examples goes by ids")
+        return self._kept.update(dataset_key(dataset), sources.load(examples))
+
+    def get_dataset(
+        self,
+        *,
+        dataset: str | Dataset | None = None,
+        name: str | None = None,
+        version_id: str | None = None,
+        splits: str | Sequence[str] | None = None,
+    ) -> Dataset:
+        """A dataset with its examples.
+
+        Args:
+            dataset: name or id, or a `Dataset` to get anew.
+            name: the same as `dataset`.
+            version_id: id or number of a version; default, the newest.
+            splits: only the examples of one of these.
+
+        Raises:
+            NotFound: no such dataset or version.
+            InvalidDataset: a split that no example belongs to.
+        """
+        chosen = (splits,) if isinstance(splits, str) else tuple(splits or ())
+        return self._kept.get(dataset_key(dataset if dataset is not None else name), version=version_id, splits=chosen)
+
+    def get_info(self, *, dataset: str | Dataset) -> DatasetInfo:
+        """A dataset without its examples."""
+        return self._kept.info(dataset_key(dataset))
+
+    def list_datasets(self, *, limit: int = 50, cursor: str | None = None) -> DatasetList:
+        """Datasets, newest first; at most 1,000 a page."""
+        return DatasetList(*self._kept.page(limit=check_limit(limit), cursor=cursor))
+
+    def list_versions(self, *, dataset: str | Dataset) -> list[DatasetVersion]:
+        """All versions of a dataset, newest first."""
+        return list(self._kept.versions(dataset_key(dataset)))
+
+    def list_examples(
+        self,
+        *,
+        dataset: str | Dataset,
+        version_id: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        all: bool = False,
+    ) -> ExampleList:
+        """Examples in dataset order.
+
+        Args:
+            dataset: name or id.
+            version_id: id or number of a version; default, the newest.
+            limit: examples a page, at most 1,000.
+            cursor: where the page begins, from the page before.
+            all: every example at once.
+
+        Returns:
+            The examples; ``to_df()`` has ``id`` and flat columns.
+        """
+        every = self._kept.get(dataset_key(dataset), version=version_id).examples
+        start = 0 if cursor is None else int(decode_cursor(cursor, int)[0])
+        end = len(every) if all else start + check_limit(limit)
+        chosen = every[start:end]
+        more = end < len(every)
+        pagination = Pagination(has_more=more, next_cursor=encode_cursor([end]) if more else None)
+        return ExampleList(chosen, pagination, to_df=partial(example_frame, chosen))
+
+    def delete_dataset(self, *, dataset: str | Dataset) -> None:
+        """Delete a dataset with all its versions and all experiments on it."""
+        self._kept.delete(dataset_key(dataset))
+
+    def export_dataset(self, *, dataset: str | Dataset, path: str | Path, version_id: str | None = None) -> Path:
+        """Write a dataset to a .csv, .json, .jsonl or .parquet file.
+
+        JSON and JSON lines can be read back as they are; CSV and Parquet get flat columns.
+        """
+        found = self._kept.get(dataset_key(dataset), version=version_id)
+        sources.write_examples(found.examples, path)
+        return Path(path)
+
+
+def _only_source(*given: Any) -> Any:
+    sources_given = [source for source in given if source is not None]
+    if len(sources_given) != 1:
+        raise InvalidDataset(f"give exactly one of examples=, dataframe= and file=; got {len(sources_given)}")
+    return sources_given[0]
+
+
+def dataset_key(dataset: str | Dataset | None) -> str:
+    """The id or the name in whatever names a dataset."""
+    if isinstance(dataset, Dataset):
+        return dataset.id or dataset.name
+    if not isinstance(dataset, str) or not dataset:
+        raise InvalidInput(f"dataset must be a name, an id or a Dataset, got {dataset!r:.80}")
+    return dataset

@@ -1,0 +1,224 @@
+"""``client.experiments``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from prefect_experiments import datasets as sources
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis.table import result_frame, result_rows, with_remote_runs
+from prefect_experiments.backends import base as backends
+from prefect_experiments.backends.local import LocalExperiments
+from prefect_experiments.client.datasets import dataset_key
+from prefect_experiments.errors import InvalidInput, NotFound
+from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
+from prefect_experiments.orchestration.request import experiment_key, find_experiment
+from prefect_experiments.pages import ExperimentList, ExperimentRunList
+from prefect_experiments.store import ExperimentRecord, Link
+from prefect_experiments.store.paging import check_limit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from prefect_experiments.client import Client
+
+
+class Experiments:
+    """``client.experiments``. An experiment is an id, a name, ``tag:NAME``, ``latest``, or an object with its id."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._store = client.store
+        self._remote = client.remote
+        self._kept: backends.Experiments = (
+            LocalExperiments(client.store) if client.remote is None else client.remote.experiments
+        )
+
+    def run_experiment(self, **arguments: Any) -> RanExperiment:
+        """`prefect_experiments.run_experiment` on this client's store."""
+        from prefect_experiments.orchestration.runs import run_experiment
+
+        return run_experiment(client=self._client, **arguments)
+
+    def resume_experiment(self, **arguments: Any) -> RanExperiment:
+        """`prefect_experiments.resume_experiment` on this client's store."""
+        from prefect_experiments.orchestration.runs import resume_experiment
+
+        return resume_experiment(client=self._client, **arguments)
+
+    def evaluate_experiment(self, **arguments: Any) -> RanExperiment:
+        """`prefect_experiments.evaluate_experiment` on this client's store."""
+        from prefect_experiments.orchestration.runs import evaluate_experiment
+
+        return evaluate_experiment(client=self._client, **arguments)
+
+    def list(
+        self, *, dataset: str | Dataset | None = None, limit: int = 50, cursor: str | None = None
+    ) -> ExperimentList:
+        """Experiments, newest first; at most 1,000 a page."""
+        key = None if dataset is None else dataset_key(dataset)
+        return ExperimentList(*self._kept.page(dataset=key, limit=check_limit(limit), cursor=cursor))
+
+    def get(self, *, experiment: Any, dataset: str | None = None) -> Experiment:
+        """One experiment.
+
+        Raises:
+            NotFound: there is none.
+            AmbiguousName: several have the name; they are listed.
+        """
+        key = experiment_key(experiment)
+        if self._remote is not None and (link := self._store.links.of_experiment(key, self._remote.target)):
+            key = link.remote_id
+        return self._kept.find(key, dataset)
+
+    def get_results(self, *, experiment: Any, dataset: str | None = None) -> RanExperiment:
+        """One experiment with its runs, evaluations and summary."""
+        record, link = self._find(experiment, dataset)
+        return RanExperiment(self._store, record, link=link)
+
+    def delete(self, *, experiment: Any, dataset: str | None = None) -> None:
+        """Delete an experiment with its runs, evaluations, annotations and tags.
+
+        From a backend's client it is deleted there, and what the store has of it as well.
+        """
+        found = self.get(experiment=experiment, dataset=dataset)
+        self._kept.delete(found.id)
+        if self._remote is not None and (link := self._store.links.of_remote(found.id, self._remote.target)):
+            self._store.experiments.delete(link.experiment_id)
+
+    def push(self, *, experiment: Any, to: str | None = None, dataset: str | None = None) -> RanExperiment:
+        """Push what a backend does not have of an experiment; continue the one that was begun there, or begin one.
+
+        Args:
+            experiment: which one, in the store.
+            to: the backend; default, this client's, else the one that has the experiment already.
+            dataset: the dataset a name, a tag or ``latest`` is looked for in.
+
+        Returns:
+            The experiment with that backend's ids; ``waiting`` says how many results it would not take yet.
+
+        Raises:
+            NotFound: there is no such experiment.
+            InvalidSetting: there is no backend to push to, or it cannot be used.
+            BackendUnavailable: it does not answer.
+        """
+        from prefect_experiments.orchestration.pushing import push_experiment
+
+        return push_experiment(self._client, experiment, to, dataset)
+
+    def list_runs(
+        self,
+        *,
+        experiment: Any,
+        dataset: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        all: bool = False,
+        failed: bool = False,
+    ) -> ExperimentRunList:
+        """Runs in dataset order, then by repetition.
+
+        Args:
+            experiment: which one.
+            dataset: the dataset a name, a tag or ``latest`` is looked for in.
+            limit: runs a page, at most 1,000.
+            cursor: where the page begins, from the page before.
+            all: every run at once.
+            failed: only the runs whose task failed.
+
+        Returns:
+            The runs; ``to_df()`` has the columns of `RanExperiment.to_dataframe` and
+            ``annotation.NAME.score|label|text``.
+        """
+        if cursor is None or self._remote is None:
+            record, link = self._find(experiment, dataset)
+        else:  # a further page: what the backend has was pulled for the first one
+            record, link = self._find_here(experiment, dataset)
+        runs, pagination = self._store.results.runs(
+            record.experiment.id, limit=None if all else limit, cursor=cursor, failed=failed
+        )
+        names = {} if link is None else self._store.links.remote_runs(link)
+
+        def table() -> pd.DataFrame:
+            ids = [run.id for run in runs]
+            results = self._store.results
+            rows = result_rows(
+                runs,
+                results.evaluations(record.experiment.id, ids),
+                results.examples_of(record.version, [run.example_id for run in runs]),
+                results.annotations(record.experiment.id, ids),
+            )
+            for row in rows:
+                row["id"] = names.get(row["id"], row["id"])
+            return result_frame(rows, record.experiment.evaluators)
+
+        return ExperimentRunList(with_remote_runs(runs, link, names), pagination, to_df=table)
+
+    def annotate_runs(
+        self,
+        *,
+        annotations: Sequence[AnnotateRecordInput],
+        experiment: Any = None,
+        dataset: str | None = None,
+        annotator: str | None = None,
+    ) -> int:
+        """Write people's verdicts; one of the same name on the same run is replaced.
+
+        Args:
+            annotations: for each run its annotations; ``record_id`` is the run's id.
+            experiment: where given, every run must belong to it.
+            dataset: the dataset a name, a tag or ``latest`` is looked for in.
+            annotator: who says so.
+
+        Returns:
+            How many annotations were written.
+
+        Raises:
+            NotFound: a run that is not there; then nothing is written.
+        """
+        if experiment is not None:
+            record, link = self._find_here(experiment, dataset)
+            names = {} if link is None else self._store.links.remote_runs(link)
+            mine = f"{record.experiment.id}."
+            for note in annotations:
+                if not note.record_id.startswith(mine) and note.record_id not in names.values():
+                    raise InvalidInput(f"run {note.record_id!r} does not belong to experiment {record.experiment.id}")
+            annotations = [dataclasses.replace(a, record_id=names.get(a.record_id, a.record_id)) for a in annotations]
+        return self._kept.annotate(annotations, annotator)
+
+    def tag(self, *, experiment: Any, tag: str, dataset: str | None = None) -> Experiment:
+        """Give an experiment a tag; another one of the same dataset that has it loses it."""
+        found = self.get(experiment=experiment, dataset=dataset)
+        self._kept.tag(found.id, tag)
+        return self._kept.find(found.id)
+
+    def untag(self, *, experiment: Any, tag: str, dataset: str | None = None) -> Experiment:
+        """Take a tag away."""
+        found = self.get(experiment=experiment, dataset=dataset)
+        self._kept.untag(found.id, tag)
+        return self._kept.find(found.id)
+
+    def export(self, *, experiment: Any, path: str | Path, dataset: str | None = None) -> Path:
+        """Write the table of runs to a .csv, .json, .jsonl or .parquet file."""
+        frame = self.list_runs(experiment=experiment, dataset=dataset, all=True).to_df()
+        rows = cast("list[dict[str, Any]]", frame.to_dict(orient="records"))
+        sources.write_rows(rows, path, columns=list(frame.columns))
+        return Path(path)
+
+    def _find(self, experiment: Any, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:
+        """An experiment with everything that the backend has of it."""
+        return self._linked(find_experiment(experiment, self._store, dataset, self._remote))
+
+    def _find_here(self, experiment: Any, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:
+        """An experiment as the store has it; pulled where it does not."""
+        try:
+            return self._linked(self._store.experiments.get(experiment_key(experiment), dataset=dataset))
+        except NotFound:
+            return self._find(experiment, dataset)
+
+    def _linked(self, record: ExperimentRecord) -> tuple[ExperimentRecord, Link | None]:
+        remote = self._remote
+        return record, None if remote is None else self._store.links.of_experiment(record.experiment.id, remote.target)

@@ -1,0 +1,53 @@
+"""What the engine asks of whoever traces its calls. It knows no OpenTelemetry itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from prefect_experiments.engine.calls import CallResult, Target
+from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem
+from prefect_experiments.tasks import Fields, Task
+
+if TYPE_CHECKING:
+    from prefect_experiments.evaluators import BoundEvaluator
+
+
+class TraceFigures(NamedTuple):
+    """What the trace of an experiment run tells about it.
+
+    Attributes:
+        trace_id: 32 lower-case hex digits; ``None`` where there is no trace.
+        token_count: of all calls of models in it; ``None`` where no span knows any.
+        total_cost: likewise, in US dollars.
+    """
+
+    trace_id: str | None = None
+    token_count: int | None = None
+    total_cost: float | None = None
+
+
+class TracedTask(Target, Protocol):
+    """A task each of whose calls belongs to the trace of its experiment run."""
+
+    def finish(self, fields: Fields, item: RunItem, output_json: str | None, result: CallResult) -> TraceFigures:
+        """End the trace of a run, after its last attempt. Never raises."""
+
+
+class TracedEvaluator(Target, Protocol):
+    """An evaluator each of whose calls belongs to the trace of its evaluation."""
+
+    def finish(
+        self, fields: Fields, item: EvaluationItem, rows: Sequence[EvaluationRow], result: CallResult
+    ) -> str | None:
+        """End the trace of an evaluation, after its last attempt; its id. Never raises."""
+
+
+class Tracer(Protocol):
+    """Traces the calls of one experiment; `prefect_experiments.tracing.ExperimentTracer` is one."""
+
+    def task(self, task: Task) -> TracedTask:
+        """The task, traced."""
+
+    def evaluator(self, evaluator: BoundEvaluator) -> TracedEvaluator:
+        """The evaluator, traced."""

@@ -1,0 +1,53 @@
+"""Pushing an experiment again, or for the first time, without running anything. No Prefect in it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.backends import Remote
+from prefect_experiments.backends.linking import begin_remotely
+from prefect_experiments.backends.pushing import Push, PushOutcome
+from prefect_experiments.errors import BackendRefused, InvalidSetting
+from prefect_experiments.loops import waited
+from prefect_experiments.orchestration.request import experiment_key, remote_of, remote_of_link, store_of
+from prefect_experiments.settings import Settings
+from prefect_experiments.store import ExperimentRecord, Store
+
+
+@waited
+async def push_experiment(client: Any, experiment: Any, to: str | None, dataset: str | None) -> RanExperiment:
+    """Push what a backend does not have of an experiment; see `Experiments.push`."""
+    store = store_of(client)
+
+    def prepare() -> tuple[ExperimentRecord, Remote]:
+        record = store.experiments.get(experiment_key(experiment), dataset=dataset)
+        return record, _target(record, store, to, client)
+
+    record, remote = await asyncio.to_thread(prepare)
+    await asyncio.to_thread(remote.check)
+    link = await asyncio.to_thread(begin_remotely, store, remote, record)
+    await asyncio.to_thread(store.links.retry_refused, link)
+    finished = asyncio.Event()
+    finished.set()
+    outcome = await Push(store, remote, link, patience=Settings().push_patience).run(finished)
+    _refuse_refusals(outcome, remote)
+    return RanExperiment(store, record, link=link, waiting=outcome.waiting.total)
+
+
+def _target(record: ExperimentRecord, store: Store, to: str | None, client: Any) -> Remote:
+    remote = remote_of(to, client)
+    if remote is None and to is None and (link := store.links.of_experiment(record.experiment.id)) is not None:
+        remote = remote_of_link(link, None)
+    if remote is None:
+        raise InvalidSetting("there is no backend to push to: pass to='phoenix', or use Client(backend='phoenix')")
+    return remote
+
+
+def _refuse_refusals(outcome: PushOutcome, remote: Remote) -> None:
+    if outcome.waiting.refused:
+        raise BackendRefused(
+            f"{remote.name} refused {outcome.waiting.refused} results ({'; '.join(outcome.refusals)}); "
+            f"{outcome.pushed} were pushed, {outcome.waiting.total} wait"
+        )

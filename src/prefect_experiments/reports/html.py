@@ -1,0 +1,169 @@
+"""The report as one HTML file that needs nothing else: no network, no font, no script from elsewhere.
+
+The file forbids itself what it does not need: its Content-Security-Policy lets only its own style
+and its own script run (by their hashes), and lets nothing be loaded. Texts of datasets and outputs
+reach the page as data and are written as text, so markup in them shows as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from prefect_experiments.analysis.verdicts import Comparison, Verdict
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.reports import numbers, page, wording
+from prefect_experiments.reports.confusion import classifications
+from prefect_experiments.reports.page import Party
+from prefect_experiments.reports.page_data import examples_data
+from prefect_experiments.reports.sides import ReportSide, read_runs
+from prefect_experiments.reports.texts import visible
+
+_SCRIPTS = ("diff.js", "table.js", "detail.js", "main.js")
+
+
+def html_report(
+    comparison: Comparison | None,
+    candidate: ReportSide,
+    baseline: ReportSide | None = None,
+    *,
+    title: str | None = None,
+    classification: Any = None,
+    verdict: Verdict | None = None,
+) -> str:
+    """The report of a comparison, or of one experiment, as an HTML document.
+
+    Args:
+        comparison: what is compared, with a gate's verdict or without; ``None`` for one experiment.
+        candidate: the experiment the report is about.
+        baseline: what it is compared with; its runs stand beside the candidate's.
+        title: of the page; made from the sides' labels when left out.
+        classification: a classification report, or several by name; see `confusion.classifications`.
+        verdict: a gate's, where there is no comparison that has it: of a first run, without a baseline.
+
+    Returns:
+        The document. Texts longer than `page_data.LONGEST_TEXT` are cut in it, and say so; so are
+        shorter ones where all texts together exceed `page_data.TEXT_BUDGET`.
+    """
+    parties = [Party("candidate", candidate, read_runs(candidate))]
+    if baseline is not None:
+        parties.append(Party("baseline", baseline, read_runs(baseline)))
+    data = examples_data(comparison, parties[0].runs, parties[1].runs if baseline is not None else ())
+    style, script = _source("report.css"), Markup("\n").join(_source(name) for name in _SCRIPTS)
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=title or _title(comparison, candidate, baseline),
+            policy=_policy(style, script),
+            style=style,
+            script=script,
+            comparison=comparison,
+            verdict=comparison.verdict if comparison else verdict,
+            parties=parties,
+            two_sides=baseline is not None,
+            data=data,
+            metrics=page.metric_rows(comparison, parties, data.metrics) if comparison else [],
+            compared_operations=page.operation_rows(comparison) if comparison else [],
+            summaries=page.summary_rows(parties[0]),
+            counts=page.score_counts(parties),
+            distributions=page.distributions(parties),
+            operations=page.operations(parties),
+            classifications=classifications(classification),
+            made_at=datetime.now(UTC),
+        )
+    )
+
+
+def write_html_report(
+    comparison: Comparison | None,
+    candidate: ReportSide,
+    baseline: ReportSide | None,
+    path: str | os.PathLike[str],
+    *,
+    title: str | None = None,
+    classification: Any = None,
+    verdict: Verdict | None = None,
+) -> Path:
+    """Write the report to a file, whole or not at all; folders that are missing are made.
+
+    Args:
+        comparison: see `html_report`, as for all but `path`.
+        candidate: the experiment the report is about.
+        baseline: what it is compared with.
+        path: of the file, which is replaced where it is there.
+        title: of the page.
+        classification: a classification report, or several by name.
+        verdict: a gate's on a first run.
+
+    Raises:
+        InvalidSetting: the file cannot be written there.
+    """
+    target = Path(path)
+    text = html_report(comparison, candidate, baseline, title=title, classification=classification, verdict=verdict)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.replace(target)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise InvalidSetting(
+            f"the report cannot be written to {str(target)!r} ({error.strerror}); give the path of a file"
+        ) from error
+    return target
+
+
+def _title(comparison: Comparison | None, candidate: ReportSide, baseline: ReportSide | None) -> str:
+    against = comparison.baseline.label if comparison else baseline.label if baseline else ""
+    return f"{candidate.label} against {against}" if against else candidate.label
+
+
+def _policy(style: str, script: str) -> str:
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"style-src {_hash(style)}",
+            f"script-src {_hash(script)}",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("prefect_experiments.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.globals.update(numbers=numbers, wording=wording)
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Text without characters that UTF-8 cannot hold or that reorder a line."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@cache
+def _source(name: str) -> Markup:
+    text = (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+    return Markup(text)  # noqa: S704 - our own file

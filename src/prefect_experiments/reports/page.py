@@ -1,0 +1,216 @@
+"""What the page says above its table of examples: verdict, metrics, distributions, operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from prefect_experiments.analysis.verdicts import Comparison, MetricComparison
+from prefect_experiments.reports import charts, numbers, wording
+from prefect_experiments.reports.charts import Histogram, Interval, IntervalPlot, Role
+from prefect_experiments.reports.sides import ReportSide, Run
+from prefect_experiments.reports.texts import one_line, web_address
+
+_MOST_LABELS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One side of the page with its runs."""
+
+    role: Role
+    side: ReportSide
+    runs: Sequence[Run]
+
+    @property
+    def url(self) -> str | None:
+        """The side's page, where its address is one to trust."""
+        return web_address(self.side.url)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric of the page's first table."""
+
+    figures: wording.Figures
+    means: IntervalPlot | None
+    change: IntervalPlot | None
+    filterable: bool = False
+
+
+def metric_rows(comparison: Comparison, parties: Sequence[Party], columns: Sequence[str]) -> list[MetricRow]:
+    """The compared metrics: both means with their intervals, and the difference around zero."""
+    metrics = list(comparison.metrics.values())
+    points = [metric for metric in metrics if wording.unit_of(metric) == "points"]
+    # One axis for all that is in points, so that the differences can be read against each other.
+    shared = _difference_axis(points, 100)
+    rows = []
+    for metric in metrics:
+        in_points = wording.unit_of(metric) == "points"
+        axis = shared if in_points else _difference_axis([metric], 1)
+        rows.append(
+            MetricRow(
+                wording.figures_of(metric),
+                _means(metric, parties),
+                _change(metric, axis, 100 if in_points else 1),
+                metric.name in columns,
+            )
+        )
+    return rows
+
+
+def operation_rows(comparison: Comparison) -> list[MetricRow]:
+    """Latency, tokens and cost, compared on the shared examples; each has an axis of its own."""
+    rows = []
+    for metric in comparison.operations.values():
+        unit = wording.OPERATIONS.get(metric.name, ("", "plain"))[1]
+        change = _change(metric, _difference_axis([metric], 1), 1, partial(numbers.value, unit=unit))
+        rows.append(MetricRow(wording.figures_of(metric, operation=True), None, change))
+    return rows
+
+
+def _difference_axis(metrics: Sequence[MetricComparison], factor: float) -> tuple[float, float]:
+    ends = [end for metric in metrics for end in (metric.difference, metric.ci_low, metric.ci_high)]
+    return charts.axis_around((None if end is None else end * factor for end in ends), with_zero=True)
+
+
+def _change(
+    metric: MetricComparison, axis: tuple[float, float], factor: float, label: Callable[[float], str] = numbers.plain
+) -> IntervalPlot | None:
+    if metric.difference is None:
+        return None
+    role: Role = metric.verdict if metric.verdict != "no data" else "unchanged"
+    low, high = (None if end is None else end * factor for end in (metric.ci_low, metric.ci_high))
+    return charts.interval_plot([(role, metric.difference * factor, low, high)], axis, label, zero=True)
+
+
+def _means(metric: MetricComparison, parties: Sequence[Party]) -> IntervalPlot | None:
+    intervals = [
+        interval for party in reversed(parties) if (interval := _mean_interval(party, metric.name)) is not None
+    ]
+    return charts.interval_plot(intervals, _score_axis(intervals)) if intervals else None
+
+
+def _mean_interval(party: Party, name: str) -> Interval | None:
+    found = party.side.summary.metrics.get(name)
+    return None if found is None or found.mean is None else (party.role, found.mean, found.ci_low, found.ci_high)
+
+
+def _score_axis(intervals: Sequence[Interval]) -> tuple[float, float]:
+    if all(0 <= value <= 1 for _, value, _, _ in intervals):
+        return 0.0, 1.0
+    return charts.axis_around(end for _, *ends in intervals for end in ends)
+
+
+def summary_rows(party: Party) -> list[dict[str, Any]]:
+    """The metrics of a page that shows one experiment: the mean with its interval, labels, what it rests on."""
+    rows = []
+    for name, metric in party.side.summary.metrics.items():
+        interval = _mean_interval(party, name)
+        low, high = numbers.score(metric.ci_low), numbers.score(metric.ci_high)
+        rows.append(
+            {
+                "name": name,
+                "mean": numbers.score(metric.mean),
+                "interval": f"[{low}, {high}]" if metric.ci_low is not None else "",
+                "plot": charts.interval_plot([interval], _score_axis([interval])) if interval else None,
+            }
+        )
+    return rows
+
+
+def score_counts(parties: Sequence[Party]) -> list[dict[str, Any]]:
+    """For each metric and side, what its mean rests on and what is missing from it."""
+    names = dict.fromkeys(name for party in parties for name in party.side.summary.metrics)
+    rows = []
+    for name in names:
+        for party in reversed(parties):
+            if (metric := party.side.summary.metrics.get(name)) is None:
+                continue
+            bounds = ""
+            if metric.n < metric.n_expected and metric.lowest is not None:
+                bounds = f"{numbers.mean(metric.lowest)} to {numbers.mean(metric.highest)}"
+            rows.append(
+                {
+                    "name": name,
+                    "role": party.role,
+                    "mean": numbers.mean(metric.mean),
+                    "scored": numbers.share(metric.n, metric.n_expected),
+                    "task_errors": metric.n_task_errors,
+                    "evaluator_errors": metric.n_errors,
+                    "no_score": metric.n_no_score,
+                    "missing": metric.n_missing,
+                    "bounds": bounds,
+                    "repetitions": str(metric.repetitions or ""),
+                }
+            )
+    return rows
+
+
+def distributions(parties: Sequence[Party]) -> list[dict[str, Any]]:
+    """For each metric, how its scores spread and how often each label was given."""
+    shown = []
+    for name in dict.fromkeys(name for party in parties for run in party.runs for name in run.scores):
+        values = [
+            [s.score for run in party.runs if (s := run.scores.get(name)) and s.score is not None] for party in parties
+        ]
+        within = all(0 <= value <= 1 for found in values for value in found)
+        chart = _histogram(parties, values, numbers.score if within else numbers.plain)
+        labels = _labels(name, parties)
+        if chart or labels:
+            shown.append({"name": name, "chart": chart, "labels": labels})
+    return shown
+
+
+def _histogram(
+    parties: Sequence[Party],
+    values: Sequence[Sequence[float]],
+    label: Callable[[float], str],
+    longest: float | None = None,
+) -> Histogram | None:
+    pairs = list(zip(parties, values, strict=True))[::-1]
+    return charts.histogram([(party.role, party.role, found) for party, found in pairs], label, longest=longest)
+
+
+def _labels(name: str, parties: Sequence[Party]) -> list[dict[str, Any]]:
+    counted: dict[str, list[int]] = {}
+    for place, party in enumerate(parties):
+        for run in party.runs:
+            if (found := run.scores.get(name)) and found.label is not None:
+                counted.setdefault(found.label, [0] * len(parties))[place] += 1
+    most = sorted(counted.items(), key=lambda item: -sum(item[1]))
+    rows = [{"label": one_line(label, 80), "counts": counts} for label, counts in most[:_MOST_LABELS]]
+    if len(most) > _MOST_LABELS:
+        rest = [sum(counts[place] for _, counts in most[_MOST_LABELS:]) for place in range(len(parties))]
+        rows.append({"label": f"{len(most) - _MOST_LABELS} more labels", "counts": rest})
+    return rows
+
+
+def operations(parties: Sequence[Party]) -> dict[str, Any]:
+    """Latency with its percentiles and its spread, tokens and cost, for each side."""
+    values = [[run.latency_ms for run in party.runs if run.latency_ms is not None] for party in parties]
+    chart = None
+    if any(values):
+        longest = max(float(np.percentile(found, 99)) for found in values if found)
+        chart = _histogram(parties, values, numbers.duration, longest)
+    # The baseline stands left of the candidate, as time goes.
+    columns = [_operations_of(party) for party in reversed(parties)]
+    return {"chart": chart, "rows": [(name, [column[name] for column in columns]) for name in columns[0]]}
+
+
+def _operations_of(party: Party) -> dict[str, str]:
+    summary = party.side.summary
+    runs = max(1, summary.n_runs)
+    tokens, cost = summary.token_count, summary.total_cost
+    latencies = {f"latency, {name}": numbers.duration(value) for name, value in summary.latency_ms.items()}
+    return {f"latency, {name}": numbers.NOTHING for name in ("p50", "p95", "p99")} | {
+        **latencies,
+        "tokens": numbers.NOTHING if tokens is None else numbers.count(tokens),
+        "tokens for each run": numbers.NOTHING if tokens is None else numbers.plain(round(tokens / runs, 1)),
+        "cost": numbers.money(cost),
+        "cost for each run": numbers.money(None if cost is None else cost / runs),
+    }

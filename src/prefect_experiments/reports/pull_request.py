@@ -1,0 +1,55 @@
+"""A comparison as a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+
+from prefect_experiments.analysis.verdicts import Comparison
+from prefect_experiments.reports import texts, wording
+from prefect_experiments.reports.markdown import metric_table, reason_lines, side_lines, worst_lines
+
+MARKER = "prefect-experiments"
+WORST_SHOWN = 5
+_LONGEST_COMMENT = 60_000  # GitHub refuses a comment beyond 65,536 characters
+_SYMBOLS = {"passed": "✅", "failed": "❌", "inconclusive": "❔"}
+
+
+def pull_request_comment(comparison: Comparison, *, marker: str = MARKER, worst: int = WORST_SHOWN) -> str:
+    """The verdict in the first line, a line for each metric, the rest folded away.
+
+    Args:
+        comparison: what was compared.
+        marker: a name for this comment, hidden in its last line as ``<!-- NAME -->``: a bot that
+            finds it in a comment of its own updates that one. Use one for each experiment.
+        worst: how many of the examples that got worse are shown.
+    """
+    verdict = comparison.verdict
+    symbol = _SYMBOLS[verdict.status] if verdict else "⚖️"
+    lines = [
+        f"{symbol} **{wording.verdict_word(verdict)}**: {texts.markdown(comparison.candidate.label)} "
+        f"against {texts.markdown(comparison.baseline.label)}",
+        "",
+        wording.opening(comparison, texts.markdown),
+        "",
+    ]
+    for metric in comparison.metrics.values():
+        found = wording.figures_of(metric)
+        lines.append(f"- {wording.metric_line(found, texts.markdown(found.name))}")
+    if not comparison.metrics:
+        lines.append("- no metric that both sides were scored on")
+    passed = verdict is not None and verdict.status == "passed"
+    if verdict and not passed:
+        lines += ["", "Why:", "", *reason_lines(verdict)]
+    lines += ["", "<details><summary>Details</summary>", "", *side_lines(comparison), "", *metric_table(comparison), ""]
+    if verdict and passed:
+        lines += ["Checks:", "", *reason_lines(verdict), ""]
+    end = ["", "</details>", "", f"<!-- {marker_name(marker)} -->", ""]
+    examples = worst_lines(comparison, worst)
+    if len("\n".join([*lines, *examples, *end])) > _LONGEST_COMMENT:
+        examples = ["", "The examples that got worse are too long for a comment; they are in the HTML report."]
+    return "\n".join([*lines, *examples, *end])
+
+
+def marker_name(marker: str) -> str:
+    """The marker as it stands in the comment: nothing in it can end an HTML comment."""
+    return re.sub(r"[^\w .:/]+|-+", "-", marker).strip("- ") or MARKER

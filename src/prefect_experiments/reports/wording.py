@@ -1,0 +1,181 @@
+"""The sentences that all reports share, and a comparison's figures as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, MetricComparison, Side, Verdict
+from prefect_experiments.reports import numbers
+from prefect_experiments.reports.numbers import Unit
+from prefect_experiments.reports.texts import one_line
+
+VERDICTS: Final = {"passed": "Passed", "failed": "Failed", "inconclusive": "Inconclusive"}
+OPERATIONS: Final[Mapping[str, tuple[str, Unit]]] = {
+    "latency_ms": ("latency", "ms"),
+    "token_count": ("tokens", "plain"),
+    "total_cost": ("cost", "usd"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """One compared metric, every number written out.
+
+    Attributes:
+        difference: candidate minus baseline, such as ``-3 points``.
+        interval: of the difference, such as ``[-6, -1]``; empty where there is none.
+        p: Holm's adjusted p-value where there is one, else the plain one.
+    """
+
+    name: str
+    lower_is_better: bool
+    baseline: str
+    candidate: str
+    difference: str
+    interval: str
+    p: str
+    pairs: str
+    improved: str
+    regressed: str
+    ties: str
+    effect_size: str
+    verdict: str
+    examples_needed: str
+    test: str
+
+    @property
+    def change(self) -> str:
+        """Difference and interval, such as ``-3 points [-6, -1]``."""
+        return f"{self.difference} {self.interval}".rstrip()
+
+    @property
+    def direction_note(self) -> str:
+        """`` (lower is better)``, or nothing."""
+        return " (lower is better)" if self.lower_is_better else ""
+
+
+def unit_of(metric: MetricComparison) -> Unit:
+    """Points where both means are scores from 0 to 1."""
+    means = (metric.baseline_mean, metric.candidate_mean)
+    return "points" if all(mean is not None and 0 <= mean <= 1 for mean in means) else "plain"
+
+
+def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
+    """A metric's numbers as text.
+
+    Args:
+        metric: one of a comparison's `metrics`, or of its `operations`.
+        operation: it is one of the latter: latency, tokens or cost, in units of their own.
+    """
+    name, unit = OPERATIONS.get(metric.name, (metric.name, "plain")) if operation else (metric.name, unit_of(metric))
+    difference, interval = numbers.difference(metric.difference, metric.ci_low, metric.ci_high, unit)
+    adjusted = metric.p_value if metric.p_value_adjusted is None else metric.p_value_adjusted
+    return Figures(
+        name=name,
+        lower_is_better=metric.direction == "minimize",
+        baseline=numbers.value(metric.baseline_mean, unit),
+        candidate=numbers.value(metric.candidate_mean, unit),
+        difference=difference,
+        interval=interval,
+        p=numbers.p_value(adjusted),
+        pairs=numbers.count(metric.n_pairs),
+        improved=numbers.count(metric.wins),
+        regressed=numbers.count(metric.losses),
+        ties=numbers.count(metric.ties),
+        effect_size=numbers.plain(metric.effect_size),
+        verdict=metric.verdict,
+        examples_needed="" if metric.examples_needed is None else numbers.count(metric.examples_needed),
+        test=metric.test,
+    )
+
+
+def all_figures(comparison: Comparison) -> list[Figures]:
+    """Of every metric, then of latency, tokens and cost."""
+    return [figures_of(metric) for metric in comparison.metrics.values()] + [
+        figures_of(metric, operation=True) for metric in comparison.operations.values()
+    ]
+
+
+def metric_line(figures: Figures, name: str | None = None) -> str:
+    """Such as ``correctness 0.84, -3 points [-6, -1]; 8 improved, 21 regressed``.
+
+    Args:
+        figures: what to say.
+        name: the metric's name as the medium needs it, where that differs.
+    """
+    name = figures.name if name is None else name
+    if figures.difference == numbers.NOTHING:
+        return f"{name}: no example has a score on both sides"
+    text = f"{name} {figures.candidate}, {figures.change}; {figures.improved} improved, {figures.regressed} regressed"
+    return text + figures.direction_note
+
+
+def verdict_word(verdict: Verdict | None) -> str:
+    """``Passed``, ``Failed``, ``Inconclusive``, or ``Compared`` where no gate decides."""
+    return VERDICTS[verdict.status] if verdict else "Compared"
+
+
+def verdict_sentence(verdict: Verdict, written: Callable[[str], str] = one_line) -> str:
+    """What the verdict means, such as ``The candidate does not meet the gate: correctness, error rate.``.
+
+    Args:
+        verdict: the gate's.
+        written: writes a metric's name for the medium.
+    """
+    if verdict.status == "passed":
+        return "The candidate meets every rule of the gate."
+    names = [written(check.name) for check in verdict.checks if check.status != "passed"]
+    which = f": {', '.join(names)}" if names else ""
+    if verdict.status == "failed":
+        return f"The candidate does not meet the gate{which}."
+    passes = "It passes" if verdict.exit_code == 0 else "It does not pass"
+    return f"The data cannot tell whether the candidate meets the gate{which}. {passes}."
+
+
+def opening(comparison: Comparison, written: Callable[[str], str] = one_line) -> str:
+    """What the verdict means, or without a gate what was found; and on how many examples."""
+    if comparison.verdict:
+        return f"{verdict_sentence(comparison.verdict, written)} {pairing(comparison)}."
+    found = [metric.verdict for metric in comparison.metrics.values()]
+    words = ("regressed", "improved", "unchanged", "no data")
+    said = [f"{found.count(word)} {word}" for word in words if word in found]
+    return f"No gate was set. Metrics: {', '.join(said) or 'none'}. {pairing(comparison)}."
+
+
+def pairing(comparison: Comparison) -> str:
+    """What is compared with what, such as ``Over 200 shared examples; 3 only in the baseline``."""
+    text = f"Over {numbers.count(comparison.n_pairs, 'shared example')}"
+    if comparison.only_in_baseline:
+        text += f"; {numbers.count(len(comparison.only_in_baseline))} only in the baseline"
+    if comparison.only_in_candidate:
+        text += f"; {numbers.count(len(comparison.only_in_candidate))} only in the candidate"
+    return text
+
+
+def regressions(comparison: Comparison) -> list[ExampleChange]:
+    """The examples that got worse, as a reader wants them: what decided the verdict comes first.
+
+    Within a metric the order is the comparison's, worst first; between metrics differences cannot be
+    ranked (points of a score, a number of words), so those that the gate did not pass come before
+    those that regressed, then what failed on one side only, then the others.
+    """
+    checks = comparison.verdict.checks if comparison.verdict else ()
+    stopped = {check.name for check in checks if check.status != "passed"}
+    errors_decide = bool(stopped - comparison.metrics.keys())  # a rule on errors or coverage
+
+    def place(change: ExampleChange) -> int:
+        found = comparison.metrics.get(change.metric)
+        if found is None:
+            return 0 if errors_decide else 3
+        return 1 if change.metric in stopped else 2 if found.verdict == "regressed" else 4
+
+    return sorted(comparison.regressed, key=place)
+
+
+def failures(side: Side) -> str:
+    """Such as ``3 of 200 (1.5%) runs failed``, and what was not run."""
+    text = f"{numbers.share(side.n_errors, side.n_runs)} runs failed"
+    missing = side.n_expected - side.n_runs
+    return text + (f", {numbers.count(missing)} of {side.n_expected:,} not made" if missing > 0 else "")

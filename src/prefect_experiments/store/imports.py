@@ -1,0 +1,154 @@
+"""Results that were made elsewhere, on their way into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from prefect_experiments.store.database import Database
+from prefect_experiments.store.links import Link
+from prefect_experiments.store.tables import (
+    evaluations,
+    experiment_runs,
+    pushed_evaluations,
+    pushed_runs,
+    run_annotations,
+)
+from prefect_experiments.store.texts import plain_text
+
+UNKNOWN_FINGERPRINT = ""
+"""Of an evaluator that ran elsewhere: its verdicts are taken to be those of the one that is there now."""
+
+# Backends keep times to the microsecond or the millisecond.
+_SAME_MOMENT_S = 0.0011
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedEvaluation:
+    """An evaluation, or with the kind ``HUMAN`` an annotation, from a backend."""
+
+    name: str
+    annotator_kind: str
+    score: float | None
+    label: str | None
+    explanation: str | None
+    metadata: str | None
+    error: str | None
+    start_time: float
+    end_time: float
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRun:
+    """An experiment run from a backend. JSON as text, times in seconds since the epoch."""
+
+    position: int
+    repetition_number: int
+    example_id: str
+    remote_id: str | None
+    output: str | None
+    error: str | None
+    start_time: float
+    end_time: float
+    token_count: int | None = None
+    total_cost: float | None = None
+    trace_id: str | None = None
+    evaluations: tuple[ImportedEvaluation, ...] = ()
+
+
+class ImportStore:
+    """Takes results from backends."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take(self, link: Link, runs: Sequence[ImportedRun]) -> None:
+        """Put what is not here yet into the store, and note that the backend has it.
+
+        A run that is ok here stays as it is; so does a verdict, unless the backend has a later one.
+        """
+        with self._database.write() as connection:
+            here = _errors(connection, link.experiment_id)
+            taken = [run for run in runs if here.get((run.position, run.repetition_number), "missing") is not None]
+            # Failed on both sides: nothing new, and what was noted of it stays true.
+            taken = [r for r in taken if not (r.error is not None and (r.position, r.repetition_number) in here)]
+            self._put(connection, experiment_runs, [_run_values(link, run) for run in taken])
+            self._put(connection, pushed_runs, [_pushed_values(link, run) for run in taken])
+            ok = [run for run in runs if run.error is None]
+            self._take_verdicts(connection, link, ok)
+
+    def _take_verdicts(self, connection: Connection, link: Link, runs: Sequence[ImportedRun]) -> None:
+        for table, is_human in ((evaluations, False), (run_annotations, True)):
+            known = _times(connection, table, link.experiment_id)
+            new = [
+                (run, verdict)
+                for run in runs
+                for verdict in run.evaluations
+                if (verdict.annotator_kind == "HUMAN") == is_human
+                and verdict.end_time
+                > known.get((run.position, run.repetition_number, plain_text(verdict.name)), 0.0) + _SAME_MOMENT_S
+            ]
+            values = _annotation_values if is_human else _evaluation_values
+            self._put(connection, table, [values(link, run, verdict) for run, verdict in new])
+            marks = [
+                (link.id, run.position, run.repetition_number, plain_text(verdict.name), verdict.end_time, None)
+                for run, verdict in new
+            ]
+            self._put(connection, pushed_evaluations, marks)
+
+    def _put(self, connection: Connection, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
+        if rows:
+            self._database.write_many(connection, self._database.upsert(table), rows)
+
+
+def _errors(connection: Connection, experiment_id: str) -> dict[tuple[int, int], str | None]:
+    c = experiment_runs.c
+    query = sa.select(c.position, c.repetition_number, c.error).where(c.experiment_id == experiment_id)
+    return {(position, repetition): error for position, repetition, error in connection.execute(query).all()}
+
+
+def _times(connection: Connection, table: sa.Table, experiment_id: str) -> dict[tuple[int, int, str], float]:
+    c = table.c
+    stamp = c.updated_at if table is run_annotations else c.end_time
+    query = sa.select(c.position, c.repetition_number, c.name, stamp).where(c.experiment_id == experiment_id)
+    return {(position, repetition, name): time for position, repetition, name, time in connection.execute(query).all()}
+
+
+def _run_values(link: Link, run: ImportedRun) -> tuple[Any, ...]:
+    """The columns of `experiment_runs`, in order. How often the task was called is not known: once."""
+    key = (link.experiment_id, run.position, run.repetition_number, run.example_id)
+    error = run.error and plain_text(run.error)
+    return (*key, run.output, error, run.start_time, run.end_time, 1, run.token_count, run.total_cost, run.trace_id)
+
+
+def _pushed_values(link: Link, run: ImportedRun) -> tuple[Any, ...]:
+    """The columns of `pushed_runs`, in order."""
+    return (link.id, run.position, run.repetition_number, run.remote_id, run.end_time, None)
+
+
+def _evaluation_values(link: Link, run: ImportedRun, verdict: ImportedEvaluation) -> tuple[Any, ...]:
+    """The columns of `evaluations`, in order."""
+    name = plain_text(verdict.name)
+    key = (link.experiment_id, run.position, run.repetition_number, name, name, verdict.annotator_kind)
+    texts = [text and plain_text(text) for text in (verdict.label, verdict.explanation)]
+    error = verdict.error and plain_text(verdict.error)
+    times = (verdict.start_time, verdict.end_time, verdict.trace_id)
+    return (*key, UNKNOWN_FINGERPRINT, verdict.score, *texts, verdict.metadata, error, *times)
+
+
+def _annotation_values(link: Link, run: ImportedRun, verdict: ImportedEvaluation) -> tuple[Any, ...]:
+    """The columns of `annotations`, in order."""
+    key = (link.experiment_id, run.position, run.repetition_number, plain_text(verdict.name))
+    texts = [text and plain_text(text) for text in (verdict.label, verdict.explanation)]
+    return (*key, verdict.score, *texts, None, verdict.end_time)
+
+
+def distinct_evaluators(runs: Iterable[ImportedRun]) -> list[tuple[str, str]]:
+    """The (name, kind) of the evaluators whose verdicts there are, without people."""
+    found = {(v.name, v.annotator_kind) for run in runs for v in run.evaluations if v.annotator_kind != "HUMAN"}
+    return sorted(found)

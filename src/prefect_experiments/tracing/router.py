@@ -1,0 +1,234 @@
+"""Which experiment a span belongs to: one span processor for the whole process.
+
+OpenTelemetry has one global tracer provider, which can be set once, while a process may run many
+experiments, each with a project of its own. So what tells them apart is the trace a span is in.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import weakref
+from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Protocol, cast
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider, sampling
+from opentelemetry.util.types import AnyValue
+
+from prefect_experiments.tracing.sender import Sender
+
+logger = logging.getLogger("prefect_experiments")
+
+# Of an experiment's ended traces so many are still known, for spans that end after their run.
+MOST_ENDED = 20_000
+# A model's messages take an attribute each: OpenTelemetry's 128 are soon used up, and the oldest go.
+MOST_ATTRIBUTES = 10_000
+
+
+class Listener(Protocol):
+    """Takes the spans of a trace."""
+
+    def started(self, span: Span) -> None:
+        """A span was started."""
+
+    def ended(self, span: ReadableSpan) -> None:
+        """A span has ended."""
+
+
+class Outlet:
+    """Where the spans of one experiment go: its project, by way of a sender."""
+
+    def __init__(self, resource: Resource, sender: Sender) -> None:
+        self.sender = sender
+        self._resource = resource
+
+    def started(self, span: Span) -> None:
+        """Nothing to do."""
+
+    def ended(self, span: ReadableSpan) -> None:
+        """Queue a copy that belongs to the experiment's project.
+
+        The span itself stays as it is: the application may have exporters of its own. And it is
+        let go of: it is made of many small objects, and those that wait make Python's searches for
+        garbage long.
+        """
+        attributes = cast("MappingProxyType[str, AnyValue]", span.attributes)
+        copy = ReadableSpan(
+            name=span.name,
+            context=span.get_span_context(),
+            parent=span.parent,
+            resource=self._resource,
+            attributes=attributes.copy(),
+            events=span.events,
+            links=span.links,
+            kind=span.kind,
+            status=span.status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
+        self.sender.put(copy)
+
+
+class OpenTrace:
+    """The trace of a call that is not finished yet, and what its spans say of tokens and cost."""
+
+    __slots__ = ("_costs", "_outlet", "_parents", "_tokens", "error", "id", "span")
+
+    def __init__(self, span: trace.Span, outlet: Outlet | None) -> None:
+        self.span = span
+        self.id = span.get_span_context().trace_id
+        self.error: BaseException | None = None  # what the last attempt raised
+        self._outlet = outlet
+        self._parents: dict[int, int] = {}
+        self._tokens: dict[int, float] = {}
+        self._costs: dict[int, float] = {}
+
+    def started(self, span: Span) -> None:
+        """Note whose child it is: at the end, spans that are still open have to be known as well."""
+        if span.parent is not None:
+            self._parents[span.get_span_context().span_id] = span.parent.span_id
+
+    def ended(self, span: ReadableSpan) -> None:
+        """Note its figures, and pass it on."""
+        if span.parent is not None:  # the root's own have been looked at when they were wanted
+            self._note(span)
+        if self._outlet is not None:
+            self._outlet.ended(span)
+
+    def _note(self, span: ReadableSpan) -> None:
+        attributes, context = span.attributes, span.get_span_context()
+        if not attributes or context is None:
+            return
+        if (tokens := _total(attributes, "llm.token_count.")) is not None:
+            self._tokens[context.span_id] = tokens
+        if (cost := _total(attributes, "llm.cost.")) is not None:
+            self._costs[context.span_id] = cost
+
+    def figures(self) -> tuple[int | None, float | None]:
+        """Tokens and cost of the spans that have ended, and of the root span; ``None`` where none knows any."""
+        if isinstance(self.span, ReadableSpan):
+            self._note(self.span)
+        if not self._tokens and not self._costs:
+            return None, None
+        tokens = self._sum(self._tokens)
+        return None if tokens is None else round(tokens), self._sum(self._costs)
+
+    def _sum(self, figures: dict[int, float]) -> float | None:
+        """The sum, without spans that repeat what is known of spans below them, as agents' spans do."""
+        known = list(figures.items())  # spans may end in other threads meanwhile
+        repeated: set[int] = set()
+        for span_id, _ in known:
+            above = self._parents.get(span_id)
+            while above is not None and above not in repeated:
+                repeated.add(above)
+                above = self._parents.get(above)
+        return sum(figure for span_id, figure in known if span_id not in repeated) if known else None
+
+
+def _total(attributes: Mapping[str, Any], prefix: str) -> float | None:
+    total = _number(attributes.get(f"{prefix}total"))
+    if total is not None:
+        return total
+    parts = [_number(attributes.get(f"{prefix}{part}")) for part in ("prompt", "completion")]
+    return None if parts == [None, None] else sum(part or 0 for part in parts)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return None
+    return value
+
+
+class Router(SpanProcessor):
+    """Hands each span to whom its trace belongs to; all others (Prefect's, the application's) are left alone."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[int, Listener] = {}
+        self._ended: deque[int] = deque()
+
+    def open(self, opened: OpenTrace) -> None:
+        """Listen to a trace."""
+        self._listeners[opened.id] = opened
+
+    def close(self, opened: OpenTrace, outlet: Outlet | None) -> None:
+        """A call has finished; spans that end later are still passed on, where they go anywhere."""
+        if outlet is None:
+            self._listeners.pop(opened.id, None)
+            return
+        self._listeners[opened.id] = outlet
+        self._ended.append(opened.id)
+        if len(self._ended) > MOST_ENDED:
+            self._listeners.pop(self._ended.popleft(), None)
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's
+        """A span was started, by whatever provider."""
+        listener = self._listeners.get(span.get_span_context().trace_id)
+        if listener is not None:
+            listener.started(span)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """A span has ended, in whatever thread."""
+        context = span.get_span_context()
+        listener = self._listeners.get(context.trace_id) if context else None
+        if listener is not None:
+            listener.ended(span)
+
+    # `shutdown` and `force_flush` do nothing: code that flushes its provider after each request would
+    # otherwise make the calls of an experiment wait for the collector.
+
+
+router = Router()
+_lock = threading.Lock()
+_provider: TracerProvider | None = None
+_joined: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
+
+
+def own_provider() -> TracerProvider:
+    """Our tracer provider, one for the process. It makes the root spans."""
+    global _provider
+    with _lock:
+        if _provider is None:
+            _provider = TracerProvider(
+                sampler=sampling.DEFAULT_ON,  # an experiment's traces are whole, whatever OTEL_TRACES_SAMPLER says
+                span_limits=SpanLimits(max_span_attributes=MOST_ATTRIBUTES),
+                shutdown_on_exit=False,
+            )
+            _provider.add_span_processor(router)
+        return _provider
+
+
+def join_global(set_global: bool) -> trace.TracerProvider:
+    """Listen to the global tracer provider; with `set_global`, make it ours where none is set.
+
+    Returns:
+        The global provider there is now.
+    """
+    own = own_provider()
+    with _lock:
+        if set_global and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            trace.set_tracer_provider(own)
+        current = trace.get_tracer_provider()
+        if current is own or isinstance(current, trace.ProxyTracerProvider) or current in _joined:
+            return current
+        if isinstance(current, TracerProvider):
+            # Not its own method: Phoenix's provider throws out its exporter when one is added.
+            TracerProvider.add_span_processor(current, router)
+        elif hasattr(current, "add_span_processor"):  # a wrapper around one, such as Logfire's
+            cast("Any", current).add_span_processor(router)
+        else:
+            if set_global:
+                logger.warning(
+                    "set_global_tracer_provider: the application has set a tracer provider (%s) that takes no span "
+                    "processors, so spans that the task makes will not be in the experiment's traces.",
+                    type(current).__qualname__,
+                )
+            return current
+        _joined.add(cast("TracerProvider", current))
+        return current

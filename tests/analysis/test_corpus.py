@@ -1,0 +1,152 @@
+"""Experiment evaluators: functions over the whole table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import f1_score
+
+from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.corpus import BOOTSTRAP, compare_corpus_metric
+from prefect_experiments.analysis.gate import Gate, Metric
+from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.analysis.verdicts import MetricComparison
+from prefect_experiments.errors import InvalidEvaluator
+
+from .tables import columns, judged, with_errors
+
+
+def classified(accuracy: float, seed: int, n: int = 120) -> ResultTable:
+    truth = np.arange(n) % 3 == 0
+    right = np.random.default_rng(seed).random(n) < accuracy
+    return result_table(columns(exact=right.astype(float)) | {"expected": list(truth), "output": list(truth == right)})
+
+
+def f1(runs: pd.DataFrame) -> float:
+    """As scikit-learn's, in a hundredth of the time."""
+    truth, found = runs["expected"].to_numpy(dtype=bool), runs["output"].to_numpy(dtype=bool)
+    return float(2 * (truth & found).sum() / (truth.sum() + found.sum()))
+
+
+def corpus(
+    baseline: ResultTable, candidate: ResultTable, function: Callable[..., Any], **options: Any
+) -> MetricComparison:
+    return compare_results(baseline, candidate, experiment_evaluators={"f1": function}, **options).metrics["f1"]
+
+
+def test_the_figures_are_the_functions_own() -> None:
+    left, right = classified(0.95, 1), classified(0.7, 2)
+    found = corpus(left, right, f1)
+    for side, mean in ((left, found.baseline_mean), (right, found.candidate_mean)):
+        assert mean == pytest.approx(f1_score(side.frame["expected"].tolist(), side.frame["output"].tolist()))
+    assert found.test == BOOTSTRAP
+    assert found.difference is not None
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert found.ci_low < found.difference < found.ci_high < 0
+    assert found.verdict == "regressed"
+    assert (found.n_pairs, found.wins, found.losses) == (120, 0, 0)
+
+
+def test_a_mean_is_bootstrapped_as_scipy_does() -> None:
+    rng = np.random.default_rng(0)
+    left, right = rng.random(80), rng.random(80)
+    frames = [pd.DataFrame({"example_id": [f"q{i:02d}" for i in range(80)], "x": x}) for x in (left, right)]
+    ids = frames[0]["example_id"].tolist()
+    found = compare_corpus_metric("mean", lambda runs: runs["x"].mean(), *frames, ids)
+    theirs = stats.bootstrap(
+        (left, right), lambda x, y, axis: (y - x).mean(axis=axis), paired=True, vectorized=True,
+        method="percentile", n_resamples=9999, rng=1,
+    )  # fmt: skip
+    assert (found.ci_low, found.ci_high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.012)
+    assert found.sd_difference == pytest.approx((right - left).std(ddof=1), rel=0.1)
+    assert found.p_value == pytest.approx(stats.ttest_rel(left, right).pvalue, abs=0.05)
+
+
+def test_both_sides_get_the_same_examples_and_only_those_that_both_ran() -> None:
+    seen: list[list[str]] = []
+
+    def keep(runs: pd.DataFrame) -> float:
+        seen.append(sorted(runs["example_id"]))
+        return float(runs["eval.x.score"].sum())
+
+    left = result_table(columns(list("abcd"), x=[1, 1, 1, 1]))
+    right = result_table(columns(list("ecba"), x=[1, 1, 1, 1]))
+    assert corpus(left, right, keep).difference == 0.0
+    assert seen[:2] == [["a", "b", "c"]] * 2
+    assert seen[2::2] == seen[3::2]
+    assert {name[0] for names in seen for name in names} == {"a", "b", "c"}
+    assert all(len(names) == len(set(names)) == 3 for names in seen)  # drawn twice, an example has two ids
+    assert ["a", "a~2", "b"] in seen
+
+
+def test_repetitions_are_drawn_together() -> None:
+    sizes = set()
+
+    def keep(runs: pd.DataFrame) -> float:
+        sizes.add(tuple(runs.groupby("example_id").size()))
+        return 0.0
+
+    given = {"example_id": list("aabb"), "repetition_number": [1, 2, 1, 2], "eval.x.score": [1, 0, 1, 0]}
+    corpus(result_table(given), result_table(given), keep)
+    assert sizes == {(2, 2)}
+
+
+def test_the_order_of_rows_does_not_matter_and_sides_mirror() -> None:
+    left, right = classified(0.9, 3), classified(0.8, 4)
+    shuffled = [result_table(side.frame.sample(frac=1, random_state=n)) for n, side in enumerate((left, right))]
+    there, again, back = corpus(left, right, f1), corpus(*shuffled, f1), corpus(right, left, f1)
+    assert again == there
+    assert (back.difference, back.p_value) == (-(there.difference or 0), there.p_value)
+    assert (back.ci_low, back.ci_high) == pytest.approx((-(there.ci_high or 0), -(there.ci_low or 0)))
+
+
+def test_failed_runs_are_there_for_the_function_to_see() -> None:
+    left = classified(0.9, 5)
+    right = result_table(with_errors({name: left.frame[name].tolist() for name in left.frame}, *range(40)))
+    share = corpus(left, right, lambda runs: (runs["status"] == "ok").mean())
+    assert share.difference == pytest.approx(-40 / 120)
+    assert share.verdict == "regressed"
+
+
+def test_a_function_that_cannot_be_used_is_named() -> None:
+    left, right = classified(0.9, 6), classified(0.9, 7)
+
+    def broken(runs: pd.DataFrame) -> float:
+        raise KeyError("secret")
+
+    def seldom(runs: pd.DataFrame) -> float:
+        if runs["example_id"].str.contains("~").any():
+            raise ValueError("doubles")
+        return 1.0
+
+    with pytest.raises(InvalidEvaluator, match=r"experiment evaluator 'f1' raised KeyError\.") as caught:
+        corpus(left, right, broken)
+    assert "secret" not in str(caught.value)  # what it says may come from the data
+    with pytest.raises(InvalidEvaluator, match="'f1' raised ValueError on a resample of the examples"):
+        corpus(left, right, seldom)
+    for value, shown in ((None, "a value of type NoneType"), ("good", "a value of type str"), (float("nan"), "nan")):
+        with pytest.raises(InvalidEvaluator, match=f"'f1' must return a finite number, got {shown}"):
+            corpus(left, right, lambda runs, value=value: value)
+
+
+def test_a_gate_judges_it_like_any_metric() -> None:
+    left, right = classified(0.95, 1), classified(0.7, 2)
+    evaluators = {"f1": f1}
+    gate = Gate(metrics={"f1": Metric(min=0.9)})
+    assert judged(left, right, gate, experiment_evaluators=evaluators).status == "failed"
+    assert judged(left, left, gate, experiment_evaluators=evaluators).status == "passed"
+    assert gate.judge_alone(right, evaluators).status == "failed"
+    assert gate.judge_alone(left, evaluators).status == "passed"
+    assert "unknown metric 'f1'" in gate.judge_alone(left).reasons[0]
+
+
+def test_one_example_gives_no_interval() -> None:
+    given = result_table(columns(x=[1.0]))
+    found = corpus(given, given, lambda runs: 1.0)
+    assert (found.p_value, found.ci_low, found.sd_difference) == (1.0, None, None)

@@ -1,0 +1,436 @@
+"""The gate: its rules one by one, that it fails closed, and its YAML and JSON form."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.gate import Gate, Metric
+from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.errors import InvalidSetting
+
+from .tables import checks, columns, judged, pairs, table, with_errors
+
+CORRECTNESS = {"correctness": Metric()}
+
+
+def failing(rows: int, *, of: int = 100, absent: int = 0, score: float = 1.0) -> tuple[ResultTable, ResultTable]:
+    """Both sides alike, but that the candidate's task failed on the first `rows`, and its last are not there."""
+    given = columns(correctness=[score if n % 5 else 0.0 for n in range(of)])
+    candidate = {name: cells[: of - absent] for name, cells in given.items()}
+    return result_table(given), result_table(with_errors(candidate, *range(rows)))
+
+
+# One metric --------------------------------------------------------------------------------------
+
+
+def test_significantly_worse_fails_and_says_with_what_figures() -> None:
+    """McNemar's exact test of 8 and 21 discordant pairs: p = 0.0241 (R: ``binom.test(8, 29)``)."""
+    verdict = judged(*pairs(300, 8, 21, 71), Gate(metrics=CORRECTNESS))
+    assert (verdict.status, verdict.exit_code) == ("failed", 1)
+    (reason,) = verdict.reasons
+    assert reason == (
+        "correctness 0.77, -0.03 [-0.06, -0.01] against 0.80 on 400 pairs; 8 improved, 21 regressed: "
+        "significantly worse (adjusted p = 0.024)"
+    )
+
+
+def test_79_against_80_of_100_never_fails() -> None:
+    """Whatever pairs agree: from 1 discordant pair to 41."""
+    for gate in (Gate(), Gate(metrics=CORRECTNESS), Gate(metrics={"correctness": Metric(max_regression=0.02)})):
+        for gained in range(21):
+            verdict = judged(*pairs(79 - gained, gained, gained + 1, 20 - gained), gate)
+            assert verdict.status != "failed", verdict.reasons
+
+
+def test_what_passes_says_why() -> None:
+    verdict = judged(*pairs(79, 0, 1, 20), Gate(metrics=CORRECTNESS))
+    assert (verdict.status, verdict.exit_code) == ("passed", 0)
+    assert verdict.reasons[0].endswith("0 improved, 1 regressed: not significantly worse (adjusted p = 1.00)")
+    assert set(checks(verdict)) == {"correctness", "error rate", "coverage"}
+    assert "too few pairs to show any regression" in judged(*pairs(2, 0, 1, 0)).reasons[0]
+
+
+def test_with_an_allowed_regression_it_is_a_non_inferiority_test() -> None:
+    def status(margin: float, *fourfold: int) -> tuple[str, int | None]:
+        verdict = judged(*pairs(*fourfold), Gate(metrics={"correctness": Metric(max_regression=margin)}))
+        return verdict.status, verdict.checks[0].examples_needed
+
+    assert status(0.02, 700, 40, 42, 218)[0] == "passed"  # the interval of -0.002 ends at -0.020
+    assert status(0.01, 700, 40, 42, 218)[0] == "inconclusive"
+    assert status(0.02, 300, 8, 21, 71)[0] == "failed"
+    assert status(0.07, 300, 8, 21, 71)[0] == "passed"  # significantly worse, and within what is allowed
+    unclear, needed = status(0.02, 80, 0, 0, 20)
+    assert unclear == "inconclusive"  # nothing differs, on too few pairs: Tango's interval reaches -0.037
+    assert needed is not None
+    assert 180 <= needed <= 190
+    assert status(0.02, needed - 20, 0, 0, 20)[0] == "passed"
+
+
+def test_the_examples_needed_are_enough_four_times_of_five() -> None:
+    """What is inconclusive is decided with that many pairs: 200 simulations of the same process."""
+    rng = np.random.default_rng(2)
+
+    def drawn(n: int) -> tuple[ResultTable, ResultTable]:
+        left = rng.beta(5, 2, n)
+        return table(x=left), table(x=np.clip(left + rng.normal(-0.005, 0.15, n), 0, 1))
+
+    gate = Gate(metrics={"x": Metric(max_regression=0.03)})
+    left = np.linspace(0.2, 0.9, 100)
+    noise = 0.15 * np.linspace(-1.7, 1.7, 100)[np.random.default_rng(0).permutation(100)] - 0.005
+    verdict = judged(table(x=left), table(x=left + noise), gate)
+    needed = verdict.checks[0].examples_needed
+    assert verdict.status == "inconclusive"
+    assert needed is not None
+    assert f"about {needed:,} pairs are needed to tell" in verdict.reasons[0]
+    passed = sum(judged(*drawn(needed), gate).status == "passed" for _ in range(200))
+    assert passed >= 150
+
+
+def test_inconclusive_lets_through_only_where_it_is_told_to() -> None:
+    for on_inconclusive, exit_code in (("fail", 1), ("pass", 0)):
+        gate = Gate(metrics={"correctness": Metric(max_regression=0.02)}, on_inconclusive=on_inconclusive)
+        verdict = judged(*pairs(80, 0, 0, 20), gate)
+        assert (verdict.status, verdict.exit_code) == ("inconclusive", exit_code)
+
+
+def test_the_minimum_is_compared_with_the_mean_of_all_that_the_candidate_ran() -> None:
+    def status(bound: float, direction: Any = "maximize") -> str:
+        baseline, candidate = table(list("ab"), x=[1, 1]), table(list("abcde"), x=[1, 1, 1, 1, 0])
+        return judged(baseline, candidate, Gate(metrics={"x": Metric(min=bound, direction=direction)})).status
+
+    assert [status(0.8), status(0.81)] == ["passed", "failed"]
+    assert [status(0.8, "minimize"), status(0.79, "minimize")] == ["passed", "failed"]
+    thirds = table(x=[0.1] * 3)  # 0.1 + 0.1 + 0.1 is not 0.3
+    assert judged(thirds, thirds, Gate(metrics={"x": Metric(min=0.1)})).status == "passed"
+
+
+def test_less_is_better_where_the_gate_says_so() -> None:
+    left, right = table(edits=[2.0, 3, 4, 2] * 10), table(edits=[3.0, 3, 5, 3] * 10)
+    down = Gate(metrics={"edits": Metric(direction="minimize")})
+    assert (judged(left, right, down).status, judged(right, left, down).status) == ("failed", "passed")
+    assert judged(left, right).status == "passed"
+    within = Gate(metrics={"edits": Metric(direction="minimize", max_regression=1.0)})
+    assert judged(left, right, within).status == "passed"
+    assert judged(right, left, within).status == "passed"
+    reason = judged(left, right, down).reasons[0]
+    assert reason.startswith("edits (less is better) 3.50, +0.75 [")
+
+
+def test_the_correction_runs_over_the_gates_metrics_only() -> None:
+    left, right = pairs(300, 8, 23, 69)  # p = 0.0107
+    crowd = {f"m{n}": [1.0] * 400 for n in range(5)}
+    more = [
+        table(correctness=side.scores["correctness"].tolist(), **crowd) for side in (left, right)
+    ]  # fmt: skip
+    assert judged(*more, Gate(metrics=CORRECTNESS)).status == "failed"
+    assert judged(*more, Gate()).status == "failed"  # one-sided: 6 * 0.0107 / 2 = 0.032
+    crowd |= {f"n{n}": [1.0] * 400 for n in range(5)}
+    more = [table(correctness=side.scores["correctness"].tolist(), **crowd) for side in (left, right)]
+    assert judged(*more, Gate()).status == "passed"  # 11 * 0.0107 / 2 = 0.059
+    assert judged(*more, Gate(metrics=CORRECTNESS)).status == "failed"
+
+
+def test_a_single_metric_fails_where_the_two_sided_test_says_so() -> None:
+    """6 against 16: two-sided p = 0.0525 (R), so that the verdict and the comparison agree."""
+    comparison = compare_results(*pairs(59, 6, 16, 80), gate=Gate())
+    assert comparison.verdict is not None
+    assert comparison.verdict.status == "passed"
+    assert "(adjusted p = 0.052)" in comparison.verdict.reasons[0]
+    assert comparison.metrics["correctness"].verdict == "unchanged"
+    assert judged(*pairs(59, 6, 16, 80), Gate(confidence=0.9)).status == "failed"
+
+
+# Fails closed ------------------------------------------------------------------------------------
+
+LEFT = table(correctness=[1, 1, 0, 1] * 10)
+CLOSED: list[tuple[str, Any, Any, Gate, str]] = [
+    ("not on the candidate", LEFT, table(other=[1] * 40), Gate(metrics=CORRECTNESS), "results does not have it"),
+    ("not on the baseline", table(other=[1] * 40), LEFT, Gate(metrics=CORRECTNESS), "does not have it"),
+    ("not on either", LEFT, LEFT, Gate(metrics={"corectness": None}), "unknown metric 'corectness'; did you mean"),
+    ("no scores", LEFT, table(correctness=[None] * 40), Gate(metrics=CORRECTNESS), "no score of it in 40 runs"),
+    ("no scores, no rules", LEFT, table(correctness=[None] * 40), Gate(), "no score of it in 40 runs"),
+    ("no scores anywhere", *[table(correctness=[None] * 40)] * 2, Gate(), "no metric that both sides have scores of"),
+    ("no metric at all", *[result_table({"example_id": [1, 2]})] * 2, Gate(), "results has no metric"),
+    ("no shared metric", LEFT, table(other=[1] * 40), Gate(), "results has correctness, results has other"),
+    ("no shared example", LEFT, table(list("abcd"), correctness=[1] * 4), Gate(), "'q00000', 'q00001'.* and 'a', 'b'"),
+    (
+        "labels only",
+        LEFT,
+        result_table({"example_id": [f"q{i:05d}" for i in range(40)], "eval.correctness.label": ["good"] * 40}),
+        Gate(),
+        "results has labels of it and no scores",
+    ),
+    (
+        "evaluator always fails",
+        LEFT,
+        result_table(with_errors(columns(correctness=[None] * 40), *range(40), column="eval.correctness.error")),
+        Gate(),
+        r"no score of it in 40 runs \(40 errors\)",
+    ),
+    (
+        "evaluator fails on one side",
+        LEFT,
+        result_table({"example_id": [f"q{i:05d}" for i in range(40)], "eval.correctness.error": ["Boom"] * 40}),
+        Gate(),
+        r"no score of it in 40 runs \(40 errors\)",
+    ),
+    (
+        "scored on other examples",
+        table(correctness=[1, None] * 20),
+        table(correctness=[None, 1] * 20),
+        Gate(metrics=CORRECTNESS),
+        "no example has a score of it on both sides",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "gate", "message"), [row[1:] for row in CLOSED], ids=[row[0] for row in CLOSED]
+)
+@pytest.mark.parametrize("rule", [{}, {"max_regression": 0.5}, {"min": 0.0}])
+def test_what_cannot_be_judged_fails(
+    baseline: ResultTable, candidate: ResultTable, gate: Gate, message: str, rule: dict[str, Any]
+) -> None:
+    gate = replace(gate, metrics={name: Metric(**rule) for name in gate.metrics}, on_inconclusive="pass")
+    verdict = judged(baseline, candidate, gate)
+    assert (verdict.status, verdict.exit_code) == ("failed", 1)
+    import re
+
+    assert any(re.search(message, reason) for reason in verdict.reasons), verdict.reasons
+
+
+GATES = [
+    Gate(),
+    Gate(metrics=CORRECTNESS),
+    Gate(metrics=CORRECTNESS, max_error_rate=0.95, min_coverage=0.0),
+    Gate(metrics={"correctness": Metric(max_regression=1.0)}, min_coverage=0.0, on_inconclusive="pass"),
+    Gate(metrics={"correctness": Metric(min=0.0)}, max_error_rate=1.0, min_coverage=0.05, on_inconclusive="pass"),
+]
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_91_errors_of_100_never_pass(gate: Gate) -> None:
+    baseline, candidate = failing(91)
+    assert judged(baseline, candidate, gate).status == "failed"
+    assert judged(candidate, candidate, gate).status == "failed"  # nor where the baseline failed on them as well
+    assert gate.judge_alone(candidate).status == "failed"
+    given = columns(correctness=[1.0] * 100)
+    judge_failed = result_table(with_errors(given, *range(91), column="eval.correctness.error"))
+    assert judged(result_table(given), judge_failed, gate).status == "failed"
+    assert judged(judge_failed, judge_failed, gate).status == "failed"
+    perfect = table(correctness=[0.0] * 9 + [1.0] * 91)
+    nine_right = result_table(with_errors(columns(correctness=[1.0] * 100), *range(9, 100)))
+    assert judged(perfect, nine_right, gate).status == "failed"  # better on all that is left
+
+
+@pytest.mark.parametrize("gate", GATES[:4])
+def test_one_error_of_a_thousand_does_not_fail(gate: Gate) -> None:
+    assert judged(*failing(1, of=1000), gate).status == "passed"
+    assert judged(*failing(0, of=1000, absent=1), gate).status == "passed"
+
+
+def test_errors_that_the_baseline_did_not_have_fail_when_they_are_no_accident() -> None:
+    assert checks(judged(*failing(5)))["error rate"] == "passed"  # 5 against 0: p = 0.0625
+    verdict = judged(*failing(9))
+    assert verdict.status == "failed"
+    assert verdict.reasons[-1].startswith("9 of 100 runs failed, 0 of 100 in the baseline; 9 examples failed or are")
+    baseline, candidate = failing(9)
+    assert judged(candidate, baseline).status == "passed"  # errors that were mended
+    better = columns(correctness=[1.0] * 100)  # better where it ran, and failing more often
+    assert judged(baseline, result_table(with_errors(better, *range(9)))).status == "failed"
+
+
+def test_errors_and_regressions_that_are_each_too_few_fail_together() -> None:
+    """3 regressions (p = 0.25) and 5 errors (p = 0.0625) are 8 losses: p = 0.0078, doubled by Holm's method."""
+    left = columns(correctness=[1.0] * 100)
+    right = columns(correctness=[0.0] * 3 + [1.0] * 97)
+    assert judged(result_table(left), result_table(right)).status == "passed"
+    assert judged(result_table(left), result_table(with_errors(left, *range(3, 8)))).status == "passed"
+    verdict = judged(result_table(left), result_table(with_errors(right, *range(3, 8))))
+    assert verdict.status == "failed"
+    assert "with missing scores counted as the worst (5 of the candidate's) -0.08" in verdict.reasons[0]
+    assert "significantly worse (adjusted p = 0.016)" in verdict.reasons[0]
+
+
+def test_errors_do_not_slip_through_a_non_inferiority_test() -> None:
+    gate = Gate(metrics={"correctness": Metric(max_regression=0.02)})
+    baseline, candidate = failing(0, of=1000)
+    assert judged(baseline, candidate, gate).status == "passed"
+    assert judged(*failing(5, of=1000), gate).status == "passed"  # counted as the worst -0.004, down to -0.011
+    verdict = judged(*failing(18, of=1000), replace(gate, max_error_rate=0.05))
+    assert checks(verdict)["correctness"] == "failed"
+
+
+def test_scores_missing_without_an_error_count_unless_a_coverage_is_allowed() -> None:
+    left = table(correctness=[1.0] * 100)
+    gaps = table(correctness=[None] * 8 + [1.0] * 92)
+    rows = table([f"q{i:05d}" for i in range(92)], correctness=[1.0] * 92)
+    for candidate in (gaps, rows):
+        assert judged(left, candidate).status == "failed"  # 8 against 0
+        assert judged(left, candidate, Gate(min_coverage=0.9)).status == "passed"
+        assert checks(judged(left, candidate, Gate(min_coverage=0.95)))["coverage"] == "failed"
+    assert checks(judged(left, rows, Gate(min_coverage=0.95)))["correctness"] == "passed"
+    few = table(correctness=[None] * 3 + [1.0] * 97)
+    assert judged(left, few).status == "passed"
+
+
+def test_low_coverage_fails() -> None:
+    half = table([f"q{i:05d}" for i in range(50)], correctness=[1.0] * 50)
+    verdict = judged(table(correctness=[1.0] * 100), half)
+    (reason,) = [check.reason for check in verdict.checks if check.name == "coverage"]
+    assert reason == (
+        "too little to judge by: correctness has a score on 50 of 100 examples that the baseline scored; "
+        "at least 90 % is needed"
+    )
+    # An experiment that was to run on these only is complete.
+    asked = replace(half, expected_ids=frozenset(half.example_ids))
+    assert judged(table(correctness=[1.0] * 100), asked).status == "passed"
+    # One that was interrupted is not, though every run that it made is fine.
+    interrupted = replace(half, expected_ids=frozenset(half.example_ids), n_expected=100)
+    verdict = judged(half, interrupted)
+    assert checks(verdict) == {"correctness": "passed", "error rate": "passed", "coverage": "failed"}
+    assert "50 of 100 runs were made" in verdict.reasons[0]
+    assert checks(Gate().judge_alone(interrupted))["coverage"] == "failed"
+
+
+def test_metrics_that_only_the_baseline_has_are_named() -> None:
+    left = table(correctness=[1.0] * 20, tone=[1.0] * 20)
+    assert (
+        "not checked, because the candidate does not have it: tone"
+        in judged(left, table(correctness=[1.0] * 20)).reasons
+    )
+
+
+# The other rules ---------------------------------------------------------------------------------
+
+
+def operated(latency: list[float | None], cost: list[float | None]) -> ResultTable:
+    n = len(latency)
+    return result_table(columns(correctness=[1.0] * n) | {"latency_ms": latency, "total_cost": cost})
+
+
+def test_error_rate_latency_and_cost() -> None:
+    baseline, candidate = failing(3)
+    assert checks(judged(baseline, candidate, Gate(max_error_rate=0.03)))["error rate"] == "passed"
+    verdict = judged(baseline, candidate, Gate(max_error_rate=0.02))
+    assert verdict.reasons == ("3 of 100 runs failed, 0 of 100 in the baseline: more than the allowed 2 %",)
+    side = operated([100.0] * 90 + [900.0] * 10, [0.01] * 100)
+    gate = Gate(max_p95_latency=900, max_cost=1.0)
+    assert judged(side, side, gate).status == "passed"
+    verdict = judged(side, side, replace(gate, max_p95_latency=899, max_cost=0.99))
+    assert verdict.reasons == (
+        "the p95 latency is 900 ms, more than the allowed 899 ms",
+        "the cost is $1, more than the allowed $0.99",
+    )
+
+
+def test_a_bound_on_what_is_not_known_fails() -> None:
+    plain = table(correctness=[1.0] * 20)
+    verdict = judged(plain, plain, Gate(max_p95_latency=10, max_cost=1))
+    assert verdict.reasons == (
+        "the p95 latency is not known, and at most 10 ms is allowed",
+        "the cost is not known, and at most $1 is allowed",
+    )
+    partly = operated([1.0] * 5 + [None] * 15, [0.001] * 5 + [None] * 15)
+    assert judged(partly, partly, Gate(max_p95_latency=10, max_cost=1)).status == "failed"
+
+
+def test_a_first_run_has_no_baseline_and_says_so() -> None:
+    gate = Gate(metrics={"correctness": Metric(min=0.8, max_regression=0.01)}, max_error_rate=0.1)
+    good = gate.judge_alone(table(correctness=[1.0] * 9 + [0.0]))
+    assert (good.status, good.exit_code) == ("passed", 0)
+    assert good.reasons[-1].startswith("there was no baseline to compare with")
+    bad = gate.judge_alone(table(correctness=[1.0] * 7 + [0.0] * 3))
+    assert bad.status == "failed"
+    assert bad.reasons[0] == "correctness: the mean of 0.70 is below the minimum of 0.80"
+    assert bad.reasons[-1].startswith("there was no baseline")
+    assert checks(gate.judge_alone(failing(11)[1]))["error rate"] == "failed"
+    assert gate.judge_alone(table(other=[1.0] * 10)).status == "failed"
+    assert Gate().judge_alone(table(correctness=[1.0] * 10)).status == "passed"
+    assert Gate().judge_alone(result_table({"example_id": [1]})).status == "failed"
+    assert checks(Gate().judge_alone(table(correctness=[1.0] * 8 + [None] * 2)))["coverage"] == "failed"
+
+
+def test_the_gate_judges_a_comparison_that_fits_it() -> None:
+    comparison = compare_results(*pairs(300, 8, 21, 71))
+    assert Gate().judge(comparison).status == "failed"
+    with pytest.raises(InvalidSetting, match=r"made with confidence 0\.95, and the gate has 0\.9"):
+        Gate(confidence=0.9).judge(comparison)
+    with pytest.raises(InvalidSetting, match="'correctness' as something to maximize, and the gate says minimize"):
+        Gate(metrics={"correctness": Metric(direction="minimize")}).judge(comparison)
+
+
+# YAML and JSON -----------------------------------------------------------------------------------
+
+FULL = Gate(
+    metrics={"correctness": Metric(min=0.8, max_regression=0.02), "edits": Metric(direction="minimize"), "tone": Metric()},
+    max_error_rate=0.05, min_coverage=0.95, max_p95_latency=2000, max_cost=5, confidence=0.9, on_inconclusive="pass",
+)  # fmt: skip
+TEXT = """
+metrics:
+  correctness: {min: 0.8, max_regression: 0.02}
+  edits:
+    direction: minimize
+  tone:
+max_error_rate: 0.05
+min_coverage: 0.95
+max_p95_latency: 2000  # milliseconds
+max_cost: 5
+confidence: 0.9
+on_inconclusive: pass
+"""
+
+
+def test_a_gate_comes_from_text_files_and_mappings(tmp_path: Path) -> None:
+    (tmp_path / "gate.yaml").write_text(TEXT)
+    (tmp_path / "gate.json").write_text(json.dumps(FULL.to_dict()))
+    for source in (
+        FULL, TEXT, yaml.safe_load(TEXT), json.dumps(FULL.to_dict(), indent="\t"), FULL.to_dict(),
+        tmp_path / "gate.yaml", str(tmp_path / "gate.yaml"), tmp_path / "gate.json", yaml.safe_dump(FULL.to_dict()),
+    ):  # fmt: skip
+        assert Gate.parse(source) == FULL
+    assert Gate(metrics={"x": {"min": 0.5}}) == Gate(metrics={"x": Metric(min=0.5)})
+    assert Gate.parse("{}") == Gate()
+
+
+BAD: list[tuple[Any, str]] = [
+    ({"metric": {}}, "the gate: unknown key 'metric'; did you mean 'metrics'"),
+    ({"max_errors": 1}, "unknown key 'max_errors'; did you mean 'max_error_rate'"),
+    ({"metrics": {"x": {"mim": 1}}}, "metric 'x' of the gate: unknown key 'mim'; did you mean 'min'"),
+    ({"metrics": {"x": 0.8}}, "metric 'x' of the gate must be a mapping such as {min: 0.8}, got 0.8"),
+    ({"metrics": ["x"]}, r"Gate.metrics must be a mapping of name to Metric, got \['x'\]"),
+    ({"metrics": {1: {}}}, "a metric's name must be a text, got 1"),
+    ({"metrics": {"x": {"min": "0.8"}}}, "Metric.min must be a finite number, got '0.8'"),
+    ({"metrics": {"x": {"min": float("nan")}}}, "Metric.min must be a finite number, got nan"),
+    ({"metrics": {"x": {"min": True}}}, "Metric.min must be a finite number, got True"),
+    ({"metrics": {"x": {"max_regression": -0.1}}}, "Metric.max_regression must be at least 0, got -0.1"),
+    ({"metrics": {"x": {"direction": "up"}}}, "unknown Metric.direction 'up'"),
+    ({"max_error_rate": 5}, "Gate.max_error_rate must be from 0 to 1, got 5"),
+    ({"min_coverage": -1}, "Gate.min_coverage must be from 0 to 1"),
+    ({"max_p95_latency": -1}, "Gate.max_p95_latency must be at least 0"),
+    ({"max_cost": "5 USD"}, "Gate.max_cost must be a finite number, got '5 USD'"),
+    ({"confidence": 95}, "Gate.confidence must be above 0.5 and below 1, such as 0.95; got 95"),
+    ({"confidence": None}, "Gate.confidence must be above 0.5"),
+    ({"on_inconclusive": "warn"}, "unknown Gate.on_inconclusive 'warn'.*Known: fail, pass"),
+    ("metrics: [", "the gate is not YAML: line 1, column"),
+    ('{"metrics": }', "the gate is not JSON: line 1, column 13"),
+    ("strict", "must be a mapping.*got 'strict'"),
+    (None, "must be a mapping.*got None"),
+    ("nowhere.yaml", "the gate nowhere.yaml cannot be read: No such file"),
+    (Path("gate.toml"), "the gate gate.toml: unknown file suffix '.toml'"),
+    ("!!python/object/apply:os.system ['true']", "the gate is not YAML"),
+]
+
+
+@pytest.mark.parametrize(("value", "message"), BAD, ids=[message[:40] for _, message in BAD])
+def test_a_gate_that_cannot_be_used_is_refused(value: Any, message: str) -> None:
+    with pytest.raises(InvalidSetting, match=message):
+        Gate.parse(value)

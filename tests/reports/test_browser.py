@@ -1,0 +1,292 @@
+"""The HTML report in a real browser: it searches, filters, sorts, opens, and asks nobody for anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefect_experiments.reports.html import write_html_report
+from support.browser import CHROMIUM, Browser, Page
+
+from .hostile import EXAMPLE, METRIC, OUTPUT, SCRIPT, hostile_report
+from .made import made, rows_of, side
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed (apt-get install chromium)")
+SMALL = made(120)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_html_report(
+        SMALL.comparison, SMALL.candidate, SMALL.baseline, tmp_path_factory.mktemp("page") / "r.html"
+    )
+
+
+@pytest.fixture
+def page(browser: Browser, report: Path) -> Iterator[Page]:
+    with browser.page(report) as opened:
+        yield opened
+        assert opened.errors == []
+        assert opened.requests == [report.as_uri()]
+
+
+def ids(page: Page) -> list[str]:
+    return list(page.evaluate("[...document.querySelectorAll('#rows tbody th button')].map(b => b.textContent)"))
+
+
+def text(page: Page, selector: str) -> str:
+    return str(page.evaluate(f"document.querySelector({selector!r}).innerText"))
+
+
+def click(page: Page, selector: str) -> None:
+    page.evaluate(f"document.querySelector({selector!r}).click()")
+
+
+def examples(page: Page) -> Any:
+    """What the page shows, of all its pages."""
+    return page.evaluate("shown.map(e => e.id)")
+
+
+def test_it_begins_with_the_verdict(page: Page) -> None:
+    assert page.evaluate("document.title").startswith("Failed: ")
+    top = page.evaluate("document.querySelector('.verdict h2').getBoundingClientRect().bottom")
+    assert top < 300
+    assert text(page, "#found") == "122 of 122 examples"
+
+
+def test_search_finds_in_all_that_was_written(page: Page) -> None:
+    page.evaluate("document.getElementById('search').focus()")
+    page.type("problem-0042")
+    page.wait_for("document.querySelectorAll('#rows tbody tr').length === 1")
+    assert ids(page) == ["problem-0042"]
+    for query, part in (("RateLimitError", "error"), ("MAYA apples", "input"), ("is not the expected", "explanation")):
+        page.evaluate(f"document.getElementById('search').value = {query!r}; search.oninput()")
+        page.wait_for(f"state.query === {query!r}")
+        found = examples(page)
+        assert 0 < len(found) < 122, part
+    page.evaluate("search.value = 'no such text'; search.oninput()")
+    page.wait_for("shown.length === 0")
+    assert "None of the 122 examples matches." in text(page, "#found")
+    click(page, "#found button")
+    assert len(examples(page)) == 122
+    assert page.evaluate("search.value") == ""
+
+
+def test_filters_show_what_the_comparison_says(page: Page) -> None:
+    comparison = SMALL.comparison
+    for name, changes in (("regressed", comparison.regressed), ("improved", comparison.improved)):
+        click(page, f"#filters button[data-name={name}]")
+        assert set(examples(page)) == {change.example_id for change in changes}
+        assert text(page, f"#filters button[data-name={name}] .count") == str(len({c.example_id for c in changes}))
+    page.evaluate("document.getElementById('metric').value = '0'; document.getElementById('metric').onchange()")
+    assert set(examples(page)) == {c.example_id for c in comparison.improved if c.metric == "correctness"}
+    click(page, "#filters button[data-name=errors]")
+    failed = {
+        r["example_id"]
+        for side_rows in (SMALL.after, SMALL.before)
+        for r in side_rows
+        if r["error"] or r.get("eval.faithfulness.error")
+    }
+    assert failed
+    assert set(examples(page)) == failed
+
+
+def test_a_count_of_the_metrics_table_leads_to_its_examples(page: Page) -> None:
+    click(page, "button[data-metric=correctness][data-filter=regressed]")
+    worse = {change.example_id for change in SMALL.comparison.regressed if change.metric == "correctness"}
+    assert set(examples(page)) == worse
+    assert page.evaluate("document.activeElement.closest('#rows') !== null")
+    assert page.evaluate("document.getElementById('metric').selectedOptions[0].text") == "correctness"
+
+
+def test_sorting(page: Page) -> None:
+    click(page, "#rows thead th:first-child button")
+    assert examples(page) == sorted(examples(page))
+    click(page, "#rows thead th:first-child button")
+    assert examples(page) == sorted(examples(page), reverse=True)
+    assert page.evaluate("document.querySelector('#rows thead th').getAttribute('aria-sort')") == "descending"
+    for down in ("", "down"):
+        page.evaluate(f"sortChoice.value = 'm1:{down}'; sortChoice.onchange()")
+        changes = page.evaluate("shown.map(e => e.cells[1][2])")
+        known = [change for change in changes if change is not None]
+        assert changes == sorted(known, reverse=bool(down)) + [None] * (len(changes) - len(known))
+    page.evaluate("sortChoice.value = 'latency:down'; sortChoice.onchange()")
+    times = page.evaluate("shown.map(e => e.latency && e.latency[0]).filter(Boolean)")
+    assert times == sorted(times, reverse=True)
+
+
+def test_pages(page: Page) -> None:
+    first = ids(page)
+    assert len(first) == 50
+    click(page, "#next")
+    click(page, "#next")
+    assert text(page, "#pages span") == "101 to 122"
+    assert page.evaluate("document.getElementById('next').disabled")
+    click(page, "#previous")
+    assert not set(ids(page)) & set(first)
+    click(page, "#filters button[data-name=errors]")
+    assert page.evaluate("document.getElementById('next')") is None
+
+
+def test_an_example_opens_side_by_side_with_its_differences(page: Page) -> None:
+    page.evaluate("change({filter: 'regressed', metric: 0})")
+    first = ids(page)[0]
+    page.evaluate("document.querySelector('#rows tbody th button').focus()")
+    page.press("Enter")
+    page.wait_for("document.getElementById('detail').open")
+    assert text(page, "#detail-title") == first
+    rows = {r["example_id"]: r for r in SMALL.before}, {r["example_id"]: r for r in SMALL.after}
+    before, after = (side[first] for side in rows)
+    # The marked words are exactly what differs: without them both sides are the same text.
+    shown = page.evaluate("[...document.querySelectorAll('#detail .pair:last-child pre')].map(p => p.textContent)")
+    assert shown[0].endswith(f"answer: {before['output']['answer']}")
+    assert shown[1].endswith(f"answer: {after['output']['answer']}")
+    assert before["output"]["answer"] in page.evaluate(
+        "[...document.querySelectorAll('#detail del')].map(d => d.textContent)"
+    )
+    assert after["output"]["answer"] in page.evaluate(
+        "[...document.querySelectorAll('#detail ins')].map(d => d.textContent)"
+    )
+    detail = text(page, "#detail")
+    assert after["eval.correctness.explanation"] in detail
+    assert after["input"]["question"] in " ".join(detail.split())
+    click(page, "#marking")
+    assert page.evaluate("document.querySelectorAll('#detail ins, #detail del').length") == 0
+
+
+def test_the_keyboard_is_enough(page: Page) -> None:
+    page.evaluate("document.querySelector('#rows tbody th button').focus()")
+    page.press("Enter")
+    page.wait_for("dialog.open")
+    assert page.evaluate("document.activeElement.id") == "close"
+    page.press("ArrowRight")
+    assert text(page, "#detail-title") == ids(page)[1]
+    page.press("Escape")
+    page.wait_for("!dialog.open")
+    page.wait_for(f"document.activeElement.textContent === {ids(page)[1]!r}")
+
+
+def test_an_address_opens_its_example(browser: Browser, report: Path) -> None:
+    with browser.page(report) as opened:
+        opened.open("about:blank")
+        opened.open(report.as_uri() + "#example=problem-0100")
+        assert opened.evaluate("dialog.open")
+        assert text(opened, "#detail-title") == "problem-0100"
+
+
+def test_errors_repetitions_and_annotations_are_shown(browser: Browser, tmp_path: Path) -> None:
+    rows = rows_of(4, right=1, words=30, seed=4, repetitions=3)
+    rows[1] |= {"error": "ValueError: no", "output": None, "status": "error"}
+    rows[0]["annotation.reviewer.score"], rows[0]["annotation.reviewer.text"] = 0.5, "half right"
+    rows[2]["eval.faithfulness.error"] = "TimeoutError: the judge was slow"
+    rows[2]["output"] = "long " * 3000
+    path = write_html_report(None, side(rows, "one"), None, tmp_path / "one.html")
+    with browser.page(path) as page:
+        page.evaluate("showExample(0)")
+        detail = text(page, "#detail")
+        assert "reviewer (annotation)" in detail
+        assert "half right" in detail
+        page.evaluate("document.querySelectorAll('.repetitions button')[1].click()")
+        assert "ValueError: no" in text(page, "#detail .failed")
+        page.evaluate("document.querySelectorAll('.repetitions button')[2].click()")
+        assert "evaluator error: TimeoutError: the judge was slow" in text(page, "#detail")
+        assert "Cut: the first 8,000 of 15,000 characters." in text(page, "#detail")
+        assert page.errors == []
+
+
+def test_hostile_texts_show_as_text_and_nothing_runs_or_is_loaded(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.html"
+    path.write_text(hostile_report(), encoding="utf-8")
+    with browser.page(path) as page:
+        for place in (0, 1):
+            page.evaluate(f"showExample({place})")
+            page.evaluate("new Promise(done => setTimeout(done, 50))")
+            body = page.evaluate("document.body.textContent")
+            dialog = page.evaluate("dialog.textContent")
+            assert OUTPUT in dialog
+            page.evaluate("dialog.close()")
+        assert page.evaluate("window.ran") is None
+        assert page.requests == [path.as_uri()]
+        assert page.errors == []
+        for shown in (EXAMPLE, METRIC, f"baseline {SCRIPT}", f"title </script></style></title><!--{SCRIPT}"):
+            assert shown in body, shown
+        assert page.evaluate("document.querySelectorAll('img').length") == 0
+        assert page.evaluate("document.querySelectorAll('script').length") == 2
+        assert page.evaluate("[...document.links].filter(a => a.protocol === 'javascript:').length") == 0
+
+
+def test_the_policy_holds_even_against_a_script_that_got_in(browser: Browser, report: Path) -> None:
+    with browser.page(report) as page:
+        page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 1'}),"
+            "Object.assign(document.createElement('img'), {src: 'https://evil.example/x.png'}))"
+        )
+        assert page.evaluate("fetch('https://evil.example/').then(() => 'sent', () => 'refused')") == "refused"
+        assert page.evaluate("window.ran") is None
+        said = " ".join(page.errors)
+        for directive in ("script-src", "img-src", "default-src"):  # the browser says which rule refused each
+            assert directive in said
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_fits_the_screen_in_both_themes(browser: Browser, report: Path, width: int, dark: bool) -> None:
+    with browser.page(report, width=width, height=844, dark=dark) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        colours = page.evaluate(
+            "[document.body, dialog].map(e => getComputedStyle(e).backgroundColor.match(/\\d+/g).slice(0, 3))"
+        )
+        assert all((sum(map(int, colour)) < 200) == dark for colour in colours)
+        page.evaluate("showExample(0)")
+        assert page.evaluate("dialog.scrollWidth <= dialog.clientWidth")
+
+
+# Whether the parts are the texts, and what is not marked as changed is the same on both sides.
+WORDS = """(([a, b]) => {
+  const [left, right] = diffWords(a, b);
+  const join = (parts) => parts.map(p => p.text).join('');
+  const same = (parts) => join(parts.filter(p => !p.changed)).replace(/\\s+/g, '');
+  return [join(left) === a, join(right) === b, same(left) === same(right)];
+})"""
+
+
+def test_the_difference_of_words_is_one(page: Page) -> None:
+    pairs = [
+        ["", ""], ["a", ""], ["", "a b"], ["the cat sat", "the dog sat"], ["a b c d", "b c e"], ["x  y", "x y"],
+        ["我喜欢猫", "我喜欢狗"], ["naïve café", "naive café"], ["😀 ok", "😁 ok"], ["1 2 3 " * 900, "3 2 1 " * 900],
+        ["a." * 4000, "b." * 4000], ["\ud800", "\udfff"],
+    ]  # fmt: skip
+    for pair in pairs:
+        assert page.evaluate(f"{WORDS}({json.dumps(pair)})") == [True, True, True], pair
+    assert page.evaluate("diffWords('the cat sat', 'the dog sat')[1].filter(p => p.changed).map(p => p.text)") == [
+        "dog"
+    ]
+    assert page.evaluate("diffWords('我喜欢猫', '我喜欢狗')[1].filter(p => p.changed).map(p => p.text)") == ["狗"]
+
+
+def test_five_thousand_examples_stay_quick(browser: Browser, tmp_path: Path) -> None:
+    big = made(5000)
+    path = write_html_report(big.comparison, big.candidate, big.baseline, tmp_path / "big.html")
+    with browser.page(path) as page:
+        assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 5000
+        for action in (
+            "change({query: 'maya apples'})",
+            "change({query: '', filter: 'regressed'})",
+            "sortBy('m1')",
+            "showExample(3)",
+        ):
+            timed = f"{action}; document.body.offsetHeight; return performance.now() - start"
+            took = page.evaluate(f"(() => {{ const start = performance.now(); {timed} }})()")
+            assert took < 1500, action
+        assert page.evaluate("document.querySelectorAll('#rows tbody tr').length") == 50
+        assert page.errors == []

@@ -1,0 +1,307 @@
+"""The HTML report as a file: what stands in it, and what it forbids itself. See test_browser.py for the page."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
+
+from prefect_experiments import Client
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis.classification import classification_report
+from prefect_experiments.analysis.gate import Gate, Metric
+from prefect_experiments.analysis.results import result_table
+from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Side
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.reports import page_data
+from prefect_experiments.reports.html import html_report, write_html_report
+from prefect_experiments.reports.sides import report_side, table_side
+
+from .hostile import hostile_report
+from .made import made, rows_of, side, table
+
+
+class Document(HTMLParser):
+    """The elements of a page, with what styles and scripts hold."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._open = ""
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.code: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+        self._open = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._open in ("style", "script"):
+            self.code.append((self._open, data))
+        else:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.code[1][1])
+
+
+SMALL = made(60)
+PAGE = Document(html_report(SMALL.comparison, SMALL.candidate, SMALL.baseline))
+
+
+def test_the_verdict_stands_at_the_very_top() -> None:
+    text = PAGE.text
+    assert SMALL.comparison.verdict
+    assert (
+        text.index("Failed The candidate does not meet the gate: correctness.")
+        < text.index(SMALL.comparison.verdict.reasons[0])
+        < text.index("Metrics")
+    )
+    assert re.search(r"correctness 0\.\d+, -[\d.]+ points \[.*?\]; \d+ improved, \d+ regressed", text)
+
+
+def test_the_page_lets_nothing_be_loaded_and_only_its_own_script_run() -> None:
+    [policy] = [a["content"] for tag, a in PAGE.elements if a.get("http-equiv") == "Content-Security-Policy"]
+    (style_tag, style), (_, data), (script_tag, script) = PAGE.code
+    assert (style_tag, script_tag) == ("style", "script")
+    hashes = {
+        name: f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
+        for name, code in (("style", style), ("script", script))
+    }
+    assert policy == (
+        f"default-src 'none'; style-src {hashes['style']}; script-src {hashes['script']}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    assert json.loads(data)["examples"]
+    for tag, attributes in PAGE.elements:
+        assert tag not in ("img", "iframe", "object", "embed", "base")
+        assert not any(name.startswith("on") or name in ("src", "style") for name in attributes), tag
+    links = {a.get("href") for tag, a in PAGE.elements if tag == "link"}
+    assert links == {"data:,"}
+    assert "http" not in style + script
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+
+
+def test_hostile_texts_add_no_element() -> None:
+    clean, attacked = PAGE, Document(hostile_report())
+    assert {tag for tag, _ in attacked.elements} <= {tag for tag, _ in clean.elements} | {"pre", "dd", "dt", "dl", "h3"}
+    assert sum(tag == "script" for tag, _ in attacked.elements) == 2
+    hrefs = [a["href"] for tag, a in attacked.elements if tag == "a" and not str(a["href"]).startswith("#")]
+    assert hrefs == [
+        "https://phoenix.example.com/?a=1&b=\"'><script>window.ran=4</script>"
+    ]  # quoted, and no javascript:
+    assert "<script>window.ran = 1</script>" in attacked.data["examples"][0]["id"]
+
+
+def test_denominators_errors_and_percentiles_are_shown() -> None:
+    summary = SMALL.candidate.summary
+    assert summary.n_errors
+    assert f"{summary.n_errors} of 60" in PAGE.text
+    assert "latency, p99" in PAGE.text
+    assert "tokens for each run" in PAGE.text
+    assert "2 only in the baseline; 2 only in the candidate" in PAGE.text
+    described = [str(a["aria-label"]) for tag, a in PAGE.elements if tag == "svg"]
+    assert sum(text.startswith("Difference in") for text in described) == 6
+    assert sum(text.startswith("Scores of") for text in described) == 3
+    assert all(text.strip() for text in described)
+
+
+def test_every_example_is_there_with_all_that_was_said() -> None:
+    data = PAGE.data
+    assert len(data["examples"]) == 62
+    shown = data["examples"][5]
+    row = next(row for row in SMALL.after if row["example_id"] == shown["id"])
+    [[repetition, baseline, candidate]] = shown["runs"]
+    assert repetition == 1
+    assert candidate["output"] == f"reasoning: {row['output']['reasoning']}\nanswer: {row['output']['answer']}"
+    names = [data["notes"][score[0]] for score in candidate["scores"]]
+    assert names == ["correctness", "faithfulness", "answer_words"]
+    assert candidate["scores"][0][2:4] == [row["eval.correctness.label"], row["eval.correctness.explanation"]]
+    assert baseline["output"]
+
+
+def test_which_examples_changed_is_what_the_comparison_says() -> None:
+    data = PAGE.data
+    for place, name in enumerate(data["metrics"]):
+        metric = SMALL.comparison.metrics[name]
+        assert sum(place in example["worse"] for example in data["examples"]) == metric.losses
+        assert sum(place in example["better"] for example in data["examples"]) == metric.wins
+
+
+def test_long_texts_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_of(20, right=1, words=30, seed=2)
+    rows[0]["output"] = "word " * 4000
+    data = Document(html_report(None, side(rows, "a"))).data
+    text, length = data["examples"][0]["runs"][0][2]["output"]
+    assert (len(text), length) == (page_data.LONGEST_TEXT, "20,000")
+    monkeypatch.setattr(page_data, "TEXT_BUDGET", 5_000)
+    shorter = Document(html_report(None, side(rows, "a")))
+    assert shorter.data["limit"] < page_data.LONGEST_TEXT
+    assert f"texts of up to {shorter.data['limit']:,} characters" in shorter.text
+
+
+def test_a_page_that_cannot_hold_all_keeps_what_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_data, "MOST_EXAMPLES", 61)
+    document = Document(html_report(SMALL.comparison, SMALL.candidate, SMALL.baseline))
+    assert "1 more example is left out of this page" in document.text
+    places = [example["place"] for example in document.data["examples"]]
+    assert len(places) == 61
+    assert places == sorted(places)
+
+
+def test_a_table_of_ones_own_will_do() -> None:
+    frame = pd.DataFrame(
+        {
+            "example_id": [1, 2],
+            "output": ["a", float("nan")],
+            "error": [None, "boom"],
+            "eval.a.b.score": [1.0, float("nan")],
+            "eval.a.b.label": [pd.NA, None],
+        }
+    )
+    data = Document(html_report(None, dataclasses.replace(SMALL.candidate, rows=frame))).data
+    assert data["metrics"] == ["a.b"]
+    first, second = data["examples"]
+    assert (first["id"], first["error"], second["taskErrors"]) == ("1", False, ["", "task error"])
+    assert first["runs"] == [
+        [1, None, {"output": "a", "kind": "", "error": None, "facts": {}, "scores": [[0, "1.00", None, None, None]]}]
+    ]
+
+
+def test_nothing_to_show_is_still_a_page() -> None:
+    empty = Comparison(baseline=Side(label="a"), candidate=Side(label="b"), n_pairs=0)
+    nothing = dataclasses.replace(SMALL.candidate, rows=[], summary=side([], "b").summary)
+    text = Document(html_report(empty, nothing, nothing)).text
+    assert "No metric was scored on both sides." in text
+    one = dataclasses.replace(empty, metrics={"m": MetricComparison(name="m", n_pairs=0)})
+    assert "m: no example has a score on both sides" in Document(html_report(one, nothing, nothing)).text
+    assert "Not evaluated." in Document(html_report(None, nothing)).text
+
+
+def test_texts_that_utf8_cannot_hold(tmp_path: Path) -> None:
+    rows = rows_of(3, right=1, words=30, seed=2)
+    rows[0]["output"] = "half \ud83d of a pair \x00"
+    path = write_html_report(None, side(rows, "half \ud83d"), None, tmp_path / "new" / "report.html")
+    data = Document(path.read_text(encoding="utf-8")).data
+    assert data["examples"][0]["runs"][0][2]["output"] == "half \ud83d of a pair \x00"
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match=r"cannot be written to .*(directory|exists)"):
+        write_html_report(None, SMALL.candidate, None, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_classification_report_is_shown() -> None:
+    report = {
+        "labels": ["yes", "no"],
+        "confusion": ((8, 2), (1, 9)),
+        "accuracy": 0.85,
+        "accuracy_ci_low": 0.64,
+        "accuracy_ci_high": 0.948,
+        "n": 20,
+        "kappa": None,
+        "macro": {"precision": 0.853, "recall": 0.85, "f1": None},
+        "classes": (
+            {"label": "yes", "precision": 0.889, "support": 10},
+            {"label": "no", "precision": 0.818, "support": 10},
+        ),
+        "notes": ("a note",),
+    }
+    text = Document(html_report(None, SMALL.candidate, classification=report)).text
+    assert "accuracy 0.85 [0.64, 0.948]" in text
+    assert "actual yes no of yes 8 2 10 no 1 9 10" in text
+    assert "classes precision support yes 0.889 10 no 0.818 10" in text
+    assert "averages precision recall f1 macro 0.853 0.85 -" in text
+    assert "a note" in text
+    assert "kappa" not in text
+
+
+def test_the_classification_report_of_an_experiment_is_shown() -> None:
+    rows = [{"example_id": n, "expected": "ab"[n % 2], "output": "ab"[n % 3 % 2]} for n in range(30)]
+    report = classification_report(pd.DataFrame(rows), truth="expected", positive="a")
+    text = Document(html_report(None, side(rows, "one"), classification={"answers": report})).text
+    assert "answers output against expected" in text
+    assert "accuracy 0.50 [" in text
+    assert "actual a b of a 10 5 15 b 10 5 15" in text
+
+
+def test_a_first_run_shows_the_gates_verdict() -> None:
+    rows = rows_of(30, right=0.5, words=30, seed=1)
+    verdict = Gate(metrics={"correctness": Metric(min=0.99)}).judge_alone(table(rows, "first"))
+    text = Document(html_report(None, side(rows, "first"), verdict=verdict)).text
+    assert "Failed: first" in text
+    assert "The candidate does not meet the gate: correctness. 30 of 30 runs made, " in text
+    assert verdict.reasons[0] in text
+
+
+def test_the_figures_of_a_table_are_those_of_the_experiment(ran: RanExperiment) -> None:
+    found, own = report_side(ran).summary, table_side(result_table(ran.to_dataframe(), "own")).summary
+    assert own == found
+
+
+def test_five_thousand_examples_take_seconds() -> None:
+    big = made(5000)
+    start = time.perf_counter()
+    text = html_report(big.comparison, big.candidate, big.baseline)
+    assert time.perf_counter() - start < 10
+    assert len(text) < 12_000_000
+
+
+@pytest.fixture
+def ran(tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[RanExperiment]:
+    """An experiment that really ran, with a task error and an evaluator error."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+
+    def exact(output: Any, expected: Any) -> bool:
+        return bool(output == expected)
+
+    def near(output: int, expected: int) -> float:
+        if expected == 4:
+            raise ValueError("no")
+        return 1 / (1 + abs(output - expected))
+
+    def task(input: int) -> int:
+        if input == 3:
+            raise ValueError("three is too much")
+        return input * 2 - input % 2
+
+    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+        yield Client(store_url=f"sqlite:///{tmp_path / 'store.db'}").experiments.run_experiment(
+            dataset=[{"id": f"e{n}", "input": n, "output": n * 2} for n in range(6)],
+            task=task,
+            evaluators=[exact, near],
+            experiment_name="doubles",
+            retries=0,
+            print_summary=False,
+        )
+
+
+def test_a_side_of_a_real_experiment(ran: RanExperiment) -> None:
+    found = report_side(ran)
+    assert (found.label, found.experiment_id, found.summary.n_errors) == ("doubles", ran.experiment_id, 1)
+    document = Document(html_report(None, found))
+    assert document.data["metrics"] == ["exact", "near"]
+    assert [example["taskErrors"][1] for example in document.data["examples"]] == ["", "", "", "task error", "", ""]
+    assert "6 of 6 runs made, 1 failed" in document.text

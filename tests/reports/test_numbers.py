@@ -1,0 +1,106 @@
+"""How numbers are written: scores, differences in points, times, money."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefect_experiments.reports import numbers
+from prefect_experiments.reports.numbers import Unit
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.84, "0.84"),
+        (0.8437, "0.844"),
+        (0.5, "0.50"),
+        (0, "0.00"),
+        (1, "1.00"),
+        (0.9996, ">0.999"),
+        (0.0004, "<0.001"),
+        (1.5, "1.5"),
+        (16.789, "16.79"),
+        (-0.25, "-0.25"),
+        (1234.5, "1,234"),
+        (5e20, "5e+20"),
+        (None, "-"),
+        (math.nan, "-"),
+    ],
+)
+def test_scores(value: float | None, text: str) -> None:
+    assert numbers.score(value) == text
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "unit", "text", "interval"),
+    [
+        (-0.03, -0.06, -0.01, "points", "-3 points", "[-6, -1]"),
+        (0.01, -0.02, 0.04, "points", "+1 point", "[-2, 4]"),
+        (-0.008, -0.019, 0.003, "points", "-0.8 points", "[-1.9, 0.3]"),
+        (-0.03, -0.06, -0.0004, "points", "-3.00 points", "[-6.00, -0.04]"),  # an end that is not zero
+        (0, 0, 0, "points", "0 points", "[0, 0]"),
+        (0.0, -0.03, 0.03, "points", "0 points", "[-3, 3]"),
+        (-1e-17, -0.03, 0.03, "points", "0 points", "[-3, 3]"),
+        (-10.37, -11.4, -9.3, "plain", "-10.4", "[-11.4, -9.3]"),
+        (-120.4, -132.0, -109.0, "ms", "-120 ms", "[-132, -109]"),
+        (12_345.0, 11_000.0, 14_000.0, "ms", "+12.3 s", "[11.0, 14.0]"),
+        (-0.0012, -0.002, -0.0004, "usd", "-$0.0012", "[-0.0020, -0.0004]"),
+        (0.02, None, None, "points", "+2 points", ""),
+        (None, None, None, "points", "-", ""),
+    ],
+)
+def test_differences(
+    difference: float | None, low: float | None, high: float | None, unit: Unit, text: str, interval: str
+) -> None:
+    assert numbers.difference(difference, low, high, unit) == (text, interval)
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [(0, "0 ms"), (834.4, "834 ms"), (999.7, "1.00 s"), (1240, "1.24 s"), (59_940, "59.9 s"), (123_000, "2 min 3 s")],
+)
+def test_durations(ms: float, text: str) -> None:
+    assert numbers.duration(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [(0, "$0"), (12.345, "$12.35"), (0.1591, "$0.159"),
+     (0.5, "$0.50"), (0.000883, "$0.000883"), (-0.00005, "-$0.00005")],
+)  # fmt: skip
+def test_money(usd: float, text: str) -> None:
+    assert numbers.money(usd) == text
+
+
+def test_a_part_never_comes_without_its_whole() -> None:
+    assert numbers.share(3, 200) == "3 of 200 (1.5%)"
+    assert numbers.share(0, 200) == "0 of 200"
+    assert numbers.share(0, 0) == "0 of 0"
+    assert numbers.percent(0.9999) == ">99.9%"
+    assert numbers.percent(1) == "100%"
+    assert [numbers.p_value(p) for p in (0.0312, 0.00001, None)] == ["0.031", "<0.001", "-"]
+
+
+finite = st.floats(-1e6, 1e6)
+
+
+@given(finite, finite, finite, st.sampled_from(["points", "plain", "ms", "usd"]))
+def test_a_difference_is_never_zero_unless_it_is(a: float, b: float, c: float, unit: Unit) -> None:
+    low, middle, high = sorted((a, b, c))
+    text, interval = numbers.difference(middle, low, high, unit)
+    assert "-0 " not in f"{text} "
+    for shown, value in zip([text.split()[0], *interval.strip("[]").split(", ")], (middle, low, high), strict=True):
+        digits = float(shown.replace("$", "").replace(",", ""))
+        assert math.copysign(1, digits) == 1 or digits < 0  # no negative zero
+        if abs(value) > 1e-3:
+            assert (digits > 0) == (value > 0)
+
+
+@given(st.floats(0, 1))
+def test_a_score_is_perfect_or_nothing_only_if_it_is(value: float) -> None:
+    assert (numbers.score(value) == "1.00") == (value == 1)
+    assert (numbers.score(value) == "0.00") == (value == 0)

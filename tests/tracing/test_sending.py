@@ -1,0 +1,406 @@
+"""Spans on their way to a collector: in batches, off the calls' way, whatever the collector does."""
+
+import asyncio
+import logging
+import socket
+import threading
+import time
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.tracing import ExperimentTracer, TraceExport, delivery, sender
+from support.collector import Collector
+
+from .harness import aexperiment, experiment, exported, script, tracer_to
+
+SECRET = "s3cret-key"
+
+
+def quick(input):
+    return input
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def messages(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+@pytest.fixture(autouse=True)
+def logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    return caplog
+
+
+def test_spans_arrive_in_batches_with_the_headers_given(collector):
+    export = TraceExport(collector.endpoint, {"Authorization": f"Bearer {SECRET}"})
+    tracer = ExperimentTracer("project", export=export)
+    with tracer.hold():
+        experiment(quick, range(700), [lambda output: 1.0], tracer=tracer)
+    assert tracer.flush(20)
+    assert sorted(len(request.spans) for request in collector.requests) == [1400 - 2 * 512, 512, 512]
+    for request in collector.requests:
+        assert request.path == "/v1/traces"
+        assert request.headers["authorization"] == f"Bearer {SECRET}"
+        assert request.headers["content-type"] == "application/x-protobuf"
+
+
+def test_they_follow_by_themselves_when_nobody_waits(collector):
+    experiment(quick, range(3), tracer=tracer_to(collector))
+    assert len(collector.wait_for(3)) == 3
+
+
+def test_held_spans_wait_and_flushing_sends_them(collector):
+    tracer = tracer_to(collector)
+    with tracer.hold(), tracer_to(collector, "another").hold():
+        experiment(quick, range(3), tracer=tracer)
+        time.sleep(0.3)
+        assert (collector.requests, tracer.waiting) == ([], 3)
+        assert tracer.flush(20)
+        assert len(collector.spans) == 3
+        experiment(quick, range(3), tracer=tracer_to(collector))
+    assert len(collector.wait_for(6)) == 6
+    assert tracer.waiting == 0
+
+
+def test_holding_is_for_all_who_send_there_until_the_last_lets_go(collector):
+    one, two = tracer_to(collector, "one"), tracer_to(collector, "two")
+    with one.hold():
+        with two.hold():
+            experiment(quick, range(3), tracer=two)
+        time.sleep(0.2)
+        assert collector.requests == []
+    collector.wait_for(3)
+
+
+def test_very_many_are_sent_though_held(collector, monkeypatch):
+    monkeypatch.setattr(sender, "HELD_SPANS", 100)
+    tracer = tracer_to(collector)
+    with tracer.hold():
+        experiment(quick, range(300), tracer=tracer)
+        collector.wait_for(200)
+        time.sleep(0.2)
+        assert 0 < tracer.waiting <= 100
+    assert tracer.flush(20)
+    assert len(collector.spans) == 300
+
+
+def test_very_much_text_is_sent_though_held_and_in_smaller_batches(collector, monkeypatch):
+    monkeypatch.setattr(sender, "HELD_CHARACTERS", 1_000_000)
+    monkeypatch.setattr(sender, "BATCH_CHARACTERS", 200_000)
+    tracer = tracer_to(collector)
+    with tracer.hold():
+        experiment(lambda input: "x" * 50_000, range(40), tracer=tracer)
+        collector.wait_for(10)
+        time.sleep(0.2)
+        assert tracer.waiting > 0
+    assert tracer.flush(20)
+    assert len(collector.spans) == 40
+    assert max(request.body_bytes for request in collector.requests) < 300_000
+
+
+class Calls:
+    """A task that notes its calls."""
+
+    def __init__(self):
+        self.made = 0
+
+    async def __call__(self, input):
+        self.made += 1
+        await asyncio.sleep(0.01)
+        return input
+
+
+@pytest.mark.parametrize("how", ["refused", "hanging", "500", "503", "slow", "no such host"])
+def test_an_unreachable_collector_costs_the_calls_nothing(collector, how, caplog):
+    export = TraceExport(collector.endpoint, {"authorization": SECRET})
+    if how == "hanging":
+        collector.hang()
+    elif how == "slow":
+        collector.delay = 3
+    elif how == "refused":
+        export = TraceExport(f"http://user:{SECRET}@127.0.0.1:{closed_port()}/v1/traces", {"authorization": SECRET})
+    elif how == "no such host":
+        export = TraceExport("http://no-such-host.invalid/v1/traces", {"authorization": SECRET})
+    else:
+        collector.status = int(how)
+    tracer, task = ExperimentTracer("project", export=export), Calls()
+
+    async def watched():
+        """The experiment, and the longest time in which the event loop did nothing else."""
+        longest, running = 0.0, asyncio.create_task(aexperiment(task, range(300), tracer=tracer))
+        while not running.done():
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - before)
+        return longest, running.result()
+
+    began = time.monotonic()
+    longest, sink = asyncio.run(watched())
+    assert time.monotonic() - began < 4  # 0.3 s of calls
+    assert longest < 1.5
+    assert task.made == len(sink.runs) == 300
+    assert not tracer.flush(0.5)
+    text = "\n".join(messages(caplog))
+    assert SECRET not in text
+    if how in {"refused", "500", "503"}:
+        said = [line for line in messages(caplog) if "cannot be delivered" in line]
+        assert len(said) == 1
+        assert {"refused": "connection refused", "500": "HTTP 500", "503": "HTTP 503"}[how] in said[0]
+    assert [r for r in caplog.records if r.name.startswith("opentelemetry") and r.levelno >= logging.WARNING] == []
+
+
+def test_a_timeout_is_told_and_tried_again(collector, monkeypatch, caplog):
+    monkeypatch.setattr(delivery, "ATTEMPT_S", 0.2)
+    collector.delay = 1
+    tracer = tracer_to(collector)
+    experiment(quick, range(3), tracer=tracer)
+    collector.wait_for_requests(2)
+    collector.delay = 0
+    assert tracer.flush(20)
+    assert any("no answer within 0.2 s" in line for line in messages(caplog))
+
+
+def test_what_was_kept_arrives_once_the_collector_is_back(collector, caplog):
+    tracer = tracer_to(collector)
+    collector.status = 503
+    experiment(quick, range(3), tracer=tracer)
+    collector.wait_for_requests(4)  # it goes on trying
+    collector.stop()
+    experiment(quick, range(3), tracer=tracer_to(collector))
+    collector.status = 200
+    collector.start()
+    assert tracer.flush(20)
+    assert len(collector.spans) == len({span.span_id for span in collector.spans}) == 6
+    said = [line for line in messages(caplog) if "elivered" in line]
+    assert len(said) == 2
+    assert said[1].endswith("again.")
+
+
+def test_what_cannot_be_kept_is_dropped_oldest_first_and_counted(collector, monkeypatch, caplog):
+    monkeypatch.setattr(sender, "KEPT_SPANS", 100)
+    tracer = tracer_to(collector)
+    collector.status = 503
+    sink = experiment(quick, range(250), tracer=tracer, concurrency=1)
+    collector.wait_for_requests(3)
+    collector.status = 200
+    assert tracer.flush(20)
+    assert {span.trace_id for span in collector.spans} == {run.trace_id for run in sink.runs[150:]}
+    assert [line for line in messages(caplog) if "150 spans were lost" in line]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_what_is_refused_for_good_is_left_out(collector, status, caplog, monkeypatch):
+    monkeypatch.setattr(sender, "BATCH_SPANS", 4)
+    collector.judge = lambda spans: status if any(s.attributes["input.value"] == "3" for s in spans) else 200
+    tracer = tracer_to(collector)
+    experiment(quick, range(8), tracer=tracer, concurrency=1)
+    assert tracer.flush(20)
+    assert sorted(span.attributes["input.value"] for span in collector.spans) == list("4567")
+    assert len([line for line in messages(caplog) if f"HTTP {status}" in line]) == 1
+
+
+def test_spans_that_break_the_collector_do_not_stop_those_behind_them(collector, monkeypatch):
+    monkeypatch.setattr(sender, "BATCH_SPANS", 4)
+    collector.judge = lambda spans: 500 if any(s.attributes["input.value"] == "3" for s in spans) else 200
+    tracer = tracer_to(collector)
+    experiment(quick, range(8), tracer=tracer, concurrency=1)
+    assert tracer.flush(20)
+    assert sorted(span.attributes["input.value"] for span in collector.spans) == list("4567")
+
+
+def test_what_is_too_large_goes_in_smaller_parts(collector):
+    collector.judge = lambda spans: 413 if len(spans) > 60 else 200
+    tracer = tracer_to(collector)
+    with tracer.hold():
+        experiment(quick, range(300), tracer=tracer)
+    assert tracer.flush(20)
+    assert len(collector.spans) == 300
+
+
+def test_a_wrong_key_is_said_once(collector, caplog):
+    collector.status = 401
+    tracer = ExperimentTracer("p", export=TraceExport(collector.endpoint, {"authorization": SECRET}))
+    experiment(quick, range(3), tracer=tracer)
+    collector.wait_for_requests(3)
+    [said] = [line for line in messages(caplog) if "cannot be delivered" in line]
+    assert "HTTP 401 (is the API key right?)" in said
+    assert SECRET not in said
+
+
+def test_a_redirect_is_no_success(collector, caplog):
+    collector.status = 302
+    collector.headers = {"Location": "/login"}
+    tracer = tracer_to(collector)
+    experiment(quick, range(3), tracer=tracer)
+    collector.wait_for_requests(2)
+    assert tracer.waiting == 3
+    assert any("HTTP 302 (is this the address for traces?)" in line for line in messages(caplog))
+
+
+def test_a_collector_that_asks_to_wait_is_left_alone(collector, monkeypatch):
+    monkeypatch.setattr(sender, "LONGEST_BACKOFF_S", 5)
+    collector.status = 429
+    collector.headers = {"Retry-After": "1"}
+    tracer = tracer_to(collector)
+    experiment(quick, range(3), tracer=tracer)
+    collector.wait_for_requests(1)
+    collector.status = 200
+    time.sleep(0.5)
+    assert len(collector.requests) == 1
+    collector.wait_for(3)
+
+
+def test_secrets_meant_for_other_collectors_are_not_sent_to_this_one(collector, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login someone password {SECRET}\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"x-honeycomb-team={SECRET}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", f"x-other={SECRET}")
+    tracer = ExperimentTracer("p", export=TraceExport(collector.endpoint, {"api_key": "mine"}))
+    experiment(quick, [1], tracer=tracer)
+    assert tracer.flush(20)
+    [request] = collector.requests
+    assert SECRET not in str(request.headers)
+    assert "authorization" not in request.headers
+    assert request.headers["api_key"] == "mine"
+
+
+def test_our_requests_make_no_spans_in_the_applications_traces(collector):
+    seen = []
+    provider = TracerProvider(shutdown_on_exit=False)
+
+    class Suppressed(logging.Handler):
+        def emit(self, record):
+            from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
+
+            if record.name == "urllib3.connectionpool":
+                seen.append(get_value(_SUPPRESS_INSTRUMENTATION_KEY))
+
+    logging.getLogger().addHandler(handler := Suppressed())
+    try:
+        with provider.get_tracer("app").start_as_current_span("request"):
+            exported(collector, quick, [1])
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert False not in seen
+
+
+def test_a_log_of_the_exporters_in_the_applications_own_threads_is_left_alone(collector, caplog):
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    exported(collector, quick, [1])
+    exporter = OTLPSpanExporter(f"http://127.0.0.1:{closed_port()}", timeout=0.1)
+    exporter.export([])
+    assert [r for r in caplog.records if r.name.startswith("opentelemetry.exporter")]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "headers"),
+    [
+        ("localhost:6006", {}),
+        ("ftp://host/v1/traces", {}),
+        ("", {}),
+        (f"user:{SECRET}@host", {}),
+        ("http://host", {"authorization": f"{SECRET}\n"}),
+        ("http://host", {"authorization": f"{SECRET} "}),
+        ("http://host", {"authorization": f"{SECRET}\u2026"}),
+    ],
+)
+def test_what_cannot_be_sent_to_is_refused_without_telling_the_secret(endpoint, headers):
+    with pytest.raises(InvalidSetting) as refused:
+        TraceExport(endpoint, headers)
+    assert SECRET not in str(refused.value)
+
+
+def test_an_export_shows_no_secret():
+    export = TraceExport(f"https://user:{SECRET}@host:6006/v1/traces?key={SECRET}", {"api_key": SECRET})
+    assert repr(export) == "TraceExport('https://host:6006/v1/traces', headers: api_key)"
+
+
+AT_THE_END = """
+import sys, time
+from tests.tracing.harness import experiment
+from prefect_experiments.tracing import ExperimentTracer, TraceExport
+tracer = ExperimentTracer("p", export=TraceExport(sys.argv[1]))
+tracer.hold().__enter__()
+experiment(lambda input: input, range(1200), tracer=tracer)
+report(ended=time.time())
+"""
+
+
+def test_what_waits_at_the_end_of_the_process_is_sent(collector):
+    found = script(AT_THE_END, collector.endpoint)
+    assert len(collector.spans) == 1200
+    assert found["stderr"] == ""
+
+
+@pytest.mark.parametrize("how", ["refused", "hanging"])
+def test_a_silent_collector_does_not_hold_up_the_end_of_the_process(collector, how):
+    if how == "hanging":
+        collector.hang()
+    found = script(
+        AT_THE_END, collector.endpoint if how == "hanging" else f"http://127.0.0.1:{closed_port()}/v1/traces"
+    )
+    assert time.time() - found["ended"] < 6
+    assert "1,200 spans of traces could not be delivered" in found["stderr"]
+
+
+def test_a_slow_collector_is_waited_for_for_ten_seconds(collector):
+    collector.delay = 1.2
+    found = script(AT_THE_END, collector.endpoint)
+    assert len(collector.spans) == 1200
+    assert found["stderr"] == ""
+
+
+def test_the_thread_ends_when_there_is_nothing_to_do_and_comes_back(collector, monkeypatch):
+    monkeypatch.setattr(sender, "IDLE_S", 0.1)
+
+    def running() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "experiment-traces"]
+
+    before = len(running())
+    tracer = tracer_to(collector)
+    experiment(quick, [1], tracer=tracer)
+    collector.wait_for(1)
+    deadline = time.monotonic() + 10
+    while len(running()) > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(running()) <= before
+    experiment(quick, [1], tracer=tracer)
+    collector.wait_for(2)
+
+
+def test_warnings_reach_the_log_of_the_flow_that_is_concerned(collector, caplog):
+    import contextvars
+
+    run_of = contextvars.ContextVar("run_of", default="none")
+    seen = []
+
+    class Where(logging.Handler):
+        def emit(self, record):
+            seen.append(run_of.get())
+
+    logger = logging.getLogger("prefect_experiments")
+    logger.addHandler(handler := Where())
+    try:
+        collector.status = 503
+        run_of.set("flow run 1")
+        experiment(quick, [1], tracer=tracer_to(collector))
+        collector.wait_for_requests(2)
+    finally:
+        logger.removeHandler(handler)
+    assert seen == ["flow run 1"]
+
+
+def test_a_collector_beside_another_that_fails_is_served(collector):
+    with Collector() as failing:
+        failing.hang()
+        experiment(quick, range(3), tracer=tracer_to(failing))
+        exported(collector, quick, range(3))
+    assert len(collector.spans) == 3
