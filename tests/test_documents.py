@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,21 @@ def test_examples_run(name: str, prefect_api: str, tmp_path: Path, monkeypatch: 
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1.00 over 3 of 3" in done.stdout
+
+
+def test_examples_of_phoenix_run(
+    prefect_api: str, phoenix_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "example.py"
+    mine = f"sums-{uuid.uuid4().hex[:8]}"  # the tests share one Phoenix
+    text = "\n".join(python_blocks(ROOT / "docs/phoenix.md"))
+    script.write_text(text.replace('"sums"', f'"{mine}"').replace("from-production", f"{mine}-traces"))
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PHOENIX_BASE_URL", phoenix_url)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{phoenix_url}/datasets/" in done.stdout
 
 
 def test_the_demo_runs_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

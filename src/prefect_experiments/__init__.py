@@ -9,10 +9,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary
-    from prefect_experiments.async_client import AsyncClient
-    from prefect_experiments.client import Client
-    from prefect_experiments.evaluators import Evaluator, create_evaluator
+    from prefect_experiments.analysis import (
+        Agreement,
+        ClassificationReport,
+        Comparison,
+        Gate,
+        Metric,
+        MetricComparison,
+        MetricSummary,
+        RanExperiment,
+        RepetitionSummary,
+        Summary,
+        Verdict,
+        classification_report,
+        meta_evaluation,
+        repetition_summary,
+    )
+    from prefect_experiments.async_client import (
+        AsyncClient,
+    )
+    from prefect_experiments.client import (
+        Client,
+    )
+    from prefect_experiments.evaluators import (
+        Evaluator,
+        create_evaluator,
+        evaluator_task,
+    )
     from prefect_experiments.models import (
         AnnotateRecordInput,
         Annotation,
@@ -25,7 +48,14 @@ if TYPE_CHECKING:
         ExperimentRun,
         Sample,
     )
-    from prefect_experiments.orchestration.blocks import ExperimentStore, PhoenixCredentials
+    from prefect_experiments.orchestration.blocks import (
+        ExperimentStore,
+        PhoenixCredentials,
+    )
+    from prefect_experiments.orchestration.comparing import (
+        acompare_experiments,
+        compare_experiments,
+    )
     from prefect_experiments.orchestration.runs import (
         aevaluate_experiment,
         aresume_experiment,
@@ -36,10 +66,29 @@ if TYPE_CHECKING:
     )
 
 _WHERE = {
-    "prefect_experiments.analysis": ("MetricSummary", "RanExperiment", "Summary"),
+    "prefect_experiments.analysis": (
+        "Agreement",
+        "ClassificationReport",
+        "Comparison",
+        "Gate",
+        "Metric",
+        "MetricComparison",
+        "MetricSummary",
+        "RanExperiment",
+        "RepetitionSummary",
+        "Summary",
+        "Verdict",
+        "classification_report",
+        "meta_evaluation",
+        "repetition_summary",
+    ),
     "prefect_experiments.async_client": ("AsyncClient",),
     "prefect_experiments.client": ("Client",),
-    "prefect_experiments.evaluators": ("Evaluator", "create_evaluator"),
+    "prefect_experiments.evaluators": (
+        "Evaluator",
+        "create_evaluator",
+        "evaluator_task",
+    ),
     "prefect_experiments.models": (
         "AnnotateRecordInput",
         "Annotation",
@@ -52,7 +101,14 @@ _WHERE = {
         "ExperimentRun",
         "Sample",
     ),
-    "prefect_experiments.orchestration.blocks": ("ExperimentStore", "PhoenixCredentials"),
+    "prefect_experiments.orchestration.blocks": (
+        "ExperimentStore",
+        "PhoenixCredentials",
+    ),
+    "prefect_experiments.orchestration.comparing": (
+        "acompare_experiments",
+        "compare_experiments",
+    ),
     "prefect_experiments.orchestration.runs": (
         "aevaluate_experiment",
         "aresume_experiment",
@@ -65,11 +121,14 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
+    "Agreement",
     "AnnotateRecordInput",
     "Annotation",
     "AnnotationInput",
     "AsyncClient",
+    "ClassificationReport",
     "Client",
+    "Comparison",
     "Dataset",
     "Evaluation",
     "EvaluationResult",
@@ -78,16 +137,27 @@ __all__ = [
     "Experiment",
     "ExperimentRun",
     "ExperimentStore",
+    "Gate",
+    "Metric",
+    "MetricComparison",
     "MetricSummary",
     "PhoenixCredentials",
     "RanExperiment",
+    "RepetitionSummary",
     "Sample",
     "Summary",
+    "Verdict",
+    "acompare_experiments",
     "aevaluate_experiment",
     "aresume_experiment",
     "arun_experiment",
+    "classification_report",
+    "compare_experiments",
     "create_evaluator",
     "evaluate_experiment",
+    "evaluator_task",
+    "meta_evaluation",
+    "repetition_summary",
     "resume_experiment",
     "run_experiment",
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.client import Client, Datasets, Experiments, Spans
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Experiment
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
@@ -133,6 +134,12 @@ class AsyncExperiments:
     async def untag(self, **arguments: Any) -> Experiment:
         """`Experiments.untag`."""
         return await asyncio.to_thread(partial(self._sync.untag, **arguments))
+
+    async def compare(self, **arguments: Any) -> Comparison | tuple[Comparison, ...]:
+        """`prefect_experiments.acompare_experiments` on this client's store and backend."""
+        from prefect_experiments.orchestration.comparing import acompare_experiments
+
+        return await acompare_experiments(client=self._client, **{"print_summary": False, **arguments})
 
     async def push(self, **arguments: Any) -> RanExperiment:
         """`Experiments.push`."""

@@ -88,17 +88,16 @@ def test_of_1000_true_drops_four_in_five_fail(how: str) -> None:
 
 def judged_scores(rng: np.random.Generator) -> tuple[ResultTable, ResultTable]:
     """A judge's score, a five-point scale, and three repetitions of a 0/1 metric; both variants alike."""
-    sides = []
     difficulty = rng.beta(4, 2, 100)
-    for _ in range(2):
-        sides.append(
-            table(
-                m0=np.clip(difficulty + rng.normal(0, 0.2, 100), 0, 1),
-                m1=np.clip(np.round(1 + 4 * difficulty + rng.normal(0, 0.7, 100)), 1, 5),
-                m2=rng.binomial(3, difficulty) / 3,
-            )
+
+    def side() -> ResultTable:
+        return table(
+            m0=np.clip(difficulty + rng.normal(0, 0.2, 100), 0, 1),
+            m1=np.clip(np.round(1 + 4 * difficulty + rng.normal(0, 0.7, 100)), 1, 5),
+            m2=rng.binomial(3, difficulty) / 3,
         )
-    return sides[0], sides[1]
+
+    return side(), side()
 
 
 def test_scores_of_other_kinds_seldom_fail_either() -> None:

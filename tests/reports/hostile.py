@@ -38,7 +38,7 @@ def hostile_report() -> str:
                 f"eval.{METRIC}.explanation": OUTPUT,
                 f"annotation.{METRIC}.text": SCRIPT,
             },
-            {"example_id": f"failed {SCRIPT}", "status": "error", "error": OUTPUT},
+            {"example_id": f"failed {SCRIPT}", "repetition_number": 1, "status": "error", "error": OUTPUT},
         ]
 
     before, after = rows("safe " + OUTPUT, 1.0), rows("other " + OUTPUT, 0.0)

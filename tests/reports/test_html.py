@@ -18,7 +18,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
-from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis import RanExperiment, Summary
 from prefect_experiments.analysis.classification import classification_report
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import result_table
@@ -26,7 +26,7 @@ from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, 
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.reports import page_data
 from prefect_experiments.reports.html import html_report, write_html_report
-from prefect_experiments.reports.sides import report_side, table_side
+from prefect_experiments.reports.sides import ReportSide, report_side, table_side
 
 from .hostile import hostile_report
 from .made import made, rows_of, side, table
@@ -190,7 +190,9 @@ def test_a_table_of_ones_own_will_do() -> None:
 
 def test_nothing_to_show_is_still_a_page() -> None:
     empty = Comparison(baseline=Side(label="a"), candidate=Side(label="b"), n_pairs=0)
-    nothing = dataclasses.replace(SMALL.candidate, rows=[], summary=side([], "b").summary)
+    counts = dict.fromkeys(("n_examples", "n_expected", "n_runs", "n_errors"), 0)
+    summary = Summary(**counts, latency_ms={}, token_count=None, total_cost=None, metrics={})
+    nothing = ReportSide(summary=summary, rows=[], label="b")
     text = Document(html_report(empty, nothing, nothing)).text
     assert "No metric was scored on both sides." in text
     one = dataclasses.replace(empty, metrics={"m": MetricComparison(name="m", n_pairs=0)})

@@ -8,7 +8,7 @@ from support.collector import Collector
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Short pauses, and no queue left over from another test."""
     monkeypatch.setattr(calls, "FIRST_BACKOFF_S", 0.01)
     monkeypatch.setattr(limits, "COOL_DOWN_S", 0.02)
@@ -17,6 +17,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "LINGER_S", 0.05)
     monkeypatch.setattr(sender, "FIRST_BACKOFF_S", 0.02)
     monkeypatch.setattr(sender, "LONGEST_BACKOFF_S", 0.1)
+    monkeypatch.setattr(sender, "BUSY_S", 0)
+    yield
+    for left_over in sender._senders.values():  # its collector is gone, and the next test reads the log
+        left_over._say = lambda level, text: None
 
 
 @pytest.fixture

@@ -67,8 +67,8 @@ async def nested_thread(input):
         with_tasks_of_its_own,
         Callable(),
         functools.partial(plain),
-        lambda input: plain(input),
-        lambda input: Awaitable(),
+        lambda given: plain(given),
+        lambda given: Awaitable(),
         nested_thread,
     ],
 )
@@ -120,7 +120,7 @@ def test_a_retry_goes_on_in_the_same_trace():
 def test_what_the_caller_has_in_its_context_is_still_there():
     async def main():
         context.attach(baggage.set_baggage("session", "s1"))
-        return await aexperiment(lambda input: baggage.get_baggage("session"), [1], tracer=tracer())
+        return await aexperiment(lambda given: baggage.get_baggage("session"), [1], tracer=tracer())
 
     assert asyncio.run(main()).output() == "s1"
 
@@ -141,7 +141,7 @@ def test_nothing_leaks_out_of_timeouts_errors_and_cancellations(caplog):
         still.append(current())
 
     async def main():
-        for task in (fails, hangs, holds_its_thread, lambda input: hangs(input)):
+        for task in (fails, hangs, holds_its_thread, lambda given: hangs(given)):
             await aexperiment(task, range(4), tracer=tracer(), concurrency=2, timeout=0.05)
             assert trace.get_current_span() is INVALID_SPAN
         sink = ListSink()

@@ -176,7 +176,7 @@ def test_an_evaluators_tokens_are_not_the_runs(collector):
         llm(total=50)
         return 1.0
 
-    sink = exported(collector, lambda input: llm(total=2), [1], [judge])
+    sink = exported(collector, lambda given: llm(total=2), [1], [judge])
     assert sink.run().token_count == 2
     judged = [span for span in collector.named("llm") if span.attributes["llm.token_count.total"] == 50]
     assert [span.trace_id for span in judged] == [sink.evaluation().trace_id]

@@ -72,8 +72,8 @@ def test_a_runs_span_has_what_went_in_and_came_out(collector, task):
 
 
 def test_texts_are_plain_and_nothing_is_left_out(collector):
-    exported(collector, lambda input: input.upper(), ["grün \U0001f600"])
-    exported(collector, lambda input: None, [1])
+    exported(collector, lambda given: given.upper(), ["grün \U0001f600"])
+    exported(collector, lambda given: None, [1])
     text, nothing = collector.spans
     assert text.attributes["input.value"] == "grün \U0001f600"
     assert text.attributes["output.value"] == "GRÜN \U0001f600"
@@ -142,6 +142,7 @@ def test_an_error_is_a_status_and_an_event(collector, task):
     assert re.search(
         r"KeyError: 'below'(?s:.)*test_roots.py.*in raises(?s:.)*ValueError: not", event["exception.stacktrace"]
     )
+    assert "calls.py" not in event["exception.stacktrace"]  # the engine's own frames say nothing
     assert "output.value" not in span.attributes
 
 
@@ -149,7 +150,7 @@ async def slow(input):
     await asyncio.sleep(5)
 
 
-@pytest.mark.parametrize("task", [slow, lambda input: time.sleep(0.4)])
+@pytest.mark.parametrize("task", [slow, lambda given: time.sleep(0.4)])
 def test_a_timeout_is_an_error_as_well(collector, task):
     exported(collector, task, [1], timeout=0.05)
     [span] = collector.spans
@@ -225,8 +226,8 @@ def test_what_was_under_way_when_the_experiment_was_stopped_ends_as_an_error(col
 
 
 def test_long_values_are_cut(collector):
-    exported(collector, lambda input: {"long": "x" * 300_000}, [1])
-    exported(collector, lambda input: "y" * 300_000, [1])
+    exported(collector, lambda given: {"long": "x" * 300_000}, [1])
+    exported(collector, lambda given: "y" * 300_000, [1])
     cut, text = collector.spans
     assert cut.attributes["output.value"].endswith("... [cut; 300011 characters in all]")
     assert len(cut.attributes["output.value"]) < 100_100

@@ -1,6 +1,27 @@
 """From piles of scores to statements that can be trusted."""
 
+from prefect_experiments.analysis.agreement import Agreement, meta_evaluation
+from prefect_experiments.analysis.classification import ClassificationReport, classification_report
+from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.ran import RanExperiment
+from prefect_experiments.analysis.repetitions import RepetitionSummary, repetition_summary
 from prefect_experiments.analysis.summary import MetricSummary, Summary, summarize
+from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Verdict
 
-__all__ = ["MetricSummary", "RanExperiment", "Summary", "summarize"]
+__all__ = [
+    "Agreement",
+    "ClassificationReport",
+    "Comparison",
+    "Gate",
+    "Metric",
+    "MetricComparison",
+    "MetricSummary",
+    "RanExperiment",
+    "RepetitionSummary",
+    "Summary",
+    "Verdict",
+    "classification_report",
+    "meta_evaluation",
+    "repetition_summary",
+    "summarize",
+]

@@ -86,7 +86,9 @@ class Gate(_Record):
 
     The gate asks of each metric only whether it is worse, so the test is one-sided; a single
     metric has to be worse by the two-sided test as well, so that its interval agrees. An equal
-    candidate fails in at most ``1 - confidence`` of all comparisons.
+    candidate fails in at most ``1 - confidence`` of all comparisons. (The verdicts in
+    `Comparison.metrics` ask two questions, better or worse, of all metrics of all candidates; so
+    they may say ``unchanged`` of what the gate has found worse.)
 
     It fails closed. Failed are: a metric that one side lacks, no scores, no shared metric or
     example, too few scores (`min_coverage`), most runs or scores lost to errors, and a candidate

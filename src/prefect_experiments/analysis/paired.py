@@ -191,7 +191,7 @@ def sign_flip_p_value(differences: Floats) -> tuple[float, bool]:
     from scipy import stats
 
     # Pairs without a difference stay what they are under any sign.
-    differences = differences[differences != 0]
+    differences = _whole(differences[differences != 0])
     if len(differences) < 2:  # one of them is as likely to be positive as negative
         return 1.0, True
     if 2 ** len(differences) <= N_RESAMPLES:
@@ -203,10 +203,22 @@ def sign_flip_p_value(differences: Floats) -> tuple[float, bool]:
             n_resamples=math.inf,
         )
         return float(result.pvalue), True
-    sizes = np.sort(np.abs(differences))
-    threshold = abs(float(np.sort(differences).sum())) - _ROUNDING * float(sizes.sum())
-    extreme = int((np.abs(_random_sums(sizes)) >= threshold).sum())
+    extreme = int((np.abs(_random_sums(np.sort(np.abs(differences)))) >= abs(differences.sum())).sum())
     return (extreme + 1) / (N_RESAMPLES + 1), False
+
+
+def _whole(differences: Floats) -> Floats:
+    """The differences in units so small that nothing is lost, as whole numbers, whose sums are exact.
+
+    Sums of floats depend on the order, and whether another sign pattern gives as large a sum as
+    the one seen must not.
+    """
+    import numpy as np
+
+    if not len(differences):
+        return differences
+    largest_sum = 2.0 ** (52 - math.ceil(math.log2(len(differences))))
+    return np.rint(differences / np.abs(differences).max() * largest_sum)
 
 
 def _random_sums(sizes: Floats) -> Floats:
@@ -308,7 +320,7 @@ def examples_to_exclude(
     """Pairs needed until the interval keeps clear of a bound, if the difference stays what it is.
 
     Source: Chow, Shao and Wang 2008, section 3.1, non-inferiority: ((z_alpha + z_beta) sd / gap)^2,
-    with z_alpha of the two-sided interval. Where nothing differs yet, the interval shrinks as 1/n.
+    with z_alpha of the two-sided interval. Where nothing differs yet, the interval shrinks about as 1/n.
 
     Args:
         gap: from the bound to the difference seen, above 0.
@@ -326,7 +338,8 @@ def examples_to_exclude(
     if sd:
         needed = ((_normal_quantile(confidence) + _normal_quantile(2 * power - 1)) * sd / gap) ** 2
     else:
-        needed = n * half_width / gap
+        z = _normal_quantile(confidence)  # Tango's half width is then z^2 / (n + z^2)
+        needed = (n + z * z) * half_width / gap - z * z
     return max(math.ceil(needed), n + 1)
 
 

@@ -14,6 +14,7 @@ from prefect_experiments.analysis.table import (
     with_remote_evaluations,
     with_remote_runs,
 )
+from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.models import Evaluation, Experiment, ExperimentRun
 from prefect_experiments.store import ExperimentRecord, Link, Store
 
@@ -30,6 +31,8 @@ _KEYS = (
     "project_name",
     "url",
     "summary",
+    "comparison",
+    "verdict",
 )
 
 
@@ -44,6 +47,9 @@ class RanExperiment(Mapping[str, Any]):
         evaluated: evaluator calls that this call made.
         link: its counterpart in a backend; then the ids here are that backend's.
         waiting: results that the backend does not have yet.
+        baseline: what it was compared with: a `RanExperiment`, or a table of results.
+        comparison: with the baseline, where one was given.
+        verdict: the gate's, where one was given.
     """
 
     def __init__(
@@ -64,6 +70,9 @@ class RanExperiment(Mapping[str, Any]):
         self.evaluated = evaluated
         self.link = link
         self.waiting = waiting
+        self.baseline: Any = None
+        self.comparison: Comparison | None = None
+        self.verdict: Verdict | None = None
 
     @property
     def experiment(self) -> Experiment:
@@ -144,9 +153,11 @@ class RanExperiment(Mapping[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """Ids, counts and the summary as plain values; the runs are left to `to_dataframe`."""
-        plain = {key: getattr(self, key) for key in _KEYS if key not in ("task_runs", "evaluation_runs", "summary")}
+        records = ("summary", "comparison", "verdict")
+        plain = {key: getattr(self, key) for key in _KEYS if key not in ("task_runs", "evaluation_runs", *records)}
+        judged = {key: None if (value := getattr(self, key)) is None else value.to_dict() for key in records}
         counts = {"reused": self.reused, "ran": self.ran, "evaluated": self.evaluated}
-        return {**plain, "experiment_name": self.experiment.name, **counts, "summary": self.summary.to_dict()}
+        return {**plain, "experiment_name": self.experiment.name, **counts, **judged}
 
     def __getitem__(self, key: str) -> Any:
         if key not in _KEYS:

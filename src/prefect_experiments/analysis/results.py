@@ -34,7 +34,8 @@ class ResultTable:
 
     Attributes:
         label: how people call this side.
-        frame: the table, with ``example_id`` (text), ``repetition_number`` and ``status`` filled in.
+        frame: the table, with ``example_id`` (text), ``repetition_number``, ``status`` and scores as
+            they are understood here.
         example_ids: each example that has a run once, in order of appearance.
         places: for each run, which of `example_ids` it is of.
         failed: whether the task failed.
@@ -120,14 +121,15 @@ def result_table(source: Any, label: str | None = None) -> ResultTable:
     """One side of a comparison.
 
     Args:
-        source: a `RanExperiment`; a DataFrame shaped like ``RanExperiment.to_dataframe()``; a mapping
-            of column to values; a list of rows; or the path of a ``.csv``, ``.json``, ``.jsonl`` or
-            ``.parquet`` file of rows. Columns: ``example_id``; optionally ``repetition_number`` (from
-            1; 1 without), ``status`` (``ok`` or ``error``), ``error``, ``latency_ms`` (milliseconds),
-            ``token_count``, ``total_cost`` (US dollars), ``input``, ``expected``, ``output``; and for
-            each evaluator ``eval.NAME.score|label|explanation|error``. A missing score is ``None``,
-            NaN or blank. A run with the status ``error`` or an error text has failed, and what stands
-            in its scores does not count; nor does the score of an evaluation with an error.
+        source: a `RanExperiment`; a DataFrame shaped like ``RanExperiment.to_dataframe()``, or what
+            ``list_runs()`` gave, which has one; a mapping of column to values; a list of rows; or the
+            path of a ``.csv``, ``.json``, ``.jsonl`` or ``.parquet`` file of rows. Columns:
+            ``example_id``; optionally ``repetition_number`` (from 1; 1 without), ``status`` (``ok`` or
+            ``error``), ``error``, ``latency_ms`` (milliseconds), ``token_count``, ``total_cost`` (US
+            dollars), ``input``, ``expected``, ``output``; and for each evaluator
+            ``eval.NAME.score|label|explanation|error``. A missing score is ``None``, NaN or blank. A
+            run with the status ``error`` or an error text has failed, and what stands in its scores
+            does not count; nor does the score of an evaluation with an error.
         label: how to call this side; by default the experiment's name, the file's, or ``results``.
 
     Raises:
@@ -166,6 +168,8 @@ def _frame(source: Any) -> tuple[pd.DataFrame, str]:
     """The source as a DataFrame, and what to call it in messages."""
     import pandas as pd
 
+    if hasattr(source, "to_df"):  # what list_runs() gives
+        source = source.to_df()
     if isinstance(source, pd.DataFrame):
         return source, "the results table"
     if isinstance(source, str | Path):
@@ -199,11 +203,12 @@ def _table(frame: pd.DataFrame, origin: str, label: str) -> ResultTable:
     places = {example_id: place for place, example_id in enumerate(dict.fromkeys(ids))}
     import numpy as np
 
+    understood = {f"eval.{name}.score": found for name, found in scores.items()}
     status = np.where(failed, "error", "ok").tolist()
     return ResultTable(
         label=label,
         frame=frame.set_axis(list(columns), axis=1).assign(
-            example_id=ids, repetition_number=repetitions, status=status
+            example_id=ids, repetition_number=repetitions, status=status, **understood, **operations
         ),
         example_ids=tuple(places),
         places=np.fromiter((places[example_id] for example_id in ids), dtype=np.intp, count=len(ids)),

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import datasets, experiments, running
+from prefect_experiments.cli import comparing, datasets, experiments, running
 from prefect_experiments.cli.output import Answer, Declined, Flag, Terminal, give, own_stdout
 from prefect_experiments.cli.progress import quiet_prefect
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound
@@ -25,7 +25,8 @@ Everything is kept in a store: an SQLite file, or what --store-url or
 PREFECT_EXPERIMENTS_STORE_URL names. With --backend, or PREFECT_EXPERIMENTS_BACKEND,
 it goes on from there to Phoenix, and what is there can be listed and shown.
 
-Exit codes: 0 done, 2 wrong use, 3 the experiment could not be finished.
+Exit codes: 0 done (and the gate passed), 1 the gate failed, or was inconclusive and is not set to pass
+then, 2 wrong use, 3 the experiment could not be finished.
 """
 
 
@@ -44,6 +45,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 running.register(app)
+comparing.register(app)
 experiments.register(app)
 app.command(datasets.app)
 app.meta.group_parameters = Group("Global options", sort_key=100)
@@ -57,8 +59,8 @@ def _launch(
     backend: str | None = None,
     json: Flag = False,
     debug: Flag = False,
-) -> None:
-    """Run a command.
+) -> int:
+    """Run a command; its exit code.
 
     Args:
         tokens: the command and what it is given.
@@ -71,12 +73,13 @@ def _launch(
     command, bound, ignored = app.parse_args(tokens)
     if "terminal" not in ignored:  # help or version
         command(*bound.args, **bound.kwargs)
-        return
+        return DONE
     if not debug:
         quiet_prefect()
     with own_stdout() if json else contextlib.nullcontext(sys.stdout) as out:
         answer: Answer = command(*bound.args, **bound.kwargs, terminal=Terminal(store_url, debug, backend))
         give(answer, out, as_json=json)
+    return answer.exit_code
 
 
 def main() -> None:
@@ -90,7 +93,7 @@ def main() -> None:
 def run(tokens: Sequence[str]) -> int:
     """Run a command; gives the exit code, and never raises but what ends the process."""
     try:
-        app.meta(
+        code = app.meta(
             _with_number(tokens, "--dry-run"), exit_on_error=False, print_error=False, result_action="return_value"
         )
     except CycloptsError as error:
@@ -103,7 +106,7 @@ def run(tokens: Sequence[str]) -> int:
         return _fail(error, UNFINISHED, str(error), tokens)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in a line
         return _fail(error, UNFINISHED, _unexpected(error), tokens)
-    return DONE
+    return code if isinstance(code, int) else DONE
 
 
 def _with_number(tokens: Sequence[str], option: str) -> list[str]:

@@ -35,10 +35,12 @@ class Answer:
     Attributes:
         data: for ``--json``.
         show: prints it for people.
+        exit_code: 0, or what a gate says.
     """
 
     data: Any
     show: Callable[[Console], None]
+    exit_code: int = 0
 
 
 @dataclass(frozen=True, slots=True)

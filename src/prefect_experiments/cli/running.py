@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from cyclopts import App, Group, Parameter
 
+from prefect_experiments.cli.comparing import NO_REPORTS, Reports, write_reports
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, records, said, score_table
 from prefect_experiments.cli.progress import watching
 from prefect_experiments.errors import BackendUnavailable, InvalidDataset, InvalidSetting
@@ -124,8 +125,11 @@ def run(
     metadata: str | None = None,
     repetitions: int = 1,
     dry_run: int | None = None,
+    baseline: str | None = None,
+    gate: str | None = None,
     selection: Selection = _EVERYTHING,
     limits: RunLimits = _RUN_LIMITS,
+    reports: Reports = NO_REPORTS,
     terminal: Here,
 ) -> Answer:
     r"""Run a task over a dataset, score the outputs, and keep everything.
@@ -153,8 +157,11 @@ def run(
         metadata: a JSON object.
         repetitions: how often each example is run.
         dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
+        baseline: what the result is compared with: id, name, tag:NAME, latest, or a table of results.
+        gate: the rules that judge it, as the path of a YAML or JSON file, or as such text.
         selection: which examples.
         limits: how hard to work.
+        reports: what to write.
         terminal: where it is shown.
     """
     with watching(terminal, resumable=dry_run is None), _advice_on_columns():
@@ -168,11 +175,18 @@ def run(
             experiment_metadata=_json_object(metadata),
             repetitions=repetitions,
             dry_run=False if dry_run is None else dry_run,
+            baseline=baseline,
+            gate=gate,
             print_summary=False,
             **selection.arguments(),
             **limits.arguments(),
         )
-    return _tried(ran) if dry_run is not None else _outcome(ran, client)
+    if dry_run is not None:
+        return _tried(ran)
+    if reports.paths:
+        before = None if ran.comparison is None else ran.baseline
+        write_reports(reports, ran.comparison, candidate=ran, baseline=before, verdict=ran.verdict)
+    return _outcome(ran, client)
 
 
 def resume(
@@ -303,7 +317,7 @@ def _outcome(ran: RanExperiment, client: Client) -> Answer:
     """The answer of a command that has run something."""
 
     def show(console: Console) -> None:
-        from prefect_experiments.reports.terminal import print_summary
+        from prefect_experiments.reports.terminal import print_comparison, print_summary, print_verdict
 
         print_summary(ran, console, kept_in=client.store.shown_url)
         if ran.summary.n_errors:
@@ -311,8 +325,12 @@ def _outcome(ran: RanExperiment, client: Client) -> Answer:
                 f"  see what failed with `prefect-experiments runs {ran.experiment_id} --failed`, "
                 f"try it again with `prefect-experiments resume {ran.experiment_id}`"
             )
+        if ran.comparison is not None:
+            print_comparison(ran.comparison, console)
+        elif ran.verdict is not None:
+            print_verdict(ran.verdict, console)
 
-    return Answer(ran.to_dict(), show)
+    return Answer(ran.to_dict(), show, ran.verdict.exit_code if ran.verdict else 0)
 
 
 def _tried(ran: RanExperiment) -> Answer:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from prefect_experiments import datasets as sources
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.table import result_frame, result_rows, with_remote_runs
+from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalExperiments
 from prefect_experiments.client.datasets import dataset_key
@@ -54,6 +55,13 @@ class Experiments:
         from prefect_experiments.orchestration.runs import evaluate_experiment
 
         return evaluate_experiment(client=self._client, **arguments)
+
+    def compare(self, *, baseline: Any, candidate: Any, **arguments: Any) -> Comparison | tuple[Comparison, ...]:
+        """`prefect_experiments.compare_experiments` on this client's store and backend."""
+        from prefect_experiments.orchestration.comparing import compare_experiments
+
+        arguments = {"print_summary": False, **arguments}
+        return compare_experiments(baseline=baseline, candidate=candidate, client=self._client, **arguments)
 
     def list(
         self, *, dataset: str | Dataset | None = None, limit: int = 50, cursor: str | None = None

@@ -4,6 +4,7 @@ Everything becomes a `BoundEvaluator` through `resolve_evaluators`; what a call 
 results through `parse_result`. Nothing here runs an evaluator: the engine does.
 """
 
+from prefect_experiments.evaluators.as_task import evaluator_task
 from prefect_experiments.evaluators.base import EVALUATOR_GETTERS, BoundEvaluator, Evaluator
 from prefect_experiments.evaluators.builtin import builtin_names
 from prefect_experiments.evaluators.functions import create_evaluator
@@ -18,6 +19,7 @@ __all__ = [
     "Evaluator",
     "builtin_names",
     "create_evaluator",
+    "evaluator_task",
     "parse_result",
     "resolve_evaluators",
 ]

@@ -11,12 +11,13 @@ from prefect.artifacts import (
     acreate_link_artifact,
     acreate_markdown_artifact,
     acreate_progress_artifact,
+    acreate_table_artifact,
     aupdate_progress_artifact,
 )
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.orchestration.session import Session
-from prefect_experiments.reports.markdown import summary_markdown
+from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows, summary_markdown
 
 PROGRESS_EVERY_S = 5.0
 PATIENCE_S = 10.0  # Prefect's client tries a server that is gone for minutes; an artifact is not worth that
@@ -64,7 +65,7 @@ async def show_summary(ran: RanExperiment) -> None:
     """The summary as a markdown artifact under a key of the dataset's, so that versions line up."""
     await _quietly(
         acreate_markdown_artifact(
-            markdown=summary_markdown(ran),
+            markdown=summary_markdown(ran, None if ran.comparison else ran.verdict),
             key=artifact_key("experiment", ran.experiment.dataset_name),
             description=f"Experiment {ran.experiment.name} on {ran.experiment.dataset_name}",
         )
@@ -79,6 +80,27 @@ async def show_summary(ran: RanExperiment) -> None:
                 description=f"Where {backend} compares the experiments on {ran.experiment.dataset_name}",
             )
         )
+
+
+async def show_comparison(ran: RanExperiment) -> None:
+    """The comparison with the baseline: the verdict and what got worse, and the metrics as a table."""
+    if ran.comparison is None:
+        return
+    name = ran.experiment.dataset_name
+    await _quietly(
+        acreate_markdown_artifact(
+            markdown=comparison_markdown(ran.comparison),
+            key=artifact_key("comparison", name),
+            description=f"{ran.comparison.candidate.label} beside {ran.comparison.baseline.label}",
+        )
+    )
+    await _quietly(
+        acreate_table_artifact(
+            table=comparison_rows(ran.comparison),
+            key=artifact_key("metrics", name),
+            description=f"{ran.comparison.candidate.label} beside {ran.comparison.baseline.label}",
+        )
+    )
 
 
 def artifact_key(*parts: str) -> str:

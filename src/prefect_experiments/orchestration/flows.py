@@ -6,6 +6,7 @@ the callables travel in a context variable, because Prefect keeps parameters and
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import gc
@@ -20,17 +21,22 @@ import prefect.task_engine  # noqa: F401
 from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import SyncClientContext
-from prefect.states import Completed
+from prefect.exceptions import FailedRun
+from prefect.states import Completed, Failed
 
 from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis.verdicts import Verdict
 from prefect_experiments.engine import Batch
 from prefect_experiments.errors import ExperimentStopped, InvalidInput, InvalidSetting
-from prefect_experiments.orchestration.artifacts import progress_of, show_summary
+from prefect_experiments.orchestration.artifacts import progress_of, show_comparison, show_summary
+from prefect_experiments.orchestration.events import tell_of
 from prefect_experiments.orchestration.progress import telling
-from prefect_experiments.orchestration.session import Session, Steps, drive
+from prefect_experiments.orchestration.session import Session
+from prefect_experiments.orchestration.steps import Steps, drive
 from prefect_experiments.reports.markdown import headline
 
 RETRIES = 2
+_LONGEST_MESSAGE = 4000
 RETRY_DELAY_S = 2
 
 logger = logging.getLogger("prefect_experiments")
@@ -134,6 +140,8 @@ async def experiment_flow(
             "this flow is started by run_experiment, resume_experiment or evaluate_experiment, not on its own"
         )
     session.trace_attributes = _shown_by_traces()
+    if session.judging is not None and session.judging.note:
+        session.notes.append(session.judging.note)
     for note in session.notes:
         get_run_logger().warning("%s", note)
     async with progress_of(session):
@@ -142,7 +150,10 @@ async def experiment_flow(
         except ExperimentStopped as stopped:
             raise _with_advice(stopped, session) from None
         ran = session.result
+        await asyncio.to_thread(session.judge)
         await show_summary(ran)
+        await show_comparison(ran)
+        tell_of(ran)
     scores = "; ".join(f"{name} {metric}" for name, metric in ran.summary.metrics.items())
     message = f"{headline(ran)}. {scores}" if scores else headline(ran)
     if (unpushed := what_waits(session)) is not None:
@@ -150,7 +161,7 @@ async def experiment_flow(
         message = f"{message}. {unpushed}"
     get_run_logger().info("%s", message)
     session.flow_ended = True
-    return Completed(message=message)
+    return final_state(ran.verdict, message)
 
 
 def _shown_by_traces() -> dict[str, str]:
@@ -159,6 +170,18 @@ def _shown_by_traces() -> dict[str, str]:
 
     found = {"prefect.flow_run.id": flow_run.id, "prefect.flow_run.url": flow_run.ui_url}
     return {name: str(value) for name, value in found.items() if value}
+
+
+def final_state(verdict: Verdict | None, message: str) -> State[Any]:
+    """The state a flow run ends in: its name and its message say the verdict.
+
+    Automations match the names (``prefect.flow-run.GateFailed``) or the events of `events.tell_of`.
+    """
+    if verdict is None:
+        return Completed(message=message)
+    name = f"Gate{verdict.status.capitalize()}"
+    message = f"{'; '.join(verdict.reasons)}. {message}"
+    return (Failed if verdict.exit_code else Completed)(name=name, message=message[:_LONGEST_MESSAGE])
 
 
 def what_waits(session: Session) -> str | None:
@@ -222,6 +245,10 @@ async def run_session(session: Session, *, dataset: str, experiment: str) -> Ran
                     backend=session.remote.name if session.remote else "local",
                     concurrency=session.limits.concurrency,
                 )
+    except FailedRun:
+        if not session.flow_ended:
+            raise
+        # The gate has failed the flow run; the call goes on and has the verdict.
     except Exception as error:
         if not session.flow_ended:
             raise

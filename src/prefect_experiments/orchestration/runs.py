@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.loops import waited
 from prefect_experiments.models import Sample
+from prefect_experiments.orchestration.comparing import judging
 from prefect_experiments.orchestration.flows import run_dry, run_session
 from prefect_experiments.orchestration.pinning import Selection
 from prefect_experiments.orchestration.request import (
@@ -46,6 +49,8 @@ async def arun_experiment(
     rate_limit_errors: Any = None,
     dry_run: bool | int = False,
     exit_on_error: bool = False,
+    baseline: Any = None,
+    gate: Gate | Mapping[str, Any] | str | Path | None = None,
     batch_size: int | None = None,
     set_global_tracer_provider: bool = False,
     print_summary: bool = True,
@@ -80,6 +85,11 @@ async def arun_experiment(
         dry_run: ``True`` for one random example, a number for that many. Nothing is written, and
             neither Prefect nor a backend is called.
         exit_on_error: stop at the first task error.
+        baseline: what the result is compared with: an id, a name, ``tag:NAME``, ``latest``, a
+            `RanExperiment`, or a results table. A tag that nobody has yet is no error.
+        gate: turns the comparison into a verdict: a `Gate`, a mapping of its fields, or the path of
+            a YAML or JSON file. The flow run ends failed where the gate fails; the call returns all
+            the same, with ``comparison`` and ``verdict``.
         batch_size: examples for each Prefect task run; default, a size that fits.
         set_global_tracer_provider: make our tracer provider OpenTelemetry's global one where none is
             set, so that spans that the task or an instrumentor makes belong to the run's trace.
@@ -123,6 +133,7 @@ async def arun_experiment(
         set_global_tracer_provider=set_global_tracer_provider,
     )
     session, dataset_name = await asyncio.to_thread(prepare)
+    session.judging = await asyncio.to_thread(judging, baseline, gate, store, remote, dataset_name)
     if dry_run is not False:
         ran = await run_dry(session)
     else:
@@ -286,9 +297,14 @@ async def _continue(
 
 def _shown(ran: RanExperiment, session: Session, print_summary: bool) -> RanExperiment:
     if print_summary:
+        from prefect_experiments.reports.terminal import print_comparison, print_verdict
         from prefect_experiments.reports.terminal import print_summary as show
 
         show(ran, kept_in=session.store.shown_url)
+        if ran.comparison is not None:
+            print_comparison(ran.comparison)
+        elif ran.verdict is not None:
+            print_verdict(ran.verdict)
     return ran
 
 

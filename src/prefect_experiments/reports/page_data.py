@@ -21,7 +21,7 @@ from prefect_experiments.reports.texts import as_text, kind_of
 from prefect_experiments.reports.wording import regressions
 
 LONGEST_TEXT = 8000
-TEXT_BUDGET = 24_000_000
+TEXT_BUDGET = 40_000_000
 MOST_EXAMPLES = 20_000
 _SHORTEST_CUT = 250
 TASK_ERROR = -1  # stands for the metric "task error" among the metrics' places
@@ -139,7 +139,7 @@ def _text_limit(runs: Iterable[Run]) -> int:
         lengths.extend(len(score.explanation) for score in run.scores.values() if score.explanation)
     limit = LONGEST_TEXT
     while limit > _SHORTEST_CUT and sum(min(length, limit) for length in lengths) > TEXT_BUDGET:
-        limit //= 2
+        limit = limit * 3 // 4
     return max(limit, _SHORTEST_CUT)
 
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import traceback
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from pathlib import Path
+from types import FrameType, MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from opentelemetry.util.types import AnyValue
 
 from prefect_experiments.engine import EvaluationItem, EvaluationRow, RunItem
 from prefect_experiments.engine.calls import describe
 from prefect_experiments.jsonable import dumps_lenient
 
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AnyValue
+
 KIND = "openinference.span.kind"
 JSON, TEXT = "application/json", "text/plain"
 MOST_FRAMES, MOST_CAUSES = 20, 5
 
-Attributes = dict[str, AnyValue]
+Attributes = dict[str, "AnyValue"]
+OURS = str(Path(__file__).parents[1])
 
 
 class Metadata:
@@ -106,7 +112,7 @@ def of_error(error: str, error_type: str | None, raised: BaseException | None) -
 
 
 def _stack(error: BaseException) -> Iterator[str]:
-    """The innermost frames of an error and of what caused it, the error last.
+    """The innermost frames of an error and of what caused it, the error last, without the engine's own.
 
     The traceback module's own text takes milliseconds, in which the event loop would stand still.
     """
@@ -119,7 +125,8 @@ def _stack(error: BaseException) -> Iterator[str]:
         chain.append(below)
     for cause in reversed(chain):
         yield "Traceback (most recent call last):\n"
-        for frame, line in list(traceback.walk_tb(cause.__traceback__))[-MOST_FRAMES:]:
+        frames = itertools.dropwhile(_is_ours, traceback.walk_tb(cause.__traceback__))
+        for frame, line in deque(frames, MOST_FRAMES):
             code = frame.f_code
             yield f'  File "{code.co_filename}", line {line}, in {code.co_name}\n'
             if source := linecache.getline(code.co_filename, line, frame.f_globals).strip():
@@ -127,3 +134,7 @@ def _stack(error: BaseException) -> Iterator[str]:
         yield f"{describe(cause)}\n"
         if cause is not error:
             yield "\n"
+
+
+def _is_ours(place: tuple[FrameType, int]) -> bool:
+    return place[0].f_code.co_filename.startswith(OURS)

@@ -6,15 +6,17 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status
-from opentelemetry.util.types import AnyValue
 
 from prefect_experiments.tracing.destination import TraceExport
+
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AnyValue
 
 ATTEMPT_S = 10.0
 LONGEST_VALUE = 100_000  # characters of one attribute; the rest is cut off
@@ -46,12 +48,14 @@ class Outcome:
         kind: ``failed`` may work later; ``rejected`` never will; ``too_large`` may in smaller parts.
         reason: fit to be shown: no secret, nothing of what the spans hold.
         fault: the collector said that it broke (HTTP 500), so these very spans may be why.
+        busy: it takes no more just now (HTTP 429, 503), as Phoenix says when 20,000 spans wait in it.
         retry_after: seconds that it asked to wait.
     """
 
     kind: Literal["delivered", "failed", "rejected", "too_large"]
     reason: str = ""
     fault: bool = False
+    busy: bool = False
     retry_after: float = 0.0
 
 
@@ -140,7 +144,8 @@ def _outcome(response: requests.Response) -> Outcome:
     if status in {400, 415, 422}:
         return Outcome("rejected", reason)
     wait = response.headers.get("Retry-After", "")
-    return Outcome("failed", reason, fault=status == 500, retry_after=float(wait) if wait.isdecimal() else 0.0)
+    pause = float(wait) if wait.isdecimal() else 0.0
+    return Outcome("failed", reason, fault=status == 500, busy=status in {429, 503}, retry_after=pause)
 
 
 def _reason(error: BaseException) -> str:

@@ -154,13 +154,14 @@ class ExperimentTracer:
         span = opened.span
         try:
             if isinstance(span, Span) and span.is_recording():
+                ended = max(int(result.end * 1e9), span.start_time or 0)
                 span.set_attributes(attributes)
                 if error is None:
                     span.set_status(OK)
                 else:
-                    span.add_event("exception", about.of_error(error, result.error_type, opened.error))
+                    span.add_event("exception", about.of_error(error, result.error_type, opened.error), ended)
                     span.set_status(Status(StatusCode.ERROR, error))
-                span.end(max(int(result.end * 1e9), span.start_time or 0))
+                span.end(ended)
         except Exception as raised:  # noqa: BLE001 - as above
             self._cannot("ended", raised)
         opened.error = None
@@ -218,10 +219,9 @@ class _Traced(Generic[T]):
     def _taken(self, fields: Fields, result: CallResult) -> OpenTrace | None:
         """The trace of a call that has finished."""
         opened = self._open.pop(fields, None)
-        if opened is None:  # it timed out before a thread could begin with it, and must not begin one later
-            self._begin(fields, result.start)
-            self._given_up.add(fields)
+        if opened is None and self._begin(fields, result.start) is not None:
             opened = self._open.pop(fields, None)
+            self._given_up.add(fields)  # it timed out before a thread came to it: none may begin it again
         return opened
 
     def abandon(self) -> None:

@@ -13,15 +13,17 @@ import weakref
 from collections import deque
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider, sampling
-from opentelemetry.util.types import AnyValue
 
 from prefect_experiments.tracing.sender import Sender
+
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AnyValue
 
 logger = logging.getLogger("prefect_experiments")
 

@@ -32,7 +32,9 @@ KEPT_SPANS, KEPT_CHARACTERS = 50_000, 200_000_000  # beyond these, the oldest ar
 LINGER_S = 1.0  # how long spans wait for others to share a request with
 IDLE_S = 10.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
-MOST_FAULTS = 5
+BUSY_S = 30.0  # a collector may be busy for so long before that is worth a word
+MOST_FAULTS = 3  # that often the same spans may break the collector before they are tried apart
+MOST_ALONE = 10  # refused one by one, before they are refused all together
 EXIT_S = 10.0  # at the process's end, while the collector answers
 EXIT_SILENT_S = 2.0  # when it does not
 
@@ -60,11 +62,12 @@ class Sender:
         self._thread: threading.Thread | None = None
         self._queue: deque[_Waiting] = deque()
         self._characters = 0
-        self._batch_spans = BATCH_SPANS
+        self._batch_spans = self._most_spans = BATCH_SPANS
         self._given = self._gone = self._dropped = self._dropped_said = 0
-        self._refusal_said = False
+        self._refusal_said = self._outage_said = False
+        self._failing_since = 0.0
         self._holds = self._flushing = 0
-        self._failures = self._faults = 0
+        self._failures = self._faults = self._alone = 0
         self._retry_at = 0.0
         self._answered_at = self._answered_in = 0.0
 
@@ -146,9 +149,10 @@ class Sender:
                     if outcome.kind != "failed":
                         self._answered_at, self._answered_in = time.monotonic(), time.monotonic() - began
                     news = self._settle(batch, outcome)
-                    self._settled.notify_all()
                 if news is not None:
                     self._say(*news)
+                with self._lock:
+                    self._settled.notify_all()
                 del batch  # or the spans would live on while this waits for the next ones
         finally:
             with self._lock:
@@ -196,23 +200,30 @@ class Sender:
         self._faults = self._faults + 1 if outcome.fault else 0
         if outcome.kind == "delivered":
             self._gone += len(batch)
-            return self._recovered() if self._failures else None
-        if outcome.kind == "too_large" and len(batch) > 1:
-            self._put_back(batch)
+            self._alone = 0
+            self._batch_spans = min(2 * self._batch_spans, self._most_spans)
+            self._failures = 0
+            return self._recovered() if self._outage_said else None
+        if outcome.kind != "failed" or self._faults >= MOST_FAULTS:  # it is these spans, or one of them
+            if len(batch) == 1 or self._alone >= MOST_ALONE:
+                return self._refused(batch, outcome)
             self._batch_spans = len(batch) // 2
-            return None
-        if outcome.kind != "failed" or self._faults >= MOST_FAULTS:
-            self._faults = 0
-            self._gone += len(batch)
-            self._dropped += len(batch)
-            return self._refused(outcome)
+            if outcome.kind == "too_large":
+                self._most_spans = self._batch_spans
         self._put_back(batch)
+        return self._failed(outcome) if outcome.kind == "failed" else None
+
+    def _failed(self, outcome: Outcome) -> tuple[int, str] | None:
+        now = time.monotonic()
+        if not self._failures:
+            self._failing_since = now
         self._failures += 1
         backoff = min(FIRST_BACKOFF_S * 2.0 ** min(self._failures - 1, 10), LONGEST_BACKOFF_S)
         pause = max(backoff * random.uniform(0.5, 1.0), min(outcome.retry_after, LONGEST_BACKOFF_S))  # noqa: S311
-        self._retry_at = time.monotonic() + pause
-        if self._failures > 1:
+        self._retry_at = now + pause
+        if self._outage_said or (outcome.busy and now - self._failing_since < BUSY_S):
             return None
+        self._outage_said = True
         return logging.WARNING, (
             f"Traces cannot be delivered to {self._where}: {outcome.reason}. The experiment goes on without waiting "
             f"for them; up to {KEPT_SPANS:,} spans are kept and sent when it takes them."
@@ -224,12 +235,17 @@ class Sender:
         self._drop_excess()
 
     def _recovered(self) -> tuple[int, str]:
-        self._failures = 0
+        self._outage_said = False
         lost, self._dropped_said = self._dropped - self._dropped_said, self._dropped
         text = f"Traces are being delivered to {self._where} again"
         return (logging.WARNING, f"{text}; {lost:,} spans were lost.") if lost else (logging.INFO, f"{text}.")
 
-    def _refused(self, outcome: Outcome) -> tuple[int, str] | None:
+    def _refused(self, batch: list[_Waiting], outcome: Outcome) -> tuple[int, str] | None:
+        self._faults = 0
+        self._alone += 1
+        self._batch_spans = self._most_spans if self._alone >= MOST_ALONE else 1
+        self._gone += len(batch)
+        self._dropped += len(batch)
         if self._refusal_said:
             return None
         self._refusal_said = True

@@ -1,0 +1,225 @@
+"""The commands that compare and report: compare, report; and the files they write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App, Group, Parameter
+
+from prefect_experiments.cli.output import Answer, Here
+from prefect_experiments.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from prefect_experiments.analysis import Comparison, Verdict
+    from prefect_experiments.client import Client
+
+
+@Parameter(name="*", group=Group("Reports", sort_key=8))
+@dataclass(frozen=True, kw_only=True)
+class Reports:
+    """What to write besides.
+
+    Attributes:
+        report: an HTML page, in one file.
+        junit: JUnit's XML, for a build server.
+        comment: Markdown for a comment on a pull request.
+    """
+
+    report: Path | None = None
+    junit: Path | None = None
+    comment: Path | None = None
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """What is written, by its sort."""
+        every = {"report": self.report, "junit": self.junit, "comment": self.comment}
+        return {sort: str(path) for sort, path in every.items() if path is not None}
+
+
+NO_REPORTS = Reports()
+
+
+def register(app: App) -> None:
+    """Add the commands to the root."""
+    app.command(compare)
+    app.command(report)
+
+
+def compare(
+    baseline: str,
+    candidate: str,
+    /,
+    *,
+    gate: str | None = None,
+    minimize: list[str] | None = None,
+    confidence: float | None = None,
+    dataset: str | None = None,
+    reports: Reports = NO_REPORTS,
+    terminal: Here,
+) -> Answer:
+    """Compare two experiments on the examples that both ran; with a gate, judge the second.
+
+    The last run beside the one that is tagged as the baseline, judged by the rules in a file:
+
+        prefect-experiments compare tag:baseline latest --gate gate.yaml --report report.html
+
+    Args:
+        baseline: id, name, tag:NAME or latest; or the path of a table of results (.csv, .json, .jsonl, .parquet).
+        candidate: likewise.
+        gate: the rules, as the path of a YAML or JSON file, or as such text.
+        minimize: a metric of which less is better; can be given several times.
+        confidence: of the intervals; by default the gate's, else 0.95.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        reports: what to write.
+        terminal: where it is shown.
+    """
+    from prefect_experiments.analysis.comparison import compare_results
+    from prefect_experiments.analysis.gate import Gate
+    from prefect_experiments.analysis.results import result_table
+
+    client = terminal.client()
+    rules = None if gate is None else Gate.parse(gate)
+    sides = [_side(client, name, dataset) for name in (baseline, candidate)]
+    compared = compare_results(
+        result_table(sides[0]),
+        result_table(sides[1]),
+        gate=rules,
+        confidence=confidence,
+        directions=dict.fromkeys(minimize or (), "minimize"),
+    )
+    write_reports(reports, compared, candidate=sides[1], baseline=sides[0])
+    return comparison_answer(compared, reports)
+
+
+def report(
+    experiment: str,
+    /,
+    *,
+    baseline: str | None = None,
+    gate: str | None = None,
+    dataset: str | None = None,
+    truth: str | None = None,
+    prediction: str = "output",
+    positive: str | None = None,
+    reports: Reports = NO_REPORTS,
+    terminal: Here,
+) -> Answer:
+    """Write a report on an experiment: an HTML page, JUnit's XML, a pull request's comment.
+
+    Args:
+        experiment: id, name, tag:NAME or latest; or the path of a table of results.
+        baseline: what it is compared with, named likewise.
+        gate: the rules that judge it, as a file or as text.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        truth: the field with the right class, such as expected.label, for classification metrics.
+        prediction: the field with the predicted class.
+        positive: the positive class, for precision and recall of it.
+        reports: what to write; by default report.html.
+        terminal: where it is shown.
+    """
+    from prefect_experiments.analysis import classification_report
+    from prefect_experiments.analysis.comparison import compare_results
+    from prefect_experiments.analysis.gate import Gate
+    from prefect_experiments.analysis.results import result_table
+
+    client = terminal.client()
+    rules = None if gate is None else Gate.parse(gate)
+    side = _side(client, experiment, dataset)
+    before = None if baseline is None else _side(client, baseline, dataset)
+    compared = None if before is None else compare_results(result_table(before), result_table(side), gate=rules)
+    verdict = compared.verdict if compared else rules.judge_alone(result_table(side)) if rules else None
+    classes = None
+    if truth is not None:
+        classes = classification_report(side, truth=truth, prediction=prediction, positive=positive)
+    if not reports.paths:
+        reports = Reports(report=Path("report.html"))
+    write_reports(reports, compared, candidate=side, baseline=before, verdict=verdict, classification=classes)
+
+    def show(console: Console) -> None:
+        from prefect_experiments.reports.terminal import print_verdict
+
+        if verdict is not None:
+            print_verdict(verdict, console)
+        for sort, path in reports.paths.items():
+            console.print(f"{sort}: {path}", markup=False, soft_wrap=True)
+
+    data = {"verdict": verdict and verdict.to_dict(), "written": reports.paths}
+    if classes is not None:
+        data["classification"] = classes.to_dict()
+    return Answer(data, show, verdict.exit_code if verdict else 0)
+
+
+def comparison_answer(compared: Comparison, reports: Reports) -> Answer:
+    """What is said of a comparison."""
+
+    def show(console: Console) -> None:
+        from prefect_experiments.reports.terminal import print_comparison
+
+        print_comparison(compared, console)
+        for sort, path in reports.paths.items():
+            console.print(f"{sort}: {path}", markup=False, soft_wrap=True)
+
+    verdict = compared.verdict
+    return Answer({**compared.to_dict(), "written": reports.paths}, show, verdict.exit_code if verdict else 0)
+
+
+def write_reports(
+    reports: Reports,
+    compared: Comparison | None,
+    *,
+    candidate: Any,
+    baseline: Any = None,
+    verdict: Verdict | None = None,
+    classification: Any = None,
+) -> None:
+    """Write the files that were asked for.
+
+    Raises:
+        InvalidSetting: one cannot be written, or needs a comparison that there is not.
+    """
+    if not reports.paths:
+        return
+    side = _report_side(candidate)
+    if reports.report is not None:
+        from prefect_experiments.reports.html import write_html_report
+
+        before = None if baseline is None else _report_side(baseline)
+        extra: dict[str, Any] = {} if compared is not None else {"verdict": verdict}
+        write_html_report(compared, side, before, reports.report, classification=classification, **extra)
+    if reports.junit is not None:
+        from prefect_experiments.reports.junit import junit_xml
+
+        text = junit_xml(compared) if compared else junit_xml(side.summary, name=side.label, verdict=verdict)
+        _write(reports.junit, text)
+    if reports.comment is not None:
+        from prefect_experiments.reports.pull_request import pull_request_comment
+
+        if compared is None:
+            raise InvalidSetting("--comment needs something to compare with; give --baseline")
+        _write(reports.comment, pull_request_comment(compared))
+
+
+def _side(client: Client, name: str, dataset: str | None) -> Any:
+    from prefect_experiments.orchestration.comparing import result_side
+
+    return result_side(name, client.store, client.remote, dataset)
+
+
+def _report_side(source: Any) -> Any:
+    from prefect_experiments.analysis import RanExperiment
+    from prefect_experiments.analysis.results import result_table
+    from prefect_experiments.reports.sides import report_side, table_side
+
+    return report_side(source) if isinstance(source, RanExperiment) else table_side(result_table(source))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidSetting(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,113 @@
+"""The way of an experiment through its steps: which begins when, and what overlaps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from prefect_experiments.engine import Batch
+from prefect_experiments.orchestration.session import Session
+
+MOST_BATCHES_UNDER_WAY = 4
+
+logger = logging.getLogger("prefect_experiments")
+
+
+class Steps:
+    """The steps of an experiment as plain calls; the flow wraps each into a Prefect task."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    async def load_dataset(self) -> None:
+        """Pin the dataset, make the experiment, plan."""
+        await asyncio.to_thread(self.session.open)
+
+    async def run_task(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
+        """Run the task on one batch."""
+        await self.session.run_batch(batch, nearly_done)
+
+    async def evaluate(self, batch: Batch) -> None:
+        """Evaluate one batch."""
+        await self.session.evaluate_batch(batch)
+
+    async def log_results(self) -> None:
+        """Push what the backend does not have; the embedded store has everything already."""
+        await self.session.push_results(logger.warning)
+
+
+async def drive(steps: Steps) -> None:
+    """Take an experiment through its steps: evaluating one batch overlaps with running the next."""
+    session = steps.session
+    await steps.load_dataset()
+    under_way = asyncio.Semaphore(MOST_BATCHES_UNDER_WAY)
+
+    async def batch_through(batch: Batch, started: asyncio.Event) -> None:
+        async with under_way:
+            try:
+                if batch.missing and session.task is not None:
+                    await steps.run_task(batch, started.set)
+                    wanted = bool(session.evaluators)
+                else:
+                    wanted = await asyncio.to_thread(session.lacks_verdicts, batch)
+            finally:
+                started.set()
+            if wanted:
+                await steps.evaluate(batch)
+
+    async def every_batch() -> None:
+        async with session.recording():
+            pending: list[asyncio.Task[None]] = []
+            try:
+                for batch in session.batches:
+                    # The next batch begins when this one has started its last calls, so that the
+                    # slots never stand empty, and not earlier, so that batches finish one by one.
+                    started = asyncio.Event()
+                    pending.append(asyncio.create_task(batch_through(batch, started)))
+                    await started.wait()
+                    await _raise_first(pending)
+                await asyncio.gather(*pending)
+            finally:
+                for task in pending:
+                    task.cancel()
+                await asyncio.gather(*pending, return_exceptions=True)
+
+    async with _pushing(steps):
+        await every_batch()
+    session.done.set()
+
+
+@contextlib.asynccontextmanager
+async def _pushing(steps: Steps) -> AsyncIterator[None]:
+    """Log results while this is entered; leaving it waits until the backend has them, or is given up on.
+
+    What was finished is pushed also where an experiment stops at an error, but not where it is
+    cancelled: then somebody wants it to end.
+    """
+    session = steps.session
+    if session.remote is None:  # everything is where it belongs, and people expect to see it last
+        yield
+        await steps.log_results()
+        return
+    pushing = asyncio.create_task(steps.log_results())
+    try:
+        yield
+    except Exception:
+        session.calls_ended.set()
+        await asyncio.gather(pushing, return_exceptions=True)
+        raise
+    except BaseException:
+        pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
+        raise
+    session.calls_ended.set()
+    await pushing
+
+
+async def _raise_first(pending: list[asyncio.Task[None]]) -> None:
+    """Raise what a batch that has ended raised; forget those that ended well."""
+    for task in [task for task in pending if task.done()]:
+        pending.remove(task)
+        await task
