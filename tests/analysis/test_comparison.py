@@ -311,7 +311,7 @@ def test_five_thousand_examples_and_five_metrics_take_seconds() -> None:
     taken = time.perf_counter() - started
     assert len(comparison.metrics) == 5
     assert len(comparison.operations) == 3
-    assert taken < 6  # 1 second on an idle machine; what takes longer is a loop over resamples or rows
+    assert taken < 10  # 1 second on an idle machine; what takes longer is a loop over resamples or rows
 
 
 def test_a_comparison_is_the_same_every_time() -> None:

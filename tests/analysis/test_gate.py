@@ -39,7 +39,7 @@ def test_significantly_worse_fails_and_says_with_what_figures() -> None:
     assert (verdict.status, verdict.exit_code) == ("failed", 1)
     (reason,) = verdict.reasons
     assert reason == (
-        "correctness 0.77, -0.03 [-0.06, -0.01] against 0.80 on 400 pairs; 8 improved, 21 regressed: "
+        "correctness 0.77, -3 points [-6, -1] against 0.802 on 400 pairs; 8 improved, 21 regressed: "
         "significantly worse (adjusted p = 0.024)"
     )
 
@@ -123,7 +123,7 @@ def test_less_is_better_where_the_gate_says_so() -> None:
     assert judged(left, right, within).status == "passed"
     assert judged(right, left, within).status == "passed"
     reason = judged(left, right, down).reasons[0]
-    assert reason.startswith("edits (less is better) 3.50, +0.75 [")
+    assert reason.startswith("edits (less is better) 3.5, +0.75 [")
 
 
 def test_the_correction_runs_over_the_gates_metrics_only() -> None:
@@ -256,7 +256,7 @@ def test_errors_and_regressions_that_are_each_too_few_fail_together() -> None:
     assert judged(result_table(left), result_table(with_errors(left, *range(3, 8)))).status == "passed"
     verdict = judged(result_table(left), result_table(with_errors(right, *range(3, 8))))
     assert verdict.status == "failed"
-    assert "with missing scores counted as the worst (5 of the candidate's) -0.08" in verdict.reasons[0]
+    assert "with missing scores counted as the worst (5 of the candidate's) -8 points" in verdict.reasons[0]
     assert "significantly worse (adjusted p = 0.016)" in verdict.reasons[0]
 
 

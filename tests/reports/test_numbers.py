@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_experiments.reports import numbers
-from prefect_experiments.reports.numbers import Unit
+from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.numbers import Unit
 
 
 @pytest.mark.parametrize(

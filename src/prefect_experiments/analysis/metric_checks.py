@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.paired import examples_to_exclude, holm, mcnemar_p_value
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck, MetricComparison, Side, Status, WorstCase
@@ -33,6 +33,7 @@ class Evidence:
         hidden: two-sided p-values, adjusted, 1 where the candidate is not worse; by metric, for
             those with missing scores, and ``error rate``.
         filled: by metric, the comparison with missing scores counted as the worst.
+        units: by metric, what its differences are written in.
         n_lost, n_gained: examples whose task failed on the candidate only, and on the baseline only.
     """
 
@@ -41,18 +42,20 @@ class Evidence:
     worse: Mapping[str, float]
     hidden: Mapping[str, float]
     filled: Mapping[str, WorstCase]
+    units: Mapping[str, numbers.Unit]
     n_lost: int
     n_gained: int
 
     @classmethod
     def of(cls, gate: Gate, comparison: Comparison, rules: Mapping[str, Metric]) -> Evidence:
         """The evidence that a comparison has on these metrics."""
-        worse, hidden, filled, plain = {}, {}, {}, {}
+        worse, hidden, filled, plain, units = {}, {}, {}, {}, {}
         for name, rule in rules.items():
             metric = comparison.metrics.get(name)
             if metric is None or metric.p_value is None or metric.difference is None:
                 continue
             plain[name] = metric.p_value
+            units[name] = unit_of(metric)
             is_lower = oriented(metric.difference, rule) < 0
             worse[name] = metric.p_value / 2 if is_lower else 1 - metric.p_value / 2
             case = metric.missing_as_worst if gate.min_coverage is None else metric.errors_as_worst
@@ -69,6 +72,7 @@ class Evidence:
             worse={name: max(p, plain[name]) for name, p in _adjusted(worse).items()},
             hidden=_adjusted(hidden),
             filled=filled,
+            units=units,
             n_lost=n_lost,
             n_gained=n_gained,
         )
@@ -120,7 +124,7 @@ def _superiority(name: str, rule: Metric, metric: MetricComparison, evidence: Ev
 
 
 def _non_inferiority(name: str, rule: Metric, metric: MetricComparison, evidence: Evidence) -> tuple[Status, str]:
-    allowed = f"the allowed regression of {_number(rule.max_regression or 0.0)}"
+    allowed = f"the allowed regression of {numbers.plain(rule.max_regression)}"
     if _within(rule, metric.ci_low, metric.ci_high):
         return "passed", f"within {allowed}"
     if evidence.is_worse(name):
@@ -132,7 +136,7 @@ def _hidden(name: str, rule: Metric, evidence: Evidence) -> tuple[Status, str]:
     case = evidence.filled.get(name)
     if case is None:
         return "passed", ""
-    change = change_text(case.difference, case.ci_low, case.ci_high)
+    change = numbers.change(case.difference, case.ci_low, case.ci_high, evidence.units[name])
     clause = f"with missing scores counted as the worst ({case.n_candidate} of the candidate's) {change}"
     if rule.max_regression is not None and _within(rule, case.ci_low, case.ci_high):
         return "passed", clause
@@ -148,10 +152,10 @@ def minimum(rule: Metric, mean: float | None) -> tuple[Status, str]:
     if rule.min is None:
         return "passed", ""
     up = rule.direction == "maximize"
-    bound = f"the {'minimum' if up else 'maximum'} of {_number(rule.min)}"
+    bound = f"the {'minimum' if up else 'maximum'} of {numbers.score(rule.min)}"
     if mean is not None and (mean - rule.min if up else rule.min - mean) >= -_ROUNDING * max(1.0, abs(rule.min)):
-        return "passed", f"the mean of {_number(mean)} keeps {bound}"
-    return "failed", f"the mean of {_number(mean or 0.0)} is {'below' if up else 'above'} {bound}"
+        return "passed", f"the mean of {numbers.score(mean)} keeps {bound}"
+    return "failed", f"the mean of {numbers.score(mean)} is {'below' if up else 'above'} {bound}"
 
 
 def _within(rule: Metric, ci_low: float | None, ci_high: float | None) -> bool:
@@ -197,30 +201,22 @@ def no_scores(name: str, sides: Sequence[Side], known: Sequence[str]) -> str:
 
 
 def figures(name: str, metric: MetricComparison) -> str:
-    """Such as ``correctness 0.84, -0.03 [-0.06, -0.01] against 0.87 on 400 pairs; 8 improved, 21 regressed``."""
-    assert metric.difference is not None
-    assert metric.candidate_mean is not None
-    assert metric.baseline_mean is not None
-    digits = _digits(metric.ci_low, metric.ci_high, metric.difference)
+    """Such as ``correctness 0.84, -3 points [-6, -1] against 0.87 on 400 pairs; 8 improved, 21 regressed``."""
+    unit = unit_of(metric)
     note = "" if metric.direction == "maximize" else " (less is better)"
-    pairs = f"{metric.n_pairs:,} {'pair' if metric.n_pairs == 1 else 'pairs'}"
     text = (
-        f"{name}{note} {_number(metric.candidate_mean, digits)}, "
-        f"{change_text(metric.difference, metric.ci_low, metric.ci_high)} "
-        f"against {_number(metric.baseline_mean, digits)} on {pairs}"
+        f"{name}{note} {numbers.value(metric.candidate_mean, unit)}, "
+        f"{numbers.change(metric.difference, metric.ci_low, metric.ci_high, unit)} "
+        f"against {numbers.value(metric.baseline_mean, unit)} on {numbers.count(metric.n_pairs, 'pair')}"
     )
     if metric.wins or metric.losses or metric.ties:
         text += f"; {metric.wins:,} improved, {metric.losses:,} regressed"
     return text
 
 
-def change_text(difference: float, ci_low: float | None, ci_high: float | None) -> str:
-    """Such as ``-0.03 [-0.06, -0.01]``."""
-    digits = _digits(ci_low, ci_high, difference)
-    text = ("+" if difference > 0 else "") + _number(difference, digits)
-    if ci_low is None or ci_high is None:
-        return f"{text} (no interval)"
-    return f"{text} [{_number(ci_low, digits)}, {_number(ci_high, digits)}]"
+def unit_of(metric: MetricComparison) -> numbers.Unit:
+    """What a metric's differences are written in."""
+    return numbers.unit_of(metric.baseline_mean, metric.candidate_mean)
 
 
 def p_text(p_value: float) -> str:
@@ -243,19 +239,3 @@ def worst(statuses: Sequence[Status]) -> Status:
 
 def _adjusted(p_values: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(p_values, holm(list(p_values.values())), strict=True))
-
-
-def _digits(ci_low: float | None, ci_high: float | None, difference: float) -> int:
-    """Decimals that the width of the interval is worth: 2, more where it is narrow, fewer where it is wide."""
-    known = [difference] if ci_low is None or ci_high is None else [difference, ci_low, ci_high]
-    half = (max(known) - min(known)) / 2 or abs(difference)
-    digits = 2 if not half else min(6, max(0 if half >= 10 else 2, math.ceil(-math.log10(half))))
-    # An end of the interval must not look like 0, which is what people look for.
-    return digits + next((more for more in (0, 1, 2) if all(round(v, digits + more) or not v for v in known)), 2)
-
-
-def _number(value: float, digits: int | None = None) -> str:
-    if digits is None:
-        return f"{value:.4g}" if value and abs(value) < 0.01 else f"{value:,.2f}"
-    text = f"{value:,.{digits}f}"
-    return text.removeprefix("-") if not text.strip("-0.,") else text

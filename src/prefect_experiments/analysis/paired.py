@@ -218,7 +218,8 @@ def _whole(differences: Floats) -> Floats:
     if not len(differences):
         return differences
     largest_sum = 2.0 ** (52 - math.ceil(math.log2(len(differences))))
-    return np.rint(differences / np.abs(differences).max() * largest_sum)
+    whole: Floats = np.rint(differences / np.abs(differences).max() * largest_sum)
+    return whole
 
 
 def _random_sums(sizes: Floats) -> Floats:

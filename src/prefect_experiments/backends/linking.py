@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from prefect_experiments.backends.base import Draft, PulledResults, Remote
-from prefect_experiments.errors import NotFound
+from prefect_experiments.errors import BackendUnavailable, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Experiment, ExperimentRun
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
 from prefect_experiments.store.imports import (
@@ -17,57 +17,64 @@ from prefect_experiments.store.imports import (
     ImportedRun,
     distinct_evaluators,
 )
+from prefect_experiments.store.links import RemoteVersion
 
 
-def mirror_version(store: Store, remote: Remote, dataset: str, version: str | None = None) -> DatasetVersion:
+def mirror_version(store: Store, remote: Remote, dataset: str, version: str) -> DatasetVersion:
     """A version of a backend's dataset, here; read from there only where it is not here yet.
 
     Args:
         store: where to.
         remote: the backend.
-        dataset: name or id there.
-        version: id there, or number; default, the newest.
+        dataset: id there.
+        version: id there.
     """
-    if version is None:
-        info = remote.datasets.info(dataset)
-        dataset, version = info.id, info.version_id
-    known = store.links.local_version(remote.target, version)
+    info = remote.datasets.info(dataset)
+    known = store.links.local_version(remote.target, RemoteVersion(info.id, version, info.created_at.timestamp()))
     if known is not None:
         return store.datasets.version(*known)
-    found = remote.datasets.get(dataset, version=version)
-    return keep_mirrored(store, remote, found)
+    return keep_mirrored(store, remote, remote.datasets.get(dataset, version=version))
 
 
 def keep_mirrored(store: Store, remote: Remote, found: Dataset) -> DatasetVersion:
     """Put a dataset that was read from a backend into the store, and remember where it is from."""
     kept = store.datasets.put(found.name, found.examples, description=found.description)
-    store.links.link_version(remote.target, kept, remote_dataset_id=found.id, remote_version_id=found.version_id)
+    store.links.link_version(remote.target, kept, remote_version_of(found))
     return kept
+
+
+def remote_version_of(found: Dataset) -> RemoteVersion:
+    """What names the version that a dataset was read at, in the backend it was read from."""
+    return RemoteVersion(found.id, found.version_id, found.created_at.timestamp() if found.created_at else None)
 
 
 def ensure_remote_version(store: Store, remote: Remote, version: DatasetVersion, name: str) -> tuple[str, str]:
     """The ids of a version in a backend, which gets it where it does not have it."""
     known = store.links.remote_version(remote.target, version)
-    if known is not None and _is_there(remote, *known):
-        return known
+    if known is not None and _is_there(remote, known):
+        return known.dataset_id, known.version_id
     content = store.datasets.get(version.dataset_id, version=version.id)
     dataset_id, version_id = remote.put_version(name, content)
-    store.links.link_version(remote.target, version, remote_dataset_id=dataset_id, remote_version_id=version_id)
+    made_at = remote.datasets.info(dataset_id).created_at.timestamp()
+    store.links.link_version(remote.target, version, RemoteVersion(dataset_id, version_id, made_at))
     return dataset_id, version_id
 
 
-def _is_there(remote: Remote, dataset_id: str, version_id: str) -> bool:
+def _is_there(remote: Remote, known: RemoteVersion) -> bool:
     try:
-        return any(version.id == version_id for version in remote.datasets.versions(dataset_id))
+        made_at = remote.datasets.info(known.dataset_id).created_at.timestamp()
+        return made_at == known.made_at and any(
+            version.id == known.version_id for version in remote.datasets.versions(known.dataset_id)
+        )
     except NotFound:
         return False
 
 
 def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord) -> Link:
-    """The experiment's counterpart in a backend, made where there is none yet."""
+    """The experiment's counterpart in a backend, made where there is none, or none any more."""
     experiment = record.experiment
     link = store.links.of_experiment(experiment.id, remote.target)
-    if link is not None:
+    if link is not None and _goes_on(remote, link):
         return link
     dataset_id, version_id = ensure_remote_version(store, remote, record.version, experiment.dataset_name)
     begun = remote.begin(
@@ -81,10 +88,23 @@ def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord) -> Li
             splits=experiment.splits,
         )
     )
+    if link is not None:
+        store.links.unlink(link)
     return _link(store, remote, experiment.id, begun)
 
 
+def _goes_on(remote: Remote, link: Link) -> bool:
+    """Whether the counterpart is there still, as far as can be known now."""
+    try:
+        return link.leads_to(remote.experiments.find(link.remote_id))
+    except NotFound:
+        return False
+    except BackendUnavailable:
+        return True
+
+
 def _link(store: Store, remote: Remote, experiment_id: str, begun: Experiment) -> Link:
+    _forget_former(store, remote, begun)
     return store.links.link_experiment(
         experiment_id,
         remote.target,
@@ -96,6 +116,15 @@ def _link(store: Store, remote: Remote, experiment_id: str, begun: Experiment) -
     )
 
 
+def _forget_former(store: Store, remote: Remote, found: Experiment) -> Link | None:
+    """The link of a backend's experiment; one that an experiment of the same id has left behind is taken away."""
+    link = store.links.of_remote(found.id, remote.target)
+    if link is None or link.leads_to(found):
+        return link
+    store.links.unlink(link)
+    return None
+
+
 def pull_experiment(store: Store, remote: Remote, found: Experiment) -> ExperimentRecord:
     """An experiment of a backend, here, with every result that is there and was not here.
 
@@ -104,7 +133,7 @@ def pull_experiment(store: Store, remote: Remote, found: Experiment) -> Experime
     version = mirror_version(store, remote, found.dataset_id, found.dataset_version_id)
     outline = {example_id: position for position, example_id, _ in store.datasets.outline(version)}
     results = remote.pull(found)
-    link = store.links.of_remote(found.id, remote.target)
+    link = _forget_former(store, remote, found)
     if link is None:
         positions = _positions(found, results, outline)
         record = store.experiments.create(

@@ -126,7 +126,7 @@ class Datasets:
             InvalidDataset: content that cannot be used, or an example without an id.
         """
         for number, example in enumerate(examples, start=1):
-            if not example["id" if "id" in example else "example_id"] if not isinstance(example, Example) else False:
+            if isinstance(example, Mapping | Example) and not (example.get("id") or example.get("example_id")):
                 raise InvalidDataset(f"example {number} has no id; update_examples goes by ids")
         return self._kept.update(dataset_key(dataset), sources.load(examples))
 

@@ -78,9 +78,13 @@ class Experiments:
             AmbiguousName: several have the name; they are listed.
         """
         key = experiment_key(experiment)
-        if self._remote is not None and (link := self._store.links.of_experiment(key, self._remote.target)):
-            key = link.remote_id
-        return self._kept.find(key, dataset)
+        link = None if self._remote is None else self._store.links.of_experiment(key, self._remote.target)
+        if link is None:
+            return self._kept.find(key, dataset)
+        found = self._kept.find(link.remote_id)
+        if not link.leads_to(found):
+            raise NotFound(f"experiment {key} is no longer in {self._client.backend}; push it, and it is there again")
+        return found
 
     def get_results(self, *, experiment: Any, dataset: str | None = None) -> RanExperiment:
         """One experiment with its runs, evaluations and summary."""
@@ -94,7 +98,8 @@ class Experiments:
         """
         found = self.get(experiment=experiment, dataset=dataset)
         self._kept.delete(found.id)
-        if self._remote is not None and (link := self._store.links.of_remote(found.id, self._remote.target)):
+        link = None if self._remote is None else self._store.links.of_remote(found.id, self._remote.target)
+        if link is not None and link.leads_to(found):
             self._store.experiments.delete(link.experiment_id)
 
     def push(self, *, experiment: Any, to: str | None = None, dataset: str | None = None) -> RanExperiment:

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 
 from prefect_experiments.backends import Remote, open_remote
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.loops import run_sync
 from prefect_experiments.store import Store, open_store
 
 
@@ -96,7 +97,7 @@ def remote_of_block(slug: str) -> Remote:
         InvalidSetting: there is no such block, or it is of another sort.
     """
     try:
-        block = Block.load(slug)
+        block: Any = run_sync(lambda: Block.aload(slug))  # `load` would give a coroutine inside a running loop
     except ValueError as error:
         raise InvalidSetting(f"the block {slug!r} cannot be loaded: {str(error).splitlines()[0]:.200}") from None
     if not isinstance(block, PhoenixCredentials):

@@ -163,7 +163,8 @@ def judging(baseline: Any, gate: Any, store: Store, remote: Remote | None, datas
     except NotFound:
         if not (isinstance(baseline, str) and baseline.startswith(_MOVING)):
             raise
-        return Judging(None, checked, f"There is no baseline {baseline!r} on {dataset} yet; this run is judged on its own.")
+        note = f"There is no baseline {baseline!r} on {dataset} yet; this run is judged on its own."
+        return Judging(None, checked, note)
     if side is not None:
         result_table(side)  # a table that cannot be used is refused now, not after everything has run
     return Judging(side, checked)

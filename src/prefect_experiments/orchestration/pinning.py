@@ -9,11 +9,12 @@ from typing import Any
 
 from prefect_experiments import datasets, keys
 from prefect_experiments.backends import Remote
-from prefect_experiments.backends.linking import keep_mirrored
+from prefect_experiments.backends.linking import keep_mirrored, remote_version_of
 from prefect_experiments.errors import InvalidDataset, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Example, Sample
 from prefect_experiments.orchestration.session import Pin
 from prefect_experiments.store import Store
+from prefect_experiments.store.links import RemoteVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,10 @@ class DatasetSource:
     def _is_in(self, remote: Remote, dataset: Any, store: Store) -> bool:
         """Whether the backend has the dataset; then it is known here which version it is."""
         if isinstance(dataset, Dataset) and dataset.id and dataset.version_id:
-            key, version = dataset.id, dataset.version_id
+            there = remote_version_of(dataset)
             self._chosen = dataset.examples
+            if self._selection.splits:
+                self._chosen = datasets.of_splits(dataset.examples, self._selection.splits, dataset.name)
         elif isinstance(dataset, str) and not datasets.is_path(dataset):
             try:
                 info = remote.datasets.info(dataset)
@@ -88,10 +91,11 @@ class DatasetSource:
                 if _has(store, dataset):
                     return False
                 raise
-            key, version = info.id, self._version or info.version_id
+            there = RemoteVersion(info.id, self._version or info.version_id, info.created_at.timestamp())
         else:
             return False
-        known = store.links.local_version(remote.target, version)
+        key, version, _ = there
+        known = store.links.local_version(remote.target, there)
         if known is not None:
             self._key, self._version = known
             self.name = store.datasets.info(self._key).name

@@ -176,17 +176,16 @@ def find_experiment(
     key = experiment_key(experiment)
     if remote is None:
         return store.experiments.get(key, dataset=dataset)
-    try:
-        found = remote.experiments.find(_id_there(key, store, remote), dataset)
-    except NotFound:  # begun offline, or deleted there
-        return store.experiments.get(key, dataset=dataset)
-    return pull_experiment(store, remote, found)
-
-
-def _id_there(key: str, store: Store, remote: Remote) -> str:
-    """What the backend calls an experiment that is named by its id here."""
     link = store.links.of_experiment(key, remote.target)
-    return key if link is None else link.remote_id
+    try:
+        found = remote.experiments.find(key if link is None else link.remote_id, dataset)
+    except NotFound:  # begun offline, or deleted there
+        if store.links.of_remote(key) and not store.links.of_remote(key, remote.target):
+            raise  # it is the id of another one, in another place
+        return store.experiments.get(key, dataset=dataset)
+    if link is not None and not link.leads_to(found):  # deleted there, and its id is another one's now
+        return store.experiments.get(key)
+    return pull_experiment(store, remote, found)
 
 
 def experiment_key(experiment: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from prefect_experiments.reports import numbers
+from prefect_experiments.analysis import numbers
 
 WIDTH = 300.0  # of an interval plot, in SVG units
 BARS_WIDTH = 520.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prefect_experiments.reports import numbers
+from prefect_experiments.analysis import numbers
 from prefect_experiments.reports.texts import absent, one_line
 
 _LONGEST_LABEL = 60

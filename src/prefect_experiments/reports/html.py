@@ -18,9 +18,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.reports import numbers, page, wording
+from prefect_experiments.reports import page, wording
 from prefect_experiments.reports.confusion import classifications
 from prefect_experiments.reports.page import Party
 from prefect_experiments.reports.page_data import examples_data

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from prefect_experiments.analysis import MetricSummary, Summary
+from prefect_experiments.analysis import MetricSummary, Summary, numbers
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Side, Verdict
-from prefect_experiments.reports import numbers, wording
+from prefect_experiments.reports import wording
 from prefect_experiments.reports.texts import visible
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefect_experiments.analysis import RanExperiment, Summary
+from prefect_experiments.analysis import RanExperiment, Summary, numbers
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
-from prefect_experiments.reports import numbers, texts, wording
+from prefect_experiments.reports import texts, wording
 from prefect_experiments.reports.texts import markdown as plain
 
 WORST_SHOWN = 10

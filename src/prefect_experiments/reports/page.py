@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison
-from prefect_experiments.reports import charts, numbers, wording
+from prefect_experiments.reports import charts, wording
 from prefect_experiments.reports.charts import Histogram, Interval, IntervalPlot, Role
 from prefect_experiments.reports.sides import ReportSide, Run
 from prefect_experiments.reports.texts import one_line, web_address
@@ -45,12 +46,12 @@ class MetricRow:
 def metric_rows(comparison: Comparison, parties: Sequence[Party], columns: Sequence[str]) -> list[MetricRow]:
     """The compared metrics: both means with their intervals, and the difference around zero."""
     metrics = list(comparison.metrics.values())
-    points = [metric for metric in metrics if wording.unit_of(metric) == "points"]
+    points = [metric for metric in metrics if numbers.unit_of(metric.baseline_mean, metric.candidate_mean) == "points"]
     # One axis for all that is in points, so that the differences can be read against each other.
     shared = _difference_axis(points, 100)
     rows = []
     for metric in metrics:
-        in_points = wording.unit_of(metric) == "points"
+        in_points = numbers.unit_of(metric.baseline_mean, metric.candidate_mean) == "points"
         axis = shared if in_points else _difference_axis([metric], 1)
         rows.append(
             MetricRow(

@@ -14,8 +14,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison
-from prefect_experiments.reports import numbers
 from prefect_experiments.reports.sides import Run, Score
 from prefect_experiments.reports.texts import as_text, kind_of
 from prefect_experiments.reports.wording import regressions

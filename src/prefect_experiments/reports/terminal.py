@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis import RanExperiment, numbers
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
-from prefect_experiments.reports import numbers, texts, wording
+from prefect_experiments.reports import texts, wording
 from prefect_experiments.reports.markdown import figures, headline
 
 WORST_SHOWN = 5

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.numbers import Unit
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, MetricComparison, Side, Verdict
-from prefect_experiments.reports import numbers
-from prefect_experiments.reports.numbers import Unit
 from prefect_experiments.reports.texts import one_line
 
 VERDICTS: Final = {"passed": "Passed", "failed": "Failed", "inconclusive": "Inconclusive"}
@@ -56,12 +56,6 @@ class Figures:
         return " (lower is better)" if self.lower_is_better else ""
 
 
-def unit_of(metric: MetricComparison) -> Unit:
-    """Points where both means are scores from 0 to 1."""
-    means = (metric.baseline_mean, metric.candidate_mean)
-    return "points" if all(mean is not None and 0 <= mean <= 1 for mean in means) else "plain"
-
-
 def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
     """A metric's numbers as text.
 
@@ -69,7 +63,11 @@ def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
         metric: one of a comparison's `metrics`, or of its `operations`.
         operation: it is one of the latter: latency, tokens or cost, in units of their own.
     """
-    name, unit = OPERATIONS.get(metric.name, (metric.name, "plain")) if operation else (metric.name, unit_of(metric))
+    name, unit = (
+        OPERATIONS.get(metric.name, (metric.name, "plain"))
+        if operation
+        else (metric.name, numbers.unit_of(metric.baseline_mean, metric.candidate_mean))
+    )
     difference, interval = numbers.difference(metric.difference, metric.ci_low, metric.ci_high, unit)
     adjusted = metric.p_value if metric.p_value_adjusted is None else metric.p_value_adjusted
     return Figures(

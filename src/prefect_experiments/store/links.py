@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments import keys
-from prefect_experiments.models import DatasetVersion
+from prefect_experiments.models import DatasetVersion, Experiment
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.tables import (
     dataset_versions,
@@ -45,6 +45,26 @@ class Link:
     remote_version_id: str
     project_name: str | None = None
     url: str | None = None
+
+    def leads_to(self, found: Experiment) -> bool:
+        """Whether what a backend has by this id is the same experiment still.
+
+        Ids alone do not do: Phoenix on SQLite gives that of a deleted experiment to the next one.
+        """
+        return self.project_name == found.project_name
+
+
+class RemoteVersion(NamedTuple):
+    """What a backend calls a dataset version.
+
+    Attributes:
+        made_at: when the dataset was made there, in seconds since the epoch. Ids alone do not do:
+            Phoenix on SQLite gives those of a deleted dataset to the next one.
+    """
+
+    dataset_id: str
+    version_id: str
+    made_at: float | None
 
 
 class OutgoingRun(NamedTuple):
@@ -101,35 +121,38 @@ class LinkStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def link_version(
-        self, target: str, version: DatasetVersion, *, remote_dataset_id: str, remote_version_id: str
-    ) -> None:
+    def link_version(self, target: str, version: DatasetVersion, there: RemoteVersion) -> None:
         """Remember that a version is also kept in a backend."""
         row = {
             "target": target,
-            "remote_version_id": remote_version_id,
-            "remote_dataset_id": remote_dataset_id,
+            "remote_version_id": there.version_id,
+            "remote_dataset_id": there.dataset_id,
+            "remote_made_at": there.made_at,
             "dataset_version_id": version.id,
             "linked_at": time.time(),
         }
         with self._database.write() as connection:
             connection.execute(self._database.upsert(linked_versions), [row])
 
-    def remote_version(self, target: str, version: DatasetVersion) -> tuple[str, str] | None:
-        """The ids of the dataset and the version in a backend, where it is known to have it."""
+    def remote_version(self, target: str, version: DatasetVersion) -> RemoteVersion | None:
+        """What a backend calls a version, where it is known to have it."""
         c = linked_versions.c
-        query = sa.select(c.remote_dataset_id, c.remote_version_id)
+        query = sa.select(c.remote_dataset_id, c.remote_version_id, c.remote_made_at)
         query = query.where(c.target == target, c.dataset_version_id == version.id).order_by(c.linked_at.desc())
         with self._database.read() as connection:
             row = connection.execute(query.limit(1)).one_or_none()
-        return None if row is None else (row[0], row[1])
+        return None if row is None else RemoteVersion(*row)
 
-    def local_version(self, target: str, remote_version_id: str) -> tuple[str, str] | None:
-        """The ids of the dataset and the version here of what a backend calls by this id."""
+    def local_version(self, target: str, there: RemoteVersion) -> tuple[str, str] | None:
+        """The ids of the dataset and the version here of a version that a backend has."""
+        c = linked_versions.c
         query = (
             sa.select(dataset_versions.c.dataset_id, dataset_versions.c.id)
-            .join(linked_versions, linked_versions.c.dataset_version_id == dataset_versions.c.id)
-            .where(linked_versions.c.target == target, linked_versions.c.remote_version_id == remote_version_id)
+            .join(linked_versions, c.dataset_version_id == dataset_versions.c.id)
+            .where(
+                c.target == target, c.remote_version_id == there.version_id, c.remote_dataset_id == there.dataset_id
+            )
+            .where(c.remote_made_at.is_not_distinct_from(there.made_at))
         )
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()

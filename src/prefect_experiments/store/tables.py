@@ -173,6 +173,7 @@ linked_versions = Table(
     Column("target", String(255), primary_key=True),
     Column("remote_version_id", String(255), primary_key=True),
     Column("remote_dataset_id", Text, nullable=False),
+    Column("remote_made_at", Double),  # of the dataset there: its id may be another one's after a deletion
     _of("dataset_versions", "dataset_version_id"),
     Column("linked_at", Double, nullable=False),
     Index("ix_linked_versions_version", "dataset_version_id"),

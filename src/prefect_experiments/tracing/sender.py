@@ -56,13 +56,13 @@ class Sender:
 
     def reset(self) -> None:
         """Begin anew; in a forked process, where locks may be taken for ever and threads are gone."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a span may be ended by a destructor, in the midst of `put`
         self._news = threading.Condition(self._lock)
         self._settled = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
         self._queue: deque[_Waiting] = deque()
         self._characters = 0
-        self._batch_spans = self._most_spans = BATCH_SPANS
+        self._batch_spans, self._batch_characters = BATCH_SPANS, BATCH_CHARACTERS
         self._given = self._gone = self._dropped = self._dropped_said = 0
         self._refusal_said = self._outage_said = False
         self._failing_since = 0.0
@@ -121,15 +121,17 @@ class Sender:
 
     def _hurry(self) -> None:
         self._flushing += 1
-        self._retry_at = 0.0
+        self._failures, self._retry_at = 0, 0.0
         if self._thread is None and self._queue:
             self._start()
         self._news.notify()
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._work, name="experiment-traces", daemon=True)
-        with contextlib.suppress(RuntimeError):  # no new threads: the interpreter is ending
+        try:
             self._thread.start()
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            self._thread = None
 
     def _drop_excess(self) -> None:
         while len(self._queue) > KEPT_SPANS or (self._characters > KEPT_CHARACTERS and len(self._queue) > 1):
@@ -146,7 +148,7 @@ class Sender:
                 began = time.monotonic()
                 outcome = delivery.send([entry.span for entry in batch])
                 with self._lock:
-                    if outcome.kind != "failed":
+                    if outcome.kind != "failed" or outcome.busy:
                         self._answered_at, self._answered_in = time.monotonic(), time.monotonic() - began
                     news = self._settle(batch, outcome)
                 if news is not None:
@@ -188,7 +190,7 @@ class Sender:
         batch: list[_Waiting] = []
         characters = 0
         while self._queue and len(batch) < self._batch_spans:
-            if batch and characters + self._queue[0].characters > BATCH_CHARACTERS:
+            if batch and characters + self._queue[0].characters > self._batch_characters:
                 break
             batch.append(self._queue.popleft())
             characters += batch[-1].characters
@@ -201,15 +203,16 @@ class Sender:
         if outcome.kind == "delivered":
             self._gone += len(batch)
             self._alone = 0
-            self._batch_spans = min(2 * self._batch_spans, self._most_spans)
+            self._batch_spans = min(2 * self._batch_spans, BATCH_SPANS)
             self._failures = 0
             return self._recovered() if self._outage_said else None
         if outcome.kind != "failed" or self._faults >= MOST_FAULTS:  # it is these spans, or one of them
             if len(batch) == 1 or self._alone >= MOST_ALONE:
                 return self._refused(batch, outcome)
-            self._batch_spans = len(batch) // 2
             if outcome.kind == "too_large":
-                self._most_spans = self._batch_spans
+                self._batch_characters = sum(entry.characters for entry in batch) // 2
+            else:
+                self._batch_spans = len(batch) // 2
         self._put_back(batch)
         return self._failed(outcome) if outcome.kind == "failed" else None
 
@@ -242,8 +245,9 @@ class Sender:
 
     def _refused(self, batch: list[_Waiting], outcome: Outcome) -> tuple[int, str] | None:
         self._faults = 0
-        self._alone += 1
-        self._batch_spans = self._most_spans if self._alone >= MOST_ALONE else 1
+        if not outcome.fault:  # one that breaks now may be whole again soon; one that refuses everything means it
+            self._alone += 1
+        self._batch_spans = BATCH_SPANS if self._alone >= MOST_ALONE else 1
         self._gone += len(batch)
         self._dropped += len(batch)
         if self._refusal_said:

@@ -6,11 +6,12 @@ Protocol: the server's ``/openapi.json``, seen at version 20.26.1.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from prefect_experiments.backends.http import Http
+from prefect_experiments.backends.phoenix.graphql import fits_a_header, results_by_graphql
 from prefect_experiments.errors import BackendUnavailable, InvalidSetting, NotFound
 
 UPLOAD_TIMEOUT_S = 600.0  # thousands of examples in one request
@@ -19,6 +20,8 @@ RUNS_PAGE = 1000
 GETS_AT_ONCE = 8
 
 Row = dict[str, Any]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class PhoenixApi:
@@ -103,8 +106,10 @@ class PhoenixApi:
         """All runs, without evaluations."""
         return await self._rows(f"/v1/experiments/{_quoted(experiment_id)}/runs", page=RUNS_PAGE)
 
-    async def results(self, experiment_id: str) -> list[Row]:
-        """All runs with their annotations, without ids."""
+    async def results(self, experiment_id: str, name: str) -> list[Row]:
+        """All runs of the experiment of this name with their annotations, without ids."""
+        if not fits_a_header(name):
+            return await results_by_graphql(self, experiment_id)
         try:
             path = f"/v1/experiments/{_quoted(experiment_id)}/json"
             found = await self.http.get(path, timeout=UPLOAD_TIMEOUT_S)
@@ -131,16 +136,6 @@ class PhoenixApi:
         """The names of an experiment's tags."""
         answer = await self.http.get(f"/v1/experiments/{_quoted(experiment_id)}/tags")
         return [row["name"] for row in self._data(answer)]
-
-    async def tags_of(self, experiment_ids: Sequence[str]) -> list[list[str]]:
-        """The tags of several experiments, which Phoenix gives one by one."""
-        turns = asyncio.Semaphore(GETS_AT_ONCE)
-
-        async def one(experiment_id: str) -> list[str]:
-            async with turns:
-                return await self.tags(experiment_id)
-
-        return list(await asyncio.gather(*map(one, experiment_ids)))
 
     async def tag(self, experiment_id: str, name: str) -> None:
         """Give a tag; another experiment of the dataset that has it loses it."""
@@ -198,6 +193,17 @@ class PhoenixApi:
                 f"set {address.url_setting}, or upgrade Phoenix"
             )
         return answer["data"]
+
+
+async def each(ask: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R]:
+    """What Phoenix says of each of several things that it must be asked about one by one."""
+    turns = asyncio.Semaphore(GETS_AT_ONCE)
+
+    async def one(item: T) -> R:
+        async with turns:
+            return await ask(item)
+
+    return list(await asyncio.gather(*map(one, items)))
 
 
 def _quoted(part: str) -> str:

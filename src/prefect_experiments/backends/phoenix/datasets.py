@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect_experiments.backends.phoenix.api import GETS_AT_ONCE, PhoenixApi, Row
+from prefect_experiments.backends.phoenix.api import PhoenixApi, Row, each
 from prefect_experiments.backends.phoenix.rows import (
-    same_content,
+    content_key,
+    id_among,
+    is_id,
     to_dataset,
     to_example,
     to_info,
@@ -21,16 +20,7 @@ from prefect_experiments.errors import AlreadyExists, InvalidDataset, InvalidInp
 from prefect_experiments.loops import waited
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
 from prefect_experiments.pages import Pagination
-
-_UPDATES = 3
-
-
-def is_id(text: str, kind: str) -> bool:
-    """Whether a text is one of Phoenix's ids: base64 of such as ``Dataset:1``."""
-    try:
-        return base64.b64decode(text, validate=True).startswith(f"{kind}:".encode())
-    except (binascii.Error, ValueError):
-        return False
+from prefect_experiments.store.paging import check_name
 
 
 class PhoenixDatasets:
@@ -51,9 +41,10 @@ class PhoenixDatasets:
         """A new dataset. Phoenix keeps no metadata of a dataset that is uploaded."""
         if metadata:
             raise InvalidInput("Phoenix keeps no metadata of a whole dataset; use description=")
+        check_name(name, "dataset")
         _check(content)
         try:
-            made = await self._api.upload(upload_body(name, "create", content, description))
+            made = await self._api.upload(upload_body(name, "create", content, description=description))
         except AlreadyExists:
             raise AlreadyExists(
                 f"there is a dataset {name!r} already in {self._api.http.address}; choose another name, or add to it "
@@ -66,53 +57,50 @@ class PhoenixDatasets:
         """A new version with further examples."""
         head = await find_dataset(self._api, dataset)
         _check(content)
-        present = {row["id"] for row in (await self._api.examples(head["id"]))["examples"]}
-        doubles = sorted(present & {example.id for example in content})
+        present = await self._ids(head)
+        doubles = sorted(present & {id_among(present, example.id) for example in content})
         if doubles:
             raise InvalidDataset(
                 f"{len(doubles)} of the examples' ids are in the dataset already: {', '.join(doubles[:5])}; "
                 "change them with update_examples, or leave ids out to have them made"
             )
-        made = await self._api.upload(upload_body(head["name"], "append", content, None))
+        made = await self._api.upload(upload_body(head["name"], "append", content, present=present))
         return await read_dataset(self._api, made["dataset_id"], made["version_id"])
 
     @waited
     async def update(self, dataset: str, content: Sequence[Example]) -> Dataset:
-        """A new version in which these examples are as given, and no other is lost."""
+        """A new version in which these examples are as given, and no other is lost.
+
+        Phoenix's ``update`` deletes what it is not given; its ``append`` replaces what it has by the
+        id, and leaves the rest alone, also what somebody else has written in the meantime.
+        """
         head = await find_dataset(self._api, dataset)
         _check(content)
-        return await self._update(head, content, await read_dataset(self._api, head["id"]))
-
-    async def _update(self, head: Row, content: Sequence[Example], base: Dataset) -> Dataset:
-        """Phoenix's update deletes what it is not given, so it is given everything.
-
-        What somebody else added in the meantime is put back.
-        """
-        for _ in range(_UPDATES):
-            merged = {example.id: example for example in base.examples}
-            merged.update((example.id, example) for example in content)
-            made = await self._api.upload(upload_body(head["name"], "update", list(merged.values()), None))
-            lost = made.get("num_deleted_examples", 0)
-            if not lost:
-                break
-            before = await self._api.versions(head["id"], limit=2)
-            base = await read_dataset(self._api, head["id"], before[-1]["version_id"])
+        present = await self._ids(head)
+        made = await self._api.upload(upload_body(head["name"], "append", content, present=present))
         return await read_dataset(self._api, made["dataset_id"], made["version_id"])
+
+    async def _ids(self, head: Row) -> set[str]:
+        return {row["id"] for row in (await self._api.examples(head["id"]))["examples"]}
 
     @waited
     async def get(self, dataset: str, *, version: str | None = None, splits: Sequence[str] = ()) -> Dataset:
         """A dataset with its examples."""
         head = await find_dataset(self._api, dataset)
-        if version is not None and not is_id(version, "DatasetVersion"):
-            version = await self._numbered(head["id"], version)
+        if version is not None:
+            version = await self._version(head["id"], version)
         return await read_dataset(self._api, head["id"], version, splits, head)
 
-    async def _numbered(self, dataset_id: str, version: str) -> str:
-        """The id of a version that is named by its number, counted from 1."""
-        ids = [row["version_id"] for row in reversed(await self._api.versions(dataset_id))]
-        if str(version).isdecimal() and 1 <= int(version) <= len(ids):
-            return str(ids[int(version) - 1])
-        raise NotFound(unknown_value("dataset version", version, [f"{n} ({v})" for n, v in enumerate(ids[-10:], 1)]))
+    async def _version(self, dataset_id: str, version: str) -> str:
+        """The id of a version that is named by its id, or by its number, counted from 1."""
+        ids = [row["version_id"] for row in await self._api.versions(dataset_id)]
+        numbered = {str(len(ids) - place): version_id for place, version_id in enumerate(ids)}
+        if version in ids:
+            return version
+        if str(version) in numbered:
+            return str(numbered[str(version)])
+        known = [f"{number} ({version_id})" for number, version_id in numbered.items()]
+        raise NotFound(unknown_value("dataset version", version, known[:10]))
 
     @waited
     async def info(self, dataset: str) -> DatasetInfo:
@@ -124,15 +112,13 @@ class PhoenixDatasets:
     async def page(self, *, limit: int, cursor: str | None) -> tuple[list[DatasetInfo], Pagination]:
         """Datasets, newest first."""
         found = await self._api.datasets(cursor=cursor, limit=limit)
-        turns = asyncio.Semaphore(GETS_AT_ONCE)
 
         async def with_versions(head: Row) -> DatasetInfo:
-            async with turns:
-                return to_info(head, await self._api.versions(head["id"]))
+            return to_info(head, await self._api.versions(head["id"]))
 
-        infos = await asyncio.gather(*map(with_versions, found["data"]))
+        infos = await each(with_versions, found["data"])
         after = found.get("next_cursor")
-        return list(infos), Pagination(has_more=bool(after), next_cursor=after or None)
+        return infos, Pagination(has_more=bool(after), next_cursor=after or None)
 
     @waited
     async def versions(self, dataset: str) -> list[DatasetVersion]:
@@ -153,16 +139,15 @@ class PhoenixDatasets:
         """Make sure that the dataset of this name has a version with this content; its ids."""
         head = await named_dataset(self._api, name)
         if head is None:
-            made = await self._api.upload(upload_body(name, "create", dataset.examples, dataset.description))
+            body = upload_body(name, "create", dataset.examples, description=dataset.description)
+            made = await self._api.upload(body)
             return made["dataset_id"], made["version_id"]
         newest = await read_dataset(self._api, head["id"], head=head)
-        theirs = {example.id: example for example in newest.examples}
-        same = len(theirs) == len(dataset.examples) and all(
-            example.id in theirs and same_content(example, theirs[example.id]) for example in dataset.examples
-        )
-        if same:
+        theirs = {example.id: content_key(example) for example in newest.examples}
+        ours = {id_among(theirs, example.id): content_key(example) for example in dataset.examples}
+        if ours == theirs:
             return newest.id, newest.version_id
-        made = await self._api.upload(upload_body(name, "update", dataset.examples, None))
+        made = await self._api.upload(upload_body(name, "update", dataset.examples, present=theirs))
         return made["dataset_id"], made["version_id"]
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from prefect_experiments.backends.base import Draft, PulledResults
-from prefect_experiments.backends.phoenix.api import PhoenixApi, Row
-from prefect_experiments.backends.phoenix.datasets import find_dataset, is_id
-from prefect_experiments.backends.phoenix.rows import to_experiment, to_time
+from prefect_experiments.backends.phoenix.api import PhoenixApi, Row, each
+from prefect_experiments.backends.phoenix.datasets import find_dataset
+from prefect_experiments.backends.phoenix.rows import is_id, to_experiment, to_time
 from prefect_experiments.errors import AmbiguousName, InvalidInput, NotFound, unknown_value
 from prefect_experiments.loops import waited
 from prefect_experiments.models import AnnotateRecordInput, Experiment, ExperimentRun
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.paging import decode_cursor, encode_cursor
+
+_TAG = re.compile(r"[a-z0-9](?:[_a-z0-9-]*[a-z0-9])?")
 
 
 class PhoenixExperiments:
@@ -36,7 +39,7 @@ class PhoenixExperiments:
             start = 0 if cursor is None else int(decode_cursor(cursor, int)[0])
             rows = every[start : start + limit]
             after = encode_cursor([start + limit]) if start + limit < len(every) else None
-        tags = await self._api.tags_of([row["id"] for row in rows])
+        tags = await self._tags(rows)
         experiments = [
             to_experiment(row, dataset_name=names.get(row["dataset_id"], ""), tags=given)
             for row, given in zip(rows, tags, strict=True)
@@ -53,7 +56,7 @@ class PhoenixExperiments:
             cursor = found.get("next_cursor")
             if not cursor:
                 break
-        lists = await asyncio.gather(*(self._api.every_experiment(dataset_id) for dataset_id in names))
+        lists = await each(self._api.every_experiment, names)
         every = [row for rows in lists for row in rows]
         return sorted(every, key=lambda row: (row["created_at"], row["id"]), reverse=True), names
 
@@ -81,8 +84,10 @@ class PhoenixExperiments:
         return await self.read(found[0])
 
     async def _tagged(self, rows: Sequence[Row], tag: str) -> list[Row]:
-        tags = await self._api.tags_of([row["id"] for row in rows])
-        return [row for row, given in zip(rows, tags, strict=True) if tag in given]
+        return [row for row, given in zip(rows, await self._tags(rows), strict=True) if tag in given]
+
+    async def _tags(self, rows: Sequence[Row]) -> list[list[str]]:
+        return await each(self._api.tags, [row["id"] for row in rows])
 
     async def read(self, row: Row) -> Experiment:
         """An experiment from its JSON, with its dataset's name and its tags."""
@@ -110,12 +115,26 @@ class PhoenixExperiments:
 
     @waited
     async def tag(self, experiment_id: str, tag: str) -> None:
-        """Give a tag."""
+        """Give a tag.
+
+        Raises:
+            InvalidInput: one that Phoenix does not take.
+        """
+        if not _TAG.fullmatch(tag):
+            raise InvalidInput(
+                f"a tag in Phoenix is made of lower-case letters, digits, '-' and '_', such as 'baseline'; got {tag!r:.60}"
+            )
         await self._api.tag(experiment_id, tag)
 
     @waited
     async def untag(self, experiment_id: str, tag: str) -> None:
-        """Take a tag away."""
+        """Take a tag away.
+
+        Raises:
+            NotFound: the experiment does not have it.
+        """
+        if tag not in await self._api.tags(experiment_id):
+            raise NotFound(f"experiment {experiment_id} has no tag {tag!r:.60}")
         await self._api.untag(experiment_id, tag)
 
     @waited
@@ -152,7 +171,9 @@ class PhoenixExperiments:
         found = await self._api.examples(experiment.dataset_id, experiment.dataset_version_id)
         example_of = {row["node_id"]: row["id"] for row in found["examples"]}
         runs, results, incomplete = await asyncio.gather(
-            self._api.runs(experiment.id), self._api.results(experiment.id), self._api.incomplete_runs(experiment.id)
+            self._api.runs(experiment.id),
+            self._api.results(experiment.id, experiment.name),
+            self._api.incomplete_runs(experiment.id),
         )
         given = {(row["example_id"], row["repetition_number"]): row for row in results}
         known = [row for row in runs if row["dataset_example_id"] in example_of]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from prefect_experiments.backends.phoenix.api import PhoenixApi
-from prefect_experiments.backends.phoenix.rows import evaluation_body, existing_run, run_body
+from prefect_experiments.backends.phoenix.rows import evaluation_body, existing_run, id_among, run_body
 from prefect_experiments.errors import AlreadyExists, BackendRefused
 from prefect_experiments.store import Link
 from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRun
@@ -47,7 +47,7 @@ class PhoenixPusher:
                 found = await self._api.examples(self._link.remote_dataset_id, self._link.remote_version_id)
                 self._nodes = {row["id"]: row["node_id"] for row in found["examples"]}
         try:
-            return self._nodes[example_id]
+            return self._nodes[id_among(self._nodes, example_id)]
         except KeyError:
             raise BackendRefused(
                 f"example {example_id!r:.60} is not in version {self._link.remote_version_id} of the dataset in Phoenix"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +17,28 @@ from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRun
 _RUN_IN_TEXT = re.compile(r"Experiment run (\S+) already exists")
 
 
+def is_id(text: str, kind: str) -> bool:
+    """Whether a text is one of Phoenix's ids: base64 of such as ``Dataset:1``."""
+    try:
+        return base64.b64decode(text, validate=True).startswith(f"{kind}:".encode())
+    except (binascii.Error, ValueError):
+        return False
+
+
+def own_id(example_id: str) -> str:
+    """The id that an example gets in a dataset that does not have it yet.
+
+    Phoenix makes ids, such as base64 of ``DatasetExample:7``, for examples that bring none, and takes
+    none of those in another dataset: there it is called by what the id says.
+    """
+    return base64.b64decode(example_id).decode() if is_id(example_id, "DatasetExample") else example_id
+
+
+def id_among(present: Collection[str], example_id: str) -> str:
+    """The id that an example of ours has, or will get, in a dataset with these ids."""
+    return example_id if example_id in present else own_id(example_id)
+
+
 def as_object(value: Any, name: str) -> dict[str, Any]:
     """Phoenix takes objects only: anything else goes under a name, such as ``{"input": "text"}``."""
     if value is None:
@@ -22,20 +46,21 @@ def as_object(value: Any, name: str) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {name: value}
 
 
-def upload_body(name: str, action: str, examples: Sequence[Example], description: str | None) -> dict[str, Any]:
-    """What ``POST /v1/datasets/upload`` takes."""
+def upload_body(
+    name: str, action: str, examples: Sequence[Example], *, present: Collection[str] = (), description: str | None = None
+) -> dict[str, Any]:
+    """What ``POST /v1/datasets/upload`` takes; `present` are the ids that the dataset has."""
     body: dict[str, Any] = {
         "action": action,
         "name": name,
         "inputs": [as_object(e.input, "input") for e in examples],
         "outputs": [as_object(e.output, "output") for e in examples],
         "metadata": [dict(e.metadata) for e in examples],
-        "example_ids": [e.id or None for e in examples],
+        "splits": [list(e.splits) for e in examples],
+        "example_ids": [id_among(present, e.id) or None for e in examples],
     }
     if description is not None:
         body["description"] = description
-    if any(e.splits for e in examples):
-        body["splits"] = [list(e.splits) or None for e in examples]
     if any(e.span_id for e in examples):
         body["span_ids"] = [e.span_id for e in examples]
     return body
@@ -53,13 +78,15 @@ def to_example(row: Mapping[str, Any], splits: Sequence[str] = ()) -> Example:
     )
 
 
-def same_content(ours: Example, theirs: Example) -> bool:
-    """Whether Phoenix has an example as we have it."""
-    return (
-        as_object(ours.input, "input") == as_object(theirs.input, "input")
-        and as_object(ours.output, "output") == as_object(theirs.output, "output")
-        and dict(ours.metadata) == dict(theirs.metadata)
+def content_key(example: Example) -> bytes:
+    """The same for examples that Phoenix would have the same content and splits of."""
+    content = (
+        as_object(example.input, "input"),
+        as_object(example.output, "output"),
+        dict(example.metadata),
+        sorted(example.splits),
     )
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
 
 def to_dataset(head: Mapping[str, Any], version_id: str, examples: Sequence[Example], splits: Sequence[str]) -> Dataset:
@@ -67,7 +94,7 @@ def to_dataset(head: Mapping[str, Any], version_id: str, examples: Sequence[Exam
     return Dataset(
         id=head["id"],
         name=head["name"],
-        description=head.get("description"),
+        description=head.get("description") or None,
         metadata=head.get("metadata") or {},
         version_id=version_id,
         examples=tuple(examples),
@@ -85,7 +112,7 @@ def to_info(head: Mapping[str, Any], versions: Sequence[Mapping[str, Any]]) -> D
         version_id=versions[0]["version_id"] if versions else "",
         version_count=len(versions),
         example_count=head.get("example_count") or 0,
-        description=head.get("description"),
+        description=head.get("description") or None,
         metadata=head.get("metadata") or {},
         created_at=created,
         updated_at=to_time(head.get("updated_at")) or created,
@@ -164,9 +191,3 @@ def from_seconds(seconds: float) -> str:
 def to_time(text: str | None) -> datetime | None:
     """A time from Phoenix."""
     return None if text is None else datetime.fromisoformat(text)
-
-
-def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """The items in pieces."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -151,3 +151,14 @@ def _signed(number: float, decimals: int, before: str) -> str:
     if not text.strip("-0.,"):
         text = text.removeprefix("-")
     return f"-{before}{text[1:]}" if text.startswith("-") else f"{before}{text}"
+
+
+def unit_of(*means: float | None) -> Unit:
+    """Points where all means are scores from 0 to 1."""
+    return "points" if all(mean is not None and 0 <= mean <= 1 for mean in means) else "plain"
+
+
+def change(number: float | None, low: float | None, high: float | None, unit: Unit) -> str:
+    """A difference with its interval, such as ``-3 points [-6, -1]``."""
+    text, interval = difference(number, low, high, unit)
+    return f"{text} {interval}".rstrip()
