@@ -41,20 +41,33 @@ ENVIRONMENT = {
     "PHOENIX_TELEMETRY_ENABLED": "false",
     "PHOENIX_BASE_URL": PHOENIX,
     "PREFECT_EXPERIMENTS_HOME": str(HOME.parent),
+    "PREFECT_EXPERIMENTS_STORE_URL": f"sqlite:///{HOME / 'experiments.db'}",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # by which automations/restart-crashed.yaml sees what is gone
 }
+FOR_PREFECTS_SERVER = {
+    **ENVIRONMENT,
+    # Phoenix and this server want different versions of the same packages; see requirements-prefect-server.txt.
+    "PYTHONPATH": str(Path(sys.prefix, "prefect-server")),
+    # In memory, the default, a restart of the server would leave every slot taken that was in use.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+}
+QUEUES = ("gate", "nightly")  # what somebody waits for goes first
 
 
 def up() -> None:
     """Start everything that is not running."""
     for folder in ("prefect", "phoenix"):
         (HOME / folder).mkdir(parents=True, exist_ok=True)
-    _start("prefect", [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", PREFECT_PORT])
+    serve = [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", PREFECT_PORT]
+    _start("prefect", serve, FOR_PREFECTS_SERVER)
     _start("phoenix", [str(BIN / "phoenix"), "serve"])
     _wait("prefect", f"{PREFECT_API}/health")
     _wait("phoenix", f"{PHOENIX}/healthz")
+    _make_work_pool()
     _start("worker", [str(BIN / "prefect"), "worker", "start", "--pool", WORK_POOL, "--type", "process"])
     print(f"Prefect  http://127.0.0.1:{PREFECT_PORT}\nPhoenix  {PHOENIX}\n\nTo use them from this shell:")
     print(f"  export PREFECT_API_URL={PREFECT_API} PHOENIX_BASE_URL={PHOENIX}")
+    print(f"  export PREFECT_EXPERIMENTS_STORE_URL={ENVIRONMENT['PREFECT_EXPERIMENTS_STORE_URL']}")
 
 
 def down() -> None:
@@ -66,13 +79,25 @@ def down() -> None:
     PIDS.unlink(missing_ok=True)
 
 
-def _start(name: str, command: list[str]) -> None:
+def _make_work_pool() -> None:
+    """The pool that deployments name, and its queues in their order; those that there are stay."""
+    prefect = [str(BIN / "prefect"), "--no-prompt"]
+    commands = [["work-pool", "create", WORK_POOL, "--type", "process"]]
+    for priority, queue in enumerate(QUEUES, start=1):
+        commands.append(["work-queue", "create", queue, "--pool", WORK_POOL, "--priority", str(priority)])
+    for command in commands:
+        subprocess.run(
+            [*prefect, *command], env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+
+
+def _start(name: str, command: list[str], environment: dict[str, str] = ENVIRONMENT) -> None:
     pids = _pids()
     if _runs(pids.get(name)):
         return
     with (HOME / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     PIDS.write_text(json.dumps({**pids, name: process.pid}))
 

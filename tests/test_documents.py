@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import uuid
@@ -10,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from prefect_experiments.cli.app import app
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def blocks_of(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
 def python_blocks(document: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return blocks_of(document, "python")
 
 
 @pytest.mark.parametrize("name", ["README.md"])
@@ -45,6 +52,26 @@ def test_examples_of_phoenix_run(
     assert f"{phoenix_url}/datasets/" in done.stdout
 
 
+def test_examples_of_comparing_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = ROOT / "docs/comparing.md"
+    (tmp_path / "example.py").write_text("\n".join(blocks_of(document, "python")))
+    [gate] = blocks_of(document, "yaml")
+    (tmp_path / "gate.yaml").write_text(gate)
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert "says so where people do not in 17 of 77" in run("example.py")
+    printed = run("-m", "prefect_experiments.cli", "compare", "version 1", "version 2")
+    shown = [line.rstrip() for line in printed.splitlines()]
+    for line in "".join(blocks_of(document, "text")).splitlines():
+        assert line in shown
+
+
 def test_the_demo_runs_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a newcomer runs it: no server, no settings, a home of its own."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
@@ -64,3 +91,13 @@ def test_commands_in_the_readme_exist() -> None:
             [sys.executable, "-m", "prefect_experiments.cli", command, "--help"], capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_commands_in_the_document_on_comparing_are_understood() -> None:
+    document = ROOT / "docs/comparing.md"
+    text = "\n".join(blocks_of(document, "sh")).replace("\\\n", "")
+    inline = re.findall(r"`(prefect-experiments [^`]+)`", document.read_text().replace("\n", " "))
+    commands = [line for line in [*text.splitlines(), *inline] if line.startswith("prefect-experiments ")]
+    assert len(commands) >= 6
+    for command in commands:
+        app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)

@@ -207,3 +207,19 @@ async def answer_by_bm25(input: dict[str, str]) -> Answer:
         input: the example's input, ``{"question": ...}``.
     """
     return bm25_answerer().answer(input["question"])
+
+
+async def answer(input: dict[str, str], model: str = "bm25") -> Answer:
+    """The variant that a deployment names.
+
+    Args:
+        input: the example's input, ``{"question": ...}``.
+        model: ``keywords`` or ``bm25``.
+
+    Raises:
+        ValueError: there is no such variant.
+    """
+    variants = {"keywords": keyword_answerer, "bm25": bm25_answerer}
+    if model not in variants:
+        raise ValueError(f"there is no model {model!r}; there are {', '.join(variants)}")
+    return variants[model]().answer(input["question"])

@@ -43,9 +43,11 @@ if TYPE_CHECKING:
         Dataset,
         Evaluation,
         EvaluationResult,
+        EvaluationResultFieldNames,
         Example,
         Experiment,
         ExperimentRun,
+        ExperimentTaskFieldNames,
         Sample,
     )
     from prefect_experiments.orchestration.blocks import (
@@ -55,6 +57,10 @@ if TYPE_CHECKING:
     from prefect_experiments.orchestration.comparing import (
         acompare_experiments,
         compare_experiments,
+    )
+    from prefect_experiments.orchestration.log_flow import (
+        alog_experiment,
+        log_experiment,
     )
     from prefect_experiments.orchestration.runs import (
         aevaluate_experiment,
@@ -96,9 +102,11 @@ _WHERE = {
         "Dataset",
         "Evaluation",
         "EvaluationResult",
+        "EvaluationResultFieldNames",
         "Example",
         "Experiment",
         "ExperimentRun",
+        "ExperimentTaskFieldNames",
         "Sample",
     ),
     "prefect_experiments.orchestration.blocks": (
@@ -108,6 +116,10 @@ _WHERE = {
     "prefect_experiments.orchestration.comparing": (
         "acompare_experiments",
         "compare_experiments",
+    ),
+    "prefect_experiments.orchestration.log_flow": (
+        "alog_experiment",
+        "log_experiment",
     ),
     "prefect_experiments.orchestration.runs": (
         "aevaluate_experiment",
@@ -132,11 +144,13 @@ __all__ = [
     "Dataset",
     "Evaluation",
     "EvaluationResult",
+    "EvaluationResultFieldNames",
     "Evaluator",
     "Example",
     "Experiment",
     "ExperimentRun",
     "ExperimentStore",
+    "ExperimentTaskFieldNames",
     "Gate",
     "Metric",
     "MetricComparison",
@@ -149,6 +163,7 @@ __all__ = [
     "Verdict",
     "acompare_experiments",
     "aevaluate_experiment",
+    "alog_experiment",
     "aresume_experiment",
     "arun_experiment",
     "classification_report",
@@ -156,6 +171,7 @@ __all__ = [
     "create_evaluator",
     "evaluate_experiment",
     "evaluator_task",
+    "log_experiment",
     "meta_evaluation",
     "repetition_summary",
     "resume_experiment",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.client import Client, Datasets, Experiments, Spans
+from prefect_experiments.client.spellings import ax_answer, ax_run_arguments
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Experiment
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
 from prefect_experiments.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from prefect_experiments.orchestration.logged import LoggedExperiment
 
 
 class AsyncClient:
@@ -37,6 +41,26 @@ class AsyncDatasets:
     def __init__(self, sync: Datasets) -> None:
         self._sync = sync
 
+    async def create(self, **arguments: Any) -> Dataset:
+        """`Datasets.create`."""
+        return await asyncio.to_thread(partial(self._sync.create, **arguments))
+
+    async def append_examples(self, **arguments: Any) -> Dataset:
+        """`Datasets.append_examples`."""
+        return await asyncio.to_thread(partial(self._sync.append_examples, **arguments))
+
+    async def get(self, **arguments: Any) -> Dataset:
+        """`Datasets.get`."""
+        return await asyncio.to_thread(partial(self._sync.get, **arguments))
+
+    async def list(self, **arguments: Any) -> DatasetList:
+        """`Datasets.list`."""
+        return await asyncio.to_thread(partial(self._sync.list, **arguments))
+
+    async def delete(self, **arguments: Any) -> None:
+        """`Datasets.delete`."""
+        await asyncio.to_thread(partial(self._sync.delete, **arguments))
+
     async def create_dataset(self, **arguments: Any) -> Dataset:
         """`Datasets.create_dataset`."""
         return await asyncio.to_thread(partial(self._sync.create_dataset, **arguments))
@@ -57,7 +81,7 @@ class AsyncDatasets:
         """`Datasets.list_datasets`."""
         return await asyncio.to_thread(partial(self._sync.list_datasets, **arguments))
 
-    async def list_versions(self, **arguments: Any) -> list[DatasetVersion]:
+    async def list_versions(self, **arguments: Any) -> Sequence[DatasetVersion]:
         """`Datasets.list_versions`."""
         return await asyncio.to_thread(partial(self._sync.list_versions, **arguments))
 
@@ -102,6 +126,20 @@ class AsyncExperiments:
         from prefect_experiments.orchestration.runs import aevaluate_experiment
 
         return await aevaluate_experiment(client=self._client, **arguments)
+
+    async def log_experiment(self, **arguments: Any) -> LoggedExperiment:
+        """`prefect_experiments.alog_experiment` on this client's store."""
+        from prefect_experiments.orchestration.log_flow import alog_experiment
+
+        return await alog_experiment(client=self._client, **arguments)
+
+    async def create(self, **arguments: Any) -> Experiment:
+        """`Experiments.create`."""
+        return await asyncio.to_thread(partial(self._sync.create, **arguments))
+
+    async def run(self, **arguments: Any) -> tuple[Experiment | None, pd.DataFrame]:
+        """`Experiments.run`."""
+        return ax_answer(await self.run_experiment(**ax_run_arguments(**arguments)), **arguments)
 
     async def list(self, **arguments: Any) -> ExperimentList:
         """`Experiments.list`."""

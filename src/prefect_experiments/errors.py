@@ -62,7 +62,22 @@ class AmbiguousName(NotFound):
 
 
 class AlreadyExists(ExperimentsError):
-    """A name that is already in use."""
+    """A name, or an idempotency key, that is already in use.
+
+    Attributes:
+        experiment_id: the experiment that has it, where it is one's.
+    """
+
+    def __init__(self, message: str, *, experiment_id: str = "") -> None:
+        super().__init__(message)
+        self.experiment_id = experiment_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild_existing, (str(self), self.experiment_id))
+
+
+def _rebuild_existing(message: str, experiment_id: str) -> AlreadyExists:
+    return AlreadyExists(message, experiment_id=experiment_id)
 
 
 class ExperimentStopped(ExperimentsError):

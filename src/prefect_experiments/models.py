@@ -169,10 +169,11 @@ class ExperimentRun(_Record):
     Attributes:
         repetition_number: from 1.
         error: ``None`` on an ok run, else the exception's type and text; a failed run has no output.
-        latency_ms: wall time of the last attempt, in milliseconds.
+        latency_ms: wall time of the last attempt, in milliseconds, where known.
         token_count: prompt and completion tokens together, where known.
         total_cost: in US dollars, where known.
         attempts: how often the task was called for this run.
+        metadata: what else is known of a run that was made elsewhere and logged.
     """
 
     id: str
@@ -189,6 +190,7 @@ class ExperimentRun(_Record):
     total_cost: float | None = None
     trace_id: str | None = None
     attempts: int = 1
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +323,40 @@ class AnnotateRecordInput(_Record):
 
     record_id: str
     values: Sequence[AnnotationInput]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentTaskFieldNames(_Record):
+    """Which columns of logged results hold the id of the example and the task's output."""
+
+    example_id: str = "example_id"
+    output: str = "output"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationResultFieldNames(_Record):
+    """Which columns of logged results hold an evaluator's verdicts; at least the score's or the label's.
+
+    Attributes:
+        metadata: a mapping of key to column (``None`` for one of the key's own name), a list of
+            columns, or one column.
+        annotator_kind: what gave the verdicts.
+
+    Raises:
+        InvalidSetting: neither a score nor a label, or an unknown kind.
+    """
+
+    score: str | None = None
+    label: str | None = None
+    explanation: str | None = None
+    metadata: Mapping[str, str | None] | Sequence[str] | str | None = None
+    annotator_kind: AnnotatorKind = "CODE"
+
+    def __post_init__(self) -> None:
+        if self.score is None and self.label is None:
+            raise InvalidSetting("EvaluationResultFieldNames needs score= or label=, the name of a column, or both")
+        if self.annotator_kind not in ("CODE", "LLM", "HUMAN"):
+            raise InvalidSetting(unknown_value("annotator kind", self.annotator_kind, ["CODE", "LLM", "HUMAN"]))
 
 
 def flat_row(example: Example) -> Mapping[str, Any]:

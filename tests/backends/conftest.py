@@ -7,26 +7,35 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from phoenix.client import Client as PhoenixClient
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
 
+pytest.register_assert_rewrite("tests.backends.referee")
+
 
 @pytest.fixture(autouse=True)
-def _on_the_server(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _on_the_server(prefect_api: str, store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith(("PHOENIX_", "PREFECT_EXPERIMENTS_BACKEND"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", store_url)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)  # for the processes that tests start
     with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
         yield
 
 
 @pytest.fixture
-def name() -> str:
-    """A name that nothing has on the Phoenix that all tests share."""
-    return f"test-{uuid.uuid4().hex[:12]}"
+def name(phoenix_url: str) -> Iterator[str]:
+    """A name that nothing has on the Phoenix that all tests share; datasets whose names begin with it go away."""
+    chosen = f"test-{uuid.uuid4().hex[:12]}"
+    yield chosen
+    with httpx.Client(base_url=phoenix_url) as http:
+        for dataset in http.get("/v1/datasets", params={"limit": 100}).json()["data"]:
+            if dataset["name"].startswith(chosen):
+                http.delete(f"/v1/datasets/{dataset['id']}")
 
 
 @pytest.fixture

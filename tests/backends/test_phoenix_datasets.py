@@ -58,9 +58,7 @@ def test_what_is_created_is_what_phoenix_has(client: Client, official: PhoenixCl
     assert ([e.id for e in both.examples], both.splits) == (["one", "two"], ("test", "train"))
 
 
-def test_from_a_dataframe_and_from_a_file(
-    client: Client, official: PhoenixClient, name: str, tmp_path: Path
-) -> None:
+def test_from_a_dataframe_and_from_a_file(client: Client, official: PhoenixClient, name: str, tmp_path: Path) -> None:
     frame = pd.DataFrame({"q": ["a", "b"], "a": ["A", "B"], "topic": ["x", "y"], "part": ["test", None], "key": [7, 8]})
     keys: dict[str, Any] = {"input_keys": ["q"], "output_keys": ["a"], "metadata_keys": "topic"}
     made = client.datasets.create_dataset(name=name, dataframe=frame, split_key="part", id_key="key", **keys)
@@ -214,7 +212,7 @@ def test_names_in_use_and_names_unknown(client: Client, name: str) -> None:
         client.datasets.get_dataset(dataset=f"{name}x")
     with pytest.raises(NotFound, match="RGF0YXNldDo5OTk5OTk5"):
         client.datasets.get_dataset(dataset="RGF0YXNldDo5OTk5OTk5OQ==")
-    with pytest.raises(InvalidDataset, match="no split 'dev'; it has .*train"):
+    with pytest.raises(InvalidDataset, match=r"no split 'dev'; it has .*train"):
         client.datasets.get_dataset(dataset=name, splits=["test", "dev"])
     with pytest.raises(InvalidInput, match="1 to 255 printable"):
         client.datasets.create_dataset(name="", examples=ROWS)
@@ -312,7 +310,10 @@ def test_files_there_and_back(client: Client, name: str, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_fifteen_thousand_examples(client: Client, official: PhoenixClient, name: str) -> None:
-    rows = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n}, "splits": ["odd"] if n % 2 else []} for n in range(15_000)]
+    rows = [
+        {"id": f"e{n}", "input": {"n": n}, "output": {"n": n}, "splits": ["odd"] if n % 2 else []}
+        for n in range(15_000)
+    ]
     made = client.datasets.create_dataset(name=name, examples=rows)
     assert [e.input["n"] for e in made.examples] == list(range(15_000))
     second = client.datasets.add_examples_to_dataset(dataset=name, examples=[{"id": "last", "input": {"n": -1}}])

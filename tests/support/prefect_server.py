@@ -34,14 +34,18 @@ def prefect_api() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def prefect_server() -> Iterator[str]:
-    """Start a server and wait until it answers; gives the URL of its API."""
+def prefect_server(**settings: str) -> Iterator[str]:
+    """Start a server and wait until it answers; gives the URL of its API.
+
+    Args:
+        settings: further ones, by the names of their environment variables.
+    """
     # Its last files may be written after it has been told to end, so leftovers are no error.
     with tempfile.TemporaryDirectory(prefix="prefect-server-", ignore_cleanup_errors=True) as home:
         port = free_port()
         url = f"http://127.0.0.1:{port}/api"
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        with running(Server(command, _environment(home), f"{url}/health", Path(home, "server.log"))):
+        with running(Server(command, {**_environment(home), **settings}, f"{url}/health", Path(home, "server.log"))):
             yield url
 
 
@@ -52,8 +56,10 @@ def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _environment(home: str) -> dict[str, str]:
+    older = Path(sys.prefix, "prefect-server")  # see requirements-prefect-server.txt
     return {
         **without_prefect(os.environ),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(older), os.environ.get("PYTHONPATH")])),
         "PREFECT_HOME": home,
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

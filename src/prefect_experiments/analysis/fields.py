@@ -53,16 +53,13 @@ def _completed(rows: list[Row], results: Any) -> list[Row]:
 
     if not isinstance(results, RanExperiment):
         return rows
-    store = results._store.results
-    examples = store.examples_of(results._record.version)
     notes: dict[Any, dict[str, Any]] = {}
-    for note in store.annotations(results._record.experiment.id):
+    for note in results.annotations:
         parts = {"score": note.score, "label": note.label, "text": note.text}
         found = {f"annotation.{note.name}.{part}": value for part, value in parts.items()}
-        run_id = results._run_ids.get(note.run_id, note.run_id)  # with a remote backend the rows have its ids
-        notes.setdefault(run_id, {}).update(found)
+        notes.setdefault(note.run_id, {}).update(found)
     columns = dict.fromkeys(name for found in notes.values() for name in found)
-    metadata = {example_id: dict(example.metadata) for example_id, example in examples.items()}
+    metadata = {example_id: dict(example.metadata) for example_id, example in results.examples.items()}
     return [{**columns, **notes.get(row["id"], {}), "metadata": metadata.get(row["example_id"]), **row} for row in rows]
 
 

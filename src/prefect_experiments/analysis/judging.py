@@ -49,7 +49,8 @@ def judge(gate: Gate, comparison: Comparison) -> Verdict:
         for name in rules
         if (metric := comparison.metrics.get(name)) is not None
     }
-    checks.append(_coverage_check(gate, comparison.candidate, found, "examples that the baseline scored"))
+    coverage = _coverage_check(gate, comparison.candidate, found, "examples that the baseline scored")
+    checks.append(_baseline_check(gate, comparison.baseline) or coverage)
     checks += _operation_checks(gate, comparison.candidate)
     skipped = [] if gate.rules else [name for name in comparison.baseline.metrics if name not in rules]
     if skipped:
@@ -164,6 +165,15 @@ def _error_check(
             f"baseline only: significantly more ({p_text(evidence.hidden[ERROR_RATE])})"
         )
     return MetricCheck(name=ERROR_RATE, status=status, reason=reason)
+
+
+def _baseline_check(gate: Gate, baseline: Side) -> MetricCheck | None:
+    """A failed check where the baseline itself made too few of its runs to be one; else ``None``."""
+    least = DEFAULT_MIN_COVERAGE if gate.min_coverage is None else gate.min_coverage
+    if baseline.n_runs >= least * baseline.n_expected:
+        return None
+    made = f"{baseline.n_runs:,} of {baseline.n_expected:,} runs were made"
+    return _failed("coverage", f"the baseline is not complete ({made}); finish it with resume, or name another")
 
 
 def _coverage_check(gate: Gate, side: Side, found: Mapping[str, tuple[int, int]], of_what: str) -> MetricCheck:

@@ -15,7 +15,7 @@ from prefect_experiments.analysis.table import (
     with_remote_runs,
 )
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
-from prefect_experiments.models import Evaluation, Experiment, ExperimentRun
+from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
 from prefect_experiments.store import ExperimentRecord, Link, Store
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class RanExperiment(Mapping[str, Any]):
         evaluated: evaluator calls that this call made.
         link: its counterpart in a backend; then the ids here are that backend's.
         waiting: results that the backend does not have yet.
+        logged: runs that were made elsewhere and came with this call.
         baseline: what it was compared with: a `RanExperiment`, or a table of results.
         comparison: with the baseline, where one was given.
         verdict: the gate's, where one was given.
@@ -70,6 +71,7 @@ class RanExperiment(Mapping[str, Any]):
         self.evaluated = evaluated
         self.link = link
         self.waiting = waiting
+        self.logged = 0
         self.baseline: Any = None
         self.comparison: Comparison | None = None
         self.verdict: Verdict | None = None
@@ -124,6 +126,28 @@ class RanExperiment(Mapping[str, Any]):
         runs = self._store.results.runs(self._record.experiment.id)[0]
         return with_remote_runs(runs, self.link, self._run_ids)
 
+    @property
+    def failed(self) -> list[ExperimentRun]:
+        """The runs whose task failed; `resume_experiment` makes them again, and none of the others."""
+        return [run for run in self.task_runs if run.status == "error"]
+
+    @functools.cached_property
+    def examples(self) -> dict[str, Example]:
+        """The examples that it is on, by id, in dataset order."""
+        every = self._store.results.examples_of(self._record.version)
+        if self._record.positions is None:
+            return every
+        used = set(self._record.positions)
+        outline = self._store.datasets.outline(self._record.version)
+        return {example_id: every[example_id] for position, example_id, _ in outline if position in used}
+
+    @property
+    def annotations(self) -> list[Annotation]:
+        """What people have said of its runs, in dataset order."""
+        found = self._store.results.annotations(self._record.experiment.id)
+        names = self._run_ids
+        return [dataclasses.replace(note, run_id=names.get(note.run_id, note.run_id)) for note in found]
+
     @functools.cached_property
     def evaluation_runs(self) -> list[Evaluation]:
         """Every evaluation, in dataset order."""
@@ -144,11 +168,10 @@ class RanExperiment(Mapping[str, Any]):
         """One row a run.
 
         Columns: ``id, example_id, repetition_number, input, expected, output, status, error, latency_ms,
-        token_count, total_cost, trace_id`` and, for each evaluator,
-        ``eval.NAME.score|label|explanation|error``.
+        token_count, total_cost, trace_id``, for each evaluator ``eval.NAME.score|label|explanation|error``,
+        and ``metadata.KEY`` for what else was logged of runs that were made elsewhere.
         """
-        examples = self._store.results.examples_of(self._record.version)
-        rows = result_rows(self.task_runs, self.evaluation_runs, examples)
+        rows = result_rows(self.task_runs, self.evaluation_runs, self.examples)
         return result_frame(rows, self.experiment.evaluators)
 
     def to_dict(self) -> dict[str, Any]:

@@ -149,13 +149,10 @@ def result_table(source: Any, label: str | None = None) -> ResultTable:
 
 def _of_experiment(ran: RanExperiment, label: str | None) -> ResultTable:
     experiment = ran.experiment
-    record = ran._record
-    outline = ran._store.datasets.outline(record.version)
-    used = None if record.positions is None else set(record.positions)
     table = _table(ran.to_dataframe(), f"experiment {experiment.name!r}", label or experiment.name)
     return replace(
         table,
-        expected_ids=frozenset(example_id for position, example_id, _ in outline if used is None or position in used),
+        expected_ids=frozenset(ran.examples),
         n_expected=experiment.example_count * experiment.repetitions,
         experiment_id=experiment.id,
         dataset_id=experiment.dataset_id,

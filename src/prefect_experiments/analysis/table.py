@@ -50,13 +50,14 @@ def result_rows(
     examples: Mapping[str, Example],
     annotations: Iterable[Annotation] = (),
 ) -> list[dict[str, Any]]:
-    """One row an experiment run, with ``eval.NAME.score|label|explanation|error`` for each evaluator."""
+    """One row an experiment run, with ``metadata.KEY`` and ``eval.NAME.score|label|explanation|error``."""
     rows: dict[str, dict[str, Any]] = {}
     for run in runs:
         example = examples.get(run.example_id)
         row = {name: getattr(run, name, None) for name in RUN_COLUMNS}
         row["input"] = example.input if example else None
         row["expected"] = example.output if example else None
+        row.update({f"metadata.{key}": value for key, value in run.metadata.items()})
         rows[run.id] = row
     for verdict in evaluations:
         if (found := rows.get(verdict.run_id)) is not None:

@@ -117,7 +117,11 @@ class Spans(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An experiment to be made in a backend."""
+    """An experiment to be made in a backend.
+
+    Attributes:
+        experiment_id: what the store calls it.
+    """
 
     name: str
     dataset_id: str
@@ -126,6 +130,7 @@ class Draft:
     description: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     splits: tuple[str, ...] = ()
+    experiment_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,17 @@ An answer is one of four things: what was asked for; a refusal (`BackendRefused`
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import email.utils
+import functools
+import re
 import ssl
 import time
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 import httpx
@@ -34,9 +38,14 @@ from prefect_experiments.errors import (
 
 CONNECT_TIMEOUT_S = 5.0
 ATTEMPTS = 3
+AT_ONCE = 16
+# Servers close connections that nobody uses, uvicorn after 5 s; a request must not meet that.
+KEPT_ALIVE_S = 2.5
+CLOSED_AFTER_S = 5.0
 LONGEST_RETRY_AFTER_S = 60.0
 _SAID_AT_MOST = 300
-_PASSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PASSES = frozenset({408, 425, 429})
+_REFUSALS = frozenset({400, 404, 409, 413, 422})  # of what was sent; other 4xx are about whoever sends it
 _backoff = wait_exponential_jitter(initial=0.3, max=10)
 
 
@@ -48,6 +57,7 @@ class Address:
         service: what people call it, such as ``Phoenix``.
         base_url: without a slash at its end.
         headers: sent with each request; they hold the key, so they are not shown.
+        timeout: seconds that an answer may take.
         key_setting: what to set when the key is refused.
         url_setting: what to set when the address is wrong.
     """
@@ -66,12 +76,13 @@ class Address:
             url = httpx.URL("")
         if url.scheme not in ("http", "https") or not url.host:
             raise InvalidSetting(
-                f"{self.service}'s address must be a URL such as http://localhost:6006, got {self.base_url!r:.100}; "
-                f"set {self.url_setting}"
+                f"{self.service}'s address must be a URL such as http://localhost:6006, got "
+                f"{_without_secrets(str(self.base_url))!r:.100}; set {self.url_setting}"
             )
-        if url.userinfo:
+        if url.userinfo or url.query or url.fragment:
             raise InvalidSetting(
-                f"{self.service}'s address must not hold a user or a password; give the key with {self.key_setting}"
+                f"{self.service}'s address must hold no user, password or parameters, but the place alone: "
+                f"{_origin(str(url))}; give the key with {self.key_setting}"
             )
 
     def __str__(self) -> str:
@@ -85,32 +96,31 @@ class Http:
         self.address = address
         self.version: str | None = None  # what the server says that it is
         self._version_header = "x-phoenix-server-version"
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
+
+    def _pool(self) -> _Pool:
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None or pool.client.is_closed:
+            pool = self._pools[loop] = _Pool(self._client(), loop)
+        return pool
 
     def _client(self) -> httpx.AsyncClient:
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            timeout = httpx.Timeout(self.address.timeout, connect=min(CONNECT_TIMEOUT_S, self.address.timeout))
-            client = self._clients[loop] = httpx.AsyncClient(
+        try:
+            return httpx.AsyncClient(
                 base_url=self.address.base_url,
                 headers={"Accept": "application/json", **self.address.headers},
-                timeout=timeout,
-                limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
+                timeout=httpx.Timeout(None, connect=min(CONNECT_TIMEOUT_S, self.address.timeout)),
+                limits=httpx.Limits(
+                    max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=KEPT_ALIVE_S
+                ),
+                verify=_certificates(),
             )
-        return client
-
-    @asynccontextmanager
-    async def kept_open(self) -> AsyncIterator[None]:
-        """Close the running loop's connections when this is left; for loops that end before the process does."""
-        try:
-            yield
-        finally:
-            client = self._clients.pop(asyncio.get_running_loop(), None)
-            if client is not None:
-                await client.aclose()
+        except (ValueError, ImportError, OSError) as error:  # the texts may hold a proxy's password
+            raise InvalidSetting(
+                f"cannot get ready to call {self.address} ({type(error).__name__}); is what HTTP_PROXY, HTTPS_PROXY, "
+                "ALL_PROXY, NO_PROXY or SSL_CERT_FILE says right?"
+            ) from None
 
     async def get(self, path: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
         """The JSON that is there; trouble that passes is tried again."""
@@ -152,11 +162,13 @@ class Http:
         if json is not None:
             arguments["content"] = orjson.dumps(json)
             arguments["headers"] = {"Content-Type": "application/json"}
-        if timeout is not None:
-            arguments["timeout"] = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_S)
+        seconds = timeout or self.address.timeout
         try:
-            response = await self._client().request(method, path, **arguments)
-        except httpx.TransportError as error:
+            async with self._pool().turn() as client, asyncio.timeout(seconds):
+                response = await client.request(method, path, **arguments)
+        except TimeoutError:
+            raise self._unreachable(httpx.ReadTimeout(f"{seconds:g} s")) from None
+        except httpx.RequestError as error:
             raise self._unreachable(error) from None
         self.version = response.headers.get(self._version_header, self.version)
         if response.is_success:
@@ -172,36 +184,39 @@ class Http:
             raise self._foreign(response) from None
 
     def _named(self, response: httpx.Response) -> ExperimentsError:
-        status, said = response.status_code, _said(response)
+        status, said = response.status_code, self._said(response)
         if status in (401, 403):
             return InvalidSetting(
                 f"{self.address} refused the key (HTTP {status}); set {self.address.key_setting} to one that has "
                 "the right to do this"
             )
-        if status == 405 or (status == 404 and said in ("", "Not Found")):
+        if status in _PASSES or status >= 500:
+            return BackendUnavailable(
+                f"{self.address} answered HTTP {status}{f': {said}' if said else ''}",
+                retry_after=_retry_after(response),
+            )
+        if status == 413:
+            return BackendRefused(f"{self.address} refused the request as too large (HTTP 413)")
+        if response.has_redirect_location:
+            return InvalidSetting(
+                f"{self.address} sends on to {_origin(response.headers['location'])}; "
+                f"set {self.address.url_setting} to the address itself"
+            )
+        if status not in _REFUSALS or said in ("", "Not Found"):
             return self._foreign(response)
         if status == 404:
             return NotFound(f"{self.address}: {said}")
         if status == 409:
             return AlreadyExists(f"{self.address}: {said}")
-        if status in _PASSES or status > 500:
-            return BackendUnavailable(
-                f"{self.address} answered HTTP {status}{f': {said}' if said else ''}",
-                retry_after=_retry_after(response),
-            )
-        if 300 <= status < 400:
-            return InvalidSetting(
-                f"{self.address} sends on to {_origin(response.headers.get('location', '?'))}; "
-                f"set {self.address.url_setting} to the address itself"
-            )
         return BackendRefused(f"{self.address} refused the request (HTTP {status}): {said}")
 
     def _foreign(self, response: httpx.Response) -> InvalidSetting:
         """The error for an answer that the service, in a version that knows the path, would not give."""
         path = f"{response.request.method} {response.request.url.path}"
-        if self.version is not None:
+        version = response.headers.get(self._version_header)  # of this answer: a proxy's page has none
+        if version is not None and response.status_code in (404, 405):
             return InvalidSetting(
-                f"{self.address} is version {self.version}, which has no {path}; upgrade {self.address.service}"
+                f"{self.address} is version {version:.40}, which has no {path}; upgrade {self.address.service}"
             )
         return InvalidSetting(
             f"what answers at {self.address.base_url} is not {self.address.service}: {path} gave HTTP "
@@ -209,14 +224,77 @@ class Http:
             f"set {self.address.url_setting}"
         )
 
-    def _unreachable(self, error: httpx.TransportError) -> ExperimentsError:
+    def _unreachable(self, error: httpx.RequestError) -> ExperimentsError:
         if isinstance(error.__cause__, ssl.SSLError) or "CERTIFICATE" in str(error):
             return InvalidSetting(f"{self.address}: its certificate is not trusted ({error!s:.200})")
-        if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | httpx.PoolTimeout):
-            return BackendUnavailable(f"{self.address} did not answer within {self.address.timeout:g} s")
+        if isinstance(error, httpx.ReadTimeout):
+            return BackendUnavailable(f"{self.address} did not answer within {error}")
+        if isinstance(error, httpx.LocalProtocolError):  # whose text is the header
+            return InvalidSetting(f"{self.address.service}'s key or headers hold text that HTTP cannot carry")
+        text = self._without_key(" ".join(str(error).split()))
+        why = f"{type(error).__name__}: {text:.120}" if text else type(error).__name__
         return BackendUnavailable(
-            f"{self.address} does not answer ({_why(error)}); is it running, and is {self.address.url_setting} right?"
+            f"{self.address} does not answer ({why}); is it running, and is {self.address.url_setting} right?"
         )
+
+    def _said(self, response: httpx.Response) -> str:
+        """What the server says about a failure, on one line; web pages say nothing."""
+        if "html" in response.headers.get("content-type", ""):
+            return ""
+        try:
+            answer = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            text = response.text
+        else:
+            text = _detail(answer)
+        return self._without_key(" ".join(text.split()))[:_SAID_AT_MOST]
+
+    def _without_key(self, text: str) -> str:
+        """A text that others have written, without what our headers hold: some servers repeat it."""
+        for value in self.address.headers.values():
+            for part in {value, value.rpartition(" ")[2]}:
+                if len(part) > 3:
+                    text = text.replace(part, "***")
+        return text
+
+
+class _Pool:
+    """The connections of one event loop.
+
+    They are closed when nobody has used them for a while, and when the loop ends: `asyncio.run`
+    cancels what is left in it. So nobody has to.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, loop: asyncio.AbstractEventLoop) -> None:
+        self.client = client
+        self._turns = asyncio.Semaphore(AT_ONCE)  # waiting for a turn is not waiting for an answer
+        self._users = 0
+        self._used_at = time.monotonic()
+        self._keeper = loop.create_task(self._keep(), context=contextvars.Context())
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[httpx.AsyncClient]:
+        """The client, for one request."""
+        self._users += 1
+        try:
+            async with self._turns:
+                yield self.client
+        finally:
+            self._users -= 1
+            self._used_at = time.monotonic()
+
+    async def _keep(self) -> None:
+        try:
+            while self._users or time.monotonic() - self._used_at < CLOSED_AFTER_S:  # noqa: ASYNC110 - one look in 5 s
+                await asyncio.sleep(CLOSED_AFTER_S)
+        finally:
+            await self.client.aclose()
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """The authorities that are trusted; reading them takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 def _wait(state: RetryCallState) -> float:
@@ -225,32 +303,35 @@ def _wait(state: RetryCallState) -> float:
     return max(_backoff(state), min(asked or 0.0, LONGEST_RETRY_AFTER_S))
 
 
-def _why(error: httpx.TransportError) -> str:
-    text = str(error).splitlines()[0] if str(error) else ""
-    return f"{type(error).__name__}: {text:.120}" if text else type(error).__name__
+def _detail(answer: Any) -> str:
+    """What an error's JSON says: never the values that it says it of."""
+    if isinstance(answer, dict):
+        return next(filter(None, (_detail(answer.get(name)) for name in ("detail", "title", "message", "error"))), "")
+    if isinstance(answer, list):
+        return "; ".join(filter(None, map(_complaint, answer)))
+    return answer if isinstance(answer, str) else ""
 
 
-def _said(response: httpx.Response) -> str:
-    """What the server says about a failure, on one line; web pages say nothing."""
-    if "html" in response.headers.get("content-type", ""):
-        return ""
-    try:
-        answer = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        text = response.text
-    else:
-        detail = answer.get("detail", answer.get("title", answer)) if isinstance(answer, dict) else answer
-        text = detail if isinstance(detail, str) else orjson.dumps(detail).decode()
-    return " ".join(text.split())[:_SAID_AT_MOST]
+def _complaint(one: Any) -> str:
+    """One of pydantic's: where, and what is wrong there."""
+    if not isinstance(one, dict):
+        return one if isinstance(one, str) else ""
+    place = ".".join(str(part) for part in one.get("loc") or ())
+    return f"{place}: {one.get('msg', one.get('type', ''))}".removeprefix(": ")
+
+
+def _without_secrets(url: str) -> str:
+    """An address that may be none at all, without user, password and parameters."""
+    return re.sub(r"^(\w+://)?.*@", r"\1***@", re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def _origin(location: str) -> str:
-    """Where a redirect leads, without what else is in it: logins put secrets there."""
+    """Where a URL leads, without what else is in it: logins put secrets there."""
     try:
         url = httpx.URL(location)
     except httpx.InvalidURL:
         return "?"
-    return f"{url.scheme}://{url.host}" if url.host else url.path
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}" if url.host else url.path
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -261,6 +342,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     except ValueError:
         pass
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
+        moment = email.utils.parsedate_to_datetime(text)
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ def remote_version_of(found: Dataset) -> RemoteVersion:
 def ensure_remote_version(store: Store, remote: Remote, version: DatasetVersion, name: str) -> tuple[str, str]:
     """The ids of a version in a backend, which gets it where it does not have it."""
     known = store.links.remote_version(remote.target, version)
-    if known is not None and _is_there(remote, known):
+    if known is not None and _is_there(remote, known, name):
         return known.dataset_id, known.version_id
     content = store.datasets.get(version.dataset_id, version=version.id)
     dataset_id, version_id = remote.put_version(name, content)
@@ -60,12 +61,12 @@ def ensure_remote_version(store: Store, remote: Remote, version: DatasetVersion,
     return dataset_id, version_id
 
 
-def _is_there(remote: Remote, known: RemoteVersion) -> bool:
+def _is_there(remote: Remote, known: RemoteVersion, name: str) -> bool:
     try:
-        made_at = remote.datasets.info(known.dataset_id).created_at.timestamp()
-        return made_at == known.made_at and any(
-            version.id == known.version_id for version in remote.datasets.versions(known.dataset_id)
-        )
+        info = remote.datasets.info(known.dataset_id)
+        if (info.name, info.created_at.timestamp()) != (name, known.made_at):  # another one has the id now
+            return False
+        return any(version.id == known.version_id for version in remote.datasets.versions(known.dataset_id))
     except NotFound:
         return False
 
@@ -90,7 +91,10 @@ def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord) -> Li
     )
     if link is not None:
         store.links.unlink(link)
-    return _link(store, remote, experiment.id, begun)
+    link = _link(store, remote, experiment.id, begun)
+    if link.remote_id != begun.id:  # another process has begun it at the same time
+        remote.experiments.delete(begun.id)
+    return link
 
 
 def _goes_on(remote: Remote, link: Link) -> bool:
@@ -130,10 +134,13 @@ def pull_experiment(store: Store, remote: Remote, found: Experiment) -> Experime
 
     It may have been begun by another machine or by the backend's own client.
     """
-    version = mirror_version(store, remote, found.dataset_id, found.dataset_version_id)
+    link = _forget_former(store, remote, found)
+    if link is None:
+        version = mirror_version(store, remote, found.dataset_id, found.dataset_version_id)
+    else:
+        version = store.experiments.get(link.experiment_id).version
     outline = {example_id: position for position, example_id, _ in store.datasets.outline(version)}
     results = remote.pull(found)
-    link = _forget_former(store, remote, found)
     if link is None:
         positions = _positions(found, results, outline)
         record = store.experiments.create(
@@ -149,12 +156,13 @@ def pull_experiment(store: Store, remote: Remote, found: Experiment) -> Experime
         )
         link = _link(store, remote, record.experiment.id, found)
     _import(store, link, results, outline)
-    return store.experiments.get(link.experiment_id)
+    record = store.experiments.get(link.experiment_id)
+    return dataclasses.replace(record, experiment=dataclasses.replace(record.experiment, tags=found.tags))
 
 
 def _positions(found: Experiment, results: PulledResults, outline: Mapping[str, int]) -> list[int]:
     """The examples that the experiment is on: those that have a run, and those that are missing one."""
-    if results.missing is None or found.example_count in (0, len(outline)):
+    if results.missing is None or found.example_count == len(outline):
         return sorted(outline.values())
     ids = {run.example_id for run in results.runs} | {example_id for example_id, _ in results.missing}
     return sorted(outline[example_id] for example_id in ids if example_id in outline)

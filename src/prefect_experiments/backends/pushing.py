@@ -8,34 +8,44 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
+import itertools
 import logging
-import random
+import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 from prefect_experiments.backends.base import Pusher, Remote
+from prefect_experiments.backends.trouble import Trouble, backoff
 from prefect_experiments.errors import (
     AlreadyExists,
     BackendRefused,
     BackendUnavailable,
     ExperimentsError,
-    InvalidSetting,
     NotFound,
+    StoreUnavailable,
 )
 from prefect_experiments.store import Link, Store
 from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRun, Pushed, Waiting
 
-AT_ONCE = 512
-LOOK_EVERY_S = 0.3
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 15.0
-LONGEST_ASKED_PAUSE_S = 60.0
-SAY_AGAIN_AFTER_S = 60.0
-FAILURES_BEFORE_REFUSED = 6
+QUIET_S = 2.0
+AT_ONCE = 512  # results read from the store at once
+FEW = 128  # when fewer are at hand, more are read
+VISIT_EVERY_S = 0.3
+# Looking through ten thousands of results takes a tenth of a second: at most a tenth of the time goes to it.
+PAUSE_FOR_A_LOOK = 10
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 8.0
+FAILURES_BEFORE_LEFT = 8
+STORE_PATIENCE_S = 60.0
+LONGEST_IDLE_S = 5.0
 
 Item = OutgoingRun | OutgoingEvaluation
+T = TypeVar("T")
+_Key = tuple[int, int, str | None]
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -49,12 +59,16 @@ class PushOutcome:
         waiting: what it does not have yet.
         refusals: what it said to those that it would not take.
         trouble: why the push ended before everything was taken.
+        waited_s: seconds for which the backend took nothing and the push waited for it.
+        waited_for: what was the matter then, the last time.
     """
 
     pushed: int
     waiting: Waiting
     refusals: tuple[str, ...] = ()
     trouble: str | None = None
+    waited_s: float = 0.0
+    waited_for: str | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -62,8 +76,41 @@ class PushOutcome:
         return not self.waiting.total and not self.waiting.refused
 
 
+class _Attempt(NamedTuple):
+    """One item pushed once."""
+
+    item: Item
+    began: float
+    remote_id: str | None = None
+    refused: str | None = None
+    error: ExperimentsError | None = None
+
+
+class _Visit(NamedTuple):
+    """What was done at the store: so many marked, and, where it was looked, what waits."""
+
+    marked: int
+    waiting: Sequence[Item] | None
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Failures:
+    """Of one item: all of them; those that the backend cannot be blamed for; how much it had taken at the last one."""
+
+    count: int = 0
+    its_own: int = 0
+    taken_then: int = -1
+
+
 class Push:
-    """Pushes the results of one experiment as they come.
+    """Pushes the results of one experiment as they come. It runs once.
+
+    A failure does not show whose it is: the backend's or the result's own, an HTTP 500, a closed
+    connection and a time-out may be either. So what has failed is tried again later and later,
+    behind everything else; what fails again and again while the backend takes other results is
+    left to a later push, and where there are no others, one that was taken before is sent again to
+    see. When several fail in a row, the backend is asked more and more seldom, with one result.
 
     Args:
         store: where the results are.
@@ -91,171 +138,242 @@ class Push:
         self._link = link
         self._patience = patience
         self._say = say
-        self._outage: Outage | None = None
-        self._taken: deque[Pushed] = deque()  # by the backend, and not marked yet
-        self._failures: dict[tuple[object, ...], tuple[int, int]] = {}
+        self._trouble = Trouble()
+        # A thread of its own: those of the loop are for the task, which may need them all.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="experiment-push")
+        self._fresh: deque[Item] = deque()
+        self._later: list[tuple[float, int, Item]] = []  # a heap: what has failed, and when it is tried again
+        self._order = itertools.count()
+        self._in_flight: set[asyncio.Task[_Attempt]] = set()
+        self._taken: deque[Pushed] = deque()  # by the backend, and not marked in the store yet
+        self._known: set[_Key] = set()  # all of these, and what is left to a later push
+        self._failures: dict[_Key, _Failures] = {}
+        self._left: str | None = None  # why something is left to a later push
+        self._sample: OutgoingRun | None = None  # a run that was taken
+        self._sample_wanted = False
+        self._times_taken = 0
+        self._progress_at = -math.inf
+        self._visit: asyncio.Task[_Visit] | None = None
+        self._next_mark = self._next_look = self._store_again_at = 0.0
+        self._store_failed_at: float | None = None
+        self._ended_at: float | None = None
+        self._saw_all = False  # whether nothing new was found since the end
         self.pushed = 0
 
     async def run(self, finished: asyncio.Event) -> PushOutcome:
         """Push until `finished` is set and nothing waits any more, or patience is at its end."""
-        finished_at: float | None = None
-        async with self._remote.pusher(self._store, self._link) as pusher:
-            while True:
-                if finished.is_set() and finished_at is None:
-                    finished_at = time.monotonic()
-                items = await asyncio.to_thread(self._next)
-                if items:
-                    with self._beside():
-                        await self._push_all(pusher, items)
-                elif finished_at is not None:
-                    break
-                else:
-                    await _sleep(LOOK_EVERY_S, finished)
-                if self._outage is not None:
-                    if finished_at is not None and self._outage.lasts(finished_at) >= self._patience:
-                        break
-                    await _sleep(self._outage.pause(self._patience), finished)
-        return await asyncio.to_thread(self._outcome)
-
-    def _next(self) -> list[Item]:
-        """What to push next; during an outage one item, to see whether it is over."""
-        items: list[Item] = [
-            *self._links.waiting_runs(self._link, AT_ONCE),
-            *self._links.waiting_evaluations(self._link, AT_ONCE),
-        ]
-        if self._outage is None and not self._failures:
-            return items
-        # What has failed comes last: one item that the backend chokes on must not keep back the others.
-        items.sort(key=lambda item: self._failures.get(_key(item), (0, 0))[0])
-        return items if self._outage is None else items[:1]
-
-    async def _push_all(self, pusher: Pusher, items: list[Item]) -> None:
-        queue = deque(items)
-        marking = asyncio.create_task(self._keep_marking())
-        lanes = [asyncio.create_task(self._lane(pusher, queue)) for _ in range(min(pusher.lanes, len(items)))]
+        ended = asyncio.create_task(finished.wait())
         try:
-            await asyncio.gather(*lanes)
-        finally:
-            for task in (*lanes, marking):
-                task.cancel()
-            await asyncio.gather(*lanes, marking, return_exceptions=True)
-            await asyncio.to_thread(self._mark)
-
-    async def _lane(self, pusher: Pusher, queue: deque[Item]) -> None:
-        while queue:
-            item = queue.popleft()
-            remote_id: str | None = None
-            refused: str | None = None
             try:
-                if isinstance(item, OutgoingRun):
-                    remote_id = await pusher.push_run(item)
-                else:
-                    await pusher.push_evaluation(item)
-            except (BackendUnavailable, InvalidSetting) as error:
-                if not self._is_its_own_fault(item):
-                    self._failed(error)
+                async with self._remote.pusher(self._store, self._link) as pusher:
+                    await self._push(pusher, ended)
+            finally:
+                ended.cancel()
+                await self._stop()
+            return await self._in_thread(self._outcome)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def _push(self, pusher: Pusher, ended: asyncio.Task[Any]) -> None:
+        with contextlib.ExitStack() as stack:
+            held, busy_at = False, time.monotonic()  # from the start: the first results come soon
+            while True:
+                if ended.done() and self._ended_at is None:
+                    self._ended_at = time.monotonic()
+                if self._is_over():
                     return
-                refused = f"{error} ({FAILURES_BEFORE_REFUSED} times, while others were taken)"
-            except (BackendRefused, NotFound, AlreadyExists) as error:
-                refused = str(error)
-            self._succeeded()
-            self._taken.append((item, remote_id, refused))
-            self.pushed += refused is None
-            if self._outage is not None:  # another lane has met trouble
+                self._start_requests(pusher)
+                self._start_visit()
+                if self._in_flight or self._fresh:
+                    busy_at = time.monotonic()
+                # Not at each gap between two results: what is let go then takes longer than the gap.
+                if held != (time.monotonic() - busy_at < QUIET_S):
+                    held = not held
+                    stack.enter_context(self._beside()) if held else stack.close()
+                awaited = {*self._in_flight, *filter(None, [self._visit, None if ended.done() else ended])}
+                if awaited:
+                    await asyncio.wait(awaited, timeout=self._idle_for(pusher), return_when=asyncio.FIRST_COMPLETED)
+                else:
+                    await asyncio.sleep(self._idle_for(pusher))
+                await self._take_in()
+
+    def _is_over(self) -> bool:
+        """Whether everything was taken, or patience is at its end."""
+        if self._ended_at is None:
+            return False
+        busy = self._fresh or self._later or self._in_flight or self._taken or self._visit
+        return (self._saw_all and not busy) or time.monotonic() >= self._patient_until()
+
+    def _patient_until(self) -> float:
+        """When to give up, as far as is known now."""
+        stuck = self._trouble.is_outage or (self._later and not self._fresh and not self._in_flight)
+        return max(self._ended_at, self._progress_at) + self._patience if stuck and self._ended_at else math.inf
+
+    def _idle_for(self, pusher: Pusher) -> float:
+        """Seconds until something is to be done, unless something happens before."""
+        moments = [time.monotonic() + LONGEST_IDLE_S, self._patient_until()]
+        if len(self._in_flight) < self._lanes(pusher) and (self._fresh or self._later):
+            moments.append(max(self._trouble.again_at, 0.0 if self._fresh else self._later[0][0]))
+        if self._visit is None:
+            visits = [self._next_mark] * bool(self._taken) + [self._next_look] * (len(self._fresh) < FEW)
+            moments.append(max(self._store_again_at, min(visits, default=math.inf)))
+        return max(0.0, min(moments) - time.monotonic())
+
+    # Requests
+
+    def _lanes(self, pusher: Pusher) -> int:
+        return 1 if self._trouble.is_outage else pusher.lanes
+
+    def _start_requests(self, pusher: Pusher) -> None:
+        while len(self._in_flight) < self._lanes(pusher) and time.monotonic() >= self._trouble.again_at:
+            item = self._next_item()
+            if item is None:
                 return
+            self._in_flight.add(asyncio.create_task(self._attempt(pusher, item)))
 
-    def _failed(self, error: ExperimentsError) -> None:
-        if self._outage is None:
-            self._outage = Outage()
-        if self._outage.failed(error):
-            waiting = self._links.waiting(self._link).total - len(self._taken)
-            self._say(f"{error}. {waiting} results wait in the store; trying again until they are taken.")
+    def _next_item(self) -> Item | None:
+        due = bool(self._later) and self._later[0][0] <= time.monotonic()
+        # In an outage it is the other way round: a backend that is only slow has done what it did not answer to.
+        if self._fresh and not (due and self._trouble.is_outage):
+            return self._fresh.popleft()
+        if self._sample_wanted:
+            self._sample_wanted = False
+            return self._sample
+        return heapq.heappop(self._later)[2] if due else None
 
-    def _succeeded(self) -> None:
-        if self._outage is not None and self._outage.is_over():
-            if self._outage.was_said():
-                self._say(f"{self._remote.name} answers again after {self._outage.lasts():.0f} s; the push goes on.")
-            self._outage = None
+    async def _attempt(self, pusher: Pusher, item: Item) -> _Attempt:
+        began = time.monotonic()
+        try:
+            if isinstance(item, OutgoingRun):
+                return _Attempt(item, began, remote_id=await pusher.push_run(item))
+            await pusher.push_evaluation(item)
+            return _Attempt(item, began)
+        except (BackendRefused, NotFound, AlreadyExists) as error:
+            return _Attempt(item, began, refused=str(error))
+        except ExperimentsError as error:
+            return _Attempt(item, began, error=error)
+        except Exception as error:
+            logger.debug("pushing a result", exc_info=True)
+            trouble = f"{self._remote.name} cannot be used ({type(error).__name__})"
+            return _Attempt(item, began, error=BackendUnavailable(trouble))
 
-    def _is_its_own_fault(self, item: Item) -> bool:
-        """Whether an item has failed again and again, while others were taken in between."""
-        failures, pushed_then = self._failures.get(_key(item), (0, -1))
-        if self.pushed > pushed_then:
-            failures += 1
-        self._failures[_key(item)] = failures, self.pushed
-        return failures >= FAILURES_BEFORE_REFUSED
+    async def _take_in(self) -> None:
+        """What has come of the requests and of the visit to the store."""
+        for task in [task for task in self._in_flight if task.done()]:
+            self._in_flight.discard(task)
+            attempt = task.result()
+            if attempt.error is None:
+                self._took(attempt)
+            else:
+                self._trouble.failed(attempt.error, attempt.began)
+                if attempt.item is not self._sample:
+                    self._failed(attempt.item, attempt.error)
+        if self._visit is not None and self._visit.done():
+            visit, self._visit = self._visit, None
+            self._visited(visit)
+        if self._trouble.is_to_be_said():
+            waiting = (await self._in_thread(self._links.waiting, self._link)).total - len(self._taken)
+            self._say(
+                f"{self._trouble.reason}. {waiting} results wait in the store; trying again until they are taken."
+            )
 
-    async def _keep_marking(self) -> None:
-        """Note what was taken while more is pushed: a kill repeats little."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            await asyncio.to_thread(self._mark)
+    def _took(self, attempt: _Attempt) -> None:
+        lasted = self._trouble.passed(attempt.began)
+        if lasted is not None:
+            self._say(f"{self._remote.name} answers again after {lasted:.0f} s; the push goes on.")
+        self._times_taken += 1
+        item = attempt.item
+        if item is self._sample:
+            return
+        self._failures.pop(_key(item), None)
+        self._taken.append((item, attempt.remote_id, attempt.refused))
+        self._saw_all = False  # what belongs to it can be pushed now
+        self._progress_at = time.monotonic()
+        if attempt.refused is None:
+            self.pushed += 1
+            if self._sample is None and isinstance(item, OutgoingRun) and item.error is None:
+                self._sample = item
 
-    def _mark(self) -> None:
-        taken = [self._taken.popleft() for _ in range(len(self._taken))]
+    def _failed(self, item: Item, error: ExperimentsError) -> None:
+        failures = self._failures.setdefault(_key(item), _Failures())
+        failures.count += 1
+        if getattr(error, "retry_after", None) is None:
+            failures.its_own += self._times_taken > failures.taken_then
+        failures.taken_then = self._times_taken
+        if failures.its_own >= FAILURES_BEFORE_LEFT:
+            self._left = f"{error} ({failures.count} times, while it took other results)"
+            return
+        again_at = time.monotonic() + backoff(failures.count, FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        heapq.heappush(self._later, (again_at, next(self._order), item))
+        self._sample_wanted = self._sample is not None and not self._fresh
+
+    # The store
+
+    def _start_visit(self) -> None:
+        """Mark what was taken, so that a kill repeats little, and see what waits, where it is time."""
+        now = time.monotonic()
+        if self._visit is not None or now < self._store_again_at:
+            return
+        at_end = self._ended_at is not None and not (self._fresh or self._in_flight)
+        mark = self._taken and (now >= self._next_mark or at_end)
+        look = len(self._fresh) < FEW and (now >= self._next_look or (at_end and not self._saw_all))
+        if mark or look:
+            work = self._in_thread(self._visit_store, tuple(self._taken), AT_ONCE + len(self._known) if look else None)
+            self._visit = asyncio.create_task(work)
+            self._looked_after_end = self._ended_at is not None
+
+    def _visit_store(self, taken: Sequence[Pushed], limit: int | None) -> _Visit:
+        began = time.monotonic()
         if taken:
             self._links.mark(self._link, taken)
+        waiting: list[Item] | None = None
+        if limit is not None:
+            waiting = [
+                *self._links.waiting_runs(self._link, limit),
+                *self._links.waiting_evaluations(self._link, limit),
+            ]
+        return _Visit(len(taken), waiting, time.monotonic() - began)
+
+    def _visited(self, visit: asyncio.Task[_Visit]) -> None:
+        now = time.monotonic()
+        try:
+            marked, waiting, seconds = visit.result()
+        except StoreUnavailable as error:
+            self._store_failed_at = self._store_failed_at or now
+            if now - self._store_failed_at >= STORE_PATIENCE_S:
+                raise
+            logger.warning("%s The push goes on when it answers.", error)
+            self._store_again_at = now + VISIT_EVERY_S * PAUSE_FOR_A_LOOK
+            return
+        self._store_failed_at = None
+        self._next_mark = now + VISIT_EVERY_S
+        self._known.difference_update(_key(self._taken.popleft()[0]) for _ in range(marked))
+        if waiting is None:
+            return
+        new = [item for item in waiting if _key(item) not in self._known]
+        self._known.update(map(_key, new))
+        self._fresh.extend(new)
+        self._next_look = now + (0.0 if len(new) >= AT_ONCE else max(VISIT_EVERY_S, PAUSE_FOR_A_LOOK * seconds))
+        self._saw_all = self._looked_after_end and not new and not self._taken
 
     def _outcome(self) -> PushOutcome:
         waiting = self._links.waiting(self._link)
         refusals = tuple(self._links.refusals(self._link)) if waiting.refused else ()
-        return PushOutcome(self.pushed, waiting, refusals, self._outage.reason if self._outage else None)
+        trouble = self._trouble.reason if self._later or self._trouble.is_outage else self._left
+        return PushOutcome(self.pushed, waiting, refusals, trouble, *self._trouble.waited())
+
+    async def _stop(self) -> None:
+        """End what is under way; what was taken is marked."""
+        for task in self._in_flight:
+            task.cancel()
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        if self._taken:
+            with contextlib.suppress(ExperimentsError):  # then it is pushed again, which changes nothing
+                await self._in_thread(self._links.mark, self._link, tuple(self._taken))
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
 
-class Outage:
-    """A time in which a backend takes nothing: asked again more and more seldom."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-        self._again_at = self._since
-        self._failures = 0
-        self._said_at: float | None = None
-        self.reason = ""
-
-    def failed(self, error: ExperimentsError) -> bool:
-        """Take note of a failure; whether it is time to say so."""
-        now = time.monotonic()
-        self.reason = str(error)
-        if now >= self._again_at:  # else several requests were under way when the trouble began
-            self._failures += 1
-            pause = min(FIRST_PAUSE_S * 2 ** (min(self._failures, 10) - 1), LONGEST_PAUSE_S)
-            asked = error.retry_after if isinstance(error, BackendUnavailable) else None
-            self._again_at = now + max(
-                pause * random.uniform(0.75, 1.0),  # noqa: S311 - nothing secret about it
-                min(asked or 0.0, LONGEST_ASKED_PAUSE_S),
-            )
-        # A single hiccup is not worth a line.
-        if self._failures < 2 or (self._said_at is not None and now - self._said_at < SAY_AGAIN_AFTER_S):
-            return False
-        self._said_at = now
-        return True
-
-    def is_over(self) -> bool:
-        """Whether an answer came after the trouble began, not from a request that was under way then."""
-        return time.monotonic() >= self._again_at
-
-    def was_said(self) -> bool:
-        """Whether people were told."""
-        return self._said_at is not None
-
-    def pause(self, at_most: float) -> float:
-        """Seconds until it is worth asking again."""
-        return max(0.0, min(self._again_at - time.monotonic(), max(at_most, FIRST_PAUSE_S)))
-
-    def lasts(self, since: float = 0.0) -> float:
-        """Seconds since it began, or since a later moment."""
-        return time.monotonic() - max(self._since, since)
-
-
-def _key(item: Item) -> tuple[object, ...]:
-    name = None if isinstance(item, OutgoingRun) else item.name
-    return item.position, item.repetition_number, name
-
-
-async def _sleep(seconds: float, finished: asyncio.Event) -> None:
-    """Sleep; the end of the experiment, when it comes, wakes."""
-    if finished.is_set():
-        await asyncio.sleep(seconds)
-        return
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(finished.wait(), seconds)
+def _key(item: Item) -> _Key:
+    return item.position, item.repetition_number, None if isinstance(item, OutgoingRun) else item.name

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import comparing, datasets, experiments, running
+from prefect_experiments.cli import comparing, datasets, experiments, log, running
 from prefect_experiments.cli.output import Answer, Declined, Flag, Terminal, give, own_stdout
 from prefect_experiments.cli.progress import quiet_prefect
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound
@@ -45,6 +45,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 running.register(app)
+log.register(app)
 comparing.register(app)
 experiments.register(app)
 app.command(datasets.app)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, Group, Parameter
 
-from prefect_experiments.cli.output import Answer, Here
+from prefect_experiments.cli.output import Answer, Here, Terminal
 from prefect_experiments.errors import InvalidSetting
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from prefect_experiments.analysis import Comparison, Verdict
-    from prefect_experiments.client import Client
+    from prefect_experiments.analysis import ClassificationReport, Comparison, RanExperiment, Verdict
+    from prefect_experiments.analysis.results import ResultTable
 
 
 @Parameter(name="*", group=Group("Reports", sort_key=8))
@@ -38,6 +39,16 @@ class Reports:
         """What is written, by its sort."""
         every = {"report": self.report, "junit": self.junit, "comment": self.comment}
         return {sort: str(path) for sort, path in every.items() if path is not None}
+
+    def check(self) -> None:
+        """Make sure that the files can be written, before anything is run for them.
+
+        Raises:
+            InvalidSetting: one cannot.
+        """
+        for sort, path in self.paths.items():
+            if trouble := _trouble_with(Path(path)):
+                raise InvalidSetting(f"--{sort} {path} cannot be written: {trouble}; give the path of a file")
 
 
 NO_REPORTS = Reports()
@@ -81,17 +92,18 @@ def compare(
     from prefect_experiments.analysis.gate import Gate
     from prefect_experiments.analysis.results import result_table
 
-    client = terminal.client()
+    reports.check()
     rules = None if gate is None else Gate.parse(gate)
-    sides = [_side(client, name, dataset) for name in (baseline, candidate)]
+    before = _side(terminal, baseline, dataset, "baseline")
+    after = _side(terminal, candidate, dataset, "candidate")
     compared = compare_results(
-        result_table(sides[0]),
-        result_table(sides[1]),
+        result_table(before),
+        result_table(after),
         gate=rules,
         confidence=confidence,
         directions=dict.fromkeys(minimize or (), "minimize"),
     )
-    write_reports(reports, compared, candidate=sides[1], baseline=sides[0])
+    write_reports(reports, compared, candidate=after, baseline=before)
     return comparison_answer(compared, reports)
 
 
@@ -101,6 +113,7 @@ def report(
     *,
     baseline: str | None = None,
     gate: str | None = None,
+    minimize: list[str] | None = None,
     dataset: str | None = None,
     truth: str | None = None,
     prediction: str = "output",
@@ -114,6 +127,7 @@ def report(
         experiment: id, name, tag:NAME or latest; or the path of a table of results.
         baseline: what it is compared with, named likewise.
         gate: the rules that judge it, as a file or as text.
+        minimize: a metric of which less is better; can be given several times.
         dataset: the dataset that a name, a tag or latest is looked for in.
         truth: the field with the right class, such as expected.label, for classification metrics.
         prediction: the field with the predicted class.
@@ -121,22 +135,23 @@ def report(
         reports: what to write; by default report.html.
         terminal: where it is shown.
     """
-    from prefect_experiments.analysis import classification_report
     from prefect_experiments.analysis.comparison import compare_results
     from prefect_experiments.analysis.gate import Gate
     from prefect_experiments.analysis.results import result_table
 
-    client = terminal.client()
+    reports = reports if reports.paths else Reports(report=Path("report.html"))
+    reports.check()
     rules = None if gate is None else Gate.parse(gate)
-    side = _side(client, experiment, dataset)
-    before = None if baseline is None else _side(client, baseline, dataset)
-    compared = None if before is None else compare_results(result_table(before), result_table(side), gate=rules)
-    verdict = compared.verdict if compared else rules.judge_alone(result_table(side)) if rules else None
-    classes = None
-    if truth is not None:
-        classes = classification_report(side, truth=truth, prediction=prediction, positive=positive)
-    if not reports.paths:
-        reports = Reports(report=Path("report.html"))
+    side = _side(terminal, experiment, dataset, "results")
+    before = None if baseline is None else _side(terminal, baseline, dataset, "baseline")
+    classes = None if truth is None else _classes(side, truth, prediction, positive)
+    compared, verdict = None, None
+    if before is not None:
+        directions: Any = dict.fromkeys(minimize or (), "minimize")
+        compared = compare_results(result_table(before), result_table(side), gate=rules, directions=directions)
+        verdict = compared.verdict
+    elif rules is not None:
+        verdict = rules.judge_alone(result_table(side))
     write_reports(reports, compared, candidate=side, baseline=before, verdict=verdict, classification=classes)
 
     def show(console: Console) -> None:
@@ -144,8 +159,9 @@ def report(
 
         if verdict is not None:
             print_verdict(verdict, console)
-        for sort, path in reports.paths.items():
-            console.print(f"{sort}: {path}", markup=False, soft_wrap=True)
+        if classes is not None:
+            console.print(str(classes), markup=False, soft_wrap=True)
+        print_written(reports, console)
 
     data = {"verdict": verdict and verdict.to_dict(), "written": reports.paths}
     if classes is not None:
@@ -160,11 +176,16 @@ def comparison_answer(compared: Comparison, reports: Reports) -> Answer:
         from prefect_experiments.reports.terminal import print_comparison
 
         print_comparison(compared, console)
-        for sort, path in reports.paths.items():
-            console.print(f"{sort}: {path}", markup=False, soft_wrap=True)
+        print_written(reports, console)
 
     verdict = compared.verdict
     return Answer({**compared.to_dict(), "written": reports.paths}, show, verdict.exit_code if verdict else 0)
+
+
+def print_written(reports: Reports, console: Console) -> None:
+    """Say which files were written."""
+    for sort, path in reports.paths.items():
+        console.print(f"{sort}: {path}", markup=False, soft_wrap=True)
 
 
 def write_reports(
@@ -198,15 +219,38 @@ def write_reports(
     if reports.comment is not None:
         from prefect_experiments.reports.pull_request import pull_request_comment
 
-        if compared is None:
-            raise InvalidSetting("--comment needs something to compare with; give --baseline")
-        _write(reports.comment, pull_request_comment(compared))
+        _write(reports.comment, pull_request_comment(compared) if compared else _first_comment(candidate, verdict))
 
 
-def _side(client: Client, name: str, dataset: str | None) -> Any:
+def _first_comment(side: RanExperiment | ResultTable, verdict: Verdict | None) -> str:
+    """The comment where there is no baseline: the summary, for whoever reads and for the bot that keeps it."""
+    from prefect_experiments.analysis import RanExperiment
+    from prefect_experiments.reports.markdown import summary_markdown
+    from prefect_experiments.reports.pull_request import MARKER
+
+    if not isinstance(side, RanExperiment):
+        raise InvalidSetting("--comment on a table of results needs something to compare with; give --baseline")
+    return f"{summary_markdown(side, verdict)}\n\n<!-- {MARKER} -->\n"
+
+
+def _side(terminal: Terminal, name: str, dataset: str | None, role: str) -> RanExperiment | ResultTable:
+    """What a command names; the store and the backend are opened only where it is no file."""
     from prefect_experiments.orchestration.comparing import result_side
 
-    return result_side(name, client.store, client.remote, dataset)
+    def places() -> Any:
+        client = terminal.client()
+        return client.store, client.remote
+
+    return result_side(name, places, dataset, role=role)
+
+
+def _classes(
+    side: RanExperiment | ResultTable, truth: str, prediction: str, positive: str | None
+) -> ClassificationReport:
+    from prefect_experiments.analysis import RanExperiment, classification_report
+
+    results = side if isinstance(side, RanExperiment) else side.frame
+    return classification_report(results, truth=truth, prediction=prediction, positive=positive)
 
 
 def _report_side(source: Any) -> Any:
@@ -215,6 +259,20 @@ def _report_side(source: Any) -> Any:
     from prefect_experiments.reports.sides import report_side, table_side
 
     return report_side(source) if isinstance(source, RanExperiment) else table_side(result_table(source))
+
+
+def _trouble_with(path: Path) -> str:
+    """Why a file cannot be written; folders that are missing are made."""
+    if path.is_dir():
+        return "it is a folder"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            return ""
+    except (FileExistsError, NotADirectoryError):
+        return "its folder is a file"
+    except OSError as error:
+        return error.strerror or type(error).__name__
 
 
 def _write(path: Path, text: str) -> None:

@@ -50,7 +50,7 @@ def watching(terminal: Terminal, *, resumable: bool = True) -> Iterator[None]:
             from prefect_experiments.orchestration.progress import heard_by
 
             if resumable:
-                watcher.first_words = _prepare_prefect(terminal)
+                watcher.first_words = prepare_prefect(terminal)
             with heard_by(watcher):
                 yield
     except ExperimentStopped:
@@ -66,7 +66,7 @@ def _advice(experiment_id: str, terminal: Terminal) -> str:
     return f"What has finished is kept; go on with `prefect-experiments resume {experiment_id}`{with_store}"
 
 
-def _prepare_prefect(terminal: Terminal) -> str:
+def prepare_prefect(terminal: Terminal) -> str:
     """Import Prefect, and keep what its engine says of an error off the terminal: the command says it.
 
     Returns:

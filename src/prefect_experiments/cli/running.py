@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from cyclopts import App, Group, Parameter
 
-from prefect_experiments.cli.comparing import NO_REPORTS, Reports, write_reports
+from prefect_experiments.cli.comparing import NO_REPORTS, Reports, print_written, write_reports
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, records, said, score_table
 from prefect_experiments.cli.progress import watching
 from prefect_experiments.errors import BackendUnavailable, InvalidDataset, InvalidSetting
@@ -164,6 +164,8 @@ def run(
         reports: what to write.
         terminal: where it is shown.
     """
+    if dry_run is None:
+        reports.check()
     with watching(terminal, resumable=dry_run is None), _advice_on_columns():
         client = terminal.client()
         ran = client.experiments.run_experiment(
@@ -172,7 +174,7 @@ def run(
             evaluators=_evaluators(evaluator),
             experiment_name=name,
             experiment_description=description,
-            experiment_metadata=_json_object(metadata),
+            experiment_metadata=json_object(metadata),
             repetitions=repetitions,
             dry_run=False if dry_run is None else dry_run,
             baseline=baseline,
@@ -183,10 +185,12 @@ def run(
         )
     if dry_run is not None:
         return _tried(ran)
-    if reports.paths:
-        before = None if ran.comparison is None else ran.baseline
-        write_reports(reports, ran.comparison, candidate=ran, baseline=before, verdict=ran.verdict)
-    return _outcome(ran, client)
+    try:
+        write_reports(reports, ran.comparison, candidate=ran, baseline=ran.baseline, verdict=ran.verdict)
+    except InvalidSetting as error:
+        error.add_note(f"The experiment is done; `prefect-experiments report {ran.experiment_id}` writes its report")
+        raise
+    return outcome(ran, client, reports)
 
 
 def resume(
@@ -221,7 +225,7 @@ def resume(
             print_summary=False,
             **limits.arguments(),
         )
-    return _outcome(ran, client)
+    return outcome(ran, client)
 
 
 def evaluate(
@@ -253,7 +257,7 @@ def evaluate(
             print_summary=False,
             **limits.arguments(),
         )
-    return _outcome(ran, client)
+    return outcome(ran, client)
 
 
 def push(experiment: str, /, *, to: str | None = None, dataset: str | None = None, terminal: Here) -> Answer:
@@ -301,7 +305,8 @@ def _evaluators(given: list[str] | None) -> list[Any]:
     return found
 
 
-def _json_object(text: str | None) -> dict[str, Any] | None:
+def json_object(text: str | None) -> dict[str, Any] | None:
+    """The object in the text of ``--metadata``."""
     if text is None:
         return None
     try:
@@ -313,7 +318,7 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
     return value
 
 
-def _outcome(ran: RanExperiment, client: Client) -> Answer:
+def outcome(ran: RanExperiment, client: Client, reports: Reports = NO_REPORTS) -> Answer:
     """The answer of a command that has run something."""
 
     def show(console: Console) -> None:
@@ -321,16 +326,18 @@ def _outcome(ran: RanExperiment, client: Client) -> Answer:
 
         print_summary(ran, console, kept_in=client.store.shown_url)
         if ran.summary.n_errors:
+            task = " --task TASK" if hasattr(ran, "report") else ""  # what was logged does not know its task
             console.print(
                 f"  see what failed with `prefect-experiments runs {ran.experiment_id} --failed`, "
-                f"try it again with `prefect-experiments resume {ran.experiment_id}`"
+                f"try it again with `prefect-experiments resume {ran.experiment_id}{task}`"
             )
         if ran.comparison is not None:
             print_comparison(ran.comparison, console)
         elif ran.verdict is not None:
             print_verdict(ran.verdict, console)
+        print_written(reports, console)
 
-    return Answer(ran.to_dict(), show, ran.verdict.exit_code if ran.verdict else 0)
+    return Answer({**ran.to_dict(), "written": reports.paths}, show, ran.verdict.exit_code if ran.verdict else 0)
 
 
 def _tried(ran: RanExperiment) -> Answer:

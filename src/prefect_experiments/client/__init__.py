@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from prefect_experiments.backends import open_remote
-from prefect_experiments.client.datasets import Datasets
-from prefect_experiments.client.experiments import Experiments
 from prefect_experiments.client.spans import Spans
+from prefect_experiments.client.spellings import Datasets, Experiments
 from prefect_experiments.orchestration.request import remote_of
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import Store, open_store

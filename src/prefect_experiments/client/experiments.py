@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from prefect_experiments.client import Client
+    from prefect_experiments.orchestration.logged import LoggedExperiment
 
 
 class Experiments:
@@ -55,6 +56,12 @@ class Experiments:
         from prefect_experiments.orchestration.runs import evaluate_experiment
 
         return evaluate_experiment(client=self._client, **arguments)
+
+    def log_experiment(self, **arguments: Any) -> LoggedExperiment:
+        """`prefect_experiments.log_experiment` on this client's store."""
+        from prefect_experiments.orchestration.log_flow import log_experiment
+
+        return log_experiment(client=self._client, **arguments)
 
     def compare(self, *, baseline: Any, candidate: Any, **arguments: Any) -> Comparison | tuple[Comparison, ...]:
         """`prefect_experiments.compare_experiments` on this client's store and backend."""
@@ -190,7 +197,9 @@ class Experiments:
             How many annotations were written.
 
         Raises:
-            NotFound: a run that is not there; then nothing is written.
+            NotFound: a run that is not in the store; then nothing is written.
+            InvalidInput: a run of another experiment or, where a backend would take the annotation for the
+                evaluator's, the name of an evaluator; then nothing is written.
         """
         if experiment is not None:
             record, link = self._find_here(experiment, dataset)
@@ -200,7 +209,21 @@ class Experiments:
                 if not note.record_id.startswith(mine) and note.record_id not in names.values():
                     raise InvalidInput(f"run {note.record_id!r} does not belong to experiment {record.experiment.id}")
             annotations = [dataclasses.replace(a, record_id=names.get(a.record_id, a.record_id)) for a in annotations]
+        self._refuse_evaluators_names(annotations)
         return self._kept.annotate(annotations, annotator)
+
+    def _refuse_evaluators_names(self, annotations: Sequence[AnnotateRecordInput]) -> None:
+        """A backend has one verdict of a name on a run: a person's would replace an evaluator's."""
+        if self._remote is None:
+            return
+        ids = [note.record_id for note in annotations]
+        for experiment_id in self._store.links.experiments_of_runs(self._remote.target, ids):
+            evaluators = self._store.experiments.get(experiment_id).experiment.evaluators
+            if taken := {value.name for note in annotations for value in note.values} & set(evaluators):
+                raise InvalidInput(
+                    f"an annotation called {min(taken)!r} would replace the verdict of the evaluator of that name in "
+                    f"{self._remote.name}; choose another name"
+                )
 
     def tag(self, *, experiment: Any, tag: str, dataset: str | None = None) -> Experiment:
         """Give an experiment a tag; another one of the same dataset that has it loses it."""
@@ -227,10 +250,16 @@ class Experiments:
 
     def _find_here(self, experiment: Any, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:
         """An experiment as the store has it; pulled where it does not."""
-        try:
-            return self._linked(self._store.experiments.get(experiment_key(experiment), dataset=dataset))
-        except NotFound:
-            return self._find(experiment, dataset)
+        if self._remote is not None:
+            try:
+                found = self.get(experiment=experiment, dataset=dataset)
+            except NotFound:  # begun offline, or deleted there
+                return self._find(experiment, dataset)
+            link = self._store.links.of_remote(found.id, self._remote.target)
+            if link is None or not link.leads_to(found):
+                return self._find(found, None)
+            return self._store.experiments.get(link.experiment_id), link
+        return self._store.experiments.get(experiment_key(experiment), dataset=dataset), None
 
     def _linked(self, record: ExperimentRecord) -> tuple[ExperimentRecord, Link | None]:
         remote = self._remote

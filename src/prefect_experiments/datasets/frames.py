@@ -24,14 +24,23 @@ def frame_rows(df: pd.DataFrame) -> list[dict[str, Any]]:
     Raises:
         InvalidDataset: two columns have one name.
     """
+    columns = frame_columns(df)
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def frame_columns(df: pd.DataFrame) -> dict[str, list[Any]]:
+    """The columns of a DataFrame, with the values of `frame_rows`.
+
+    Raises:
+        InvalidDataset: two columns have one name.
+    """
     names = [str(name) for name in df.columns]
     doubles = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if doubles:
         raise InvalidDataset(
             f"DataFrame: several columns are named {', '.join(map(repr, doubles))}. Rename or drop all but one"
         )
-    columns = [_values(df.iloc[:, place]) for place in range(len(names))]
-    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    return {name: _values(df.iloc[:, place]) for place, name in enumerate(names)}
 
 
 def _values(series: pd.Series[Any]) -> list[Any]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from prefect_experiments import keys
+from prefect_experiments.datasets.paths import ABSENT, descend
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.models import Example, Sample, flat_row
 
 _PARTS = ("input", "output", "metadata")
-_MISSING = object()
 
 
 def draw(examples: Sequence[Example], sample: Sample) -> list[Example]:
@@ -72,8 +72,8 @@ def _stratified(examples: Sequence[Example], size: int, by: str, rng: random.Ran
     found = not examples
     for place, example in enumerate(examples):
         value = _field(example, by)
-        found = found or value is not _MISSING
-        stratum = b"" if value is _MISSING else keys.canonical_json(value)
+        found = found or value is not ABSENT
+        stratum = b"" if value is ABSENT else keys.canonical_json(value)
         strata.setdefault(stratum, []).append(place)
     if not found:
         raise InvalidSetting(f"Sample.by: {unknown_value('field', by, _field_names(examples))}")
@@ -98,20 +98,11 @@ def _field(example: Example, name: str) -> Any:
     if name in row:
         return row[name]
     if name == "splits":
-        return example.splits or _MISSING
+        return example.splits or ABSENT
     part, _, rest = name.partition(".")
     if part in _PARTS and rest:
-        return _descend(getattr(example, part), rest)
-    return _descend(row, name)
-
-
-def _descend(value: Any, path: str) -> Any:
-    if not isinstance(value, Mapping):
-        return _MISSING
-    if path in value:
-        return value[path]
-    head, _, rest = path.partition(".")
-    return _descend(value[head], rest) if rest and head in value else _MISSING
+        return descend(getattr(example, part), rest)
+    return descend(row, name)
 
 
 def _field_names(examples: Sequence[Example]) -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
+import socket
 from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
 
 from prefect.artifacts import (
     acreate_link_artifact,
@@ -16,8 +19,11 @@ from prefect.artifacts import (
 )
 
 from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis.verdicts import Comparison
+from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.session import Session
 from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows, summary_markdown
+from prefect_experiments.reports.texts import code
 
 PROGRESS_EVERY_S = 5.0
 PATIENCE_S = 10.0  # Prefect's client tries a server that is gone for minutes; an artifact is not worth that
@@ -83,30 +89,73 @@ async def show_summary(ran: RanExperiment) -> None:
 
 
 async def show_comparison(ran: RanExperiment) -> None:
-    """The comparison with the baseline: the verdict and what got worse, and the metrics as a table."""
-    if ran.comparison is None:
-        return
-    name = ran.experiment.dataset_name
+    """The comparison of an experiment with its baseline, under keys of the dataset's."""
+    if ran.comparison is not None:
+        await show_compared(ran.comparison, ran.experiment.dataset_name)
+
+
+async def show_compared(comparison: Comparison, name: str) -> None:
+    """A comparison: the verdict and what got worse, and the metrics as a table.
+
+    Args:
+        comparison: what was compared.
+        name: what the artifacts are called after.
+    """
+    description = f"{comparison.candidate.label} beside {comparison.baseline.label}"
     await _quietly(
         acreate_markdown_artifact(
-            markdown=comparison_markdown(ran.comparison),
-            key=artifact_key("comparison", name),
-            description=f"{ran.comparison.candidate.label} beside {ran.comparison.baseline.label}",
+            markdown=comparison_markdown(comparison), key=artifact_key("comparison", name), description=description
         )
     )
     await _quietly(
         acreate_table_artifact(
-            table=comparison_rows(ran.comparison),
-            key=artifact_key("metrics", name),
-            description=f"{ran.comparison.candidate.label} beside {ran.comparison.baseline.label}",
+            table=comparison_rows(comparison), key=artifact_key("metrics", name), description=description
         )
     )
 
 
-def artifact_key(*parts: str) -> str:
-    """A key that Prefect accepts: lower-case letters, digits and dashes."""
-    text = "-".join(parts).lower()
-    return "-".join(filter(None, "".join(c if c.isascii() and c.isalnum() else "-" for c in text).split("-")))[:200]
+async def show_outcome(ran: RanExperiment) -> None:
+    """What came out, on the page of the flow run that asked for the experiment.
+
+    Without a key: the experiment's own flow run has the artifact that versions line up under.
+    """
+    text = summary_markdown(ran, ran.verdict) if ran.comparison is None else comparison_markdown(ran.comparison)
+    name = ran.experiment.name
+    await _quietly(acreate_markdown_artifact(markdown=text, description=f"What came out of experiment {name}"))
+
+
+async def show_report(path: Path, url: str | None, name: str) -> None:
+    """Where a report is: a link where it can be opened over the network, else its path.
+
+    Args:
+        path: of the file, absolute.
+        url: of the file, where there is one.
+        name: what the artifact is called after.
+    """
+    key, description = artifact_key("report", name), f"HTML report on {name}"
+    if url is not None:
+        await _quietly(acreate_link_artifact(link=url, link_text=path.name, key=key, description=description))
+        return
+    where = f"The report is in {code(str(path), longest=1000)} on the machine {code(socket.gethostname())}."
+    await _quietly(acreate_markdown_artifact(markdown=where, key=key, description=description))
+
+
+async def show_text(text: str, sort: str, name: str, description: str) -> None:
+    """A text as it is, as it would stand on a terminal."""
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=2) + 1)
+    markdown = f"{fence}text\n{text}\n{fence}"
+    key = artifact_key(sort, name)
+    await _quietly(acreate_markdown_artifact(markdown=markdown, key=key, description=description))
+
+
+def artifact_key(sort: str, name: str) -> str:
+    """A key that Prefect accepts: lower-case letters, digits and dashes.
+
+    A name that other letters are left out of is told apart by its fingerprint.
+    """
+    text = f"{sort}-{name}".lower()
+    key = "-".join(filter(None, "".join(c if c.isascii() and c.isalnum() else "-" for c in text).split("-")))[:200]
+    return key if name.isascii() else f"{key}-{fingerprint(name)[:8]}"
 
 
 async def _quietly(call: Awaitable[object]) -> None:

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 from prefect.blocks.abstract import CredentialsBlock
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from prefect.types import SecretDict
+from pydantic import Field, HttpUrl, SecretStr
 
 from prefect_experiments.backends import Remote, open_remote
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.loops import run_sync
-from prefect_experiments.store import Store, open_store
 
 
 class ExperimentStore(CredentialsBlock):
@@ -20,15 +20,16 @@ class ExperimentStore(CredentialsBlock):
     Example:
         Load a saved store and use it:
         ```python
-        from prefect_experiments import Client, ExperimentStore
+        from prefect_experiments import ExperimentStore
 
         store = ExperimentStore.load("BLOCK_NAME")
-        client = Client(store_url=store.url.get_secret_value())
+        client = store.get_client()
         ```
     """
 
     _block_type_name = "Experiment Store"
     _block_type_slug = "experiment-store"
+    _documentation_url = HttpUrl("https://docs.sqlalchemy.org/en/20/core/engines.html#database-urls")
     _description = "The SQL database that prefect-experiments keeps experiments in: SQLite or PostgreSQL."
 
     url: SecretStr = Field(
@@ -37,9 +38,15 @@ class ExperimentStore(CredentialsBlock):
         description="SQLAlchemy URL of the store, such as postgresql://user:password@host/name.",
     )
 
-    def get_client(self) -> Store:
-        """The open store."""
-        return open_store(self.url.get_secret_value())
+    def get_client(self, **options: Any) -> Any:
+        """A `Client` on this store.
+
+        Args:
+            options: further arguments of `Client`, such as ``backend``.
+        """
+        from prefect_experiments import Client
+
+        return Client(store_url=self.url.get_secret_value(), **options)
 
 
 class PhoenixCredentials(CredentialsBlock):
@@ -57,6 +64,7 @@ class PhoenixCredentials(CredentialsBlock):
 
     _block_type_name = "Phoenix Credentials"
     _block_type_slug = "phoenix-credentials"
+    _documentation_url = HttpUrl("https://arize.com/docs/phoenix/self-hosting")
     _description = "The address and the API key of an Arize Phoenix, for prefect-experiments."
 
     base_url: str = Field(
@@ -67,8 +75,8 @@ class PhoenixCredentials(CredentialsBlock):
     api_key: SecretStr | None = Field(
         default=None, title="API Key", description="The API key, where Phoenix asks for one."
     )
-    headers: dict[str, SecretStr] = Field(
-        default_factory=dict, title="Headers", description="Further HTTP headers, such as those of a proxy."
+    headers: SecretDict | None = Field(
+        default=None, title="Headers", description="Further HTTP headers by name, such as those of a proxy."
     )
 
     def get_client(self, **options: Any) -> Any:
@@ -86,7 +94,7 @@ class PhoenixCredentials(CredentialsBlock):
         return cast("Remote", open_remote("phoenix", **self._options()))
 
     def _options(self) -> dict[str, Any]:
-        headers = {name: value.get_secret_value() for name, value in self.headers.items()}
+        headers = self.headers.get_secret_value() if self.headers else None
         return {"base_url": self.base_url, "api_key": self.api_key, "headers": headers or None}
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +16,43 @@ from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison, Direction
 from prefect_experiments.backends import Remote
-from prefect_experiments.errors import NotFound
+from prefect_experiments.errors import AmbiguousName, InvalidDataset, NotFound
 from prefect_experiments.loops import waited
 from prefect_experiments.models import Experiment
-from prefect_experiments.orchestration.request import find_experiment, remote_of, store_of
+from prefect_experiments.orchestration.request import experiment_key, find_experiment, remote_of, store_of
 from prefect_experiments.store import Store
 
-_MOVING = ("latest", "tag:")
-"""Names that lead to another experiment at another time, and to none at first."""
+Side = RanExperiment | ResultTable
+Places = Callable[[], tuple[Store, Remote | None]]
+"""Gives where experiments are looked for: the store, and the backend if that is another place."""
 
 
-def result_side(source: Any, store: Store, remote: Remote | None = None, dataset: str | None = None) -> Any:
-    """What a side of a comparison is: a `RanExperiment`, or the source itself where it is a table of results.
+def result_side(source: Any, places: Places, dataset: str | None = None, *, role: str) -> Side:
+    """A side of a comparison, with its results at hand.
 
     Args:
         source: an id, a name, ``tag:NAME``, ``latest``, an experiment, a DataFrame, rows, or a file's path.
-        store: where experiments are looked for.
-        remote: the backend, if it is not the store.
+        places: where experiments are looked for; called only where an experiment is named.
         dataset: the dataset that a name, a tag or ``latest`` is looked for in.
+        role: what a table without a name of its own is called.
 
     Raises:
         NotFound: no such experiment.
+        InvalidInput: a table that cannot be used.
     """
-    if isinstance(source, Path) or (isinstance(source, str) and datasets.is_path(source)):
+    if isinstance(source, RanExperiment):
         return source
-    if isinstance(source, str | Experiment):
-        record = find_experiment(source, store, dataset, remote)
-        link = None if remote is None else store.links.of_experiment(record.experiment.id, remote.target)
-        return RanExperiment(store, record, link=link)
-    return source
+    if not _names_experiment(source):
+        return result_table(source, None if isinstance(source, str | Path | ResultTable) else role)
+    store, remote = places()
+    record = find_experiment(source, store, dataset if isinstance(source, str) else None, remote)
+    link = None if remote is None else store.links.of_experiment(record.experiment.id, remote.target)
+    return RanExperiment(store, record, link=link)
+
+
+def _names_experiment(source: Any) -> bool:
+    """Whether a side is named, and is no table of results."""
+    return isinstance(source, Experiment) or (isinstance(source, str) and not datasets.is_path(source))
 
 
 def _several(candidate: Any) -> bool:
@@ -89,23 +97,29 @@ async def acompare_experiments(
         InvalidInput: a table, a gate or a parameter that cannot be used.
         InvalidEvaluator: an experiment evaluator raised, or gave no number.
     """
-    store, remote = store_of(client), remote_of(None, client)
     checked = None if gate is None else Gate.parse(gate)
 
-    def table(source: Any) -> ResultTable:
-        return result_table(result_side(source, store, remote, dataset))
+    @cache
+    def places() -> tuple[Store, Remote | None]:
+        return store_of(client), remote_of(None, client)
+
+    def table(source: Any, role: str) -> ResultTable:
+        return result_table(result_side(source, places, dataset, role=role))
 
     def compare() -> Comparison | tuple[Comparison, ...]:
         make: Any = partial(
             compare_results,
-            table(baseline),
+            table(baseline, "baseline"),
             confidence=confidence,
             directions=directions,
             experiment_evaluators=experiment_evaluators,
             gate=checked,
         )
         compared: Comparison | tuple[Comparison, ...]
-        compared = make([table(one) for one in candidate]) if _several(candidate) else make(table(candidate))
+        if _several(candidate):
+            compared = make([table(one, f"candidate {number}") for number, one in enumerate(candidate, 1)])
+        else:
+            compared = make(table(candidate, "candidate"))
         return compared
 
     found = await asyncio.to_thread(compare)
@@ -128,10 +142,10 @@ class Judging:
     Attributes:
         baseline: its results; ``None`` where there is none (yet).
         gate: the rules; ``None`` to compare without a verdict.
-        note: what is to be said of a baseline that is not there yet.
+        note: what is to be said of a baseline that is not there yet, or not whole.
     """
 
-    baseline: Any = None
+    baseline: Side | None = None
     gate: Gate | None = None
     note: str | None = None
 
@@ -145,26 +159,77 @@ class Judging:
             ran.verdict = self.gate.judge_alone(result_table(ran))
 
 
-def judging(baseline: Any, gate: Any, store: Store, remote: Remote | None, dataset: str) -> Judging | None:
+def judging(
+    baseline: Any, gate: Any, store: Store, remote: Remote | None, dataset: str, *, dry_run: bool = False
+) -> Judging | None:
     """The baseline and the gate of a new experiment, looked up and checked before anything is run.
 
-    A tag that nobody has and ``latest`` where nothing has been run are no errors: the first run has
-    no baseline.
+    A tag that nobody has, and ``latest`` where nothing has been run, are no errors: the first run has
+    no baseline. The results of a table are read now, and not again: the file may be gone by then.
+
+    Args:
+        baseline: as `run_experiment` takes it.
+        gate: likewise.
+        store: where experiments are looked for.
+        remote: the backend, if it is not the store.
+        dataset: the name of the new experiment's dataset.
+        dry_run: only look whether everything is there; nothing is compared, and nothing comes here
+            from the backend.
+
+    Returns:
+        ``None`` where there is nothing to compare with and nothing to judge by.
 
     Raises:
         NotFound: a baseline by id or name that is not there.
-        InvalidSetting: a gate that cannot be used.
+        AmbiguousName: several of them.
+        InvalidInput: a table or a gate that cannot be used.
     """
-    if baseline is None and gate is None:
-        return None
     checked = None if gate is None else Gate.parse(gate)
+    if baseline is None:
+        return None if checked is None or dry_run else Judging(None, checked)
     try:
-        side = None if baseline is None else result_side(baseline, store, remote, dataset)
+        if dry_run and remote is not None and _names_experiment(baseline):
+            _look_for(baseline, store, remote, dataset)
+            return None
+        side = result_side(baseline, lambda: (store, remote), dataset, role="baseline")
+        note = _whole(side, baseline)
+    except AmbiguousName:
+        raise
+    except NotFound as missing:
+        if not (baseline == "latest" or str(baseline).startswith("tag:")):
+            raise NotFound(f"there is no baseline {experiment_key(baseline)!r}: {missing}") from None
+        alone = "the gate judges this run alone" if checked else "nothing is compared"
+        side, note = None, f"There is no baseline {baseline!r} with results on {dataset} yet; {alone}."
+    return None if dry_run else Judging(side, checked, note)
+
+
+def _look_for(baseline: str | Experiment, store: Store, remote: Remote, dataset: str) -> None:
+    """Look whether an experiment is there, without taking it over from the backend."""
+    key = experiment_key(baseline)
+    link = store.links.of_experiment(key, remote.target)
+    try:
+        remote.experiments.find(key if link is None else link.remote_id, dataset)
     except NotFound:
-        if not (isinstance(baseline, str) and baseline.startswith(_MOVING)):
-            raise
-        note = f"There is no baseline {baseline!r} on {dataset} yet; this run is judged on its own."
-        return Judging(None, checked, note)
-    if side is not None:
-        result_table(side)  # a table that cannot be used is refused now, not after everything has run
-    return Judging(side, checked)
+        store.experiments.get(key, dataset=dataset)
+
+
+def _whole(side: Side, named: Any) -> str | None:
+    """What is to be said of a baseline that lacks runs.
+
+    Raises:
+        NotFound: the latest experiment has none, as if there were no experiment yet.
+        InvalidDataset: one that was named has none.
+    """
+    if not isinstance(side, RanExperiment):
+        return None
+    summary, experiment = side.summary, side.experiment
+    if summary.n_runs >= summary.n_expected:
+        return None
+    if not summary.n_runs and named == "latest":
+        raise NotFound(f"experiment {experiment.id} has no runs")
+    if not summary.n_runs:
+        raise InvalidDataset(f"the baseline, experiment {experiment.name!r} ({experiment.id}), has no runs")
+    return (
+        f"The baseline, experiment {experiment.name!r}, has {summary.n_runs} of {summary.n_expected} runs only, and is "
+        f"used as it is; `prefect-experiments resume {experiment.id}` completes it."
+    )

@@ -12,7 +12,7 @@ import contextvars
 import gc
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol, get_args
 
 # Prefect imports these when a first flow runs; then, they would be a quarter of a small experiment.
 import fastapi.encoders  # noqa: F401
@@ -25,12 +25,13 @@ from prefect.exceptions import FailedRun
 from prefect.states import Completed, Failed
 
 from prefect_experiments.analysis import RanExperiment
-from prefect_experiments.analysis.verdicts import Verdict
+from prefect_experiments.analysis.verdicts import Status, Verdict
 from prefect_experiments.engine import Batch
-from prefect_experiments.errors import ExperimentStopped, InvalidInput, InvalidSetting
+from prefect_experiments.errors import AlreadyExists, ExperimentStopped, InvalidInput, InvalidSetting
 from prefect_experiments.orchestration.artifacts import progress_of, show_comparison, show_summary
 from prefect_experiments.orchestration.events import tell_of
 from prefect_experiments.orchestration.progress import telling
+from prefect_experiments.orchestration.pushing import what_waits
 from prefect_experiments.orchestration.session import Session
 from prefect_experiments.orchestration.steps import Steps, drive
 from prefect_experiments.reports.markdown import headline
@@ -50,10 +51,10 @@ def worth_a_retry(_task: Any, _task_run: TaskRun, state: State[Any]) -> bool:
 
     A plain function: Prefect before 3.9 takes nothing else here.
     """
-    return not isinstance(state.data, InvalidInput | ExperimentStopped)
+    return not isinstance(state.data, InvalidInput | AlreadyExists | ExperimentStopped)
 
 
-def _prefect_task(name: str, run_name: str, description: str) -> Callable[[Any], Any]:
+def prefect_task(name: str, run_name: str, description: str) -> Callable[[Any], Any]:
     """A step as a Prefect task. Nothing is cached or persisted by Prefect: the store remembers."""
     return task(
         name=name,
@@ -66,27 +67,27 @@ def _prefect_task(name: str, run_name: str, description: str) -> Callable[[Any],
     )
 
 
-@_prefect_task("load-dataset", "load {dataset}", "Pin a dataset version, make the experiment, plan what is missing.")
+@prefect_task("load-dataset", "load {dataset}", "Pin a dataset version, make the experiment, plan what is missing.")
 async def load_dataset(dataset: str) -> None:
     """Pin the dataset and plan."""
     await Steps(_session.get()).load_dataset()
 
 
-@_prefect_task("run-task", "run {examples}", "Run the task on one batch of examples.")
+@prefect_task("run-task", "run {examples}", "Run the task on one batch of examples.")
 async def run_task(batch: int, examples: str) -> None:
     """Run the task on one batch."""
     session = _session.get()
     await Steps(session).run_task(session.batches[batch - 1], _nearly_done.get())
 
 
-@_prefect_task("evaluate", "evaluate {examples}", "Run the evaluators on one batch of outputs.")
+@prefect_task("evaluate", "evaluate {examples}", "Run the evaluators on one batch of outputs.")
 async def evaluate(batch: int, examples: str) -> None:
     """Evaluate one batch."""
     session = _session.get()
     await Steps(session).evaluate(session.batches[batch - 1])
 
 
-@_prefect_task("log-results", "log to {backend}", "Push what the backend does not have.")
+@prefect_task("log-results", "log to {backend}", "Push what the backend does not have.")
 async def log_results(backend: str) -> None:
     """Push to the backend."""
     await _session.get().push_results(get_run_logger().warning)
@@ -121,6 +122,7 @@ def _label(batch: Batch) -> str:
 @flow(
     name="experiment",
     flow_run_name="{experiment} on {dataset}",
+    retries=0,  # whatever Prefect's default is: a gate's verdict is not tried again, the rest is resumed
     description="Run an evaluation experiment: load-dataset, run-task, evaluate, log-results.",
     persist_result=False,
     validate_parameters=False,
@@ -154,9 +156,8 @@ async def experiment_flow(
         await show_summary(ran)
         await show_comparison(ran)
         tell_of(ran)
-    scores = "; ".join(f"{name} {metric}" for name, metric in ran.summary.metrics.items())
-    message = f"{headline(ran)}. {scores}" if scores else headline(ran)
-    if (unpushed := what_waits(session)) is not None:
+    message = in_a_line(ran)
+    if (unpushed := what_waits(session.push, session.remote, session.record)) is not None:
         get_run_logger().warning("%s", unpushed)
         message = f"{message}. {unpushed}"
     get_run_logger().info("%s", message)
@@ -172,6 +173,17 @@ def _shown_by_traces() -> dict[str, str]:
     return {name: str(value) for name, value in found.items() if value}
 
 
+def in_a_line(ran: RanExperiment) -> str:
+    """What was run, and the scores: what a final state says behind the verdict."""
+    scores = "; ".join(f"{name} {metric}" for name, metric in ran.summary.metrics.items())
+    return f"{headline(ran)}. {scores}" if scores else headline(ran)
+
+
+def is_verdict(state: State[Any]) -> bool:
+    """Whether a flow run ended with a gate's verdict, and not because something broke."""
+    return state.name in {f"Gate{status.capitalize()}" for status in get_args(Status)}
+
+
 def final_state(verdict: Verdict | None, message: str) -> State[Any]:
     """The state a flow run ends in: its name and its message say the verdict.
 
@@ -182,23 +194,6 @@ def final_state(verdict: Verdict | None, message: str) -> State[Any]:
     name = f"Gate{verdict.status.capitalize()}"
     message = f"{'; '.join(verdict.reasons)}. {message}"
     return (Failed if verdict.exit_code else Completed)(name=name, message=message[:_LONGEST_MESSAGE])
-
-
-def what_waits(session: Session) -> str | None:
-    """What is to be said where the backend does not have every result."""
-    push, remote = session.push, session.remote
-    if push is None or remote is None or push.is_complete:
-        return None
-    said = []
-    if push.waiting.total:
-        why = f" ({push.trouble})" if push.trouble else ""
-        said.append(
-            f"{push.waiting.total} results wait for {remote.name}{why}; push them with "
-            f"`prefect-experiments push {session.record.experiment.id} --to {remote.name}`"
-        )
-    if push.waiting.refused:
-        said.append(f"{remote.name} refused {push.waiting.refused} results: {'; '.join(push.refusals)}")
-    return ". ".join(said)
 
 
 def _with_advice(stopped: ExperimentStopped, session: Session) -> ExperimentStopped:
@@ -235,7 +230,7 @@ async def run_session(session: Session, *, dataset: str, experiment: str) -> Ran
     token = _session.set(session)
     try:
         # Prefect reads its settings for results with a synchronous client: one, and closed at the end.
-        with SyncClientContext.get_or_create(), spared_by_the_collector():
+        with outliving_prefect(session), SyncClientContext.get_or_create(), spared_by_the_collector():
             async with telling(session):
                 await experiment_flow(
                     dataset=dataset,
@@ -245,19 +240,32 @@ async def run_session(session: Session, *, dataset: str, experiment: str) -> Ran
                     backend=session.remote.name if session.remote else "local",
                     concurrency=session.limits.concurrency,
                 )
+    finally:
+        _session.reset(token)
+    return session.result
+
+
+class _Work(Protocol):
+    """What a flow does, and whether it is done."""
+
+    flow_ended: bool
+
+
+@contextlib.contextmanager
+def outliving_prefect(work: _Work) -> Iterator[None]:
+    """What is done stays done, whatever becomes of its flow run while this is entered."""
+    try:
+        yield
     except FailedRun:
-        if not session.flow_ended:
+        if not work.flow_ended:
             raise
         # The gate has failed the flow run; the call goes on and has the verdict.
     except Exception as error:
-        if not session.flow_ended:
+        if not work.flow_ended:
             raise
         logger.warning(
             "The experiment is done and kept, but Prefect's server could not be told (%s).", type(error).__name__
         )
-    finally:
-        _session.reset(token)
-    return session.result
 
 
 async def run_dry(session: Session) -> RanExperiment:

@@ -138,6 +138,13 @@ class DatasetSource:
             raise InvalidDataset(f"dataset {self.name!r} has no examples to run on")
         return chosen
 
+    def example_ids(self, store: Store) -> list[str]:
+        """The ids of the examples to use, in dataset order."""
+        if self.examples is not None:
+            return [example.id for example in self.examples]
+        version = store.datasets.version(self._key, self._version)
+        return [example_id for _, example_id, _ in store.datasets.outline(version)]
+
     def pin(self, store: Store) -> Pin:
         """Put the content into the store where it is new, and name the version and the examples."""
         if self._content is not None:

@@ -36,6 +36,24 @@ async def push_experiment(client: Any, experiment: Any, to: str | None, dataset:
     return RanExperiment(store, record, link=link, waiting=outcome.waiting.total)
 
 
+def what_waits(push: PushOutcome | None, remote: Remote | None, record: ExperimentRecord) -> str | None:
+    """What is to be said where a backend does not have every result of an experiment, or had to be waited for."""
+    if push is None or remote is None:
+        return None
+    said = []
+    if push.waiting.total:
+        why = f" ({push.trouble})" if push.trouble else ""
+        said.append(
+            f"{push.waiting.total} results wait for {remote.name}{why}; push them with "
+            f"`prefect-experiments push {record.experiment.id} --to {remote.name}`"
+        )
+    elif push.waited_for is not None:
+        said.append(f"The push waited {push.waited_s:.0f} s for {remote.name} ({push.waited_for}) and went on then")
+    if push.waiting.refused:
+        said.append(f"{remote.name} refused {push.waiting.refused} results: {'; '.join(push.refusals)}")
+    return ". ".join(said) or None
+
+
 def _target(record: ExperimentRecord, store: Store, to: str | None, client: Any) -> Remote:
     remote = remote_of(to, client)
     if remote is None and to is None and (link := store.links.of_experiment(record.experiment.id)) is not None:

@@ -11,6 +11,7 @@ from prefect_experiments.backends import Remote, open_remote
 from prefect_experiments.backends.linking import pull_experiment
 from prefect_experiments.engine import CallPolicy
 from prefect_experiments.errors import (
+    AmbiguousName,
     BackendUnavailable,
     InvalidEvaluator,
     InvalidSetting,
@@ -179,10 +180,15 @@ def find_experiment(
     link = store.links.of_experiment(key, remote.target)
     try:
         found = remote.experiments.find(key if link is None else link.remote_id, dataset)
-    except NotFound:  # begun offline, or deleted there
+    except NotFound as error:  # begun offline, or deleted there
         if store.links.of_remote(key) and not store.links.of_remote(key, remote.target):
             raise  # it is the id of another one, in another place
-        return store.experiments.get(key, dataset=dataset)
+        try:
+            return store.experiments.get(key, dataset=dataset)
+        except AmbiguousName:
+            raise
+        except NotFound:
+            raise error from None  # which names those that are there
     if link is not None and not link.leads_to(found):  # deleted there, and its id is another one's now
         return store.experiments.get(key)
     return pull_experiment(store, remote, found)

@@ -10,8 +10,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.gate import Gate
+from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.loops import waited
 from prefect_experiments.models import Sample
+from prefect_experiments.orchestration.claims import check_key
 from prefect_experiments.orchestration.comparing import judging
 from prefect_experiments.orchestration.flows import run_dry, run_session
 from prefect_experiments.orchestration.pinning import Selection
@@ -52,6 +54,7 @@ async def arun_experiment(
     baseline: Any = None,
     gate: Gate | Mapping[str, Any] | str | Path | None = None,
     batch_size: int | None = None,
+    idempotency_key: str | None = None,
     set_global_tracer_provider: bool = False,
     print_summary: bool = True,
     client: Any = None,
@@ -83,7 +86,8 @@ async def arun_experiment(
             lower the rate and use up no retry. Default: errors with HTTP status 429, or whose class is
             called ``RateLimitError``, ``TooManyRequests`` or ``ResourceExhausted``.
         dry_run: ``True`` for one random example, a number for that many. Nothing is written, and
-            neither Prefect nor a backend is called.
+            neither Prefect nor a backend is called. Baseline and gate are looked at, to see whether
+            they can be used, but a few examples are neither compared nor judged.
         exit_on_error: stop at the first task error.
         baseline: what the result is compared with: an id, a name, ``tag:NAME``, ``latest``, a
             `RanExperiment`, or a results table. A tag that nobody has yet is no error.
@@ -91,6 +95,8 @@ async def arun_experiment(
             a YAML or JSON file. The flow run ends failed where the gate fails; the call returns all
             the same, with ``comparison`` and ``verdict``.
         batch_size: examples for each Prefect task run; default, a size that fits.
+        idempotency_key: begin only one experiment of the dataset for this key, whoever asks, and give
+            it the key as a tag; so ``tag:KEY`` leads to it.
         set_global_tracer_provider: make our tracer provider OpenTelemetry's global one where none is
             set, so that spans that the task or an instrumentor makes belong to the run's trace.
         print_summary: print the scores at the end.
@@ -102,6 +108,7 @@ async def arun_experiment(
     Raises:
         InvalidInput: anything that cannot be used, before anything is run.
         NotFound: no such dataset or version.
+        AlreadyExists: an experiment was begun for the idempotency key before; nothing is run.
         ExperimentStopped: a task failed and `exit_on_error` was set; what had finished is kept.
         StoreUnavailable: the store could not be written to for a minute; resume later.
     """
@@ -133,10 +140,13 @@ async def arun_experiment(
         set_global_tracer_provider=set_global_tracer_provider,
     )
     session, dataset_name = await asyncio.to_thread(prepare)
-    session.judging = await asyncio.to_thread(judging, baseline, gate, store, remote, dataset_name)
+    check = partial(judging, baseline, gate, store, remote, dataset_name, dry_run=dry_run is not False)
+    session.judging = await asyncio.to_thread(check)
     if dry_run is not False:
         ran = await run_dry(session)
     else:
+        if idempotency_key is not None:
+            await asyncio.to_thread(session.begin_once, check_key(idempotency_key))
         ran = await run_session(session, dataset=dataset_name, experiment=session.name)
     return _shown(ran, session, print_summary)
 
@@ -152,6 +162,8 @@ async def aresume_experiment(
     retries: int = 3,
     rate_limit_errors: Any = None,
     exit_on_error: bool = False,
+    baseline: Any = None,
+    gate: Gate | Mapping[str, Any] | str | Path | None = None,
     batch_size: int | None = None,
     set_global_tracer_provider: bool = False,
     print_summary: bool = True,
@@ -172,6 +184,8 @@ async def aresume_experiment(
         retries: further attempts.
         rate_limit_errors: errors that mean "too fast".
         exit_on_error: stop at the first task error.
+        baseline: what the result is compared with, another experiment than this one.
+        gate: turns the comparison into a verdict.
         batch_size: examples for each Prefect task run.
         set_global_tracer_provider: make our tracer provider OpenTelemetry's global one where none is
             set, so that spans that the task or an instrumentor makes belong to the run's trace.
@@ -180,6 +194,7 @@ async def aresume_experiment(
 
     Raises:
         NotFound: no such experiment.
+        InvalidSetting: the experiment is its own baseline.
         InvalidTask: runs are missing and the task cannot be found again.
         InvalidEvaluator: verdicts are missing and their evaluator cannot be found again.
     """
@@ -192,6 +207,8 @@ async def aresume_experiment(
         set_global_tracer_provider=set_global_tracer_provider,
         task=task,
         evaluators=evaluators,
+        baseline=baseline,
+        gate=gate,
         limits={
             "concurrency": concurrency,
             "timeout": timeout,
@@ -270,6 +287,8 @@ async def _continue(
     task: Any,
     evaluators: Any,
     limits: dict[str, Any],
+    baseline: Any = None,
+    gate: Any = None,
 ) -> RanExperiment:
     store, remote = store_of(client), remote_of(None, client)
     checked = limits_of(**limits)
@@ -287,12 +306,26 @@ async def _continue(
             set_global_tracer_provider=set_global_tracer_provider,
         )
         session.notes.extend(notes)
+        session.judging = judging(baseline, gate, store, keeper, record.experiment.dataset_name)
+        _refuse_itself(session, record)
         return session, record
 
     session, record = await asyncio.to_thread(prepare)
     found = record.experiment
     ran = await run_session(session, dataset=found.dataset_name, experiment=found.name)
     return _shown(ran, session, print_summary)
+
+
+def _refuse_itself(session: Session, record: ExperimentRecord) -> None:
+    """An experiment is no worse than itself: ``latest``, or a tag that it was given, may lead to it."""
+    baseline = session.judging and session.judging.baseline
+    if not isinstance(baseline, RanExperiment):
+        return
+    kept_as = baseline.experiment_id if baseline.link is None else baseline.link.experiment_id
+    if kept_as == record.experiment.id:
+        raise InvalidSetting(
+            f"experiment {record.experiment.id} would be compared with itself; name its baseline by another id"
+        )
 
 
 def _shown(ran: RanExperiment, session: Session, print_summary: bool) -> RanExperiment:

@@ -21,6 +21,7 @@ from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem
 from prefect_experiments.errors import at_least_one
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.models import DatasetVersion
+from prefect_experiments.orchestration.claims import claim, claimed, refuse
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Recorder, Store, TaskRecord
 from prefect_experiments.tasks import Task
@@ -193,21 +194,37 @@ class Session:
         assert self._engine is not None, "not recording"
         return self._engine
 
+    def begin_once(self, key: str) -> None:
+        """Make the experiment as the only one of its dataset that is ever begun for this key.
+
+        Raises:
+            AlreadyExists: there is one; nothing is left of this one.
+        """
+        assert isinstance(self._begin, Start), "an experiment that is gone on with has been begun"
+        pin = self._begin.pin(self.store)
+        if (first := claimed(self.store, pin.version.dataset_id, key)) is not None:
+            refuse(first.experiment.id, key)
+        record = self._create(self._begin, self._known(), pin)
+        claim(self.store, record, key)
+        self._record = record
+
     def open(self) -> None:
         """Make the experiment, or take up the one there is, and plan what is missing."""
-        known = [EvaluatorRecord(e.name, e.kind, e.fingerprint, e.reference) for e in self.evaluators]
         if isinstance(self._begin, Start):
-            if self._record is None:  # else this is a retry, and the experiment has been made
-                self._record = self._create(self._begin, known)
+            if self._record is None:  # else this is a retry, or it was begun for a key
+                self._record = self._create(self._begin, self._known(), self._begin.pin(self.store))
         else:
-            self.store.experiments.put_evaluators(self._begin.experiment.id, known)
+            self.store.experiments.put_evaluators(self._begin.experiment.id, self._known())
             self._record = self.store.experiments.get(self._begin.experiment.id)
         if self.remote is not None:
             self.link = begin_remotely(self.store, self.remote, self.record)
+        self.tracer = self._new_tracer()
         self._plan(self.record)
 
-    def _create(self, start: Start, evaluators: Sequence[EvaluatorRecord]) -> ExperimentRecord:
-        pin = start.pin(self.store)
+    def _known(self) -> list[EvaluatorRecord]:
+        return [EvaluatorRecord(e.name, e.kind, e.fingerprint, e.reference) for e in self.evaluators]
+
+    def _create(self, start: Start, evaluators: Sequence[EvaluatorRecord], pin: Pin) -> ExperimentRecord:
         assert self.task is not None
         return self.store.experiments.create(
             start.name,
@@ -237,7 +254,6 @@ class Session:
         """Results go to the store while this is entered; leaving it waits until all are durable."""
         experiment_id = self.record.experiment.id
         replace = await asyncio.to_thread(self.store.results.has_verdicts, experiment_id)
-        self.tracer = self._new_tracer()
         async with Recorder(self.store.database, experiment_id, replace=tuple(replace)) as recorder:
             self._recorder = recorder
             self._engine = Engine(

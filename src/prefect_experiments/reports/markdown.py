@@ -147,6 +147,8 @@ def headline(ran: RanExperiment) -> str:
     """Such as ``Reused 812 runs, ran 188; 3 of 1000 failed``."""
     summary = ran.summary
     text = f"Reused {ran.reused} runs, ran {ran.ran}" if ran.reused else f"Ran {ran.ran}"
+    if ran.logged:
+        text = f"Logged {numbers.count(ran.logged, 'run')}"
     return f"{text}; {summary.n_errors} of {summary.n_runs} failed"
 
 

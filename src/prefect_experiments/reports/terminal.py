@@ -31,7 +31,8 @@ def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in
     for name, metric in summary.metrics.items():
         stderr = "" if metric.stderr is None else f"  [dim]standard error {numbers.plain(metric.stderr)}[/dim]"
         out.print(f"  {_name(name)}  {escape(str(metric))}{stderr}", soft_wrap=True)
-    out.print(f"  [dim]{figures(summary)}[/dim]")
+    if line := figures(summary):
+        out.print(f"  [dim]{line}[/dim]")
     where = ran.url or kept_in
     out.print(f"  experiment {experiment.id}" + (f", kept in {_name(where)}" if where else ""), soft_wrap=True)
 

@@ -11,6 +11,7 @@ from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
 from prefect_experiments.store.imports import ImportStore
 from prefect_experiments.store.links import Link, LinkStore
+from prefect_experiments.store.logs import LogStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
 
@@ -33,6 +34,7 @@ class Store:
         self.results = ResultStore(self.database)
         self.links = LinkStore(self.database)
         self.imports = ImportStore(self.database)
+        self.logs = LogStore(self.database, self.experiments)
 
     @property
     def shown_url(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,15 +85,31 @@ class ExperimentStore:
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         project_name: str | None = None,
+        logged: str | None = None,
+        connection: Connection | None = None,
     ) -> ExperimentRecord:
         """A new experiment, with a new id. Names need not be unique.
+
+        Args:
+            name: of the experiment, like what follows.
+            version: what it is on.
+            task: what is run.
+            evaluators: what scores it.
+            repetitions: how often each example is run.
+            positions: of the version's examples, those that are used; all of them without.
+            splits: what `positions` was chosen by.
+            description: a sentence for people.
+            metadata: a JSON object.
+            project_name: where its traces go.
+            logged: a fingerprint of its results, where they were made elsewhere.
+            connection: a transaction for writing to do it in; one of its own without.
 
         Raises:
             NotFound: the dataset version is no longer there.
         """
         experiment_id = keys.new_id("exp")
         now = time.time()
-        with self._database.write() as connection:
+        with contextlib.nullcontext(connection) if connection else self._database.write() as connection:
             connection.execute(
                 experiments.insert().values(
                     id=experiment_id,
@@ -111,10 +128,20 @@ class ExperimentStore:
                     project_name=project_name,
                     created_at=now,
                     updated_at=now,
+                    logged=logged,
                 )
             )
             self._put_evaluators(connection, experiment_id, evaluators)
             return self._record(connection, experiment_id)
+
+    def find_logged(
+        self, connection: Connection, name: str, version: DatasetVersion, logged: str
+    ) -> ExperimentRecord | None:
+        """The newest experiment of a name on a version whose results have this fingerprint, if there is one."""
+        c = experiments.c
+        query = sa.select(c.id).where(c.name == name, c.dataset_version_id == version.id, c.logged == logged)
+        found = connection.execute(query.order_by(c.created_at.desc()).limit(1)).scalar()
+        return None if found is None else self._record(connection, found)
 
     def put_evaluators(self, experiment_id: str, evaluators: Sequence[EvaluatorRecord]) -> None:
         """Add evaluators to an experiment, or take note that they have changed.
@@ -203,6 +230,10 @@ class ExperimentStore:
             connection.execute(self._database.upsert(experiment_evaluators), rows)
 
     def _find(self, connection: Connection, experiment: str, dataset: str | None) -> str:
+        # Before the dataset: an id needs none, and the dataset may not be here yet.
+        by_id = connection.execute(sa.select(experiments.c.id).where(experiments.c.id == experiment)).scalar()
+        if by_id is not None:
+            return str(by_id)
         scope = None if dataset is None else self._dataset_id(connection, dataset)
         if experiment.startswith("tag:"):
             return self._by_tag(connection, experiment.removeprefix("tag:"), scope)
@@ -214,9 +245,6 @@ class ExperimentStore:
             if found is None:
                 raise NotFound("there is no experiment yet" + (f" on dataset {dataset!r}" if dataset else ""))
             return str(found)
-        by_id = connection.execute(sa.select(experiments.c.id).where(experiments.c.id == experiment)).scalar()
-        if by_id is not None:
-            return str(by_id)
         c = linked_experiments.c
         by_link = connection.execute(sa.select(c.experiment_id).where(c.remote_id == experiment).distinct()).scalars()
         if linked := list(by_link):

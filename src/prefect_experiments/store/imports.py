@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments.store.database import Database
-from prefect_experiments.store.links import Link
+from prefect_experiments.store.links import Link, annotator_in
 from prefect_experiments.store.tables import (
     evaluations,
     experiment_runs,
@@ -29,7 +29,7 @@ _SAME_MOMENT_S = 0.0011
 
 @dataclass(frozen=True, slots=True)
 class ImportedEvaluation:
-    """An evaluation, or with the kind ``HUMAN`` an annotation, from a backend."""
+    """An evaluation, or with the kind ``HUMAN`` an annotation, that was made elsewhere."""
 
     name: str
     annotator_kind: str
@@ -45,7 +45,12 @@ class ImportedEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class ImportedRun:
-    """An experiment run from a backend. JSON as text, times in seconds since the epoch."""
+    """An experiment run that was made elsewhere. JSON as text, times in seconds since the epoch.
+
+    Attributes:
+        remote_id: what the backend that it is from calls it.
+        metadata: JSON object of what else is known of it.
+    """
 
     position: int
     repetition_number: int
@@ -59,6 +64,7 @@ class ImportedRun:
     total_cost: float | None = None
     trace_id: str | None = None
     evaluations: tuple[ImportedEvaluation, ...] = ()
+    metadata: str | None = None
 
 
 class ImportStore:
@@ -77,27 +83,31 @@ class ImportStore:
             taken = [run for run in runs if here.get((run.position, run.repetition_number), "missing") is not None]
             # Failed on both sides: nothing new, and what was noted of it stays true.
             taken = [r for r in taken if not (r.error is not None and (r.position, r.repetition_number) in here)]
-            self._put(connection, experiment_runs, [_run_values(link, run) for run in taken])
+            self._put(connection, experiment_runs, [run_values(link.experiment_id, run) for run in taken])
             self._put(connection, pushed_runs, [_pushed_values(link, run) for run in taken])
-            ok = [run for run in runs if run.error is None]
-            self._take_verdicts(connection, link, ok)
+            self._take_verdicts(connection, link, runs)
 
     def _take_verdicts(self, connection: Connection, link: Link, runs: Sequence[ImportedRun]) -> None:
+        """People's verdicts on any run; evaluators' on those that are ok, for a failed one has none here."""
         for table, is_human in ((evaluations, False), (run_annotations, True)):
             known = _times(connection, table, link.experiment_id)
             new = [
                 (run, verdict)
                 for run in runs
+                if is_human or run.error is None
                 for verdict in run.evaluations
                 if (verdict.annotator_kind == "HUMAN") == is_human
                 and verdict.end_time
                 > known.get((run.position, run.repetition_number, plain_text(verdict.name)), 0.0) + _SAME_MOMENT_S
             ]
-            values = _annotation_values if is_human else _evaluation_values
-            self._put(connection, table, [values(link, run, verdict) for run, verdict in new])
+            values = annotation_values if is_human else evaluation_values
+            self._put(connection, table, [values(link.experiment_id, run, verdict) for run, verdict in new])
+            # Where a person's verdict has taken the place of an evaluator's there, that is not pushed over it.
+            replaced = _times(connection, evaluations, link.experiment_id) if is_human else {}
+            keys = [(run.position, run.repetition_number, plain_text(verdict.name)) for run, verdict in new]
             marks = [
-                (link.id, run.position, run.repetition_number, plain_text(verdict.name), verdict.end_time, None)
-                for run, verdict in new
+                (link.id, *key, replaced.get(key, verdict.end_time), None)
+                for key, (_, verdict) in zip(keys, new, strict=True)
             ]
             self._put(connection, pushed_evaluations, marks)
 
@@ -119,11 +129,12 @@ def _times(connection: Connection, table: sa.Table, experiment_id: str) -> dict[
     return {(position, repetition, name): time for position, repetition, name, time in connection.execute(query).all()}
 
 
-def _run_values(link: Link, run: ImportedRun) -> tuple[Any, ...]:
+def run_values(experiment_id: str, run: ImportedRun) -> tuple[Any, ...]:
     """The columns of `experiment_runs`, in order. How often the task was called is not known: once."""
-    key = (link.experiment_id, run.position, run.repetition_number, run.example_id)
+    key = (experiment_id, run.position, run.repetition_number, run.example_id)
     error = run.error and plain_text(run.error)
-    return (*key, run.output, error, run.start_time, run.end_time, 1, run.token_count, run.total_cost, run.trace_id)
+    figures = (run.token_count, run.total_cost, run.trace_id, run.metadata)
+    return (*key, run.output, error, run.start_time, run.end_time, 1, *figures)
 
 
 def _pushed_values(link: Link, run: ImportedRun) -> tuple[Any, ...]:
@@ -131,21 +142,21 @@ def _pushed_values(link: Link, run: ImportedRun) -> tuple[Any, ...]:
     return (link.id, run.position, run.repetition_number, run.remote_id, run.end_time, None)
 
 
-def _evaluation_values(link: Link, run: ImportedRun, verdict: ImportedEvaluation) -> tuple[Any, ...]:
+def evaluation_values(experiment_id: str, run: ImportedRun, verdict: ImportedEvaluation) -> tuple[Any, ...]:
     """The columns of `evaluations`, in order."""
     name = plain_text(verdict.name)
-    key = (link.experiment_id, run.position, run.repetition_number, name, name, verdict.annotator_kind)
+    key = (experiment_id, run.position, run.repetition_number, name, name, verdict.annotator_kind)
     texts = [text and plain_text(text) for text in (verdict.label, verdict.explanation)]
     error = verdict.error and plain_text(verdict.error)
     times = (verdict.start_time, verdict.end_time, verdict.trace_id)
     return (*key, UNKNOWN_FINGERPRINT, verdict.score, *texts, verdict.metadata, error, *times)
 
 
-def _annotation_values(link: Link, run: ImportedRun, verdict: ImportedEvaluation) -> tuple[Any, ...]:
+def annotation_values(experiment_id: str, run: ImportedRun, verdict: ImportedEvaluation) -> tuple[Any, ...]:
     """The columns of `annotations`, in order."""
-    key = (link.experiment_id, run.position, run.repetition_number, plain_text(verdict.name))
+    key = (experiment_id, run.position, run.repetition_number, plain_text(verdict.name))
     texts = [text and plain_text(text) for text in (verdict.label, verdict.explanation)]
-    return (*key, verdict.score, *texts, None, verdict.end_time)
+    return (*key, verdict.score, *texts, annotator_in(verdict.metadata), verdict.end_time)
 
 
 def distinct_evaluators(runs: Iterable[ImportedRun]) -> list[tuple[str, str]]:

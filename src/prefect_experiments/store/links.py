@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -149,9 +150,7 @@ class LinkStore:
         query = (
             sa.select(dataset_versions.c.dataset_id, dataset_versions.c.id)
             .join(linked_versions, c.dataset_version_id == dataset_versions.c.id)
-            .where(
-                c.target == target, c.remote_version_id == there.version_id, c.remote_dataset_id == there.dataset_id
-            )
+            .where(c.target == target, c.remote_version_id == there.version_id, c.remote_dataset_id == there.dataset_id)
             .where(c.remote_made_at.is_not_distinct_from(there.made_at))
         )
         with self._database.read() as connection:
@@ -169,7 +168,7 @@ class LinkStore:
         project_name: str | None,
         url: str | None,
     ) -> Link:
-        """Remember that an experiment is also kept in a backend."""
+        """Remember that an experiment is also kept in a backend; the link that there is, where another came first."""
         values = {
             "id": keys.new_id("link"),
             "experiment_id": experiment_id,
@@ -180,9 +179,12 @@ class LinkStore:
             "project_name": project_name,
             "url": url,
         }
-        with self._database.write() as connection:
-            connection.execute(linked_experiments.insert().values(linked_at=time.time(), **values))
-        return Link(**values)  # type: ignore[arg-type]
+        c = linked_experiments.c
+        with self._database.write(alone=True) as connection:
+            first = _link(connection, c.experiment_id == experiment_id, c.target == target)
+            if first is None:
+                connection.execute(linked_experiments.insert().values(linked_at=time.time(), **values))
+        return first or Link(**values)  # type: ignore[arg-type]
 
     def of_experiment(self, experiment_id: str, target: str | None = None) -> Link | None:
         """An experiment's link, to one backend or the first there is."""
@@ -200,11 +202,8 @@ class LinkStore:
             connection.execute(linked_experiments.delete().where(linked_experiments.c.id == link.id))
 
     def _one(self, *conditions: Any) -> Link | None:
-        columns = [linked_experiments.c[name] for name in Link.__dataclass_fields__]
-        query = sa.select(*columns).where(*conditions).order_by(linked_experiments.c.linked_at).limit(1)
         with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else Link(*row)
+            return _link(connection, *conditions)
 
     def waiting_runs(self, link: Link, limit: int) -> list[OutgoingRun]:
         """Runs that the backend lacks, in dataset order."""
@@ -217,11 +216,11 @@ class LinkStore:
     def waiting_evaluations(self, link: Link, limit: int) -> list[OutgoingEvaluation]:
         """Evaluations and annotations that the backend lacks, of runs that it has."""
         with self._database.read() as connection:
-            found = connection.execute(_lacking_evaluations(link, _EVALUATION).limit(limit)).all()
+            found = [OutgoingEvaluation(*row) for row in connection.execute(_lacking_evaluations(link).limit(limit))]
             if len(found) < limit:
-                more = connection.execute(_lacking_annotations(link, _ANNOTATION).limit(limit - len(found))).all()
-                found = [*found, *more]
-            return [OutgoingEvaluation(*row) for row in found]
+                notes = connection.execute(_lacking_annotations(link).limit(limit - len(found)))
+                found += [_with_metadata(OutgoingEvaluation(*row)) for row in notes]
+            return found
 
     def waiting(self, link: Link) -> Waiting:
         """How much waits, and how much was refused."""
@@ -279,9 +278,38 @@ class LinkStore:
             rows = connection.execute(query.where(c.link_id == link.id, c.remote_id.is_not(None))).all()
         return {(position, repetition): remote_id for position, repetition, remote_id in rows}
 
+    def experiments_of_runs(self, target: str, remote_ids: Sequence[str]) -> set[str]:
+        """The experiments here that runs of a backend belong to, as far as they are known here."""
+        c = linked_experiments.c
+        query = sa.select(c.experiment_id).distinct().join(pushed_runs, pushed_runs.c.link_id == c.id)
+        query = query.where(c.target == target)
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for start in range(0, len(remote_ids), 500):
+                some = pushed_runs.c.remote_id.in_(remote_ids[start : start + 500])
+                found.update(connection.execute(query.where(some)).scalars())
+        return found
+
     def remote_runs(self, link: Link) -> dict[str, str]:
         """What the backend calls each run, by its id here."""
         return {keys.run_id(link.experiment_id, *key): remote for key, remote in self.run_ids(link).items()}
+
+
+def _link(connection: Connection, *conditions: Any) -> Link | None:
+    columns = [linked_experiments.c[name] for name in Link.__dataclass_fields__]
+    query = sa.select(*columns).where(*conditions).order_by(linked_experiments.c.linked_at).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Link(*row)
+
+
+# The joins are written as subqueries on whole primary keys: PostgreSQL knows nothing yet of tables that have just
+# been filled, and has been seen to compare every run with every pushed one (6 s at 20,000) where it was left a choice.
+
+
+def _stamp(link: Link, pushed: sa.Table, result: sa.Table, *conditions: Any) -> Any:
+    """The end time of what the backend has of a result; null where it has none."""
+    query = sa.select(pushed.c.stamp).where(pushed.c.link_id == link.id, _same_run(pushed, result), *conditions)
+    return query.correlate(result).scalar_subquery()
 
 
 def _same_run(left: sa.Table, right: sa.Table) -> Any:
@@ -289,57 +317,17 @@ def _same_run(left: sa.Table, right: sa.Table) -> Any:
 
 
 def _lacking_runs(link: Link, *columns: Any) -> Any:
-    runs, pushed = experiment_runs, pushed_runs
-    joined = sa.and_(pushed.c.link_id == link.id, _same_run(runs, pushed))
-    return (
-        sa.select(*columns)
-        .select_from(runs.outerjoin(pushed, joined))
-        .where(
-            runs.c.experiment_id == link.experiment_id,
-            sa.or_(pushed.c.stamp.is_(None), pushed.c.stamp != runs.c.end_time),
-        )
+    runs = experiment_runs
+    return sa.select(*columns).where(
+        runs.c.experiment_id == link.experiment_id, runs.c.end_time.is_distinct_from(_stamp(link, pushed_runs, runs))
     )
 
 
 def _unpushed(link: Link, table: sa.Table, *columns: Any) -> Any:
     """The verdicts of a table that the backend lacks; annotations have but the time they were written at."""
-    pushed = pushed_evaluations
     stamp = table.c.updated_at if table is run_annotations else table.c.end_time
-    joined = sa.and_(pushed.c.link_id == link.id, _same_run(table, pushed), pushed.c.name == table.c.name)
-    return (
-        sa.select(*columns)
-        .select_from(table.outerjoin(pushed, joined))
-        .where(table.c.experiment_id == link.experiment_id, sa.or_(pushed.c.stamp.is_(None), pushed.c.stamp != stamp))
-    )
-
-
-def _of_pushed_runs(link: Link, table: sa.Table, query: Any) -> Any:
-    """Only verdicts on runs that the backend has as they are now."""
-    of_run = sa.and_(
-        experiment_runs.c.experiment_id == link.experiment_id,
-        _same_run(table, experiment_runs),
-        pushed_runs.c.link_id == link.id,
-        _same_run(table, pushed_runs),
-        pushed_runs.c.stamp == experiment_runs.c.end_time,
-        pushed_runs.c.remote_id.is_not(None),
-    )
-    return query.where(of_run).order_by(table.c.position, table.c.repetition_number, table.c.name)
-
-
-_e, _a = evaluations.c, run_annotations.c
-_EVALUATION = (
-    *(_e.position, _e.repetition_number, pushed_runs.c.remote_id, _e.name, _e.annotator_kind, _e.score, _e.label),
-    *(_e.explanation, _e.metadata, _e.error, _e.start_time, _e.end_time, _e.trace_id),
-)
-_NOTHING = sa.null()
-_ANNOTATION = (
-    *(_a.position, _a.repetition_number, pushed_runs.c.remote_id, _a.name, sa.literal("HUMAN"), _a.score, _a.label),
-    *(_a.text, _NOTHING, _NOTHING, _a.updated_at, _a.updated_at, _NOTHING),
-)
-
-
-def _lacking_evaluations(link: Link, columns: Sequence[Any]) -> Any:
-    return _of_pushed_runs(link, evaluations, _unpushed(link, evaluations, *columns))
+    there = _stamp(link, pushed_evaluations, table, pushed_evaluations.c.name == table.c.name)
+    return sa.select(*columns).where(table.c.experiment_id == link.experiment_id, stamp.is_distinct_from(there))
 
 
 def _unpushed_annotations(link: Link, *columns: Any) -> Any:
@@ -352,5 +340,52 @@ def _unpushed_annotations(link: Link, *columns: Any) -> Any:
     return _unpushed(link, run_annotations, *columns).where(~sa.exists(sa.select(1).where(same)))
 
 
-def _lacking_annotations(link: Link, columns: Sequence[Any]) -> Any:
-    return _of_pushed_runs(link, run_annotations, _unpushed_annotations(link, *columns))
+def _run_there(link: Link, verdicts: sa.Table) -> Any:
+    """What the backend calls the run of a verdict; null where it does not have it as it is now."""
+    runs, pushed = experiment_runs, pushed_runs
+    query = (
+        sa.select(pushed.c.remote_id)
+        .select_from(pushed.join(runs, sa.and_(_same_run(pushed, runs), pushed.c.stamp == runs.c.end_time)))
+        .where(pushed.c.link_id == link.id, _same_run(pushed, verdicts), runs.c.experiment_id == link.experiment_id)
+    )
+    return query.correlate(verdicts).scalar_subquery()
+
+
+def _lacking_evaluations(link: Link) -> Any:
+    c = evaluations.c
+    run = _run_there(link, evaluations)
+    query = _unpushed(
+        link,
+        evaluations,
+        *(c.position, c.repetition_number, run, c.name, c.annotator_kind, c.score, c.label),
+        *(c.explanation, c.metadata, c.error, c.start_time, c.end_time, c.trace_id),
+    )
+    return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
+
+
+def _lacking_annotations(link: Link) -> Any:
+    """As `_lacking_evaluations`, with the annotator in the place of the metadata."""
+    c, nothing = run_annotations.c, sa.null()
+    run = _run_there(link, run_annotations)
+    query = _unpushed_annotations(
+        link,
+        *(c.position, c.repetition_number, run, c.name, sa.literal("HUMAN"), c.score, c.label),
+        *(c.text, c.annotator, nothing, c.updated_at, c.updated_at, nothing),
+    )
+    return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
+
+
+def _with_metadata(note: OutgoingEvaluation) -> OutgoingEvaluation:
+    metadata = annotation_metadata(note.metadata)
+    return note._replace(metadata=None if metadata is None else orjson.dumps(metadata).decode())
+
+
+def annotation_metadata(annotator: str | None) -> dict[str, str] | None:
+    """What a backend gets as the metadata of a person's verdict: they have no other place for who has given it."""
+    return {"annotator": annotator} if annotator else None
+
+
+def annotator_in(metadata: str | None) -> str | None:
+    """Who has given a verdict, from the JSON text of its metadata."""
+    found = orjson.loads(metadata).get("annotator") if metadata else None
+    return plain_text(found) if isinstance(found, str) else None

@@ -208,6 +208,7 @@ class Recorder:
             row.token_count,
             row.total_cost,
             row.trace_id,
+            None,  # metadata: only runs that were logged have any
         )
 
     def _write_evaluations(self, connection: Connection, rows: list[EvaluationRow]) -> None:

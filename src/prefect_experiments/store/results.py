@@ -40,7 +40,7 @@ class RunFigures(NamedTuple):
     made: int
     failed: int
     latencies_ms: list[float]
-    """Of the ok runs, ascending."""
+    """Of the ok runs for which it is known, ascending."""
     token_count: int | None
     total_cost: float | None
 
@@ -152,7 +152,8 @@ class ResultStore:
             sa.func.count(), sa.func.count(c.error), sa.func.sum(c.token_count), sa.func.sum(c.total_cost)
         )
         seconds = (c.end_time - c.start_time).label("seconds")
-        latencies = sa.select(seconds).where(mine, c.error.is_(None)).order_by(seconds)
+        # How long a run took is not known where it ends as it begins: see `_run`.
+        latencies = sa.select(seconds).where(mine, c.error.is_(None), seconds != 0).order_by(seconds)
         with self._database.read() as connection:
             made, failed, tokens, cost = connection.execute(counts.where(mine)).one()
             ordered = connection.execute(latencies).scalars().all()
@@ -295,11 +296,13 @@ def _run(row: Any) -> ExperimentRun:
         status="ok" if row.error is None else "error",
         start_time=to_datetime(row.start_time),
         end_time=to_datetime(row.end_time),
-        latency_ms=(row.end_time - row.start_time) * 1000,
+        # No call takes no time; results that were logged without their latency have one time only.
+        latency_ms=(row.end_time - row.start_time) * 1000 if row.end_time != row.start_time else None,
         token_count=row.token_count,
         total_cost=row.total_cost,
         trace_id=row.trace_id,
         attempts=row.attempts,
+        metadata=_json(row.metadata) or {},
     )
 
 

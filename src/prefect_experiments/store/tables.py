@@ -84,6 +84,7 @@ experiments = Table(
     Column("project_name", Text),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
+    Column("logged", String(64)),  # fingerprint of the results, where they were made elsewhere and logged
     Index("ix_experiments_dataset", "dataset_id", "created_at"),
     Index("ix_experiments_name", "name"),
 )
@@ -114,6 +115,7 @@ experiment_runs = Table(
     Column("token_count", Integer),
     Column("total_cost", Double),
     Column("trace_id", String(32)),
+    Column("metadata", Text),  # JSON object: what else is known of a run that was made elsewhere
 )
 
 _RUN_KEY = ["experiment_id", "position", "repetition_number"]
@@ -173,9 +175,9 @@ linked_versions = Table(
     Column("target", String(255), primary_key=True),
     Column("remote_version_id", String(255), primary_key=True),
     Column("remote_dataset_id", Text, nullable=False),
-    Column("remote_made_at", Double),  # of the dataset there: its id may be another one's after a deletion
     _of("dataset_versions", "dataset_version_id"),
     Column("linked_at", Double, nullable=False),
+    Column("remote_made_at", Double),  # when the dataset was made there: its id may be another one's after a deletion
     Index("ix_linked_versions_version", "dataset_version_id"),
 )
 

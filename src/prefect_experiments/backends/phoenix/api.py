@@ -12,16 +12,25 @@ from urllib.parse import quote
 
 from prefect_experiments.backends.http import Http
 from prefect_experiments.backends.phoenix.graphql import fits_a_header, results_by_graphql
-from prefect_experiments.errors import BackendUnavailable, InvalidSetting, NotFound
+from prefect_experiments.errors import BackendRefused, BackendUnavailable, InvalidInput, InvalidSetting, NotFound
 
 UPLOAD_TIMEOUT_S = 600.0  # thousands of examples in one request
 PAGE = 100
 RUNS_PAGE = 1000
 GETS_AT_ONCE = 8
 
-Row = dict[str, Any]
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Row(dict[str, Any]):
+    """An object of an answer. What it should have and has not is said in words."""
+
+    def __missing__(self, name: str) -> Any:
+        raise InvalidSetting(
+            f"an answer of Phoenix has no {name!r} where one is expected: what answers is no Phoenix, or of a version "
+            f"that is too old or too new; it has {', '.join(self) or 'nothing'}"
+        )
 
 
 class PhoenixApi:
@@ -37,10 +46,8 @@ class PhoenixApi:
             InvalidSetting: it is not.
             BackendUnavailable: nothing answers.
         """
-        answer = await self.http.get("/v1/datasets", {"limit": 1})
-        if self.http.version is None and not (isinstance(answer, dict) and isinstance(answer.get("data"), list)):
-            address = self.http.address
-            raise InvalidSetting(f"what answers at {address.base_url} is not Phoenix; set {address.url_setting}")
+        for row in (await self.datasets(limit=1))["data"]:
+            row["name"]
 
     # Datasets
 
@@ -49,7 +56,7 @@ class PhoenixApi:
         answer = await self.http.once(
             "POST", "/v1/datasets/upload", params={"sync": "true"}, json=body, timeout=UPLOAD_TIMEOUT_S
         )
-        return dict(self._data(answer))
+        return self._row(answer)
 
     async def datasets(self, name: str | None = None, *, cursor: str | None = None, limit: int = PAGE) -> Row:
         """A page of datasets: ``data`` and ``next_cursor``."""
@@ -57,7 +64,7 @@ class PhoenixApi:
 
     async def dataset(self, dataset_id: str) -> Row:
         """A dataset by its id."""
-        return dict(self._data(await self.http.get(f"/v1/datasets/{_quoted(dataset_id)}")))
+        return self._row(await self.http.get(f"/v1/datasets/{_quoted(dataset_id)}"))
 
     async def versions(self, dataset_id: str, limit: int | None = None) -> list[Row]:
         """Versions, newest first; all of them without a limit."""
@@ -69,7 +76,9 @@ class PhoenixApi:
         if splits:
             params["split"] = list(splits)
         path = f"/v1/datasets/{_quoted(dataset_id)}/examples"
-        return dict(self._data(await self.http.get(path, params, timeout=UPLOAD_TIMEOUT_S)))
+        found = self._row(await self.http.get(path, params, timeout=UPLOAD_TIMEOUT_S))
+        found["examples"] = self._objects(found["examples"])
+        return found
 
     async def splits(self, dataset_id: str) -> list[Row]:
         """The splits that a dataset's examples belong to."""
@@ -84,7 +93,7 @@ class PhoenixApi:
     async def create_experiment(self, dataset_id: str, body: Mapping[str, Any]) -> Row:
         """A new experiment; not tried again by itself, or there would be two."""
         path = f"/v1/datasets/{_quoted(dataset_id)}/experiments"
-        return dict(self._data(await self.http.once("POST", path, json=body)))
+        return self._row(await self.http.once("POST", path, json=body))
 
     async def experiments(self, dataset_id: str, *, cursor: str | None = None, limit: int = PAGE) -> Row:
         """A page of a dataset's experiments, newest first."""
@@ -96,7 +105,7 @@ class PhoenixApi:
 
     async def experiment(self, experiment_id: str) -> Row:
         """An experiment by its id."""
-        return dict(self._data(await self.http.get(f"/v1/experiments/{_quoted(experiment_id)}")))
+        return self._row(await self.http.get(f"/v1/experiments/{_quoted(experiment_id)}"))
 
     async def delete_experiment(self, experiment_id: str) -> None:
         """Delete an experiment with its runs, and the project with its traces."""
@@ -109,7 +118,7 @@ class PhoenixApi:
     async def results(self, experiment_id: str, name: str) -> list[Row]:
         """All runs of the experiment of this name with their annotations, without ids."""
         if not fits_a_header(name):
-            return await results_by_graphql(self, experiment_id)
+            return self._objects(await results_by_graphql(self, experiment_id))
         try:
             path = f"/v1/experiments/{_quoted(experiment_id)}/json"
             found = await self.http.get(path, timeout=UPLOAD_TIMEOUT_S)
@@ -117,7 +126,7 @@ class PhoenixApi:
             if "no runs" in str(error).lower() or "no experiment runs" in str(error).lower():
                 return []
             raise
-        return list(found)
+        return self._objects(found)
 
     async def incomplete_runs(self, experiment_id: str) -> list[Row]:
         """What is missing or failed: ``dataset_example`` and ``repetition_numbers``."""
@@ -126,16 +135,16 @@ class PhoenixApi:
     async def create_run(self, experiment_id: str, body: Mapping[str, Any]) -> str:
         """One run; its id. Replaces a failed one."""
         answer = await self.http.once("POST", f"/v1/experiments/{_quoted(experiment_id)}/runs", json=body)
-        return str(self._data(answer)["id"])
+        return str(self._row(answer)["id"])
 
     async def put_evaluation(self, body: Mapping[str, Any]) -> None:
         """One evaluation; replaces one of the same name on the same run."""
-        await self.http.once("POST", "/v1/experiment_evaluations", json=body)
+        self._data(await self.http.once("POST", "/v1/experiment_evaluations", json=body))  # else it went elsewhere
 
     async def tags(self, experiment_id: str) -> list[str]:
         """The names of an experiment's tags."""
         answer = await self.http.get(f"/v1/experiments/{_quoted(experiment_id)}/tags")
-        return [row["name"] for row in self._data(answer)]
+        return [row["name"] for row in self._objects(self._data(answer))]
 
     async def tag(self, experiment_id: str, name: str) -> None:
         """Give a tag; another experiment of the dataset that has it loses it."""
@@ -161,9 +170,13 @@ class PhoenixApi:
             await self.http.patiently("DELETE", path, params=params)
 
     async def _page(self, path: str, **params: Any) -> Row:
-        found = await self.http.get(path, {name: value for name, value in params.items() if value is not None})
-        self._data(found)
-        return dict(found)
+        try:
+            found = await self.http.get(path, {name: value for name, value in params.items() if value is not None})
+        except BackendRefused as error:
+            if params.get("cursor") is None:
+                raise
+            raise InvalidInput(f"{params['cursor']!r:.80} is not a cursor that a list gave: {error}") from None
+        return Row(found, data=self._objects(self._data(found)))
 
     async def _rows(self, path: str, *, page: int = PAGE, limit: int | None = None, **filters: Any) -> list[Row]:
         """Every row of a paged list, or the first ones."""
@@ -185,14 +198,25 @@ class PhoenixApi:
                 return
             seen.add(cursor)
 
+    def _row(self, answer: Any) -> Row:
+        return self._objects([self._data(answer)])[0]
+
     def _data(self, answer: Any) -> Any:
         if not isinstance(answer, dict) or "data" not in answer:
-            address = self.http.address
-            raise InvalidSetting(
-                f"{address} gave an answer that is not one of Phoenix's ({type(answer).__name__} without 'data'); "
-                f"set {address.url_setting}, or upgrade Phoenix"
-            )
+            raise self._strange(f"{type(answer).__name__} without 'data'")
         return answer["data"]
+
+    def _objects(self, rows: Any) -> list[Row]:
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise self._strange("no objects where there should be some")
+        return list(map(Row, rows))
+
+    def _strange(self, what: str) -> InvalidSetting:
+        address = self.http.address
+        return InvalidSetting(
+            f"{address} gave an answer that is not one of Phoenix's ({what}); set {address.url_setting}, "
+            "or upgrade Phoenix"
+        )
 
 
 async def each(ask: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R]:

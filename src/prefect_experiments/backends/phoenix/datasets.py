@@ -140,8 +140,12 @@ class PhoenixDatasets:
         head = await named_dataset(self._api, name)
         if head is None:
             body = upload_body(name, "create", dataset.examples, description=dataset.description)
-            made = await self._api.upload(body)
-            return made["dataset_id"], made["version_id"]
+            try:
+                made = await self._api.upload(body)
+            except AlreadyExists:  # another process has come first
+                head = await find_dataset(self._api, name)
+            else:
+                return made["dataset_id"], made["version_id"]
         newest = await read_dataset(self._api, head["id"], head=head)
         theirs = {example.id: content_key(example) for example in newest.examples}
         ours = {id_among(theirs, example.id): content_key(example) for example in dataset.examples}
@@ -156,9 +160,10 @@ async def named_dataset(api: PhoenixApi, name: str) -> Row | None:
     cursor: str | None = None
     while True:
         found = await api.datasets(name, cursor=cursor)
-        for row in found["data"]:
+        rows: list[Row] = found["data"]
+        for row in rows:
             if row["name"] == name:
-                return dict(row)
+                return row
         cursor = found.get("next_cursor")
         if not cursor:
             return None

@@ -12,10 +12,11 @@ from prefect_experiments.backends.base import Draft, PulledResults
 from prefect_experiments.backends.phoenix.api import PhoenixApi, Row, each
 from prefect_experiments.backends.phoenix.datasets import find_dataset
 from prefect_experiments.backends.phoenix.rows import is_id, to_experiment, to_time
-from prefect_experiments.errors import AmbiguousName, InvalidInput, NotFound, unknown_value
+from prefect_experiments.errors import AmbiguousName, BackendUnavailable, InvalidInput, NotFound, unknown_value
 from prefect_experiments.loops import waited
 from prefect_experiments.models import AnnotateRecordInput, Experiment, ExperimentRun
 from prefect_experiments.pages import Pagination
+from prefect_experiments.store.links import annotation_metadata
 from prefect_experiments.store.paging import decode_cursor, encode_cursor
 
 _TAG = re.compile(r"[a-z0-9](?:[_a-z0-9-]*[a-z0-9])?")
@@ -106,7 +107,7 @@ class PhoenixExperiments:
         }
         if draft.splits:
             body["splits"] = list(draft.splits)
-        return await self.read(await self._api.create_experiment(draft.dataset_id, body))
+        return to_experiment(await self._api.create_experiment(draft.dataset_id, body))
 
     @waited
     async def delete(self, experiment_id: str) -> None:
@@ -122,7 +123,8 @@ class PhoenixExperiments:
         """
         if not _TAG.fullmatch(tag):
             raise InvalidInput(
-                f"a tag in Phoenix is made of lower-case letters, digits, '-' and '_', such as 'baseline'; got {tag!r:.60}"
+                "a tag in Phoenix is made of lower-case letters, digits, '-' and '_', such as 'baseline'; "
+                f"got {tag!r:.60}"
             )
         await self._api.tag(experiment_id, tag)
 
@@ -147,17 +149,22 @@ class PhoenixExperiments:
         written = 0
         for record in annotations:
             for value in record.values:
-                await self._api.put_evaluation(
-                    {
-                        "experiment_run_id": record.record_id,
-                        "name": value.name,
-                        "annotator_kind": "HUMAN",
-                        "start_time": now,
-                        "end_time": now,
-                        "result": {"score": value.score, "label": value.label, "explanation": value.text},
-                        "metadata": {"annotator": annotator} if annotator else None,
-                    }
-                )
+                body = {
+                    "experiment_run_id": record.record_id,
+                    "name": value.name,
+                    "annotator_kind": "HUMAN",
+                    "start_time": now,
+                    "end_time": now,
+                    "result": {"score": value.score, "label": value.label, "explanation": value.text},
+                    "metadata": annotation_metadata(annotator),
+                }
+                try:
+                    await self._api.put_evaluation(body)
+                except BackendUnavailable as error:  # also what Phoenix says of a run that there is not
+                    raise BackendUnavailable(
+                        f"{error}. Is {record.record_id} the id of a run that is there? "
+                        f"{written} annotations were written before; writing those again changes nothing"
+                    ) from None
                 written += 1
         return written
 
@@ -190,7 +197,7 @@ class PhoenixExperiments:
 
 
 def _of(given: Mapping[tuple[str, int], Row], run: Row) -> Row:
-    return given.get((run["dataset_example_id"], run["repetition_number"]), {})
+    return given.get((run["dataset_example_id"], run["repetition_number"]), Row())
 
 
 def _run(row: Row, example_id: str, result: Row) -> ExperimentRun:
@@ -215,5 +222,6 @@ def _run(row: Row, example_id: str, result: Row) -> ExperimentRun:
     )
 
 
-def _evaluation(row: Row) -> Row:
+def _evaluation(given: Mapping[str, Any]) -> dict[str, Any]:
+    row = Row(given)
     return {**row, "start_time": to_time(row["start_time"]), "end_time": to_time(row["end_time"])}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.errors import BackendRefused
 
 if TYPE_CHECKING:
-    from prefect_experiments.backends.phoenix.api import PhoenixApi, Row
+    from prefect_experiments.backends.phoenix.api import PhoenixApi
 
 _RESULTS = """
 query($id: ID!, $after: String) {
@@ -40,9 +41,9 @@ def fits_a_header(name: str) -> bool:
     return name.isprintable() and all(ord(letter) < 256 for letter in name)
 
 
-async def results_by_graphql(api: PhoenixApi, experiment_id: str) -> list[Row]:
+async def results_by_graphql(api: PhoenixApi, experiment_id: str) -> list[dict[str, Any]]:
     """What `PhoenixApi.results` gives, as far as it is needed."""
-    found: list[Row] = []
+    found: list[dict[str, Any]] = []
     after: str | None = None
     while True:
         body = {"query": _RESULTS, "variables": {"id": experiment_id, "after": after}}
@@ -57,7 +58,7 @@ async def results_by_graphql(api: PhoenixApi, experiment_id: str) -> list[Row]:
         after = runs["pageInfo"]["endCursor"]
 
 
-def _result(node: Row) -> Row:
+def _result(node: Mapping[str, Any]) -> dict[str, Any]:
     cost = node["costSummary"]
     return {
         "example_id": node["example"]["id"],
@@ -68,7 +69,7 @@ def _result(node: Row) -> Row:
     }
 
 
-def _annotation(node: Row) -> Row:
+def _annotation(node: Mapping[str, Any]) -> dict[str, Any]:
     trace = node["traceId"]  # a global id: base64 of Trace:...
     return {
         **{name: node[name] for name in ("name", "label", "score", "explanation", "error", "metadata")},

@@ -47,7 +47,12 @@ def as_object(value: Any, name: str) -> dict[str, Any]:
 
 
 def upload_body(
-    name: str, action: str, examples: Sequence[Example], *, present: Collection[str] = (), description: str | None = None
+    name: str,
+    action: str,
+    examples: Sequence[Example],
+    *,
+    present: Collection[str] = (),
+    description: str | None = None,
 ) -> dict[str, Any]:
     """What ``POST /v1/datasets/upload`` takes; `present` are the ids that the dataset has."""
     body: dict[str, Any] = {

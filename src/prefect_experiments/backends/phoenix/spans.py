@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from prefect_experiments.backends.phoenix.api import PhoenixApi, Row
+from prefect_experiments.errors import BackendRefused, InvalidInput
 from prefect_experiments.loops import waited
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ class PhoenixSpans:
             "parent_id": "null" if root_spans_only else None,
             "sort": "start_time",
         }
-        rows = await self._api.spans(project, limit=limit, **filters)
+        try:
+            rows = await self._api.spans(project, limit=limit, **filters)
+        except BackendRefused as error:  # a filter is all that could be refused
+            raise InvalidInput(str(error)) from None
         return _frame([_flat(row) for row in rows])
 
 
@@ -77,15 +81,15 @@ def _value(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _flat(row: Row) -> Row:
-    context = row.get("context") or {}
+def _flat(row: Row) -> dict[str, Any]:
+    context = Row(row["context"])
     flat = {name: row.get(name) for name in _FIRST if not name.startswith("context.")}
-    flat.update((f"context.{name}", context.get(name)) for name in ("span_id", "trace_id"))
+    flat.update((f"context.{name}", context[name]) for name in ("span_id", "trace_id"))
     flat.update((f"attributes.{name}", value) for name, value in (row.get("attributes") or {}).items())
     return flat
 
 
-def _frame(rows: Sequence[Row]) -> pd.DataFrame:
+def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
     columns = list(dict.fromkeys([*_FIRST, *sorted({name for row in rows for name in row})]))

@@ -23,7 +23,6 @@ def upgrade() -> None:
         sa.Column("target", sa.String(255), nullable=False),
         sa.Column("remote_version_id", sa.String(255), nullable=False),
         sa.Column("remote_dataset_id", sa.Text, nullable=False),
-        sa.Column("remote_made_at", sa.Double),
         sa.Column("dataset_version_id", sa.String(64), nullable=False),
         sa.Column("linked_at", sa.Double, nullable=False),
         sa.PrimaryKeyConstraint("target", "remote_version_id"),

@@ -1,0 +1,402 @@
+"""The calls of Arize AX's own client, in its spelling: thin, and all of them here.
+
+A ``space`` is accepted wherever AX's client takes one. The space of a `Client` on AX is the one that
+it was made with; elsewhere there are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.client import datasets, experiments
+from prefect_experiments.client.ax_rows import ax_examples, ax_frame
+from prefect_experiments.errors import InvalidInput, at_least_one
+from prefect_experiments.models import (
+    AnnotateRecordInput,
+    Dataset,
+    EvaluationResultFieldNames,
+    Example,
+    Experiment,
+    ExperimentTaskFieldNames,
+    Sample,
+)
+from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Rows = Sequence[Mapping[str, Any] | Example]
+
+
+class Datasets(datasets.Datasets):
+    """``client.datasets``."""
+
+    def create(
+        self,
+        *,
+        name: str,
+        examples: Rows | pd.DataFrame | str | Path,
+        space: str | None = None,
+        force_http: bool = False,  # noqa: ARG002 - everything goes by HTTP
+    ) -> Dataset:
+        """A new dataset from rows with whatever columns, as AX has them; a task finds them in ``dataset_row``.
+
+        Args:
+            name: not in use yet.
+            examples: mappings, a DataFrame, or the path of a .csv, .json, .jsonl or .parquet file. With a
+                column ``input`` as for `create_dataset`. Without one all columns are the input, but
+                ``attributes.output.value``, which is the expected output.
+            space: the space; see above.
+            force_http: accepted, and means nothing here.
+
+        Raises:
+            InvalidDataset: content that cannot be used; nothing is written.
+            AlreadyExists: the name is in use.
+        """
+        _check_space(space)
+        return self.create_dataset(name=name, examples=ax_examples(examples))
+
+    def append_examples(
+        self, *, dataset: str | Dataset, examples: Rows | pd.DataFrame, space: str | None = None
+    ) -> Dataset:
+        """A new version with further examples at its end; rows as for `create`.
+
+        Raises:
+            NotFound: no such dataset.
+            InvalidDataset: content that cannot be used, or an id that the dataset has already.
+        """
+        _check_space(space)
+        return self.add_examples_to_dataset(dataset=dataset, examples=ax_examples(examples))
+
+    def get(self, *, dataset: str | Dataset, space: str | None = None) -> Dataset:
+        """A dataset by name or id, with its examples.
+
+        Raises:
+            NotFound: there is none.
+        """
+        _check_space(space)
+        return self.get_dataset(dataset=dataset)
+
+    def list(
+        self, *, name: str | None = None, space: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> DatasetList:
+        """Datasets, newest first.
+
+        Args:
+            name: only those whose name holds this, in upper or lower case; a page may then have fewer
+                than `limit`, and none is the last.
+            space: the space; see above.
+            limit: datasets a page, at most 1,000.
+            cursor: where the page begins, from the page before.
+        """
+        _check_space(space)
+        page = self.list_datasets(limit=limit, cursor=cursor)
+        if name is None:
+            return page
+        while True:
+            found = [dataset for dataset in page.datasets if name.lower() in dataset.name.lower()]
+            if found or not page.pagination.has_more:
+                return DatasetList(found, page.pagination)
+            page = self.list_datasets(limit=limit, cursor=page.pagination.next_cursor)
+
+    def delete(self, *, dataset: str | Dataset, space: str | None = None) -> None:
+        """Delete a dataset with all its versions and all experiments on it."""
+        _check_space(space)
+        self.delete_dataset(dataset=dataset)
+
+    def list_examples(
+        self,
+        *,
+        dataset: str | Dataset,
+        version_id: str | None = None,
+        dataset_version_id: str | None = None,
+        space: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        all: bool = False,
+    ) -> ExampleList:
+        """Examples in dataset order.
+
+        Args:
+            dataset: name or id.
+            version_id: id or number of a version; default, the newest.
+            dataset_version_id: the same as `version_id`.
+            space: the space; see above.
+            limit: examples a page, at most 1,000.
+            cursor: where the page begins, from the page before.
+            all: every example at once.
+
+        Returns:
+            The examples; ``to_df()`` has ``id`` and flat columns.
+        """
+        _check_space(space)
+        version = version_id or dataset_version_id or None
+        return super().list_examples(dataset=dataset, version_id=version, limit=limit, cursor=cursor, all=all)
+
+    def update_examples(
+        self,
+        *,
+        dataset: str | Dataset,
+        examples: Rows,
+        space: str | None = None,
+    ) -> Dataset:
+        """A new version in which these examples are as given, by their ids; the others stay as they are.
+
+        Raises:
+            NotFound: no such dataset.
+            InvalidDataset: content that cannot be used, or an example without an id.
+        """
+        _check_space(space)
+        return super().update_examples(dataset=dataset, examples=examples)
+
+
+class Experiments(experiments.Experiments):
+    """``client.experiments``. An experiment is an id, a name, ``tag:NAME``, ``latest``, or an object with its id."""
+
+    def create(
+        self,
+        *,
+        name: str,
+        dataset: Any,
+        experiment_runs: Any,
+        task_fields: ExperimentTaskFieldNames | None = None,
+        evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        dataset_version: str | None = None,
+        splits: str | Iterable[str] | None = None,
+        allow: str | Iterable[str] = (),
+        space: str | None = None,
+        force_http: bool = False,  # noqa: ARG002 - everything goes by HTTP
+    ) -> Experiment:
+        """Log an experiment that was run elsewhere, without Prefect; see `prefect_experiments.log_experiment`.
+
+        Args:
+            name: as there, like all but the last two.
+            dataset: what the results are of.
+            experiment_runs: a DataFrame, a list of mappings, or the path of a file.
+            task_fields: the columns of the example's id and of the output.
+            evaluator_columns: by evaluator, the columns of its verdicts.
+            description: a sentence for people.
+            metadata: a JSON object.
+            dataset_version: id or number of a version; default, the newest.
+            splits: the results are of the examples of these splits only.
+            allow: what is no error: ``"unknown"``, ``"doubled"``, ``"missing"``.
+            space: the space; see above.
+            force_http: accepted, and means nothing here.
+
+        Returns:
+            The experiment, with the ids of the backend; the one that is there, where these very results
+            were logged before. What was left out is said in a warning of the logger ``prefect_experiments``.
+
+        Raises:
+            InvalidDataset: results that cannot be used, or do not fit the dataset; nothing is written.
+            NotFound: no such dataset or version.
+            BackendUnavailable: the backend does not answer.
+        """
+        from prefect_experiments.orchestration.logged import LogRequest, log_directly
+
+        _check_space(space)
+        request = LogRequest(
+            name=name,
+            dataset=dataset,
+            experiment_runs=experiment_runs,
+            task_fields=task_fields,
+            evaluator_columns=evaluator_columns,
+            description=description,
+            metadata=metadata,
+            dataset_version=dataset_version,
+            splits=splits,
+            allow=allow,
+        )
+        return log_directly(self._client, request).experiment
+
+    def run(
+        self,
+        *,
+        name: str,
+        dataset: Any,
+        task: Any,
+        evaluators: Any = None,
+        space: str | None = None,
+        dry_run: bool = False,
+        dry_run_count: int = 10,
+        concurrency: int = 10,
+        set_global_tracer_provider: bool = False,
+        exit_on_error: bool = False,
+        timeout: float | None = 120,
+        force_http: bool = False,  # noqa: ARG002 - everything goes by HTTP
+        metadata: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> tuple[Experiment | None, pd.DataFrame]:
+        """`prefect_experiments.run_experiment`, in AX's spelling.
+
+        Args:
+            name: the experiment's.
+            dataset: as for `run_experiment`.
+            task: likewise.
+            evaluators: likewise.
+            space: the space; see above.
+            dry_run: try the first examples; nothing is written.
+            dry_run_count: how many of them.
+            concurrency: as for `run_experiment`, like the four that follow.
+            set_global_tracer_provider: make our tracer provider OpenTelemetry's global one.
+            exit_on_error: stop at the first task error.
+            timeout: seconds for one attempt; ``None`` for no limit.
+            force_http: accepted, and means nothing here.
+            metadata: the experiment's.
+            options: anything else that `run_experiment` takes, such as ``repetitions`` and ``retries``.
+
+        Returns:
+            The experiment (``None`` for a dry run), and one row a run: the columns of
+            ``RanExperiment.to_dataframe()``, and those that AX's client gives: ``result.trace.id``,
+            ``result.trace.timestamp`` and ``latency`` (milliseconds), ``execution_status``
+            (``COMPLETED`` or ``FAILED``), ``exceptions``, ``eval.NAME.trace.id|trace.timestamp|metadata.KEY``.
+
+        Raises:
+            InvalidInput: anything that cannot be used, before anything is run.
+            NotFound: no such dataset.
+            ExperimentStopped: a task failed and `exit_on_error` was set.
+        """
+        arguments = ax_run_arguments(
+            name=name,
+            space=space,
+            dry_run=dry_run,
+            dry_run_count=dry_run_count,
+            timeout=timeout,
+            metadata=metadata,
+            dataset=dataset,
+            task=task,
+            evaluators=evaluators,
+            concurrency=concurrency,
+            exit_on_error=exit_on_error,
+            set_global_tracer_provider=set_global_tracer_provider,
+            **options,
+        )
+        return ax_answer(self.run_experiment(**arguments), dry_run=dry_run)
+
+    def list(
+        self,
+        *,
+        dataset: str | Dataset | None = None,
+        space: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        all: bool = False,
+    ) -> ExperimentList:
+        """Experiments, newest first.
+
+        Args:
+            dataset: only those on this dataset.
+            space: the space; see above.
+            limit: experiments a page, at most 1,000.
+            cursor: where the page begins, from the page before.
+            all: every experiment at once, from the cursor on.
+        """
+        _check_space(space)
+        page = super().list(dataset=dataset, limit=_AT_ONCE if all else limit, cursor=cursor)
+        found = page.experiments
+        while all and page.pagination.has_more:
+            page = super().list(dataset=dataset, limit=_AT_ONCE, cursor=page.pagination.next_cursor)
+            found += page.experiments
+        return ExperimentList(found, page.pagination)
+
+    def get(self, *, experiment: Any, dataset: str | None = None, space: str | None = None) -> Experiment:
+        """One experiment.
+
+        Raises:
+            NotFound: there is none.
+            AmbiguousName: several have the name; they are listed.
+        """
+        _check_space(space)
+        return super().get(experiment=experiment, dataset=dataset)
+
+    def delete(self, *, experiment: Any, dataset: str | None = None, space: str | None = None) -> None:
+        """Delete an experiment with its runs, evaluations, annotations and tags.
+
+        From a backend's client it is deleted there, and what the store has of it as well.
+        """
+        _check_space(space)
+        super().delete(experiment=experiment, dataset=dataset)
+
+    def list_runs(
+        self,
+        *,
+        experiment: Any,
+        dataset: str | None = None,
+        space: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        all: bool = False,
+        failed: bool = False,
+    ) -> ExperimentRunList:
+        """Runs in dataset order, then by repetition.
+
+        Args:
+            experiment: which one.
+            dataset: the dataset a name, a tag or ``latest`` is looked for in.
+            space: the space; see above.
+            limit: runs a page, at most 1,000.
+            cursor: where the page begins, from the page before.
+            all: every run at once.
+            failed: only the runs whose task failed.
+
+        Returns:
+            The runs; ``to_df()`` has the columns of `RanExperiment.to_dataframe` and
+            ``annotation.NAME.score|label|text``.
+        """
+        _check_space(space)
+        return super().list_runs(
+            experiment=experiment, dataset=dataset, limit=limit, cursor=cursor, all=all, failed=failed
+        )
+
+    def annotate_runs(
+        self,
+        *,
+        annotations: Sequence[AnnotateRecordInput],
+        experiment: Any = None,
+        dataset: str | None = None,
+        space: str | None = None,
+        annotator: str | None = None,
+    ) -> int:
+        """Write people's verdicts; see `experiments.Experiments.annotate_runs`."""
+        _check_space(space)
+        return super().annotate_runs(
+            annotations=annotations, experiment=experiment, dataset=dataset, annotator=annotator
+        )
+
+
+def ax_run_arguments(
+    *,
+    name: str,
+    space: str | None = None,
+    dry_run: bool = False,
+    dry_run_count: int = 10,
+    timeout: float | None = 120,
+    force_http: bool = False,  # noqa: ARG001 - everything goes by HTTP
+    metadata: Mapping[str, Any] | None = None,
+    **same: Any,
+) -> dict[str, Any]:
+    """What `Experiments.run` is given, as `run_experiment` takes it."""
+    _check_space(space)
+    arguments = {"print_summary": False, **same, "timeout": timeout}
+    if dry_run:
+        count = at_least_one("dry_run_count", dry_run_count)
+        arguments |= {"dry_run": count, "sample": Sample(n=count, method="head")}
+    return {**arguments, "experiment_name": name, "experiment_metadata": metadata}
+
+
+def ax_answer(ran: RanExperiment, *, dry_run: bool = False, **_: Any) -> tuple[Experiment | None, pd.DataFrame]:
+    """What `run_experiment` gave, as `Experiments.run` gives it."""
+    return None if dry_run else ran.experiment, ax_frame(ran)
+
+
+_AT_ONCE = 100  # as many as every backend gives at once
+
+
+def _check_space(space: Any) -> None:
+    if space is not None and not isinstance(space, str):
+        raise InvalidInput(f"space must be the name or the id of a space, got a value of type {type(space).__name__}")

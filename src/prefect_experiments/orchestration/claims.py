@@ -1,0 +1,65 @@
+"""What must be begun only once: the experiment that an idempotency key stands for.
+
+The key is the experiment's tag, and a tag names one experiment of a dataset. So whoever gives the
+tag first has the claim, whatever process, machine or Prefect server it is on, as long as the store
+is the same; and people find the experiment by what it was made for.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from prefect_experiments.errors import AlreadyExists, NotFound
+from prefect_experiments.store import ExperimentRecord, Store
+from prefect_experiments.store.paging import check_name
+from prefect_experiments.store.tables import experiment_tags
+
+
+def check_key(key: str) -> str:
+    """The key, if it can be one.
+
+    Raises:
+        InvalidInput: it cannot be an experiment's tag.
+    """
+    return check_name(key, "tag")
+
+
+def claimed(store: Store, dataset: str, key: str) -> ExperimentRecord | None:
+    """The experiment on a dataset, given by name or id, that was begun for a key."""
+    try:
+        return store.experiments.get(f"tag:{key}", dataset=dataset)
+    except NotFound:
+        return None
+
+
+def claim(store: Store, record: ExperimentRecord, key: str) -> None:
+    """Make an experiment that has just been made the one for a key, or unmake it.
+
+    Raises:
+        AlreadyExists: another one was first; it is named, and this one is gone.
+    """
+    mine, of_tag = record.experiment, experiment_tags.c
+    # Two who come at the same moment take turns here, on PostgreSQL as well.
+    with store.database.write(alone=True) as connection:
+        query = sa.select(of_tag.experiment_id).where(of_tag.dataset_id == mine.dataset_id, of_tag.tag == key)
+        first = connection.execute(query).scalar()
+        if first is None:
+            connection.execute(
+                experiment_tags.insert().values(dataset_id=mine.dataset_id, tag=key, experiment_id=mine.id)
+            )
+    if first is not None:
+        store.experiments.delete(mine.id)
+        refuse(str(first), key)
+
+
+def refuse(experiment_id: str, key: str) -> None:
+    """Say that an experiment has the key.
+
+    Raises:
+        AlreadyExists: always.
+    """
+    raise AlreadyExists(
+        f"experiment {experiment_id} was begun for {key!r} before, and nothing is run twice for one key; see it with "
+        f"`prefect-experiments show {experiment_id}`, go on with it by `prefect-experiments resume {experiment_id}`",
+        experiment_id=experiment_id,
+    )

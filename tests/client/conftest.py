@@ -1,0 +1,23 @@
+"""A client on a store of its own; Prefect's server is there for what runs something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
+
+from prefect_experiments import Client
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Client:
+    return Client(backend="local", store_url=f"sqlite:///{tmp_path / 'experiments.db'}")
+
+
+@pytest.fixture
+def on_the_server(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+        yield
