@@ -25,6 +25,7 @@ class Settings(BaseSettings):
         backend_timeout: seconds that a backend may take to answer one request.
         push_patience: seconds for which a finished experiment waits for a backend that takes
             nothing, before it ends and leaves the rest of the results to a later push.
+        limit_patience: seconds for which an experiment waits for slots of a limit that flows share.
     """
 
     model_config = SettingsConfigDict(env_prefix="PREFECT_EXPERIMENTS_", extra="ignore")
@@ -33,6 +34,7 @@ class Settings(BaseSettings):
     backend: str = "local"
     backend_timeout: float = Field(default=30.0, gt=0)
     push_patience: float = Field(default=120.0, ge=0)
+    limit_patience: float = Field(default=3600.0, gt=0)
 
     def resolved_store_url(self) -> str:
         """The store's URL with the default filled in."""

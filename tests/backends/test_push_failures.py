@@ -17,9 +17,6 @@ from support.fault_proxy import Action, Answer, Cut, FaultProxy, Hang, Request
 from .pushes import assert_whole, double, flow_run_named, is_push, logs_of, options, phoenix, rows
 from .referee import counts
 
-# They wait for servers that are gone, and take minutes.
-pytestmark = pytest.mark.slow
-
 NO = Answer(422, b'{"detail": [{"loc": ["body", "output"], "msg": "too odd", "input": "private"}]}')
 
 

@@ -19,9 +19,6 @@ from support.fault_proxy import FaultProxy, Hang, Pass, Request
 
 from .pushes import assert_whole, is_push, options, phoenix, rows
 
-# They wait for servers that are gone, and take minutes.
-pytestmark = pytest.mark.slow
-
 SCRIPT = Path(__file__).with_name("pushed.py")
 Start = Callable[..., "subprocess.Popen[str]"]
 

@@ -22,9 +22,6 @@ from support.servers import Server
 
 from .pushes import assert_whole, double, flow_run_named, is_push, logs_of, options, phoenix, rows
 
-# They wait for servers that are gone, and take minutes.
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[tuple[str, Server]]:

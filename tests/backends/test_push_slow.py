@@ -14,9 +14,6 @@ from support.fault_proxy import FaultProxy, Pass
 
 from .pushes import assert_whole, double, is_push, options, phoenix, rows
 
-# They wait for servers that are gone, and take minutes.
-pytestmark = pytest.mark.slow
-
 
 class Timed:
     """A task that takes 20 ms, and notes from when until when it was called."""

@@ -16,9 +16,6 @@ from support.fault_proxy import STORM, Answer, Cut, FaultProxy, storm
 
 from .pushes import assert_whole, is_push, options, phoenix, rows
 
-# They wait for servers that are gone, and take minutes.
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(autouse=True)
 def _small_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

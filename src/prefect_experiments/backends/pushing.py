@@ -157,6 +157,7 @@ class Push:
         self._next_mark = self._next_look = self._store_again_at = 0.0
         self._store_failed_at: float | None = None
         self._ended_at: float | None = None
+        self._looked_after_end = False
         self._saw_all = False  # whether nothing new was found since the end
         self.pushed = 0
 
@@ -168,8 +169,7 @@ class Push:
                 async with self._remote.pusher(self._store, self._link) as pusher:
                     await self._push(pusher, ended)
             finally:
-                ended.cancel()
-                await self._stop()
+                await self._stop(ended)
             return await self._in_thread(self._outcome)
         finally:
             self._thread.shutdown(wait=False)
@@ -273,9 +273,8 @@ class Push:
             self._visited(visit)
         if self._trouble.is_to_be_said():
             waiting = (await self._in_thread(self._links.waiting, self._link)).total - len(self._taken)
-            self._say(
-                f"{self._trouble.reason}. {waiting} results wait in the store; trying again until they are taken."
-            )
+            why = self._trouble.reason + "." * (self._trouble.reason[-1:] not in "?!.")
+            self._say(f"{why} {waiting} results wait in the store; trying again until they are taken.")
 
     def _took(self, attempt: _Attempt) -> None:
         lasted = self._trouble.passed(attempt.began)
@@ -362,11 +361,12 @@ class Push:
         trouble = self._trouble.reason if self._later or self._trouble.is_outage else self._left
         return PushOutcome(self.pushed, waiting, refusals, trouble, *self._trouble.waited())
 
-    async def _stop(self) -> None:
+    async def _stop(self, ended: asyncio.Task[Any]) -> None:
         """End what is under way; what was taken is marked."""
-        for task in self._in_flight:
+        under_way = [*self._in_flight, ended, *([self._visit] if self._visit else [])]
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
         if self._taken:
             with contextlib.suppress(ExperimentsError):  # then it is pushed again, which changes nothing
                 await self._in_thread(self._links.mark, self._link, tuple(self._taken))

@@ -38,6 +38,8 @@ class Limits:
         retries: further attempts after one that raised.
         rate_limit_error: reference to an exception class that means "too fast"; can be given several times.
         batch_size: examples for each Prefect task run; by default a size that fits.
+        concurrency_limit: a global concurrency limit of Prefect's, shared with other flows, to take slots of.
+        rate_limit: one with a slot decay, which says how many calls of all flows may start in a second.
     """
 
     concurrency: int = 10
@@ -45,6 +47,8 @@ class Limits:
     retries: int = 3
     rate_limit_error: list[str] | None = None
     batch_size: int | None = None
+    concurrency_limit: str | None = None
+    rate_limit: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         """As the client's calls take them."""
@@ -127,6 +131,7 @@ def run(
     dry_run: int | None = None,
     baseline: str | None = None,
     gate: str | None = None,
+    idempotency_key: str | None = None,
     selection: Selection = _EVERYTHING,
     limits: RunLimits = _RUN_LIMITS,
     reports: Reports = NO_REPORTS,
@@ -159,6 +164,7 @@ def run(
         dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
         baseline: what the result is compared with: id, name, tag:NAME, latest, or a table of results.
         gate: the rules that judge it, as the path of a YAML or JSON file, or as such text.
+        idempotency_key: begin only one experiment of the dataset for this key, and tag it with the key.
         selection: which examples.
         limits: how hard to work.
         reports: what to write.
@@ -179,6 +185,7 @@ def run(
             dry_run=False if dry_run is None else dry_run,
             baseline=baseline,
             gate=gate,
+            idempotency_key=idempotency_key,
             print_summary=False,
             **selection.arguments(),
             **limits.arguments(),

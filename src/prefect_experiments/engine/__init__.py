@@ -2,6 +2,7 @@
 
 from prefect_experiments.engine.calls import CallPolicy
 from prefect_experiments.engine.engine import Engine
+from prefect_experiments.engine.limits import Pace
 from prefect_experiments.engine.plan import Batch, default_batch_size, plan
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
 from prefect_experiments.engine.traces import TracedEvaluator, TracedTask, TraceFigures, Tracer
@@ -12,6 +13,7 @@ __all__ = [
     "Engine",
     "EvaluationItem",
     "EvaluationRow",
+    "Pace",
     "RunItem",
     "RunRow",
     "Sink",

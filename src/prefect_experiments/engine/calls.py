@@ -133,6 +133,11 @@ class Caller:
             return self._own_limits
         return self._limits.met if self.reaches_out else ()
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether its calls have to wait before they start."""
+        return bool(self.limits()) or (self.reaches_out and self._limits.pace is not None)
+
     async def call(
         self, fields: Fields, first: Attempt | None = None, stopped: asyncio.Event | None = None
     ) -> CallResult:
@@ -183,6 +188,8 @@ class Caller:
                 attempt.noted = True
 
     async def _attempt(self, fields: Fields) -> Attempt:
+        if self._limits.pace is not None and self.reaches_out:
+            await self._limits.pace.acquire()
         for limit in self.limits():
             await limit.acquire()
         self._limits.note_start()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, Target, describe
 from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, together
-from prefect_experiments.engine.limits import ActiveLimits
+from prefect_experiments.engine.limits import ActiveLimits, Pace
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.engine.traces import TraceFigures, Tracer
@@ -48,6 +48,7 @@ class Engine:
         policy: timeout, retries and rate limits, for the task and the evaluators alike.
         exit_on_error: raise `ExperimentStopped` at the first run whose task failed.
         tracer: traces the calls; ``None`` for none.
+        pace: what calls that reach out wait for before they start; ``None`` for nothing.
 
     Raises:
         InvalidSetting: `concurrency` is not a whole number of at least 1.
@@ -63,6 +64,7 @@ class Engine:
         policy: CallPolicy | None = None,
         exit_on_error: bool = False,
         tracer: Tracer | None = None,
+        pace: Pace | None = None,
     ) -> None:
         at_least_one("concurrency", concurrency)
         self.evaluators = tuple(evaluators)
@@ -73,7 +75,7 @@ class Engine:
         self._threads = Threads()
         self._task_slots = asyncio.Semaphore(concurrency)
         self._evaluator_slots = asyncio.Semaphore(concurrency)
-        self._limits = ActiveLimits()
+        self._limits = ActiveLimits(pace=pace)
         self._traced_task = tracer.task(task) if tracer and task else None
         self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
         self._task_caller = self._caller(self._traced_task or task) if task else None

@@ -99,7 +99,7 @@ async def call_each_sliced(
             lanes.append(asyncio.create_task(lane()))
 
     async def lane() -> None:
-        while jobs and not caller.limits() and not caller.gives_awaitables:
+        while jobs and not caller.is_held_up and not caller.gives_awaitables:
             async with slots:
                 attempts = await _run_slice(jobs, caller, threads, timeout, open_lanes)
                 done, undone = _sorted_out(attempts)

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 
 CUT = 0.5
 GROWTH_PER_SECOND = 0.05
@@ -136,11 +136,24 @@ class RateLimit:
             self._grown_at = now
 
 
-class ActiveLimits:
-    """The limits that one experiment has met so far, and the rate at which its calls start."""
+class Pace(Protocol):
+    """What says when a call may start, for reasons that no provider has given."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    async def acquire(self) -> None:
+        """Wait until a call may start."""
+
+
+class ActiveLimits:
+    """The limits that one experiment has met so far, and the rate at which its calls start.
+
+    Attributes:
+        met: providers' limits.
+        pace: what else calls have to wait for.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, pace: Pace | None = None) -> None:
         self.met: list[RateLimit] = []
+        self.pace = pace
         self._clock = clock
         self._starts: deque[float] = deque(maxlen=1000)
 

@@ -33,6 +33,7 @@ from prefect_experiments.orchestration.events import tell_of
 from prefect_experiments.orchestration.progress import telling
 from prefect_experiments.orchestration.pushing import what_waits
 from prefect_experiments.orchestration.session import Session
+from prefect_experiments.orchestration.shared_limits import slots_of
 from prefect_experiments.orchestration.steps import Steps, drive
 from prefect_experiments.reports.markdown import headline
 
@@ -110,6 +111,9 @@ class _PrefectSteps(Steps):
 
     async def evaluate(self, batch: Batch) -> None:
         await evaluate(batch.number, _label(batch))
+
+    def calling(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return slots_of(self.session)
 
     async def log_results(self) -> None:
         await log_results(self._backend)

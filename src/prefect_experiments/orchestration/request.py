@@ -91,10 +91,19 @@ def limits_of(
     rate_limit_errors: Any,
     exit_on_error: bool,
     batch_size: int | None,
+    concurrency_limit: str | None = None,
+    rate_limit: str | None = None,
 ) -> Limits:
-    """The limits, checked."""
+    """The limits, checked; those that flows share are looked up later."""
     policy = CallPolicy(timeout=timeout, retries=retries, rate_limit_errors=_error_types(rate_limit_errors))
-    return Limits(concurrency=concurrency, policy=policy, exit_on_error=exit_on_error, batch_size=batch_size)
+    return Limits(
+        concurrency=concurrency,
+        policy=policy,
+        exit_on_error=exit_on_error,
+        batch_size=batch_size,
+        concurrency_limit=concurrency_limit,
+        rate_limit=rate_limit,
+    )
 
 
 def _error_types(errors: Any) -> Any:

@@ -26,6 +26,7 @@ from prefect_experiments.orchestration.request import (
     store_of,
 )
 from prefect_experiments.orchestration.session import Session
+from prefect_experiments.orchestration.shared_limits import look_up
 from prefect_experiments.store import ExperimentRecord
 
 P = ParamSpec("P")
@@ -54,6 +55,8 @@ async def arun_experiment(
     baseline: Any = None,
     gate: Gate | Mapping[str, Any] | str | Path | None = None,
     batch_size: int | None = None,
+    concurrency_limit: str | None = None,
+    rate_limit: str | None = None,
     idempotency_key: str | None = None,
     set_global_tracer_provider: bool = False,
     print_summary: bool = True,
@@ -95,6 +98,9 @@ async def arun_experiment(
             a YAML or JSON file. The flow run ends failed where the gate fails; the call returns all
             the same, with ``comparison`` and ``verdict``.
         batch_size: examples for each Prefect task run; default, a size that fits.
+        concurrency_limit: a global concurrency limit of Prefect's, by name. The experiment takes
+            `concurrency` of its slots while it makes calls, or what there is, and waits for them.
+        rate_limit: one with a slot decay: so many calls of all flows that name it start in a second.
         idempotency_key: begin only one experiment of the dataset for this key, whoever asks, and give
             it the key as a tag; so ``tag:KEY`` leads to it.
         set_global_tracer_provider: make our tracer provider OpenTelemetry's global one where none is
@@ -121,6 +127,8 @@ async def arun_experiment(
         rate_limit_errors=rate_limit_errors,
         exit_on_error=exit_on_error,
         batch_size=batch_size,
+        concurrency_limit=concurrency_limit,
+        rate_limit=rate_limit,
     )
     chosen = (splits,) if isinstance(splits, str) else tuple(splits or ())
     prepare = partial(
@@ -145,6 +153,7 @@ async def arun_experiment(
     if dry_run is not False:
         ran = await run_dry(session)
     else:
+        await look_up(session)
         if idempotency_key is not None:
             await asyncio.to_thread(session.begin_once, check_key(idempotency_key))
         ran = await run_session(session, dataset=dataset_name, experiment=session.name)
@@ -165,6 +174,8 @@ async def aresume_experiment(
     baseline: Any = None,
     gate: Gate | Mapping[str, Any] | str | Path | None = None,
     batch_size: int | None = None,
+    concurrency_limit: str | None = None,
+    rate_limit: str | None = None,
     set_global_tracer_provider: bool = False,
     print_summary: bool = True,
     client: Any = None,
@@ -187,6 +198,8 @@ async def aresume_experiment(
         baseline: what the result is compared with, another experiment than this one.
         gate: turns the comparison into a verdict.
         batch_size: examples for each Prefect task run.
+        concurrency_limit: a global concurrency limit of Prefect's to take `concurrency` slots of.
+        rate_limit: one of call starts a second.
         set_global_tracer_provider: make our tracer provider OpenTelemetry's global one where none is
             set, so that spans that the task or an instrumentor makes belong to the run's trace.
         print_summary: print the scores at the end.
@@ -216,6 +229,8 @@ async def aresume_experiment(
             "rate_limit_errors": rate_limit_errors,
             "exit_on_error": exit_on_error,
             "batch_size": batch_size,
+            "concurrency_limit": concurrency_limit,
+            "rate_limit": rate_limit,
         },
     )
 
@@ -230,6 +245,8 @@ async def aevaluate_experiment(
     retries: int = 3,
     rate_limit_errors: Any = None,
     batch_size: int | None = None,
+    concurrency_limit: str | None = None,
+    rate_limit: str | None = None,
     set_global_tracer_provider: bool = False,
     print_summary: bool = True,
     client: Any = None,
@@ -247,6 +264,8 @@ async def aevaluate_experiment(
         retries: further attempts.
         rate_limit_errors: errors that mean "too fast".
         batch_size: examples for each Prefect task run.
+        concurrency_limit: a global concurrency limit of Prefect's to take `concurrency` slots of.
+        rate_limit: one of call starts a second.
         set_global_tracer_provider: make our tracer provider OpenTelemetry's global one where none is
             set, so that spans that the task or an instrumentor makes belong to the run's trace.
         print_summary: print the scores at the end.
@@ -272,6 +291,8 @@ async def aevaluate_experiment(
             "rate_limit_errors": rate_limit_errors,
             "exit_on_error": False,
             "batch_size": batch_size,
+            "concurrency_limit": concurrency_limit,
+            "rate_limit": rate_limit,
         },
     )
 
@@ -311,6 +332,7 @@ async def _continue(
         return session, record
 
     session, record = await asyncio.to_thread(prepare)
+    await look_up(session)
     found = record.experiment
     ran = await run_session(session, dataset=found.dataset_name, experiment=found.name)
     return _shown(ran, session, print_summary)

@@ -17,7 +17,7 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.backends.pushing import Push, PushOutcome
-from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, default_batch_size, plan
+from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
 from prefect_experiments.errors import at_least_one
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.models import DatasetVersion
@@ -38,6 +38,8 @@ class Limits:
     Attributes:
         concurrency: calls of the task in flight at most, and as many of the evaluators.
         batch_size: examples for each Prefect task run; ``None`` for a size that fits.
+        concurrency_limit: the limit of Prefect's, by name, that the experiment takes `concurrency` slots of.
+        rate_limit: the one that says how many calls of all flows may start in a second.
 
     Raises:
         InvalidSetting: a value out of its range.
@@ -47,6 +49,8 @@ class Limits:
     policy: CallPolicy = field(default_factory=CallPolicy)
     exit_on_error: bool = False
     batch_size: int | None = None
+    concurrency_limit: str | None = None
+    rate_limit: str | None = None
 
     def __post_init__(self) -> None:
         at_least_one("concurrency", self.concurrency)
@@ -160,6 +164,7 @@ class Session:
         self.calls_ended = asyncio.Event()
         self.done = asyncio.Event()
         self.flow_ended = False
+        self.pace: Pace | None = None  # at which the calls of several flows may start
         self.judging: Judging | None = None  # what it is compared with in the end
         self.notes: list[str] = []  # what the flow's log should say to whoever watches
 
@@ -264,6 +269,7 @@ class Session:
                 policy=self.limits.policy,
                 exit_on_error=self.limits.exit_on_error,
                 tracer=self.tracer,
+                pace=self.pace,
             )
             with self.tracer or contextlib.nullcontext():
                 yield
@@ -312,6 +318,10 @@ class Session:
         fingerprints = {e.name: e.fingerprint for e in self.evaluators}
         record = self.record
         return self.store.results.evaluation_items(record.experiment.id, record.version, batch.positions, fingerprints)
+
+    def has_calls_to_make(self) -> bool:
+        """Whether anything is missing."""
+        return bool(self.to_run) or any(self.lacks_verdicts(batch) for batch in self.batches)
 
     def judge(self) -> None:
         """Compare the result with the baseline and let the gate judge it, where there are any."""

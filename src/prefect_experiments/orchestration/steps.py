@@ -33,6 +33,10 @@ class Steps:
         """Evaluate one batch."""
         await self.session.evaluate_batch(batch)
 
+    def calling(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """What is entered while calls are made."""
+        return contextlib.nullcontext()
+
     async def log_results(self) -> None:
         """Push what the backend does not have; the embedded store has everything already."""
         await self.session.push_results(logger.warning)
@@ -74,7 +78,7 @@ async def drive(steps: Steps) -> None:
                     task.cancel()
                 await asyncio.gather(*pending, return_exceptions=True)
 
-    async with _pushing(steps):
+    async with _pushing(steps), steps.calling():
         await every_batch()
     session.done.set()
 

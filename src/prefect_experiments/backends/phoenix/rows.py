@@ -31,7 +31,9 @@ def own_id(example_id: str) -> str:
     Phoenix makes ids, such as base64 of ``DatasetExample:7``, for examples that bring none, and takes
     none of those in another dataset: there it is called by what the id says.
     """
-    return base64.b64decode(example_id).decode() if is_id(example_id, "DatasetExample") else example_id
+    if not is_id(example_id, "DatasetExample"):
+        return example_id
+    return base64.b64decode(example_id).decode(errors="replace")
 
 
 def id_among(present: Collection[str], example_id: str) -> str:

@@ -1,0 +1,123 @@
+"""The evaluation of what was just deployed: a quick sample first, and everything where that passes.
+
+Started by an event that says what was deployed, such as ``model.deployed`` with the payload
+``{"model": ..., "version": ...}``. However often the event comes, one evaluation is made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any
+
+from prefect import flow
+from pydantic import Field
+
+from prefect_experiments import Client
+from prefect_experiments.errors import AlreadyExists
+from prefect_experiments.orchestration.artifacts import show_outcome
+from prefect_experiments.orchestration.parameters import (
+    LIMITS,
+    CallLimits,
+    Columns,
+    GateRules,
+    SampleRules,
+    dataset_of,
+    gate_of,
+    run_name,
+    task_of,
+)
+from prefect_experiments.orchestration.reporting import outcome, promote_passed, report_on
+from prefect_experiments.orchestration.rerun import arun_for_flow_run, what_became_of
+
+QUICK = SampleRules(n=20)
+
+
+# No retries: a gate that has failed is a finding. What breaks is run again by Prefect, and goes on where it was.
+@flow(name="deployment-evaluation", flow_run_name=run_name("{model} {version}"), retries=0, persist_result=False)
+async def deployment_evaluation(
+    model: Annotated[str, Field(min_length=1, max_length=100)],
+    version: Annotated[str, Field(min_length=1, max_length=100)],
+    dataset: Annotated[str, Field(min_length=1)],
+    task: Annotated[str, Field(min_length=1)],
+    evaluators: list[str],
+    columns: Columns | None = None,
+    quick: SampleRules | None = QUICK,
+    baseline: str | None = "tag:baseline",
+    gate: GateRules | None = None,
+    gate_file: str | None = None,
+    promote: bool = False,
+    promote_as: Annotated[str, Field(min_length=1)] = "baseline",
+    report: str | None = None,
+    report_url: str | None = None,
+    again: bool = False,
+    backend: str | None = None,
+    limits: CallLimits = LIMITS,
+) -> Any:
+    """Evaluate a version of a model that was deployed: a sample first, then everything.
+
+    The final state is called GatePassed, GateFailed or GateInconclusive, and its message says why. A second run
+    for the same version ends as AlreadyBegun, says what has become of the first, and spends nothing.
+
+    Args:
+        model: What was deployed, such as the event's payload says it.
+        version: Which version of it.
+        dataset: Name or id of a dataset, or the path of a .csv, .json, .jsonl or .parquet file.
+        task: What is tested, as path/file.py:name or package.module:name. It gets model and version where it takes
+            parameters of these names.
+        evaluators: What scores the outputs: names of built-ins, or references as for the task.
+        columns: For a file: which of its columns make an example. Not needed for columns called input and output.
+        quick: The sample that is run first. Where the gate fails on it, the rest is not run. Empty: everything at
+            once.
+        baseline: What the result is compared with: an experiment's id or name, tag:NAME, latest, or a table of
+            results. A tag that nobody has yet is no error: the first run is judged alone.
+        gate: The rules of the verdict. Empty, and no file: no metric may be worse than the baseline's.
+        gate_file: Path of a YAML or JSON file with the rules, in place of the form.
+        promote: Give the experiment the baseline's tag where the gate has passed it.
+        promote_as: The tag that it gets then.
+        report: Where the HTML report is written: the path of an .html file, or of a folder. Empty: nowhere.
+        report_url: Where people open that file or folder, such as https://reports.example.com. Empty: the page
+            says the path.
+        again: Evaluate this version even where it has been evaluated.
+        backend: local, phoenix, arize, or a saved block such as phoenix-credentials/prod. Empty: as the worker's
+            settings say.
+        limits: Calls at a time, timeout, retries.
+    """
+    client = Client(backend=backend)
+    rules = gate_of(gate, gate_file)
+    key = f"{model}@{version}"
+    common: dict[str, Any] = {
+        "client": client,
+        "dataset": dataset_of(dataset, columns),
+        "task": task_of(task, model=model, version=version),
+        "evaluators": evaluators,
+        "baseline": baseline,
+        **limits.arguments(),
+    }
+    about: dict[str, Any] = {"experiment_metadata": {"model": model, "version": version}}
+    try:
+        if quick is not None:
+            tried = await arun_for_flow_run(
+                part="quick",
+                # Few examples often cannot tell; only what is shown to be worse ends it here.
+                gate=dataclasses.replace(rules, on_inconclusive="pass"),
+                idempotency_key=None if again else f"{key} quick",
+                new={**about, "experiment_name": f"{key} quick", "sample": quick.sample()},
+                **common,
+            )
+            if tried.verdict is not None and tried.verdict.exit_code:
+                await show_outcome(tried)
+                return outcome(tried, before="A sample has shown enough, the rest was not run. ")
+        ran = await arun_for_flow_run(
+            gate=rules,
+            idempotency_key=None if again else key,
+            new={**about, "experiment_name": key},
+            **common,
+        )
+    except AlreadyExists as first:
+        return await what_became_of(first, key, client)
+    await show_outcome(ran)
+    if report is not None:
+        await report_on(ran, report, url=report_url)
+    if promote:
+        await promote_passed(ran, promote_as, client)
+    return outcome(ran)

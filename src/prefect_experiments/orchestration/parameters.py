@@ -1,0 +1,269 @@
+"""What flows take as parameters: forms in Prefect's UI, and values in a deployment's YAML.
+
+Every field says what it is for, because the form shows that and nothing else. What the fields may
+hold is checked by what they are made into: a `Sample`, a `Gate`, the limits of a call.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from prefect_experiments import datasets
+from prefect_experiments.analysis.gate import Gate, Metric, OnInconclusive
+from prefect_experiments.analysis.verdicts import Direction
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.models import (
+    Dataset,
+    EvaluationResultFieldNames,
+    ExperimentTaskFieldNames,
+    Sample,
+    SampleMethod,
+)
+from prefect_experiments.tasks import is_prefect_task, load_reference
+
+
+class Form(BaseModel):
+    """A part of a form: a field that it does not know is a mistake of spelling."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Columns(Form):
+    """Which columns of a file make an example; for kept datasets, and for files with columns input and output, none."""
+
+    input: list[str] = Field(default_factory=list, description="Columns that make the input.")
+    output: list[str] = Field(default_factory=list, description="Columns that make the expected output.")
+    metadata: list[str] = Field(default_factory=list, description="Columns that make the metadata.")
+    splits: str | None = Field(default=None, description="Column with the name, or the list of names, of splits.")
+    id: str | None = Field(default=None, description="Column with the examples' ids; else the column id, if any.")
+
+    def keys(self) -> dict[str, Any]:
+        """As `Datasets.create_dataset` takes them."""
+        return {
+            "input_keys": self.input or None,
+            "output_keys": self.output or None,
+            "metadata_keys": self.metadata or None,
+            "split_key": self.splits,
+            "id_key": self.id,
+        }
+
+
+def dataset_of(dataset: str, columns: Columns | None = None) -> str | Dataset:
+    """What to run on: the name or id of a kept dataset as it is, a file read by its columns.
+
+    Raises:
+        InvalidSetting: columns for a dataset that is kept.
+        InvalidDataset: the file cannot be used.
+    """
+    if columns is None:
+        return dataset
+    if not datasets.is_path(dataset):
+        raise InvalidSetting(f"columns are for files; the dataset {dataset!r} is kept with its examples as they are")
+    return Dataset(name=Path(dataset).stem, examples=datasets.load(dataset, **columns.keys()))
+
+
+def task_of(reference: str, **known: Any) -> Any:
+    """The task, with those of the known values filled in that it takes by name.
+
+    Args:
+        reference: to the task.
+        known: such as ``model`` and ``version``, which an event has said.
+
+    Raises:
+        InvalidReference: it leads nowhere.
+    """
+    function = load_reference(reference)
+    function = getattr(function, "fn", function) if is_prefect_task(function) else function
+    if not callable(function) or isinstance(function, type):
+        return reference  # refused with the right words where every task is checked
+    taken = inspect.signature(function).parameters
+    wanted = {name: value for name, value in known.items() if name in taken}
+    return functools.partial(function, **wanted) if wanted else reference
+
+
+class JudgedFields(Form):
+    """What a judge sees of an example with a recorded output; never the field with people's label."""
+
+    output: str = Field(default="output", description="The recorded output, such as output.answer.")
+    input: str | None = Field(default="input", description="What it gets as the input. Empty: nothing.")
+    expected: str | None = Field(default=None, description="What it gets as the expected output. Empty: nothing.")
+    metadata: str | None = Field(default=None, description="What it gets as the metadata. Empty: nothing.")
+
+
+class SampleRules(Form):
+    """Which part of the examples to use: a number or a share of them."""
+
+    n: int | None = Field(default=None, ge=1, description="So many examples. Leave empty where a share is given.")
+    fraction: float | None = Field(default=None, gt=0, le=1, description="This share of the examples, such as 0.1.")
+    method: SampleMethod = Field(
+        default="random",
+        description="random; head: the first; systematic: every k-th; stratified: in proportion to the values of by.",
+    )
+    by: str | None = Field(default=None, description="For stratified: the field, such as metadata.topic.")
+    seed: int = Field(default=42, description="The same seed draws the same examples.")
+
+    def sample(self) -> Sample:
+        """The sample.
+
+        Raises:
+            InvalidSetting: values that do not go together.
+        """
+        return Sample(**self.model_dump())
+
+
+class MetricRules(Form):
+    """What the gate asks of one metric."""
+
+    name: str = Field(min_length=1, description="The evaluator's name.")
+    min: float | None = Field(default=None, description="The worst mean that passes.")
+    max_regression: float | None = Field(
+        default=None,
+        ge=0,
+        description="How much worse than the baseline it may be, in the metric's own unit. With it, only what is "
+        "shown to be no worse than that passes; without it, only what is shown to be worse fails.",
+    )
+    direction: Direction = Field(default="maximize", description="minimize where less is better.")
+
+
+class GateRules(Form):
+    """The rules that turn the results into a verdict. It fails closed."""
+
+    metrics: list[MetricRules] = Field(
+        default_factory=list,
+        description="What is asked of which metric. Empty: no metric may be worse than the baseline's.",
+    )
+    max_error_rate: float | None = Field(
+        default=None, ge=0, le=1, description="The largest share of runs whose task may fail. Empty: half of them."
+    )
+    min_coverage: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="The smallest share of the examples that must have a score. Empty: 0.9, and a missing score "
+        "counts as the worst one.",
+    )
+    max_p95_latency: float | None = Field(default=None, ge=0, description="The largest p95 latency, in milliseconds.")
+    max_cost: float | None = Field(default=None, ge=0, description="What the whole experiment may cost, in US dollars.")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of intervals and tests.")
+    on_inconclusive: OnInconclusive = Field(
+        default="fail", description="What becomes of a run that the data cannot tell anything of."
+    )
+
+    def gate(self) -> Gate:
+        """The gate.
+
+        Raises:
+            InvalidSetting: values that do not go together, or two rules for one metric.
+        """
+        rules = self.model_dump(exclude={"metrics"})
+        metrics: dict[str, Metric] = {}
+        for metric in self.metrics:
+            if metric.name in metrics:
+                raise InvalidSetting(f"the gate has two rules for the metric {metric.name!r}; write them as one")
+            metrics[metric.name] = Metric(**metric.model_dump(exclude={"name"}))
+        return Gate(metrics=metrics, **rules)
+
+
+def gate_of(rules: GateRules | None, file: str | None) -> Gate:
+    """The gate of a form: its rules, or those of a file, or else that nothing may be worse than before.
+
+    Raises:
+        InvalidSetting: both are given, or the file cannot be used.
+    """
+    if rules is not None and file is not None:
+        raise InvalidSetting("give the gate's rules in the form or in a file, not both")
+    if file is not None:
+        return Gate.parse(Path(file))
+    return Gate() if rules is None else rules.gate()
+
+
+class CallLimits(Form):
+    """How hard to work."""
+
+    concurrency: int = Field(default=10, ge=1, description="Calls of the task, and of evaluators, in flight at most.")
+    timeout: float | None = Field(default=60, gt=0, description="Seconds for one attempt. Empty: no limit.")
+    retries: int = Field(default=3, ge=0, description="Further attempts after one that raised.")
+    rate_limit_errors: list[str] = Field(
+        default_factory=list,
+        description="References to exception classes that mean too fast, such as openai:RateLimitError. Empty: those "
+        "with HTTP status 429.",
+    )
+    exit_on_error: bool = Field(default=False, description="Stop at the first task error; what finished is kept.")
+    batch_size: int | None = Field(default=None, ge=1, description="Examples a Prefect task run. Empty: what fits.")
+    concurrency_limit: str | None = Field(
+        default=None,
+        description="A global concurrency limit of Prefect's that flows share, by name: as many of its slots are taken "
+        "as calls are made at a time.",
+    )
+    rate_limit: str | None = Field(
+        default=None, description="One with a slot decay: so many calls of all flows may start in a second."
+    )
+
+    def arguments(self) -> dict[str, Any]:
+        """As `run_experiment` takes them."""
+        return {**self.model_dump(), "rate_limit_errors": self.rate_limit_errors or None}
+
+
+class ResultColumns(Form):
+    """Which columns of a file of results hold what."""
+
+    example_id: str = Field(default="example_id", description="The column with the example's id.")
+    output: str = Field(default="output", description="The column with the output.")
+
+    def fields(self) -> ExperimentTaskFieldNames:
+        """As `log_experiment` takes them."""
+        return ExperimentTaskFieldNames(example_id=self.example_id, output=self.output)
+
+
+class EvaluatorColumns(Form):
+    """Which columns of a file of results hold the verdicts of one evaluator; at least one of them."""
+
+    evaluator: str = Field(min_length=1, description="What the evaluator is called.")
+    score: str | None = Field(default=None, description="The column with its score.")
+    label: str | None = Field(default=None, description="The column with its label.")
+    explanation: str | None = Field(default=None, description="The column with its explanation.")
+    metadata: str | None = Field(default=None, description="The column with an object of anything else.")
+
+
+def evaluator_fields(columns: Sequence[EvaluatorColumns]) -> dict[str, EvaluationResultFieldNames] | None:
+    """As `log_experiment` takes them."""
+    return {
+        one.evaluator: EvaluationResultFieldNames(**one.model_dump(exclude={"evaluator"})) for one in columns
+    } or None
+
+
+LIMITS = CallLimits()
+"""As they are where nobody says otherwise."""
+
+
+_REFERENCES = ("task", "judge")
+_PATHS = ("dataset", "file", "baseline", "candidate")
+
+
+def run_name(template: str) -> Callable[[], str]:
+    """A flow run's name made of its parameters: of a reference the name in it, of a path the file's.
+
+    Args:
+        template: such as ``"{task} on {dataset}"``.
+    """
+
+    def name() -> str:
+        from prefect.runtime import flow_run
+
+        return template.format_map({name: _short(name, value) for name, value in flow_run.parameters.items()})
+
+    return name
+
+
+def _short(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if name in _REFERENCES:
+        return value.rpartition(":")[2]
+    return Path(value).stem if name in _PATHS and datasets.is_path(value) else value

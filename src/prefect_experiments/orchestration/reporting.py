@@ -1,0 +1,130 @@
+"""What flows do with a finished experiment or comparison: a report, a tag, the state that says the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+
+from prefect_experiments.analysis import Agreement, RanExperiment
+from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.analysis.verdicts import Comparison, Verdict
+from prefect_experiments.keys import fingerprint
+from prefect_experiments.orchestration.artifacts import show_report
+from prefect_experiments.orchestration.flows import final_state, in_a_line
+from prefect_experiments.reports.html import write_html_report
+from prefect_experiments.reports.sides import ReportSide, report_side, table_side
+
+
+async def report_on(ran: RanExperiment, where: str, *, url: str | None = None) -> Path:
+    """Write the HTML report on an experiment, and an artifact that leads to it.
+
+    Args:
+        ran: the experiment, with its comparison and its verdict.
+        where: the path of an .html file, or of a folder that gets one named after the experiment.
+        url: where people open that file or folder, such as ``https://reports.example.com``.
+
+    Raises:
+        InvalidSetting: the file cannot be written.
+    """
+    verdict = None if ran.comparison else ran.verdict
+
+    def write(path: Path) -> Path:
+        return write_html_report(ran.comparison, report_side(ran), _side(ran.baseline), path, verdict=verdict)
+
+    return await _report(write, where, ran.experiment.id, url, ran.experiment.dataset_name)
+
+
+async def report_on_comparison(
+    comparison: Comparison, baseline: Any, candidate: Any, where: str, *, name: str, url: str | None = None
+) -> Path:
+    """Write the HTML report on a comparison, and an artifact that leads to it.
+
+    Args:
+        comparison: of the two.
+        baseline: a `RanExperiment`, or a table of results.
+        candidate: likewise.
+        where: as for `report_on`, like `url`.
+        name: what the artifact is called after.
+        url: where people open it.
+    """
+
+    def write(path: Path) -> Path:
+        after = _side(candidate)
+        assert after is not None
+        return write_html_report(comparison, after, _side(baseline), path)
+
+    sides = [comparison.baseline, comparison.candidate]
+    file = "-".join(side.experiment_id or fingerprint(side.label)[:12] for side in sides)
+    return await _report(write, where, file, url, name)
+
+
+async def _report(write: Callable[[Path], Path], where: str, file: str, url: str | None, name: str) -> Path:
+    path = Path(where)
+    is_file = path.suffix.lower() in (".html", ".htm")
+    written = await asyncio.to_thread(lambda: write(path if is_file else path / f"{file}.html").resolve())
+    await show_report(written, url if url is None or is_file else f"{url.rstrip('/')}/{written.name}", name)
+    return written
+
+
+def _side(source: Any) -> ReportSide | None:
+    if source is None:
+        return None
+    if isinstance(source, RanExperiment):
+        return report_side(source)
+    return table_side(source if isinstance(source, ResultTable) else result_table(source))
+
+
+async def promote_passed(ran: RanExperiment, tag: str, client: Any) -> bool:
+    """Give an experiment that the gate has passed a tag, such as the baseline's; whether it has got it."""
+    if ran.verdict is None or ran.verdict.status != "passed":
+        get_run_logger().warning("Not tagged %r: only an experiment that a gate has passed is promoted.", tag)
+        return False
+    await asyncio.to_thread(client.experiments.tag, experiment=ran, tag=tag)
+    get_run_logger().info("Experiment %s is %r now.", ran.experiment_id, tag)
+    return True
+
+
+def outcome(ran: RanExperiment, *, before: str = "") -> State[Any]:
+    """The final state of a flow that ran an experiment: the gate's verdict is its name.
+
+    Args:
+        ran: the experiment.
+        before: a sentence that comes first.
+    """
+    message = before + in_a_line(ran)
+    if ran.waiting:
+        message += f". {ran.waiting} results wait for the backend: `prefect-experiments push {ran.experiment_id}`"
+    return final_state(ran.verdict, message)
+
+
+def verdict_on(comparison: Comparison) -> State[Any]:
+    """The final state of a flow that compared: the gate's verdict is its name."""
+    sides = f"{comparison.candidate.label} beside {comparison.baseline.label}"
+    return final_state(comparison.verdict, f"{sides}, on {comparison.n_pairs} examples that both ran")
+
+
+def agreed(agreement: Agreement, min_kappa: float | None) -> State[Any]:
+    """The final state of a flow that measured an evaluator against people; with a bound on kappa, a gate's.
+
+    Args:
+        agreement: what was measured.
+        min_kappa: the bound; ``None`` for none.
+    """
+    message = " ".join(str(agreement).split())[:1000]
+    if min_kappa is None:
+        return final_state(None, message)
+    labels, scores = agreement.labels, agreement.scores
+    kappa = labels.kappa if labels else scores.weighted_kappa if scores else None
+    shown = "there is no kappa" if kappa is None else f"kappa is {kappa:.2f}"
+    reached = kappa is not None and kappa >= min_kappa
+    verdict = Verdict(
+        status="passed" if reached else "failed",
+        reasons=(f"{shown}, and at least {min_kappa:g} is asked for",),
+        exit_code=0 if reached else 1,
+    )
+    return final_state(verdict, message)

@@ -1,0 +1,344 @@
+"""The push on its own, to a backend that does as it is told: when it asks, how often, how long, what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefect_experiments.backends import pushing, trouble
+from prefect_experiments.backends.pushing import Item, Push, PushOutcome
+from prefect_experiments.errors import BackendUnavailable, InvalidSetting, StoreUnavailable
+from prefect_experiments.store import Link, Store
+from prefect_experiments.store.links import OutgoingRun
+
+from .filled import Filled
+
+Behaviour = Callable[[Item], Any]
+
+
+class Backend:
+    """Takes results, unless `does` raises or takes its time."""
+
+    name = "backend"
+    lanes = 3
+
+    def __init__(self) -> None:
+        self.does: Behaviour = lambda _: None
+        self.asked: list[float] = []
+        self.taken: Counter[tuple[Any, ...]] = Counter()
+        self.most_at_once = self._now = 0
+
+    @contextlib.asynccontextmanager
+    async def pusher(self, store: Store, link: Link) -> AsyncIterator[Backend]:
+        yield self
+
+    async def _take(self, item: Item) -> None:
+        self.asked.append(time.monotonic())
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        try:
+            await asyncio.sleep(0.001)
+            done = self.does(item)
+            if asyncio.iscoroutine(done):
+                await done
+        finally:
+            self._now -= 1
+        self.taken[item.position, item.repetition_number, getattr(item, "name", None)] += 1
+
+    async def push_run(self, run: OutgoingRun) -> str:
+        await self._take(run)
+        return f"there-{run.position}"
+
+    async def push_evaluation(self, verdict: Any) -> None:
+        assert verdict.run_id == f"there-{verdict.position}"
+        await self._take(verdict)
+
+
+class Pushing:
+    """A push of an experiment of some runs, three verdicts each."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.backend = Backend()
+        self.said: list[str] = []
+        self.held = 0
+        self.holds: list[int] = []
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        self.held += 1
+        self.holds.append(self.held)
+        yield
+        self.held -= 1
+
+    def push(self, filled: Filled, patience: float = 5.0) -> Push:
+        remote: Any = self.backend
+        return Push(self.store, remote, filled.link, patience=patience, say=self.said.append, beside=self.hold)
+
+    def __call__(self, filled: Filled, patience: float = 5.0, finished_after: float = 0.0) -> PushOutcome:
+        async def run() -> PushOutcome:
+            finished = asyncio.Event()
+            asyncio.get_running_loop().call_later(finished_after, finished.set)
+            outcome = await self.push(filled, patience).run(finished)
+            assert len(asyncio.all_tasks()) == 1, "something goes on"
+            return outcome
+
+        return asyncio.run(run())
+
+    def all_taken(self, filled: Filled, times: int = 1) -> bool:
+        return len(self.backend.taken) == 4 * len(filled.positions) and set(self.backend.taken.values()) <= {1, times}
+
+
+@pytest.fixture
+def pushing_to(tmp_path: Path) -> Iterator[Pushing]:
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    yield Pushing(store)
+    store.close()
+
+
+def unavailable(_: Any = None, **options: Any) -> None:
+    raise BackendUnavailable("it is out", **options)
+
+
+def test_everything_once_on_all_lanes(pushing_to: Pushing) -> None:
+    filled = Filled(pushing_to.store, 700)
+    outcome = pushing_to(filled)
+    assert pushing_to.all_taken(filled)
+    assert outcome == PushOutcome(2800, (0, 0, 0))
+    assert outcome.is_complete
+    assert pushing_to.backend.most_at_once == 3
+    assert pushing_to.said == []
+    assert pushing_to.held == 0
+    assert set(pushing_to.holds) == {1}
+    assert pushing_to(filled).pushed == 0
+    assert pushing_to.all_taken(filled)
+
+
+def test_what_comes_while_it_is_under_way(pushing_to: Pushing) -> None:
+    filled = Filled(pushing_to.store, 40)
+    filled.put_runs(filled.positions, at=time.time())
+    later = iter(range(10))
+
+    def more() -> None:
+        for n in later:
+            time.sleep(0.1)
+            filled.put_runs(filled.positions[n * 4 : n * 4 + 4], at=time.time())
+
+    thread = threading.Thread(target=more)
+    thread.start()
+    outcome = pushing_to(filled, finished_after=1.5)
+    thread.join()
+    assert outcome.is_complete
+    assert pushing_to.backend.taken[filled.positions[0], 1, None] == 2
+
+
+def test_with_nothing_to_do_it_looks_seldom(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that takes 50 ms is made twice a second at most: no more than a tenth of the time goes to it."""
+    filled = Filled(pushing_to.store, 5)
+    links = type(pushing_to.store.links)
+    looks: list[float] = []
+    original = links.waiting_runs
+
+    def slow(self: Any, link: Link, limit: int) -> Any:
+        looks.append(time.monotonic())
+        time.sleep(0.05)
+        return original(self, link, limit)
+
+    monkeypatch.setattr(links, "waiting_runs", slow)
+    assert pushing_to(filled, finished_after=3.0).is_complete
+    assert 4 <= len(looks) <= 9
+    assert pushing_to.all_taken(filled)
+
+
+def test_an_outage_is_waited_for_and_asked_about_seldom(pushing_to: Pushing) -> None:
+    filled = Filled(pushing_to.store, 30)
+    up_at = time.monotonic() + 4
+    pushing_to.backend.does = lambda _: unavailable() if time.monotonic() < up_at else None
+    outcome = pushing_to(filled, patience=20)
+    assert outcome.is_complete
+    assert pushing_to.all_taken(filled)
+    asked_in_vain = sum(at < up_at for at in pushing_to.backend.asked)
+    assert asked_in_vain <= trouble.HICCUPS + 3 + 6
+    [out, again] = pushing_to.said
+    assert out == "it is out. 120 results wait in the store; trying again until they are taken."
+    assert again.startswith("backend answers again after ")
+    assert outcome.waited_for == "it is out"
+    assert 3.9 < outcome.waited_s < 12
+
+
+def test_patience_begins_when_everything_is_finished(pushing_to: Pushing) -> None:
+    filled = Filled(pushing_to.store, 30)
+    pushing_to.backend.does = unavailable
+    began = time.monotonic()
+    outcome = pushing_to(filled, patience=1.0, finished_after=2.0)
+    assert 3.0 <= time.monotonic() - began < 4.0
+    assert (outcome.pushed, outcome.waiting.total, outcome.trouble) == (0, 120, "it is out")
+    assert not outcome.is_complete
+    pushing_to.backend.does = lambda _: None
+    assert pushing_to(filled).is_complete
+    assert pushing_to.all_taken(filled)
+
+
+def test_no_patience_at_all(pushing_to: Pushing) -> None:
+    filled = Filled(pushing_to.store, 10)
+    assert pushing_to(filled, patience=0).is_complete, "there was nothing to be patient with"
+    filled = Filled(pushing_to.store, 10, "another")
+    pushing_to.backend.does = unavailable
+    began = time.monotonic()
+    assert pushing_to(filled, patience=0).waiting.total == 40
+    assert time.monotonic() - began < 1
+
+
+def test_patience_ends_in_the_midst_of_a_request(pushing_to: Pushing) -> None:
+    filled = Filled(pushing_to.store, 10)
+    asked: list[Item] = []
+
+    def hangs_later(item: Item) -> Any:
+        asked.append(item)
+        return asyncio.sleep(60) if len(asked) > trouble.HICCUPS + 3 else unavailable()
+
+    pushing_to.backend.does = hangs_later
+    began = time.monotonic()
+    assert pushing_to(filled, patience=2.0).waiting.total == 40
+    assert 2.0 <= time.monotonic() - began < 4.0
+
+
+def test_it_asks_again_when_it_was_asked_to(pushing_to: Pushing) -> None:
+    filled = Filled(pushing_to.store, 10)
+    first: list[float] = []
+
+    def busy(_: Item) -> None:
+        first.append(time.monotonic())
+        if time.monotonic() < first[0] + 1.4:
+            unavailable(retry_after=1.5)
+
+    pushing_to.backend.does = busy
+    assert pushing_to(filled).is_complete
+    asked = pushing_to.backend.asked
+    assert sum(at < asked[0] + 1.4 for at in asked) <= 3, "no more than were under way"
+    assert asked[3] - asked[0] < 3
+
+
+def test_other_trouble_is_waited_for_in_the_same_way(pushing_to: Pushing) -> None:
+    """A proxy's page for a moment, or an error of ours: not lost, and not the end of all others."""
+    filled = Filled(pushing_to.store, 10)
+    odd = iter([InvalidSetting("not a backend"), KeyError("id"), TypeError("NoneType")])
+
+    def goes_wrong(_: Item) -> None:
+        if (error := next(odd, None)) is not None:
+            raise error
+
+    pushing_to.backend.does = goes_wrong
+    assert pushing_to(filled).is_complete
+    assert pushing_to.all_taken(filled)
+
+
+def test_a_single_bad_result_is_left_when_it_is_sure_that_it_is_the_result(
+    pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushing, "LONGEST_PAUSE_S", 0.3)
+    filled = Filled(pushing_to.store, 6)
+    bad = filled.positions[2]
+    pushing_to.backend.does = lambda item: unavailable() if item.position == bad else None
+    began = time.monotonic()
+    outcome = pushing_to(filled, patience=60)
+    assert time.monotonic() - began < 15
+    assert outcome.waiting == (1, 3, 0)
+    assert outcome.trouble is not None
+    assert outcome.trouble.startswith("it is out (")
+    assert outcome.trouble.endswith(" times, while it took other results)")
+    pushing_to.backend.does = lambda _: None
+    assert pushing_to(filled).is_complete
+
+
+def test_the_last_result_is_not_given_up_when_the_backend_is_out(
+    pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but one are taken, then it is out for longer than a bad result would be tried for."""
+    monkeypatch.setattr(pushing, "LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr(trouble, "LONGEST_PAUSE_S", 0.3)
+    filled = Filled(pushing_to.store, 6)
+    out: list[float] = []
+
+    def out_for_the_last(_: Item) -> None:
+        if len(pushing_to.backend.taken) >= 23:
+            out.append(time.monotonic())
+            if time.monotonic() < out[0] + 5:
+                unavailable()
+
+    pushing_to.backend.does = out_for_the_last
+    outcome = pushing_to(filled, patience=30)
+    assert outcome.is_complete
+    assert len(out) > 2 * pushing.FAILURES_BEFORE_LEFT
+
+
+def test_cancelled_it_marks_what_was_taken_and_leaves_nothing_behind(pushing_to: Pushing) -> None:
+    filled = Filled(pushing_to.store, 50)
+    pushing_to.backend.does = lambda _: asyncio.sleep(60) if len(pushing_to.backend.taken) >= 20 else None
+
+    async def run() -> None:
+        task = asyncio.create_task(pushing_to.push(filled).run(asyncio.Event()))
+        while len(pushing_to.backend.taken) < 20:
+            await asyncio.sleep(0.005)
+        task.cancel()
+        began = time.monotonic()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - began < 1
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(run())
+    assert pushing_to.store.links.waiting(filled.link).total == 200 - len(pushing_to.backend.taken)
+    assert pushing_to.held == 0
+    pushing_to.backend.does = lambda _: None
+    assert pushing_to(filled).is_complete
+    assert pushing_to.all_taken(filled)
+
+
+def store_that_fails(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch, does: Callable[[], None]) -> None:
+    links = type(pushing_to.store.links)
+    for name in ("waiting_runs", "mark"):
+        original = getattr(links, name)
+
+        def failing(self: Any, *arguments: Any, _original: Any = original) -> Any:
+            does()
+            return _original(self, *arguments)
+
+        monkeypatch.setattr(links, name, failing)
+
+
+def test_a_store_that_is_away_for_a_while(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pushing, "VISIT_EVERY_S", 0.02)
+    filled = Filled(pushing_to.store, 300)
+    calls = iter(range(1000))
+
+    def every_second() -> None:
+        if next(calls) % 2:
+            raise StoreUnavailable("the store is away.")
+
+    store_that_fails(pushing_to, monkeypatch, every_second)
+    assert pushing_to(filled).is_complete
+    assert pushing_to.all_taken(filled)
+
+
+def test_a_store_that_stays_away(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pushing, "VISIT_EVERY_S", 0.02)
+    monkeypatch.setattr(pushing, "STORE_PATIENCE_S", 1.0)
+    filled = Filled(pushing_to.store, 5)
+
+    def away() -> None:
+        raise StoreUnavailable("the store is away.")
+
+    store_that_fails(pushing_to, monkeypatch, away)
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        pushing_to(filled)
+    assert 1.0 <= time.monotonic() - began < 3.0

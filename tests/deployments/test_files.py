@@ -1,0 +1,148 @@
+"""What can be said of the deployments' files without a server: they are YAML, and what they name is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.events.schemas.automations import AutomationCore
+
+from prefect_experiments import Gate
+from prefect_experiments.cli.app import app
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.models import _Record
+from prefect_experiments.orchestration.parameters import GateRules, MetricRules, SampleRules
+from prefect_experiments.orchestration.project import enter
+from prefect_experiments.tasks import load_reference
+
+from .stack import PREFECT, ROOT
+
+FOLDER = ROOT / "deployments"
+FILES = sorted([*FOLDER.rglob("*.yaml"), *FOLDER.rglob("*.yml")])
+WORKFLOWS = sorted((FOLDER / "ci").glob("*.yml"))
+AUTOMATIONS = sorted((FOLDER / "automations").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_file_is_yaml(path: Path) -> None:
+    assert isinstance(yaml.safe_load(path.read_text()), dict)
+
+
+@pytest.mark.parametrize("path", AUTOMATIONS, ids=lambda path: path.name)
+def test_every_automation_is_one(path: Path) -> None:
+    content = yaml.safe_load(path.read_text())
+    for automation in content.get("automations", [content]):
+        assert AutomationCore.model_validate(automation).name
+
+
+def ends_of_flows() -> set[str]:
+    """The names of final states that the code makes up."""
+    source = "\n".join(path.read_text() for path in (ROOT / "src/prefect_experiments/orchestration").glob("*.py"))
+    source += "\n".join(path.read_text() for path in (ROOT / "flows").glob("*.py"))
+    assert set(re.findall(r"(?:Completed|Failed)\(name=([^,)]+)", source)) == {"BEGUN_BEFORE"}
+    return {"AlreadyBegun", "GatePassed", "GateFailed", "GateInconclusive"}
+
+
+def test_automations_know_how_flows_end() -> None:
+    """What waits for the end of a run must know every end, or it takes one that ended for one that hangs."""
+    for path in AUTOMATIONS:
+        content = yaml.safe_load(path.read_text())
+        for automation in content.get("automations", [content]):
+            expected = set(automation["trigger"]["expect"])
+            if "prefect.flow-run.Completed" in expected:
+                assert {f"prefect.flow-run.{name}" for name in ends_of_flows()} <= expected, automation["name"]
+
+
+def test_what_deployments_name_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = yaml.safe_load((FOLDER / "prefect.yaml").read_text())["deployments"]
+    for deployment in found:
+        parameters = deployment["parameters"]
+        load_reference(deployment["entrypoint"])
+        for reference in [parameters.get("task"), *parameters.get("evaluators", [])]:
+            assert reference is None or callable(load_reference(reference))
+        for name in ("gate_file", "results"):
+            assert Path(parameters.get(name, "README.md")).exists()
+    assert set(Gate.parse(FOLDER / "gate.yaml").rules) == {"right_document", "answer_found", "overlap"}
+
+
+@pytest.mark.parametrize(("form", "made"), [(GateRules, Gate()), (SampleRules, SampleRules(n=3).sample())])
+def test_forms_offer_all_that_there_is(form: Any, made: _Record) -> None:
+    assert set(form.model_fields) == set(made.to_dict())
+    rules = {name: value for name, value in form(**({"n": 3} if form is SampleRules else {})).model_dump().items()}
+    assert {name: rules[name] for name in rules if name != "metrics"} == {
+        name: value for name, value in made.to_dict().items() if name != "metrics"
+    }
+
+
+def test_a_form_makes_the_gate_that_its_fields_say() -> None:
+    rules = GateRules(metrics=[MetricRules(name="cost", max_regression=1, direction="minimize")], confidence=0.9)
+    assert rules.gate() == Gate(metrics={"cost": {"max_regression": 1, "direction": "minimize"}}, confidence=0.9)
+    with pytest.raises(InvalidSetting, match="two rules for the metric 'a'"):
+        GateRules(metrics=[MetricRules(name="a"), MetricRules(name="a", min=1)]).gate()
+
+
+def test_a_worker_finds_the_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mine, deployers = tmp_path / "mine", tmp_path / "deployers"
+    deployers.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PREFECT_EXPERIMENTS_HOME", raising=False)
+    assert enter(str(deployers)) == {"directory": str(deployers)}
+    assert Path.cwd() == deployers
+    with pytest.raises(InvalidSetting, match="PREFECT_EXPERIMENTS_HOME set to the folder of this machine"):
+        enter("/somewhere/on/another/machine")
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_HOME", str(mine))
+    with pytest.raises(InvalidSetting, match="is no folder"):
+        enter(str(deployers))
+    mine.mkdir()
+    assert enter("/somewhere/on/another/machine") == {"directory": str(mine)}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_are_complete(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    assert True in workflow, "YAML reads `on` as a yes"
+    assert "permissions" in workflow
+    for job in workflow["jobs"].values():
+        assert {"runs-on", "timeout-minutes", "steps"} <= set(job)
+        for step in job["steps"]:
+            assert ("run" in step) != ("uses" in step)
+            assert "${{" not in step.get("run", ""), "what others write must not become a part of a script"
+
+
+def commands(path: Path, program: str) -> list[list[str]]:
+    """The calls of a program in a workflow's scripts, or in a document's."""
+    text = path.read_text()
+    if path.suffix == ".yml":
+        jobs = yaml.safe_load(text)["jobs"].values()
+        scripts = "\n".join(step.get("run", "") for job in jobs for step in job["steps"])
+    else:
+        scripts = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
+        scripts += "\n" + "\n".join(re.findall(r"`(prefect [^`]+)`", text))
+    lines = scripts.replace("\\\n", " ").splitlines()
+    found = [re.sub(r"^(\w+=\S+ )+", "", line.strip()) for line in lines]
+    return [shlex.split(line, comments=True)[1:] for line in found if line.startswith(f"{program} ")]
+
+
+def test_commands_of_the_workflows_are_understood() -> None:
+    found = commands(FOLDER / "ci/pull-request.yml", "prefect-experiments")
+    assert len(found) == 1
+    for command in found:
+        app.parse_args(command, exit_on_error=False, print_error=False)
+
+
+def test_commands_of_prefect_exist() -> None:
+    """Each command, by the help that Prefect gives on it, has the options that it is called with."""
+    found = commands(FOLDER / "ci/deployed.yml", "prefect") + commands(FOLDER / "README.md", "prefect")
+    assert len(found) >= 8
+    for command in found:
+        words = [word for word in command if word != "--no-prompt"]
+        verbs = words[:1] if words[0] == "deploy" else words[:2]
+        said = subprocess.run([*PREFECT, *verbs, "--help"], capture_output=True, text=True, check=True).stdout
+        for option in (word for word in words if word.startswith("--")):
+            assert option in said, f"prefect {' '.join(verbs)} has no {option}"
