@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Sample,
     )
     from prefect_experiments.orchestration.blocks import (
+        ArizeCredentials,
         ExperimentStore,
         PhoenixCredentials,
     )
@@ -110,6 +111,7 @@ _WHERE = {
         "Sample",
     ),
     "prefect_experiments.orchestration.blocks": (
+        "ArizeCredentials",
         "ExperimentStore",
         "PhoenixCredentials",
     ),
@@ -137,6 +139,7 @@ __all__ = [
     "AnnotateRecordInput",
     "Annotation",
     "AnnotationInput",
+    "ArizeCredentials",
     "AsyncClient",
     "ClassificationReport",
     "Client",

@@ -8,13 +8,13 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-BACKENDS = ("local", "phoenix")
+BACKENDS = ("local", "phoenix", "arize")
 
 
 class Settings(BaseSettings):
     """What can be set from outside.
 
-    What a service's own client reads from the environment (``PHOENIX_BASE_URL``, ...) is read by
+    What a service's own client reads from the environment (``PHOENIX_BASE_URL``, ``ARIZE_API_KEY``, ...) is read by
     the backend for it.
 
     Attributes:
@@ -23,6 +23,7 @@ class Settings(BaseSettings):
             else ``~/.prefect``).
         backend: where experiments are kept when a call does not say.
         backend_timeout: seconds that a backend may take to answer one request.
+        arize_traces: whether the spans of experiments in Arize AX go to AX's collector.
         push_patience: seconds for which a finished experiment waits for a backend that takes
             nothing, before it ends and leaves the rest of the results to a later push.
         limit_patience: seconds for which an experiment waits for slots of a limit that flows share.
@@ -33,6 +34,7 @@ class Settings(BaseSettings):
     store_url: SecretStr | None = Field(default=None)
     backend: str = "local"
     backend_timeout: float = Field(default=30.0, gt=0)
+    arize_traces: bool = False
     push_patience: float = Field(default=120.0, ge=0)
     limit_patience: float = Field(default=3600.0, gt=0)
 

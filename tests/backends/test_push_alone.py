@@ -38,7 +38,12 @@ class Backend:
 
     @contextlib.asynccontextmanager
     async def pusher(self, store: Store, link: Link) -> AsyncIterator[Backend]:
+        self._links, self._link = store.links, link
         yield self
+
+    def waiting(self, limit: int, *, running: bool) -> list[Item]:
+        runs = self._links.waiting_runs(self._link, limit)
+        return [*runs, *self._links.waiting_evaluations(self._link, limit)]
 
     async def _take(self, item: Item) -> None:
         self.asked.append(time.monotonic())

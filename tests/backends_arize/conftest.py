@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
-from support.arize import KEY, StandIn, arize, arize_server, arize_url, official, official_old
 
 from prefect_experiments import Client
+from support.arize import KEY, StandIn, arize, arize_server, arize_url, official, official_old
 
 __all__ = ["arize", "arize_server", "arize_url", "official", "official_old"]
 

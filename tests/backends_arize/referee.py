@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from support.arize import Official
-
 from prefect_experiments import RanExperiment
+from support.arize import Official
 
 
 def assert_same(official: Official, ran: RanExperiment) -> None:
@@ -25,16 +24,19 @@ def assert_same(official: Official, ran: RanExperiment) -> None:
         assert theirs["example_id"] == examples.get(run.example_id, run.example_id)
         assert (theirs["error"], theirs["output"]) == (run.error, "" if run.error else text_of(run.output))
     verdicts = {
-        (run["id"], name): (run.get(f"eval.{name}.score"), run.get(f"eval.{name}.label"), run.get(f"eval.{name}.explanation"))
+        (run["id"], name): tuple(run.get(f"eval.{name}.{part}") for part in ("score", "label", "explanation"))
         for run in there
         for name in {column.split(".")[1] for column in run if column.startswith("eval.")}
-    }  # fmt: skip
+    }
     assert verdicts == {(v.run_id, v.name): (v.score, v.label, v.explanation) for v in ran.evaluation_runs}
     for verdict in ran.evaluation_runs:
         columns = by_id[verdict.run_id]
         prefix = f"eval.{verdict.name}.metadata."
         metadata = {name.removeprefix(prefix): value for name, value in columns.items() if name.startswith(prefix)}
-        wanted = {name: value if not isinstance(value, dict | list) else json.dumps(value) for name, value in verdict.metadata.items()}
+        wanted = {
+            name: value if not isinstance(value, dict | list) else json.dumps(value)
+            for name, value in verdict.metadata.items()
+        }
         assert metadata == {**wanted, **({"error": verdict.error} if verdict.error else {})}
 
 

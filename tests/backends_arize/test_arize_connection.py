@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.arize import KEY, Official, OfficialError, StandIn
 
 from prefect_experiments import Client
 from prefect_experiments.backends.arize.connection import arize_connection
 from prefect_experiments.errors import BackendUnavailable, InvalidSetting, NotFound
+from support.arize import KEY, Official, OfficialError, StandIn
 
 from .conftest import ours
 
@@ -83,7 +83,7 @@ def test_what_the_official_client_refuses_is_refused(
 
 
 def test_further_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidSetting, match="such as api.arize.com, got 'https://api.arize.com'"):
+    with pytest.raises(InvalidSetting, match=r"such as api.arize.com, got 'https://api.arize.com'"):
         arize_connection(api_key="k", api_host="https://api.arize.com")
     with pytest.raises(InvalidSetting, match="not both"):
         arize_connection(api_key="k", base_url="http://localhost:1", api_port=1)
@@ -143,7 +143,17 @@ def test_certificates(arize: StandIn, tmp_path: Path, monkeypatch: pytest.Monkey
     if shutil.which("openssl") is None:
         pytest.skip("no openssl to make a certificate with")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    made = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    made = [
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+    ]
     subprocess.run(
         ["openssl", "req", "-x509", *made, "-keyout", key, "-out", certificate], check=True, capture_output=True
     )
@@ -183,7 +193,7 @@ def test_spaces(arize: StandIn) -> None:
     rows = [{"input": "1+1", "output": "2"}]
     with pytest.raises(NotFound, match="unknown space 'defualt'; did you mean 'default'"):
         ours(arize, space="defualt").datasets.create_dataset(name="sums", examples=rows)
-    with pytest.raises(NotFound, match="space .* not found"):
+    with pytest.raises(NotFound, match=r"space .* not found"):
         ours(arize, space="U3BhY2U6OTk6eA==").datasets.create_dataset(name="sums", examples=rows)
     # The only space there is need not be named; of two, one must be.
     mine = ours(arize, space=None).datasets.create_dataset(name="sums", examples=rows)

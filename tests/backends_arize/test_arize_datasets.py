@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from support.arize import Official, StandIn
 
 from prefect_experiments import Client, Dataset, Example
 from prefect_experiments.errors import AlreadyExists, InvalidDataset, InvalidInput, NotFound
+from support.arize import Official, StandIn
 
 FLAT = [{"question": f"{n} + {n}?", "answer": str(2 * n), "level": n % 2, "tags": ["sum", n]} for n in range(4)]
 ROLES: list[dict[str, Any]] = [
@@ -87,7 +87,7 @@ def test_what_is_what_survives(arize: StandIn, client: Client, official: Officia
     }
     assert content(made) == content(client.datasets.get_dataset(name="mixed")) == wanted
     assert [e.id for e in client.datasets.get_dataset(name="mixed", splits="hard").examples] == ["one"]
-    with pytest.raises(InvalidDataset, match="no split 'dev'|'dev'"):
+    with pytest.raises(InvalidDataset, match=r"no split 'dev'|'dev'"):
         client.datasets.get_dataset(name="mixed", splits="dev")
     rows = {json.loads(row["prefect_experiments"])["id"]: row for row in theirs(official, made.id)}
     assert rows["one"]["question"] == "¿Qué? 日本語 🙂"
@@ -98,7 +98,9 @@ def test_what_is_what_survives(arize: StandIn, client: Client, official: Officia
 
 def test_appending_and_updating_make_versions(arize: StandIn, client: Client, official: Official) -> None:
     first = client.datasets.create_dataset(name="mixed", examples=ROLES)
-    second = client.datasets.add_examples_to_dataset(dataset=first, examples=[{"id": "new", "input": {"question": "?"}}])
+    second = client.datasets.add_examples_to_dataset(
+        dataset=first, examples=[{"id": "new", "input": {"question": "?"}}]
+    )
     assert content(second) == {**content(first), "new": ({"question": "?"}, None, {}, ())}
     changed = Example(id="one", input={"question": "other"}, output={"answer": 1})
     third = client.datasets.update_examples(dataset="mixed", examples=[changed, {"id": "newer", "input": "x"}])
@@ -143,14 +145,17 @@ def test_names_in_use_and_names_unknown(arize: StandIn, client: Client) -> None:
         client.datasets.create_dataset(name="sums", examples=ROLES)
     with pytest.raises(NotFound, match="did you mean 'sums'"):
         client.datasets.get_dataset(dataset="sumz")
-    with pytest.raises(NotFound, match="dataset .* not found"):
+    with pytest.raises(NotFound, match=r"dataset .* not found"):
         client.datasets.get_dataset(dataset="RGF0YXNldDo5OTk5OnhYWA==")
     with pytest.raises(InvalidInput, match="no description and no metadata"):
         client.datasets.create_dataset(name="other", examples=ROLES, description="a sentence")
     odd = 'with "quotes" \\ and / and ?'
-    assert client.datasets.get_dataset(
-        name=client.datasets.create_dataset(name=odd, examples=ROLES[:1]).name
-    ).examples[0].id == "one"
+    assert (
+        client.datasets.get_dataset(name=client.datasets.create_dataset(name=odd, examples=ROLES[:1]).name)
+        .examples[0]
+        .id
+        == "one"
+    )
     client.datasets.delete_dataset(dataset=made)
     for key in (made.id, "sums"):
         with pytest.raises(NotFound):
@@ -204,9 +209,10 @@ def test_trouble_loses_and_doubles_nothing(arize: StandIn, client: Client, fault
     arize.fail(*({"method": method, "path": WRITES, "times": 2, **fault} for method in ("POST", "PATCH")))
     made = client.datasets.create_dataset(name="many", examples=rows)
     assert sorted(e.input["n"] for e in made.examples) == list(range(2500))
+    skipped = {"POST": 1, "PATCH": 0}
     arize.fail(
-        *({"method": method, "path": WRITES, "skip": skip, "times": 1, **fault} for method, skip in (("POST", 1), ("PATCH", 0)))
-    )  # fmt: skip
+        *({"method": method, "path": WRITES, "skip": skipped[method], "times": 1, **fault} for method in skipped)
+    )
     doubles = [{"input": {"n": -1}}] * 1500
     more = client.datasets.add_examples_to_dataset(dataset="many", examples=doubles)
     assert sorted(e.input["n"] for e in more.examples) == [-1] * 1500 + list(range(2500))

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from support.arize import KEY, Official, OfficialError, StandIn
 
 from prefect_experiments import (
     AnnotateRecordInput,
@@ -30,6 +29,7 @@ from prefect_experiments.errors import (
     InvalidInput,
     NotFound,
 )
+from support.arize import KEY, Official, OfficialError, StandIn
 
 from .conftest import ours
 from .referee import assert_same, ax_ids
@@ -66,9 +66,11 @@ def test_a_run_is_in_ax_value_for_value(arize: StandIn, client: Client, official
     assert (ran.waiting, len(ran.task_runs), ran.url) == (0, 8, None)
     assert_same(official, ran)
     (made,) = arize.bodies("/v2/experiments$")
-    assert len(made["experiment_runs"]) + sum(
-        len(body["experiment_runs"]) for body in arize.bodies("/v2/experiments/[^/]+/runs$")
-    ) == 8
+    assert (
+        len(made["experiment_runs"])
+        + sum(len(body["experiment_runs"]) for body in arize.bodies("/v2/experiments/[^/]+/runs$"))
+        == 8
+    )
     there = arize.experiment("first")
     assert (there["id"], there["dataset_id"]) == (ran.experiment_id, ran.dataset_id)
     failed = next(run for run in there["runs"] if run["execution_status"] == "FAILED")
@@ -122,15 +124,22 @@ client.experiments.run(name='theirs', dataset='sums', space='default', task=task
     assert len(my_run["eval.right.trace.id"]) == 32
 
 
-def test_logged_results_are_sent_as_by_the_official_create(
-    arize: StandIn, client: Client, official: Official
-) -> None:
+def test_logged_results_are_sent_as_by_the_official_create(arize: StandIn, client: Client, official: Official) -> None:
     client.datasets.create_dataset(name="sums", examples=[{"input": f"{n}?"} for n in range(2)])
     ids = list(ax_ids(official, client.datasets.get_info(dataset="sums").id))
     rows = [
-        {"example": ids[0], "said": "4", "right": 1.0, "verdict": "ok", "why": "w", "by": "m", "latency_ms": 12.0, "model": "a"},
-        {"example": ids[1], "said": {"x": 7}, "right": 0.0, "verdict": "no", "why": "v", "by": "m", "latency_ms": 7.5, "model": "b"},
-    ]  # fmt: skip
+        {"example": ids[0], "said": "4", "right": 1.0, "verdict": "ok", "why": "w", "latency_ms": 12.0, "model": "a"},
+        {
+            "example": ids[1],
+            "said": {"x": 7},
+            "right": 0.0,
+            "verdict": "no",
+            "why": "v",
+            "latency_ms": 7.5,
+            "model": "b",
+        },
+    ]
+    rows = [{**row, "by": "m"} for row in rows]
     official(
         """client.experiments.create(name='theirs', dataset='sums', space='default', experiment_runs=rows,
         task_fields=field_names(example_id='example', output='said'),
@@ -249,7 +258,10 @@ def test_what_the_official_client_pushed_is_read_and_gone_on_with(
     assert {run.id for run in listed} == {run["id"] for run in official.runs(theirs["id"])}
     read = {run.example_id: run for run in listed}
     assert [read[e].output for e in examples[:3]] == ["0", '{"x": 7}', None]  # AX says that it is text, and it is
-    assert (read[examples[2]].error, read[examples[0]].latency_ms) == ("ValueError('boom')", pytest.approx(3.5, abs=0.01))
+    assert (read[examples[2]].error, read[examples[0]].latency_ms) == (
+        "ValueError('boom')",
+        pytest.approx(3.5, abs=0.01),
+    )
     assert dict(read[examples[1]].metadata) == {"model": "m"}
     frame = listed.to_df().set_index("example_id")
     assert (frame["eval.right.score"][examples[0]], frame["eval.right.label"][examples[0]]) == (1.0, "yes")
@@ -260,9 +272,7 @@ def test_what_the_official_client_pushed_is_read_and_gone_on_with(
     def right(output: Any, dataset_row: Any) -> bool:
         return bool(output == dataset_row["answer"])
 
-    ran = client.experiments.resume_experiment(
-        experiment="theirs", task=task, evaluators=[right], print_summary=False
-    )
+    ran = client.experiments.resume_experiment(experiment="theirs", task=task, evaluators=[right], print_summary=False)
     assert (ran.reused, ran.ran, ran.waiting) == (2, 4, 0)
     there = official.runs(theirs["id"])
     assert len(there) == 7
@@ -279,7 +289,7 @@ def test_later_verdicts_stay_in_the_store_and_that_is_said(
     more = client.experiments.evaluate_experiment(experiment="first", evaluators=["json_valid"], print_summary=False)
     assert more.summary.metrics["json_valid"].n == 3
     assert len(arize.requests("/runs", "POST")) == 0
-    with pytest.raises(BackendRefused, match="refused 3 results.*takes evaluations only together with their run"):
+    with pytest.raises(BackendRefused, match=r"refused 3 results.*takes evaluations only together with their run"):
         client.experiments.push(experiment=ran.experiment_id)
     assert len(arize.experiment("first")["runs"]) == 3
 
@@ -296,7 +306,7 @@ def test_stopped_half_way(arize: StandIn, client: Client, official: Official) ->
     for run in there[0]["runs"] if there else []:
         assert run["execution_status"] == "FAILED" or "eval.near.score" in run
     whole = client.experiments.resume_experiment(
-        experiment=stopped.value.experiment_id, task=lambda input: {"n": 1}, evaluators=[right, near]
+        experiment=stopped.value.experiment_id, task=lambda number: {"n": 1}, evaluators=[right, near]
     )
     assert whole.waiting == 0
     complete = [run for run in arize.experiment("first")["runs"] if run["execution_status"] == "COMPLETED"]
@@ -337,9 +347,9 @@ def test_managing(arize: StandIn, client: Client, official: Official, tmp_path: 
     assert client.experiments.get(experiment="first", dataset="sums").id == made[0].id
     with pytest.raises(AmbiguousName, match=rf"2 experiments are called 'first'.*{made[0].id}"):
         client.experiments.get(experiment="first")
-    with pytest.raises(NotFound, match="unknown experiment 'thrid'.*Known: first, second"):
+    with pytest.raises(NotFound, match=r"unknown experiment 'thrid'.*Known: first, second"):
         client.experiments.get(experiment="thrid")
-    with pytest.raises(NotFound, match="experiment .* not found"):
+    with pytest.raises(NotFound, match=r"experiment .* not found"):
         client.experiments.get(experiment="RXhwZXJpbWVudDo5OTk6eA==")
     path = client.experiments.export(experiment="first", dataset="sums", path=tmp_path / "runs.csv")
     assert pd.read_csv(path)["eval.right.score"].tolist() == [1.0]
@@ -372,7 +382,9 @@ def test_annotations(arize: StandIn, client: Client, elsewhere: Client, official
     client.experiments.create(name="first", dataset="many", experiment_runs=runs)
     arize.allow_annotation("quality")
     ids = [run.id for run in client.experiments.list_runs(experiment="first", all=True)]
-    notes = [AnnotateRecordInput(record_id=i, values=[AnnotationInput(name="quality", label="good", score=1)]) for i in ids]
+    notes = [
+        AnnotateRecordInput(record_id=i, values=[AnnotationInput(name="quality", label="good", score=1)]) for i in ids
+    ]
     assert client.experiments.annotate_runs(experiment="first", annotations=notes) == 1100
     assert [len(body["annotations"]) for body in arize.bodies("/runs/annotate$")] == [1000, 100]
     noted = {run["id"]: [(n["name"], n["label"], n["score"]) for n in run["annotations"]] for run in official.runs(
@@ -381,7 +393,7 @@ def test_annotations(arize: StandIn, client: Client, elsewhere: Client, official
     assert noted == {run_id: [("quality", "good", 1)] for run_id in ids}
     frame = elsewhere.experiments.list_runs(experiment="first", all=True).to_df()
     assert set(frame["annotation.quality.label"]) == {"good"}
-    with pytest.raises(BackendRefused, match="'grammar' not found.*annotation config of the space"):
+    with pytest.raises(BackendRefused, match=r"'grammar' not found.*annotation config of the space"):
         client.experiments.annotate_runs(
             experiment="first",
             annotations=[AnnotateRecordInput(record_id=ids[0], values=[AnnotationInput(name="grammar", label="x")])],
@@ -465,10 +477,10 @@ def test_results_are_in_ax_while_the_experiment_runs(arize: StandIn, client: Cli
 
 
 @pytest.mark.usefixtures("prefect")
-@pytest.mark.parametrize("name", ["with.dots", "score", "a.score", "with space", 'with "quotes" \\', "日本語", "metadata"])
-def test_evaluators_of_odd_names(
-    arize: StandIn, client: Client, elsewhere: Client, name: str
-) -> None:
+@pytest.mark.parametrize(
+    "name", ["with.dots", "score", "a.score", "with space", 'with "quotes" \\', "日本語", "metadata"]
+)
+def test_evaluators_of_odd_names(arize: StandIn, client: Client, elsewhere: Client, name: str) -> None:
     client.datasets.create_dataset(name="doubles", examples=ROWS[:1])
     evaluators = {name: lambda output: EvaluationResult(score=0.5, label="l", explanation="e", metadata={"k": "v"})}
     ran = run_experiment(dataset="doubles", task=double, evaluators=evaluators, client=client, experiment_name="first")

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.arize import KEY, Official, StandIn
 
 from prefect_experiments import Client, RanExperiment, run_experiment
 from prefect_experiments.backends.arize import pushing
 from prefect_experiments.errors import BackendRefused, BackendUnavailable, InvalidSetting
+from support.arize import KEY, Official, StandIn
 
 from .conftest import ours
 from .referee import assert_same
@@ -78,9 +78,18 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     "cut after": [{"method": "POST", "path": PUSHES, "times": 3, "cut": "after"}],
     "cut within the answer": [{"method": "POST", "path": PUSHES, "times": 3, "cut": "middle"}],
     "cut after, once it has begun": [{"method": "POST", "path": "/runs$", "times": 3, "cut": "after"}],
-    "garbage though it was done": [{"method": "POST", "path": PUSHES, "times": 2, "garbage": "<html>", "applied": True}],
+    "garbage though it was done": [
+        {"method": "POST", "path": PUSHES, "times": 2, "garbage": "<html>", "applied": True}
+    ],
     "odd JSON though it was done": [
-        {"method": "POST", "path": PUSHES, "times": 2, "garbage": '{"a": 1}', "type": "application/json", "applied": True}
+        {
+            "method": "POST",
+            "path": PUSHES,
+            "times": 2,
+            "garbage": '{"a": 1}',
+            "type": "application/json",
+            "applied": True,
+        }
     ],
     "garbage everywhere": [{"chance": 0.3, "seed": 1, "times": 12, "garbage": "??", "applied": True}],
     "all sorts": [
@@ -292,7 +301,7 @@ def test_ax_stays_away(arize: StandIn, client: Client, official: Official, monke
     client.datasets.create_dataset(name="doubles", examples=[{"id": f"e{n}", "input": n} for n in range(20)])
     monkeypatch.setenv("PREFECT_EXPERIMENTS_PUSH_PATIENCE", "1")
     arize.fail({"method": "POST", "path": PUSHES, "status": 503})
-    ran = run_experiment(dataset="doubles", experiment_name="first", task=lambda input: input, client=client)
+    ran = run_experiment(dataset="doubles", experiment_name="first", task=lambda number: number, client=client)
     assert ran.waiting == 20
     assert ran.experiment_id.startswith("exp-")  # until AX has it, it goes by its id here
     arize.fail()

@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 import pytest
-from support.arize import Official, StandIn
 
 from prefect_experiments import Client, run_experiment
+from support.arize import Official, StandIn
 
 from .conftest import ours
 
@@ -28,7 +28,13 @@ def test_25000_rows(
     if storm:
         arize.set(rate=[5, 1.0])
     rows = [
-        {"example_id": f"e{n}", "output": {"n": n}, "eval.right.score": n % 2, "eval.near.label": "yes", "latency_ms": 1.5}
+        {
+            "example_id": f"e{n}",
+            "output": {"n": n},
+            "eval.right.score": n % 2,
+            "eval.near.label": "yes",
+            "latency_ms": 1.5,
+        }
         for n in range(COUNT)
     ]
     logged = client.experiments.create(name="first", dataset="many", experiment_runs=rows)

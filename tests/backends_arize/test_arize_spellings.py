@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from support.arize import Official, StandIn
 
 from prefect_experiments import (
     AnnotateRecordInput,
@@ -19,6 +18,7 @@ from prefect_experiments import (
     ExperimentTaskFieldNames,
 )
 from prefect_experiments.errors import InvalidInput, NotFound
+from support.arize import Official, StandIn
 
 from .conftest import ours
 
@@ -85,7 +85,9 @@ def test_the_documentations_management(arize: StandIn, official: Official, store
     client = ours(arize, space=None, store_url=store_url)
     for space in ("default", other):
         client.datasets.create(name="inventions", examples=INVENTIONS.to_dict(orient="records"), space=space)
-    official("client.datasets.create(name='theirs', space='default', examples=rows)", rows=INVENTIONS.to_dict("records"))
+    official(
+        "client.datasets.create(name='theirs', space='default', examples=rows)", rows=INVENTIONS.to_dict("records")
+    )
     ours_, _, theirs = arize.bodies("/v2/datasets$")
     assert ours_["examples"] == theirs["examples"]
     assert [found.name for found in client.datasets.list(space="another")] == ["inventions"]
@@ -112,10 +114,10 @@ def test_the_documentations_management(arize: StandIn, official: Official, store
     listed = client.experiments.list_runs(experiment="logged", dataset="inventions", space="another", limit=2)
     assert (len(listed), listed.pagination.has_more) == (2, True)
     arize.allow_annotation("quality", other)
-    note = AnnotateRecordInput(record_id=listed[0].id, values=[AnnotationInput(name="quality", score=0.5, text="so so")])
-    client.experiments.annotate_runs(
-        experiment="logged", dataset="inventions", space="another", annotations=[note]
+    note = AnnotateRecordInput(
+        record_id=listed[0].id, values=[AnnotationInput(name="quality", score=0.5, text="so so")]
     )
+    client.experiments.annotate_runs(experiment="logged", dataset="inventions", space="another", annotations=[note])
     noted = next(run for run in official.runs(experiment.id) if run["id"] == listed[0].id)
     assert [(n["name"], n["score"], n["text"]) for n in noted["annotations"]] == [("quality", 0.5, "so so")]
     with pytest.raises(NotFound, match="unknown space 'annother'; did you mean 'another'"):
@@ -130,9 +132,7 @@ def test_the_documentations_management(arize: StandIn, official: Official, store
 
 @pytest.mark.usefixtures("prefect")
 def test_awaited(arize: StandIn, store_url: str) -> None:
-    client = AsyncClient(
-        backend="arize", api_key="test-key", base_url=arize.url, space="default", store_url=store_url
-    )
+    client = AsyncClient(backend="arize", api_key="test-key", base_url=arize.url, space="default", store_url=store_url)
 
     async def whole() -> tuple[Any, Any]:
         await client.datasets.create(name="inventions", examples=INVENTIONS)

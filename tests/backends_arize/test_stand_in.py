@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from support.arize import Official, OfficialError, StandIn
 
 ROWS = [{"question": f"What is {n} + {n}?", "answer": str(2 * n), "topic": "sums"} for n in range(5)]
 
 
 def make_dataset(official: Official, name: str = "sums", rows: list[dict[str, Any]] = ROWS) -> dict[str, Any]:
-    made = official(
-        "result = client.datasets.create(name=name, space='default', examples=rows)", name=name, rows=rows
-    )
+    made = official("result = client.datasets.create(name=name, space='default', examples=rows)", name=name, rows=rows)
     return dict(made)
 
 
@@ -40,7 +39,8 @@ def test_datasets(arize: StandIn, official: Official) -> None:
         i=rows[0]["id"],
     )
     assert (changed["example_ids"], version == changed["dataset_version_id"]) == ([rows[0]["id"]], False)
-    find = "result = {e.id: e.additional_properties for e in client.datasets.list_examples(dataset=d, dataset_version_id=v, limit=500).examples}"
+    listed = "client.datasets.list_examples(dataset=d, dataset_version_id=v, limit=500).examples"
+    find = f"result = {{e.id: e.additional_properties for e in {listed}}}"
     old, new = (official(find, d=made["id"], v=v) for v in (version, changed["dataset_version_id"]))
     assert (len(old), len(new)) == (6, 6)
     assert new[rows[0]["id"]] == {**old[rows[0]["id"]], "answer": "!"}
@@ -126,11 +126,11 @@ def test_what_it_refuses(arize: StandIn, official: Official) -> None:
     dataset = make_dataset(official)["id"]
     with pytest.raises(OfficialError, match=r"409.*'sums' already exists"):
         make_dataset(official)
-    with pytest.raises(OfficialError, match="400.*'id' is not allowed"):
+    with pytest.raises(OfficialError, match=r"400.*'id' is not allowed"):
         make_dataset(official, "other", [{"id": "x", "q": 1}])
-    with pytest.raises(OfficialError, match="400.*at least one property"):
+    with pytest.raises(OfficialError, match=r"400.*at least one property"):
         make_dataset(official, "other", [{}])
-    with pytest.raises(OfficialError, match="404.*space"):
+    with pytest.raises(OfficialError, match=r"404.*space"):
         official("client.datasets.create(name='x', space='U3BhY2U6OTk6eA==', examples=[{'a': 1}])")
     with pytest.raises(OfficialError, match=r"400.*example_id is required"):
         official(
@@ -141,7 +141,6 @@ def test_what_it_refuses(arize: StandIn, official: Official) -> None:
     arize.set(api_key="another")
     with pytest.raises(OfficialError, match="401"):
         official("client.datasets.list()")
-
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def test_what_deployments_name_is_there(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(("form", "made"), [(GateRules, Gate()), (SampleRules, SampleRules(n=3).sample())])
 def test_forms_offer_all_that_there_is(form: Any, made: _Record) -> None:
     assert set(form.model_fields) == set(made.to_dict())
-    rules = {name: value for name, value in form(**({"n": 3} if form is SampleRules else {})).model_dump().items()}
+    rules = dict(form(**({"n": 3} if form is SampleRules else {})).model_dump().items())
     assert {name: rules[name] for name in rules if name != "metrics"} == {
         name: value for name, value in made.to_dict().items() if name != "metrics"
     }

@@ -109,7 +109,10 @@ def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:
     with pytest.raises(InvalidSetting) as raised:
         Store(store_url)
     text = str(raised.value)
-    assert f"was made by a newer version of prefect-experiments: its schema is 0042, this version knows {database.HEAD}" in text
+    assert (
+        f"was made by a newer version of prefect-experiments: its schema is 0042, this version knows {database.HEAD}"
+        in text
+    )
     assert "pip install -U prefect-experiments" in text
     assert "s3cret" not in text
     with connected(store_url) as connection:

@@ -1,4 +1,4 @@
-"""Where experiments are kept: the embedded store, Arize Phoenix. The only place with HTTP."""
+"""Where experiments are kept: the embedded store, Arize Phoenix, Arize AX. The only place with HTTP."""
 
 from __future__ import annotations
 
@@ -30,8 +30,17 @@ def open_remote(name: str, **options: Any) -> Remote | None:
     if name == "phoenix":
         from prefect_experiments.backends.phoenix import PhoenixBackend
 
-        unknown = sorted(set(given) - {"base_url", "api_key", "headers"})
-        if unknown:
-            raise InvalidSetting(f"the backend 'phoenix' takes no {', '.join(unknown)}")
+        _check_options(name, given, {"base_url", "api_key", "headers"})
         return PhoenixBackend(**given)
+    if name == "arize":
+        from prefect_experiments.backends.arize import ArizeBackend
+
+        known = {"api_key", "space", "api_host", "api_port", "api_scheme", "base_url", "traces"}
+        _check_options(name, given, known)
+        return ArizeBackend(**given)
     raise InvalidSetting(unknown_value("backend", name, list(BACKENDS)))
+
+
+def _check_options(name: str, given: dict[str, Any], known: set[str]) -> None:
+    if unknown := sorted(set(given) - known):
+        raise InvalidSetting(f"the backend {name!r} takes no {', '.join(unknown)}")

@@ -25,7 +25,7 @@ from prefect_experiments.models import (
 )
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRun
+from prefect_experiments.store.links import Outgoing, OutgoingEvaluation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,8 +93,10 @@ class Experiments(Protocol):
     def untag(self, experiment_id: str, tag: str) -> None:
         """Take a tag away."""
 
-    def annotate(self, annotations: Sequence[AnnotateRecordInput], annotator: str | None) -> int:
-        """Write people's verdicts; how many were written."""
+    def annotate(
+        self, annotations: Sequence[AnnotateRecordInput], annotator: str | None, experiment_id: str | None = None
+    ) -> int:
+        """Write people's verdicts, on runs of an experiment where it is known; how many were written."""
 
 
 class Spans(Protocol):
@@ -152,7 +154,7 @@ class PulledResults:
 class Pusher(Protocol):
     """Takes the results of one experiment.
 
-    Both calls raise `BackendUnavailable` for trouble that passes, `BackendRefused`, `NotFound` or
+    The calls that push raise `BackendUnavailable` for trouble that passes, `BackendRefused`, `NotFound` or
     `InvalidSetting` for what does not; a result that is there already is success.
 
     Attributes:
@@ -163,8 +165,11 @@ class Pusher(Protocol):
     def lanes(self) -> int:
         """See above."""
 
-    async def push_run(self, run: OutgoingRun) -> str:
-        """Take a run; the id that it has there."""
+    def waiting(self, limit: int, *, running: bool) -> Sequence[Outgoing]:
+        """What the backend lacks and can take now, about `limit` of it; while `running`, more may come. Blocking."""
+
+    async def push_run(self, run: Any) -> str:
+        """Take a run, as `waiting` gave it; the id that it has there."""
 
     async def push_evaluation(self, verdict: OutgoingEvaluation) -> None:
         """Take a verdict on a run that was taken."""
@@ -176,7 +181,10 @@ class Remote(Protocol):
     Attributes:
         name: such as ``phoenix``.
         target: the name and where it is, without secrets; what the store knows it by.
+        versions_stay: whether what was read of a dataset version once is true for ever.
     """
+
+    versions_stay: bool
 
     @property
     def name(self) -> str:
@@ -206,14 +214,24 @@ class Remote(Protocol):
             BackendUnavailable: nothing answers.
         """
 
-    def put_version(self, name: str, dataset: Dataset) -> tuple[str, str]:
-        """Make sure that a dataset of this name has a version with this content; its ids."""
+    def put_version(self, name: str, dataset: Dataset, at: tuple[str, str] | None = None) -> tuple[str, str]:
+        """Make sure that a dataset of this name has a version with this content; its ids.
+
+        Args:
+            name: the dataset's.
+            dataset: the content.
+            at: the ids of a version that had it when last seen.
+        """
 
     def newest_version(self, dataset_id: str) -> str:
         """The id of the newest version."""
 
     def begin(self, draft: Draft) -> Experiment:
-        """A new experiment."""
+        """A new experiment.
+
+        A backend that has no empty ones sees that it can be made, and gives `Draft.experiment_id` as its id; its
+        `Pusher` makes it.
+        """
 
     def pull(self, experiment: Experiment) -> PulledResults:
         """Everything that is there of an experiment."""
@@ -221,8 +239,8 @@ class Remote(Protocol):
     def pusher(self, store: Store, link: Link) -> AbstractAsyncContextManager[Pusher]:
         """What takes an experiment's results, in the running loop."""
 
-    def page_url(self, experiment: Experiment) -> str:
-        """The experiment's page for people."""
+    def page_url(self, experiment: Experiment) -> str | None:
+        """The experiment's page for people, where it is known."""
 
     def trace_export(self) -> Any:
-        """Where the spans of an experiment go (a `TraceExport`)."""
+        """Where the spans of an experiment go (a `TraceExport`); ``None`` for nowhere."""

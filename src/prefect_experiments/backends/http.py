@@ -114,13 +114,17 @@ class Http:
                 limits=httpx.Limits(
                     max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=KEPT_ALIVE_S
                 ),
-                verify=_certificates(),
+                **self._way(),
             )
         except (ValueError, ImportError, OSError) as error:  # the texts may hold a proxy's password
             raise InvalidSetting(
                 f"cannot get ready to call {self.address} ({type(error).__name__}); is what HTTP_PROXY, HTTPS_PROXY, "
                 "ALL_PROXY, NO_PROXY or SSL_CERT_FILE says right?"
             ) from None
+
+    def _way(self) -> dict[str, Any]:
+        """How connections are made: what `httpx.AsyncClient` takes for that."""
+        return {"verify": _certificates()}
 
     async def get(self, path: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
         """The JSON that is there; trouble that passes is tried again."""

@@ -32,7 +32,7 @@ def mirror_version(store: Store, remote: Remote, dataset: str, version: str) -> 
     """
     info = remote.datasets.info(dataset)
     known = store.links.local_version(remote.target, RemoteVersion(info.id, version, info.created_at.timestamp()))
-    if known is not None:
+    if known is not None and remote.versions_stay:
         return store.datasets.version(*known)
     return keep_mirrored(store, remote, remote.datasets.get(dataset, version=version))
 
@@ -52,10 +52,13 @@ def remote_version_of(found: Dataset) -> RemoteVersion:
 def ensure_remote_version(store: Store, remote: Remote, version: DatasetVersion, name: str) -> tuple[str, str]:
     """The ids of a version in a backend, which gets it where it does not have it."""
     known = store.links.remote_version(remote.target, version)
+    at = None
     if known is not None and _is_there(remote, known, name):
-        return known.dataset_id, known.version_id
+        at = known.dataset_id, known.version_id
+        if remote.versions_stay:
+            return at
     content = store.datasets.get(version.dataset_id, version=version.id)
-    dataset_id, version_id = remote.put_version(name, content)
+    dataset_id, version_id = remote.put_version(name, content, at)
     made_at = remote.datasets.info(dataset_id).created_at.timestamp()
     store.links.link_version(remote.target, version, RemoteVersion(dataset_id, version_id, made_at))
     return dataset_id, version_id
@@ -87,6 +90,7 @@ def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord) -> Li
             description=experiment.description,
             metadata=experiment.metadata,
             splits=experiment.splits,
+            experiment_id=experiment.id,
         )
     )
     if link is not None:
@@ -98,7 +102,9 @@ def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord) -> Li
 
 
 def _goes_on(remote: Remote, link: Link) -> bool:
-    """Whether the counterpart is there still, as far as can be known now."""
+    """Whether the counterpart is there still, or not yet, as far as can be known now."""
+    if not link.is_begun:
+        return True
     try:
         return link.leads_to(remote.experiments.find(link.remote_id))
     except NotFound:
@@ -147,7 +153,7 @@ def pull_experiment(store: Store, remote: Remote, found: Experiment) -> Experime
             found.name,
             version,
             task=TaskRecord("", None, None),
-            repetitions=found.repetitions,
+            repetitions=max([found.repetitions, *(run.repetition_number for run in results.runs)]),
             positions=positions if len(positions) < len(outline) else None,
             splits=found.splits,
             description=found.description,
@@ -193,7 +199,9 @@ def _imported(run: ExperimentRun, position: int, verdicts: Sequence[Mapping[str,
         start_time=run.start_time.timestamp(),
         end_time=run.end_time.timestamp(),
         token_count=run.token_count,
+        total_cost=run.total_cost,
         trace_id=run.trace_id,
+        metadata=orjson.dumps(dict(run.metadata)).decode() if run.metadata else None,
         evaluations=tuple(_imported_evaluation(verdict) for verdict in verdicts),
     )
 

@@ -85,6 +85,11 @@ class LocalExperiments:
         """Take a tag away."""
         self._store.experiments.untag(experiment_id, tag)
 
-    def annotate(self, annotations: Sequence[AnnotateRecordInput], annotator: str | None) -> int:
+    def annotate(
+        self,
+        annotations: Sequence[AnnotateRecordInput],
+        annotator: str | None,
+        experiment_id: str | None = None,  # noqa: ARG002
+    ) -> int:
         """Write people's verdicts."""
         return self._store.results.annotate(annotations, annotator)

@@ -30,7 +30,7 @@ from prefect_experiments.errors import (
     StoreUnavailable,
 )
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRun, Pushed, Waiting
+from prefect_experiments.store.links import Outgoing, OutgoingEvaluation, OutgoingRow, OutgoingRun, Pushed, Waiting
 
 QUIET_S = 2.0
 AT_ONCE = 512  # results read from the store at once
@@ -43,7 +43,7 @@ FAILURES_BEFORE_LEFT = 8
 STORE_PATIENCE_S = 60.0
 LONGEST_IDLE_S = 5.0
 
-Item = OutgoingRun | OutgoingEvaluation
+Item = Outgoing
 T = TypeVar("T")
 _Key = tuple[int, int, str | None]
 
@@ -163,6 +163,7 @@ class Push:
 
     async def run(self, finished: asyncio.Event) -> PushOutcome:
         """Push until `finished` is set and nothing waits any more, or patience is at its end."""
+        self._running = not finished.is_set()
         ended = asyncio.create_task(finished.wait())
         try:
             try:
@@ -183,7 +184,7 @@ class Push:
                 if self._is_over():
                     return
                 self._start_requests(pusher)
-                self._start_visit()
+                self._start_visit(pusher)
                 if self._in_flight or self._fresh:
                     busy_at = time.monotonic()
                 # Not at each gap between two results: what is let go then takes longer than the gap.
@@ -244,10 +245,10 @@ class Push:
     async def _attempt(self, pusher: Pusher, item: Item) -> _Attempt:
         began = time.monotonic()
         try:
-            if isinstance(item, OutgoingRun):
-                return _Attempt(item, began, remote_id=await pusher.push_run(item))
-            await pusher.push_evaluation(item)
-            return _Attempt(item, began)
+            if isinstance(item, OutgoingEvaluation):
+                await pusher.push_evaluation(item)
+                return _Attempt(item, began)
+            return _Attempt(item, began, remote_id=await pusher.push_run(item))
         except (BackendRefused, NotFound, AlreadyExists) as error:
             return _Attempt(item, began, refused=str(error))
         except ExperimentsError as error:
@@ -289,7 +290,7 @@ class Push:
         self._saw_all = False  # what belongs to it can be pushed now
         self._progress_at = time.monotonic()
         if attempt.refused is None:
-            self.pushed += 1
+            self.pushed += 1 + (len(item.evaluations) if isinstance(item, OutgoingRow) else 0)
             if self._sample is None and isinstance(item, OutgoingRun) and item.error is None:
                 self._sample = item
 
@@ -308,7 +309,7 @@ class Push:
 
     # The store
 
-    def _start_visit(self) -> None:
+    def _start_visit(self, pusher: Pusher) -> None:
         """Mark what was taken, so that a kill repeats little, and see what waits, where it is time."""
         now = time.monotonic()
         if self._visit is not None or now < self._store_again_at:
@@ -317,20 +318,16 @@ class Push:
         mark = self._taken and (now >= self._next_mark or at_end)
         look = len(self._fresh) < FEW and (now >= self._next_look or (at_end and not self._saw_all))
         if mark or look:
-            work = self._in_thread(self._visit_store, tuple(self._taken), AT_ONCE + len(self._known) if look else None)
+            limit = AT_ONCE + len(self._known) if look else None
+            work = self._in_thread(self._visit_store, pusher, tuple(self._taken), limit)
             self._visit = asyncio.create_task(work)
             self._looked_after_end = self._ended_at is not None
 
-    def _visit_store(self, taken: Sequence[Pushed], limit: int | None) -> _Visit:
+    def _visit_store(self, pusher: Pusher, taken: Sequence[Pushed], limit: int | None) -> _Visit:
         began = time.monotonic()
         if taken:
             self._links.mark(self._link, taken)
-        waiting: list[Item] | None = None
-        if limit is not None:
-            waiting = [
-                *self._links.waiting_runs(self._link, limit),
-                *self._links.waiting_evaluations(self._link, limit),
-            ]
+        waiting = None if limit is None else pusher.waiting(limit, running=self._running)
         return _Visit(len(taken), waiting, time.monotonic() - began)
 
     def _visited(self, visit: asyncio.Task[_Visit]) -> None:
@@ -376,4 +373,5 @@ class Push:
 
 
 def _key(item: Item) -> _Key:
-    return item.position, item.repetition_number, None if isinstance(item, OutgoingRun) else item.name
+    name = item.name if isinstance(item, OutgoingEvaluation) else None
+    return item.position, item.repetition_number, name

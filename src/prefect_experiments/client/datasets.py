@@ -28,6 +28,7 @@ class Datasets:
     """``client.datasets``."""
 
     def __init__(self, client: Client) -> None:
+        self._client = client
         remote = client.remote
         self._kept: backends.Datasets = LocalDatasets(client.store) if remote is None else remote.datasets
 

@@ -201,6 +201,7 @@ class Experiments:
             InvalidInput: a run of another experiment or, where a backend would take the annotation for the
                 evaluator's, the name of an evaluator; then nothing is written.
         """
+        experiment_id: str | None = None
         if experiment is not None:
             record, link = self._find_here(experiment, dataset)
             names = {} if link is None else self._store.links.remote_runs(link)
@@ -209,8 +210,9 @@ class Experiments:
                 if not note.record_id.startswith(mine) and note.record_id not in names.values():
                     raise InvalidInput(f"run {note.record_id!r} does not belong to experiment {record.experiment.id}")
             annotations = [dataclasses.replace(a, record_id=names.get(a.record_id, a.record_id)) for a in annotations]
+            experiment_id = None if link is None else link.remote_id
         self._refuse_evaluators_names(annotations)
-        return self._kept.annotate(annotations, annotator)
+        return self._kept.annotate(annotations, annotator, experiment_id)
 
     def _refuse_evaluators_names(self, annotations: Sequence[AnnotateRecordInput]) -> None:
         """A backend has one verdict of a name on a run: a person's would replace an evaluator's."""

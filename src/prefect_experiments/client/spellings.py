@@ -1,14 +1,15 @@
 """The calls of Arize AX's own client, in its spelling: thin, and all of them here.
 
-A ``space`` is accepted wherever AX's client takes one. The space of a `Client` on AX is the one that
-it was made with; elsewhere there are none.
+A ``space`` is accepted wherever AX's client takes one: its name or its id. Without it, the space is the one
+that the `Client` was made with; on other backends there are none, and it means nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.client import datasets, experiments
@@ -29,11 +30,27 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Rows = Sequence[Mapping[str, Any] | Example]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _in_space(method: F) -> F:
+    """With ``space=``, a call is made by the client in that space."""
+
+    @functools.wraps(method)
+    def call(self: Datasets | Experiments, *, space: str | None = None, **arguments: Any) -> Any:
+        _check_space(space)
+        there = self._client.in_space(space)
+        if there is not self._client:
+            self = there.datasets if isinstance(self, Datasets) else there.experiments
+        return method(self, **arguments)
+
+    return cast("F", call)
 
 
 class Datasets(datasets.Datasets):
     """``client.datasets``."""
 
+    @_in_space
     def create(
         self,
         *,
@@ -59,6 +76,7 @@ class Datasets(datasets.Datasets):
         _check_space(space)
         return self.create_dataset(name=name, examples=ax_examples(examples))
 
+    @_in_space
     def append_examples(
         self, *, dataset: str | Dataset, examples: Rows | pd.DataFrame, space: str | None = None
     ) -> Dataset:
@@ -71,6 +89,7 @@ class Datasets(datasets.Datasets):
         _check_space(space)
         return self.add_examples_to_dataset(dataset=dataset, examples=ax_examples(examples))
 
+    @_in_space
     def get(self, *, dataset: str | Dataset, space: str | None = None) -> Dataset:
         """A dataset by name or id, with its examples.
 
@@ -80,6 +99,7 @@ class Datasets(datasets.Datasets):
         _check_space(space)
         return self.get_dataset(dataset=dataset)
 
+    @_in_space
     def list(
         self, *, name: str | None = None, space: str | None = None, limit: int = 50, cursor: str | None = None
     ) -> DatasetList:
@@ -102,11 +122,13 @@ class Datasets(datasets.Datasets):
                 return DatasetList(found, page.pagination)
             page = self.list_datasets(limit=limit, cursor=page.pagination.next_cursor)
 
+    @_in_space
     def delete(self, *, dataset: str | Dataset, space: str | None = None) -> None:
         """Delete a dataset with all its versions and all experiments on it."""
         _check_space(space)
         self.delete_dataset(dataset=dataset)
 
+    @_in_space
     def list_examples(
         self,
         *,
@@ -136,6 +158,7 @@ class Datasets(datasets.Datasets):
         version = version_id or dataset_version_id or None
         return super().list_examples(dataset=dataset, version_id=version, limit=limit, cursor=cursor, all=all)
 
+    @_in_space
     def update_examples(
         self,
         *,
@@ -156,6 +179,7 @@ class Datasets(datasets.Datasets):
 class Experiments(experiments.Experiments):
     """``client.experiments``. An experiment is an id, a name, ``tag:NAME``, ``latest``, or an object with its id."""
 
+    @_in_space
     def create(
         self,
         *,
@@ -214,6 +238,7 @@ class Experiments(experiments.Experiments):
         )
         return log_directly(self._client, request).experiment
 
+    @_in_space
     def run(
         self,
         *,
@@ -278,6 +303,7 @@ class Experiments(experiments.Experiments):
         )
         return ax_answer(self.run_experiment(**arguments), dry_run=dry_run)
 
+    @_in_space
     def list(
         self,
         *,
@@ -304,6 +330,7 @@ class Experiments(experiments.Experiments):
             found += page.experiments
         return ExperimentList(found, page.pagination)
 
+    @_in_space
     def get(self, *, experiment: Any, dataset: str | None = None, space: str | None = None) -> Experiment:
         """One experiment.
 
@@ -314,6 +341,7 @@ class Experiments(experiments.Experiments):
         _check_space(space)
         return super().get(experiment=experiment, dataset=dataset)
 
+    @_in_space
     def delete(self, *, experiment: Any, dataset: str | None = None, space: str | None = None) -> None:
         """Delete an experiment with its runs, evaluations, annotations and tags.
 
@@ -322,6 +350,7 @@ class Experiments(experiments.Experiments):
         _check_space(space)
         super().delete(experiment=experiment, dataset=dataset)
 
+    @_in_space
     def list_runs(
         self,
         *,
@@ -353,6 +382,7 @@ class Experiments(experiments.Experiments):
             experiment=experiment, dataset=dataset, limit=limit, cursor=cursor, all=all, failed=failed
         )
 
+    @_in_space
     def annotate_runs(
         self,
         *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from prefect.blocks.abstract import CredentialsBlock
 from prefect.blocks.core import Block
@@ -98,6 +98,53 @@ class PhoenixCredentials(CredentialsBlock):
         return {"base_url": self.base_url, "api_key": self.api_key, "headers": headers or None}
 
 
+class ArizeCredentials(CredentialsBlock):
+    """An Arize AX: its key, the space to work in, and where it is.
+
+    Example:
+        Load saved credentials and use them:
+        ```python
+        from prefect_experiments import ArizeCredentials
+
+        credentials = ArizeCredentials.load("BLOCK_NAME")
+        client = credentials.get_client()
+        ```
+    """
+
+    _block_type_name = "Arize AX Credentials"
+    _block_type_slug = "arize-credentials"
+    _description = "The API key, the space and the address of an Arize AX, for prefect-experiments."
+
+    api_key: SecretStr = Field(default=..., title="API Key", description="The API key.")
+    space: str | None = Field(default=None, title="Space", description="Id or name of the space to work in.")
+    api_host: str | None = Field(
+        default=None, title="API Host", description="Where the API is, such as api.eu-west-1a.arize.com."
+    )
+    api_port: int | None = Field(default=None, title="API Port", description="The port, where it is not the usual one.")
+    api_scheme: Literal["http", "https"] | None = Field(default=None, title="API Scheme", description="http or https.")
+    traces: bool | None = Field(
+        default=None, title="Traces", description="Whether the spans of experiments go to AX's collector."
+    )
+
+    def get_client(self, **options: Any) -> Any:
+        """A `Client` of this AX.
+
+        Args:
+            options: further arguments of `Client`, such as ``store_url``.
+        """
+        from prefect_experiments import Client
+
+        return Client(backend="arize", **self._options(), **options)
+
+    def get_remote(self) -> Remote:
+        """The backend."""
+        return cast("Remote", open_remote("arize", **self._options()))
+
+    def _options(self) -> dict[str, Any]:
+        names = ("api_key", "space", "api_host", "api_port", "api_scheme", "traces")
+        return {name: getattr(self, name) for name in names}
+
+
 def remote_of_block(slug: str) -> Remote:
     """The backend that a saved block describes, such as ``phoenix-credentials/prod``.
 
@@ -108,6 +155,6 @@ def remote_of_block(slug: str) -> Remote:
         block: Any = run_sync(lambda: Block.aload(slug))  # `load` would give a coroutine inside a running loop
     except ValueError as error:
         raise InvalidSetting(f"the block {slug!r} cannot be loaded: {str(error).splitlines()[0]:.200}") from None
-    if not isinstance(block, PhoenixCredentials):
+    if not isinstance(block, PhoenixCredentials | ArizeCredentials):
         raise InvalidSetting(f"the block {slug!r} is a {type(block).__name__}, which describes no backend")
     return block.get_remote()

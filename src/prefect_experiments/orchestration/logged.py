@@ -222,6 +222,7 @@ class ResultLog:
         ended.set()
         push = Push(self.store, self.remote, self.link, patience=Settings().push_patience, say=say)
         self.push = await push.run(ended)
+        self.link = await asyncio.to_thread(self.store.links.of_experiment, self.link.experiment_id, self.link.target)
 
     def judge(self, ran: RanExperiment) -> None:
         """Compare with the baseline and let the gate judge it, where there are any."""

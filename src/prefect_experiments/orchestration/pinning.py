@@ -96,7 +96,7 @@ class DatasetSource:
             return False
         key, version, _ = there
         known = store.links.local_version(remote.target, there)
-        if known is not None:
+        if known is not None and remote.versions_stay:
             self._key, self._version = known
             self.name = store.datasets.info(self._key).name
         else:

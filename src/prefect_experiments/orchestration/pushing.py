@@ -33,7 +33,8 @@ async def push_experiment(client: Any, experiment: Any, to: str | None, dataset:
     finished.set()
     outcome = await Push(store, remote, link, patience=Settings().push_patience).run(finished)
     _refuse_refusals(outcome, remote)
-    return RanExperiment(store, record, link=link, waiting=outcome.waiting.total)
+    begun = await asyncio.to_thread(store.links.of_experiment, record.experiment.id, remote.target)
+    return RanExperiment(store, record, link=begun, waiting=outcome.waiting.total)
 
 
 def what_waits(push: PushOutcome | None, remote: Remote | None, record: ExperimentRecord) -> str | None:

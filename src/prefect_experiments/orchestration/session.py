@@ -18,7 +18,7 @@ from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.backends.pushing import Push, PushOutcome
 from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
-from prefect_experiments.errors import at_least_one
+from prefect_experiments.errors import AlreadyExists, InvalidInput, at_least_one
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.models import DatasetVersion
 from prefect_experiments.orchestration.claims import claim, claimed, refuse
@@ -222,7 +222,13 @@ class Session:
             self.store.experiments.put_evaluators(self._begin.experiment.id, self._known())
             self._record = self.store.experiments.get(self._begin.experiment.id)
         if self.remote is not None:
-            self.link = begin_remotely(self.store, self.remote, self.record)
+            try:
+                self.link = begin_remotely(self.store, self.remote, self.record)
+            except (AlreadyExists, InvalidInput):  # a name that the backend does not take: nothing is to be left of it
+                if isinstance(self._begin, Start):
+                    self.store.experiments.delete(self.record.experiment.id)
+                    self._record = None
+                raise
         self.tracer = self._new_tracer()
         self._plan(self.record)
 
@@ -276,14 +282,15 @@ class Session:
 
     def _new_tracer(self) -> ExperimentTracer | None:
         """What traces the calls, where there is a place for traces or somebody wants their ids."""
-        if self.link is None and not self._set_global:
+        export = None if self.remote is None else self.remote.trace_export()
+        if export is None and not self._set_global:
             return None
         from prefect_experiments.tracing import ExperimentTracer  # OpenTelemetry's SDK takes its time to import
 
         experiment, link = self.record.experiment, self.link
         return ExperimentTracer(
             (link and link.project_name) or experiment.name,
-            export=None if self.remote is None else self.remote.trace_export(),
+            export=export,
             metadata={
                 "experiment_id": link.remote_id if link else experiment.id,
                 "experiment_name": experiment.name,
@@ -350,6 +357,7 @@ class Session:
             self.store, self.remote, self.link, patience=Settings().push_patience, say=say, beside=self._held_back
         )
         self.push = await push.run(self.calls_ended)
+        self.link = await asyncio.to_thread(self.store.links.of_experiment, self.link.experiment_id, self.link.target)
 
     def _held_back(self) -> contextlib.AbstractContextManager[None]:
         """Spans wait while this is entered: sent beside results they would halve the speed of both."""

@@ -9,6 +9,7 @@ from prefect_experiments.settings import Settings
 from prefect_experiments.store.database import Database, parse_url
 from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
+from prefect_experiments.store.holds import HoldStore
 from prefect_experiments.store.imports import ImportStore
 from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.logs import LogStore
@@ -33,6 +34,7 @@ class Store:
         self.experiments = ExperimentStore(self.database)
         self.results = ResultStore(self.database)
         self.links = LinkStore(self.database)
+        self.holds = HoldStore(self.database)
         self.imports = ImportStore(self.database)
         self.logs = LogStore(self.database, self.experiments)
 

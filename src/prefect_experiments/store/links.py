@@ -33,7 +33,8 @@ class Link:
 
     Attributes:
         target: the backend and where it is, such as ``phoenix http://localhost:6006``.
-        remote_id, remote_dataset_id, remote_version_id: as the backend calls them.
+        remote_id, remote_dataset_id, remote_version_id: as the backend calls them; the first is the
+            experiment's id here until it is begun there.
         project_name: where its traces go.
         url: its page for people.
     """
@@ -46,6 +47,11 @@ class Link:
     remote_version_id: str
     project_name: str | None = None
     url: str | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the backend has the experiment; one that takes no empty ones gets it with the first results."""
+        return self.remote_id != self.experiment_id
 
     def leads_to(self, found: Experiment) -> bool:
         """Whether what a backend has by this id is the same experiment still.
@@ -112,7 +118,32 @@ class Waiting(NamedTuple):
         return self.runs + self.evaluations
 
 
-Pushed = tuple[OutgoingRun | OutgoingEvaluation, str | None, str | None]
+class OutgoingRow(NamedTuple):
+    """A run with its evaluations, for a backend that takes them together.
+
+    Attributes:
+        metadata: JSON object of what else is known of a run that was made elsewhere.
+    """
+
+    run: OutgoingRun
+    token_count: int | None
+    total_cost: float | None
+    metadata: str | None
+    evaluations: tuple[OutgoingEvaluation, ...]
+
+    @property
+    def position(self) -> int:
+        """Of the example."""
+        return self.run.position
+
+    @property
+    def repetition_number(self) -> int:
+        """Of the run."""
+        return self.run.repetition_number
+
+
+Outgoing = OutgoingRun | OutgoingEvaluation | OutgoingRow
+Pushed = tuple[Outgoing, str | None, str | None]
 """What was pushed, the id that a run got there, and why it was refused, if it was."""
 
 
@@ -186,6 +217,14 @@ class LinkStore:
                 connection.execute(linked_experiments.insert().values(linked_at=time.time(), **values))
         return first or Link(**values)  # type: ignore[arg-type]
 
+    def begun(self, link: Link, remote_id: str) -> Link:
+        """Remember that the backend has the experiment now, unless it is known already."""
+        c = linked_experiments.c
+        update = linked_experiments.update().where(c.id == link.id, c.remote_id == link.experiment_id)
+        with self._database.write() as connection:
+            connection.execute(update.values(remote_id=remote_id))
+        return self._one(c.id == link.id) or link
+
     def of_experiment(self, experiment_id: str, target: str | None = None) -> Link | None:
         """An experiment's link, to one backend or the first there is."""
         c = linked_experiments.c
@@ -252,10 +291,12 @@ class LinkStore:
         for item, remote_id, refused in pushed:
             refused = refused and plain_text(refused)
             key = (link.id, item.position, item.repetition_number)
-            if isinstance(item, OutgoingRun):
-                runs.append((*key, remote_id, item.end_time, refused))
-            else:
+            if isinstance(item, OutgoingEvaluation):
                 verdicts.append((*key, item.name, item.end_time, refused))
+                continue
+            run, given = (item.run, item.evaluations) if isinstance(item, OutgoingRow) else (item, ())
+            runs.append((*key, remote_id, run.end_time, refused))
+            verdicts += [(*key, verdict.name, verdict.end_time, refused) for verdict in given]
         with self._database.write(sync=False) as connection:
             self._put(connection, pushed_runs, runs)
             self._put(connection, pushed_evaluations, verdicts)

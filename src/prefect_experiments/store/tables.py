@@ -210,6 +210,15 @@ pushed_runs = Table(
     Column("refused", Text),
 )
 
+# Who pushes an experiment just now, to a backend where pushing a result twice would make two of it.
+push_holds = Table(
+    "push_holds",
+    metadata,
+    Column("link_id", String(64), ForeignKey("linked_experiments.id", ondelete="CASCADE"), primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("until", Double, nullable=False),
+)
+
 pushed_evaluations = Table(
     "pushed_evaluations",
     metadata,

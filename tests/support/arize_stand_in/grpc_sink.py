@@ -1,4 +1,4 @@
-"""OpenTelemetry's collector over gRPC, as the official client's `run()` needs one: spans are counted, and that is all."""
+"""OpenTelemetry's collector over gRPC, as the official client's `run()` needs one: it counts spans."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ class PhoenixBackend:
     """
 
     name = "phoenix"
+    versions_stay = True
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class PhoenixBackend:
         """Make sure that this is a Phoenix that lets us in."""
         run_sync(self._api.check)
 
-    def put_version(self, name: str, dataset: Dataset) -> tuple[str, str]:
+    def put_version(self, name: str, dataset: Dataset, at: tuple[str, str] | None = None) -> tuple[str, str]:  # noqa: ARG002
         """Make sure that a dataset has a version with this content; its ids."""
         return self.datasets.put(name, dataset)
 
@@ -66,9 +67,9 @@ class PhoenixBackend:
         """Everything that is there of an experiment."""
         return self.experiments.pull(experiment)
 
-    def pusher(self, store: Store, link: Link) -> AbstractAsyncContextManager[Pusher]:  # noqa: ARG002
+    def pusher(self, store: Store, link: Link) -> AbstractAsyncContextManager[Pusher]:
         """What takes an experiment's results."""
-        return phoenix_pusher(self._api, link)
+        return phoenix_pusher(self._api, store, link)
 
     def page_url(self, experiment: Experiment) -> str:
         """Phoenix's page that compares the experiments of a dataset, at this one."""

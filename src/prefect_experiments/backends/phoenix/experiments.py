@@ -140,7 +140,12 @@ class PhoenixExperiments:
         await self._api.untag(experiment_id, tag)
 
     @waited
-    async def annotate(self, annotations: Sequence[AnnotateRecordInput], annotator: str | None) -> int:
+    async def annotate(
+        self,
+        annotations: Sequence[AnnotateRecordInput],
+        annotator: str | None,
+        experiment_id: str | None = None,  # noqa: ARG002
+    ) -> int:
         """Write people's verdicts as ``HUMAN`` evaluations, one request each."""
         for record in annotations:
             if not is_id(record.record_id, "ExperimentRun"):

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from prefect_experiments.backends.phoenix.api import PhoenixApi
 from prefect_experiments.backends.phoenix.rows import evaluation_body, existing_run, id_among, run_body
 from prefect_experiments.errors import AlreadyExists, BackendRefused
-from prefect_experiments.store import Link
+from prefect_experiments.store import Link, Store
 from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRun
 
 # Measured: Phoenix's server is the limit, and four connections are 1.4 times as fast as fifty.
@@ -21,12 +21,18 @@ class PhoenixPusher:
 
     lanes = LANES
 
-    def __init__(self, api: PhoenixApi, link: Link) -> None:
+    def __init__(self, api: PhoenixApi, store: Store, link: Link) -> None:
         self._api = api
+        self._links = store.links
         self._link = link
         self._nodes: dict[str, str] | None = None
         self._reading = asyncio.Lock()
         self._there: dict[tuple[str, int], str] | None = None
+
+    def waiting(self, limit: int, *, running: bool) -> list[OutgoingRun | OutgoingEvaluation]:  # noqa: ARG002
+        """What Phoenix lacks: runs, and the verdicts on those that it has."""
+        runs = self._links.waiting_runs(self._link, limit)
+        return [*runs, *self._links.waiting_evaluations(self._link, limit)]
 
     async def push_run(self, run: OutgoingRun) -> str:
         """Take a run; the id that it has in Phoenix, also where it was there already."""
@@ -64,6 +70,6 @@ class PhoenixPusher:
 
 
 @asynccontextmanager
-async def phoenix_pusher(api: PhoenixApi, link: Link) -> AsyncIterator[PhoenixPusher]:
+async def phoenix_pusher(api: PhoenixApi, store: Store, link: Link) -> AsyncIterator[PhoenixPusher]:
     """A pusher in the running loop."""
-    yield PhoenixPusher(api, link)
+    yield PhoenixPusher(api, store, link)
