@@ -35,19 +35,31 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed $(VENV)/prefect-
 	$(PIP) install --requirement requirements-dev.txt
 	@touch $@
 
+# Arize's own client, a newer and an older one, which the tests compare with. It needs pandas 2, so it cannot be in
+# .venv. The pins are complete: nothing else is looked for.
+.venv-arize/.installed: requirements-arize.txt
+.venv-arize-old/.installed: requirements-arize-old.txt
+.venv-arize/.installed .venv-arize-old/.installed: | $(BIN)/python
+	@echo "Installing Arize's own client into $(@D), for the tests ..."
+	$(BIN)/python -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --requirement $<
+	@touch $@
+
+TESTED := $(VENV)/.installed-dev .venv-arize/.installed .venv-arize-old/.installed
+
 .PHONY: setup
-setup: $(VENV)/.installed-dev  ## Install everything into .venv
+setup: $(TESTED)  ## Install everything into .venv
 
 .PHONY: demo
 demo: $(VENV)/.installed  ## Run two variants of a small application as experiments
 	@$(BIN)/python flows/demo/run.py
 
 .PHONY: test
-test: $(VENV)/.installed-dev  ## Run the tests (under 10 minutes)
+test: $(TESTED)  ## Run the tests (under 10 minutes)
 	$(BIN)/python -m pytest -m "not slow"
 
 .PHONY: test-slow
-test-slow: $(VENV)/.installed-dev  ## Run the tests that take longer
+test-slow: $(TESTED)  ## Run the tests that take longer
 	$(BIN)/python -m pytest -m slow --timeout 1800
 
 .PHONY: lint
@@ -75,4 +87,4 @@ down:  ## Stop them
 
 .PHONY: clean
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-arize .venv-arize-old .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -50,7 +50,7 @@ async def compare(
     after = await asyncio.to_thread(side, candidate, "candidate")
     compared = await acompare_experiments(baseline=before, candidate=after, gate=rules, print_summary=False)
     name = dataset or compared.candidate.label
-    await show_compared(compared, name)
+    await show_compared(compared, name, lined_up=False)
     if report is not None:
         await report_on_comparison(compared, before, after, report, name=name, url=report_url)
     return verdict_on(compared)

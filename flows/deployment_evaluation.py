@@ -33,7 +33,12 @@ QUICK = SampleRules(n=20)
 
 
 # No retries: a gate that has failed is a finding. What breaks is run again by Prefect, and goes on where it was.
-@flow(name="deployment-evaluation", flow_run_name=run_name("{model} {version}"), retries=0, persist_result=False)
+@flow(
+    name="deployment-evaluation",
+    flow_run_name=run_name("{model} {version} on {dataset}"),
+    retries=0,
+    persist_result=False,
+)
 async def deployment_evaluation(
     model: Annotated[str, Field(min_length=1, max_length=100)],
     version: Annotated[str, Field(min_length=1, max_length=100)],

@@ -1,7 +1,12 @@
 """Fixtures for all tests. Each has its home in `support`; what stands here is only their names."""
 
+import os
+import signal
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 TESTS = str(Path(__file__).resolve().parent)
 if TESTS not in sys.path:  # so that `support` can be imported, whatever directory pytest starts in
@@ -10,5 +15,22 @@ if TESTS not in sys.path:  # so that `support` can be imported, whatever directo
 from support.phoenix_server import phoenix_url  # noqa: E402
 from support.postgres import postgres_server, postgres_url  # noqa: E402
 from support.prefect_server import prefect_api  # noqa: E402
+from support.sharing import servers_for, stop_servers  # noqa: E402
 
 __all__ = ["phoenix_url", "postgres_server", "postgres_url", "prefect_api"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """In the process that starts the others: see `support.sharing`."""
+    node.workerinput["servers"] = servers_for(node.config)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job of a shell script has it, and its children
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.update(getattr(config, "workerinput", {}).get("servers", {}))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    stop_servers(config)

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments.cli.app import app
+from support.arize import KEY, StandIn, arize, arize_server
+
+__all__ = ["arize", "arize_server"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,6 +25,30 @@ def blocks_of(document: Path, language: str) -> list[str]:
 
 def python_blocks(document: Path) -> list[str]:
     return blocks_of(document, "python")
+
+
+# One after the other in one process: most of a command's time goes into importing Prefect.
+COMMANDS = """
+import shlex, sys
+from prefect_experiments.cli.app import run
+for line in sys.argv[1:]:
+    if code := run(shlex.split(line)[1:]):
+        sys.exit(f"{line}: exit code {code}")
+"""
+
+
+def run_commands(document: Path, folder: Path) -> str:
+    """Run the commands of a document, in its order; what they print."""
+    text = "\n".join(blocks_of(document, "sh")).replace("\\\n", "")
+    commands = [line for line in text.splitlines() if line.startswith("prefect-experiments ")]
+    assert commands
+    return run_python(["-c", COMMANDS, *commands], folder)
+
+
+def run_python(arguments: list[str], folder: Path) -> str:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("name", ["README.md"])
@@ -70,6 +97,53 @@ def test_examples_of_comparing_run(prefect_api: str, tmp_path: Path, monkeypatch
     shown = [line.rstrip() for line in printed.splitlines()]
     for line in "".join(blocks_of(document, "text")).splitlines():
         assert line in shown
+
+
+def test_examples_of_logging_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = ROOT / "docs/logging.md"
+    blocks = python_blocks(document)
+    (tmp_path / "example.py").write_text("\n".join(blocks))
+    (tmp_path / "my_app.py").write_text(blocks[-1].partition("assert ")[0])
+    (results,) = blocks_of(document, "csv")
+    (tmp_path / "results.csv").write_text(results)
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+    said = run_python(["example.py"], tmp_path)
+    assert "0.50 over 2 of 3; 1 task error; between 0.33 and 0.67" in said
+    assert "1 row has an unknown id: 'ft' (row 2)" in said
+    assert "2 examples have no result: 'jp', 'pe'" in said
+    assert "these very results were logged under this name before" in run_commands(document, tmp_path)
+    assert (tmp_path / "runs.jsonl").read_text().count("\n") == 3
+    assert (tmp_path / "runs.parquet").exists()
+
+
+@pytest.mark.parametrize("backend", ["local", "arize"])
+def test_examples_of_coming_from_phoenix_and_ax_run(
+    backend: str, arize: StandIn, prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the store, as they stand there; and on a stand-in for AX."""
+    document = ROOT / "docs/coming-from-phoenix-and-ax.md"
+    (tmp_path / "example.py").write_text("\n".join(python_blocks(document)))
+    (tmp_path / "my_app.py").write_text("def answer(input):\n    return str(eval(input))\n")
+    (tmp_path / "questions.csv").write_text("id,input,output\na,1+1,t2\n")
+    (tmp_path / "results.csv").write_text("example_id,output\na,t2\n")
+    arize.add_space("my-space")
+    for name, value in {
+        "PREFECT_API_URL": prefect_api,
+        "PREFECT_EXPERIMENTS_STORE_URL": f"sqlite:///{tmp_path / 'experiments.db'}",
+        "PREFECT_EXPERIMENTS_BACKEND": backend,
+        "ARIZE_API_KEY": KEY,
+        "ARIZE_SPACE_ID": "default",
+        "ARIZE_API_HOST": arize.host,
+        "ARIZE_API_PORT": str(arize.port),
+        "ARIZE_API_SCHEME": "http",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert "Thomas Edison invented the Telephone" in run_python(["example.py"], tmp_path)
+    if backend == "arize":
+        run_commands(document, tmp_path)
+        there = {one["name"]: len(one["runs"]) for one in arize.state()["experiments"]}
+        assert there == {"greeting": 4, "basic": 3, "nightly": 1, "by hand": 1}
 
 
 def test_the_demo_runs_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,9 @@ if TYPE_CHECKING:
         resume_experiment,
         run_experiment,
     )
+    from prefect_experiments.reports.files import (
+        write_report,
+    )
 
 _WHERE = {
     "prefect_experiments.analysis": (
@@ -131,6 +134,7 @@ _WHERE = {
         "resume_experiment",
         "run_experiment",
     ),
+    "prefect_experiments.reports.files": ("write_report",),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -179,6 +183,7 @@ __all__ = [
     "repetition_summary",
     "resume_experiment",
     "run_experiment",
+    "write_report",
 ]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.client import Client, Datasets, Experiments, Spans
+from prefect_experiments.client.experiments import with_experiment
 from prefect_experiments.client.spellings import ax_answer, ax_run_arguments
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Experiment
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
@@ -23,16 +24,20 @@ if TYPE_CHECKING:
 
 
 class AsyncClient:
-    """`Client` for asynchronous code: the same calls, awaited. See there."""
+    """`Client` for asynchronous code: the same calls, awaited. See there.
+
+    Attributes:
+        sync: the client whose calls they are.
+    """
 
     def __init__(self, **arguments: Any) -> None:
-        self._client = Client(**arguments)
-        self.backend = self._client.backend
-        self.remote = self._client.remote
-        self.store: Store = self._client.store
-        self.datasets = AsyncDatasets(self._client.datasets)
-        self.experiments = AsyncExperiments(self, self._client.experiments)
-        self.spans = AsyncSpans(self._client.spans)
+        self.sync = Client(**arguments)
+        self.backend = self.sync.backend
+        self.remote = self.sync.remote
+        self.store: Store = self.sync.store
+        self.datasets = AsyncDatasets(self.sync.datasets)
+        self.experiments = AsyncExperiments(self, self.sync.experiments)
+        self.spans = AsyncSpans(self.sync.spans)
 
 
 class AsyncDatasets:
@@ -115,17 +120,21 @@ class AsyncExperiments:
 
         return await arun_experiment(client=self._client, **arguments)
 
-    async def resume_experiment(self, **arguments: Any) -> RanExperiment:
-        """`prefect_experiments.aresume_experiment` on this client's store."""
+    async def resume_experiment(self, *, experiment_id: str | None = None, **arguments: Any) -> RanExperiment:
+        """`prefect_experiments.aresume_experiment` on this client's store; ``experiment_id`` is Phoenix's word."""
         from prefect_experiments.orchestration.runs import aresume_experiment
 
-        return await aresume_experiment(client=self._client, **arguments)
+        return await aresume_experiment(client=self._client, **with_experiment(experiment_id, arguments))
 
     async def evaluate_experiment(self, **arguments: Any) -> RanExperiment:
         """`prefect_experiments.aevaluate_experiment` on this client's store."""
         from prefect_experiments.orchestration.runs import aevaluate_experiment
 
         return await aevaluate_experiment(client=self._client, **arguments)
+
+    async def resume_evaluation(self, *, experiment_id: str, **arguments: Any) -> RanExperiment:
+        """`Experiments.resume_evaluation`."""
+        return await self.evaluate_experiment(experiment=experiment_id, **arguments)
 
     async def log_experiment(self, **arguments: Any) -> LoggedExperiment:
         """`prefect_experiments.alog_experiment` on this client's store."""
@@ -137,9 +146,13 @@ class AsyncExperiments:
         """`Experiments.create`."""
         return await asyncio.to_thread(partial(self._sync.create, **arguments))
 
-    async def run(self, **arguments: Any) -> tuple[Experiment | None, pd.DataFrame]:
+    async def run(self, *, space: str | None = None, **arguments: Any) -> tuple[Experiment | None, pd.DataFrame]:
         """`Experiments.run`."""
-        return ax_answer(await self.run_experiment(**ax_run_arguments(**arguments)), **arguments)
+        from prefect_experiments.orchestration.runs import arun_experiment
+
+        given = ax_run_arguments(space=space, **arguments)
+        ran = await arun_experiment(client=self._client.sync.in_space(space), **given)
+        return ax_answer(ran, **arguments)
 
     async def list(self, **arguments: Any) -> ExperimentList:
         """`Experiments.list`."""
@@ -152,6 +165,10 @@ class AsyncExperiments:
     async def get_results(self, **arguments: Any) -> RanExperiment:
         """`Experiments.get_results`."""
         return await asyncio.to_thread(partial(self._sync.get_results, **arguments))
+
+    async def get_experiment(self, *, experiment_id: str) -> RanExperiment:
+        """`Experiments.get_experiment`."""
+        return await self.get_results(experiment=experiment_id)
 
     async def delete(self, **arguments: Any) -> None:
         """`Experiments.delete`."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from prefect_experiments.models import Example
 from prefect_experiments.store import EvaluatorRecord, Link, Store, TaskRecord
-from prefect_experiments.store.links import OutgoingRun
+from prefect_experiments.store.outgoing import OutgoingRun
 from prefect_experiments.store.tables import evaluations, experiment_runs
 
 START = 1_800_000_000.0
@@ -48,13 +48,15 @@ class Filled:
         )
 
     def write(self, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
         database = self.store.database
         with database.write() as connection:
             database.write_many(connection, database.upsert(table), rows)
 
     def put_runs(self, positions: list[int], at: float = START, error: str | None = None) -> None:
         output = None if error else '{"answer": "%s"}' % ("x" * 200)
-        rows = [(self.id, p, 1, f"e{p}", output, error, at, at + p / 1000, 1, None, None, None) for p in positions]
+        rows = [(self.id, p, 1, f"e{p}", output, error, at, at + p / 1000, 1, *[None] * 4) for p in positions]
         self.write(experiment_runs, rows)
 
     def put_verdicts(self, positions: list[int], at: float = START) -> None:
@@ -67,7 +69,7 @@ class Filled:
 
     def take(self, limit: int = 100_000, *, refuse: Callable[[Any], str | None] = lambda _: None) -> int:
         """Push what waits, as far as it can be now; how much it was."""
-        queue = self.store.links
+        queue = self.store.queue
         items = [*queue.waiting_runs(self.link, limit), *queue.waiting_evaluations(self.link, limit)]
         queue.mark(
             self.link,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from prefect_experiments import (
+    ArizeCredentials,
     AsyncClient,
     Client,
     ExperimentStore,
@@ -31,11 +34,27 @@ SECRET = "sk-hidden-word-9b2e"
 quiet: dict[str, Any] = {"print_summary": False}
 
 
-@pytest.mark.parametrize("block", [PhoenixCredentials, ExperimentStore])
+@pytest.mark.parametrize("block", [PhoenixCredentials, ArizeCredentials, ExperimentStore])
 class TestBlockStandards(BlockStandardTestSuite):
     @pytest.fixture
     def block(self, block: type[Block]) -> type[Block]:  # type: ignore[override]
         return block
+
+
+REGISTERED = """
+import sys
+from prefect.plugins import load_prefect_collections
+load_prefect_collections()
+from prefect.blocks.core import Block
+from prefect.utilities.dispatch import get_registry_for_type
+print(*sorted(slug for slug, block in get_registry_for_type(Block).items() if "experiments" in block.__module__))
+"""
+
+
+def test_prefect_knows_them_by_the_entry_point() -> None:
+    """In a process that has imported nothing of ours, as Prefect's command line and its workers do."""
+    said = subprocess.run([sys.executable, "-c", REGISTERED], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["arize-credentials", "experiment-store", "phoenix-credentials"]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from prefect_experiments.backends import pushing, trouble
 from prefect_experiments.backends.pushing import Item, Push, PushOutcome
 from prefect_experiments.errors import BackendUnavailable, InvalidSetting, StoreUnavailable
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.links import OutgoingRun
+from prefect_experiments.store.outgoing import OutgoingRun
 
 from .filled import Filled
 
@@ -38,12 +38,12 @@ class Backend:
 
     @contextlib.asynccontextmanager
     async def pusher(self, store: Store, link: Link) -> AsyncIterator[Backend]:
-        self._links, self._link = store.links, link
+        self._queue, self._link = store.queue, link
         yield self
 
     def waiting(self, limit: int, *, running: bool) -> list[Item]:
-        runs = self._links.waiting_runs(self._link, limit)
-        return [*runs, *self._links.waiting_evaluations(self._link, limit)]
+        runs = self._queue.waiting_runs(self._link, limit)
+        return [*runs, *self._queue.waiting_evaluations(self._link, limit)]
 
     async def _take(self, item: Item) -> None:
         self.asked.append(time.monotonic())
@@ -81,8 +81,10 @@ class Pushing:
     def hold(self) -> Iterator[None]:
         self.held += 1
         self.holds.append(self.held)
-        yield
-        self.held -= 1
+        try:
+            yield
+        finally:
+            self.held -= 1
 
     def push(self, filled: Filled, patience: float = 5.0) -> Push:
         remote: Any = self.backend
@@ -148,16 +150,16 @@ def test_what_comes_while_it_is_under_way(pushing_to: Pushing) -> None:
 def test_with_nothing_to_do_it_looks_seldom(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look that takes 50 ms is made twice a second at most: no more than a tenth of the time goes to it."""
     filled = Filled(pushing_to.store, 5)
-    links = type(pushing_to.store.links)
+    queue = type(pushing_to.store.queue)
     looks: list[float] = []
-    original = links.waiting_runs
+    original = queue.waiting_runs
 
     def slow(self: Any, link: Link, limit: int) -> Any:
         looks.append(time.monotonic())
         time.sleep(0.05)
         return original(self, link, limit)
 
-    monkeypatch.setattr(links, "waiting_runs", slow)
+    monkeypatch.setattr(queue, "waiting_runs", slow)
     assert pushing_to(filled, finished_after=3.0).is_complete
     assert 4 <= len(looks) <= 9
     assert pushing_to.all_taken(filled)
@@ -301,7 +303,7 @@ def test_cancelled_it_marks_what_was_taken_and_leaves_nothing_behind(pushing_to:
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(run())
-    assert pushing_to.store.links.waiting(filled.link).total == 200 - len(pushing_to.backend.taken)
+    assert pushing_to.store.queue.waiting(filled.link).total == 200 - len(pushing_to.backend.taken)
     assert pushing_to.held == 0
     pushing_to.backend.does = lambda _: None
     assert pushing_to(filled).is_complete
@@ -309,15 +311,15 @@ def test_cancelled_it_marks_what_was_taken_and_leaves_nothing_behind(pushing_to:
 
 
 def store_that_fails(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch, does: Callable[[], None]) -> None:
-    links = type(pushing_to.store.links)
+    queue = type(pushing_to.store.queue)
     for name in ("waiting_runs", "mark"):
-        original = getattr(links, name)
+        original = getattr(queue, name)
 
         def failing(self: Any, *arguments: Any, _original: Any = original) -> Any:
             does()
             return _original(self, *arguments)
 
-        monkeypatch.setattr(links, name, failing)
+        monkeypatch.setattr(queue, name, failing)
 
 
 def test_a_store_that_is_away_for_a_while(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,7 @@ def test_killed_in_mid_push_and_gone_on_with(
     assert experiments_named(client, name) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_push_one_experiment_at_once(
     phoenix_url: str, store_url: str, name: str, start: Start, official: PhoenixClient
 ) -> None:
@@ -103,6 +104,7 @@ def is_beginning(request: Request) -> bool:
     return request.path.startswith("/v1/datasets?") or request.path.endswith("/experiments")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", [Hang(), Pass(delay=0.5)], ids=["hangs", "is slow"])
 def test_interrupted_while_phoenix_takes_its_time(
     phoenix_url: str, store_url: str, name: str, start: Start, official: PhoenixClient, trouble: Hang | Pass

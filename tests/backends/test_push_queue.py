@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from prefect_experiments.store import Store, links
+from prefect_experiments.store import Store, queue
 from prefect_experiments.store.tables import (
     evaluations,
     experiment_runs,
@@ -32,48 +32,48 @@ def queue_store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 def test_what_waits_and_what_does_not(queue_store: Store) -> None:
     filled = Filled(queue_store, 5)
-    queue, link = queue_store.links, filled.link
-    assert [run.position for run in queue.waiting_runs(link, 3)] == filled.positions[:3]
-    assert queue.waiting_evaluations(link, 10) == [], "their runs are not there yet"
-    assert queue.waiting(link) == (5, 15, 0)
+    waits, link = queue_store.queue, filled.link
+    assert [run.position for run in waits.waiting_runs(link, 3)] == filled.positions[:3]
+    assert waits.waiting_evaluations(link, 10) == [], "their runs are not there yet"
+    assert waits.waiting(link) == (5, 15, 0)
 
     assert filled.take() == 5
-    found = queue.waiting_evaluations(link, 4)
+    found = waits.waiting_evaluations(link, 4)
     assert [(v.position, v.name, v.run_id) for v in found] == [
         (p, n, f"there-{p}") for p in filled.positions[:2] for n in NAMES
     ][:4]
     assert filled.take() == 15
-    assert queue.waiting(link) == (0, 0, 0)
+    assert waits.waiting(link) == (0, 0, 0)
     assert filled.take() == 0
 
     # Made again: the run is pushed again, and only what is made on it again.
     filled.put_runs(filled.positions[1:2], at=START + 60)
-    assert queue.waiting(link) == (1, 0, 0)
+    assert waits.waiting(link) == (1, 0, 0)
     filled.put_verdicts(filled.positions[1:2], at=START + 61)
-    assert queue.waiting(link) == (1, 3, 0)
-    assert queue.waiting_evaluations(link, 10) == [], "the run that is there is another one"
+    assert waits.waiting(link) == (1, 3, 0)
+    assert waits.waiting_evaluations(link, 10) == [], "the run that is there is another one"
     assert [filled.take(), filled.take(), filled.take()] == [1, 3, 0]
 
 
 def test_a_refused_run_keeps_its_verdicts_waiting(queue_store: Store) -> None:
     filled = Filled(queue_store, 3)
-    queue, link = queue_store.links, filled.link
+    waits, link = queue_store.queue, filled.link
     bad = filled.positions[0]
     filled.take(refuse=lambda item: "no\x00t this" if item.position == bad else None)
     assert filled.take() == 6
-    assert queue.waiting(link) == (0, 3, 1)
-    assert len(queue.refusals(link)) == 1
-    assert queue.waiting_evaluations(link, 10) == []
-    queue.retry_refused(link)
+    assert waits.waiting(link) == (0, 3, 1)
+    assert len(waits.refusals(link)) == 1
+    assert waits.waiting_evaluations(link, 10) == []
+    waits.retry_refused(link)
     assert [filled.take(), filled.take(), filled.take()] == [1, 3, 0]
-    assert queue.waiting(link) == (0, 0, 0)
+    assert waits.waiting(link) == (0, 0, 0)
 
 
 def test_annotations_go_the_same_way_unless_an_evaluator_has_the_name(queue_store: Store) -> None:
     filled = Filled(queue_store, 2)
     rows = [(filled.id, p, 1, name, 1.0, "good", "text", "Ann", START) for p in filled.positions for name in ("a", "z")]
     filled.write(run_annotations, rows)
-    assert queue_store.links.waiting(filled.link) == (2, 8, 0)
+    assert queue_store.queue.waiting(filled.link) == (2, 8, 0)
     assert [filled.take(), filled.take(), filled.take()] == [2, 8, 0]
 
 
@@ -81,8 +81,8 @@ def test_two_backends_and_two_experiments_know_nothing_of_each_other(queue_store
     first, second = Filled(queue_store, 3, "one"), Filled(queue_store, 4, "two")
     other = first.linked("phoenix http://elsewhere")
     assert [first.take(), first.take()] == [3, 9]
-    assert queue_store.links.waiting(other) == (3, 9, 0)
-    assert queue_store.links.waiting(second.link) == (4, 12, 0)
+    assert queue_store.queue.waiting(other) == (3, 9, 0)
+    assert queue_store.queue.waiting(second.link) == (4, 12, 0)
 
 
 def test_the_first_of_two_that_link_an_experiment_wins(queue_store: Store) -> None:
@@ -111,16 +111,16 @@ def seconds(function: Callable[[], Any]) -> float:
 
 def looks(filled: Filled) -> dict[str, float]:
     """How long each question takes at three moments: nothing pushed, half of it, all."""
-    queue, link = filled.store.links, filled.link
+    waits, link = filled.store.queue, filled.link
     found: dict[str, float] = {}
     for share in (0.0, 0.5, 1.0):
         positions = filled.positions[: int(len(filled.positions) * share)]
         filled.write(pushed_runs, [(link.id, p, 1, f"r{p}", START + p / 1000, None) for p in positions])
         marks = [(link.id, p, 1, n, START + p / 1000, None) for p in positions for n in NAMES]
         filled.write(pushed_evaluations, marks)
-        found[f"runs at {share}"] = seconds(lambda: queue.waiting_runs(link, 512))
-        found[f"verdicts at {share}"] = seconds(lambda: queue.waiting_evaluations(link, 512))
-        found[f"count at {share}"] = seconds(lambda: queue.waiting(link))
+        found[f"runs at {share}"] = seconds(lambda: waits.waiting_runs(link, 512))
+        found[f"verdicts at {share}"] = seconds(lambda: waits.waiting_evaluations(link, 512))
+        found[f"count at {share}"] = seconds(lambda: waits.waiting(link))
     return found
 
 
@@ -137,11 +137,11 @@ def test_every_step_of_a_look_finds_its_rows_by_their_keys(tmp_path: Path) -> No
     filled = Filled(store, 100)
     c = experiment_runs.c
     queries = [
-        links._lacking_runs(filled.link, c.position).order_by(c.position, c.repetition_number).limit(512),
-        links._lacking_evaluations(filled.link).limit(512),
-        links._lacking_annotations(filled.link).limit(512),
-        links._unpushed(filled.link, evaluations, sa.func.count()),
-        links._unpushed_annotations(filled.link, sa.func.count()),
+        queue._lacking_runs(filled.link, c.position).order_by(c.position, c.repetition_number).limit(512),
+        queue._lacking_evaluations(filled.link).limit(512),
+        queue._lacking_annotations(filled.link).limit(512),
+        queue._unpushed(filled.link, evaluations, sa.func.count()),
+        queue._unpushed_annotations(filled.link, sa.func.count()),
     ]
     with store.database.read() as connection:
         for query in queries:

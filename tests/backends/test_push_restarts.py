@@ -47,6 +47,7 @@ def pushed(proxy: FaultProxy) -> int:
     return sum(map(is_push, proxy.passed))
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_twice_in_mid_run(
     mortal: tuple[str, Server], store_url: str, name: str, referee: PhoenixClient
 ) -> None:
@@ -88,6 +89,7 @@ def test_killed_and_started_again_twice_in_mid_run(
     assert re.search(r"The push waited \d\d s for phoenix \(.* does not answer", str(run.state.message))
 
 
+@pytest.mark.slow
 def test_gone_for_good_and_pushed_later(
     mortal: tuple[str, Server],
     store_url: str,

@@ -19,7 +19,7 @@ from .pushes import assert_whole, is_push, options, phoenix, rows
 
 @pytest.fixture(autouse=True)
 def _small_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_EXPERIMENTS_BACKEND_TIMEOUT", "1.5")
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_BACKEND_TIMEOUT", "3")
 
 
 def test_every_fifth_request_goes_wrong(

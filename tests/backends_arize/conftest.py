@@ -11,6 +11,9 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
+from prefect_experiments.backends import pushing as queue
+from prefect_experiments.backends import trouble
+from prefect_experiments.backends.arize import api, datasets, pushing
 from support.arize import KEY, StandIn, arize, arize_server, arize_url, official, official_old
 
 __all__ = ["arize", "arize_server", "arize_url", "official", "official_old"]
@@ -60,3 +63,21 @@ def elsewhere(arize: StandIn, tmp_path: Path) -> Client:
 def local(store_url: str) -> Client:
     """Ours without a backend, on the same store as `client`."""
     return Client(backend="local", store_url=store_url)
+
+
+@pytest.fixture
+def hasty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """A tenth of the waiting. How many rows make more than two requests: a hundred are in one, except in slow tests."""
+    monkeypatch.setattr(pushing, "LINGER_S", 0.1)
+    monkeypatch.setattr(pushing, "SHORTEST_DOUBT_S", 0.2)
+    monkeypatch.setattr(api, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(datasets, "SETTLED_S", 0.5)
+    monkeypatch.setattr(trouble, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(trouble, "LONGEST_PAUSE_S", 1.5)
+    monkeypatch.setattr(queue, "FIRST_PAUSE_S", 0.05)
+    if request.node.get_closest_marker("slow") is not None:
+        return 2600
+    for module in (pushing, datasets):
+        monkeypatch.setattr(module, "MOST_ROWS", 100)
+    monkeypatch.setattr(pushing.ArizePusher, "lanes", 100)
+    return 260

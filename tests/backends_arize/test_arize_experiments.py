@@ -459,14 +459,14 @@ def test_names_that_ax_does_not_take_are_refused_before_anything_is_spent(
         run_experiment(dataset="trebles", task=task, client=client)
 
 
-@pytest.mark.usefixtures("prefect")
+@pytest.mark.usefixtures("prefect", "hasty")
 def test_results_are_in_ax_while_the_experiment_runs(arize: StandIn, client: Client) -> None:
-    client.datasets.create_dataset(name="doubles", examples=[{"id": f"e{n}", "input": n} for n in range(60)])
+    client.datasets.create_dataset(name="doubles", examples=[{"id": f"e{n}", "input": n} for n in range(20)])
     seen = []
 
     def task(input: Any) -> Any:
         time.sleep(0.1)
-        if input == 59:  # the last one that is begun
+        if input == 19:  # the last one that is begun
             seen.append([len(one["runs"]) for one in arize.state()["experiments"]])
         return input
 
@@ -477,18 +477,22 @@ def test_results_are_in_ax_while_the_experiment_runs(arize: StandIn, client: Cli
 
 
 @pytest.mark.usefixtures("prefect")
-@pytest.mark.parametrize(
-    "name", ["with.dots", "score", "a.score", "with space", 'with "quotes" \\', "日本語", "metadata"]
-)
-def test_evaluators_of_odd_names(arize: StandIn, client: Client, elsewhere: Client, name: str) -> None:
+def test_evaluators_of_odd_names(arize: StandIn, client: Client, elsewhere: Client) -> None:
+    names = ["with.dots", "score", "a.score", "with space", 'with "quotes" \\', "日本語", "metadata"]
     client.datasets.create_dataset(name="doubles", examples=ROWS[:1])
-    evaluators = {name: lambda output: EvaluationResult(score=0.5, label="l", explanation="e", metadata={"k": "v"})}
+
+    def judge(output: Any) -> EvaluationResult:
+        return EvaluationResult(score=0.5, label="l", explanation="e", metadata={"k": "v"})
+
+    evaluators = dict.fromkeys(names, judge)
     ran = run_experiment(dataset="doubles", task=double, evaluators=evaluators, client=client, experiment_name="first")
     (run,) = arize.experiment("first")["runs"]
-    assert (run[f"eval.{name}.score"], run[f"eval.{name}.metadata.k"]) == (0.5, "v")
-    (verdict,) = elsewhere.experiments.get_results(experiment=ran.experiment_id).evaluation_runs
-    assert (verdict.name, verdict.score, verdict.label, verdict.explanation) == (name, 0.5, "l", "e")
-    assert dict(verdict.metadata) == {"k": "v"}
+    assert {(run[f"eval.{name}.score"], run[f"eval.{name}.metadata.k"]) for name in names} == {(0.5, "v")}
+    verdicts = elsewhere.experiments.get_results(experiment=ran.experiment_id).evaluation_runs
+    assert sorted(verdict.name for verdict in verdicts) == sorted(names)
+    for verdict in verdicts:
+        assert (verdict.score, verdict.label, verdict.explanation) == (0.5, "l", "e")
+        assert dict(verdict.metadata) == {"k": "v"}
 
 
 @pytest.mark.usefixtures("prefect")

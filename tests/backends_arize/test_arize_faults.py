@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments import Client, RanExperiment, run_experiment
-from prefect_experiments.backends.arize import pushing
+from prefect_experiments.backends.arize import datasets, pushing
 from prefect_experiments.errors import BackendRefused, BackendUnavailable, InvalidSetting
 from support.arize import KEY, Official, StandIn
 
@@ -25,18 +25,14 @@ from .conftest import ours
 from .referee import assert_same
 
 PUSHES = r"/v2/experiments(/[^/]+/runs)?$"
-COUNT = 2600  # three requests and more
+COUNT = 260  # three requests
+
+pytestmark = pytest.mark.usefixtures("hasty")
 
 
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pushing, "SHORTEST_DOUBT_S", 0.2)
-    monkeypatch.setattr(pushing, "LINGER_S", 0.1)
-
-
-def log(local: Client, name: str = "first", count: int = COUNT) -> str:
+def log(local: Client, count: int = COUNT) -> str:
     """An experiment in the store, ready to be pushed; every third run has failed, and half look like another one."""
-    local.datasets.create_dataset(name=f"many-{name}", examples=[{"id": f"e{n}", "input": n} for n in range(count)])
+    local.datasets.create_dataset(name="many-first", examples=[{"id": f"e{n}", "input": n} for n in range(count)])
     rows = [
         {
             "example_id": f"e{n}",
@@ -46,11 +42,11 @@ def log(local: Client, name: str = "first", count: int = COUNT) -> str:
         }
         for n in range(count)
     ]
-    return str(local.experiments.create(name=name, dataset=f"many-{name}", experiment_runs=rows).id)
+    return str(local.experiments.create(name="first", dataset="many-first", experiment_runs=rows).id)
 
 
-def assert_whole(arize: StandIn, client: Client, experiment: str, name: str = "first", count: int = COUNT) -> None:
-    there = arize.experiment(name)["runs"]
+def assert_whole(arize: StandIn, client: Client, experiment: str, count: int = COUNT) -> None:
+    there = arize.experiment("first")["runs"]
     assert max(Counter(run["example_id"] for run in there).values()) == 1
     assert len(there) == count
     assert sum(1 for run in there if run["error"]) == len(range(0, count, 3))
@@ -112,19 +108,20 @@ QUICK = {"500 though it was done", "cut after", "cut within the answer", "odd JS
         for lists in ("get", "post")
     ],
 )
-def test_trouble_on_the_way(arize: StandIn, local: Client, client: Client, fault: str, lists: str) -> None:
-    experiment = log(local)
+def test_trouble_on_the_way(arize: StandIn, local: Client, client: Client, hasty: int, fault: str, lists: str) -> None:
+    experiment = log(local, hasty)
     arize.set(lists=lists)
     client.datasets.list_datasets()
     arize.fail(*FAULTS[fault])
     assert pushed_at_last(client, experiment).waiting == 0
     arize.fail()
-    assert_whole(arize, client, experiment)
+    assert_whole(arize, client, experiment, hasty)
 
 
 @pytest.mark.usefixtures("prefect")
 @pytest.mark.parametrize(
-    "fault", [pytest.param("429 storm", marks=pytest.mark.slow), "cut after", "garbage everywhere", "all sorts"]
+    "fault",
+    [*(pytest.param(f, marks=pytest.mark.slow) for f in ("429 storm", "cut after", "garbage everywhere")), "all sorts"],
 )
 def test_trouble_while_an_experiment_runs(arize: StandIn, client: Client, official: Official, fault: str) -> None:
     async def double(input: Any) -> Any:
@@ -154,26 +151,26 @@ def test_a_request_that_is_answered_too_late(
     from prefect_experiments.backends.arize import api
 
     experiment = log(local)
-    monkeypatch.setattr(api, "UPLOAD_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(pushing, "SHORTEST_DOUBT_S", 3.0)
+    monkeypatch.setattr(api, "UPLOAD_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(pushing, "SHORTEST_DOUBT_S", 1.5)
     client = ours(arize, store_url=store_url)
-    arize.fail({"method": "POST", "path": "/runs$", "skip": 1, "times": 1, "delay": 2.5})
+    arize.fail({"method": "POST", "path": "/runs$", "skip": 1, "times": 1, "delay": 1.3})
     assert client.experiments.push(experiment=experiment).waiting == 0
     assert_whole(arize, client, experiment)
 
 
 def test_one_row_that_is_refused_does_not_keep_back_the_others(arize: StandIn, local: Client, client: Client) -> None:
-    ids = [f"e{n}" for n in range(1500)]
+    ids = [f"e{n}" for n in range(150)]
     client.datasets.create_dataset(name="many", examples=[{"id": i, "input": i} for i in ids])
-    rows = [{"example_id": i, "output": "x" * 400_000 if i == "e700" else "x"} for i in ids]
+    rows = [{"example_id": i, "output": "x" * 400_000 if i == "e70" else "x"} for i in ids]
     experiment = local.experiments.create(name="first", dataset=_mirrored(client, local), experiment_runs=rows).id
     arize.set(most_bytes=300_000)
     with pytest.raises(BackendRefused, match=r"refused 1 results.*too large"):
         client.experiments.push(experiment=experiment)
-    assert len(arize.experiment("first")["runs"]) == 1499
+    assert len(arize.experiment("first")["runs"]) == 149
     arize.set(most_bytes=10_000_000)
     assert client.experiments.push(experiment=experiment).waiting == 0
-    assert len(arize.experiment("first")["runs"]) == 1500
+    assert len(arize.experiment("first")["runs"]) == 150
 
 
 def _mirrored(client: Client, local: Client) -> str:
@@ -184,7 +181,7 @@ def _mirrored(client: Client, local: Client) -> str:
 
 def test_the_key_is_taken_back(arize: StandIn, local: Client, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = log(local)
-    monkeypatch.setenv("PREFECT_EXPERIMENTS_PUSH_PATIENCE", "2")
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_PUSH_PATIENCE", "1")
     client.datasets.list_datasets()
     arize.fail({"method": "POST", "path": "/runs$", "skip": 1, "status": 401, "text": "the key test-key is gone"})
     pushed = client.experiments.push(experiment=experiment)
@@ -237,12 +234,15 @@ def test_somebody_elses_experiment_of_the_name_is_left_alone(
 
 
 def _push(stand_in: StandIn, store_url: str, experiment: str) -> None:
+    """In a process of its own."""
+    pushing.MOST_ROWS = datasets.MOST_ROWS = pushing.ArizePusher.lanes = 100
+    datasets.SETTLED_S = 0.1  # so that one goes on while the other has not filled the dataset yet
     ours(stand_in, store_url=store_url).experiments.push(experiment=experiment)
 
 
 def test_two_processes_push_the_same_experiment(arize: StandIn, local: Client, client: Client, store_url: str) -> None:
     experiment = log(local)
-    arize.fail({"method": "POST", "path": PUSHES, "delay": 0.2})
+    arize.fail(*({"method": "POST", "path": path, "delay": 0.2} for path in (PUSHES, "/v2/datasets")))
     spawn = multiprocessing.get_context("spawn")
     both = [spawn.Process(target=_push, args=(arize, store_url, experiment)) for _ in range(2)]
     for process in both:
@@ -255,17 +255,19 @@ def test_two_processes_push_the_same_experiment(arize: StandIn, local: Client, c
 
 KILLED = """
 import sys
+from prefect_experiments.backends.arize import pushing
 from tests.backends_arize.conftest import ours
 from support.arize import StandIn
+pushing.MOST_ROWS = pushing.ArizePusher.lanes = 100
 ours(StandIn(int(sys.argv[1]), 0), store_url=sys.argv[2]).experiments.push(experiment=sys.argv[3])
 """
 
 
-@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("after", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_while_pushing(arize: StandIn, local: Client, client: Client, store_url: str, after: int) -> None:
     """`kill -9` while a request is under way that AX then carries out; the next push sends what is missing."""
     experiment = log(local)
-    arize.fail({"method": "POST", "path": PUSHES, "skip": after, "times": 1, "delay": 1.5})
+    arize.fail({"method": "POST", "path": PUSHES, "skip": after, "times": 1, "delay": 0.8})
     command = [sys.executable, "-c", KILLED, str(arize.port), store_url, experiment]
     here = Path(__file__).parents[2]
     paths = os.pathsep.join([str(here), str(here / "tests"), os.environ.get("PYTHONPATH", "")])
@@ -275,7 +277,7 @@ def test_killed_while_pushing(arize: StandIn, local: Client, client: Client, sto
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    time.sleep(2.0)
+    time.sleep(1.2)
     assert client.experiments.push(experiment=experiment).waiting == 0
     assert_whole(arize, client, experiment)
 

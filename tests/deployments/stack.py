@@ -61,7 +61,7 @@ class Stack:
         done = subprocess.run(
             command,
             cwd=self.tree,
-            env={**self.environment, **environment},
+            env={name: value for name, value in {**self.environment, **environment}.items() if value},
             capture_output=True,
             text=True,
             check=False,

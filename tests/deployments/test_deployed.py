@@ -21,7 +21,10 @@ import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from .slow import HALTS_AT
 from .stack import FINISHES_WITHIN_S, ROOT, Stack
+
+pytestmark = pytest.mark.slow  # a server, a worker, and for each run a process that imports everything
 
 NIGHTLY = "regression/nightly"
 ON_PROMPT = "regression/on-prompt-promoted"
@@ -192,8 +195,9 @@ def test_a_killed_run_is_started_again_and_repeats_nothing(stack: Stack, baselin
         "task": "flows/slow.py:slow",
         "evaluators": ["flows/slow.py:same"],
         "gate": {"metrics": [{"name": "same", "min": 1.0}]},
+        "gate_file": None,
         "promote": False,
-        "limits": {"concurrency": CONCURRENCY},
+        "limits": {"concurrency": CONCURRENCY, "timeout": None},
     }
     run_id = stack.run(NIGHTLY, **slow)
     log = stack.tree / "flows/calls.log"
@@ -201,10 +205,11 @@ def test_a_killed_run_is_started_again_and_repeats_nothing(stack: Stack, baselin
     def calls() -> list[list[int]]:
         return [[int(number) for number in line.split()] for line in log.read_text().splitlines()]
 
-    stack.wait_for(lambda: log.exists() and len(calls()) > EXAMPLES // 4, "calls")
+    stack.wait_for(lambda: log.exists() and len(calls()) >= HALTS_AT + CONCURRENCY, "calls")
     second = stack.run(NIGHTLY, **slow)  # while the first is under way
     assert stack.final(second)["state_type"] == "CANCELLED"
     os.kill(calls()[-1][0], signal.SIGKILL)
+    (stack.tree / "flows/go").touch()
     stack.wait_for(lambda: stack.flow_run(run_id)["state_name"] == "Crashed", "the crash")
     stack.wait_for(lambda: stack.flow_run(run_id)["run_count"] == 2, "its second life")
     run = stack.final(run_id)
@@ -213,7 +218,7 @@ def test_a_killed_run_is_started_again_and_repeats_nothing(stack: Stack, baselin
     assert len(lives) == 2
     first, second_life = ({n for pid, n in calls() if pid == life} for life in lives)
     assert first | second_life == set(range(EXAMPLES))
-    assert len(first & second_life) <= CONCURRENCY, "what was finished was called for again"
+    assert first & second_life == {HALTS_AT, HALTS_AT + 1}, "what was finished was called for again"
     [experiment] = [e for e in stack.client.experiments.list() if e.dataset_name == "numbers"]
     assert experiment.metadata["prefect_flow_run_id"] == run_id
     ran = stack.client.experiments.get_results(experiment=experiment.id)
@@ -236,6 +241,33 @@ def test_the_other_flows(stack: Stack, baseline: str) -> None:
     assert "19 of 19 examples were new" in ended["curate-dataset/smoke-test"]["state"]["message"]
     assert "77 of 77 runs compared" in ended["meta-evaluation/overlap-against-answer-found"]["state"]["message"]
     assert len(stack.client.datasets.get_dataset(name="questions-smoke-test")) == 19
+
+
+REGRESSION = """
+import asyncio, sys
+sys.path.insert(0, "flows")
+from regression import regression
+
+state = asyncio.run(regression(
+    dataset="flows/demo/questions.csv",
+    columns={"input": ["question"], "output": ["answer", "document"], "metadata": ["topic"], "id": "id"},
+    task="flows/demo/application.py:answer_by_bm25",
+    evaluators=["flows/demo/evaluators.py:right_document"],
+    baseline=None,
+    gate={"metrics": [{"name": "right_document", "min": 0.8}]},
+    return_state=True,
+))
+print(state.name, "|", state.message)
+"""
+
+
+def test_only_the_url_is_different(stack: Stack) -> None:
+    """The same flow with a server that Prefect starts for the process, and with a real one."""
+    (stack.tree / "once.py").write_text(REGRESSION)
+    said = [stack.python("once.py", PREFECT_API_URL=url).splitlines() for url in ("", stack.api)]
+    ends = [[line for line in lines if line.startswith("GatePassed |")] for lines in said]
+    assert ends[0] == ends[1]
+    assert "right_document 0.90 over 77 of 77" in ends[0][0]
 
 
 assert FINISHES_WITHIN_S < 300, "the tests' own timeout"

@@ -30,10 +30,9 @@ from prefect_experiments import (
     compare_experiments,
     evaluator_task,
     meta_evaluation,
+    write_report,
 )
 from prefect_experiments.errors import AmbiguousName, InvalidEvaluator, InvalidInput, NotFound
-from prefect_experiments.reports.html import write_html_report
-from prefect_experiments.reports.sides import report_side
 
 N = 40
 ROWS = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n}} for n in range(N)]
@@ -378,7 +377,7 @@ def test_five_thousand_examples_and_their_report_take_seconds(client: Client, tm
     assert ran.verdict.status == "failed"
     started = time.process_time()
     again = client.experiments.compare(baseline=base.experiment_id, candidate=ran.experiment_id, gate={})
-    path = write_html_report(again, report_side(ran), report_side(base), tmp_path / "report.html")
+    path = write_report(ran, tmp_path / "report.html", baseline=base, comparison=again)
     reported = time.process_time() - started
     assert again.metrics == ran.comparison.metrics
     assert path.stat().st_size > 100_000

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prefect_experiments.reports.html import write_html_report
+from prefect_experiments.reports.files import write_report
 from support.browser import CHROMIUM, Browser, Page
 
 from .hostile import EXAMPLE, METRIC, OUTPUT, SCRIPT, hostile_report
@@ -27,9 +27,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_html_report(
-        SMALL.comparison, SMALL.candidate, SMALL.baseline, tmp_path_factory.mktemp("page") / "r.html"
-    )
+    path = tmp_path_factory.mktemp("page") / "r.html"
+    return write_report(SMALL.candidate, path, baseline=SMALL.baseline, comparison=SMALL.comparison)
 
 
 @pytest.fixture
@@ -190,7 +189,7 @@ def test_errors_repetitions_and_annotations_are_shown(browser: Browser, tmp_path
     rows[0]["annotation.reviewer.score"], rows[0]["annotation.reviewer.text"] = 0.5, "half right"
     rows[2]["eval.faithfulness.error"] = "TimeoutError: the judge was slow"
     rows[2]["output"] = "long " * 3000
-    path = write_html_report(None, side(rows, "one"), None, tmp_path / "one.html")
+    path = write_report(side(rows, "one"), tmp_path / "one.html")
     with browser.page(path) as page:
         page.evaluate("showExample(0)")
         detail = text(page, "#detail")
@@ -276,7 +275,7 @@ def test_the_difference_of_words_is_one(page: Page) -> None:
 
 def test_five_thousand_examples_stay_quick(browser: Browser, tmp_path: Path) -> None:
     big = made(5000)
-    path = write_html_report(big.comparison, big.candidate, big.baseline, tmp_path / "big.html")
+    path = write_report(big.candidate, tmp_path / "big.html", baseline=big.baseline, comparison=big.comparison)
     with browser.page(path) as page:
         assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 5000
         for action in (

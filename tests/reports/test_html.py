@@ -26,7 +26,8 @@ from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Side
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.reports import page_data
-from prefect_experiments.reports.html import html_report, write_html_report
+from prefect_experiments.reports.files import write_report
+from prefect_experiments.reports.html import html_report
 from prefect_experiments.reports.sides import ReportSide, report_side, table_side
 
 from .hostile import hostile_report
@@ -204,7 +205,7 @@ def test_nothing_to_show_is_still_a_page() -> None:
 def test_texts_that_utf8_cannot_hold(tmp_path: Path) -> None:
     rows = rows_of(3, right=1, words=30, seed=2)
     rows[0]["output"] = "half \ud83d of a pair \x00"
-    path = write_html_report(None, side(rows, "half \ud83d"), None, tmp_path / "new" / "report.html")
+    path = write_report(side(rows, "half \ud83d"), tmp_path / "new" / "report.html")
     data = Document(path.read_text(encoding="utf-8")).data
     assert data["examples"][0]["runs"][0][2]["output"] == "half \ud83d of a pair \x00"
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]
@@ -212,7 +213,7 @@ def test_texts_that_utf8_cannot_hold(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match=r"cannot be written to .*(directory|exists)"):
-        write_html_report(None, SMALL.candidate, None, tmp_path)
+        write_report(SMALL.candidate, tmp_path, form="page")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -165,21 +165,27 @@ while True:
 def _python(venv: Path) -> str:
     python = venv / "bin" / "python"
     if not python.exists():
-        target = "make setup" if venv == VENV else "make test-slow"
-        raise RuntimeError(f"there is no {venv.name} with the official package arize; `{target}` makes it")
+        raise RuntimeError(f"there is no {venv.name} with the official package arize; `make setup` makes it")
     return str(python)
+
+
+@contextlib.contextmanager
+def stand_in() -> Iterator[StandIn]:
+    """Start a stand-in."""
+    with tempfile.TemporaryDirectory(prefix="arize-", ignore_cleanup_errors=True) as folder:
+        started = StandIn(free_port(), free_port())
+        command = [_python(VENV), str(HERE / "arize_stand_in"), "--port", str(started.port)]
+        command += ["--otlp-grpc-port", str(started.otlp_grpc_port)]
+        log = Path(folder, "server.log")
+        with running(Server(command, without_prefect(os.environ), f"{started.url}/control/health", log)):
+            yield started
 
 
 @pytest.fixture(scope="session")
 def arize_server() -> Iterator[StandIn]:
     """The stand-in that all tests share."""
-    with tempfile.TemporaryDirectory(prefix="arize-", ignore_cleanup_errors=True) as folder:
-        stand_in = StandIn(free_port(), free_port())
-        command = [_python(VENV), str(HERE / "arize_stand_in"), "--port", str(stand_in.port)]
-        command += ["--otlp-grpc-port", str(stand_in.otlp_grpc_port)]
-        log = Path(folder, "server.log")
-        with running(Server(command, without_prefect(os.environ), f"{stand_in.url}/control/health", log)):
-            yield stand_in
+    with stand_in() as started:
+        yield started
 
 
 @pytest.fixture

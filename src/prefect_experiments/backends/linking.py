@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from prefect_experiments.backends.base import Draft, PulledResults, Remote
-from prefect_experiments.errors import BackendUnavailable, NotFound
+from prefect_experiments.errors import AlreadyExists, BackendUnavailable, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Experiment, ExperimentRun
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
 from prefect_experiments.store.imports import (
@@ -81,18 +81,23 @@ def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord) -> Li
     if link is not None and _goes_on(remote, link):
         return link
     dataset_id, version_id = ensure_remote_version(store, remote, record.version, experiment.dataset_name)
-    begun = remote.begin(
-        Draft(
-            name=experiment.name,
-            dataset_id=dataset_id,
-            version_id=version_id,
-            repetitions=experiment.repetitions,
-            description=experiment.description,
-            metadata=experiment.metadata,
-            splits=experiment.splits,
-            experiment_id=experiment.id,
-        )
+    draft = Draft(
+        name=experiment.name,
+        dataset_id=dataset_id,
+        version_id=version_id,
+        repetitions=experiment.repetitions,
+        description=experiment.description,
+        metadata=experiment.metadata,
+        splits=experiment.splits,
+        experiment_id=experiment.id,
     )
+    try:
+        begun = remote.begin(draft)
+    except AlreadyExists:
+        meanwhile = store.links.of_experiment(experiment.id, remote.target)
+        if meanwhile is None or not _goes_on(remote, meanwhile):
+            raise
+        return meanwhile  # another process has begun it at the same time
     if link is not None:
         store.links.unlink(link)
     link = _link(store, remote, experiment.id, begun)

@@ -30,7 +30,7 @@ from prefect_experiments.errors import (
     StoreUnavailable,
 )
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.links import Outgoing, OutgoingEvaluation, OutgoingRow, OutgoingRun, Pushed, Waiting
+from prefect_experiments.store.outgoing import Outgoing, OutgoingEvaluation, OutgoingRow, OutgoingRun, Pushed, Waiting
 
 QUIET_S = 2.0
 AT_ONCE = 512  # results read from the store at once
@@ -87,11 +87,11 @@ class _Attempt(NamedTuple):
 
 
 class _Visit(NamedTuple):
-    """What was done at the store: so many marked, and, where it was looked, what waits."""
+    """What was done at the store: so many marked, or looked at what waits."""
 
-    marked: int
-    waiting: Sequence[Item] | None
-    seconds: float
+    marked: int = 0
+    waiting: Sequence[Item] | None = None
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class Push:
         beside: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
         self._beside = beside
-        self._links = store.links
+        self._queue = store.queue
         self._store = store
         self._remote = remote
         self._link = link
@@ -273,7 +273,7 @@ class Push:
             visit, self._visit = self._visit, None
             self._visited(visit)
         if self._trouble.is_to_be_said():
-            waiting = (await self._in_thread(self._links.waiting, self._link)).total - len(self._taken)
+            waiting = (await self._in_thread(self._queue.waiting, self._link)).total - len(self._taken)
             why = self._trouble.reason + "." * (self._trouble.reason[-1:] not in "?!.")
             self._say(f"{why} {waiting} results wait in the store; trying again until they are taken.")
 
@@ -310,25 +310,25 @@ class Push:
     # The store
 
     def _start_visit(self, pusher: Pusher) -> None:
-        """Mark what was taken, so that a kill repeats little, and see what waits, where it is time."""
+        """Mark what was taken, so that a kill repeats little, or see what waits, where it is time."""
         now = time.monotonic()
         if self._visit is not None or now < self._store_again_at:
             return
         at_end = self._ended_at is not None and not (self._fresh or self._in_flight)
-        mark = self._taken and (now >= self._next_mark or at_end)
-        look = len(self._fresh) < FEW and (now >= self._next_look or (at_end and not self._saw_all))
-        if mark or look:
-            limit = AT_ONCE + len(self._known) if look else None
-            work = self._in_thread(self._visit_store, pusher, tuple(self._taken), limit)
-            self._visit = asyncio.create_task(work)
+        if self._taken and (now >= self._next_mark or at_end):
+            self._visit = asyncio.create_task(self._in_thread(self._mark, tuple(self._taken)))
+        elif len(self._fresh) < FEW and (now >= self._next_look or (at_end and not self._saw_all)):
+            self._visit = asyncio.create_task(self._in_thread(self._look, pusher, AT_ONCE + len(self._known)))
             self._looked_after_end = self._ended_at is not None
 
-    def _visit_store(self, pusher: Pusher, taken: Sequence[Pushed], limit: int | None) -> _Visit:
+    def _mark(self, taken: Sequence[Pushed]) -> _Visit:
+        self._queue.mark(self._link, taken)
+        return _Visit(marked=len(taken))
+
+    def _look(self, pusher: Pusher, limit: int) -> _Visit:
         began = time.monotonic()
-        if taken:
-            self._links.mark(self._link, taken)
-        waiting = None if limit is None else pusher.waiting(limit, running=self._running)
-        return _Visit(len(taken), waiting, time.monotonic() - began)
+        waiting = pusher.waiting(limit, running=self._running)
+        return _Visit(waiting=waiting, seconds=time.monotonic() - began)
 
     def _visited(self, visit: asyncio.Task[_Visit]) -> None:
         now = time.monotonic()
@@ -342,9 +342,9 @@ class Push:
             self._store_again_at = now + VISIT_EVERY_S * PAUSE_FOR_A_LOOK
             return
         self._store_failed_at = None
-        self._next_mark = now + VISIT_EVERY_S
-        self._known.difference_update(_key(self._taken.popleft()[0]) for _ in range(marked))
         if waiting is None:
+            self._next_mark = now + VISIT_EVERY_S
+            self._known.difference_update(_key(self._taken.popleft()[0]) for _ in range(marked))
             return
         new = [item for item in waiting if _key(item) not in self._known]
         self._known.update(map(_key, new))
@@ -353,8 +353,8 @@ class Push:
         self._saw_all = self._looked_after_end and not new and not self._taken
 
     def _outcome(self) -> PushOutcome:
-        waiting = self._links.waiting(self._link)
-        refusals = tuple(self._links.refusals(self._link)) if waiting.refused else ()
+        waiting = self._queue.waiting(self._link)
+        refusals = tuple(self._queue.refusals(self._link)) if waiting.refused else ()
         trouble = self._trouble.reason if self._later or self._trouble.is_outage else self._left
         return PushOutcome(self.pushed, waiting, refusals, trouble, *self._trouble.waited())
 
@@ -366,7 +366,7 @@ class Push:
         await asyncio.gather(*under_way, return_exceptions=True)
         if self._taken:
             with contextlib.suppress(ExperimentsError):  # then it is pushed again, which changes nothing
-                await self._in_thread(self._links.mark, self._link, tuple(self._taken))
+                await self._in_thread(self._queue.mark, self._link, tuple(self._taken))
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

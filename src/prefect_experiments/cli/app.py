@@ -66,8 +66,8 @@ def _launch(
     Args:
         tokens: the command and what it is given.
         store_url: the store, such as sqlite:///path/to/experiments.db or postgresql://user@host/name.
-        backend: where experiments are kept: local, phoenix, or a saved block such as phoenix-credentials/prod; by
-            default what the settings say, else local.
+        backend: where experiments are kept: local, phoenix, arize, or a saved block such as phoenix-credentials/prod;
+            by default what the settings say, else local.
         json: print one JSON document to stdout, and nothing else there.
         debug: show tracebacks, and all that Prefect logs.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cyclopts import App, Group, Parameter
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from prefect_experiments.analysis import ClassificationReport, Comparison, RanExperiment, Verdict
     from prefect_experiments.analysis.results import ResultTable
+    from prefect_experiments.reports.files import Form
 
 
 @Parameter(name="*", group=Group("Reports", sort_key=8))
@@ -204,33 +205,20 @@ def write_reports(
     """
     if not reports.paths:
         return
-    side = _report_side(candidate)
-    if reports.report is not None:
-        from prefect_experiments.reports.html import write_html_report
+    from prefect_experiments.reports.files import write_report
 
-        before = None if baseline is None else _report_side(baseline)
-        extra: dict[str, Any] = {} if compared is not None else {"verdict": verdict}
-        write_html_report(compared, side, before, reports.report, classification=classification, **extra)
-    if reports.junit is not None:
-        from prefect_experiments.reports.junit import junit_xml
-
-        text = junit_xml(compared) if compared else junit_xml(side.summary, name=side.label, verdict=verdict)
-        _write(reports.junit, text)
-    if reports.comment is not None:
-        from prefect_experiments.reports.pull_request import pull_request_comment
-
-        _write(reports.comment, pull_request_comment(compared) if compared else _first_comment(candidate, verdict))
-
-
-def _first_comment(side: RanExperiment | ResultTable, verdict: Verdict | None) -> str:
-    """The comment where there is no baseline: the summary, for whoever reads and for the bot that keeps it."""
-    from prefect_experiments.analysis import RanExperiment
-    from prefect_experiments.reports.markdown import summary_markdown
-    from prefect_experiments.reports.pull_request import MARKER
-
-    if not isinstance(side, RanExperiment):
-        raise InvalidSetting("--comment on a table of results needs something to compare with; give --baseline")
-    return f"{summary_markdown(side, verdict)}\n\n<!-- {MARKER} -->\n"
+    every = {"page": reports.report, "junit": reports.junit, "comment": reports.comment}
+    for form, path in every.items():
+        if path is not None:
+            write_report(
+                candidate,
+                path,
+                form=cast("Form", form),
+                baseline=baseline,
+                comparison=compared,
+                verdict=verdict,
+                classification=classification,
+            )
 
 
 def _side(terminal: Terminal, name: str, dataset: str | None, role: str) -> RanExperiment | ResultTable:
@@ -253,14 +241,6 @@ def _classes(
     return classification_report(results, truth=truth, prediction=prediction, positive=positive)
 
 
-def _report_side(source: Any) -> Any:
-    from prefect_experiments.analysis import RanExperiment
-    from prefect_experiments.analysis.results import result_table
-    from prefect_experiments.reports.sides import report_side, table_side
-
-    return report_side(source) if isinstance(source, RanExperiment) else table_side(result_table(source))
-
-
 def _trouble_with(path: Path) -> str:
     """Why a file cannot be written; folders that are missing are made."""
     if path.is_dir():
@@ -273,11 +253,3 @@ def _trouble_with(path: Path) -> str:
         return "its folder is a file"
     except OSError as error:
         return error.strerror or type(error).__name__
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InvalidSetting(f"cannot write {path}: {error.strerror}") from None

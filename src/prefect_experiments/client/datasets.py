@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prefect_experiments.client import Client
 
 KeyColumns = str | Sequence[str] | None
+Rows = Sequence[Mapping[str, Any]]
 
 
 class Datasets:
@@ -46,9 +47,14 @@ class Datasets:
         id_key: str | None = None,
         span_id_key: str | None = None,
         description: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | Rows | None = None,
+        inputs: Rows | None = None,
+        outputs: Rows | None = None,
+        csv_file_path: str | Path | None = None,
+        example_id_key: str | None = None,
+        dataset_description: str | None = None,
     ) -> Dataset:
-        """A new dataset, from exactly one of examples, a DataFrame and a file.
+        """A new dataset, from exactly one of examples, inputs, a DataFrame and a file.
 
         Args:
             name: not in use yet.
@@ -64,22 +70,29 @@ class Datasets:
             span_id_key: the column with the ids of the spans that the rows were made from; default,
                 ``context.span_id`` where there is one.
             description: a sentence for people.
-            metadata: of the dataset as a whole.
+            metadata: of the dataset as a whole; with `inputs`, a list: that of each example.
+            inputs: one mapping an example, as Phoenix's client takes them.
+            outputs: as many expected outputs.
+            csv_file_path: Phoenix's word for `file`.
+            example_id_key: Phoenix's word for `id_key`.
+            dataset_description: Phoenix's word for `description`.
 
         Raises:
             InvalidDataset: content that cannot be used; nothing is written.
             AlreadyExists: the name is in use.
         """
+        of_examples = None if metadata is None or isinstance(metadata, Mapping) else metadata
         content = sources.load(
-            _only_source(examples, dataframe, file),
+            _only_source(examples, dataframe, file, csv_file_path, _in_parts(inputs, outputs, of_examples)),
             input_keys=input_keys,
             output_keys=output_keys,
             metadata_keys=metadata_keys,
             split_key=split_key,
-            id_key=id_key,
+            id_key=id_key or example_id_key,
             span_id_key=span_id_key,
         )
-        return self._kept.create(name, content, description=description, metadata=metadata)
+        whole = metadata if isinstance(metadata, Mapping) else None
+        return self._kept.create(name, content, description=description or dataset_description, metadata=whole)
 
     def add_examples_to_dataset(
         self,
@@ -94,6 +107,11 @@ class Datasets:
         split_key: str | None = None,
         id_key: str | None = None,
         span_id_key: str | None = None,
+        inputs: Rows | None = None,
+        outputs: Rows | None = None,
+        metadata: Rows | None = None,
+        csv_file_path: str | Path | None = None,
+        example_id_key: str | None = None,
     ) -> Dataset:
         """A new version of a dataset with further examples at its end; see `create_dataset`.
 
@@ -103,12 +121,12 @@ class Datasets:
         """
         key = dataset_key(dataset)
         content = sources.load(
-            _only_source(examples, dataframe, file),
+            _only_source(examples, dataframe, file, csv_file_path, _in_parts(inputs, outputs, metadata)),
             input_keys=input_keys,
             output_keys=output_keys,
             metadata_keys=metadata_keys,
             split_key=split_key,
-            id_key=id_key,
+            id_key=id_key or example_id_key,
             span_id_key=span_id_key,
             existing_ids=[example.id for example in self._kept.get(key).examples],
         )
@@ -212,8 +230,22 @@ class Datasets:
 def _only_source(*given: Any) -> Any:
     sources_given = [source for source in given if source is not None]
     if len(sources_given) != 1:
-        raise InvalidDataset(f"give exactly one of examples=, dataframe= and file=; got {len(sources_given)}")
+        raise InvalidDataset(f"give exactly one of examples=, inputs=, dataframe= and file=; got {len(sources_given)}")
     return sources_given[0]
+
+
+def _in_parts(inputs: Rows | None, outputs: Rows | None, metadata: Rows | None) -> list[dict[str, Any]] | None:
+    """Examples from a list for each part of them."""
+    if inputs is None:
+        if outputs is not None or metadata is not None:
+            raise InvalidDataset("outputs and a list of metadata go with inputs=")
+        return None
+    parts = {"input": list(inputs)}
+    parts |= {name: list(rows) for name, rows in {"output": outputs, "metadata": metadata}.items() if rows is not None}
+    counts = {name: len(rows) for name, rows in parts.items()}
+    if len(set(counts.values())) > 1:
+        raise InvalidDataset(f"inputs, outputs and metadata must be as many as each other, got {counts}")
+    return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
 
 
 def dataset_key(dataset: str | Dataset | None) -> str:

@@ -45,17 +45,21 @@ class Experiments:
 
         return run_experiment(client=self._client, **arguments)
 
-    def resume_experiment(self, **arguments: Any) -> RanExperiment:
-        """`prefect_experiments.resume_experiment` on this client's store."""
+    def resume_experiment(self, *, experiment_id: str | None = None, **arguments: Any) -> RanExperiment:
+        """`prefect_experiments.resume_experiment` on this client's store; ``experiment_id`` is Phoenix's word."""
         from prefect_experiments.orchestration.runs import resume_experiment
 
-        return resume_experiment(client=self._client, **arguments)
+        return resume_experiment(client=self._client, **with_experiment(experiment_id, arguments))
 
     def evaluate_experiment(self, **arguments: Any) -> RanExperiment:
         """`prefect_experiments.evaluate_experiment` on this client's store."""
         from prefect_experiments.orchestration.runs import evaluate_experiment
 
         return evaluate_experiment(client=self._client, **arguments)
+
+    def resume_evaluation(self, *, experiment_id: str, **arguments: Any) -> RanExperiment:
+        """Phoenix's word for `evaluate_experiment`: verdicts that are there are kept."""
+        return self.evaluate_experiment(experiment=experiment_id, **arguments)
 
     def log_experiment(self, **arguments: Any) -> LoggedExperiment:
         """`prefect_experiments.log_experiment` on this client's store."""
@@ -97,6 +101,10 @@ class Experiments:
         """One experiment with its runs, evaluations and summary."""
         record, link = self._find(experiment, dataset)
         return RanExperiment(self._store, record, link=link)
+
+    def get_experiment(self, *, experiment_id: str) -> RanExperiment:
+        """Phoenix's word for `get_results`."""
+        return self.get_results(experiment=experiment_id)
 
     def delete(self, *, experiment: Any, dataset: str | None = None) -> None:
         """Delete an experiment with its runs, evaluations, annotations and tags.
@@ -266,3 +274,8 @@ class Experiments:
     def _linked(self, record: ExperimentRecord) -> tuple[ExperimentRecord, Link | None]:
         remote = self._remote
         return record, None if remote is None else self._store.links.of_experiment(record.experiment.id, remote.target)
+
+
+def with_experiment(experiment_id: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with Phoenix's word for the experiment."""
+    return arguments if experiment_id is None else {"experiment": experiment_id, **arguments}

@@ -34,11 +34,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _in_space(method: F) -> F:
-    """With ``space=``, a call is made by the client in that space."""
+    """With ``space=``, a call is made by the client in that space. Phoenix's words for ids are understood as well."""
 
     @functools.wraps(method)
     def call(self: Datasets | Experiments, *, space: str | None = None, **arguments: Any) -> Any:
         _check_space(space)
+        for thing in ("dataset", "experiment"):
+            if f"{thing}_id" in arguments:
+                arguments.setdefault(thing, arguments.pop(f"{thing}_id"))
         there = self._client.in_space(space)
         if there is not self._client:
             self = there.datasets if isinstance(self, Datasets) else there.experiments
@@ -261,7 +264,7 @@ class Experiments(experiments.Experiments):
 
         Args:
             name: the experiment's.
-            dataset: as for `run_experiment`.
+            dataset: as for `run_experiment`; a DataFrame or a list may have AX's columns, as for `datasets.create`.
             task: likewise.
             evaluators: likewise.
             space: the space; see above.
@@ -413,6 +416,8 @@ def ax_run_arguments(
     """What `Experiments.run` is given, as `run_experiment` takes it."""
     _check_space(space)
     arguments = {"print_summary": False, **same, "timeout": timeout}
+    if not isinstance(given := arguments.get("dataset"), str | Path | Dataset):
+        arguments["dataset"] = ax_examples(given)
     if dry_run:
         count = at_least_one("dry_run_count", dry_run_count)
         arguments |= {"dry_run": count, "sample": Sample(n=count, method="head")}

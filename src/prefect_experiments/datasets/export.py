@@ -6,7 +6,7 @@ import csv
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
@@ -113,10 +113,21 @@ def _writer(path: Path) -> Callable[[list[dict[str, Any]], list[str], Path], Non
     return writers[suffix]
 
 
+class _Lines:
+    """Ends lines with a newline alone."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        return self._file.write(line.removesuffix("\r\n") + "\n")
+
+
 def _write_csv(rows: list[dict[str, Any]], names: list[str], draft: Path) -> None:
     # A lone surrogate, which a task's output may hold, must not cost the whole file.
     with draft.open("x", encoding="utf-8", errors="replace", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        # Only what the end of a line holds is quoted in a cell, and a bare "\r" has to be: it would end the record.
+        writer = csv.writer(_Lines(file), lineterminator="\r\n")
         writer.writerow(names)
         writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
 

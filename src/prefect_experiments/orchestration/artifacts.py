@@ -22,11 +22,18 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.session import Session
+from prefect_experiments.reports.lowest import lowest_lines
 from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows, summary_markdown
-from prefect_experiments.reports.texts import code
+from prefect_experiments.reports.texts import code, markdown_link
+from prefect_experiments.reports.wording import verdict_word
 
 PROGRESS_EVERY_S = 5.0
 PATIENCE_S = 10.0  # Prefect's client tries a server that is gone for minutes; an artifact is not worth that
+
+# To show the runs to look at first, all of them are read. Where nobody asked for a verdict and nothing failed, that is
+# only done where it takes no time; a large experiment's report has them.
+MOST_RUNS_READ = 20_000
+MOST_RUNS_READ_UNASKED = 1_000
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -69,9 +76,10 @@ def percent_done(session: Session) -> float:
 
 async def show_summary(ran: RanExperiment) -> None:
     """The summary as a markdown artifact under a key of the dataset's, so that versions line up."""
+    text = summary_markdown(ran, None if ran.comparison else ran.verdict)
     await _quietly(
         acreate_markdown_artifact(
-            markdown=summary_markdown(ran, None if ran.comparison else ran.verdict),
+            markdown=await _with_lowest(text, ran),
             key=artifact_key("experiment", ran.experiment.dataset_name),
             description=f"Experiment {ran.experiment.name} on {ran.experiment.dataset_name}",
         )
@@ -94,18 +102,18 @@ async def show_comparison(ran: RanExperiment) -> None:
         await show_compared(ran.comparison, ran.experiment.dataset_name)
 
 
-async def show_compared(comparison: Comparison, name: str) -> None:
+async def show_compared(comparison: Comparison, name: str, *, lined_up: bool = True) -> None:
     """A comparison: the verdict and what got worse, and the metrics as a table.
 
     Args:
         comparison: what was compared.
         name: what the artifacts are called after.
+        lined_up: whether the verdict gets a key, under which versions line up; see `show_outcome`.
     """
     description = f"{comparison.candidate.label} beside {comparison.baseline.label}"
+    key = artifact_key("comparison", name) if lined_up else None
     await _quietly(
-        acreate_markdown_artifact(
-            markdown=comparison_markdown(comparison), key=artifact_key("comparison", name), description=description
-        )
+        acreate_markdown_artifact(markdown=comparison_markdown(comparison), key=key, description=description)
     )
     await _quietly(
         acreate_table_artifact(
@@ -115,13 +123,28 @@ async def show_compared(comparison: Comparison, name: str) -> None:
 
 
 async def show_outcome(ran: RanExperiment) -> None:
-    """What came out, on the page of the flow run that asked for the experiment.
+    """What came out, on the page of the flow run that asked for the experiment: one artifact that has it all.
 
-    Without a key: the experiment's own flow run has the artifact that versions line up under.
+    Without a key: with one, Prefect's page would lead to a list of everything that had the key, and not to this one.
+    The experiment's own flow run has the artifacts that versions line up under.
     """
-    text = summary_markdown(ran, ran.verdict) if ran.comparison is None else comparison_markdown(ran.comparison)
-    name = ran.experiment.name
-    await _quietly(acreate_markdown_artifact(markdown=text, description=f"What came out of experiment {name}"))
+    name, dataset, comparison = ran.experiment.name, ran.experiment.dataset_name, ran.comparison
+    text = summary_markdown(ran, ran.verdict) if comparison is None else comparison_markdown(comparison)
+    if comparison is None and ran.url is not None:  # a comparison has the links of both sides
+        text += f"\n\nAll of it: {markdown_link(name, ran.url)}"
+    if comparison is None or not comparison.regressed:  # else the examples that got worse are what to look at
+        text = await _with_lowest(text, ran)
+    word = f"{verdict_word(ran.verdict)}: " if ran.verdict else ""
+    await _quietly(acreate_markdown_artifact(markdown=text, description=f"{word}{name} on {dataset}"))
+
+
+async def _with_lowest(text: str, ran: RanExperiment) -> str:
+    """The text, and below it the runs to look at first."""
+    summary = ran.summary
+    most = MOST_RUNS_READ if ran.verdict or summary.n_errors else MOST_RUNS_READ_UNASKED
+    if summary.n_runs > most:
+        return text
+    return "\n".join([text, "", *await asyncio.to_thread(lowest_lines, ran)])
 
 
 async def show_report(path: Path, url: str | None, name: str) -> None:

@@ -13,6 +13,10 @@ from prefect_experiments.backends import Remote, open_remote
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.loops import run_sync
 
+# Prefect's own, as its blocks for secrets and files have them: a page of block types without pictures looks broken.
+_LOGOS = "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos"
+_SECRET, _FILES = HttpUrl(f"{_LOGOS}/secret.png"), HttpUrl(f"{_LOGOS}/filesystem.png")
+
 
 class ExperimentStore(CredentialsBlock):
     """The database that experiments are kept in, shared by the machines of a team.
@@ -29,6 +33,7 @@ class ExperimentStore(CredentialsBlock):
 
     _block_type_name = "Experiment Store"
     _block_type_slug = "experiment-store"
+    _logo_url = _FILES
     _documentation_url = HttpUrl("https://docs.sqlalchemy.org/en/20/core/engines.html#database-urls")
     _description = "The SQL database that prefect-experiments keeps experiments in: SQLite or PostgreSQL."
 
@@ -64,6 +69,7 @@ class PhoenixCredentials(CredentialsBlock):
 
     _block_type_name = "Phoenix Credentials"
     _block_type_slug = "phoenix-credentials"
+    _logo_url = _SECRET
     _documentation_url = HttpUrl("https://arize.com/docs/phoenix/self-hosting")
     _description = "The address and the API key of an Arize Phoenix, for prefect-experiments."
 
@@ -113,6 +119,8 @@ class ArizeCredentials(CredentialsBlock):
 
     _block_type_name = "Arize AX Credentials"
     _block_type_slug = "arize-credentials"
+    _logo_url = _SECRET
+    _documentation_url = HttpUrl("https://arize.com/docs/ax")
     _description = "The API key, the space and the address of an Arize AX, for prefect-experiments."
 
     api_key: SecretStr = Field(default=..., title="API Key", description="The API key.")

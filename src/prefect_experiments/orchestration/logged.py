@@ -25,7 +25,7 @@ from prefect_experiments.datasets.logged import (
     match,
     read_results,
 )
-from prefect_experiments.errors import AlreadyExists, BackendUnavailable, InvalidSetting
+from prefect_experiments.errors import AlreadyExists, BackendUnavailable, InvalidInput, InvalidSetting
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.loops import waited
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
@@ -201,13 +201,14 @@ class ResultLog:
 
         Raises:
             AlreadyExists: names must be unique there, and this one is in use; nothing is kept.
+            InvalidInput: the backend does not take such a name; nothing is kept.
             BackendUnavailable: it could not be begun; the results are in the store.
         """
         if self.remote is None:
             return
         try:
             self.link = await asyncio.to_thread(begin_remotely, self.store, self.remote, self.record)
-        except AlreadyExists:
+        except (AlreadyExists, InvalidInput):  # a name that the backend does not take
             if self._is_new:  # under another name it would be another experiment: this one would be left over
                 await asyncio.to_thread(self.store.experiments.delete, self.record.experiment.id)
                 self._record = None

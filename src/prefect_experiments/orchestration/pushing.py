@@ -28,7 +28,7 @@ async def push_experiment(client: Any, experiment: Any, to: str | None, dataset:
     record, remote = await asyncio.to_thread(prepare)
     await asyncio.to_thread(remote.check)
     link = await asyncio.to_thread(begin_remotely, store, remote, record)
-    await asyncio.to_thread(store.links.retry_refused, link)
+    await asyncio.to_thread(store.queue.retry_refused, link)
     finished = asyncio.Event()
     finished.set()
     outcome = await Push(store, remote, link, patience=Settings().push_patience).run(finished)

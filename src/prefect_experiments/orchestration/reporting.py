@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,11 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 
 from prefect_experiments.analysis import Agreement, RanExperiment
-from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.artifacts import show_report
 from prefect_experiments.orchestration.flows import final_state, in_a_line
-from prefect_experiments.reports.html import write_html_report
-from prefect_experiments.reports.sides import ReportSide, report_side, table_side
+from prefect_experiments.reports.files import write_report
 
 
 async def report_on(ran: RanExperiment, where: str, *, url: str | None = None) -> Path:
@@ -31,12 +30,9 @@ async def report_on(ran: RanExperiment, where: str, *, url: str | None = None) -
     Raises:
         InvalidSetting: the file cannot be written.
     """
-    verdict = None if ran.comparison else ran.verdict
-
-    def write(path: Path) -> Path:
-        return write_html_report(ran.comparison, report_side(ran), _side(ran.baseline), path, verdict=verdict)
-
-    return await _report(write, where, ran.experiment.id, url, ran.experiment.dataset_name)
+    return await _report(
+        partial(write_report, ran, form="page"), where, ran.experiment.id, url, ran.experiment.dataset_name
+    )
 
 
 async def report_on_comparison(
@@ -52,12 +48,7 @@ async def report_on_comparison(
         name: what the artifact is called after.
         url: where people open it.
     """
-
-    def write(path: Path) -> Path:
-        after = _side(candidate)
-        assert after is not None
-        return write_html_report(comparison, after, _side(baseline), path)
-
+    write = partial(write_report, candidate, form="page", baseline=baseline, comparison=comparison)
     sides = [comparison.baseline, comparison.candidate]
     file = "-".join(side.experiment_id or fingerprint(side.label)[:12] for side in sides)
     return await _report(write, where, file, url, name)
@@ -69,14 +60,6 @@ async def _report(write: Callable[[Path], Path], where: str, file: str, url: str
     written = await asyncio.to_thread(lambda: write(path if is_file else path / f"{file}.html").resolve())
     await show_report(written, url if url is None or is_file else f"{url.rstrip('/')}/{written.name}", name)
     return written
-
-
-def _side(source: Any) -> ReportSide | None:
-    if source is None:
-        return None
-    if isinstance(source, RanExperiment):
-        return report_side(source)
-    return table_side(source if isinstance(source, ResultTable) else result_table(source))
 
 
 async def promote_passed(ran: RanExperiment, tag: str, client: Any) -> bool:

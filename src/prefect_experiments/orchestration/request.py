@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -173,7 +174,8 @@ def new_session(
 
 
 def _default_name(task: str) -> str:
-    return f"{task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    # Not the time alone: two may begin in one second, and Arize AX takes a name once on a dataset.
+    return f"{task}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
 
 
 def find_experiment(

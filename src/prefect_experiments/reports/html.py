@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -20,7 +19,6 @@ from markupsafe import Markup
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
-from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.reports import page, wording
 from prefect_experiments.reports.confusion import classifications
 from prefect_experiments.reports.page import Party
@@ -82,45 +80,6 @@ def html_report(
             made_at=datetime.now(UTC),
         )
     )
-
-
-def write_html_report(
-    comparison: Comparison | None,
-    candidate: ReportSide,
-    baseline: ReportSide | None,
-    path: str | os.PathLike[str],
-    *,
-    title: str | None = None,
-    classification: Any = None,
-    verdict: Verdict | None = None,
-) -> Path:
-    """Write the report to a file, whole or not at all; folders that are missing are made.
-
-    Args:
-        comparison: see `html_report`, as for all but `path`.
-        candidate: the experiment the report is about.
-        baseline: what it is compared with.
-        path: of the file, which is replaced where it is there.
-        title: of the page.
-        classification: a classification report, or several by name.
-        verdict: a gate's on a first run.
-
-    Raises:
-        InvalidSetting: the file cannot be written there.
-    """
-    target = Path(path)
-    text = html_report(comparison, candidate, baseline, title=title, classification=classification, verdict=verdict)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(target)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise InvalidSetting(
-            f"the report cannot be written to {str(target)!r} ({error.strerror}); give the path of a file"
-        ) from error
-    return target
 
 
 def _title(comparison: Comparison | None, candidate: ReportSide, baseline: ReportSide | None) -> str:

@@ -10,7 +10,7 @@ from prefect_experiments.reports import texts, wording
 from prefect_experiments.reports.texts import markdown as plain
 
 WORST_SHOWN = 10
-LONGEST_TEXT = 160
+LONGEST_TEXT = 120
 
 
 def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
@@ -56,7 +56,10 @@ def comparison_markdown(comparison: Comparison, *, worst: int = WORST_SHOWN) -> 
     # Why it failed is read first; that each check passed can wait.
     passed = comparison.verdict is not None and comparison.verdict.status == "passed"
     lines += [] if passed else reasons
-    lines += [*metric_table(comparison), "", *side_lines(comparison), ""]
+    lines += [*metric_table(comparison), ""]
+    if comparison.metrics and not passed and comparison.verdict:
+        lines += ["The table asks whether there is a difference, the gate only whether it is for the worse.", ""]
+    lines += [*side_lines(comparison), ""]
     lines += ["Checks:", "", *reasons] if passed else []
     return "\n".join([*lines, *worst_lines(comparison, worst)])
 
@@ -121,8 +124,8 @@ def worst_lines(comparison: Comparison, worst: int) -> list[str]:
     lines = [
         f"**Worse, worst first** ({numbers.count(len(shown))} of {of:,})",
         "",
-        "| example | metric | score | input | expected | baseline | candidate |",
-        "|---|---|---|---|---|---|---|",
+        "| example | what got worse | input | expected | baseline | candidate |",
+        "|---|---|---|---|---|---|",
     ]
     return lines + ["| " + " | ".join(_change(change)) + " |" for change in shown]
 
@@ -134,7 +137,8 @@ def _change(change: ExampleChange) -> Sequence[str]:
 
     return (
         texts.code(change.example_id, longest=60),
-        plain(change.metric, longest=60),
+        # One cell: with two, the table does not fit on Prefect's page.
+        f"{plain(change.metric, longest=60)} "
         f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}",
         cell(change.input),
         cell(change.expected),

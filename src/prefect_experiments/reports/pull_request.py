@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from prefect_experiments.analysis.verdicts import Comparison
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.reports import texts, wording
-from prefect_experiments.reports.markdown import metric_table, reason_lines, side_lines, worst_lines
+from prefect_experiments.reports.markdown import metric_table, reason_lines, side_lines, summary_markdown, worst_lines
 
 MARKER = "prefect-experiments"
 WORST_SHOWN = 5
@@ -48,6 +49,11 @@ def pull_request_comment(comparison: Comparison, *, marker: str = MARKER, worst:
     if len("\n".join([*lines, *examples, *end])) > _LONGEST_COMMENT:
         examples = ["", "The examples that got worse are too long for a comment; they are in the HTML report."]
     return "\n".join([*lines, *examples, *end])
+
+
+def first_comment(ran: RanExperiment, verdict: Verdict | None = None, *, marker: str = MARKER) -> str:
+    """The comment where there is no baseline: the summary, and the marker for the bot that keeps it."""
+    return f"{summary_markdown(ran, verdict)}\n\n<!-- {marker_name(marker)} -->\n"
 
 
 def marker_name(marker: str) -> str:

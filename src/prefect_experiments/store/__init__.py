@@ -13,6 +13,7 @@ from prefect_experiments.store.holds import HoldStore
 from prefect_experiments.store.imports import ImportStore
 from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.logs import LogStore
+from prefect_experiments.store.queue import QueueStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
 
@@ -34,6 +35,7 @@ class Store:
         self.experiments = ExperimentStore(self.database)
         self.results = ResultStore(self.database)
         self.links = LinkStore(self.database)
+        self.queue = QueueStore(self.database)
         self.holds = HoldStore(self.database)
         self.imports = ImportStore(self.database)
         self.logs = LogStore(self.database, self.experiments)

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments.store.database import Database
-from prefect_experiments.store.links import Link, annotator_in
+from prefect_experiments.store.links import Link
+from prefect_experiments.store.outgoing import annotator_in
 from prefect_experiments.store.tables import (
     evaluations,
     experiment_runs,

@@ -31,6 +31,7 @@ from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Exa
 from prefect_experiments.pages import Pagination
 
 GETS_AT_ONCE = 4
+SETTLED_S = 5.0  # a dataset that grows no more for so long is taken to be filled
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -142,17 +143,32 @@ class ArizeDatasets:
             return at
         head = await named_dataset(self._api, await self._space.id(), name)
         if head is None:
-            head = await self._create(name, [to_row(example, example.id) for example in dataset.examples])
-            return head["id"], _versions(head)[0]["id"]
+            try:
+                head = await self._create(name, [to_row(example, example.id) for example in dataset.examples])
+            except AlreadyExists:
+                head = await self._made_by_others(name, dataset.examples)
+            else:
+                return head["id"], _versions(head)[0]["id"]
         rows = await self._rows(head)
         version_id = _versions(head)[0]["id"]
         if not _same(rows, dataset.examples):
             head, version_id = await self._change(head, _by_id(rows), dataset.examples, whole=True)
         return head["id"], version_id
 
-    async def ax_ids(self, dataset_id: str, version_id: str) -> dict[str, str]:
-        """What AX calls the examples of a version, by their own ids."""
-        if self._last_read is None or self._last_read[0] != version_id:
+    async def _made_by_others(self, name: str, examples: Sequence[Example]) -> Row:
+        """The dataset that another process has begun just now, once it has filled it, or adds nothing more to it."""
+        before = -1
+        while True:
+            head = await find_dataset(self._api, self._space, name)
+            rows = await self._rows(head)
+            if len(rows) == before or _same(rows, examples):
+                return head
+            before = len(rows)
+            await asyncio.sleep(SETTLED_S)
+
+    async def ax_ids(self, dataset_id: str, version_id: str, *, anew: bool = False) -> dict[str, str]:
+        """What AX calls the examples of a version, by their own ids; as they were when last read, unless `anew`."""
+        if anew or self._last_read is None or self._last_read[0] != version_id:
             self._last_read = version_id, await self._api.examples(dataset_id, version_id)
         return {example_id: row["id"] for example_id, row in _by_id(self._last_read[1]).items()}
 

@@ -36,8 +36,7 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRow
-from prefect_experiments.store.outgoing import is_logged, waiting_rows
+from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRow
 
 LINGER_S = 1.0  # how long rows wait for others to share a request with
 HELD_S = 180.0  # longer than any request may take
@@ -82,6 +81,7 @@ class ArizePusher:
         self._sent_at = -LINGER_S
         self._ready = False
         self._ax_ids: dict[str, str] = {}
+        self._named_anew = False
         self._name = ""
         self._repeated = self._logged = False
         # Whoever pushed before may have been killed before it took note of what AX had taken.
@@ -107,8 +107,8 @@ class ArizePusher:
 
         What is incomplete because the experiment was interrupted waits until it is gone on with, or pushed as it is.
         """
-        rows = waiting_rows(self._store.database, self._link, limit, complete=running)
-        return [*rows, *self._store.links.waiting_evaluations(self._link, limit)]
+        rows = self._store.queue.waiting_rows(self._link, limit, complete=running)
+        return [*rows, *self._store.queue.waiting_evaluations(self._link, limit)]
 
     async def _wait(self, item: OutgoingRow | OutgoingEvaluation) -> str:
         waiting = _Waiting(item, asyncio.get_running_loop().create_future())
@@ -167,6 +167,7 @@ class ArizePusher:
 
     async def _push_rows(self, items: Sequence[OutgoingRow]) -> Sequence[_Outcome]:
         await self._make_ready()
+        await self._name_examples(items)
         rows = [self._wire(item) for item in items]
         refused: dict[int, ExperimentsError] = {}
         if not self._link.is_begun:
@@ -213,9 +214,17 @@ class ArizePusher:
             return
         record = await self._in_thread(self._store.experiments.get, self._link.experiment_id)
         self._name, self._repeated = record.experiment.name, record.experiment.repetitions > 1
-        self._logged = await self._in_thread(is_logged, self._store.database, self._link)
-        self._ax_ids = await self._datasets.ax_ids(self._link.remote_dataset_id, self._link.remote_version_id)
+        self._logged = await self._in_thread(self._store.queue.is_logged, self._link)
         self._ready = True
+
+    async def _name_examples(self, items: Sequence[OutgoingRow]) -> None:
+        """Learn AX's ids of the examples; what was read before another process had added them all is read again."""
+        where = self._link.remote_dataset_id, self._link.remote_version_id
+        if not self._ax_ids:
+            self._ax_ids = await self._datasets.ax_ids(*where)
+        if not self._named_anew and any(item.run.example_id not in self._ax_ids for item in items):
+            self._ax_ids = await self._datasets.ax_ids(*where, anew=True)
+            self._named_anew = True  # what is lacking now, somebody has deleted there
 
     async def _append(self, rows: Sequence[Row], places: list[int], outcomes: dict[int, _Outcome]) -> None:
         began = time.monotonic()
@@ -288,7 +297,7 @@ class ArizePusher:
         if found is None:
             raise BackendUnavailable(f"{self._api.http.address} says that it has an experiment, and does not list it")
         ours: dict[_Key, Print] = {}
-        for item in await self._in_thread(lambda: waiting_rows(self._store.database, self._link, None, complete=False)):
+        for item in await self._in_thread(lambda: self._store.queue.waiting_rows(self._link, None, complete=False)):
             row = self._wire(item)
             ours[_key(row)] = row_print(row)
         runs = await self._api.runs(found["id"])

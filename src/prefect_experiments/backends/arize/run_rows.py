@@ -17,7 +17,7 @@ import orjson
 
 from prefect_experiments.backends.arize.rows import Row, to_time
 from prefect_experiments.models import Experiment, ExperimentRun
-from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRow
+from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRow
 
 _EVALUATION = re.compile(r"eval\.(.+?)\.(score|label|explanation|trace\.id|trace\.timestamp|metadata\..+)", re.DOTALL)
 _JSON = "application/json"

@@ -16,7 +16,7 @@ from prefect_experiments.errors import AmbiguousName, BackendUnavailable, Invali
 from prefect_experiments.loops import waited
 from prefect_experiments.models import AnnotateRecordInput, Experiment, ExperimentRun
 from prefect_experiments.pages import Pagination
-from prefect_experiments.store.links import annotation_metadata
+from prefect_experiments.store.outgoing import annotation_metadata
 from prefect_experiments.store.paging import decode_cursor, encode_cursor
 
 _TAG = re.compile(r"[a-z0-9](?:[_a-z0-9-]*[a-z0-9])?")

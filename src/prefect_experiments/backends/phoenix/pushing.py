@@ -10,7 +10,7 @@ from prefect_experiments.backends.phoenix.api import PhoenixApi
 from prefect_experiments.backends.phoenix.rows import evaluation_body, existing_run, id_among, run_body
 from prefect_experiments.errors import AlreadyExists, BackendRefused
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRun
+from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRun
 
 # Measured: Phoenix's server is the limit, and four connections are 1.4 times as fast as fifty.
 LANES = 4
@@ -23,7 +23,7 @@ class PhoenixPusher:
 
     def __init__(self, api: PhoenixApi, store: Store, link: Link) -> None:
         self._api = api
-        self._links = store.links
+        self._queue = store.queue
         self._link = link
         self._nodes: dict[str, str] | None = None
         self._reading = asyncio.Lock()
@@ -31,8 +31,8 @@ class PhoenixPusher:
 
     def waiting(self, limit: int, *, running: bool) -> list[OutgoingRun | OutgoingEvaluation]:  # noqa: ARG002
         """What Phoenix lacks: runs, and the verdicts on those that it has."""
-        runs = self._links.waiting_runs(self._link, limit)
-        return [*runs, *self._links.waiting_evaluations(self._link, limit)]
+        runs = self._queue.waiting_runs(self._link, limit)
+        return [*runs, *self._queue.waiting_evaluations(self._link, limit)]
 
     async def push_run(self, run: OutgoingRun) -> str:
         """Take a run; the id that it has in Phoenix, also where it was there already."""

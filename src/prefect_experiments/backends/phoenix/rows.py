@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example, Experiment
-from prefect_experiments.store.links import OutgoingEvaluation, OutgoingRun
+from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRun
 
 _RUN_IN_TEXT = re.compile(r"Experiment run (\S+) already exists")
 

@@ -43,7 +43,11 @@ class Timed:
         return self.ended - self.began
 
 
-def check(phoenix_url: str, store_url: str, name: str, official: PhoenixClient, count: int) -> None:
+@pytest.mark.slow
+def test_the_calls_of_a_thousand_end_as_soon_as_without_it(
+    phoenix_url: str, store_url: str, name: str, official: PhoenixClient
+) -> None:
+    count = 1000
     local, slow = Timed(count), Timed(count)
     Client(backend="local", store_url=store_url).experiments.run_experiment(
         dataset=rows(count), experiment_name=f"{name} local", **{**options, "task": local}
@@ -64,16 +68,3 @@ def check(phoenix_url: str, store_url: str, name: str, official: PhoenixClient, 
         assert 0 < pushed[0] < count, "it was not slow, or nothing was pushed beside the calls"
     assert slow.seconds < 1.5 * local.seconds + 1
     assert_whole(official, ran, count)
-
-
-def test_the_calls_end_as_soon_as_without_it(
-    phoenix_url: str, store_url: str, name: str, official: PhoenixClient
-) -> None:
-    check(phoenix_url, store_url, name, official, 300)
-
-
-@pytest.mark.slow
-def test_the_calls_of_a_thousand_end_as_soon_as_without_it(
-    phoenix_url: str, store_url: str, name: str, official: PhoenixClient
-) -> None:
-    check(phoenix_url, store_url, name, official, 1000)

@@ -1,0 +1,93 @@
+"""The runs of one experiment that somebody should look at first: those that failed, and those that scored lowest."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from prefect_experiments.analysis import RanExperiment, numbers
+from prefect_experiments.models import Evaluation, ExperimentRun
+from prefect_experiments.reports import texts
+from prefect_experiments.reports.texts import markdown as plain
+
+SHOWN = 10
+LONGEST_TEXT = 120
+
+
+def lowest_lines(ran: RanExperiment, shown: int = SHOWN) -> list[str]:
+    """Failed runs, then those with the lowest scores, as the lines of a Markdown table; none where all is at its best.
+
+    Scores of different ranges count alike: each as its place between the experiment's lowest and highest.
+
+    Args:
+        ran: the experiment; all of its results are read.
+        shown: at most so many runs; their texts are cut.
+    """
+    comparison = ran.comparison
+    less_is_better = {
+        name for name, m in (comparison.metrics if comparison else {}).items() if m.direction == "minimize"
+    }
+    verdicts: dict[str, list[Evaluation]] = defaultdict(list)
+    for evaluation in ran.evaluation_runs:
+        verdicts[evaluation.run_id].append(evaluation)
+    ranked = _ranked(ran.task_runs, verdicts, less_is_better)
+    if not ranked:
+        return []
+    several = ran.experiment.repetitions > 1
+    lines = [
+        f"**Failed runs and lowest scores** ({numbers.count(min(shown, len(ranked)))} of {len(ranked):,})",
+        "",
+        "| example | what became of it | input | expected | output |",
+        "|---|---|---|---|---|",
+    ]
+    for run, found in ranked[:shown]:
+        name = texts.code(run.example_id, longest=60) + (f", repetition {run.repetition_number}" if several else "")
+        example = ran.examples.get(run.example_id)
+        cells = [name, found, _cell(example and example.input), _cell(example and example.output), _cell(run.output)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _ranked(
+    runs: Sequence[ExperimentRun], verdicts: Mapping[str, Sequence[Evaluation]], less_is_better: set[str]
+) -> list[tuple[ExperimentRun, str]]:
+    """What is not at its best, worst first, with what became of it."""
+    ranges = _ranges(verdicts)
+    found: list[tuple[float, ExperimentRun, str]] = []
+    for run in runs:
+        if run.status == "error":
+            found.append((-2.0, run, f"failed: {texts.code(str(run.error), longest=LONGEST_TEXT)}"))
+            continue
+        places: list[float] = []
+        said: list[str] = []
+        for verdict in verdicts.get(run.id, ()):
+            if verdict.error is not None:
+                said.append(f"{plain(verdict.name)} failed: {texts.code(verdict.error, longest=LONGEST_TEXT)}")
+                places.append(-1.0)
+            elif verdict.score is not None:
+                low, high = ranges[verdict.name]
+                place = (verdict.score - low) / (high - low) if high > low else 1.0
+                places.append(1 - place if verdict.name in less_is_better and high > low else place)
+                if places[-1] < 1:
+                    said.append(f"{plain(verdict.name)} {numbers.score(verdict.score)}")
+        if said:
+            found.append((sum(places) / len(places), run, "; ".join(said)))
+    found.sort(key=lambda each: each[0])  # stable: else in dataset order
+    return [(run, what) for _, run, what in found]
+
+
+def _ranges(verdicts: Mapping[str, Sequence[Evaluation]]) -> dict[str, tuple[float, float]]:
+    """Between which values the scores of each evaluator lie; what lies between 0 and 1 has that range."""
+    ranges: dict[str, tuple[float, float]] = {}
+    for verdict in (each for one in verdicts.values() for each in one):
+        if verdict.score is None:
+            continue
+        low, high = ranges.get(verdict.name, (math.inf, -math.inf))
+        ranges[verdict.name] = min(low, verdict.score), max(high, verdict.score)
+    return {name: (0.0, 1.0) if low >= 0 and high <= 1 else (low, high) for name, (low, high) in ranges.items()}
+
+
+def _cell(value: object) -> str:
+    text = texts.as_text(value)
+    return texts.code(text, longest=LONGEST_TEXT) if text.strip() else numbers.NOTHING

@@ -1,0 +1,260 @@
+"""What a backend does not have yet of an experiment: the queue of what is to be pushed, which is no table of its own.
+
+What waits is what the results are, less what was noted as pushed; so nothing can be in one place and not in the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from prefect_experiments.store.database import Database
+from prefect_experiments.store.links import Link
+from prefect_experiments.store.outgoing import (
+    OutgoingEvaluation,
+    OutgoingRow,
+    OutgoingRun,
+    Pushed,
+    Waiting,
+    annotation_metadata,
+)
+from prefect_experiments.store.tables import (
+    evaluations,
+    experiment_evaluators,
+    experiment_runs,
+    experiments,
+    pushed_evaluations,
+    pushed_runs,
+    run_annotations,
+)
+from prefect_experiments.store.texts import plain_text
+
+_RUN = ("position", "repetition_number", "example_id", "output", "error", "start_time", "end_time", "trace_id")
+_EVALUATION = (
+    *("name", "annotator_kind", "score", "label", "explanation", "metadata", "error", "start_time", "end_time"),
+    "trace_id",
+)
+
+
+class QueueStore:
+    """The queue of what is to be pushed, for each link."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def waiting_runs(self, link: Link, limit: int) -> list[OutgoingRun]:
+        """Runs that the backend lacks, in dataset order."""
+        c = experiment_runs.c
+        with self._database.read() as connection:
+            query = _lacking_runs(link, *(c[name] for name in _RUN)).order_by(c.position, c.repetition_number)
+            return [OutgoingRun(*row) for row in connection.execute(query.limit(limit)).all()]
+
+    def waiting_evaluations(self, link: Link, limit: int) -> list[OutgoingEvaluation]:
+        """Evaluations and annotations that the backend lacks, of runs that it has."""
+        with self._database.read() as connection:
+            found = [OutgoingEvaluation(*row) for row in connection.execute(_lacking_evaluations(link).limit(limit))]
+            if len(found) < limit:
+                notes = connection.execute(_lacking_annotations(link).limit(limit - len(found)))
+                found += [_with_metadata(OutgoingEvaluation(*row)) for row in notes]
+            return found
+
+    def waiting(self, link: Link) -> Waiting:
+        """How much waits, and how much was refused."""
+        with self._database.read() as connection:
+            runs = connection.execute(_lacking_runs(link, sa.func.count())).scalar_one()
+            # Verdicts on runs that the backend lacks wait as well.
+            verdicts = connection.execute(_unpushed(link, evaluations, sa.func.count())).scalar_one()
+            verdicts += connection.execute(_unpushed_annotations(link, sa.func.count())).scalar_one()
+            refused = sum(
+                connection.execute(
+                    sa.select(sa.func.count()).where(table.c.link_id == link.id, table.c.refused.is_not(None))
+                ).scalar_one()
+                for table in (pushed_runs, pushed_evaluations)
+            )
+        return Waiting(runs, verdicts, refused)
+
+    def refusals(self, link: Link, limit: int = 5) -> list[str]:
+        """What the backend said to results that it would not take."""
+        found: list[str] = []
+        with self._database.read() as connection:
+            for table in (pushed_runs, pushed_evaluations):
+                query = sa.select(table.c.refused).where(table.c.link_id == link.id, table.c.refused.is_not(None))
+                found += connection.execute(query.distinct().limit(limit)).scalars()
+        return found[:limit]
+
+    def mark(self, link: Link, pushed: Iterable[Pushed]) -> None:
+        """Remember what the backend has taken, or has refused."""
+        runs, verdicts = [], []
+        for item, remote_id, refused in pushed:
+            refused = refused and plain_text(refused)
+            key = (link.id, item.position, item.repetition_number)
+            if isinstance(item, OutgoingEvaluation):
+                verdicts.append((*key, item.name, item.end_time, refused))
+                continue
+            run, given = (item.run, item.evaluations) if isinstance(item, OutgoingRow) else (item, ())
+            runs.append((*key, remote_id, run.end_time, refused))
+            verdicts += [(*key, verdict.name, verdict.end_time, refused) for verdict in given]
+        with self._database.write(sync=False) as connection:
+            self._put(connection, pushed_runs, runs)
+            self._put(connection, pushed_evaluations, verdicts)
+
+    def _put(self, connection: Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            self._database.write_many(connection, self._database.upsert(table), sorted(rows, key=lambda row: row[:4]))
+
+    def retry_refused(self, link: Link) -> None:
+        """Forget refusals, so that what was refused is pushed again."""
+        with self._database.write() as connection:
+            for table in (pushed_runs, pushed_evaluations):
+                connection.execute(table.delete().where(table.c.link_id == link.id, table.c.refused.is_not(None)))
+
+    def waiting_rows(self, link: Link, limit: int | None, *, complete: bool) -> list[OutgoingRow]:
+        """Runs that the backend lacks, in dataset order.
+
+        Args:
+            link: the experiment's counterpart.
+            limit: how many at most; ``None`` for all.
+            complete: only those that nothing more will come to: failed ones, and ok ones that every evaluator of the
+                experiment has given a verdict on.
+        """
+        r, p = experiment_runs.c, pushed_runs.c
+        # Subqueries on whole primary keys, for the reason that `store.links` gives.
+        there = sa.select(p.stamp).where(
+            p.link_id == link.id, p.position == r.position, p.repetition_number == r.repetition_number
+        )
+        query = (
+            sa.select(*(r[name] for name in _RUN), r.token_count, r.total_cost, r.metadata)
+            .where(r.experiment_id == link.experiment_id)
+            .where(r.end_time.is_distinct_from(there.correlate(experiment_runs).scalar_subquery()))
+            .order_by(r.position, r.repetition_number)
+            .limit(limit)
+        )
+        if complete:
+            query = query.where(sa.or_(r.error.is_not(None), _verdicts_given() >= _evaluators(link)))
+        with self._database.read() as connection:
+            runs = connection.execute(query).all()
+            if not runs:
+                return []
+            c = evaluations.c
+            of_these = sa.select(c.position, c.repetition_number, *(c[name] for name in _EVALUATION)).where(
+                c.experiment_id == link.experiment_id, c.position.between(runs[0][0], runs[-1][0])
+            )
+            given = connection.execute(of_these.order_by(c.position, c.repetition_number, c.name)).all()
+        by_run: dict[tuple[int, int], list[OutgoingEvaluation]] = {}
+        for position, repetition, *values in given:
+            by_run.setdefault((position, repetition), []).append(OutgoingEvaluation(position, repetition, "", *values))
+        return [_row(values, by_run.get((values[0], values[1]), [])) for values in runs]
+
+    def is_logged(self, link: Link) -> bool:
+        """Whether the experiment was made elsewhere and logged here."""
+        query = sa.select(experiments.c.logged).where(experiments.c.id == link.experiment_id)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() is not None
+
+
+# The joins are written as subqueries on whole primary keys: PostgreSQL knows nothing yet of tables that have just
+# been filled, and has been seen to compare every run with every pushed one (6 s at 20,000) where it was left a choice.
+
+
+def _stamp(link: Link, pushed: sa.Table, result: sa.Table, *conditions: Any) -> Any:
+    """The end time of what the backend has of a result; null where it has none."""
+    query = sa.select(pushed.c.stamp).where(pushed.c.link_id == link.id, _same_run(pushed, result), *conditions)
+    return query.correlate(result).scalar_subquery()
+
+
+def _same_run(left: sa.Table, right: sa.Table) -> Any:
+    return sa.and_(left.c.position == right.c.position, left.c.repetition_number == right.c.repetition_number)
+
+
+def _lacking_runs(link: Link, *columns: Any) -> Any:
+    runs = experiment_runs
+    return sa.select(*columns).where(
+        runs.c.experiment_id == link.experiment_id, runs.c.end_time.is_distinct_from(_stamp(link, pushed_runs, runs))
+    )
+
+
+def _unpushed(link: Link, table: sa.Table, *columns: Any) -> Any:
+    """The verdicts of a table that the backend lacks; annotations have but the time they were written at."""
+    stamp = table.c.updated_at if table is run_annotations else table.c.end_time
+    there = _stamp(link, pushed_evaluations, table, pushed_evaluations.c.name == table.c.name)
+    return sa.select(*columns).where(table.c.experiment_id == link.experiment_id, stamp.is_distinct_from(there))
+
+
+def _unpushed_annotations(link: Link, *columns: Any) -> Any:
+    """A backend has one verdict of a name on a run: an evaluator's goes before a person's."""
+    same = sa.and_(
+        evaluations.c.experiment_id == link.experiment_id,
+        _same_run(run_annotations, evaluations),
+        evaluations.c.name == run_annotations.c.name,
+    )
+    return _unpushed(link, run_annotations, *columns).where(~sa.exists(sa.select(1).where(same)))
+
+
+def _run_there(link: Link, verdicts: sa.Table) -> Any:
+    """What the backend calls the run of a verdict; null where it does not have it as it is now."""
+    runs, pushed = experiment_runs, pushed_runs
+    query = (
+        sa.select(pushed.c.remote_id)
+        .select_from(pushed.join(runs, sa.and_(_same_run(pushed, runs), pushed.c.stamp == runs.c.end_time)))
+        .where(pushed.c.link_id == link.id, _same_run(pushed, verdicts), runs.c.experiment_id == link.experiment_id)
+    )
+    return query.correlate(verdicts).scalar_subquery()
+
+
+def _lacking_evaluations(link: Link) -> Any:
+    c = evaluations.c
+    run = _run_there(link, evaluations)
+    query = _unpushed(
+        link,
+        evaluations,
+        *(c.position, c.repetition_number, run, c.name, c.annotator_kind, c.score, c.label),
+        *(c.explanation, c.metadata, c.error, c.start_time, c.end_time, c.trace_id),
+    )
+    return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
+
+
+def _lacking_annotations(link: Link) -> Any:
+    """As `_lacking_evaluations`, with the annotator in the place of the metadata."""
+    c, nothing = run_annotations.c, sa.null()
+    run = _run_there(link, run_annotations)
+    query = _unpushed_annotations(
+        link,
+        *(c.position, c.repetition_number, run, c.name, sa.literal("HUMAN"), c.score, c.label),
+        *(c.text, c.annotator, nothing, c.updated_at, c.updated_at, nothing),
+    )
+    return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
+
+
+def _with_metadata(note: OutgoingEvaluation) -> OutgoingEvaluation:
+    metadata = annotation_metadata(note.metadata)
+    return note._replace(metadata=None if metadata is None else orjson.dumps(metadata).decode())
+
+
+def _row(values: Any, given: list[OutgoingEvaluation]) -> OutgoingRow:
+    *run_values, token_count, total_cost, metadata = values
+    run = OutgoingRun(*run_values)
+    return OutgoingRow(run, token_count, total_cost, metadata, () if run.error is not None else tuple(given))
+
+
+def _verdicts_given() -> Any:
+    """How many evaluators have given a verdict on the run; one may give several."""
+    r, e = experiment_runs.c, evaluations.c
+    return (
+        sa.select(sa.func.count(sa.distinct(e.evaluator)))
+        .where(
+            e.experiment_id == r.experiment_id,
+            e.position == r.position,
+            e.repetition_number == r.repetition_number,
+        )
+        .correlate(experiment_runs)
+        .scalar_subquery()
+    )
+
+
+def _evaluators(link: Link) -> Any:
+    c = experiment_evaluators.c
+    return sa.select(sa.func.count()).where(c.experiment_id == link.experiment_id).scalar_subquery()

@@ -1,0 +1,226 @@
+"""Prefect's global concurrency limits, shared by experiments: they hold, cost few requests, and are given back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.concurrency.asyncio import concurrency
+from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter
+from prefect.types import DateTime
+
+from prefect_experiments import Client, run_experiment
+from prefect_experiments.errors import ExperimentStopped, InvalidSetting, TransientError
+
+quiet: dict[str, Any] = {"print_summary": False}
+
+
+def made(limit: int, decay: float = 0.0) -> str:
+    """The name of a limit of the test's own."""
+    name = f"limit-{uuid.uuid4().hex[:8]}"
+
+    async def make() -> None:
+        async with get_client() as api:
+            await api.create_global_concurrency_limit(
+                GlobalConcurrencyLimitCreate(name=name, limit=limit, slot_decay_per_second=decay)
+            )
+
+    asyncio.run(make())
+    return name
+
+
+def taken(name: str) -> int:
+    async def read() -> int:
+        async with get_client() as api:
+            return (await api.read_global_concurrency_limit_by_name(name)).active_slots
+
+    return asyncio.run(read())
+
+
+class Calls:
+    """A task that knows how many of its calls are in flight, in all experiments together."""
+
+    def __init__(self, seconds: float = 0.02) -> None:
+        self.seconds = seconds
+        self.most = 0
+        self.starts: list[float] = []
+        self._in_flight = 0
+        self._lock = threading.Lock()
+
+    async def __call__(self, input: int) -> int:
+        with self._lock:
+            self.starts.append(time.monotonic())
+            self._in_flight += 1
+            self.most = max(self.most, self._in_flight)
+        try:
+            await asyncio.sleep(self.seconds)
+            return input
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+
+
+def rows(count: int) -> list[dict[str, int]]:
+    return [{"input": n} for n in range(count)]
+
+
+def at_once(count: int, tmp_path: Path, call: Callable[[Client], Any]) -> list[Any]:
+    """The same at the same moment, each with a store of its own, as flows on several machines."""
+    clients = [Client(store_url=f"sqlite:///{tmp_path / f'{n}.db'}") for n in range(count)]
+    with ThreadPoolExecutor(count) as pool:
+        # Prefect's settings are a context's, which a thread does not have by itself.
+        return list(pool.map(lambda one: one[0].run(call, one[1]), [(copy_context(), client) for client in clients]))
+
+
+def test_experiments_share_a_limit(tmp_path: Path) -> None:
+    name, calls, began = made(5), Calls(0.15), DateTime.now("UTC")
+
+    def run(client: Client) -> Any:
+        return run_experiment(
+            dataset=rows(50), task=calls, concurrency=2, concurrency_limit=name, client=client, **quiet
+        )
+
+    ran = at_once(3, tmp_path, run)
+    assert [one.summary.n_errors for one in ran] == [0, 0, 0]
+    assert len(calls.starts) == 150
+    assert 2 < calls.most <= 4, "two of three have slots at a time"
+    assert taken(name) == 0
+    # Taken and given back once an experiment, not once a call.
+    assert len(events_about(name, "prefect.concurrency-limit.acquired", began)) == 3
+
+
+def events_about(name: str, event: str, since: Any) -> list[Any]:
+    async def read() -> list[Any]:
+        async with get_client() as api:
+            wanted = EventFilter(event=EventNameFilter(name=[event]), occurred=EventOccurredFilter(since=since))
+            for _ in range(50):  # events arrive a little later
+                found = [e for e in (await api.read_events(wanted, limit=50)).events if e.resource.name == name]
+                if found:
+                    await asyncio.sleep(1)  # and so do those that should not be
+                    return [e for e in (await api.read_events(wanted, limit=50)).events if e.resource.name == name]
+                await asyncio.sleep(0.1)
+            return []
+
+    return asyncio.run(read())
+
+
+def test_no_more_than_there_are(client: Client) -> None:
+    name, calls = made(3), Calls()
+    ran = run_experiment(dataset=rows(20), task=calls, concurrency=50, concurrency_limit=name, client=client, **quiet)
+    assert ran.summary.n_errors == 0
+    assert calls.most == 3
+    assert taken(name) == 0
+
+
+def test_a_limit_that_is_not_there_is_refused_before_anything(client: Client) -> None:
+    rate = made(3)
+    for given, said in (
+        ({"concurrency_limit": "nowhere"}, r"prefect gcl create nowhere --limit 20"),
+        ({"rate_limit": "nowhere"}, "there is no global concurrency limit 'nowhere'"),
+        ({"rate_limit": rate}, "is no rate"),
+        ({"concurrency_limit": made(0)}, "lets nothing through"),
+    ):
+        calls = Calls()
+        with pytest.raises(InvalidSetting, match=said):
+            run_experiment(dataset=rows(3), task=calls, client=client, **given, **quiet)
+        assert not calls.starts
+    assert not len(client.experiments.list())
+
+
+def test_waiting_ends(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, calls = made(4), Calls()
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_LIMIT_PATIENCE", "1")
+    run: dict[str, Any] = {"concurrency": 4, "concurrency_limit": name, "client": client, **quiet}
+
+    async def beside() -> None:
+        async with concurrency(name, occupy=1, strict=True):
+            await asyncio.to_thread(run_experiment, dataset=rows(5), task=calls, experiment_name="waits", **run)
+
+    with pytest.raises(TransientError, match="waited 1 s for 4 slots of the limit") as caught:
+        asyncio.run(beside())
+    assert "prefect-experiments resume" in str(caught.value)
+    assert not calls.starts
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_LIMIT_PATIENCE", "30")
+    ran = client.experiments.resume_experiment(experiment="waits", task=calls, concurrency_limit=name, **quiet)
+    assert [r.output for r in ran.task_runs] == list(range(5))
+    # A finished one has no calls to make, and waits for nothing.
+    again = partial(client.experiments.resume_experiment, experiment="waits", task=calls, concurrency_limit=name)
+    asyncio.run(held_while(name, partial(again, **quiet)))
+
+
+async def held_while(name: str, call: Callable[[], Any]) -> None:
+    async with concurrency(name, occupy=4, strict=True):
+        await asyncio.to_thread(call)
+
+
+def test_slots_are_given_back_when_it_breaks(client: Client) -> None:
+    name = made(4)
+
+    def breaks(input: int) -> int:
+        raise ValueError("broken")
+
+    with pytest.raises(ExperimentStopped):
+        run_experiment(
+            dataset=rows(5), task=breaks, retries=0, exit_on_error=True, concurrency=4,
+            concurrency_limit=name, client=client, **quiet,
+        )  # fmt: skip
+    assert taken(name) == 0
+
+
+def test_experiments_share_a_rate(tmp_path: Path) -> None:
+    name, calls = made(5, decay=20), Calls(0.0)
+    began = DateTime.now("UTC")
+    at_once(2, tmp_path, lambda client: run_experiment(
+        dataset=rows(40), task=calls, concurrency=20, rate_limit=name, client=client, **quiet
+    ))  # fmt: skip
+    starts = sorted(calls.starts)
+    assert len(starts) == 80
+    # Five at once, then twenty a second; each flow may keep the five back that it has asked for.
+    most = max(sum(start <= other < start + 1 for other in starts) for start in starts)
+    assert most <= 20 + 5 + 5
+    assert starts[-1] - starts[0] >= (80 - 5 - 5) / 20 * 0.9
+    assert len(events_about(name, "prefect.concurrency-limit.acquired", began)) == 80 / 5
+
+
+KILLED = """
+import sys, time
+from prefect_experiments import Client, run_experiment
+
+def waits(input):
+    print("called", flush=True)
+    time.sleep(600)
+
+run_experiment(dataset=[{"input": 1}], task=waits, timeout=None, concurrency=4, concurrency_limit=sys.argv[1],
+               client=Client(store_url=sys.argv[2]), print_summary=False)
+"""
+
+
+@pytest.mark.slow
+def test_slots_of_a_killed_process_become_free(client: Client, tmp_path: Path) -> None:
+    name, calls = made(4), Calls()
+    command = [sys.executable, "-c", KILLED, name, f"sqlite:///{tmp_path / 'killed.db'}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, text=True) as process:
+        assert process.stdout is not None
+        assert "called" in iter(process.stdout.readline, "").__next__()
+        process.send_signal(signal.SIGKILL)
+    assert taken(name) == 4
+    began = time.monotonic()
+    run_experiment(dataset=rows(5), task=calls, concurrency=4, concurrency_limit=name, client=client, **quiet)
+    assert len(calls.starts) == 5
+    assert time.monotonic() - began < 150
+    assert taken(name) == 0

@@ -1,0 +1,73 @@
+"""The runs of an experiment that are to be looked at first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
+
+from prefect_experiments import Client, RanExperiment, run_experiment
+from prefect_experiments.reports.lowest import lowest_lines
+
+
+@pytest.fixture(autouse=True)
+def _on_the_server(prefect_api: str) -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+        yield
+
+
+def answer(input: int) -> str:
+    if input == 7:
+        raise ValueError("cannot do <b>seven</b> | at all")
+    return "x" * input
+
+
+def short(output: str) -> float:
+    return 0.25 if len(output) == 5 else 1.0
+
+
+def fussy(output: str) -> bool:
+    if len(output) == 3:
+        raise RuntimeError("no verdict")
+    return True
+
+
+def ran(tmp_path: Path, count: int, **more: Any) -> RanExperiment:
+    return run_experiment(
+        dataset=[{"id": f"e{n}", "input": n, "output": "y"} for n in range(count)],
+        task=answer,
+        evaluators=[short, fussy],
+        retries=0,
+        print_summary=False,
+        client=Client(store_url=f"sqlite:///{tmp_path / 'e.db'}"),
+        **more,
+    )
+
+
+def test_what_failed_comes_first(tmp_path: Path) -> None:
+    lines = lowest_lines(ran(tmp_path, 10))
+    assert lines[0] == "**Failed runs and lowest scores** (3 of 3)"
+    assert [line.split("|")[1].strip() for line in lines[4:]] == ["`e7`", "`e3`", "`e5`"]
+    assert "failed: `ValueError: cannot do <b>seven</b>" in lines[4]
+    assert "fussy failed: `RuntimeError: no verdict`" in lines[5]
+    assert "short 0.25" in lines[6]
+    assert "fussy" not in lines[6], "that one is at its best"
+    read = MarkdownIt("commonmark").enable("table").parse("\n".join(lines))
+    kinds = [token.type for token in read]
+    assert kinds.count("tr_open") == 4
+    assert kinds.count("td_open") == 15
+    assert not [token for token in read for child in token.children or () if child.type == "html_inline"]
+    assert len(lowest_lines(ran(tmp_path, 10), shown=1)) == 5
+
+
+def test_nothing_where_all_is_at_its_best(tmp_path: Path) -> None:
+    assert lowest_lines(ran(tmp_path, 3)) == []
+
+
+def test_repetitions_are_told_apart(tmp_path: Path) -> None:
+    lines = lowest_lines(ran(tmp_path, 6, repetitions=2))
+    assert [line for line in lines if "`e5`, repetition 2" in line]

@@ -1,0 +1,41 @@
+"""Where tests run in several processes (`-n 2`): one Prefect server and one Phoenix for all of them.
+
+The process that starts the others starts the servers, and tells each where they are; then the fixtures of
+`prefect_server` and `phoenix_server` find them as if a developer had started them by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from support import phoenix_server, prefect_server
+
+_SERVERS = pytest.StashKey[tuple[contextlib.ExitStack, dict[str, str]]]()
+
+
+def servers_for(config: pytest.Config) -> dict[str, str]:
+    """The environment that leads to the servers; they are started where they are not there yet."""
+    if _SERVERS not in config.stash:
+        stack = contextlib.ExitStack()
+        ways: dict[str, Any] = {
+            prefect_server.REUSE: prefect_server.prefect_server(),
+            phoenix_server.REUSE: phoenix_server.phoenix_server(),
+        }
+        missing = {name: server for name, server in ways.items() if not os.environ.get(name)}
+        with ThreadPoolExecutor() as threads:  # each takes a quarter of a minute
+            started = threads.map(stack.enter_context, missing.values())
+            found = dict(zip(missing, started, strict=True))
+        urls = {name: url if isinstance(url, str) else url[0] for name, url in found.items()}
+        config.stash[_SERVERS] = stack, urls
+    return config.stash[_SERVERS][1]
+
+
+def stop_servers(config: pytest.Config) -> None:
+    """Stop them, if there are any."""
+    if _SERVERS in config.stash:
+        config.stash[_SERVERS][0].close()
