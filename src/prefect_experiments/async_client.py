@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.client import Client, Datasets, Experiments, Spans
+from prefect_experiments.client.ax_run import ax_answer, ax_run_arguments
 from prefect_experiments.client.experiments import with_experiment
-from prefect_experiments.client.spellings import ax_answer, ax_run_arguments
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Experiment
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
 from prefect_experiments.store import Store

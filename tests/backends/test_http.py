@@ -149,6 +149,18 @@ def test_a_complaint_names_the_place_and_never_the_value(server: FaultProxy) -> 
         ("", None),
         ("Mon, 99 Xyz 2026 00:00:00 GMT", None),
     ],
+    ids=[
+        "7",
+        "0",
+        "-3",
+        "1.5",
+        "in an hour",
+        "in an hour, without a zone",
+        "an hour ago",
+        "soon",
+        "nothing",
+        "no date",
+    ],
 )
 def test_retry_after_as_seconds_and_as_a_date(server: FaultProxy, header: str, seconds: float | None) -> None:
     error = once(server, Answer(429, b"", {"retry-after": header}))

@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_s
 from prefect_experiments import Client
 from prefect_experiments.backends import pushing as queue
 from prefect_experiments.backends import trouble
-from prefect_experiments.backends.arize import api, datasets, pushing
+from prefect_experiments.backends.arize import api, datasets, experiments, pushing
 from support.arize import KEY, StandIn, arize, arize_server, arize_url, official, official_old
 
 __all__ = ["arize", "arize_server", "arize_url", "official", "official_old"]
@@ -77,7 +77,7 @@ def hasty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     monkeypatch.setattr(queue, "FIRST_PAUSE_S", 0.05)
     if request.node.get_closest_marker("slow") is not None:
         return 2600
-    for module in (pushing, datasets):
+    for module in (pushing, datasets, experiments):
         monkeypatch.setattr(module, "MOST_ROWS", 100)
     monkeypatch.setattr(pushing.ArizePusher, "lanes", 100)
     return 260

@@ -87,5 +87,5 @@ def test_mixed_types_are_no_trouble(arize: StandIn, client: Client, elsewhere: C
     )
     found = elsewhere.experiments.list_runs(experiment=made.id, all=True)
     assert {run.example_id: run.output for run in found} == dict(zip(["e0", "e1", "e2"], outputs, strict=True))
-    assert sorted(run["output"] for run in official.runs(made.id)) == ["7", "seven", '{"n":[7.5,null,true]}']
+    assert sorted(run["output"] for run in official.runs(made.id)) == ["7", "seven", '{"n": [7.5, null, true]}']
     assert len(arize.experiment("x")["runs"]) == 3

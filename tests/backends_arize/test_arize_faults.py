@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prefect_experiments import Client, RanExperiment, run_experiment
-from prefect_experiments.backends.arize import datasets, pushing
+from prefect_experiments.backends.arize import pushing
 from prefect_experiments.errors import BackendRefused, BackendUnavailable, InvalidSetting
 from support.arize import KEY, Official, StandIn
 
@@ -233,34 +230,29 @@ def test_somebody_elses_experiment_of_the_name_is_left_alone(
     assert len(arize.experiment(f"first ({experiment})")["runs"]) == 10
 
 
-def _push(stand_in: StandIn, store_url: str, experiment: str) -> None:
-    """In a process of its own."""
-    pushing.MOST_ROWS = datasets.MOST_ROWS = pushing.ArizePusher.lanes = 100
-    datasets.SETTLED_S = 0.1  # so that one goes on while the other has not filled the dataset yet
-    ours(stand_in, store_url=store_url).experiments.push(experiment=experiment)
+PUSH = """
+import sys
+from prefect_experiments import Client
+from prefect_experiments.backends.arize import datasets, pushing
+pushing.MOST_ROWS = datasets.MOST_ROWS = pushing.ArizePusher.lanes = 100
+datasets.SETTLED_S = 0.1  # so that one of two goes on while the other has not filled the dataset yet
+url, store_url, experiment = sys.argv[1:]
+client = Client(backend="arize", api_key="test-key", base_url=url, space="default", store_url=store_url)
+client.experiments.push(experiment=experiment)
+"""
+
+
+def push_elsewhere(arize: StandIn, store_url: str, experiment: str) -> subprocess.Popen[bytes]:
+    """Push in a process of its own, a hundred rows a request."""
+    return subprocess.Popen([sys.executable, "-c", PUSH, arize.url, store_url, experiment])
 
 
 def test_two_processes_push_the_same_experiment(arize: StandIn, local: Client, client: Client, store_url: str) -> None:
     experiment = log(local)
     arize.fail(*({"method": "POST", "path": path, "delay": 0.2} for path in (PUSHES, "/v2/datasets")))
-    spawn = multiprocessing.get_context("spawn")
-    both = [spawn.Process(target=_push, args=(arize, store_url, experiment)) for _ in range(2)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join(120)
-    assert [process.exitcode for process in both] == [0, 0]
+    both = [push_elsewhere(arize, store_url, experiment) for _ in range(2)]
+    assert [process.wait(100) for process in both] == [0, 0]
     assert_whole(arize, client, experiment)
-
-
-KILLED = """
-import sys
-from prefect_experiments.backends.arize import pushing
-from tests.backends_arize.conftest import ours
-from support.arize import StandIn
-pushing.MOST_ROWS = pushing.ArizePusher.lanes = 100
-ours(StandIn(int(sys.argv[1]), 0), store_url=sys.argv[2]).experiments.push(experiment=sys.argv[3])
-"""
 
 
 @pytest.mark.parametrize("after", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)])
@@ -268,10 +260,7 @@ def test_killed_while_pushing(arize: StandIn, local: Client, client: Client, sto
     """`kill -9` while a request is under way that AX then carries out; the next push sends what is missing."""
     experiment = log(local)
     arize.fail({"method": "POST", "path": PUSHES, "skip": after, "times": 1, "delay": 0.8})
-    command = [sys.executable, "-c", KILLED, str(arize.port), store_url, experiment]
-    here = Path(__file__).parents[2]
-    paths = os.pathsep.join([str(here), str(here / "tests"), os.environ.get("PYTHONPATH", "")])
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths})
+    process = push_elsewhere(arize, store_url, experiment)
     while len(arize.requests(PUSHES, "POST")) <= after:
         assert process.poll() is None
         time.sleep(0.05)

@@ -142,3 +142,13 @@ def test_awaited(arize: StandIn, store_url: str) -> None:
 
     experiment, frame = asyncio.run(whole())
     assert (len(frame), experiment.id) == (3, arize.experiment("awaited")["id"])
+    other = arize.add_space("another")
+
+    async def elsewhere() -> Any:
+        await client.datasets.create(name="inventions", examples=INVENTIONS[:2], space="another")
+        return await client.experiments.run(
+            name="there", dataset="inventions", task=lambda dataset_row: "x", space="another"
+        )
+
+    experiment, frame = asyncio.run(elsewhere())
+    assert (len(frame), arize.experiment("there")["space_id"]) == (2, other)

@@ -200,7 +200,7 @@ def test_wrong_use_is_said_in_a_line(here: Here, tmp_path: Path) -> None:
         "compare", "good", "bad", "--gate", "gate.yaml", "--confidence", "0.9"
     )
     assert "requires an argument" in refused("compare", "good")
-    assert "give --baseline" in refused("report", "bad.jsonl", "--comment", str(tmp_path / "comment.md"))
+    assert "give a baseline" in refused("report", "bad.jsonl", "--comment", str(tmp_path / "comment.md"))
     for option in ("--report", "--junit", "--comment"):
         assert f"{option} {tmp_path} cannot be written: it is a folder" in refused(
             "compare", "good", "bad", option, str(tmp_path)

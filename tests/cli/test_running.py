@@ -98,8 +98,6 @@ def test_an_error_of_the_task_can_stop_it(cli: CommandLine) -> None:
     # What Prefect's client says of a busy server (a line with a time) is not ours to count; nor is progress.
     said = [line for line in lines(ended.err) if not line.startswith(("working on", "run "))]
     said = [line for line in said if " | prefect" not in line]
-        line for line in lines(ended.err) if not line.startswith(("working on", "run ")) and " | prefect" not in line
-    ]
     assert len(said) == 1, ended.err
     assert said[0].startswith("error: the task raised ValueError on example 'r2'")
     assert "prefect-experiments resume exp-" in said[0]

@@ -1,15 +1,15 @@
 """What the deployments' tests run where something has to happen meanwhile; copied into the project's folder.
 
-Each call appends "PID N" to calls.log beside it, in one write that survives the process. The calls from HALTS_AT on
-do not return before there is a file called go.
+Each call appends "PID N" to NAME.log beside it, in one write that survives the process. The calls from HALTS_AT on
+do not return before there is a file NAME.go.
 """
 
 import asyncio
 import os
 from pathlib import Path
 
-LOG = Path(__file__).with_name("calls.log")
-GO = Path(__file__).with_name("go")
+LOG = Path(__file__).with_suffix(".log")
+GO = Path(__file__).with_suffix(".go")
 HALTS_AT = 12
 
 

@@ -23,6 +23,7 @@ from support.servers import Server, free_port, running
 ROOT = Path(__file__).resolve().parents[2]
 PREFECT = [str(Path(sys.executable).with_name("prefect")), "--no-prompt"]
 FINISHES_WITHIN_S = 240  # on a machine that others use as well
+HEARTBEAT_S = 30  # the least that Prefect takes
 TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -34,10 +35,12 @@ class Stack:
         self.tree = folder / "project"
         self.home = folder / "home"
         self.log = folder / "worker.log"
+        self.at_work: Server
         self.environment = {
             **without_prefect(os.environ),
             "PREFECT_API_URL": api,  # the one thing that says where everything is
             "PREFECT_HOME": str(self.home),
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": f"{HEARTBEAT_S}",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
         }
@@ -57,7 +60,12 @@ class Stack:
         """Run a script in the project's folder."""
         return self._run([sys.executable, *arguments], environment)
 
-    def _run(self, command: list[str], environment: dict[str, str]) -> str:
+    def shell(self, script: str, *, code: int = 0, **environment: str) -> str:
+        """Run a script in the project's folder, where ours and Prefect's commands are on the path."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return self._run(["bash", "-e", "-c", script], {"PATH": path, **environment}, code)
+
+    def _run(self, command: list[str], environment: dict[str, str], code: int = 0) -> str:
         done = subprocess.run(
             command,
             cwd=self.tree,
@@ -67,7 +75,7 @@ class Stack:
             check=False,
             timeout=FINISHES_WITHIN_S,
         )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
     def worker(self, **environment: str) -> Server:
@@ -170,6 +178,6 @@ def deployed(folder: Path) -> Iterator[Stack]:
         stack = Stack(api, folder)
         stack.home.mkdir(parents=True)
         stack.copy_project()
-        with running(stack.worker()):
+        with running(stack.worker()) as stack.at_work:
             stack.prefect("deploy", "--prefect-file", "deployments/prefect.yaml", "--all")
             yield stack

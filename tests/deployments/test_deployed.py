@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
+import shlex
 import shutil
-import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,7 +19,6 @@ import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from .slow import HALTS_AT
 from .stack import FINISHES_WITHIN_S, ROOT, Stack
 
 pytestmark = pytest.mark.slow  # a server, a worker, and for each run a process that imports everything
@@ -30,22 +27,12 @@ NIGHTLY = "regression/nightly"
 ON_PROMPT = "regression/on-prompt-promoted"
 ON_MODEL = "deployment-evaluation/on-model-deployed"
 DEPLOYMENTS = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text())["deployments"]
-EXAMPLES = 40
-CONCURRENCY = 2
 
 
 def names() -> list[str]:
     flows = {"meta_evaluation": "meta-evaluation", "curate_dataset": "curate-dataset"}
     functions = [(d["entrypoint"].rpartition(":")[2], d["name"]) for d in DEPLOYMENTS]
     return [f"{flows.get(function, function.replace('_', '-'))}/{name}" for function, name in functions]
-
-
-@pytest.fixture(scope="package")
-def baseline(stack: Stack) -> str:
-    """The nightly run, once: what it makes is the baseline of what follows."""
-    run = stack.final(stack.run(NIGHTLY))
-    assert (run["state_name"], run["state_type"]) == ("GatePassed", "COMPLETED"), run["state"]
-    return stack.client.experiments.get(experiment="tag:baseline", dataset="questions").id
 
 
 def test_every_flow_is_deployed_as_the_file_says(stack: Stack) -> None:
@@ -97,6 +84,27 @@ def test_what_the_nightly_run_shows(stack: Stack, baseline: str) -> None:
     [nested] = stack.post("flow_runs/filter", flow_runs={"parent_flow_run_id": {"any_": [run["id"]]}})
     assert nested["state_name"] == "GatePassed"
     assert stack.client.experiments.get(experiment=baseline).metadata["prefect_flow_run_id"] == run["id"]
+
+
+def test_a_report_and_a_limit_that_flows_share(stack: Stack, baseline: str) -> None:
+    """Both with one run: what takes time is to start it."""
+    stack.prefect("gcl", "create", "llm", "--limit", "2")
+    limits = {"concurrency": 4, "concurrency_limit": "llm"}
+    asked: dict[str, Any] = {"report": "reports", "report_url": "https://reports.example.com", "limits": limits}
+    run = stack.final(stack.run(NIGHTLY, promote=False, **asked))
+    assert run["state_name"] == "GatePassed", run["state"]
+    artifacts = stack.post("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
+    [link] = [a["data"] for a in artifacts if a["description"] == "HTML report on questions"]
+    [written] = (stack.tree / "reports").glob("*.html")
+    assert link == f"[{written.name}](https://reports.example.com/{written.name})"
+    [nested] = stack.post("flow_runs/filter", flow_runs={"parent_flow_run_id": {"any_": [run["id"]]}})
+
+    def said() -> list[str]:
+        found = [log["message"] for log in stack.post("logs/filter", logs={"flow_run_id": {"any_": [nested["id"]]}})]
+        return found if "Holding 2 slots of the limit 'llm'." in found else []
+
+    said_so = stack.wait_for(said, "the slots' log")  # logs arrive a little later
+    assert "concurrency is 2 and not 4: the limit 'llm' has no more slots." in said_so
 
 
 def test_one_deployment_is_evaluated_once(stack: Stack, baseline: str) -> None:
@@ -167,6 +175,11 @@ def test_a_failing_gate_is_the_final_state_and_people_are_told(stack: Stack, bas
     assert heard[0]["subject"].startswith("Regression: keywords@1")
     assert "significantly worse" in heard[0]["body"]
     assert not [said for said in heard if not said["subject"].startswith("Regression")]  # a verdict is no trouble
+    broken = stack.final(stack.run(NIGHTLY, task="flows/nowhere.py:answer"))
+    assert (broken["state_type"], broken["state_name"]) == ("FAILED", "Failed")
+    told_of = stack.wait_for(lambda: [s for s in told.heard if "is Failed" in s["subject"]], "what people are told")
+    assert told_of[0]["subject"] == "regression: answer on questions is Failed"
+    assert "nowhere.py" in told_of[0]["body"]
 
 
 def test_what_waits_its_turn_and_what_does_not_begin(stack: Stack, baseline: str) -> None:
@@ -180,53 +193,8 @@ def test_what_waits_its_turn_and_what_does_not_begin(stack: Stack, baseline: str
     assert spans[0][1] <= spans[1][0], "two ran at once"
 
 
-def test_a_killed_run_is_started_again_and_repeats_nothing(stack: Stack, baseline: str) -> None:
-    shutil.copy(Path(__file__).with_name("slow.py"), stack.tree / "flows")
-    rows = [json.dumps({"id": f"e{n}", "input": n}) for n in range(EXAMPLES)]
-    (stack.tree / "numbers.jsonl").write_text("\n".join(rows))
-    automations = yaml.safe_load((stack.tree / "deployments/automations/restart-crashed.yaml").read_text())
-    again = next(a for a in automations["automations"] if "again" in a["name"])
-    again["trigger"]["within"] = 10  # two minutes are long for a test
-    (stack.tree / "again.yaml").write_text(yaml.safe_dump(again))
-    stack.prefect("automation", "create", "--from-file", "again.yaml")
-    slow = {
-        "dataset": "numbers.jsonl",
-        "columns": None,
-        "task": "flows/slow.py:slow",
-        "evaluators": ["flows/slow.py:same"],
-        "gate": {"metrics": [{"name": "same", "min": 1.0}]},
-        "gate_file": None,
-        "promote": False,
-        "limits": {"concurrency": CONCURRENCY, "timeout": None},
-    }
-    run_id = stack.run(NIGHTLY, **slow)
-    log = stack.tree / "flows/calls.log"
-
-    def calls() -> list[list[int]]:
-        return [[int(number) for number in line.split()] for line in log.read_text().splitlines()]
-
-    stack.wait_for(lambda: log.exists() and len(calls()) >= HALTS_AT + CONCURRENCY, "calls")
-    second = stack.run(NIGHTLY, **slow)  # while the first is under way
-    assert stack.final(second)["state_type"] == "CANCELLED"
-    os.kill(calls()[-1][0], signal.SIGKILL)
-    (stack.tree / "flows/go").touch()
-    stack.wait_for(lambda: stack.flow_run(run_id)["state_name"] == "Crashed", "the crash")
-    stack.wait_for(lambda: stack.flow_run(run_id)["run_count"] == 2, "its second life")
-    run = stack.final(run_id)
-    assert run["state_name"] == "GatePassed", run["state"]
-    lives = list(dict.fromkeys(pid for pid, _ in calls()))
-    assert len(lives) == 2
-    first, second_life = ({n for pid, n in calls() if pid == life} for life in lives)
-    assert first | second_life == set(range(EXAMPLES))
-    assert first & second_life == {HALTS_AT, HALTS_AT + 1}, "what was finished was called for again"
-    [experiment] = [e for e in stack.client.experiments.list() if e.dataset_name == "numbers"]
-    assert experiment.metadata["prefect_flow_run_id"] == run_id
-    ran = stack.client.experiments.get_results(experiment=experiment.id)
-    assert [r.output for r in ran.task_runs] == list(range(EXAMPLES))
-
-
 def test_the_other_flows(stack: Stack, baseline: str) -> None:
-    """Those that run nothing: together, because what takes time is to start them."""
+    """Those that call nothing: together, because what takes time is to start them."""
     started = {
         name: stack.run(name)
         for name in (
@@ -236,11 +204,70 @@ def test_the_other_flows(stack: Stack, baseline: str) -> None:
         )
     }
     ended = {name: stack.final(run_id) for name, run_id in started.items()}
+    logged = stack.final(stack.run("log-results/from-a-file"))  # afterwards, for what it logs is the latest then
+    assert logged["state_name"] == "GateFailed", logged["state"]
+    assert "significantly worse" in logged["state"]["message"]
+    assert "Logged 77 runs" in logged["state"]["message"]
     assert {name: run["state_type"] for name, run in ended.items()} == dict.fromkeys(started, "COMPLETED"), ended
     assert "on 77 examples that both ran" in ended["compare/latest-beside-baseline"]["state"]["message"]
     assert "19 of 19 examples were new" in ended["curate-dataset/smoke-test"]["state"]["message"]
     assert "77 of 77 runs compared" in ended["meta-evaluation/overlap-against-answer-found"]["state"]["message"]
     assert len(stack.client.datasets.get_dataset(name="questions-smoke-test")) == 19
+
+
+def test_a_worker_that_clones_needs_no_folder(stack: Stack) -> None:
+    """The other pull step that prefect.yaml speaks of: what is run comes from the repository alone."""
+    origin = stack.tree.parent / "origin"
+    shutil.copytree(stack.tree / "flows", origin / "flows")
+    shutil.copytree(stack.tree / "deployments", origin / "deployments")
+    stack.shell(
+        f"cd {shlex.quote(str(origin))} && git init --quiet --initial-branch main && git add . && "
+        "git -c user.name=Tests -c user.email=tests@example.com commit --quiet --message all"
+    )
+    content = yaml.safe_load((stack.tree / "deployments/prefect.yaml").read_text())
+    del content["build"]
+    clone = {"repository": origin.as_uri(), "branch": "main"}
+    content["pull"] = [{"prefect.deployments.steps.git_clone": clone}]
+    nightly = content["deployments"][0]
+    content["deployments"] = [{**nightly, "name": "cloned", "schedules": []}]
+    (stack.tree / "deployments/cloned.yaml").write_text(yaml.safe_dump(content))
+    stack.prefect("deploy", "--prefect-file", "deployments/cloned.yaml", "--all")
+    run = stack.final(stack.run("regression/cloned", baseline=None, promote=False))
+    assert run["state_name"] == "GatePassed", run["state"]
+
+
+def script_of(stack: Stack, workflow: str, word: str) -> str:
+    """The step of a workflow that has a word in it, as its runner would execute it."""
+    jobs = yaml.safe_load((stack.tree / "deployments/ci" / workflow).read_text())["jobs"].values()
+    [script] = [step["run"] for job in jobs for step in job["steps"] if word in step.get("run", "")]
+    return str(script)
+
+
+def test_the_gate_of_a_pull_request(stack: Stack, baseline: str) -> None:
+    script = script_of(stack, "pull-request.yml", "prefect-experiments run")
+    said = stack.shell(script, NAME="pull request 7, abc")
+    assert "passed" in said.lower()
+    comment = (stack.tree / "comment.md").read_text()
+    assert comment.splitlines()[0].endswith("**Passed**: `pull request 7, abc` against " + name_of(stack, baseline))
+    assert (stack.tree / "report.html").stat().st_size > 10_000
+    assert "<testsuites" in (stack.tree / "results.xml").read_text()
+    worse = script.replace("answer_by_bm25", "answer_by_keywords")
+    stack.shell(worse, code=1, NAME="pull request 8, def")
+    assert "**Failed**" in (stack.tree / "comment.md").read_text()
+
+
+def name_of(stack: Stack, experiment: str) -> str:
+    return stack.client.experiments.get(experiment=experiment).name
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="GitHub's machines have jq, this one has not")
+def test_what_a_deployment_says_starts_an_evaluation(stack: Stack, baseline: str) -> None:
+    began = datetime.now(UTC)
+    script = script_of(stack, "deployed.yml", "event emit")
+    stack.shell(script, MODEL="bm25", VERSION="a1b2c3", GITHUB_REPOSITORY="your-org/your-project")
+    [run] = stack.finished(ON_MODEL, began, 1)
+    assert (run["parameters"]["model"], run["parameters"]["version"]) == ("bm25", "a1b2c3")
+    assert run["state_name"] == "GatePassed"
 
 
 REGRESSION = """

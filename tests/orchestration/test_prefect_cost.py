@@ -9,6 +9,7 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
+@pytest.mark.slow
 def test_a_large_regression_is_few_task_runs_and_events(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", "set by what is called")  # and undone after the test

@@ -62,6 +62,8 @@ def test_what_failed_comes_first(tmp_path: Path) -> None:
     assert kinds.count("td_open") == 15
     assert not [token for token in read for child in token.children or () if child.type == "html_inline"]
     assert len(lowest_lines(ran(tmp_path, 10), shown=1)) == 5
+    bare = lowest_lines(ran(tmp_path, 10), contents=False)
+    assert bare[4:] == ["| `e7` | failed |", "| `e3` | fussy failed |", "| `e5` | short 0.25 |"]
 
 
 def test_nothing_where_all_is_at_its_best(tmp_path: Path) -> None:

@@ -31,6 +31,14 @@ def prefect_api() -> Iterator[str]:
     else:
         with prefect_server() as url:
             yield url
+            _let_prefect_finish()
+
+
+def _let_prefect_finish() -> None:
+    """Let events and log lines go while there is a server: without one, Prefect tries each for long at the exit."""
+    for name, module in (("EventsWorker", "prefect.events.worker"), ("APILogWorker", "prefect.logging.handlers")):
+        if module in sys.modules:
+            getattr(sys.modules[module], name).drain_all(timeout=20)
 
 
 @contextlib.contextmanager

@@ -360,10 +360,15 @@ class Push:
 
     async def _stop(self, ended: asyncio.Task[Any]) -> None:
         """End what is under way; what was taken is marked."""
-        under_way = [*self._in_flight, ended, *([self._visit] if self._visit else [])]
-        for task in under_way:
+        requests, others = list(self._in_flight), [ended, *([self._visit] if self._visit else [])]
+        for task in (*requests, *others):
             task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        done, _ = await asyncio.gather(
+            asyncio.gather(*requests, return_exceptions=True), asyncio.gather(*others, return_exceptions=True)
+        )
+        for attempt in done:  # of those that had ended, and of which nobody had heard yet
+            if isinstance(attempt, _Attempt) and attempt.error is None:
+                self._took(attempt)
         if self._taken:
             with contextlib.suppress(ExperimentsError):  # then it is pushed again, which changes nothing
                 await self._in_thread(self._queue.mark, self._link, tuple(self._taken))

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.client import datasets, experiments
-from prefect_experiments.client.ax_rows import ax_examples, ax_frame
-from prefect_experiments.errors import InvalidInput, at_least_one
+from prefect_experiments.client.ax_rows import ax_examples
+from prefect_experiments.client.ax_run import ax_answer, ax_run_arguments, check_space
 from prefect_experiments.models import (
     AnnotateRecordInput,
     Dataset,
@@ -22,7 +21,6 @@ from prefect_experiments.models import (
     Example,
     Experiment,
     ExperimentTaskFieldNames,
-    Sample,
 )
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
 
@@ -38,7 +36,7 @@ def _in_space(method: F) -> F:
 
     @functools.wraps(method)
     def call(self: Datasets | Experiments, *, space: str | None = None, **arguments: Any) -> Any:
-        _check_space(space)
+        check_space(space)
         for thing in ("dataset", "experiment"):
             if f"{thing}_id" in arguments:
                 arguments.setdefault(thing, arguments.pop(f"{thing}_id"))
@@ -76,7 +74,7 @@ class Datasets(datasets.Datasets):
             InvalidDataset: content that cannot be used; nothing is written.
             AlreadyExists: the name is in use.
         """
-        _check_space(space)
+        check_space(space)
         return self.create_dataset(name=name, examples=ax_examples(examples))
 
     @_in_space
@@ -89,7 +87,7 @@ class Datasets(datasets.Datasets):
             NotFound: no such dataset.
             InvalidDataset: content that cannot be used, or an id that the dataset has already.
         """
-        _check_space(space)
+        check_space(space)
         return self.add_examples_to_dataset(dataset=dataset, examples=ax_examples(examples))
 
     @_in_space
@@ -99,7 +97,7 @@ class Datasets(datasets.Datasets):
         Raises:
             NotFound: there is none.
         """
-        _check_space(space)
+        check_space(space)
         return self.get_dataset(dataset=dataset)
 
     @_in_space
@@ -115,7 +113,7 @@ class Datasets(datasets.Datasets):
             limit: datasets a page, at most 1,000.
             cursor: where the page begins, from the page before.
         """
-        _check_space(space)
+        check_space(space)
         page = self.list_datasets(limit=limit, cursor=cursor)
         if name is None:
             return page
@@ -128,7 +126,7 @@ class Datasets(datasets.Datasets):
     @_in_space
     def delete(self, *, dataset: str | Dataset, space: str | None = None) -> None:
         """Delete a dataset with all its versions and all experiments on it."""
-        _check_space(space)
+        check_space(space)
         self.delete_dataset(dataset=dataset)
 
     @_in_space
@@ -157,7 +155,7 @@ class Datasets(datasets.Datasets):
         Returns:
             The examples; ``to_df()`` has ``id`` and flat columns.
         """
-        _check_space(space)
+        check_space(space)
         version = version_id or dataset_version_id or None
         return super().list_examples(dataset=dataset, version_id=version, limit=limit, cursor=cursor, all=all)
 
@@ -175,7 +173,7 @@ class Datasets(datasets.Datasets):
             NotFound: no such dataset.
             InvalidDataset: content that cannot be used, or an example without an id.
         """
-        _check_space(space)
+        check_space(space)
         return super().update_examples(dataset=dataset, examples=examples)
 
 
@@ -226,7 +224,7 @@ class Experiments(experiments.Experiments):
         """
         from prefect_experiments.orchestration.logged import LogRequest, log_directly
 
-        _check_space(space)
+        check_space(space)
         request = LogRequest(
             name=name,
             dataset=dataset,
@@ -325,7 +323,7 @@ class Experiments(experiments.Experiments):
             cursor: where the page begins, from the page before.
             all: every experiment at once, from the cursor on.
         """
-        _check_space(space)
+        check_space(space)
         page = super().list(dataset=dataset, limit=_AT_ONCE if all else limit, cursor=cursor)
         found = page.experiments
         while all and page.pagination.has_more:
@@ -341,7 +339,7 @@ class Experiments(experiments.Experiments):
             NotFound: there is none.
             AmbiguousName: several have the name; they are listed.
         """
-        _check_space(space)
+        check_space(space)
         return super().get(experiment=experiment, dataset=dataset)
 
     @_in_space
@@ -350,7 +348,7 @@ class Experiments(experiments.Experiments):
 
         From a backend's client it is deleted there, and what the store has of it as well.
         """
-        _check_space(space)
+        check_space(space)
         super().delete(experiment=experiment, dataset=dataset)
 
     @_in_space
@@ -380,7 +378,7 @@ class Experiments(experiments.Experiments):
             The runs; ``to_df()`` has the columns of `RanExperiment.to_dataframe` and
             ``annotation.NAME.score|label|text``.
         """
-        _check_space(space)
+        check_space(space)
         return super().list_runs(
             experiment=experiment, dataset=dataset, limit=limit, cursor=cursor, all=all, failed=failed
         )
@@ -396,42 +394,10 @@ class Experiments(experiments.Experiments):
         annotator: str | None = None,
     ) -> int:
         """Write people's verdicts; see `experiments.Experiments.annotate_runs`."""
-        _check_space(space)
+        check_space(space)
         return super().annotate_runs(
             annotations=annotations, experiment=experiment, dataset=dataset, annotator=annotator
         )
 
 
-def ax_run_arguments(
-    *,
-    name: str,
-    space: str | None = None,
-    dry_run: bool = False,
-    dry_run_count: int = 10,
-    timeout: float | None = 120,
-    force_http: bool = False,  # noqa: ARG001 - everything goes by HTTP
-    metadata: Mapping[str, Any] | None = None,
-    **same: Any,
-) -> dict[str, Any]:
-    """What `Experiments.run` is given, as `run_experiment` takes it."""
-    _check_space(space)
-    arguments = {"print_summary": False, **same, "timeout": timeout}
-    if not isinstance(given := arguments.get("dataset"), str | Path | Dataset):
-        arguments["dataset"] = ax_examples(given)
-    if dry_run:
-        count = at_least_one("dry_run_count", dry_run_count)
-        arguments |= {"dry_run": count, "sample": Sample(n=count, method="head")}
-    return {**arguments, "experiment_name": name, "experiment_metadata": metadata}
-
-
-def ax_answer(ran: RanExperiment, *, dry_run: bool = False, **_: Any) -> tuple[Experiment | None, pd.DataFrame]:
-    """What `run_experiment` gave, as `Experiments.run` gives it."""
-    return None if dry_run else ran.experiment, ax_frame(ran)
-
-
 _AT_ONCE = 100  # as many as every backend gives at once
-
-
-def _check_space(space: Any) -> None:
-    if space is not None and not isinstance(space, str):
-        raise InvalidInput(f"space must be the name or the id of a space, got a value of type {type(space).__name__}")

@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable
+from functools import partial
 from pathlib import Path
 
 from prefect.artifacts import (
@@ -75,11 +76,15 @@ def percent_done(session: Session) -> float:
 
 
 async def show_summary(ran: RanExperiment) -> None:
-    """The summary as a markdown artifact under a key of the dataset's, so that versions line up."""
+    """The summary as a markdown artifact under a key of the dataset's, so that versions line up.
+
+    Nothing of any row is in it: who runs an experiment has not asked for its data on Prefect's pages, other than who
+    deploys a flow for people to look at.
+    """
     text = summary_markdown(ran, None if ran.comparison else ran.verdict)
     await _quietly(
         acreate_markdown_artifact(
-            markdown=await _with_lowest(text, ran),
+            markdown=await _with_lowest(text, ran, contents=False),
             key=artifact_key("experiment", ran.experiment.dataset_name),
             description=f"Experiment {ran.experiment.name} on {ran.experiment.dataset_name}",
         )
@@ -138,29 +143,29 @@ async def show_outcome(ran: RanExperiment) -> None:
     await _quietly(acreate_markdown_artifact(markdown=text, description=f"{word}{name} on {dataset}"))
 
 
-async def _with_lowest(text: str, ran: RanExperiment) -> str:
+async def _with_lowest(text: str, ran: RanExperiment, *, contents: bool = True) -> str:
     """The text, and below it the runs to look at first."""
     summary = ran.summary
     most = MOST_RUNS_READ if ran.verdict or summary.n_errors else MOST_RUNS_READ_UNASKED
     if summary.n_runs > most:
         return text
-    return "\n".join([text, "", *await asyncio.to_thread(lowest_lines, ran)])
+    return "\n".join([text, "", *await asyncio.to_thread(partial(lowest_lines, ran, contents=contents))])
 
 
 async def show_report(path: Path, url: str | None, name: str) -> None:
-    """Where a report is: a link where it can be opened over the network, else its path.
+    """Where a report is: a link where it can be opened over the network, else its path. Without a key, as an outcome.
 
     Args:
         path: of the file, absolute.
         url: of the file, where there is one.
-        name: what the artifact is called after.
+        name: of the dataset, or of what was compared.
     """
-    key, description = artifact_key("report", name), f"HTML report on {name}"
+    description = f"HTML report on {name}"
     if url is not None:
-        await _quietly(acreate_link_artifact(link=url, link_text=path.name, key=key, description=description))
+        await _quietly(acreate_link_artifact(link=url, link_text=path.name, description=description))
         return
     where = f"The report is in {code(str(path), longest=1000)} on the machine {code(socket.gethostname())}."
-    await _quietly(acreate_markdown_artifact(markdown=where, key=key, description=description))
+    await _quietly(acreate_markdown_artifact(markdown=where, description=description))
 
 
 async def show_text(text: str, sort: str, name: str, description: str) -> None:

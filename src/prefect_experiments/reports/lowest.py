@@ -15,7 +15,7 @@ SHOWN = 10
 LONGEST_TEXT = 120
 
 
-def lowest_lines(ran: RanExperiment, shown: int = SHOWN) -> list[str]:
+def lowest_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool = True) -> list[str]:
     """Failed runs, then those with the lowest scores, as the lines of a Markdown table; none where all is at its best.
 
     Scores of different ranges count alike: each as its place between the experiment's lowest and highest.
@@ -23,6 +23,7 @@ def lowest_lines(ran: RanExperiment, shown: int = SHOWN) -> list[str]:
     Args:
         ran: the experiment; all of its results are read.
         shown: at most so many runs; their texts are cut.
+        contents: whether anything of a row is shown; else only the example's id and the scores.
     """
     comparison = ran.comparison
     less_is_better = {
@@ -31,39 +32,44 @@ def lowest_lines(ran: RanExperiment, shown: int = SHOWN) -> list[str]:
     verdicts: dict[str, list[Evaluation]] = defaultdict(list)
     for evaluation in ran.evaluation_runs:
         verdicts[evaluation.run_id].append(evaluation)
-    ranked = _ranked(ran.task_runs, verdicts, less_is_better)
+    ranked = _ranked(ran.task_runs, verdicts, less_is_better, contents)
     if not ranked:
         return []
     several = ran.experiment.repetitions > 1
     lines = [
         f"**Failed runs and lowest scores** ({numbers.count(min(shown, len(ranked)))} of {len(ranked):,})",
         "",
-        "| example | what became of it | input | expected | output |",
-        "|---|---|---|---|---|",
+        "| example | what became of it |" + (" input | expected | output |" if contents else ""),
+        "|---|---|" + ("---|---|---|" if contents else ""),
     ]
     for run, found in ranked[:shown]:
         name = texts.code(run.example_id, longest=60) + (f", repetition {run.repetition_number}" if several else "")
-        example = ran.examples.get(run.example_id)
-        cells = [name, found, _cell(example and example.input), _cell(example and example.output), _cell(run.output)]
+        cells = [name, found]
+        if contents:
+            example = ran.examples.get(run.example_id)
+            cells += [_cell(example and example.input), _cell(example and example.output), _cell(run.output)]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
 def _ranked(
-    runs: Sequence[ExperimentRun], verdicts: Mapping[str, Sequence[Evaluation]], less_is_better: set[str]
+    runs: Sequence[ExperimentRun],
+    verdicts: Mapping[str, Sequence[Evaluation]],
+    less_is_better: set[str],
+    contents: bool,
 ) -> list[tuple[ExperimentRun, str]]:
     """What is not at its best, worst first, with what became of it."""
     ranges = _ranges(verdicts)
     found: list[tuple[float, ExperimentRun, str]] = []
     for run in runs:
         if run.status == "error":
-            found.append((-2.0, run, f"failed: {texts.code(str(run.error), longest=LONGEST_TEXT)}"))
+            found.append((-2.0, run, f"failed{_why(run.error, contents)}"))
             continue
         places: list[float] = []
         said: list[str] = []
         for verdict in verdicts.get(run.id, ()):
             if verdict.error is not None:
-                said.append(f"{plain(verdict.name)} failed: {texts.code(verdict.error, longest=LONGEST_TEXT)}")
+                said.append(f"{plain(verdict.name)} failed{_why(verdict.error, contents)}")
                 places.append(-1.0)
             elif verdict.score is not None:
                 low, high = ranges[verdict.name]
@@ -86,6 +92,11 @@ def _ranges(verdicts: Mapping[str, Sequence[Evaluation]]) -> dict[str, tuple[flo
         low, high = ranges.get(verdict.name, (math.inf, -math.inf))
         ranges[verdict.name] = min(low, verdict.score), max(high, verdict.score)
     return {name: (0.0, 1.0) if low >= 0 and high <= 1 else (low, high) for name, (low, high) in ranges.items()}
+
+
+def _why(error: str | None, contents: bool) -> str:
+    """An error's text may hold a row's."""
+    return f": {texts.code(str(error), longest=LONGEST_TEXT)}" if contents else ""
 
 
 def _cell(value: object) -> str:

@@ -309,6 +309,7 @@ def _flush_at_exit() -> None:
         sender.begin_exit()
     while time.monotonic() - began < EXIT_S and not all(sender.is_through(began) for sender in under_way):
         time.sleep(0.02)
+    logging.raiseExceptions = False  # where standard error is closed by now, a traceback says no more than nothing
     for sender in _senders.values():
         sender.end_exit()
 

@@ -44,7 +44,7 @@ SHORTEST_DOUBT_S, LONGEST_DOUBT_S = 1.0, 60.0
 MOST_REFUSED_ALONE = 10  # rows that are refused one by one before the rest is refused with them
 _LATE = (
     "Arize AX takes evaluations only together with their run, and has this one already; the verdict is kept in the "
-    "store. Push the experiment under a new name to have it in AX"
+    "store. To have it in AX, log the table of runs (list_runs(all=True).to_df(), or export) under a new name"
 )
 T = TypeVar("T")
 
