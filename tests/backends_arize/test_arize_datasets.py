@@ -203,7 +203,13 @@ TROUBLE = [
 ]
 
 
-@pytest.mark.parametrize("fault", TROUBLE, ids=[str(fault) for fault in TROUBLE])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(f, id=str(f), marks=() if f.get("applied") or f.get("cut") == "after" else pytest.mark.slow)
+        for f in TROUBLE
+    ],
+)
 def test_trouble_loses_and_doubles_nothing(arize: StandIn, client: Client, hasty: int, fault: dict[str, Any]) -> None:
     rows = [{"id": f"e{n}", "input": {"n": n, "x": 1.0}} for n in range(hasty)]
     arize.fail(*({"method": method, "path": WRITES, "times": 2, **fault} for method in ("POST", "PATCH")))

@@ -274,16 +274,16 @@ def test_killed_while_pushing(arize: StandIn, local: Client, client: Client, sto
 @pytest.mark.usefixtures("prefect")
 def test_ax_is_away_for_a_while(arize: StandIn, client: Client, official: Official) -> None:
     """The experiment goes on; what was made meanwhile follows."""
-    client.datasets.create_dataset(name="doubles", examples=[{"id": f"e{n}", "input": n} for n in range(200)])
+    client.datasets.create_dataset(name="doubles", examples=[{"id": f"e{n}", "input": n} for n in range(100)])
 
     async def task(input: Any) -> Any:
         await asyncio.sleep(0.05)
         return input
 
-    threading.Timer(3.0, arize.fail).start()
+    threading.Timer(1.5, arize.fail).start()
     arize.fail({"method": "POST", "path": PUSHES, "status": 503})
     ran = run_experiment(dataset="doubles", experiment_name="first", task=task, client=client, concurrency=10)
-    assert (ran.waiting, len(ran.task_runs)) == (0, 200)
+    assert (ran.waiting, len(ran.task_runs)) == (0, 100)
     assert_same(official, ran)
 
 

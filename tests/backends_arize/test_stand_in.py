@@ -94,6 +94,7 @@ client.experiments.annotate_runs(experiment=e, annotations=[AnnotateRecordInput(
     assert arize.state()["experiments"] == []
 
 
+@pytest.mark.slow
 def test_the_official_run(arize: StandIn, official: Official) -> None:
     make_dataset(official)
     code = """

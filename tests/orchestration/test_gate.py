@@ -423,10 +423,12 @@ def test_the_first_run_has_no_baseline_and_says_so(client: Client, baseline: str
 
 
 def logged(run: FlowRun) -> str:
+    """What a flow run has logged, to its last line; the lines arrive a little later, and not all at once."""
     deadline = time.monotonic() + 30
-    while not (logs := of_flow_run("logs", run)) and time.monotonic() < deadline:
+    while "Finished in state" not in (text := "\n".join(log["message"] for log in of_flow_run("logs", run))):
+        assert time.monotonic() < deadline, text
         time.sleep(0.2)
-    return "\n".join(log["message"] for log in logs)
+    return text
 
 
 def test_a_first_run_fails_where_it_does_not_reach_the_minimum(bench: Bench) -> None:

@@ -14,7 +14,9 @@ from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.loops import run_sync
 
 # Prefect's own, as its blocks for secrets and files have them: a page of block types without pictures looks broken.
-_LOGOS = "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos"
+_LOGOS = (
+    "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos"
+)
 _SECRET, _FILES = HttpUrl(f"{_LOGOS}/secret.png"), HttpUrl(f"{_LOGOS}/filesystem.png")
 
 
