@@ -11,8 +11,8 @@ from pydantic import Field
 from prefect_experiments import Client, acompare_experiments
 from prefect_experiments.orchestration.artifacts import show_compared
 from prefect_experiments.orchestration.comparing import result_side
-from prefect_experiments.orchestration.parameters import GateRules, gate_of, run_name
-from prefect_experiments.orchestration.reporting import report_on_comparison, verdict_on
+from prefect_experiments.orchestration.deployed.parameters import GateRules, gate_of, run_name
+from prefect_experiments.orchestration.deployed.reporting import report_on_comparison, verdict_on
 
 
 @flow(name="compare", flow_run_name=run_name("{candidate} beside {baseline}"), retries=0, persist_result=False)

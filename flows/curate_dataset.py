@@ -11,8 +11,8 @@ from pydantic import Field
 
 from prefect_experiments import Client
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.orchestration.curating import PartOfDataset, Traces, add_new
-from prefect_experiments.orchestration.parameters import run_name
+from prefect_experiments.orchestration.deployed.curating import PartOfDataset, Traces, add_new
+from prefect_experiments.orchestration.deployed.parameters import run_name
 
 
 @flow(name="curate-dataset", flow_run_name=run_name("{name}"), persist_result=False)

@@ -15,7 +15,7 @@ from pydantic import Field
 from prefect_experiments import Client
 from prefect_experiments.errors import AlreadyExists
 from prefect_experiments.orchestration.artifacts import show_outcome
-from prefect_experiments.orchestration.parameters import (
+from prefect_experiments.orchestration.deployed.parameters import (
     LIMITS,
     CallLimits,
     Columns,
@@ -26,8 +26,8 @@ from prefect_experiments.orchestration.parameters import (
     run_name,
     task_of,
 )
-from prefect_experiments.orchestration.reporting import outcome, promote_passed, report_on
-from prefect_experiments.orchestration.rerun import arun_for_flow_run, what_became_of
+from prefect_experiments.orchestration.deployed.reporting import outcome, promote_passed, report_on
+from prefect_experiments.orchestration.deployed.rerun import arun_for_flow_run, what_became_of
 
 QUICK = SampleRules(n=20)
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from prefect_experiments import Client, alog_experiment
 from prefect_experiments.orchestration.artifacts import show_outcome
-from prefect_experiments.orchestration.parameters import (
+from prefect_experiments.orchestration.deployed.parameters import (
     Columns,
     EvaluatorColumns,
     GateRules,
@@ -19,7 +19,7 @@ from prefect_experiments.orchestration.parameters import (
     gate_of,
     run_name,
 )
-from prefect_experiments.orchestration.reporting import outcome, promote_passed, report_on
+from prefect_experiments.orchestration.deployed.reporting import outcome, promote_passed, report_on
 
 
 @flow(name="log-results", flow_run_name=run_name("{name} on {dataset}"), retries=0, persist_result=False)

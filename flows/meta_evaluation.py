@@ -12,7 +12,7 @@ from pydantic import Field
 from prefect_experiments import Client, evaluator_task
 from prefect_experiments.analysis import meta_evaluation as agreement_of
 from prefect_experiments.orchestration.artifacts import show_text
-from prefect_experiments.orchestration.parameters import (
+from prefect_experiments.orchestration.deployed.parameters import (
     LIMITS,
     CallLimits,
     Columns,
@@ -20,8 +20,8 @@ from prefect_experiments.orchestration.parameters import (
     dataset_of,
     run_name,
 )
-from prefect_experiments.orchestration.reporting import agreed
-from prefect_experiments.orchestration.rerun import arun_for_flow_run
+from prefect_experiments.orchestration.deployed.reporting import agreed
+from prefect_experiments.orchestration.deployed.rerun import arun_for_flow_run
 
 
 @flow(name="meta-evaluation", flow_run_name=run_name("{evaluator} against {human}"), persist_result=False)

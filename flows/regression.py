@@ -9,7 +9,7 @@ from pydantic import Field
 
 from prefect_experiments import Client
 from prefect_experiments.orchestration.artifacts import show_outcome
-from prefect_experiments.orchestration.parameters import (
+from prefect_experiments.orchestration.deployed.parameters import (
     LIMITS,
     CallLimits,
     Columns,
@@ -19,8 +19,8 @@ from prefect_experiments.orchestration.parameters import (
     gate_of,
     run_name,
 )
-from prefect_experiments.orchestration.reporting import outcome, promote_passed, report_on
-from prefect_experiments.orchestration.rerun import arun_for_flow_run
+from prefect_experiments.orchestration.deployed.reporting import outcome, promote_passed, report_on
+from prefect_experiments.orchestration.deployed.rerun import arun_for_flow_run
 
 
 # No retries: a gate that has failed is a finding. What breaks is run again by Prefect, and goes on where it was.

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.comparison.paired import MCNEMAR, SIGN_FLIP
 from prefect_experiments.analysis.gate import Gate, Metric
-from prefect_experiments.analysis.paired import MCNEMAR, SIGN_FLIP
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Comparison, Failures
 from prefect_experiments.errors import InvalidSetting

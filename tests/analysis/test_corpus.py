@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from prefect_experiments.analysis.comparison import compare_results
-from prefect_experiments.analysis.corpus import BOOTSTRAP, compare_corpus_metric
+from prefect_experiments.analysis.comparison.corpus import BOOTSTRAP, compare_corpus_metric
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import MetricComparison

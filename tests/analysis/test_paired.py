@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from prefect_experiments.analysis.paired import (
+from prefect_experiments.analysis.comparison.paired import (
     MCNEMAR,
     SIGN_FLIP,
     SIGN_FLIP_EXACT,

@@ -16,9 +16,9 @@ from sklearn import metrics
 
 from prefect_experiments import AnnotateRecordInput, AnnotationInput, Client
 from prefect_experiments.analysis import RanExperiment
-from prefect_experiments.analysis.agreement import Agreement, agreement, meta_evaluation
-from prefect_experiments.analysis.agreement_figures import LabelAgreement, ScoreAgreement
-from prefect_experiments.analysis.classification import classification_report
+from prefect_experiments.analysis.labels.agreement import Agreement, agreement, meta_evaluation
+from prefect_experiments.analysis.labels.agreement_figures import LabelAgreement, ScoreAgreement
+from prefect_experiments.analysis.labels.classification import classification_report
 from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.store import EvaluatorRecord
 from tests.analysis_metrics.tables import from_confusion, table

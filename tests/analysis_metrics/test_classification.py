@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap
 from sklearn import metrics
 
-from prefect_experiments.analysis.classification import classification_report
+from prefect_experiments.analysis.labels.classification import classification_report
 from prefect_experiments.errors import InvalidInput, InvalidSetting
 from tests.analysis_metrics.tables import FAILED, from_confusion, table
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments import Client, EvaluationResult, Evaluator, Example, create_evaluator, run_experiment
-from prefect_experiments.analysis.agreement import meta_evaluation
+from prefect_experiments.analysis.labels.agreement import meta_evaluation
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput
 from prefect_experiments.evaluators.as_task import evaluator_task
 from prefect_experiments.tasks import resolve_task

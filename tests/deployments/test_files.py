@@ -16,8 +16,8 @@ from prefect_experiments import Gate
 from prefect_experiments.cli.app import app
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.models import _Record
-from prefect_experiments.orchestration.parameters import GateRules, MetricRules, SampleRules
-from prefect_experiments.orchestration.project import enter
+from prefect_experiments.orchestration.deployed.parameters import GateRules, MetricRules, SampleRules
+from prefect_experiments.orchestration.deployed.project import enter
 from prefect_experiments.tasks import load_reference
 
 from .stack import ROOT

@@ -20,8 +20,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_s
 
 from prefect_experiments import Client
 from prefect_experiments.analysis import RanExperiment, Summary
-from prefect_experiments.analysis.classification import classification_report
 from prefect_experiments.analysis.gate import Gate, Metric
+from prefect_experiments.analysis.labels.classification import classification_report
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Side
 from prefect_experiments.errors import InvalidSetting

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from prefect_experiments.analysis.corpus import corpus_value
+from prefect_experiments.analysis.comparison.corpus import corpus_value
 from prefect_experiments.analysis.gate import Gate, Metric
-from prefect_experiments.analysis.metric_checks import (
+from prefect_experiments.analysis.gate.metric_checks import (
     ERROR_RATE,
     Evidence,
     metric_check,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prefect_experiments.analysis.contingency import (
+from prefect_experiments.analysis.fields import Selection, example_ids, failed, rows_of, select, values_of
+from prefect_experiments.analysis.labels.contingency import (
     KappaWeights,
     LabelPairs,
     aligned,
@@ -19,7 +20,6 @@ from prefect_experiments.analysis.contingency import (
     shown,
     unknown_label,
 )
-from prefect_experiments.analysis.fields import Selection, example_ids, failed, rows_of, select, values_of
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
 

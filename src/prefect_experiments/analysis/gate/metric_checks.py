@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.paired import examples_to_exclude, holm, mcnemar_p_value
 from prefect_experiments.analysis.gate import Gate, Metric
-from prefect_experiments.analysis.paired import examples_to_exclude, holm, mcnemar_p_value
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck, MetricComparison, Side, Status, WorstCase
 from prefect_experiments.errors import unknown_value
 

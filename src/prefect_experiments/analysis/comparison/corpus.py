@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prefect_experiments.analysis.paired import PairedResult
+from prefect_experiments.analysis.comparison.paired import PairedResult
 from prefect_experiments.errors import InvalidEvaluator
 
 if TYPE_CHECKING:

@@ -185,7 +185,7 @@ class Gate(_Record):
             InvalidSetting: the comparison was made with another confidence, or with another
                 direction of one of the gate's metrics.
         """
-        from prefect_experiments.analysis.judging import judge
+        from prefect_experiments.analysis.gate.judging import judge
 
         return judge(self, comparison)
 
@@ -206,7 +206,7 @@ class Gate(_Record):
         Raises:
             InvalidEvaluator: an experiment evaluator raised, or returned something else than a number.
         """
-        from prefect_experiments.analysis.judging import judge_alone
+        from prefect_experiments.analysis.gate.judging import judge_alone
 
         return judge_alone(self, candidate, experiment_evaluators or {})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prefect_experiments.analysis.paired import paired_test
+from prefect_experiments.analysis.comparison.paired import paired_test
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.verdicts import Direction, Failures, WorstCase
 

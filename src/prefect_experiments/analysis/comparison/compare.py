@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, overload
 
-from prefect_experiments.analysis.changes import changed_examples
-from prefect_experiments.analysis.corpus import compare_corpus_metric
-from prefect_experiments.analysis.paired import PairedResult, examples_to_detect, holm, paired_test
-from prefect_experiments.analysis.pairing import Pairs, failures, worst_case
+from prefect_experiments.analysis.comparison.changes import changed_examples
+from prefect_experiments.analysis.comparison.corpus import compare_corpus_metric
+from prefect_experiments.analysis.comparison.paired import PairedResult, examples_to_detect, holm, paired_test
+from prefect_experiments.analysis.comparison.pairing import Pairs, failures, worst_case
 from prefect_experiments.analysis.results import OPERATIONS, ResultTable
 from prefect_experiments.analysis.verdicts import Comparison, Direction, MetricComparison, MetricVerdict
 from prefect_experiments.errors import InvalidSetting, unknown_value

@@ -11,7 +11,7 @@ from pydantic import Field
 from prefect_experiments import datasets
 from prefect_experiments.errors import NotFound
 from prefect_experiments.models import Dataset, Example
-from prefect_experiments.orchestration.parameters import Form, SampleRules
+from prefect_experiments.orchestration.deployed.parameters import Form, SampleRules
 
 _SPAN = "context.span_id"
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prefect_experiments.analysis.contingency import LabelPairs, confusion_lines, finite, shown
+from prefect_experiments.analysis.labels.contingency import LabelPairs, confusion_lines, finite, shown
 from prefect_experiments.analysis.summary import clustered_stderr
 from prefect_experiments.models import _Record
 

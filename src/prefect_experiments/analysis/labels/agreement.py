@@ -11,19 +11,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from prefect_experiments.analysis.agreement_figures import (
-    LabelAgreement,
-    ScoreAgreement,
-    label_agreement,
-    score_agreement,
-)
-from prefect_experiments.analysis.contingency import (
-    LabelPairs,
-    check_confidence,
-    label_of,
-    labels_in_order,
-    unknown_label,
-)
 from prefect_experiments.analysis.fields import (
     Row,
     Selection,
@@ -34,6 +21,19 @@ from prefect_experiments.analysis.fields import (
     rows_of,
     select,
     values_of,
+)
+from prefect_experiments.analysis.labels.agreement_figures import (
+    LabelAgreement,
+    ScoreAgreement,
+    label_agreement,
+    score_agreement,
+)
+from prefect_experiments.analysis.labels.contingency import (
+    LabelPairs,
+    check_confidence,
+    label_of,
+    labels_in_order,
+    unknown_label,
 )
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
