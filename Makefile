@@ -56,7 +56,7 @@ demo: $(VENV)/.installed  ## Run two variants of a small application as experime
 
 .PHONY: test
 test: $(TESTED)  ## Run the tests (under 10 minutes)
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile
 
 .PHONY: test-slow
 test-slow: $(TESTED)  ## Run the tests that take longer

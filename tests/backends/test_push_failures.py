@@ -41,7 +41,14 @@ def is_some_verdict(request: Request) -> bool:
     return is_push(request) and request.json.get("result", {}).get("score") == 5 / 3
 
 
-@pytest.mark.parametrize("fault", [Answer(500, b"Internal Server Error"), Cut(), Hang()], ids=["500", "cut", "hang"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Answer(500, b"Internal Server Error"), id="500"),
+        pytest.param(Cut(), id="cut"),
+        pytest.param(Hang(), id="hang", marks=pytest.mark.slow),
+    ],
+)
 def test_what_phoenix_breaks_at_keeps_nothing_back(
     phoenix_url: str, store_url: str, name: str, official: PhoenixClient, fault: Action
 ) -> None:
@@ -143,6 +150,7 @@ def test_cancelled(phoenix_url: str, store_url: str, name: str, official: Phoeni
         assert_whole(official, ran, 20)
 
 
+@pytest.mark.slow
 def test_a_task_that_takes_all_threads_does_not_keep_back_the_push(
     phoenix_url: str, store_url: str, name: str, official: PhoenixClient
 ) -> None:

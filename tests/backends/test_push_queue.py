@@ -124,6 +124,7 @@ def looks(filled: Filled) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 def test_looking_takes_no_more_than_in_proportion(queue_store: Store) -> None:
     """Tables that have just been filled, of which PostgreSQL has no statistics: the worst it can be."""
     small, large = looks(Filled(queue_store, 5_000, "small")), looks(Filled(queue_store, 20_000, "large"))

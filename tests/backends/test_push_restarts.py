@@ -143,6 +143,7 @@ def test_gone_for_good_and_pushed_later(
         assert_whole(referee, again, 40)
 
 
+@pytest.mark.slow
 def test_the_command_line_when_it_is_gone(
     mortal: tuple[str, Server], tmp_path: Path, prefect_api: str, referee: PhoenixClient
 ) -> None:

@@ -251,6 +251,7 @@ class TestFingerprint:
         assert bind(classifier(server)).fingerprint == fingerprints[0]
         assert bind(classifier(server, llm=model(server, timeout=5))).fingerprint == fingerprints[0]
 
+    @pytest.mark.slow
     def test_it_is_the_same_in_every_process(self, tmp_path):
         module = tmp_path / "judges.py"
         module.write_text(

@@ -193,6 +193,7 @@ def test_slots_are_given_back_when_it_breaks(client: Client) -> None:
     assert taken(name) == 0
 
 
+@pytest.mark.slow
 def test_experiments_share_a_rate(tmp_path: Path) -> None:
     name, calls = made(5, decay=20), Calls(0.0)
     began = DateTime.now("UTC")
