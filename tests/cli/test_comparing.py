@@ -229,10 +229,14 @@ def test_run_ends_as_the_gate_says(command: CommandLine, tmp_path: Path) -> None
     assert ended.json["verdict"]["status"] == "passed"
     assert ended.json["comparison"]["n_pairs"] == 26
     assert ended.json["written"] == {"report": str(tmp_path / "report.html")}
+    resumed = command("resume", "worse", *options)
+    assert resumed.code == 1
+    assert "Reused 26 runs, ran 0" in resumed.out
+    assert "FAILED  worse against good" in resumed.out
     # The process ends at once, and what automations wait for has reached the server all the same.
     assert events(command, ended.json["experiment_id"]) == ["experiment.completed"]
     worse = command.client().experiments.get(experiment="worse").id
-    assert events(command, worse) == ["experiment.completed", "experiment.regressed"]
+    assert set(events(command, worse)) == {"experiment.completed", "experiment.regressed"}
 
 
 def events(command: CommandLine, experiment_id: str) -> list[str]:

@@ -128,7 +128,7 @@ def test_waiting_before_a_retry_leaves_the_loop_free():
 
     async def main():
         nonlocal ticks
-        engine, _ = engine_of(failing(1)[0])
+        engine, _ = engine_of(failing(3)[0], retries=3)
         running = asyncio.create_task(engine.run(run_items([1])))
         while not running.done():
             ticks += 1

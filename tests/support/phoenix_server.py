@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from support.prefect_server import without_prefect
-from support.servers import Server, free_port, running, wait_until_healthy
+from support.servers import Server, fast_folder, free_port, running, wait_until_healthy
 
 REUSE = "PREFECT_EXPERIMENTS_TEST_PHOENIX_URL"
 
@@ -41,7 +41,7 @@ def phoenix_server(**environment: str) -> Iterator[tuple[str, Server]]:
     Args:
         environment: further variables, such as ``PHOENIX_ENABLE_AUTH="true"``.
     """
-    with tempfile.TemporaryDirectory(prefix="phoenix-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="phoenix-", dir=fast_folder(), ignore_cleanup_errors=True) as folder:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         settings = {

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from support.servers import Server, free_port, running, wait_until_healthy
+from support.servers import Server, fast_folder, free_port, running, wait_until_healthy
 
 REUSE = "PREFECT_EXPERIMENTS_TEST_API_URL"
 
@@ -49,7 +49,7 @@ def prefect_server(**settings: str) -> Iterator[str]:
         settings: further ones, by the names of their environment variables.
     """
     # Its last files may be written after it has been told to end, so leftovers are no error.
-    with tempfile.TemporaryDirectory(prefix="prefect-server-", ignore_cleanup_errors=True) as home:
+    with tempfile.TemporaryDirectory(prefix="prefect-server-", dir=fast_folder(), ignore_cleanup_errors=True) as home:
         port = free_port()
         url = f"http://127.0.0.1:{port}/api"
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]

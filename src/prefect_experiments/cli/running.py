@@ -192,6 +192,10 @@ def run(
         )
     if dry_run is not None:
         return _tried(ran)
+    return _reported(ran, client, reports)
+
+
+def _reported(ran: RanExperiment, client: Client, reports: Reports) -> Answer:
     try:
         write_reports(reports, ran.comparison, candidate=ran, baseline=ran.baseline, verdict=ran.verdict)
     except InvalidSetting as error:
@@ -207,7 +211,10 @@ def resume(
     dataset: str | None = None,
     task: str | None = None,
     evaluator: list[str] | None = None,
+    baseline: str | None = None,
+    gate: str | None = None,
     limits: RunLimits = _RUN_LIMITS,
+    reports: Reports = NO_REPORTS,
     terminal: Here,
 ) -> Answer:
     """Go on with an experiment: make the runs and verdicts that are missing or failed.
@@ -219,9 +226,13 @@ def resume(
         dataset: the dataset that a name, a tag or latest is looked for in.
         task: the task, where it cannot be found again by the reference the experiment was started with.
         evaluator: a further one, as for run; can be given several times. The experiment's own are found again.
+        baseline: what the result is compared with, as for run.
+        gate: the rules that judge it, as for run.
         limits: how hard to work.
+        reports: what to write.
         terminal: where it is shown.
     """
+    reports.check()
     with watching(terminal):
         client = terminal.client()
         ran = client.experiments.resume_experiment(
@@ -229,10 +240,12 @@ def resume(
             dataset=dataset,
             task=task,
             evaluators=_evaluators(evaluator),
+            baseline=baseline,
+            gate=gate,
             print_summary=False,
             **limits.arguments(),
         )
-    return outcome(ran, client)
+    return _reported(ran, client, reports)
 
 
 def evaluate(
