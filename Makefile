@@ -60,7 +60,7 @@ test: $(TESTED)  ## Run the tests (under 10 minutes)
 
 .PHONY: test-slow
 test-slow: $(TESTED)  ## Run the tests that take longer
-	$(BIN)/python -m pytest -m slow --timeout 1800
+	$(BIN)/python -m pytest -m slow --timeout 1800 --numprocesses 2 --dist loadfile
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev  ## Check style and types

@@ -6,14 +6,15 @@ import asyncio
 import functools
 import threading
 import time
+import uuid
 from typing import Any
 
 import pandas as pd
 import pytest
 from prefect import flow, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterName
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
+from prefect.client.schemas.sorting import TaskRunSort
 
 from prefect_experiments import (
     AsyncClient,
@@ -44,10 +45,13 @@ class Closeness(Evaluator):
         return EvaluationResult(score=1 / (1 + distance), label="near" if distance < 2 else "far", explanation="why")
 
 
-def latest_flow_run() -> FlowRun:
+def flow_run_of(experiment: str) -> FlowRun:
+    """The only flow run of an experiment of this name; others may run on the server at the same time."""
+
     async def read() -> FlowRun:
         async with get_client() as api:
-            [run] = await api.read_flow_runs(limit=1, sort=FlowRunSort.START_TIME_DESC)
+            named = FlowRunFilter(name=FlowRunFilterName(like_=f"{experiment} on "))
+            [run] = await api.read_flow_runs(flow_run_filter=named, limit=2)
             return run
 
     return asyncio.run(read())
@@ -131,7 +135,7 @@ def test_errors_stay_in_sight(client: Client) -> None:
 
 
 def test_exit_on_error_keeps_what_finished(client: Client) -> None:
-    secret = "the row's own content"
+    secret, name = "the row's own content", f"stops {uuid.uuid4().hex}"
 
     def fails_late(input: dict[str, int]) -> int:
         if input["n"] == 20:
@@ -140,12 +144,18 @@ def test_exit_on_error_keeps_what_finished(client: Client) -> None:
 
     with pytest.raises(ExperimentStopped, match="RuntimeError on example 'e20'") as caught:
         client.experiments.run_experiment(
-            dataset=ROWS, task=fails_late, exit_on_error=True, retries=0, concurrency=1, **quiet
+            dataset=ROWS,
+            task=fails_late,
+            experiment_name=name,
+            exit_on_error=True,
+            retries=0,
+            concurrency=1,
+            **quiet,
         )
     assert secret not in str(caught.value)
     runs = client.experiments.list_runs(experiment=caught.value.experiment_id, all=True).experiment_runs
     assert [run.example_id for run in runs if run.status == "ok"] == [f"e{n}" for n in range(20)]
-    assert latest_flow_run().state_type == "FAILED"
+    assert flow_run_of(name).state_type == "FAILED"
 
 
 def test_what_prefect_is_shown(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
@@ -157,12 +167,12 @@ def test_what_prefect_is_shown(client: Client, capfd: pytest.CaptureFixture[str]
             raise ValueError(f"about {input}")
         return f"{input} out"
 
-    name = "shown"
+    name = f"shown {uuid.uuid4().hex}"
     client.experiments.run_experiment(
         dataset=rows, task=raises_content, evaluators=exact, experiment_name=name, batch_size=4, retries=0, **quiet
     )
-    run = latest_flow_run()
-    assert run.name.startswith("shown on dataset-")
+    run = flow_run_of(name)
+    assert run.name.startswith(f"{name} on dataset-")
     assert run.state is not None
     assert run.state.message is not None
     assert run.state.message.startswith("Ran 10; 1 of 10 failed. exact 0.00 over 9 of 10; 1 task error")
@@ -197,8 +207,9 @@ def test_few_prefect_task_runs(client: Client) -> None:
     async def same(input: int) -> int:
         return input
 
-    client.experiments.run_experiment(dataset=rows, task=same, evaluators=[exact], **quiet)
-    assert len(task_run_names(latest_flow_run(), 5)) < 150
+    name = f"many {uuid.uuid4().hex}"
+    client.experiments.run_experiment(dataset=rows, task=same, evaluators=[exact], experiment_name=name, **quiet)
+    assert len(task_run_names(flow_run_of(name), 5)) < 150
 
 
 def test_concurrency_holds_over_all_batches(client: Client) -> None:
@@ -301,23 +312,24 @@ def test_an_evaluator_added_later_and_a_changed_one(client: Client) -> None:
 
 def test_inside_other_flows_and_running_loops(client: Client) -> None:
     run = functools.partial(run_experiment, dataset=ROWS, task=square, evaluators=exact, client=client, **quiet)
+    inner, async_inner = f"inner {uuid.uuid4().hex}", f"inner {uuid.uuid4().hex}"
 
     @flow
     def outer() -> int:
-        return len(run().task_runs)
+        return len(run(experiment_name=inner).task_runs)
 
     @flow
     async def async_outer() -> int:
         first = await arun_experiment(dataset=ROWS, task=square, client=client, **quiet)
-        return len(first.task_runs) + len(run().task_runs)
+        return len(first.task_runs) + len(run(experiment_name=async_inner).task_runs)
 
     async def notebook() -> int:
         return len(run().task_runs)
 
     assert outer() == 30
-    assert latest_flow_run().parent_task_run_id is not None
+    assert flow_run_of(inner).parent_task_run_id is not None
     assert asyncio.run(async_outer()) == 60
-    assert latest_flow_run().parent_task_run_id is not None
+    assert flow_run_of(async_inner).parent_task_run_id is not None
     assert asyncio.run(notebook()) == 30
 
 
