@@ -6,9 +6,8 @@ import asyncio
 
 from phoenix.client import Client as PhoenixClient
 from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
 
 from prefect_experiments import RanExperiment
 from support.fault_proxy import Request
@@ -16,7 +15,7 @@ from support.fault_proxy import Request
 from .doubling import double, options, phoenix, rows
 from .referee import assert_same, counts, their_evaluator_errors
 
-__all__ = ["assert_whole", "double", "flow_run_named", "is_push", "logs_of", "options", "phoenix", "rows"]
+__all__ = ["assert_whole", "double", "is_push", "logs_of", "options", "phoenix", "rows"]
 
 
 def is_push(request: Request) -> bool:
@@ -35,18 +34,6 @@ def assert_whole(official: PhoenixClient, ran: RanExperiment, count: int) -> Non
     assert len(told["evaluation_runs"]) == 2 * (count - failed) - 1
     assert their_evaluator_errors(url, ran.experiment_id) == [("right", "ZeroDivisionError: cannot say")]
     assert_same(official, ran)
-
-
-def flow_run_named(name: str) -> FlowRun:
-    """The flow run of an experiment."""
-
-    async def read() -> FlowRun:
-        async with get_client() as api:
-            named = FlowRunFilter(name=FlowRunFilterName(like_=name))
-            [run] = await api.read_flow_runs(flow_run_filter=named, limit=2, sort=FlowRunSort.START_TIME_DESC)
-            return run
-
-    return asyncio.run(read())
 
 
 def logs_of(run: FlowRun, until: str) -> list[str]:

@@ -13,8 +13,9 @@ from prefect_experiments import Client, arun_experiment
 from prefect_experiments.backends import pushing
 from prefect_experiments.errors import BackendRefused, ExperimentStopped
 from support.fault_proxy import Action, Answer, Cut, FaultProxy, Hang, Request
+from support.flow_runs import flow_run_of
 
-from .pushes import assert_whole, double, flow_run_named, is_push, logs_of, options, phoenix, rows
+from .pushes import assert_whole, double, is_push, logs_of, options, phoenix, rows
 from .referee import counts
 
 NO = Answer(422, b'{"detail": [{"loc": ["body", "output"], "msg": "too odd", "input": "private"}]}')
@@ -27,7 +28,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def message_of(name: str) -> str:
-    state = flow_run_named(name).state
+    state = flow_run_of(name).state
     assert state is not None
     assert state.is_completed()
     return str(state.message)
@@ -80,7 +81,7 @@ def test_what_phoenix_refuses_keeps_nothing_back(
         said = "phoenix refused 1 results: Phoenix at"
         assert said in message_of(name)
         assert "HTTP 422): body.output: too odd" in message_of(name)
-        assert [line for line in logs_of(flow_run_named(name), said) if said in line]
+        assert [line for line in logs_of(flow_run_of(name), said) if said in line]
         with pytest.raises(BackendRefused, match="too odd"):
             client.experiments.push(experiment=name)
         proxy.plan = lambda _: None

@@ -17,10 +17,11 @@ from phoenix.client import Client as PhoenixClient
 from cli.harness import CommandLine
 from prefect_experiments import Client
 from support.fault_proxy import Cut, FaultProxy
+from support.flow_runs import flow_run_of
 from support.phoenix_server import phoenix_server
 from support.servers import Server
 
-from .pushes import assert_whole, double, flow_run_named, is_push, logs_of, options, phoenix, rows
+from .pushes import assert_whole, double, is_push, logs_of, options, phoenix, rows
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_killed_and_started_again_twice_in_mid_run(
             killer.join()
         assert ended.is_set()
     assert_whole(referee, ran, 120)
-    run = flow_run_named(name)
+    run = flow_run_of(name)
     said = logs_of(run, "answers again")
     told = [line for line in said if "does not answer" in line and "results wait in the store; trying again" in line]
     assert len(told) >= 2, said
@@ -117,7 +118,7 @@ def test_gone_for_good_and_pushed_later(
             assert 0 < ran.waiting < 40 + 2 * 39
             assert len(ran.task_runs) == 40
             [here] = Client(backend="local", store_url=store_url).experiments.list()
-            state = flow_run_named(name).state
+            state = flow_run_of(name).state
             assert state is not None
             assert state.is_completed()
             message = str(state.message)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 from prefect_experiments import Client
 from support.prefect_server import prefect_server, without_prefect
@@ -25,6 +26,11 @@ PREFECT = [str(Path(sys.executable).with_name("prefect")), "--no-prompt"]
 FINISHES_WITHIN_S = 240  # on a machine that others use as well
 HEARTBEAT_S = 30  # the least that Prefect takes
 TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether Prefect's server did not get at its database within ten seconds."""
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 503
 
 
 class Stack:
@@ -95,15 +101,22 @@ class Stack:
 
     def post(self, path: str, **json: Any) -> Any:
         """Ask the server's API."""
-        answer = self._http.post(path, json=json)
-        answer.raise_for_status()
+        answer = self._ask("POST", path, json=json)
         return answer.json() if answer.content else None
+
+    @retry(
+        retry=retry_if_exception(_is_busy),
+        wait=wait_fixed(1),
+        stop=stop_after_attempt(20),
+        reraise=True,
+    )
+    def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """As Prefect's own client asks: again, where the server is busy."""
+        return self._http.request(method, path, **arguments).raise_for_status()
 
     def deployment(self, name: str) -> dict[str, Any]:
         """A deployment by ``flow/name``."""
-        answer = self._http.get(f"deployments/name/{name}")
-        answer.raise_for_status()
-        return dict(answer.json())
+        return dict(self._ask("GET", f"deployments/name/{name}").json())
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Start a deployment; the flow run's id."""
@@ -119,11 +132,11 @@ class Stack:
             "resource": {"prefect.resource.id": resource},
             "payload": payload,
         }
-        self._http.post("events", json=[said]).raise_for_status()
+        self._ask("POST", "events", json=[said])
 
     def flow_run(self, run_id: str) -> dict[str, Any]:
         """A flow run by its id."""
-        return dict(self._http.get(f"flow_runs/{run_id}").json())
+        return dict(self._ask("GET", f"flow_runs/{run_id}").json())
 
     def flow_runs(self, deployment: str, since: datetime, *, auto: bool = False) -> list[dict[str, Any]]:
         """The flow runs of a deployment, oldest first.

@@ -22,6 +22,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 
 from prefect_experiments import Client, Gate, Metric, RanExperiment, arun_experiment, run_experiment
 from prefect_experiments.errors import AmbiguousName, ExperimentsError, ExperimentStopped, InvalidInput, NotFound
+from support.flow_runs import flow_run_of
 
 N = 40
 ROWS = [{"id": f"e{n}", "input": n, "output": n} for n in range(N)]
@@ -91,17 +92,6 @@ def asked(ask: Callable[[Any], Any]) -> Any:
     return asyncio.run(read())
 
 
-def flow_run_of(ran: RanExperiment) -> FlowRun:
-    name = f"{ran.experiment.name} on {ran.experiment.dataset_name}"
-
-    async def read(api: Any) -> FlowRun:
-        found = await api.request("POST", "/flow_runs/filter", json={"flow_runs": {"name": {"any_": [name]}}})
-        [run] = found.json()
-        return FlowRun.model_validate(run)
-
-    return asked(read)
-
-
 def of_flow_run(kind: str, run: FlowRun) -> list[dict[str, Any]]:
     async def read(api: Any) -> list[dict[str, Any]]:
         found = await api.request("POST", f"/{kind}/filter", json={kind: {"flow_run_id": {"any_": [str(run.id)]}}})
@@ -155,7 +145,7 @@ def test_the_flow_ends_in_a_state_that_says_the_verdict(
     assert ran.comparison.n_pairs == N
     assert ran.comparison.metrics["correct"].difference == pytest.approx(-wrong / N)
     assert ran.baseline is base
-    run = flow_run_of(ran)
+    run = flow_run_of(ran.experiment.name)
     assert run.state is not None
     assert (run.state.name, run.state.type) == (state, kind)
     assert said in str(run.state.message)
@@ -185,7 +175,7 @@ def test_datasets_in_any_script_have_artifacts_of_their_own(client: Client) -> N
     for name in ("質問", "文書", "Fragen & Antworten"):
         client.datasets.create_dataset(name=f"{name} {uuid.uuid4().hex[:8]}", examples=ROWS[:2])
         bench = Bench(client, client.datasets.list_datasets().datasets[0].name)
-        artifacts = of_flow_run("artifacts", flow_run_of(bench.run(baseline=bench.run())))
+        artifacts = of_flow_run("artifacts", flow_run_of(bench.run(baseline=bench.run()).experiment.name))
         keys += sorted(artifact["key"] for artifact in artifacts if artifact["key"])
     assert len(set(keys)) == 9
     assert all(re.fullmatch(r"(comparison|experiment|metrics)-[a-z0-9-]+", key) for key in keys)
@@ -240,7 +230,7 @@ def test_automations_hear_of_it(bench: Bench) -> None:
         assert payload["verdict"] == "failed"
         assert payload["reasons"] == list(bad.verdict.reasons)
         related = {resource["prefect.resource.role"]: resource["prefect.resource.id"] for resource in event["related"]}
-        assert related["flow-run"] == f"prefect.flow-run.{flow_run_of(bad).id}"
+        assert related["flow-run"] == f"prefect.flow-run.{flow_run_of(bad.experiment.name).id}"
 
     for ran, verdict in ((good, "passed"), (unclear, "inconclusive")):
         [event] = events_of(ran, 1)
@@ -280,7 +270,7 @@ def test_a_flow_around_it_goes_on_and_nothing_is_run_again(bench: Bench, asynchr
     assert ran.verdict.status == "failed"
     assert passes == ["begun", "went on"]
     assert len(calls) == N
-    run = flow_run_of(ran)
+    run = flow_run_of(ran.experiment.name)
     assert run.parent_task_run_id is not None
     assert states_of(run)[-1] == "GateFailed"
 
@@ -299,7 +289,7 @@ def test_a_default_of_retries_does_not_run_it_again(bench: Bench, tmp_path: Path
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60)
     verdict, experiment_id = done.stdout.split()
     assert verdict == "failed"
-    run = flow_run_of(bench.client.experiments.get_results(experiment=experiment_id))
+    run = flow_run_of(bench.client.experiments.get(experiment=experiment_id).name)
     assert states_of(run) == ["Pending", "Running", "GateFailed"]
 
 
@@ -311,7 +301,7 @@ def test_many_reasons_fit_into_the_state(bench: Bench) -> None:
     gate = {"metrics": {f"metric with a long name {number}": None for number in range(60)}}
     ran = bench.run(gate=gate, baseline=bench.run())
     assert len(ran.verdict.reasons) == 60
-    run = flow_run_of(ran)
+    run = flow_run_of(ran.experiment.name)
     assert run.state is not None
     assert run.state.name == "GateFailed"
     assert 1000 < len(str(run.state.message)) <= 4000
@@ -413,7 +403,7 @@ def test_the_first_run_has_no_baseline_and_says_so(client: Client, baseline: str
     assert ran.verdict is not None
     assert ran.verdict.status == "passed"
     assert ran.verdict.reasons[-1].startswith("there was no baseline to compare with")
-    run = flow_run_of(ran)
+    run = flow_run_of(ran.experiment.name)
     assert run.state is not None
     assert run.state.name == "GatePassed"
     assert "there was no baseline" in str(run.state.message)
@@ -529,7 +519,7 @@ def test_a_baseline_that_is_not_whole_is_told(bench: Bench) -> None:
     bench.client.experiments.evaluate_experiment(experiment=half, evaluators=[correct], print_summary=False)
     ran = bench.run(baseline="latest")
     assert ran.comparison.baseline.experiment_id == half
-    assert "has 11 of 40 runs only" in logged(flow_run_of(ran))
+    assert "has 11 of 40 runs only" in logged(flow_run_of(ran.experiment.name))
 
 
 def test_a_latest_run_that_was_killed_at_once_does_not_block_the_next(bench: Bench, tmp_path: Path) -> None:
@@ -547,7 +537,7 @@ def test_a_latest_run_that_was_killed_at_once_does_not_block_the_next(bench: Ben
     assert "the baseline, experiment 'killed'" in bench.refused(baseline="killed")
     ran = bench.run(baseline="latest", gate={"metrics": {"correct": {"min": 0.9}}})
     assert ran.verdict.reasons[-1].startswith("there was no baseline")
-    assert "no baseline 'latest' with results" in logged(flow_run_of(ran))
+    assert "no baseline 'latest' with results" in logged(flow_run_of(ran.experiment.name))
 
 
 def test_stopping_at_an_error_leaves_no_verdict(bench: Bench) -> None:
@@ -559,7 +549,7 @@ def test_stopping_at_an_error_leaves_no_verdict(bench: Bench) -> None:
 
     with pytest.raises(ExperimentStopped, match="ValueError on example"):
         bench.run(task, exit_on_error=True, retries=0, baseline="latest", gate={}, experiment_name=name)
-    run = flow_run_of(bench.client.experiments.get_results(experiment=name))
+    run = flow_run_of(name)
     assert run.state is not None
     assert (run.state.name, run.state.type) == ("Failed", StateType.FAILED)
     assert not {"markdown", "table"} & {artifact["type"] for artifact in of_flow_run("artifacts", run)}
@@ -637,7 +627,7 @@ def test_a_baseline_in_phoenix(phoenix_url: str, tmp_path: Path) -> None:
     assert second.comparison.n_pairs == N
     assert second.comparison.baseline.experiment_id == first.experiment_id
     assert second.comparison.baseline.url == first.url
-    artifacts = of_flow_run("artifacts", flow_run_of(second))
+    artifacts = of_flow_run("artifacts", flow_run_of(second.experiment.name))
     assert first.url in next(a["data"] for a in artifacts if a["key"] == f"comparison-{dataset}")
     assert "there is no baseline" in Bench(there, dataset).refused(NotFound, baseline="RXhwZXJpbWVudDo5OTk5OTk=")
 

@@ -17,10 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
-from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
 
 from prefect_experiments import (
     Client,
@@ -34,6 +30,7 @@ from prefect_experiments import (
 )
 from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidEvaluator, InvalidInput, InvalidSetting
 from prefect_experiments.store.logs import LogStore
+from support.flow_runs import flow_run_of
 
 quiet: dict[str, Any] = {"print_summary": False}
 CORRECT = {"correct": EvaluationResultFieldNames(score="correct_score", label="correct_label")}
@@ -487,18 +484,6 @@ def test_twenty_five_thousand_rows(client: Client) -> None:
 
 
 # The flow, and going on
-
-
-def flow_run_of(experiment: str, dataset: str) -> FlowRun:
-    async def read() -> FlowRun:
-        async with get_client() as api:
-            named = FlowRunFilterName(any_=[f"{experiment} on {dataset}"])
-            [run] = await api.read_flow_runs(
-                flow_run_filter=FlowRunFilter(name=named), limit=2, sort=FlowRunSort.START_TIME_DESC
-            )
-            return run
-
-    return asyncio.run(read())
 
 
 def test_the_flow(client: Client, dataset: str, capsys: pytest.CaptureFixture[str]) -> None:

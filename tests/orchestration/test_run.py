@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from prefect import flow, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterName
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import TaskRunSort
 
@@ -26,6 +26,7 @@ from prefect_experiments import (
     run_experiment,
 )
 from prefect_experiments.errors import ExperimentStopped
+from support.flow_runs import flow_run_of
 
 ROWS = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n * n}, "metadata": {"odd": bool(n % 2)}} for n in range(30)]
 quiet: dict[str, Any] = {"print_summary": False}
@@ -43,18 +44,6 @@ class Closeness(Evaluator):
     def evaluate(self, output: Any, expected: Any, **kwargs: Any) -> EvaluationResult:
         distance = abs(output["n"] - expected["n"])
         return EvaluationResult(score=1 / (1 + distance), label="near" if distance < 2 else "far", explanation="why")
-
-
-def flow_run_of(experiment: str) -> FlowRun:
-    """The only flow run of an experiment of this name; others may run on the server at the same time."""
-
-    async def read() -> FlowRun:
-        async with get_client() as api:
-            named = FlowRunFilter(name=FlowRunFilterName(like_=f"{experiment} on "))
-            [run] = await api.read_flow_runs(flow_run_filter=named, limit=2)
-            return run
-
-    return asyncio.run(read())
 
 
 def task_run_names(flow_run: FlowRun, expected: int) -> list[str]:
