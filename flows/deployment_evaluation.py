@@ -26,7 +26,7 @@ from prefect_experiments.orchestration.deployed.parameters import (
     run_name,
     task_of,
 )
-from prefect_experiments.orchestration.deployed.reporting import outcome, promote_passed, report_on
+from prefect_experiments.orchestration.deployed.reporting import conclude, outcome
 from prefect_experiments.orchestration.deployed.rerun import arun_for_flow_run, what_became_of
 
 QUICK = SampleRules(n=20)
@@ -120,9 +120,5 @@ async def deployment_evaluation(
         )
     except AlreadyExists as first:
         return await what_became_of(first, key, client)
-    await show_outcome(ran)
-    if report is not None:
-        await report_on(ran, report, url=report_url)
-    if promote:
-        await promote_passed(ran, promote_as, client)
-    return outcome(ran)
+    promoted = promote_as if promote else None
+    return await conclude(ran, client, report=report, report_url=report_url, promote_as=promoted)

@@ -8,7 +8,6 @@ from prefect import flow
 from pydantic import Field
 
 from prefect_experiments import Client, alog_experiment
-from prefect_experiments.orchestration.artifacts import show_outcome
 from prefect_experiments.orchestration.deployed.parameters import (
     Columns,
     EvaluatorColumns,
@@ -19,7 +18,7 @@ from prefect_experiments.orchestration.deployed.parameters import (
     gate_of,
     run_name,
 )
-from prefect_experiments.orchestration.deployed.reporting import outcome, promote_passed, report_on
+from prefect_experiments.orchestration.deployed.reporting import conclude
 
 
 @flow(name="log-results", flow_run_name=run_name("{name} on {dataset}"), retries=0, persist_result=False)
@@ -88,9 +87,5 @@ async def log_results(
         client=client,
         print_summary=False,
     )
-    await show_outcome(ran)
-    if report is not None:
-        await report_on(ran, report, url=report_url)
-    if promote:
-        await promote_passed(ran, promote_as, client)
-    return outcome(ran)
+    promoted = promote_as if promote else None
+    return await conclude(ran, client, report=report, report_url=report_url, promote_as=promoted)

@@ -8,7 +8,6 @@ from prefect import flow
 from pydantic import Field
 
 from prefect_experiments import Client
-from prefect_experiments.orchestration.artifacts import show_outcome
 from prefect_experiments.orchestration.deployed.parameters import (
     LIMITS,
     CallLimits,
@@ -19,7 +18,7 @@ from prefect_experiments.orchestration.deployed.parameters import (
     gate_of,
     run_name,
 )
-from prefect_experiments.orchestration.deployed.reporting import outcome, promote_passed, report_on
+from prefect_experiments.orchestration.deployed.reporting import conclude
 from prefect_experiments.orchestration.deployed.rerun import arun_for_flow_run
 
 
@@ -95,9 +94,5 @@ async def regression(
         },
         **limits.arguments(),
     )
-    await show_outcome(ran)
-    if report is not None:
-        await report_on(ran, report, url=report_url)
-    if promote:
-        await promote_passed(ran, promote_as, client)
-    return outcome(ran)
+    promoted = promote_as if promote else None
+    return await conclude(ran, client, report=report, report_url=report_url, promote_as=promoted)

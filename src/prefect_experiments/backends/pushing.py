@@ -161,8 +161,15 @@ class Push:
         self._saw_all = False  # whether nothing new was found since the end
         self.pushed = 0
 
-    async def run(self, finished: asyncio.Event) -> PushOutcome:
-        """Push until `finished` is set and nothing waits any more, or patience is at its end."""
+    async def run(self, finished: asyncio.Event | None = None) -> PushOutcome:
+        """Push until nothing waits any more, or patience is at its end.
+
+        Args:
+            finished: set when no more results come; ``None`` where they are all there.
+        """
+        if finished is None:
+            finished = asyncio.Event()
+            finished.set()
         self._running = not finished.is_set()
         ended = asyncio.create_task(finished.wait())
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from prefect.blocks.abstract import CredentialsBlock
 from prefect.blocks.core import Block
@@ -56,7 +56,30 @@ class ExperimentStore(CredentialsBlock):
         return Client(store_url=self.url.get_secret_value(), **options)
 
 
-class PhoenixCredentials(CredentialsBlock):
+class _DescribesBackend:
+    """What blocks of backends share. No block itself: Prefect would offer it to people."""
+
+    _backend: ClassVar[str]
+
+    def get_client(self, **options: Any) -> Any:
+        """A `Client` of this backend.
+
+        Args:
+            options: further arguments of `Client`, such as ``store_url``.
+        """
+        from prefect_experiments import Client
+
+        return Client(backend=self._backend, **self._options(), **options)
+
+    def get_remote(self) -> Remote:
+        """The backend."""
+        return cast("Remote", open_remote(self._backend, **self._options()))
+
+    def _options(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class PhoenixCredentials(_DescribesBackend, CredentialsBlock):
     """Where a Phoenix is, and its key.
 
     Example:
@@ -71,6 +94,7 @@ class PhoenixCredentials(CredentialsBlock):
 
     _block_type_name = "Phoenix Credentials"
     _block_type_slug = "phoenix-credentials"
+    _backend: ClassVar[str] = "phoenix"
     _logo_url = _SECRET
     _documentation_url = HttpUrl("https://arize.com/docs/phoenix/self-hosting")
     _description = "The address and the API key of an Arize Phoenix, for prefect-experiments."
@@ -87,26 +111,12 @@ class PhoenixCredentials(CredentialsBlock):
         default=None, title="Headers", description="Further HTTP headers by name, such as those of a proxy."
     )
 
-    def get_client(self, **options: Any) -> Any:
-        """A `Client` of this Phoenix.
-
-        Args:
-            options: further arguments of `Client`, such as ``store_url``.
-        """
-        from prefect_experiments import Client
-
-        return Client(backend="phoenix", **self._options(), **options)
-
-    def get_remote(self) -> Remote:
-        """The backend."""
-        return cast("Remote", open_remote("phoenix", **self._options()))
-
     def _options(self) -> dict[str, Any]:
         headers = self.headers.get_secret_value() if self.headers else None
         return {"base_url": self.base_url, "api_key": self.api_key, "headers": headers or None}
 
 
-class ArizeCredentials(CredentialsBlock):
+class ArizeCredentials(_DescribesBackend, CredentialsBlock):
     """An Arize AX: its key, the space to work in, and where it is.
 
     Example:
@@ -121,6 +131,7 @@ class ArizeCredentials(CredentialsBlock):
 
     _block_type_name = "Arize AX Credentials"
     _block_type_slug = "arize-credentials"
+    _backend: ClassVar[str] = "arize"
     _logo_url = _SECRET
     _documentation_url = HttpUrl("https://arize.com/docs/ax")
     _description = "The API key, the space and the address of an Arize AX, for prefect-experiments."
@@ -135,20 +146,6 @@ class ArizeCredentials(CredentialsBlock):
     traces: bool | None = Field(
         default=None, title="Traces", description="Whether the spans of experiments go to AX's collector."
     )
-
-    def get_client(self, **options: Any) -> Any:
-        """A `Client` of this AX.
-
-        Args:
-            options: further arguments of `Client`, such as ``store_url``.
-        """
-        from prefect_experiments import Client
-
-        return Client(backend="arize", **self._options(), **options)
-
-    def get_remote(self) -> Remote:
-        """The backend."""
-        return cast("Remote", open_remote("arize", **self._options()))
 
     def _options(self) -> dict[str, Any]:
         names = ("api_key", "space", "api_host", "api_port", "api_scheme", "traces")
@@ -165,6 +162,6 @@ def remote_of_block(slug: str) -> Remote:
         block: Any = run_sync(lambda: Block.aload(slug))  # `load` would give a coroutine inside a running loop
     except ValueError as error:
         raise InvalidSetting(f"the block {slug!r} cannot be loaded: {str(error).splitlines()[0]:.200}") from None
-    if not isinstance(block, PhoenixCredentials | ArizeCredentials):
+    if not isinstance(block, _DescribesBackend):
         raise InvalidSetting(f"the block {slug!r} is a {type(block).__name__}, which describes no backend")
     return block.get_remote()

@@ -219,10 +219,8 @@ class ResultLog:
                 f"push them with `prefect-experiments push {self.record.experiment.id} --to {self.remote.name}`",
                 retry_after=error.retry_after,
             ) from None
-        ended = asyncio.Event()
-        ended.set()
         push = Push(self.store, self.remote, self.link, patience=Settings().push_patience, say=say)
-        self.push = await push.run(ended)
+        self.push = await push.run()
         self.link = await asyncio.to_thread(self.store.links.of_experiment, self.link.experiment_id, self.link.target)
 
     def judge(self, ran: RanExperiment) -> None:

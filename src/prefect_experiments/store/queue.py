@@ -121,18 +121,9 @@ class QueueStore:
             complete: only those that nothing more will come to: failed ones, and ok ones that every evaluator of the
                 experiment has given a verdict on.
         """
-        r, p = experiment_runs.c, pushed_runs.c
-        # Subqueries on whole primary keys, for the reason that `store.links` gives.
-        there = sa.select(p.stamp).where(
-            p.link_id == link.id, p.position == r.position, p.repetition_number == r.repetition_number
-        )
-        query = (
-            sa.select(*(r[name] for name in _RUN), r.token_count, r.total_cost, r.metadata)
-            .where(r.experiment_id == link.experiment_id)
-            .where(r.end_time.is_distinct_from(there.correlate(experiment_runs).scalar_subquery()))
-            .order_by(r.position, r.repetition_number)
-            .limit(limit)
-        )
+        r = experiment_runs.c
+        columns = (*(r[name] for name in _RUN), r.token_count, r.total_cost, r.metadata)
+        query = _lacking_runs(link, *columns).order_by(r.position, r.repetition_number).limit(limit)
         if complete:
             query = query.where(sa.or_(r.error.is_not(None), _verdicts_given() >= _evaluators(link)))
         with self._database.read() as connection:
@@ -245,11 +236,7 @@ def _verdicts_given() -> Any:
     r, e = experiment_runs.c, evaluations.c
     return (
         sa.select(sa.func.count(sa.distinct(e.evaluator)))
-        .where(
-            e.experiment_id == r.experiment_id,
-            e.position == r.position,
-            e.repetition_number == r.repetition_number,
-        )
+        .where(e.experiment_id == r.experiment_id, _same_run(evaluations, experiment_runs))
         .correlate(experiment_runs)
         .scalar_subquery()
     )

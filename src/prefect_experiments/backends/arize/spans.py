@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.backends.arize.api import ArizeApi, Row
 from prefect_experiments.backends.arize.rows import is_id
 from prefect_experiments.backends.arize.spaces import Space
+from prefect_experiments.backends.span_tables import FIRST_COLUMNS, iso, span_frame, upper_cased
 from prefect_experiments.errors import AmbiguousName, NotFound, unknown_value
 from prefect_experiments.loops import waited
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_FIRST = (
-    *("name", "span_kind", "parent_id", "start_time", "end_time", "status_code", "status_message", "events"),
-    *("context.span_id", "context.trace_id"),
-)
 
 
 class ArizeSpans:
@@ -42,11 +38,11 @@ class ArizeSpans:
         root_spans_only: bool,
     ) -> pd.DataFrame:
         """One row a span, newest first; the index is the span's id."""
-        kinds, codes = _several(span_kind), _several(status_code)
+        kinds, codes = upper_cased(span_kind), upper_cased(status_code)
         wanted = {f"attributes.{name}": value for name, value in (attributes or {}).items()}
         project_id = await self._project(project)
         found: list[Row] = []
-        async for span in self._api.spans(project_id, start_time=_iso(start_time), end_time=_iso(end_time)):
+        async for span in self._api.spans(project_id, start_time=iso(start_time), end_time=iso(end_time)):
             row = _flat(span)
             chosen = (
                 (kinds is None or row["span_kind"] in kinds)
@@ -58,7 +54,7 @@ class ArizeSpans:
                 found.append(row)
             if len(found) == limit:
                 break
-        return _frame(found)
+        return span_frame(found)
 
     async def _project(self, project: str) -> str:
         if is_id(project):
@@ -75,22 +71,9 @@ class ArizeSpans:
         return ids[0]
 
 
-def _iso(time: datetime | None) -> str | None:
-    """A time without a zone is taken to be UTC."""
-    if time is None:
-        return None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
-
-
-def _several(value: str | Sequence[str] | None) -> set[str] | None:
-    if value is None:
-        return None
-    return {value.upper()} if isinstance(value, str) else {one.upper() for one in value}
-
-
 def _flat(span: Row) -> Row:
     context = span.get("context") or {}
-    row = {name: span.get(name) for name in _FIRST if not name.startswith("context.")}
+    row = {name: span.get(name) for name in FIRST_COLUMNS if not name.startswith("context.")}
     row["span_kind"] = span.get("kind") or "UNKNOWN"
     row["status_code"] = span.get("status_code") or "UNSET"
     row.update((f"context.{name}", context.get(name)) for name in ("span_id", "trace_id"))
@@ -105,13 +88,3 @@ def _dotted(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _dotted(f"{name}.{key}", item)
     else:
         yield name, value
-
-
-def _frame(rows: Sequence[Row]) -> pd.DataFrame:
-    import pandas as pd
-
-    columns = list(dict.fromkeys([*_FIRST, *sorted({name for row in rows for name in row})]))
-    frame = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
-    for name in ("start_time", "end_time"):
-        frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
-    return frame.set_index("context.span_id", drop=False)

@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect_experiments.analysis import Agreement, RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.keys import fingerprint
-from prefect_experiments.orchestration.artifacts import show_report
+from prefect_experiments.orchestration.artifacts import show_outcome, show_report
 from prefect_experiments.orchestration.flows import final_state, in_a_line
 from prefect_experiments.reports.files import write_report
 
@@ -70,6 +70,29 @@ async def promote_passed(ran: RanExperiment, tag: str, client: Any) -> bool:
     await asyncio.to_thread(client.experiments.tag, experiment=ran, tag=tag)
     get_run_logger().info("Experiment %s is %r now.", ran.experiment_id, tag)
     return True
+
+
+async def conclude(
+    ran: RanExperiment, client: Any, *, report: str | None, report_url: str | None, promote_as: str | None
+) -> State[Any]:
+    """Show what came of an experiment, and do what was asked for with it.
+
+    Args:
+        ran: the experiment, with its comparison and its verdict.
+        client: the `Client` that tags it.
+        report: where the HTML report is written; ``None`` for nowhere.
+        report_url: where people open it.
+        promote_as: the tag that it gets where the gate has passed it; ``None`` for none.
+
+    Returns:
+        The flow's final state.
+    """
+    await show_outcome(ran)
+    if report is not None:
+        await report_on(ran, report, url=report_url)
+    if promote_as is not None:
+        await promote_passed(ran, promote_as, client)
+    return outcome(ran)
 
 
 def outcome(ran: RanExperiment, *, before: str = "") -> State[Any]:
