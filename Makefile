@@ -24,13 +24,8 @@ $(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# What Prefect's server needs older than everything else: laid over the environment for that one process.
-$(VENV)/prefect-server: requirements-prefect-server.txt | $(BIN)/python
-	$(PIP) install --no-deps --upgrade --target $@ --requirement $<
-	@touch $@
-
 # What tests and checks it.
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed $(VENV)/prefect-server
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what the tests need ..."
 	$(PIP) install --requirement requirements-dev.txt
 	@touch $@

@@ -46,8 +46,6 @@ ENVIRONMENT = {
 }
 FOR_PREFECTS_SERVER = {
     **ENVIRONMENT,
-    # Phoenix and this server want different versions of the same packages; see requirements-prefect-server.txt.
-    "PYTHONPATH": str(Path(sys.prefix, "prefect-server")),
     # In memory, the default, a restart of the server would leave every slot taken that was in use.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
 }

@@ -64,10 +64,8 @@ def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _environment(home: str) -> dict[str, str]:
-    older = Path(sys.prefix, "prefect-server")  # see requirements-prefect-server.txt
     return {
         **without_prefect(os.environ),
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(older), os.environ.get("PYTHONPATH")])),
         "PREFECT_HOME": home,
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
