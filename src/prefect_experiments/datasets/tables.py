@@ -18,6 +18,7 @@ from prefect_experiments.datasets.frames import frame_raw
 from prefect_experiments.datasets.raw import Raw, header, one_name_each, raw_of_mappings
 from prefect_experiments.datasets.scalars import is_blank, python_scalar
 from prefect_experiments.errors import InvalidDataset, unknown_value
+from prefect_experiments.models import Example
 
 _SHOWN = 20
 _UNNAMED = re.compile(r"|Unnamed: \d+(\.\d+)?")  # the latter is what pandas calls it
@@ -151,17 +152,33 @@ def _raw_of(source: Any, name: str) -> Raw:
         return frame_raw(source)
     if speaks_arrow(source):
         return arrow_raw(source)
+    if hasattr(source, "with_format") and hasattr(source, "column_names"):
+        # Hugging Face's: rows one by one are slow, and a selection is not in the table behind it.
+        return arrow_raw(source.with_format("arrow")[:])
     for method in ("to_dataframe", "to_df"):
         if hasattr(source, method):
             frame = getattr(source, method)()
             if _is_frame(frame):
                 return frame_raw(frame)
-    if isinstance(source, Mapping | bytes) or not isinstance(source, Iterable):
+    if isinstance(source, Mapping | Example | bytes) or not isinstance(source, Iterable):
         raise InvalidDataset(
-            f"{name} is a DataFrame, an Arrow table, a list of mappings of column to value, or the path of a file; "
-            f"got a value of type {type(source).__qualname__}"
+            f"{name}: give a DataFrame, an Arrow table, a list of mappings of column to value, or the path of a file; "
+            f"got a value of type {type(source).__qualname__}{_instead_of(source)}"
         )
     return _raw_of_rows(list(enumerate(source, 1)), name)
+
+
+def _instead_of(source: Any) -> str:
+    """What to do with an object that holds tables, or could be made one."""
+    if hasattr(source, "collect"):
+        return ". Give what its collect() gives"
+    if not isinstance(source, Mapping) or not source:
+        return ""
+    if all(is_tabular(part) or hasattr(part, "features") for part in source.values()):
+        return f", which holds several tables. Give one of them: {', '.join(map(repr, source))}"
+    if all(isinstance(part, list | tuple) for part in source.values()):
+        return ", which looks like columns. pandas.DataFrame(...) makes a table of it"
+    return ". If it is the only row, put it into a list"
 
 
 def _raw_of_rows(rows: Sequence[tuple[int, Any]], name: str) -> Raw:
@@ -169,7 +186,8 @@ def _raw_of_rows(rows: Sequence[tuple[int, Any]], name: str) -> Raw:
     for number, row in rows:
         if not isinstance(row, Mapping):
             raise InvalidDataset(
-                f"{name}: row {number} must be a mapping of column to value, got one of type {type(row).__qualname__}"
+                f"{name}: row {number} must be a mapping of column to value, got a value of type "
+                f"{type(row).__qualname__}"
             )
     return raw_of_mappings([row for _, row in rows], name, [number for number, _ in rows])
 

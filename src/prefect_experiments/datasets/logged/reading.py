@@ -27,6 +27,8 @@ def read_results(
     source: Any,
     task_fields: ExperimentTaskFieldNames | None = None,
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
+    *,
+    types: Mapping[str, str] | None = None,
 ) -> LoggedResults:
     """Results that were made elsewhere.
 
@@ -36,13 +38,14 @@ def read_results(
             ``output``.
         evaluator_columns: by evaluator, the columns of its verdicts; besides, columns shaped like
             ``eval.NAME.score`` are understood.
+        types: see `read_table`.
 
     Raises:
         InvalidDataset: a source that cannot be read, a column that is not there, or a cell that
             cannot be what its column says; with column, row (from 1) and the value.
         InvalidSetting: columns that are named in a way that cannot be used.
     """
-    table = read_table(source, name="experiment_runs")
+    table = read_table(source, types=types, name="experiment_runs")
     columns = choose_columns(table, task_fields, evaluator_columns)
     errors = _errors(table, columns)
     outputs = cells.json_texts(table.columns[columns.output], table.where(columns.output))
