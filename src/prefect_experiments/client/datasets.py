@@ -94,6 +94,7 @@ class Datasets:
             id_key=id_key or example_id_key,
             span_id_key=span_id_key,
             types=types,
+            origin=f"dataset {name!r}",
         )
         whole = metadata if isinstance(metadata, Mapping) else None
         return self._kept.create(name, content, description=description or dataset_description, metadata=whole)
@@ -134,6 +135,7 @@ class Datasets:
             id_key=id_key or example_id_key,
             span_id_key=span_id_key,
             types=types,
+            origin=f"dataset {key!r}",
             existing_ids=[example.id for example in self._kept.get(key).examples],
         )
         return self._kept.append(key, content)
@@ -153,7 +155,9 @@ class Datasets:
         for number, example in enumerate(examples, start=1):
             if isinstance(example, Mapping | Example) and not (example.get("id") or example.get("example_id")):
                 raise InvalidDataset(f"example {number} has no id; update_examples goes by ids")
-        return self._kept.update(dataset_key(dataset), sources.load(examples))
+        return self._kept.update(
+            dataset_key(dataset), sources.load(examples, origin=f"dataset {dataset_key(dataset)!r}")
+        )
 
     def get_dataset(
         self,

@@ -91,11 +91,8 @@ def _sorted_out(
     source: Any, types: Mapping[str, str] | None, origin: str
 ) -> tuple[list[tuple[int, Example]], Table | None]:
     """The examples in a source with their numbers, and the rest of it as a table, if there is any."""
-    if (
-        isinstance(source, str | Path | bytes | Mapping | Example)
-        or not isinstance(source, Iterable)
-        or is_tabular(source)
-    ):
+    no_list = isinstance(source, str | Path | bytes | Mapping | Example) or not isinstance(source, Iterable)
+    if no_list or is_tabular(source):
         return [], read_table(source, types=types, name=origin)
     rows = list(source)
     examples = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Example)]

@@ -152,7 +152,7 @@ def _raw_of(source: Any, name: str) -> Raw:
         return frame_raw(source)
     if speaks_arrow(source):
         return arrow_raw(source)
-    if hasattr(source, "with_format") and hasattr(source, "column_names"):
+    if _is_hugging_face(source):
         # Hugging Face's: rows one by one are slow, and a selection is not in the table behind it.
         return arrow_raw(source.with_format("arrow")[:])
     for method in ("to_dataframe", "to_df"):
@@ -194,7 +194,14 @@ def _raw_of_rows(rows: Sequence[tuple[int, Any]], name: str) -> Raw:
 
 def is_tabular(source: Any) -> bool:
     """Whether an object is a table of some library, and not just an iterable of rows."""
-    return _is_frame(source) or speaks_arrow(source) or hasattr(source, "to_dataframe") or hasattr(source, "to_df")
+    if _is_frame(source) or speaks_arrow(source) or _is_hugging_face(source):
+        return True
+    return hasattr(source, "to_dataframe") or hasattr(source, "to_df")
+
+
+def _is_hugging_face(source: Any) -> bool:
+    """Whether it is a dataset of Hugging Face's; one that is a stream is read row by row."""
+    return hasattr(source, "with_format") and hasattr(source, "__len__") and not isinstance(source, Mapping)
 
 
 def _is_frame(source: Any) -> bool:
@@ -236,23 +243,24 @@ def _leave_out_unnamed(raw: Raw) -> list[str]:
     Raises:
         InvalidDataset: one says something.
     """
-    said = []
+    left_out = 0
     while len(raw.names) > 1 and _UNNAMED.fullmatch(raw.names[0]) and _counts(raw.columns[0]):
-        said.append("the first column, which has no name and only counts the rows")
+        left_out += 1
         del raw.names[0], raw.columns[0]
     places = [place for place, name in enumerate(raw.names) if _UNNAMED.fullmatch(name)]
     empty = [place for place in places if all(map(is_blank, raw.columns[place]))]
-    for place in reversed(empty):
-        del raw.names[place], raw.columns[place]
-    if empty:
-        said.append(f"{len(empty)} {'column' if len(empty) == 1 else 'columns'} without a name and content")
-    unnamed = [str(place + 1 + len(said)) for place in places if place not in empty]
+    unnamed = [str(place + 1 + left_out) for place in places if place not in empty]
     if unnamed:
         raise InvalidDataset(
             f"{raw.origin}: the header has no name for column {', '.join(unnamed)}. Name it there, or drop it; pandas "
             "writes its index so, unless to_csv(index=False)"
         )
-    return list(dict.fromkeys(said))
+    for place in reversed(empty):
+        del raw.names[place], raw.columns[place]
+    said = ["the first column, which has no name and only counts the rows"] if left_out else []
+    if empty:
+        said.append(f"{len(empty)} {'column' if len(empty) == 1 else 'columns'} without a name and content")
+    return said
 
 
 def _counts(column: Sequence[Any]) -> bool:

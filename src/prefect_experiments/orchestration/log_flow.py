@@ -108,12 +108,12 @@ async def alog_experiment(
         name: the experiment's. Names need not be unique, but AX asks for it.
         dataset: as for `run_experiment`: what the results are of.
         experiment_runs: a DataFrame or another table that speaks Arrow, a list of mappings of column to
-            value, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file. Understood are ``repetition_number`` (from 1; 1 without),
-            ``error`` (a text where the run failed), ``status`` (``ok`` or ``error``), ``latency_ms``,
-            ``start_time``, ``end_time`` (ISO 8601; without, the run ended now), ``token_count``,
-            ``total_cost`` (US dollars), ``trace_id``, ``eval.NAME.score|label|explanation|error``,
-            ``annotation.NAME.score|label|text``, ``metadata`` (an object), ``metadata.KEY``. All other
-            columns are kept as metadata of the runs.
+            value, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file. Understood are
+            ``repetition_number`` (from 1; 1 without), ``error`` (a text where the run failed), ``status``
+            (``ok`` or ``error``), ``latency_ms``, ``start_time``, ``end_time`` (ISO 8601; without, the run
+            ended now), ``token_count``, ``total_cost`` (US dollars), ``trace_id``,
+            ``eval.NAME.score|label|explanation|error``, ``annotation.NAME.score|label|text``, ``metadata``
+            (an object), ``metadata.KEY``. All other columns are kept as metadata of the runs.
         task_fields: the columns of the example's id and of the output; default, ``example_id`` and
             ``output``.
         evaluator_columns: by evaluator, the columns of its score, label, explanation and metadata.
