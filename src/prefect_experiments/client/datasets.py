@@ -155,9 +155,8 @@ class Datasets:
         for number, example in enumerate(examples, start=1):
             if isinstance(example, Mapping | Example) and not (example.get("id") or example.get("example_id")):
                 raise InvalidDataset(f"example {number} has no id; update_examples goes by ids")
-        return self._kept.update(
-            dataset_key(dataset), sources.load(examples, origin=f"dataset {dataset_key(dataset)!r}")
-        )
+        key = dataset_key(dataset)
+        return self._kept.update(key, sources.load(examples, origin=f"dataset {key!r}"))
 
     def get_dataset(
         self,
