@@ -65,7 +65,8 @@ def to_examples(
 
     Raises:
         InvalidDataset: no rows, a missing column, two columns that could be the expected output, a
-            value that is not JSON, or an id that is empty, double, in use, or kept by no store. Rows count from 1; their content is not shown.
+            value that is not JSON, or an id that is empty, double, in use, or kept by no store. Rows
+            count from 1; their content is not shown.
     """
     examples, table = _sorted_out(rows, types, origin)
     origin = origin if table is None else table.origin
