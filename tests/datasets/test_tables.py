@@ -1,5 +1,6 @@
 """What every table goes through, whatever it comes from: headers, blank rows, counting columns, types."""
 
+import csv
 import datetime
 import json
 import logging
@@ -160,6 +161,14 @@ def test_two_of_them_and_rows_that_are_only_counted(made, said):
     assert [example.input for example in load(made(frame))] == ["a", "c"]
     (line,) = said()
     assert "1 row with nothing in it and the first column" in line
+
+
+def test_a_name_that_is_missing_is_none(said):
+    reader = csv.DictReader(["input,expected", "a,b,c"])
+    assert "column 3" in refusal(reader)
+    frame = pd.DataFrame([[0, "a"], [1, "b"]], columns=[None, "input"])
+    assert [example.metadata for example in load(frame)] == [{}, {}]
+    assert "only counts the rows" in said()[0]
 
 
 @pytest.mark.parametrize("cells", [["x", "y"], [1, 1], [1.5, 2.5], [1, None]])
