@@ -105,6 +105,7 @@ class LogRequest:
     experiment_runs: Any
     task_fields: ExperimentTaskFieldNames | None = None
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None
+    types: Mapping[str, str] | None = None
     description: str | None = None
     metadata: Mapping[str, Any] | None = None
     dataset_version: str | None = None
@@ -132,7 +133,9 @@ class ResultLog:
         self._description = request.description
         self._metadata = _json_object(request.metadata)
         self._allow: frozenset[Misfit] = allowed_misfits(request.allow)
-        self._results = read_results(request.experiment_runs, request.task_fields, request.evaluator_columns)
+        self._results = read_results(
+            request.experiment_runs, request.task_fields, request.evaluator_columns, types=request.types
+        )
         if remote is not None:
             remote.check()
         splits = (request.splits,) if isinstance(request.splits, str) else tuple(request.splits or ())

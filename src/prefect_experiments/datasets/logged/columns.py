@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from prefect_experiments.datasets.logged.tables import Table
+from prefect_experiments.datasets.tables import Table
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.models import AnnotatorKind, EvaluationResultFieldNames, ExperimentTaskFieldNames
 

@@ -10,9 +10,9 @@ import orjson
 from prefect_experiments.datasets.logged import cells
 from prefect_experiments.datasets.logged.columns import AX_TIMESTAMP, Columns, choose_columns
 from prefect_experiments.datasets.logged.records import LoggedResults, LoggedRun
-from prefect_experiments.datasets.logged.tables import Table, read_table
 from prefect_experiments.datasets.logged.verdicts import read_verdicts
 from prefect_experiments.datasets.scalars import is_blank, python_scalar
+from prefect_experiments.datasets.tables import Table, read_table
 from prefect_experiments.errors import InvalidDataset, unknown_value
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
 
@@ -27,6 +27,8 @@ def read_results(
     source: Any,
     task_fields: ExperimentTaskFieldNames | None = None,
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
+    *,
+    types: Mapping[str, str] | None = None,
 ) -> LoggedResults:
     """Results that were made elsewhere.
 
@@ -36,16 +38,17 @@ def read_results(
             ``output``.
         evaluator_columns: by evaluator, the columns of its verdicts; besides, columns shaped like
             ``eval.NAME.score`` are understood.
+        types: see `read_table`.
 
     Raises:
         InvalidDataset: a source that cannot be read, a column that is not there, or a cell that
             cannot be what its column says; with column, row (from 1) and the value.
         InvalidSetting: columns that are named in a way that cannot be used.
     """
-    table = read_table(source)
+    table = read_table(source, types=types, name="experiment_runs")
     columns = choose_columns(table, task_fields, evaluator_columns)
     errors = _errors(table, columns)
-    outputs = cells.json_texts(table.unfolded(columns.output), table.where(columns.output))
+    outputs = cells.json_texts(table.columns[columns.output], table.where(columns.output))
     verdicts, unscored = read_verdicts(table, columns, errors)
     runs = zip(
         range(1, table.rows + 1),
@@ -161,7 +164,7 @@ def _metadata(
     if trace is not None and cells.trace_ids(table.columns[trace]) is None:
         sources[trace] = trace
     for key, column in sources.items():
-        texts = cells.json_texts(table.unfolded(column), table.where(column), blank_is_missing=table.is_csv)
+        texts = cells.json_texts(table.columns[column], table.where(column), blank_is_missing=table.is_text)
         for place, text in enumerate(texts):
             if text is not None:
                 found[place][key] = orjson.Fragment(text)

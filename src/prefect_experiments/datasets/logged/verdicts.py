@@ -10,7 +10,7 @@ import orjson
 from prefect_experiments.datasets.logged import cells
 from prefect_experiments.datasets.logged.columns import Columns, VerdictColumns
 from prefect_experiments.datasets.logged.records import LoggedVerdict
-from prefect_experiments.datasets.logged.tables import Table
+from prefect_experiments.datasets.tables import Table
 from prefect_experiments.models import AnnotatorKind
 
 _NOTHING = (None, None, None, None)
@@ -60,7 +60,7 @@ def _of(table: Table, name: str, columns: VerdictColumns, kind: AnnotatorKind) -
         if column is None:
             return nothing
         found, where = table.columns[column], table.where(column)
-        return cells.texts(found, where, blank_is_missing=table.is_csv, objects=objects)
+        return cells.texts(found, where, blank_is_missing=table.is_text, objects=objects)
 
     score, trace = columns.parts.get("score"), columns.parts.get("trace_id")
     scores = nothing if score is None else cells.numbers(table.columns[score], table.where(score))
@@ -98,7 +98,7 @@ def _verdict(
 def _metadata(table: Table, columns: dict[str, str]) -> list[str | None]:
     """The JSON text of the objects that columns make, by key."""
     keyed = {
-        key: cells.json_texts(table.unfolded(column), table.where(column), blank_is_missing=table.is_csv)
+        key: cells.json_texts(table.columns[column], table.where(column), blank_is_missing=table.is_text)
         for key, column in columns.items()
     }
     found: list[str | None] = []
