@@ -101,16 +101,16 @@ def repetition_summary(
     Raises:
         InvalidInput: no rows, no such metric, or scores other than 0 and 1 without a threshold.
     """
-    from prefect_experiments.analysis.fields import example_ids, failed, rows_of, values_of
+    from prefect_experiments.analysis.fields import fields_of, values_of
 
-    rows = rows_of(results)
+    fields = fields_of(results)
+    rows, examples, failed = fields.rows, fields.example_ids, fields.failed
     column = f"eval.{metric}.score"
     if column not in rows[0]:
         known = [name[5:-6] for name in rows[0] if name.startswith("eval.") and name.endswith(".score")]
         raise InvalidInput(unknown_value("metric", metric, known))
-    examples = example_ids(rows)
-    broken = [example for example, bad in zip(examples, failed(rows), strict=True) if bad]
-    scores = zip(examples, failed(rows), values_of(rows, column, "metric"), strict=True)
+    broken = [example for example, bad in zip(examples, failed, strict=True) if bad]
+    scores = zip(examples, failed, values_of(rows, column, "metric"), strict=True)
     scored = [(example, float(score)) for example, bad, score in scores if score is not None and not bad]
     if threshold is None and not is_two_valued(score for _, score in scored):
         raise InvalidInput(

@@ -15,16 +15,6 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.backends.pushing import Push, PushOutcome
-from prefect_experiments.datasets.logged import (
-    LoggedRun,
-    LogReport,
-    Matched,
-    Misfit,
-    allowed_misfits,
-    fingerprint_of,
-    match,
-    read_results,
-)
 from prefect_experiments.errors import AlreadyExists, BackendUnavailable, InvalidInput, InvalidSetting
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.loops import waited
@@ -34,6 +24,17 @@ from prefect_experiments.orchestration.pinning import DatasetSource, Selection
 from prefect_experiments.orchestration.pushing import what_waits
 from prefect_experiments.orchestration.request import remote_of, store_of
 from prefect_experiments.orchestration.session import Pin
+from prefect_experiments.results import (
+    LogReport,
+    Matched,
+    Misfit,
+    ResultEvaluation,
+    ResultRun,
+    allowed_misfits,
+    fingerprint_of,
+    match,
+    read_results,
+)
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
 from prefect_experiments.store.imports import UNKNOWN_FINGERPRINT, ImportedEvaluation, ImportedRun
@@ -105,6 +106,7 @@ class LogRequest:
     experiment_runs: Any
     task_fields: ExperimentTaskFieldNames | None = None
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None
+    types: Mapping[str, str] | None = None
     description: str | None = None
     metadata: Mapping[str, Any] | None = None
     dataset_version: str | None = None
@@ -132,7 +134,9 @@ class ResultLog:
         self._description = request.description
         self._metadata = _json_object(request.metadata)
         self._allow: frozenset[Misfit] = allowed_misfits(request.allow)
-        self._results = read_results(request.experiment_runs, request.task_fields, request.evaluator_columns)
+        self._results = read_results(
+            request.experiment_runs, request.task_fields, request.evaluator_columns, types=request.types
+        )
         if remote is not None:
             remote.check()
         splits = (request.splits,) if isinstance(request.splits, str) else tuple(request.splits or ())
@@ -179,8 +183,9 @@ class ResultLog:
         places = {example_id: place for place, example_id, _ in outline if chosen is None or place in chosen}
         matched = self._match(list(places))  # again: a dataset may have got a new version since
         now = time.time()
-        evaluators = [EvaluatorRecord(plain_text(n), kind, UNKNOWN_FINGERPRINT) for n, kind in self._results.evaluators]
-        more = (self._description, self._metadata, self._results.evaluators, pin.positions)
+        named = [(evaluator.name, evaluator.kind) for evaluator in self._results.evaluators]
+        evaluators = [EvaluatorRecord(plain_text(name), kind, UNKNOWN_FINGERPRINT) for name, kind in named]
+        more = (self._description, self._metadata, named, pin.positions)
         self._record, self._is_new = self.store.logs.put(
             self.name,
             pin.version,
@@ -250,37 +255,43 @@ def _json_object(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return found
 
 
-def _imported(run: LoggedRun, position: int, now: float) -> ImportedRun:
+def _imported(run: ResultRun, position: int, now: float) -> ImportedRun:
     start, end = run.times(now)
     return ImportedRun(
         position=position,
         repetition_number=run.repetition_number,
         example_id=run.example_id,
         remote_id=None,
-        output=run.output,
+        output=None if run.error is not None else dumps_strict(run.output),
         error=run.error,
         start_time=start,
         end_time=end,
         token_count=run.token_count,
         total_cost=run.total_cost,
         trace_id=run.trace_id,
-        metadata=run.metadata,
-        evaluations=tuple(
-            ImportedEvaluation(
-                name=verdict.name,
-                annotator_kind=verdict.kind,
-                score=verdict.score,
-                label=verdict.label,
-                explanation=verdict.explanation,
-                metadata=verdict.metadata,
-                error=verdict.error,
-                start_time=end,
-                end_time=end,
-                trace_id=verdict.trace_id,
-            )
-            for verdict in run.verdicts
-        ),
+        metadata=_json_text(run.metadata),
+        # What an evaluator said of a failed run is left out: there was no output to judge.
+        evaluations=tuple(_evaluation(one, end) for one in (*run.counted.values(), *run.annotations.values())),
     )
+
+
+def _evaluation(one: ResultEvaluation, end: float) -> ImportedEvaluation:
+    return ImportedEvaluation(
+        name=one.name,
+        annotator_kind=one.kind,
+        score=one.score,
+        label=one.label,
+        explanation=one.explanation,
+        metadata=_json_text(one.metadata),
+        error=one.error,
+        start_time=end,
+        end_time=end,
+        trace_id=one.trace_id,
+    )
+
+
+def _json_text(metadata: Mapping[str, Any]) -> str | None:
+    return dumps_strict(dict(metadata)) if metadata else None
 
 
 @waited

@@ -84,23 +84,34 @@ class ImportStore:
             taken = [run for run in runs if here.get((run.position, run.repetition_number), "missing") is not None]
             # Failed on both sides: nothing new, and what was noted of it stays true.
             taken = [r for r in taken if not (r.error is not None and (r.position, r.repetition_number) in here)]
+            delete_evaluations_of_failed(
+                connection, link.experiment_id, sorted({(r.position, r.repetition_number) for r in taken} & here.keys())
+            )
             self._put(connection, experiment_runs, [run_values(link.experiment_id, run) for run in taken])
             self._put(connection, pushed_runs, [_pushed_values(link, run) for run in taken])
             self._take_verdicts(connection, link, runs)
 
     def _take_verdicts(self, connection: Connection, link: Link, runs: Sequence[ImportedRun]) -> None:
-        """People's verdicts on any run; evaluators' on those that are ok, for a failed one has none here."""
+        """People's verdicts on any run; evaluators' on those that are here as they are there: ok, or failed.
+
+        Other clients evaluate failed runs, too. That is kept and shown, and counts nowhere.
+        """
+        here = _errors(connection, link.experiment_id)
+        seen = _pushed_times(connection, link)
         for table, is_human in ((evaluations, False), (run_annotations, True)):
             known = _times(connection, table, link.experiment_id)
-            new = [
-                (run, verdict)
-                for run in runs
-                if is_human or run.error is None
-                for verdict in run.evaluations
-                if (verdict.annotator_kind == "HUMAN") == is_human
-                and verdict.end_time
-                > known.get((run.position, run.repetition_number, plain_text(verdict.name)), 0.0) + _SAME_MOMENT_S
-            ]
+            new = []
+            for run in runs:
+                key = (run.position, run.repetition_number)
+                is_same = (here.get(key) is None) == (run.error is None)
+                for verdict in run.evaluations:
+                    if (verdict.annotator_kind == "HUMAN") != is_human or not (is_human or is_same):
+                        continue
+                    # One that was here and is not is of a run that failed and was made again.
+                    times = known if is_human else seen | known
+                    last = times.get((*key, plain_text(verdict.name)), 0.0)
+                    if verdict.end_time > last + _SAME_MOMENT_S:
+                        new.append((run, verdict))
             values = annotation_values if is_human else evaluation_values
             self._put(connection, table, [values(link.experiment_id, run, verdict) for run, verdict in new])
             # Where a person's verdict has taken the place of an evaluator's there, that is not pushed over it.
@@ -121,6 +132,43 @@ def _errors(connection: Connection, experiment_id: str) -> dict[tuple[int, int],
     c = experiment_runs.c
     query = sa.select(c.position, c.repetition_number, c.error).where(c.experiment_id == experiment_id)
     return {(position, repetition): error for position, repetition, error in connection.execute(query).all()}
+
+
+def _pushed_times(connection: Connection, link: Link) -> dict[tuple[int, int, str], float]:
+    """The end times of the evaluations that the backend is known to have."""
+    c = pushed_evaluations.c
+    query = sa.select(c.position, c.repetition_number, c.name, c.stamp)
+    query = query.where(c.link_id == link.id, c.refused.is_(None))
+    return {(position, repetition, name): time for position, repetition, name, time in connection.execute(query).all()}
+
+
+def evaluated_failures(connection: Connection, experiment_id: str) -> set[tuple[int, int]]:
+    """The failed runs that evaluators have said something of, which counts nowhere."""
+    r = experiment_runs.c
+    query = sa.select(r.position, r.repetition_number).where(
+        r.experiment_id == experiment_id, r.error.is_not(None), sa.exists(sa.select(1).where(*_of_the_run()))
+    )
+    return {(position, repetition) for position, repetition in connection.execute(query).all()}
+
+
+def delete_evaluations_of_failed(connection: Connection, experiment_id: str, runs: Sequence[tuple[int, int]]) -> None:
+    """Delete what evaluators have said of those of these runs that have failed."""
+    if not runs:
+        return
+    c = evaluations.c
+    query = evaluations.delete().where(
+        c.experiment_id == experiment_id,
+        c.position == sa.bindparam("p"),
+        c.repetition_number == sa.bindparam("r"),
+        sa.exists(sa.select(1).where(*_of_the_run(), experiment_runs.c.error.is_not(None))),
+    )
+    connection.execute(query, [{"p": position, "r": repetition} for position, repetition in runs])
+
+
+def _of_the_run() -> list[sa.ColumnElement[bool]]:
+    """What joins evaluations and their run."""
+    names = ("experiment_id", "position", "repetition_number")
+    return [evaluations.c[name] == experiment_runs.c[name] for name in names]
 
 
 def _times(connection: Connection, table: sa.Table, experiment_id: str) -> dict[tuple[int, int, str], float]:

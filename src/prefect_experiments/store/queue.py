@@ -228,7 +228,7 @@ def _with_metadata(note: OutgoingEvaluation) -> OutgoingEvaluation:
 def _row(values: Any, given: list[OutgoingEvaluation]) -> OutgoingRow:
     *run_values, token_count, total_cost, metadata = values
     run = OutgoingRun(*run_values)
-    return OutgoingRow(run, token_count, total_cost, metadata, () if run.error is not None else tuple(given))
+    return OutgoingRow(run, token_count, total_cost, metadata, tuple(given))
 
 
 def _verdicts_given() -> Any:

@@ -25,7 +25,7 @@ from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
-from prefect_experiments.store.imports import UNKNOWN_FINGERPRINT
+from prefect_experiments.store.imports import UNKNOWN_FINGERPRINT, evaluated_failures
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor, to_datetime
 from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
 from prefect_experiments.store.texts import plain_text
@@ -160,11 +160,13 @@ class ResultStore:
         return RunFigures(made, failed, [1000 * value for value in ordered], tokens, cost)
 
     def verdict_figures(self, experiment_id: str) -> Sequence[VerdictFigures]:
-        """What a summary needs of each verdict, in dataset order."""
+        """What a summary needs of each verdict that counts, in dataset order: none on a failed run does."""
         c = evaluations.c
-        query = sa.select(c.position, c.evaluator, c.name, c.score, c.label, c.error.is_not(None))
+        query = sa.select(c.position, c.repetition_number, c.evaluator, c.name, c.score, c.label, c.error.is_not(None))
         with self._database.read() as connection:
-            rows = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
+            void = evaluated_failures(connection, experiment_id)
+            found = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
+        rows = [(position, *rest) for position, repetition, *rest in found if (position, repetition) not in void]
         return cast("Sequence[VerdictFigures]", rows)
 
     def runs(

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from prefect_experiments.analysis.fields import (
+    ResultFields,
     Row,
     Selection,
     column_of,
-    example_ids,
-    failed,
+    fields_of,
     known_fields,
-    rows_of,
     select,
     values_of,
 )
@@ -124,15 +123,16 @@ def meta_evaluation(
             a threshold, or no run with both.
         InvalidSetting: parameters that do not go together.
     """
-    rows = rows_of(results)
+    fields = fields_of(results)
+    rows = fields.rows
     evaluator, human = _fields(rows, evaluator, human, prefer_scores=threshold is not None)
     judged = _plain(values_of(rows, evaluator, "evaluator"))
     truth = _plain(values_of(rows, human, "human"))
     return _agreement(
         (evaluator, human),
         (judged, truth),
-        select(truth, judged, _errors(rows, evaluator)),
-        example_ids(rows),
+        select(truth, judged, _errors(fields, evaluator)),
+        fields.example_ids,
         _Options(threshold, positive, labels, ignore_case, check_confidence(confidence)),
     )
 
@@ -320,10 +320,10 @@ def _plain(values: Sequence[Any]) -> list[Any]:
     return [None if is_missing(value) else value for value in map(python_scalar, values)]
 
 
-def _errors(rows: Sequence[Row], field: str) -> list[bool]:
+def _errors(fields: ResultFields, field: str) -> list[bool]:
     """For each run whether it failed, or the evaluator on it."""
     column = f"{field.rpartition('.')[0]}.error"
-    return [bad or not is_missing(row.get(column)) for row, bad in zip(rows, failed(rows), strict=True)]
+    return [bad or not is_missing(row.get(column)) for row, bad in zip(fields.rows, fields.failed, strict=True)]
 
 
 def _fields(rows: Sequence[Row], evaluator: str, human: str, *, prefer_scores: bool) -> tuple[str, str]:

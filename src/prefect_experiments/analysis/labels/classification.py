@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prefect_experiments.analysis.fields import Selection, example_ids, failed, rows_of, select, values_of
+from prefect_experiments.analysis.fields import Selection, fields_of, select, values_of
 from prefect_experiments.analysis.labels.contingency import (
     KappaWeights,
     LabelPairs,
@@ -196,18 +196,19 @@ def classification_report(
     if kappa_weights not in (None, "linear", "quadratic"):
         raise InvalidSetting(unknown_value("kappa weights", kappa_weights, ["linear", "quadratic"]))
     options = {"ignore_case": ignore_case, "strip": strip}
-    rows = rows_of(results)
+    fields = fields_of(results)
+    rows = fields.rows
     true = [label_of(value, truth, **options) for value in values_of(rows, truth, "truth")]
     if all(label is None for label in true):
         raise InvalidInput(f"no row has a value in the truth field {truth!r}")
     predicted = [label_of(value, prediction, **options) for value in values_of(rows, prediction, "prediction")]
-    selection = select(true, predicted, failed(rows))
+    selection = select(true, predicted, fields.failed)
     first, second = selection.of(true), selection.of(predicted)
     order = labels_in_order({*first, *second}, labels, **options)
     pairs = LabelPairs(
         first=first,
         second=second,
-        examples=selection.of(example_ids(rows)),
+        examples=selection.of(fields.example_ids),
         labels=order,
         scale=even_scale(order) if kappa_weights and labels is None else (),
     )

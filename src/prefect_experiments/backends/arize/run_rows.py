@@ -233,8 +233,7 @@ def _read(row: Row, experiment: Experiment, example_id: str, number: int) -> Rea
             if value is not None and name not in _KNOWN and not _EVALUATION.fullmatch(name)
         },
     )
-    verdicts = [] if error is not None else [*_evaluations(row, start), *_annotations(row, start)]
-    return ReadRun(run, tuple(verdicts))
+    return ReadRun(run, (*_evaluations(row, start), *_annotations(row, start)))
 
 
 def _evaluations(row: Row, moment: datetime) -> list[Row]:
