@@ -12,7 +12,13 @@ from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
 from prefect_experiments.results import cells
 from prefect_experiments.results.evaluations import read_evaluations
-from prefect_experiments.results.records import ResultEvaluator, Results, ResultRun
+from prefect_experiments.results.records import (
+    ANNOTATION_PARTS,
+    EVALUATION_PARTS,
+    ResultEvaluator,
+    Results,
+    ResultRun,
+)
 from prefect_experiments.results.schema import (
     EXAMPLE_ID,
     METADATA,
@@ -20,6 +26,7 @@ from prefect_experiments.results.schema import (
     OTHER_TRACE_ID,
     VALUE,
     Columns,
+    EvaluationColumns,
     Role,
     choose_columns,
 )
@@ -56,11 +63,17 @@ def read_results(
     return Results(
         origin=table.origin,
         runs=tuple(_runs(table, columns)),
-        evaluators=tuple(ResultEvaluator(n, own.kind, "score" in own.parts) for n, own in columns.evaluators.items()),
+        evaluators=tuple(_evaluator(*item, EVALUATION_PARTS) for item in columns.evaluators.items()),
+        people=tuple(_evaluator(*item, ANNOTATION_PARTS) for item in columns.people.items()),
         metadata=tuple(columns.metadata),
         columns=frozenset(_own_shape(columns)),
         others=_others(table, columns),
     )
+
+
+def _evaluator(name: str, columns: EvaluationColumns, known: Sequence[str]) -> ResultEvaluator:
+    given = {"text" if part == "explanation" and part not in known else part for part in columns.parts}
+    return ResultEvaluator(name, columns.kind, tuple(part for part in known if part in given))
 
 
 def _rows_of_columns(source: Any) -> Any:
@@ -183,7 +196,10 @@ def _own_shape(columns: Columns) -> list[str]:
 
 
 def _others(table: Table, columns: Columns) -> dict[str, list[Any]]:
-    """The columns that are not of our own shape, as they are."""
+    """The columns that are not of our own shape, as they are; but objects of metadata that are written as text."""
     understood = {*_own_shape(columns), *(c for own in columns.evaluators.values() for c in own.parts.values())}
     understood |= {column for own in columns.people.values() for column in own.parts.values()}
-    return {name: cells for name, cells in table.columns.items() if name not in understood}
+    found = {name: cells for name, cells in table.columns.items() if name not in understood}
+    if (column := columns.metadata_object) is not None:
+        found[column] = _read(table, column, METADATA)
+    return found
