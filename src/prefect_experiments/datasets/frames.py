@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments.datasets.raw import Raw
 from prefect_experiments.datasets.scalars import python_scalar
 from prefect_experiments.errors import InvalidDataset
 
@@ -26,6 +27,19 @@ def frame_rows(df: pd.DataFrame) -> list[dict[str, Any]]:
     """
     columns = frame_columns(df)
     return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def frame_raw(df: pd.DataFrame) -> Raw:
+    """The columns of a DataFrame, and the levels of its index that have a name, as its CSV file would have them."""
+    names = [str(name) for name in df.columns]
+    columns = [_values(df.iloc[:, place]) for place in range(len(names))]
+    # Where a column says the same as the index, as in tables of spans, it is taken.
+    levels = [(str(name), place) for place, name in enumerate(df.index.names) if name is not None]
+    levels = [(name, place) for name, place in levels if name not in names]
+    for name, place in reversed(levels):
+        names.insert(0, name)
+        columns.insert(0, _values(df.index.get_level_values(place).to_series()))
+    return Raw("DataFrame", names, columns, range(1, len(df) + 1))
 
 
 def frame_columns(df: pd.DataFrame) -> dict[str, list[Any]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
@@ -12,6 +15,7 @@ import orjson
 from prefect_experiments import keys
 from prefect_experiments.datasets.columns import KeyColumns, Parts, Roles
 from prefect_experiments.datasets.scalars import is_blank, python_scalar
+from prefect_experiments.datasets.tables import Table, is_tabular, numbered_table, read_table
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Example
@@ -20,7 +24,7 @@ _SHOWN = 5
 
 
 def to_examples(
-    rows: Iterable[Mapping[Any, Any] | Example],
+    rows: Any,
     *,
     input_keys: KeyColumns = None,
     output_keys: KeyColumns = None,
@@ -28,6 +32,7 @@ def to_examples(
     split_key: str | None = None,
     id_key: str | None = None,
     span_id_key: str | None = None,
+    types: Mapping[str, str] | None = None,
     origin: str = "examples",
     existing_ids: Collection[str] = (),
 ) -> tuple[Example, ...]:
@@ -40,7 +45,7 @@ def to_examples(
     its other columns go into metadata under their own names.
 
     Args:
-        rows: mappings of column to value, or examples.
+        rows: whatever `read_table` takes, examples, or a list of examples and mappings of column to value.
         input_keys: a column or several.
         output_keys: a column or several; only with `input_keys`.
         metadata_keys: a column or several; only with `input_keys`.
@@ -51,7 +56,8 @@ def to_examples(
             whose id is empty counts as bringing none.
         span_id_key: the column of the ids of the spans that the rows were made from; default,
             ``context.span_id`` where there is one.
-        origin: what the rows are, for messages: a path, say.
+        types: by column, what its cells are; see `read_table`.
+        origin: what the rows are, for messages, where they do not say it themselves as a file does.
         existing_ids: ids that are in use already.
 
     Returns:
@@ -62,12 +68,17 @@ def to_examples(
         InvalidDataset: no rows, a missing column, a value that is not JSON, or an id that is
             empty, double or in use. Rows count from 1; their content is not shown.
     """
+    examples, table = _sorted_out(rows, types, origin)
+    origin = origin if table is None else table.origin
     try:
         roles = Roles(input_keys, output_keys, metadata_keys, split_key, id_key, span_id_key)
+        if table is not None:
+            roles.look_up(table.columns)
     except InvalidDataset as error:
         raise InvalidDataset(f"{origin}: {error}") from None
+    records: Iterable[tuple[int, Any]] = () if table is None else zip(table.numbers, table.records(), strict=True)
     drafts = []
-    for number, row in enumerate(rows, 1):
+    for number, row in heapq.merge(examples, records, key=itemgetter(0)) if examples else records:
         try:
             drafts.append(_draft(roles.take_apart(row)))
         except InvalidDataset as error:
@@ -75,6 +86,22 @@ def to_examples(
     if not drafts:
         raise InvalidDataset(f"{origin}: no rows. A dataset needs at least one example")
     return _with_ids(drafts, origin, existing_ids)
+
+
+def _sorted_out(
+    source: Any, types: Mapping[str, str] | None, origin: str
+) -> tuple[list[tuple[int, Example]], Table | None]:
+    """The examples in a source with their numbers, and the rest of it as a table, if there is any."""
+    if isinstance(source, str | Path | Mapping) or not isinstance(source, Iterable) or is_tabular(source):
+        return [], read_table(source, types=types, name=origin)
+    rows = list(source)
+    examples = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Example)]
+    if len(examples) == len(rows):
+        return examples, None
+    if not examples:
+        return [], read_table(rows, types=types, name=origin)
+    rest = [(number, row) for number, row in enumerate(rows, 1) if not isinstance(row, Example)]
+    return examples, numbered_table(rest, types=types, name=origin)
 
 
 class _Draft(NamedTuple):

@@ -58,7 +58,7 @@ def read_results(
             cannot be what its column says; with column, row (as the source counts) and the value.
         InvalidSetting: columns that are named in a way that cannot be used.
     """
-    table = read_table(_rows_of_columns(source), types=types)
+    table = read_table(_rows_of_columns(source), types=types, name="the results")
     columns = choose_columns(table, task_fields, evaluator_columns, needs=needs)
     return Results(
         origin=table.origin,
