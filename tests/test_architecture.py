@@ -23,6 +23,7 @@ ORDER = [
     {"engine", "tracing"},
     {"store"},
     {"backends"},
+    {"results"},
     {"analysis"},
     {"reports"},
     {"orchestration"},

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from prefect_experiments.datasets.paths import ABSENT, descend
 from prefect_experiments.datasets.scalars import is_missing
 from prefect_experiments.errors import InvalidInput, unknown_value
-from prefect_experiments.results import Results, ResultRun, read_results, result_rows
+from prefect_experiments.results import ResultRun, Results, read_results, result_rows
 
 Row = Mapping[str, Any]
 Value = TypeVar("Value")

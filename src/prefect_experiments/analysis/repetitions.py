@@ -10,16 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from prefect_experiments.errors import InvalidInput, unknown_value
 from prefect_experiments.models import _Record
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from prefect_experiments.analysis.ran import RanExperiment
-    from prefect_experiments.pages import ExperimentRunList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +82,11 @@ class RepetitionSummary(_Record):
         return f"pass@{most.k} {most.pass_at_k:.2f}, pass^{most.k} {most.pass_hat_k:.2f}{few}, {flips} % flip"
 
 
-def repetition_summary(
-    results: pd.DataFrame | RanExperiment | ExperimentRunList, *, metric: str, threshold: float | None = None
-) -> RepetitionSummary:
+def repetition_summary(results: Any, *, metric: str, threshold: float | None = None) -> RepetitionSummary:
     """pass@k, pass^k and the flip rate of one metric in a results table.
 
     Args:
-        results: a `RanExperiment`, or a table shaped like its ``to_dataframe()``.
+        results: a `RanExperiment`, or a table shaped like its ``to_dataframe()``: a DataFrame, rows, a file.
         metric: the evaluator's name.
         threshold: the lowest score that passes; default, scores must be 0 or 1 and 1 passes.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prefect_experiments.analysis.ran import RanExperiment
 from prefect_experiments.analysis.verdicts import Side, SideMetric
 from prefect_experiments.errors import InvalidDataset
-from prefect_experiments.results import Results, ResultRun, read_results, result_frame
+from prefect_experiments.results import ResultRun, Results, read_results, result_frame
 
 if TYPE_CHECKING:
     import numpy as np

@@ -59,7 +59,9 @@ class ExamplesData:
     metrics: list[str]
 
 
-def examples_data(comparison: Comparison | None, candidate: Sequence[ResultRun], baseline: Sequence[ResultRun]) -> ExamplesData:
+def examples_data(
+    comparison: Comparison | None, candidate: Sequence[ResultRun], baseline: Sequence[ResultRun]
+) -> ExamplesData:
     """The examples of both sides, in the candidate's order, then those that only the baseline has."""
     examples: dict[str, _Example] = {}
     for runs, side in ((candidate, "candidate"), (baseline, "baseline")):

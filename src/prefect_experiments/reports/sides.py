@@ -78,7 +78,9 @@ def _summary_of(runs: Sequence[ResultRun], table: ResultTable) -> Summary:
         latency_ms={f"p{p}": float(np.percentile(latencies, p)) for p in PERCENTILES} if latencies else {},
         token_count=int(sum(tokens)) if tokens else None,
         total_cost=math.fsum(costs) if costs else None,
-        metrics={name: _metric_of(name, runs, expected) for name in dict.fromkeys(n for run in ok for n in run.counted)},
+        metrics={
+            name: _metric_of(name, runs, expected) for name in dict.fromkeys(n for run in ok for n in run.counted)
+        },
     )
 
 

@@ -233,8 +233,7 @@ def json_value(value: Any) -> Any:
         return orjson.loads(dumps_strict(value))
     except NotJson as problem:
         raise Unfit(
-            f": {problem}. Convert it to text, a number, a list or an object first; "
-            "None (null) is for what is missing"
+            f": {problem}. Convert it to text, a number, a list or an object first; None (null) is for what is missing"
         ) from None
 
 

@@ -11,8 +11,8 @@ from prefect_experiments.results.records import (
     ANNOTATION_PARTS,
     ResultEvaluation,
     ResultEvaluator,
-    Results,
     ResultRun,
+    Results,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def results_of(
             found[note.name] = ResultEvaluation(note.name, "HUMAN", note.score, note.label, note.text)
             people.setdefault(note.name, ResultEvaluator(note.name, "HUMAN", ANNOTATION_PARTS))
     made = [
-        _run(row, run, examples.get(run.example_id), evaluated[run.id], noted[run.id]) for row, run in enumerate(runs, 1)
+        _run(row, run, examples.get(run.example_id), evaluated[run.id], noted[run.id])
+        for row, run in enumerate(runs, 1)
     ]
     columns = frozenset(RUN_COLUMNS)
     return Results(origin, tuple(made), tuple(known.values()), tuple(people.values()), columns=columns)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
-from prefect_experiments.results.records import Results, ResultRun
+from prefect_experiments.results.records import ResultRun, Results
 
 Misfit = Literal["unknown", "doubled", "missing"]
 MISFITS: tuple[Misfit, ...] = ("unknown", "doubled", "missing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from prefect_experiments.datasets.scalars import is_missing
@@ -16,8 +15,8 @@ from prefect_experiments.results.records import (
     ANNOTATION_PARTS,
     EVALUATION_PARTS,
     ResultEvaluator,
-    Results,
     ResultRun,
+    Results,
 )
 from prefect_experiments.results.schema import (
     EXAMPLE_ID,
@@ -120,17 +119,30 @@ def _runs(table: Table, columns: Columns) -> list[ResultRun]:
         read_evaluations(table, _read, columns.people, "HUMAN"),
         strict=True,
     )
-    return [_run(*each) for each in parts]
+    return [_as_run(*each) for each in parts]
 
 
-def _run(row: int, example_id: str, repetition: int, given: Any, expected: Any, output: Any, *rest: Any) -> ResultRun:
-    error, *figures, metadata, evaluations, annotations = rest
+def _as_run(
+    row: int, example_id: str, repetition: int, given: Any, expected: Any, output: Any, error: str | None, *rest: Any
+) -> ResultRun:
+    *figures, metadata, evaluations, annotations = rest
     if error is not None:  # a failed run has no output; what stands there is not lost
         if output not in (None, ""):
             metadata.setdefault("output", output)
         output = None
+    known: Any = dict(zip(_FIGURES, figures, strict=True))
     return ResultRun(
-        row, example_id, repetition, given, expected, output, error, *figures, metadata, evaluations, annotations
+        row=row,
+        example_id=example_id,
+        repetition_number=repetition,
+        input=given,
+        expected=expected,
+        output=output,
+        error=error,
+        **known,
+        metadata=metadata,
+        evaluations=evaluations,
+        annotations=annotations,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from prefect_experiments.analysis.fields import (
     ResultFields,
@@ -37,12 +37,6 @@ from prefect_experiments.analysis.labels.contingency import (
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from prefect_experiments.analysis.ran import RanExperiment
-    from prefect_experiments.pages import ExperimentRunList
 
 Part = Literal["label", "score"]
 _BOOLS = ("False", "True")
@@ -91,7 +85,7 @@ class Agreement(_Record):
 
 
 def meta_evaluation(
-    results: pd.DataFrame | RanExperiment | ExperimentRunList,
+    results: Any,
     *,
     evaluator: str,
     human: str,
@@ -104,8 +98,8 @@ def meta_evaluation(
     """How well an evaluator agrees with people, over the runs that both judged.
 
     Args:
-        results: a `RanExperiment`; what ``list_runs()`` gave, which has the annotations; or a table
-            shaped like either.
+        results: a `RanExperiment`; what ``list_runs()`` gave; or a table shaped like either: a
+            DataFrame, rows, a file.
         evaluator: an evaluator's name, or a field such as ``eval.NAME.score`` or, where the evaluator
             was the task, ``output.label``. A name stands for its labels or its scores, whichever
             the other side has (scores, where there is a threshold; else labels first).

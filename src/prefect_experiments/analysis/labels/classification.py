@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefect_experiments.analysis.fields import Selection, fields_of, select, values_of
 from prefect_experiments.analysis.labels.contingency import (
@@ -22,12 +22,6 @@ from prefect_experiments.analysis.labels.contingency import (
 )
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from prefect_experiments.analysis.ran import RanExperiment
-    from prefect_experiments.pages import ExperimentRunList
 
 _MOST_SHOWN = 20
 
@@ -156,7 +150,7 @@ class ClassificationReport(_Record):
 
 
 def classification_report(
-    results: pd.DataFrame | RanExperiment | ExperimentRunList,
+    results: Any,
     *,
     truth: str,
     prediction: str = "output",
@@ -174,7 +168,7 @@ def classification_report(
     is ``None`` and told in `notes`, never 0; macro and weighted averages leave such labels out.
 
     Args:
-        results: a `RanExperiment`, or a table shaped like its ``to_dataframe()``.
+        results: a `RanExperiment`, or a table shaped like its ``to_dataframe()``: a DataFrame, rows, a file.
         truth: the field with the true label: a column, or one with keys into its objects, such as
             ``expected``, ``expected.label`` or ``metadata.label``.
         prediction: the field with the predicted label, such as ``output.label`` or ``eval.NAME.label``.
