@@ -42,13 +42,34 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{uuid.uuid4().hex[:16]}"
 
 
-def example_id(input_json: str, output_json: str | None, metadata_json: str) -> str:
-    """The id of an example that brings none: made of its content, so it is the same everywhere.
+def example_id(input_value: Any, output_value: Any) -> str:
+    """The id of an example that brings none: made of its input and expected output, so the same everywhere.
 
-    Doubles of one content are told apart by the caller with ``-2``, ``-3``, ...
+    Numbers and truth values count as the text that a CSV file holds for them, and nothing as an empty
+    cell, so that it makes no difference what sort of file a row stands in. Doubles of one content are
+    told apart by the caller with ``-2``, ``-3``, ...
     """
-    content = "\x00".join((input_json, output_json or "", metadata_json))
-    return "ex-" + hashlib.sha256(content.encode()).hexdigest()[:12]
+    content = canonical_json([_cells(input_value), _cells(output_value)])
+    return "ex-" + hashlib.sha256(content).hexdigest()[:12]
+
+
+def metadata_order(metadata: Mapping[str, Any]) -> bytes:
+    """What orders examples of one content by their metadata, in whatever file and order they stand."""
+    cells = {key: cell_text(value) for key, value in metadata.items()}
+    return canonical_json({key: text for key, text in cells.items() if text})
+
+
+def _cells(value: Any) -> Any:
+    return {key: cell_text(cell) for key, cell in value.items()} if isinstance(value, dict) else cell_text(value)
+
+
+def cell_text(value: Any) -> str:
+    """A JSON value as a cell of a CSV file holds it."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, bool | int | float) else canonical_json(value).decode()
 
 
 def run_id(experiment_id: str, position: int, repetition_number: int) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from cyclopts import App, Group, Parameter
 
+from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, print_written, write_reports
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, records, said, score_table
 from prefect_experiments.cli.progress import watching
@@ -81,6 +82,8 @@ class Selection:
         sample_method: how the sample is drawn. [default: random]
         sample_by: the field that a stratified sample is drawn by, such as metadata.topic.
         sample_seed: the same seed draws the same examples. [default: 42]
+        cell_type: COLUMN=TYPE, what the cells of a file's column are: text, number, bool or json; of a CSV file,
+            text by default. Can be given several times.
     """
 
     dataset_version: str | None = None
@@ -90,6 +93,7 @@ class Selection:
     sample_method: SampleMethod | None = None
     sample_by: str | None = None
     sample_seed: int | None = None
+    cell_type: CellTypes = None
 
     def arguments(self) -> dict[str, Any]:
         """As `run_experiment` takes them."""
@@ -100,7 +104,12 @@ class Selection:
             by=self.sample_by,
             seed=self.sample_seed,
         )
-        return {"dataset_version": self.dataset_version, "splits": self.split, "sample": sample}
+        return {
+            "dataset_version": self.dataset_version,
+            "splits": self.split,
+            "sample": sample,
+            "types": types_of(self.cell_type),
+        }
 
 
 _LIMITS, _RUN_LIMITS, _EVERYTHING = Limits(), RunLimits(), Selection()
@@ -154,7 +163,7 @@ def run(
             --sample-fraction 0.1 --repetitions 3 --json
 
     Args:
-        dataset: a dataset's name or id, or the path of a .csv, .json, .jsonl or .parquet file.
+        dataset: a dataset's name or id, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
         task: the function under test, as package.module:name or path/file.py:name.
         evaluator: a built-in's name or a reference, or NAME=ONE_OF_THESE; can be given several times.
         name: the experiment's name; by default the task's name and the time.

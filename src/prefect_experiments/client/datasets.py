@@ -46,6 +46,7 @@ class Datasets:
         split_key: str | None = None,
         id_key: str | None = None,
         span_id_key: str | None = None,
+        types: Mapping[str, str] | None = None,
         description: str | None = None,
         metadata: Mapping[str, Any] | Rows | None = None,
         inputs: Rows | None = None,
@@ -59,8 +60,8 @@ class Datasets:
         Args:
             name: not in use yet.
             examples: `Example` objects, or mappings.
-            dataframe: one row an example.
-            file: path of a .csv, .json, .jsonl or .parquet file.
+            dataframe: one row an example: of pandas, or anything else that speaks Arrow, such as polars.
+            file: path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
             input_keys: the columns that make the input. Without any of these keys, columns called
                 ``input``, ``output`` and ``metadata`` are taken as they are.
             output_keys: the columns that make the expected output.
@@ -69,6 +70,8 @@ class Datasets:
             id_key: the column with the ids; default, ``id`` where there is one.
             span_id_key: the column with the ids of the spans that the rows were made from; default,
                 ``context.span_id`` where there is one.
+            types: by column, what its cells are: ``text``, ``number``, ``bool`` or ``json``. A CSV file has no
+                types: where nothing is said, its cells are text.
             description: a sentence for people.
             metadata: of the dataset as a whole; with `inputs`, a list: that of each example.
             inputs: one mapping an example, as Phoenix's client takes them.
@@ -90,6 +93,8 @@ class Datasets:
             split_key=split_key,
             id_key=id_key or example_id_key,
             span_id_key=span_id_key,
+            types=types,
+            origin=f"dataset {name!r}",
         )
         whole = metadata if isinstance(metadata, Mapping) else None
         return self._kept.create(name, content, description=description or dataset_description, metadata=whole)
@@ -107,6 +112,7 @@ class Datasets:
         split_key: str | None = None,
         id_key: str | None = None,
         span_id_key: str | None = None,
+        types: Mapping[str, str] | None = None,
         inputs: Rows | None = None,
         outputs: Rows | None = None,
         metadata: Rows | None = None,
@@ -128,6 +134,8 @@ class Datasets:
             split_key=split_key,
             id_key=id_key or example_id_key,
             span_id_key=span_id_key,
+            types=types,
+            origin=f"dataset {key!r}",
             existing_ids=[example.id for example in self._kept.get(key).examples],
         )
         return self._kept.append(key, content)
@@ -147,7 +155,8 @@ class Datasets:
         for number, example in enumerate(examples, start=1):
             if isinstance(example, Mapping | Example) and not (example.get("id") or example.get("example_id")):
                 raise InvalidDataset(f"example {number} has no id; update_examples goes by ids")
-        return self._kept.update(dataset_key(dataset), sources.load(examples))
+        key = dataset_key(dataset)
+        return self._kept.update(key, sources.load(examples, origin=f"dataset {key!r}"))
 
     def get_dataset(
         self,

@@ -189,6 +189,7 @@ class Experiments(experiments.Experiments):
         experiment_runs: Any,
         task_fields: ExperimentTaskFieldNames | None = None,
         evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
+        types: Mapping[str, str] | None = None,
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         dataset_version: str | None = None,
@@ -205,6 +206,7 @@ class Experiments(experiments.Experiments):
             experiment_runs: a DataFrame, a list of mappings, or the path of a file.
             task_fields: the columns of the example's id and of the output.
             evaluator_columns: by evaluator, the columns of its verdicts.
+            types: by column of the results, what its cells are: ``text``, ``number``, ``bool`` or ``json``.
             description: a sentence for people.
             metadata: a JSON object.
             dataset_version: id or number of a version; default, the newest.
@@ -231,6 +233,7 @@ class Experiments(experiments.Experiments):
             experiment_runs=experiment_runs,
             task_fields=task_fields,
             evaluator_columns=evaluator_columns,
+            types=types,
             description=description,
             metadata=metadata,
             dataset_version=dataset_version,

@@ -12,7 +12,7 @@ from prefect_experiments.datasets.files import is_path
 from prefect_experiments.datasets.frames import frame_rows
 from prefect_experiments.datasets.rows import to_examples
 from prefect_experiments.datasets.sampling import draw, of_splits
-from prefect_experiments.datasets.tables import Table, read_table
+from prefect_experiments.datasets.tables import Table, is_tabular, read_table
 from prefect_experiments.models import Dataset, Example
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "example_rows",
     "frame_rows",
     "is_path",
+    "is_tabular",
     "load",
     "of_splits",
     "read_rows",
@@ -44,6 +45,7 @@ def load(
     id_key: str | None = None,
     span_id_key: str | None = None,
     types: Mapping[str, str] | None = None,
+    origin: str = "examples",
     existing_ids: Collection[str] = (),
 ) -> tuple[Example, ...]:
     """The examples of whatever a dataset can be given as.
@@ -59,6 +61,7 @@ def load(
         span_id_key: the column of the spans' ids.
         types: by column, what its cells are; see `read_table`. CSV files have no types: their cells are
             text where nothing is said here.
+        origin: what a list is called in messages; a file, a table and a `Dataset` say it themselves.
         existing_ids: ids that are in use already.
 
     Returns:
@@ -76,7 +79,7 @@ def load(
         id_key=id_key,
         span_id_key=span_id_key,
         types=types,
-        origin=f"dataset {source.name!r}" if isinstance(source, Dataset) else "examples",
+        origin=f"dataset {source.name!r}" if isinstance(source, Dataset) else origin,
         existing_ids=existing_ids,
     )
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from prefect_experiments.datasets.json_text import BadJson, load_json
-from prefect_experiments.datasets.scalars import is_blank, python_scalar
+from prefect_experiments.datasets.raw import header
+from prefect_experiments.datasets.scalars import is_blank, is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 
 CellType = Literal["text", "number", "bool", "json"]
@@ -39,7 +40,7 @@ def check_types(types: Mapping[str, str] | None) -> dict[str, str]:
     for column, kind in types.items():
         if kind not in CELL_TYPES:
             raise InvalidSetting(f"types[{column!r}]: {unknown_value('type', kind, list(CELL_TYPES))}")
-    return {str(column).strip(): kind for column, kind in types.items()}
+    return {header(column): kind for column, kind in types.items()}
 
 
 def typed(cells: Sequence[Any], kind: str, where: str, numbers: Sequence[int]) -> list[Any]:
@@ -54,7 +55,7 @@ def typed(cells: Sequence[Any], kind: str, where: str, numbers: Sequence[int]) -
     read = _READERS[kind]
     found: list[Any] = []
     for number, cell in zip(numbers, cells, strict=True):
-        if kind != "text" and is_blank(cell):
+        if is_missing(cell) or (kind != "text" and is_blank(cell)):
             found.append(None)
             continue
         try:
@@ -65,7 +66,7 @@ def typed(cells: Sequence[Any], kind: str, where: str, numbers: Sequence[int]) -
 
 
 def _text(cell: Any) -> Any:
-    if cell is None or isinstance(cell, str):
+    if isinstance(cell, str):
         return cell
     if isinstance(cell, int | float):
         return str(cell)

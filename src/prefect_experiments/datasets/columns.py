@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
+from prefect_experiments.datasets.json_text import BadJson, load_json
+from prefect_experiments.datasets.raw import header
 from prefect_experiments.datasets.scalars import is_blank
 from prefect_experiments.errors import InvalidDataset, unknown_value
 from prefect_experiments.models import Example
@@ -68,9 +68,9 @@ class Roles:
         self.input_keys = _names(input_keys)
         self.output_keys = _names(output_keys)
         self.metadata_keys = _names(metadata_keys)
-        self.split_key = None if split_key is None else str(split_key)
-        self.id_key = None if id_key is None else str(id_key)
-        self.span_id_key = None if span_id_key is None else str(span_id_key)
+        self.split_key = None if split_key is None else header(split_key)
+        self.id_key = None if id_key is None else header(id_key)
+        self.span_id_key = None if span_id_key is None else header(span_id_key)
         named = {*self.input_keys, *self.output_keys, *self.metadata_keys}
         self._input_column: str | None = None
         self._output_column: str | None = None
@@ -187,8 +187,8 @@ def _names(keys: KeyColumns) -> tuple[str, ...]:
     if keys is None:
         return ()
     if isinstance(keys, str) or not isinstance(keys, Iterable):
-        return (str(keys),)
-    return tuple(dict.fromkeys(str(key) for key in keys))
+        return (header(keys),)
+    return tuple(dict.fromkeys(header(key) for key in keys))
 
 
 def _first_of(columns: tuple[str, ...], row: dict[str, Any]) -> str | None:
@@ -238,8 +238,8 @@ def _metadata(value: Any) -> Mapping[str, Any]:
         return {}
     if isinstance(value, str):  # a CSV file has objects as JSON text only
         try:
-            decoded = orjson.loads(value)
-        except orjson.JSONDecodeError:
+            decoded = load_json(value)
+        except BadJson:
             decoded = None
         if isinstance(decoded, dict):
             return decoded

@@ -12,6 +12,8 @@ from prefect_experiments.errors import InvalidDataset
 # What a list of rows stands under, in the files of other tools.
 _ROWS = ("examples", "data")
 _SHOWN = 10
+_AS_RECORDS = "write a list with one object a row (with pandas, df.to_json(path, orient='records'))"
+_ONE_A_LINE = "This suffix means one object a line"
 
 
 def parse_json(text: str, origin: str) -> Raw:
@@ -42,7 +44,7 @@ def _listed(value: Mapping[str, Any], origin: str) -> Any:
     if "runnable" in value and "entries" in value:
         raise InvalidDataset(f"{origin}: pixie files are not supported yet")
     if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list) and "examples" not in value:
-        raise InvalidDataset(f"{origin}: this is what pandas writes with orient='split'. {_AS_RECORDS}")
+        raise InvalidDataset(f"{origin}: this is what pandas writes with orient='split'; {_AS_RECORDS}")
     found = [name for name in _ROWS if isinstance(value.get(name), list)]
     if len(found) > 1:
         raise InvalidDataset(
@@ -51,15 +53,11 @@ def _listed(value: Mapping[str, Any], origin: str) -> Any:
     if found and _is_list_of_rows(value[found[0]]):
         return value[found[0]]
     names = ", ".join(map(repr, list(value)[:_SHOWN])) + (", ..." if len(value) > _SHOWN else "")
-    fields = f"an object with the fields {names or 'none'}"
-    wanted = "expected a list of objects, or an object with such a list under 'examples' or 'data'"
-    parts = list(value.values())
-    if parts and (all(isinstance(part, list) for part in parts) or all(isinstance(part, dict) for part in parts)):
-        raise InvalidDataset(f"{origin}: {fields}, which look like columns; {wanted}. {_AS_RECORDS}")
-    raise InvalidDataset(f"{origin}: {fields}; {wanted}. If this object is the only row, put [ and ] around it")
-
-
-_AS_RECORDS = "Write one object a row; with pandas, df.to_json(path, orient='records')"
+    raise InvalidDataset(
+        f"{origin}: an object with the fields {names or 'none'}; expected a list of objects, or an object with such a "
+        f"list under 'examples' or 'data'. If this object is the only row, put [ and ] around it. If its fields are "
+        f"columns: {_AS_RECORDS}"
+    )
 
 
 def _is_list_of_rows(value: list[Any]) -> bool:
@@ -89,16 +87,12 @@ def parse_jsonl(text: str, origin: str) -> Raw:
 
 
 def _row(line: str, origin: str, number: int, text: str, place: int) -> dict[str, Any]:
-    one_a_line = "This suffix means one object a line"
     try:
         row = load_json(line)
     except BadJson as error:
         error.line = number
         if error.is_more and isinstance((first_value(line, 0) or (None,))[0], dict | list):
-            raise InvalidDataset(
-                f"{origin}: line {number} goes on after its first object, at column {error.column}. {one_a_line}: "
-                "begin a new line there"
-            ) from None
+            raise InvalidDataset(f"{origin}: {_more(line, number, error.column)}. {_ONE_A_LINE}") from None
         found = first_value(text, place)
         end = number + text.count("\n", place, found[1]) if found else number
         if found and end > number and isinstance(found[0], dict | list):
@@ -108,15 +102,21 @@ def _row(line: str, origin: str, number: int, text: str, place: int) -> dict[str
                 else "Write each object on one line, for example with: jq -c ."
             )
             raise InvalidDataset(
-                f"{origin}: lines {number} to {end} are {_kind(found[0])}. {one_a_line}. {advice}"
+                f"{origin}: lines {number} to {end} are {_kind(found[0])}. {_ONE_A_LINE}. {advice}"
             ) from None
         raise InvalidDataset(f"{origin}: {_place(error)}: {error}") from None
     if not isinstance(row, dict):
         raise InvalidDataset(
-            f"{origin}: line {number} is {_kind(row)}, not an object. {one_a_line}; "
+            f"{origin}: line {number} is {_kind(row)}, not an object. {_ONE_A_LINE}; "
             "a file that is one JSON list is a .json"
         )
     return row
+
+
+def _more(line: str, number: int, column: int) -> str:
+    if line[column - 1] in "{[":
+        return f"there are two objects or more on line {number}: the second begins at column {column}"
+    return f"line {number} goes on after its object, at column {column}, with {line[column - 1]!r}"
 
 
 def _place(error: BadJson) -> str:

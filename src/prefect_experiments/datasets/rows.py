@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import math
-import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -14,7 +12,7 @@ import orjson
 
 from prefect_experiments import keys
 from prefect_experiments.datasets.columns import KeyColumns, Parts, Roles
-from prefect_experiments.datasets.scalars import is_blank, python_scalar
+from prefect_experiments.datasets.ids import identifier, span_identifier, split_name
 from prefect_experiments.datasets.tables import Table, is_tabular, numbered_table, read_table
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.jsonable import NotJson, dumps_strict
@@ -77,26 +75,30 @@ def to_examples(
     except InvalidDataset as error:
         raise InvalidDataset(f"{origin}: {error}") from None
     records: Iterable[tuple[int, Any]] = () if table is None else zip(table.numbers, table.records(), strict=True)
-    drafts = []
+    drafts, numbers = [], []
     for number, row in heapq.merge(examples, records, key=itemgetter(0)) if examples else records:
         try:
-            drafts.append(_draft(roles.take_apart(row)))
+            drafts.append(_draft(roles.take_apart(row), exact=isinstance(row, Example)))
+            numbers.append(number)
         except InvalidDataset as error:
             raise InvalidDataset(f"{origin}: row {number}, {error}") from None
     if not drafts:
         raise InvalidDataset(f"{origin}: no rows. A dataset needs at least one example")
-    return _with_ids(drafts, origin, existing_ids)
+    return _with_ids(drafts, numbers, origin, existing_ids)
 
 
 def _sorted_out(
     source: Any, types: Mapping[str, str] | None, origin: str
 ) -> tuple[list[tuple[int, Example]], Table | None]:
     """The examples in a source with their numbers, and the rest of it as a table, if there is any."""
-    if isinstance(source, str | Path | Mapping) or not isinstance(source, Iterable) or is_tabular(source):
+    no_list = isinstance(source, str | Path | bytes | Mapping | Example) or not isinstance(source, Iterable)
+    if no_list or is_tabular(source):
         return [], read_table(source, types=types, name=origin)
     rows = list(source)
     examples = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Example)]
     if len(examples) == len(rows):
+        if types:
+            raise InvalidDataset(f"{origin}: types= are for rows with columns; these are examples with values already")
         return examples, None
     if not examples:
         return [], read_table(rows, types=types, name=origin)
@@ -105,31 +107,38 @@ def _sorted_out(
 
 
 class _Draft(NamedTuple):
-    """An example as JSON text; the id is empty where the row brings none."""
+    """An example with JSON values; the id is ``None`` where the row brings none."""
 
-    id: str
-    input: str
-    output: str
-    metadata: str
+    id: str | None
+    input: Any
+    output: Any
+    metadata: dict[str, Any]
     splits: tuple[str, ...]
     span_id: str | None
 
+    def order(self) -> tuple[Any, ...]:
+        """What tells it from others of one content."""
+        return keys.metadata_order(self.metadata), sorted(self.splits), self.span_id or ""
 
-def _draft(parts: Parts) -> _Draft:
+
+def _draft(parts: Parts, *, exact: bool) -> _Draft:
     value, output, metadata, example_id, splits, span_id = parts
     return _Draft(
-        "" if is_blank(example_id) else _text(example_id, "the id"),
+        identifier(example_id, exact=exact),
         _json(value, "input"),
-        _json(output, "output"),
-        _json(metadata, "metadata") if metadata else "{}",
+        None if output is None else _json(output, "output"),
+        _json(metadata, "metadata") if metadata else {},
         () if splits is None else _splits(splits),
-        None if is_blank(span_id) else _text(span_id, "the span's id"),
+        None if span_id is None else span_identifier(span_id),
     )
 
 
-def _json(value: Any, part: str) -> str:
+def _json(value: Any, part: str) -> Any:
+    """What JSON makes of a value."""
+    if type(value) is str and value.isascii():
+        return value
     try:
-        return dumps_strict(value)
+        return orjson.loads(dumps_strict(value))
     except NotJson as error:
         raise InvalidDataset(_fault(value, part, str(error))) from None
 
@@ -159,8 +168,7 @@ def _splits(value: Any) -> tuple[str, ...]:
         value = sorted(value, key=str)
     if not isinstance(value, list | tuple):
         value = (value,)
-    names = [_text(item, "a split") for item in value if not is_blank(item)]
-    return tuple(dict.fromkeys(names)) if len(names) > 1 else tuple(names)
+    return tuple(dict.fromkeys(name for name in map(split_name, value) if name))
 
 
 def _json_list(text: str) -> Any:
@@ -171,53 +179,34 @@ def _json_list(text: str) -> Any:
         return (text,)
 
 
-def _text(value: Any, what: str) -> str:
-    """An id's or a split's text; a number that may have lost digits is refused."""
-    if type(value) is not str:
-        value = _scalar_text(value, what)
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InvalidDataset(f"{what} holds a lone surrogate, which is not Unicode") from None
-    return str(value)
-
-
-def _scalar_text(value: Any, what: str) -> str:
-    value = python_scalar(value)
-    if isinstance(value, str | int | uuid.UUID):
-        return str(value)
-    if isinstance(value, float):
-        # Above 2**53 a float has lost digits that an id needs.
-        if math.isfinite(value) and abs(value) < 2**53:
-            return repr(value)
-        raise InvalidDataset(f"{what} is a number that is infinite or has lost digits; give it as text")
-    raise InvalidDataset(f"{what} must be text or a whole number, got a value of type {type(value).__qualname__}")
-
-
-def _with_ids(drafts: Sequence[_Draft], origin: str, existing_ids: Collection[str]) -> tuple[Example, ...]:
+def _with_ids(
+    drafts: Sequence[_Draft], numbers: Sequence[int], origin: str, existing_ids: Collection[str]
+) -> tuple[Example, ...]:
     existing = frozenset(existing_ids)
-    _check_given([draft.id for draft in drafts], existing, origin)
-    taken = {draft.id for draft in drafts} | existing
-    last_number: dict[str, int] = {}
-    examples = []
-    for draft in drafts:
-        example_id = draft.id
-        if not example_id:
-            base = keys.example_id(draft.input, None if draft.output == "null" else draft.output, draft.metadata)
-            example_id, last_number[base] = _free(base, last_number.get(base, 0) + 1, taken)
-            taken.add(example_id)
-        examples.append(
-            Example(
-                id=example_id,
-                input=orjson.loads(draft.input),
-                output=None if draft.output == "null" else orjson.loads(draft.output),
-                metadata={} if draft.metadata == "{}" else orjson.loads(draft.metadata),
-                splits=draft.splits,
-                span_id=draft.span_id,
-            )
+    ids = [draft.id for draft in drafts]
+    _check_given(ids, numbers, existing, origin)
+    taken = {draft.id for draft in drafts if draft.id is not None} | existing
+    alike: dict[str, list[int]] = {}
+    for place, draft in enumerate(drafts):
+        if draft.id is None:
+            alike.setdefault(keys.example_id(draft.input, draft.output), []).append(place)
+    for base, places in alike.items():
+        number = 0
+        if len(places) > 1:  # so that it is no matter in which order they stand
+            places.sort(key=lambda place: drafts[place].order())
+        for place in places:
+            ids[place], number = _free(base, number + 1, taken)
+    return tuple(
+        Example(
+            id=example_id or "",
+            input=draft.input,
+            output=draft.output,
+            metadata=draft.metadata,
+            splits=draft.splits,
+            span_id=draft.span_id,
         )
-    return tuple(examples)
+        for example_id, draft in zip(ids, drafts, strict=True)
+    )
 
 
 def _free(base: str, number: int, taken: Collection[str]) -> tuple[str, int]:
@@ -227,11 +216,11 @@ def _free(base: str, number: int, taken: Collection[str]) -> tuple[str, int]:
     return candidate, number
 
 
-def _check_given(ids: Sequence[str], existing: frozenset[str], origin: str) -> None:
+def _check_given(ids: Sequence[str | None], numbers: Sequence[int], existing: frozenset[str], origin: str) -> None:
     first_rows: dict[str, int] = {}
     doubles, known = [], []
-    for number, example_id in enumerate(ids, 1):
-        if not example_id:
+    for number, example_id in zip(numbers, ids, strict=True):
+        if example_id is None:
             continue
         first = first_rows.setdefault(example_id, number)
         if first != number:

@@ -9,6 +9,8 @@ from prefect_experiments.datasets.raw import Raw
 from prefect_experiments.datasets.scalars import is_blank
 from prefect_experiments.errors import InvalidDataset
 
+_NEEDED = "reading .xlsx needs openpyxl: pip install 'prefect-experiments[xlsx]', or save the sheet as .csv"
+
 
 def read_xlsx(path: Path) -> Raw:
     """The rows of a workbook's first sheet; its first row with something in it is the header.
@@ -21,30 +23,35 @@ def read_xlsx(path: Path) -> Raw:
     try:
         import openpyxl  # type: ignore[import-untyped]
     except ImportError:
-        raise InvalidDataset(
-            f"{path}: reading .xlsx needs openpyxl: pip install 'prefect-experiments[xlsx]', or save the sheet as .csv"
-        ) from None
-    try:
-        workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        names = workbook.sheetnames
+        raise InvalidDataset(f"{path}: {_NEEDED}") from None
+
+    def cells(attribute: str, *, kept_values: bool) -> tuple[list[str], list[list[Any]]]:
+        workbook = openpyxl.load_workbook(path, read_only=True, data_only=kept_values)
         sheet = workbook.worksheets[0]
-        # What a file says of its size need not be true.
-        sheet.reset_dimensions()
-        rows = _trimmed([list(row) for row in sheet.iter_rows(values_only=True)])
+        sheet.reset_dimensions()  # what a file says of its size need not be true
+        found = [[getattr(cell, attribute, None) for cell in row] for row in sheet.iter_rows()]
         workbook.close()
+        return [sheet.title, *(name for name in workbook.sheetnames if name != sheet.title)], found
+
+    try:
+        (title, *others), every = cells("value", kept_values=True)
+        if any(cell is None for row in every for cell in row):
+            _check_formulas(path, every, cells("data_type", kept_values=False)[1])
+    except InvalidDataset:
+        raise
     except Exception as error:  # noqa: BLE001 - openpyxl lets out whatever zip and XML have
         raise InvalidDataset(f"{path} is not an .xlsx workbook that can be read ({type(error).__name__})") from None
+    rows = _trimmed(every)
     if not rows:
-        raise InvalidDataset(f"{path}: no rows; the first sheet, {sheet.title!r}, is blank")
-    _check_formulas(path, rows)
+        raise InvalidDataset(f"{path}: no rows; the first sheet, {title!r}, is blank")
     header, *rows = rows
     if not rows:
-        raise InvalidDataset(f"{path}: no rows; there is only a header in the first sheet, {sheet.title!r}")
-    titles = ["" if is_blank(name) else str(name) for name in header]
-    columns = [[row[place] for row in rows] for place in range(len(titles))]
-    others = ", ".join(map(repr, names[1:]))
-    notes = [f"the sheets {others}; only the first, {sheet.title!r}, is read"] if others else []
-    return Raw(str(path), titles, columns, range(1, len(rows) + 1), notes=notes)
+        raise InvalidDataset(f"{path}: no rows; there is only a header in the first sheet, {title!r}")
+    names = ["" if is_blank(name) else str(name) for name in header]
+    columns = [[row[place] for row in rows] for place in range(len(names))]
+    listed = ", ".join(map(repr, others))
+    notes = [f"the sheets {listed} (only the first one, {title!r}, is read)"] if others else []
+    return Raw(str(path), names, columns, range(1, len(rows) + 1), notes=notes)
 
 
 def _trimmed(rows: list[list[Any]]) -> list[list[Any]]:
@@ -57,5 +64,12 @@ def _trimmed(rows: list[list[Any]]) -> list[list[Any]]:
     return [(row + [None] * width)[:width] for row in rows]
 
 
-def _check_formulas(path: Path, rows: list[list[Any]]) -> None:
-    pass
+def _check_formulas(path: Path, values: list[list[Any]], kinds: list[list[Any]]) -> None:
+    """Refuse a formula that no spreadsheet program has worked out yet: an empty cell would be a guess."""
+    for number, (row, row_kinds) in enumerate(zip(values, kinds, strict=False), 1):
+        for place, (value, kind) in enumerate(zip(row, row_kinds, strict=False), 1):
+            if value is None and kind == "f":
+                raise InvalidDataset(
+                    f"{path}: row {number} of the sheet, column {place} is a formula without a value. Open the file "
+                    "in Excel or LibreOffice and save it there, or save the sheet as .csv"
+                )

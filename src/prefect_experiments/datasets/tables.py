@@ -18,6 +18,7 @@ from prefect_experiments.datasets.frames import frame_raw
 from prefect_experiments.datasets.raw import Raw, header, one_name_each, raw_of_mappings
 from prefect_experiments.datasets.scalars import is_blank, python_scalar
 from prefect_experiments.errors import InvalidDataset, unknown_value
+from prefect_experiments.models import Example
 
 _SHOWN = 20
 _UNNAMED = re.compile(r"|Unnamed: \d+(\.\d+)?")  # the latter is what pandas calls it
@@ -151,17 +152,33 @@ def _raw_of(source: Any, name: str) -> Raw:
         return frame_raw(source)
     if speaks_arrow(source):
         return arrow_raw(source)
+    if _is_hugging_face(source):
+        # Hugging Face's: rows one by one are slow, and a selection is not in the table behind it.
+        return arrow_raw(source.with_format("arrow")[:])
     for method in ("to_dataframe", "to_df"):
         if hasattr(source, method):
             frame = getattr(source, method)()
             if _is_frame(frame):
                 return frame_raw(frame)
-    if isinstance(source, Mapping | bytes) or not isinstance(source, Iterable):
+    if isinstance(source, Mapping | Example | bytes) or not isinstance(source, Iterable):
         raise InvalidDataset(
-            f"{name} is a DataFrame, an Arrow table, a list of mappings of column to value, or the path of a file; "
-            f"got a value of type {type(source).__qualname__}"
+            f"{name}: give a DataFrame, an Arrow table, a list of mappings of column to value, or the path of a file; "
+            f"got a value of type {type(source).__qualname__}{_instead_of(source)}"
         )
     return _raw_of_rows(list(enumerate(source, 1)), name)
+
+
+def _instead_of(source: Any) -> str:
+    """What to do with an object that holds tables, or could be made one."""
+    if hasattr(source, "collect"):
+        return ". Give what its collect() gives"
+    if not isinstance(source, Mapping) or not source:
+        return ""
+    if all(is_tabular(part) or hasattr(part, "features") for part in source.values()):
+        return f", which holds several tables. Give one of them: {', '.join(map(repr, source))}"
+    if all(isinstance(part, list | tuple) for part in source.values()):
+        return ", which looks like columns. pandas.DataFrame(...) makes a table of it"
+    return ". If it is the only row, put it into a list"
 
 
 def _raw_of_rows(rows: Sequence[tuple[int, Any]], name: str) -> Raw:
@@ -169,14 +186,22 @@ def _raw_of_rows(rows: Sequence[tuple[int, Any]], name: str) -> Raw:
     for number, row in rows:
         if not isinstance(row, Mapping):
             raise InvalidDataset(
-                f"{name}: row {number} must be a mapping of column to value, got one of type {type(row).__qualname__}"
+                f"{name}: row {number} must be a mapping of column to value, got a value of type "
+                f"{type(row).__qualname__}"
             )
     return raw_of_mappings([row for _, row in rows], name, [number for number, _ in rows])
 
 
 def is_tabular(source: Any) -> bool:
     """Whether an object is a table of some library, and not just an iterable of rows."""
-    return _is_frame(source) or speaks_arrow(source) or hasattr(source, "to_dataframe") or hasattr(source, "to_df")
+    if _is_frame(source) or speaks_arrow(source) or _is_hugging_face(source):
+        return True
+    return hasattr(source, "to_dataframe") or hasattr(source, "to_df")
+
+
+def _is_hugging_face(source: Any) -> bool:
+    """Whether it is a dataset of Hugging Face's; one that is a stream is read row by row."""
+    return hasattr(source, "with_format") and hasattr(source, "__len__") and not isinstance(source, Mapping)
 
 
 def _is_frame(source: Any) -> bool:
@@ -218,23 +243,24 @@ def _leave_out_unnamed(raw: Raw) -> list[str]:
     Raises:
         InvalidDataset: one says something.
     """
-    said = []
+    left_out = 0
     while len(raw.names) > 1 and _UNNAMED.fullmatch(raw.names[0]) and _counts(raw.columns[0]):
-        said.append("the first column, which has no name and only counts the rows")
+        left_out += 1
         del raw.names[0], raw.columns[0]
     places = [place for place, name in enumerate(raw.names) if _UNNAMED.fullmatch(name)]
     empty = [place for place in places if all(map(is_blank, raw.columns[place]))]
-    for place in reversed(empty):
-        del raw.names[place], raw.columns[place]
-    if empty:
-        said.append(f"{len(empty)} {'column' if len(empty) == 1 else 'columns'} without a name and content")
-    unnamed = [str(place + 1 + len(said)) for place in places if place not in empty]
+    unnamed = [str(place + 1 + left_out) for place in places if place not in empty]
     if unnamed:
         raise InvalidDataset(
             f"{raw.origin}: the header has no name for column {', '.join(unnamed)}. Name it there, or drop it; pandas "
             "writes its index so, unless to_csv(index=False)"
         )
-    return list(dict.fromkeys(said))
+    for place in reversed(empty):
+        del raw.names[place], raw.columns[place]
+    said = ["the first column, which has no name and only counts the rows"] if left_out else []
+    if empty:
+        said.append(f"{len(empty)} {'column' if len(empty) == 1 else 'columns'} without a name and content")
+    return said
 
 
 def _counts(column: Sequence[Any]) -> bool:

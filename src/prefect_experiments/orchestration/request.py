@@ -128,6 +128,7 @@ def new_session(
     selection: Selection,
     repetitions: int,
     dry_run: bool | int,
+    types: Mapping[str, str] | None = None,
     remote: Remote | None = None,
     set_global_tracer_provider: bool = False,
 ) -> tuple[Session, str]:
@@ -147,7 +148,7 @@ def new_session(
     chosen_name = check_name(name if name is not None else _default_name(bound_task.name), "experiment")
     if remote is not None:
         remote.check()
-    source = DatasetSource(dataset, store, selection, remote)
+    source = DatasetSource(dataset, store, selection, remote, types)
     target = store
     pin: Callable[[Store], Pin] = source.pin
     if dry_run is not False:

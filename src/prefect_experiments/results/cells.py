@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
@@ -16,8 +15,9 @@ from typing import Any
 
 import orjson
 
+from prefect_experiments.datasets.ids import identifier
 from prefect_experiments.datasets.scalars import is_blank, is_missing, python_scalar
-from prefect_experiments.errors import unknown_value
+from prefect_experiments.errors import InvalidDataset, unknown_value
 from prefect_experiments.jsonable import NotJson, dumps_lenient, dumps_strict
 
 NO_REASON = "failed; the results give no reason"
@@ -52,13 +52,12 @@ def says_nothing(value: Any) -> bool:
     return value.strip().lower() in _NOTHING if isinstance(value, str) else is_missing(value)
 
 
-def identifier(value: Any) -> str:
-    """The id of an example: text as it is; whole numbers without a fraction, as pandas may have made floats of them."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))
-    if isinstance(value, bool) or not isinstance(value, str | int | uuid.UUID):
-        raise Unfit(f": {_shown(value)} is no id; give text or a whole number")
-    return text(str(value))
+def example_id(value: Any) -> str:
+    """The id of an example, made text as a dataset's ids are."""
+    try:
+        return identifier(value) or ""
+    except InvalidDataset as problem:
+        raise Unfit(f": {problem}") from None
 
 
 def status(value: Any) -> bool:

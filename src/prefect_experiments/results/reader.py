@@ -157,13 +157,11 @@ def _read(table: Table, column: str, role: Role) -> list[Any]:
     read = role.read
     for number, cell in zip(table.numbers, table.columns[column], strict=True):
         value = cells.plain(cell)
+        missing = is_missing(value) or (blank_is_missing and isinstance(value, str) and not value.strip())
+        if missing and role.needed:
+            raise InvalidDataset(f"{table.where(column)}, row {number}{role.needed}")
         try:
-            if is_missing(value) or (blank_is_missing and isinstance(value, str) and not value.strip()):
-                if role.needed:
-                    raise cells.Unfit(role.needed)
-                found.append(None)
-            else:
-                found.append(read(value))
+            found.append(None if missing else read(value))
         except cells.Unfit as unfit:
             raise InvalidDataset(f"{table.where(column)}, row {number}{unfit}") from None
     return found

@@ -32,7 +32,7 @@ class Role:
     needed: str = ""
 
 
-EXAMPLE_ID = Role(cells.identifier, needed=" is empty; every row needs the id of its example")
+EXAMPLE_ID = Role(cells.example_id, needed=" is empty; every row needs the id of its example")
 VALUE = Role(cells.json_value, blank="text")  # an output, an input
 METADATA_VALUE = Role(cells.json_value, blank="either")
 METADATA = Role(cells.json_object)

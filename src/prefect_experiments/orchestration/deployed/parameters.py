@@ -10,7 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,6 +42,9 @@ class Columns(Form):
     metadata: list[str] = Field(default_factory=list, description="Columns that make the metadata.")
     splits: str | None = Field(default=None, description="Column with the name, or the list of names, of splits.")
     id: str | None = Field(default=None, description="Column with the examples' ids; else the column id, if any.")
+    types: dict[str, Literal["text", "number", "bool", "json"]] = Field(
+        default_factory=dict, description="By column, what its cells are. A CSV file has no types: else they are text."
+    )
 
     def keys(self) -> dict[str, Any]:
         """As `Datasets.create_dataset` takes them."""
@@ -51,6 +54,7 @@ class Columns(Form):
             "metadata_keys": self.metadata or None,
             "split_key": self.splits,
             "id_key": self.id,
+            "types": dict(self.types) or None,
         }
 
 
