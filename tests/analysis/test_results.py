@@ -96,12 +96,12 @@ REFUSED: list[tuple[Any, str]] = [
     ({"id": [1], "eval.x.score": [1]}, "the id of the example: unknown column 'example_id'.*Known: id, eval.x.score"),
     (
         columns(["a", "b", "a"], x=[1, 2, 3]),
-        "'a', repetition 1 stands in row 1 and in row 3. Drop one, or add a column 'repet",
+        "repetition 1 stands in row 1 and in row 3. Drop one, or add a column 'rep",
     ),
     ({"example_id": ["a", "a"], "repetition_number": [2, 2]}, "'a', repetition 2 stands in row 1 and in row 2"),
     (
         {"example_id": ["a"], "repetition_number": [0]},
-        "'repetition_number', row 1 must be a whole number from 1 to 1,000, got 0",
+        "row 1 must be a whole number from 1 to 1,000, got 0",
     ),
     ({"example_id": ["a"], "repetition_number": [None]}, "row 1 is empty; repetitions count from 1"),
     ({"example_id": ["a"], "repetition_number": [1.5]}, "got 1.5"),
@@ -117,7 +117,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({"example_id": ["a"], "status": ["eror"]}, "'status', row 1: unknown status 'eror'; did you mean 'error'"),
     (pd.DataFrame([[1, 2]], columns=["example_id", "example_id"]), "several columns are named 'example_id'"),
     ({"example_id": [1, 2], "x": [1]}, "a list for each column, all as long"),
-    ([{"example_id": 1}, 3], "row 2 must be a mapping of column to value, got one of type int"),
+    ([{"example_id": 1}, 3], "row 2 must be a mapping of column to value, got a value of type int"),
     (7, "got a value of type int"),
     ("nowhere.csv", "there is no file nowhere.csv"),
 ]

@@ -70,6 +70,7 @@ def _summary_of(runs: Sequence[ResultRun], table: ResultTable) -> Summary:
     tokens = [run.token_count for run in runs if run.token_count is not None]
     costs = [run.total_cost for run in runs if run.total_cost is not None]
     expected = max(table.n_expected, len(runs))
+    names = dict.fromkeys(name for run in ok for name in run.evaluations)
     return Summary(
         n_examples=len(table.example_ids if table.expected_ids is None else table.expected_ids),
         n_expected=expected,
@@ -78,9 +79,7 @@ def _summary_of(runs: Sequence[ResultRun], table: ResultTable) -> Summary:
         latency_ms={f"p{p}": float(np.percentile(latencies, p)) for p in PERCENTILES} if latencies else {},
         token_count=int(sum(tokens)) if tokens else None,
         total_cost=math.fsum(costs) if costs else None,
-        metrics={
-            name: _metric_of(name, runs, expected) for name in dict.fromkeys(n for run in ok for n in run.counted)
-        },
+        metrics={name: _metric_of(name, runs, expected) for name in names},
     )
 
 
