@@ -122,6 +122,7 @@ class Draft:
     """An experiment to be made in a backend.
 
     Attributes:
+        dataset_id, version_id: empty for an experiment without a dataset.
         experiment_id: what the store calls it.
     """
 
@@ -182,9 +183,11 @@ class Remote(Protocol):
         name: such as ``phoenix``.
         target: the name and where it is, without secrets; what the store knows it by.
         versions_stay: whether what was read of a dataset version once is true for ever.
+        takes_alone: whether it has experiments that are on no dataset.
     """
 
     versions_stay: bool
+    takes_alone: bool
 
     @property
     def name(self) -> str:

@@ -74,13 +74,23 @@ def _is_there(remote: Remote, known: RemoteVersion, name: str) -> bool:
         return False
 
 
-def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord) -> Link:
-    """The experiment's counterpart in a backend, made where there is none, or none any more."""
+def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord, *, alone: bool = False) -> Link:
+    """The experiment's counterpart in a backend, made where there is none, or none any more.
+
+    Args:
+        store: where the experiment is.
+        remote: the backend.
+        record: the experiment.
+        alone: make it without a dataset there, in a backend that takes that.
+    """
     experiment = record.experiment
     link = store.links.of_experiment(experiment.id, remote.target)
     if link is not None and _goes_on(remote, link):
         return link
-    dataset_id, version_id = ensure_remote_version(store, remote, record.version, experiment.dataset_name)
+    if alone or (link is not None and not link.remote_dataset_id):
+        dataset_id = version_id = ""
+    else:
+        dataset_id, version_id = ensure_remote_version(store, remote, record.version, experiment.dataset_name)
     draft = Draft(
         name=experiment.name,
         dataset_id=dataset_id,

@@ -34,6 +34,7 @@ from prefect_experiments.results import (
     fingerprint_of,
     match,
     read_results,
+    with_examples,
 )
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
@@ -102,8 +103,8 @@ class LogRequest:
     """What a caller asks to log, as it was given; see `log_experiment`."""
 
     name: str
-    dataset: Any
     experiment_runs: Any
+    dataset: Any = None
     task_fields: ExperimentTaskFieldNames | None = None
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None
     types: Mapping[str, str] | None = None
@@ -134,13 +135,23 @@ class ResultLog:
         self._description = request.description
         self._metadata = _json_object(request.metadata)
         self._allow: frozenset[Misfit] = allowed_misfits(request.allow)
+        self._alone = request.dataset is None
+        if self._alone:
+            _check_alone(request, remote)
         self._results = read_results(
-            request.experiment_runs, request.task_fields, request.evaluator_columns, types=request.types
+            request.experiment_runs,
+            request.task_fields,
+            request.evaluator_columns,
+            alone=self._alone,
+            types=request.types,
         )
+        dataset = request.dataset
+        if self._alone:
+            self._results, dataset = with_examples(self._results)
         if remote is not None:
             remote.check()
         splits = (request.splits,) if isinstance(request.splits, str) else tuple(request.splits or ())
-        self._source = DatasetSource(request.dataset, store, Selection(request.dataset_version, splits), remote)
+        self._source = DatasetSource(dataset, store, Selection(request.dataset_version, splits), remote)
         self.dataset = self._source.name
         self._match(self._source.example_ids(store))
         self.store = store
@@ -212,7 +223,8 @@ class ResultLog:
         if self.remote is None:
             return
         try:
-            self.link = await asyncio.to_thread(begin_remotely, self.store, self.remote, self.record)
+            begin = partial(begin_remotely, self.store, self.remote, self.record, alone=self._alone)
+            self.link = await asyncio.to_thread(begin)
         except (AlreadyExists, InvalidInput):  # a name that the backend does not take
             if self._is_new:  # under another name it would be another experiment: this one would be left over
                 await asyncio.to_thread(self.store.experiments.delete, self.record.experiment.id)
@@ -244,6 +256,17 @@ class ResultLog:
     def unpushed(self) -> str | None:
         """What is to be said where the backend does not have every result."""
         return what_waits(self.push, self.remote, self.record)
+
+
+def _check_alone(request: LogRequest, remote: Remote | None) -> None:
+    """Refuse results without a dataset where there has to be one."""
+    if remote is not None and not remote.takes_alone:
+        raise InvalidSetting(
+            f"an experiment in {remote.name} is on a dataset; pass dataset=, or log the results without a backend"
+        )
+    given = {"dataset_version": request.dataset_version, "splits": request.splits}
+    if wrong := [name for name, value in given.items() if value]:
+        raise InvalidSetting(f"{wrong[0]}= is of a dataset; pass dataset= as well, or leave it out")
 
 
 def _json_object(metadata: Mapping[str, Any] | None) -> dict[str, Any]:

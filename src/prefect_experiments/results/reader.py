@@ -39,6 +39,7 @@ def read_results(
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
     *,
     needs: Collection[str] = ("example_id", "output"),
+    alone: bool = False,
     types: Mapping[str, str] | None = None,
 ) -> Results:
     """Results in a table.
@@ -50,6 +51,7 @@ def read_results(
         evaluator_columns: by evaluator, the columns of its evaluations; besides, columns shaped like
             ``eval.NAME.score`` are understood.
         needs: which of ``example_id`` and ``output`` must be there.
+        alone: the results belong to no dataset: ``id`` will do for the example's id, and none as well.
         types: see `read_table`.
 
     Raises:
@@ -58,7 +60,7 @@ def read_results(
         InvalidSetting: columns that are named in a way that cannot be used.
     """
     table = read_table(_rows_of_columns(source), types=types, name="the results")
-    columns = choose_columns(table, task_fields, evaluator_columns, needs=needs)
+    columns = choose_columns(table, task_fields, evaluator_columns, needs=("output",) if alone else needs, alone=alone)
     return Results(
         origin=table.origin,
         runs=tuple(_runs(table, columns)),

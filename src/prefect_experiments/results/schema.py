@@ -121,6 +121,7 @@ def choose_columns(
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
     *,
     needs: Collection[str] = ("example_id", "output"),
+    alone: bool = False,
 ) -> Columns:
     """What each column is: first what the caller names, then what goes by a usual name; the rest is metadata.
 
@@ -129,6 +130,7 @@ def choose_columns(
         task_fields: the columns of the example's id and of the output.
         evaluator_columns: by evaluator, the columns of its evaluations.
         needs: which of ``example_id`` and ``output`` must be there although the caller has not named them.
+        alone: whether ``id`` will do for the example's id.
 
     Raises:
         InvalidDataset: a column that is named, or needed, is not there.
@@ -137,13 +139,21 @@ def choose_columns(
     fields = ExperimentTaskFieldNames() if task_fields is None else task_fields
     if not isinstance(fields, ExperimentTaskFieldNames):
         raise InvalidSetting(f"task_fields must be ExperimentTaskFieldNames, got {type(fields).__qualname__}")
+    if fields.example_id is None and "example_id" in needs:
+        raise InvalidSetting(
+            "task_fields.example_id must name the column of the example's id: the results have a dataset"
+        )
     advice = "" if task_fields or "output" not in needs else _ADVICE
 
-    def named(what: str, column: str, words: str) -> str | None:
-        usual = column == what  # as it is called where nobody says
-        return table.require(column, words, advice) if what in needs or not usual else _if_there(table, column)
+    def named(what: str, column: str | None, words: str) -> str | None:
+        usual = column in (None, what)  # as it is called where nobody says
+        if column is not None and (what in needs or not usual):
+            return table.require(column, words, advice)
+        return what if what in table.columns else None
 
     example_id = named("example_id", fields.example_id, "the id of the example")
+    if example_id is None and alone and "id" in table.columns:
+        example_id = "id"
     output = named("output", fields.output, "the output")
     evaluators, people = _named_evaluations(table, evaluator_columns or {})
     taken = {column for column in (example_id, output) if column is not None}
@@ -169,10 +179,6 @@ def choose_columns(
 
 
 _ADVICE = "Name it with task_fields=ExperimentTaskFieldNames(example_id=..., output=...)"
-
-
-def _if_there(table: Table, column: str) -> str | None:
-    return column if column in table.columns else None
 
 
 def _implied(columns: Mapping[str, Any], taken: set[str]) -> set[str]:
