@@ -39,6 +39,7 @@ from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, S
 from prefect_experiments.store.imports import UNKNOWN_FINGERPRINT, ImportedEvaluation, ImportedRun
 from prefect_experiments.store.paging import check_name
 from prefect_experiments.store.texts import plain_text
+from prefect_experiments.store.times import milliseconds
 
 _NO_TASK = TaskRecord("(logged)", None, None)
 
@@ -178,7 +179,7 @@ class ResultLog:
         outline = self.store.datasets.outline(pin.version)
         places = {example_id: place for place, example_id, _ in outline if chosen is None or place in chosen}
         matched = self._match(list(places))  # again: a dataset may have got a new version since
-        now = time.time()
+        now = round(time.time(), 6)  # as it is shown
         evaluators = [EvaluatorRecord(plain_text(n), kind, UNKNOWN_FINGERPRINT) for n, kind in self._results.evaluators]
         more = (self._description, self._metadata, self._results.evaluators, pin.positions)
         self._record, self._is_new = self.store.logs.put(
@@ -261,6 +262,7 @@ def _imported(run: LoggedRun, position: int, now: float) -> ImportedRun:
         error=run.error,
         start_time=start,
         end_time=end,
+        latency_ms=run.latency_ms if run.latency_ms is not None else milliseconds(start, end) or None,
         token_count=run.token_count,
         total_cost=run.total_cost,
         trace_id=run.trace_id,

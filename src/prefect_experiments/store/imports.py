@@ -50,6 +50,7 @@ class ImportedRun:
 
     Attributes:
         remote_id: what the backend that it is from calls it.
+        latency_ms: where known.
         metadata: JSON object of what else is known of it.
     """
 
@@ -61,6 +62,7 @@ class ImportedRun:
     error: str | None
     start_time: float
     end_time: float
+    latency_ms: float | None = None
     token_count: int | None = None
     total_cost: float | None = None
     trace_id: str | None = None
@@ -134,7 +136,7 @@ def run_values(experiment_id: str, run: ImportedRun) -> tuple[Any, ...]:
     """The columns of `experiment_runs`, in order. How often the task was called is not known: once."""
     key = (experiment_id, run.position, run.repetition_number, run.example_id)
     error = run.error and plain_text(run.error)
-    figures = (run.token_count, run.total_cost, run.trace_id, run.metadata)
+    figures = (run.token_count, run.total_cost, run.trace_id, run.metadata, run.latency_ms)
     return (*key, run.output, error, run.start_time, run.end_time, 1, *figures)
 
 

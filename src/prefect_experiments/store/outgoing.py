@@ -19,6 +19,7 @@ class OutgoingRun(NamedTuple):
     error: str | None
     start_time: float
     end_time: float
+    latency_ms: float | None
     trace_id: str | None
 
 

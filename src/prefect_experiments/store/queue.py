@@ -33,7 +33,10 @@ from prefect_experiments.store.tables import (
 )
 from prefect_experiments.store.texts import plain_text
 
-_RUN = ("position", "repetition_number", "example_id", "output", "error", "start_time", "end_time", "trace_id")
+_RUN = (
+    *("position", "repetition_number", "example_id", "output", "error", "start_time", "end_time", "latency_ms"),
+    "trace_id",
+)
 _EVALUATION = (
     *("name", "annotator_kind", "score", "label", "explanation", "metadata", "error", "start_time", "end_time"),
     "trace_id",

@@ -22,6 +22,7 @@ from prefect_experiments.errors import NotFound, StoreUnavailable
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
 from prefect_experiments.store.texts import plain_text
+from prefect_experiments.store.times import milliseconds
 
 MOST_ROWS_A_COMMIT = 1000
 MOST_ROWS_WAITING = 20_000
@@ -209,6 +210,7 @@ class Recorder:
             row.total_cost,
             row.trace_id,
             None,  # metadata: only runs that were logged have any
+            milliseconds(row.start_time, row.end_time) or None,
         )
 
     def _write_evaluations(self, connection: Connection, rows: list[EvaluationRow]) -> None:

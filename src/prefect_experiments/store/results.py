@@ -26,9 +26,10 @@ from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
 from prefect_experiments.store.imports import UNKNOWN_FINGERPRINT
-from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor, to_datetime
+from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
 from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
 from prefect_experiments.store.texts import plain_text
+from prefect_experiments.store.times import to_datetime
 
 Key = tuple[int, int]
 """A run's (position, repetition) within its experiment."""
@@ -151,13 +152,11 @@ class ResultStore:
         counts = sa.select(
             sa.func.count(), sa.func.count(c.error), sa.func.sum(c.token_count), sa.func.sum(c.total_cost)
         )
-        seconds = (c.end_time - c.start_time).label("seconds")
-        # How long a run took is not known where it ends as it begins: see `_run`.
-        latencies = sa.select(seconds).where(mine, c.error.is_(None), seconds != 0).order_by(seconds)
+        latencies = sa.select(c.latency_ms).where(mine, c.error.is_(None), c.latency_ms.is_not(None))
         with self._database.read() as connection:
             made, failed, tokens, cost = connection.execute(counts.where(mine)).one()
-            ordered = connection.execute(latencies).scalars().all()
-        return RunFigures(made, failed, [1000 * value for value in ordered], tokens, cost)
+            ordered = connection.execute(latencies.order_by(c.latency_ms)).scalars().all()
+        return RunFigures(made, failed, list(ordered), tokens, cost)
 
     def verdict_figures(self, experiment_id: str) -> Sequence[VerdictFigures]:
         """What a summary needs of each verdict, in dataset order."""
@@ -296,8 +295,7 @@ def _run(row: Any) -> ExperimentRun:
         status="ok" if row.error is None else "error",
         start_time=to_datetime(row.start_time),
         end_time=to_datetime(row.end_time),
-        # No call takes no time; results that were logged without their latency have one time only.
-        latency_ms=(row.end_time - row.start_time) * 1000 if row.end_time != row.start_time else None,
+        latency_ms=row.latency_ms,
         token_count=row.token_count,
         total_cost=row.total_cost,
         trace_id=row.trace_id,

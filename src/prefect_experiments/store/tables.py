@@ -116,6 +116,7 @@ experiment_runs = Table(
     Column("total_cost", Double),
     Column("trace_id", String(32)),
     Column("metadata", Text),  # JSON object: what else is known of a run that was made elsewhere
+    Column("latency_ms", Double),  # as measured or given: two times do not tell it exactly; null: unknown
 )
 
 _RUN_KEY = ["experiment_id", "position", "repetition_number"]

@@ -62,7 +62,7 @@ def _columns(row: OutgoingRow) -> Row:
         "error": run.error,
         "result.trace.id": run.trace_id,
         "result.trace.timestamp": _milliseconds(run.start_time),
-        "latency": (run.end_time - run.start_time) * 1000,
+        "latency": run.latency_ms,
         "token_count": row.token_count,
         "total_cost": row.total_cost,
         "execution_status": "COMPLETED" if run.error is None else "FAILED",
@@ -74,7 +74,7 @@ def _logged_columns(row: OutgoingRow) -> Row:
     run = row.run
     known = {
         "error": run.error,
-        "latency_ms": round((run.end_time - run.start_time) * 1000, 3) or None,
+        "latency_ms": run.latency_ms,
         "token_count": row.token_count,
         "total_cost": row.total_cost,
         "result.trace.id": run.trace_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect_experiments.backends.base import Draft, PulledResults
@@ -221,7 +221,7 @@ def _run(row: Row, example_id: str, result: Row) -> ExperimentRun:
         status="error" if failed else "ok",
         start_time=start,
         end_time=end,
-        latency_ms=(end - start).total_seconds() * 1000,
+        latency_ms=(end - start) / timedelta(milliseconds=1) or None,  # no call takes no time: it is not known
         token_count=sum(counts) if counts else None,
         trace_id=row.get("trace_id"),
     )
