@@ -36,8 +36,9 @@ from prefect_experiments.orchestration.request import remote_of, store_of
 from prefect_experiments.orchestration.session import Pin
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
-from prefect_experiments.store.imports import UNKNOWN_FINGERPRINT, ImportedEvaluation, ImportedRun
+from prefect_experiments.store.imports import ImportedEvaluation, ImportedRun
 from prefect_experiments.store.paging import check_name
+from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
 from prefect_experiments.store.texts import plain_text
 from prefect_experiments.store.times import milliseconds
 
@@ -194,6 +195,7 @@ class ResultLog:
             splits=pin.splits,
             description=self._description,
             metadata=self._metadata,
+            now=now,
         )
         self._report = replace(matched.report, already_logged=not self._is_new)
 

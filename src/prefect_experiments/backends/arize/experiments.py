@@ -174,7 +174,11 @@ class ArizeExperiments:
             self._datasets.ax_ids(experiment.dataset_id, experiment.dataset_version_id),
         )
         read = to_runs(rows, experiment, {ax_id: example_id for example_id, ax_id in ids.items()})
-        return PulledResults([one.run for one in read], {one.run.id: one.evaluations for one in read})
+        return PulledResults(
+            [one.run for one in read],
+            {one.run.id: one.evaluations for one in read},
+            task_fingerprint=next(filter(None, (one.task_fingerprint for one in read)), None),
+        )
 
 
 def to_experiment(row: Row, dataset_name: str = "", tags: Sequence[str] = ()) -> Experiment:

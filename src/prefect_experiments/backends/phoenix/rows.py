@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from prefect_experiments.backends.marks import evaluation_mark, marked
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example, Experiment
 from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRun
 from prefect_experiments.store.times import to_datetime
@@ -174,15 +175,16 @@ def run_body(run: OutgoingRun, node_id: str) -> dict[str, Any]:
     }
 
 
-def evaluation_body(verdict: OutgoingEvaluation) -> dict[str, Any]:
+def evaluation_body(verdict: OutgoingEvaluation, task_fingerprint: str | None) -> dict[str, Any]:
     """What ``POST /v1/experiment_evaluations`` takes."""
+    metadata = marked(verdict.metadata, evaluation_mark(verdict, task_fingerprint))
     body: dict[str, Any] = {
         "experiment_run_id": verdict.run_id,
         "name": verdict.name,
         "annotator_kind": verdict.annotator_kind,
         "start_time": to_datetime(verdict.start_time).isoformat(),
         "end_time": to_datetime(verdict.end_time).isoformat(),
-        "metadata": None if verdict.metadata is None else orjson.Fragment(verdict.metadata.encode()),
+        "metadata": metadata or None,
         "trace_id": verdict.trace_id,
     }
     if verdict.error is not None:
