@@ -142,14 +142,17 @@ class PulledResults:
 
     Attributes:
         runs: with the backend's ids under ``id`` and the examples' ids under ``example_id``.
-        evaluations: by run id: dicts with the fields of `Evaluation`.
+        evaluations: by run id: dicts with the fields of `Evaluation`; ``evaluator`` and ``fingerprint`` where we have
+            left word of who has given it, and in which state.
         missing: (example id, repetition) of the runs that the backend lacks or has as failed;
             ``None`` where it cannot say.
+        task_fingerprint: of the task, where we have left word of it.
     """
 
     runs: Sequence[ExperimentRun]
     evaluations: Mapping[str, Sequence[Mapping[str, Any]]]
     missing: Sequence[tuple[str, int]] | None = None
+    task_fingerprint: str | None = None
 
 
 class Pusher(Protocol):

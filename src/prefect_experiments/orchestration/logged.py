@@ -38,9 +38,11 @@ from prefect_experiments.results import (
 )
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
-from prefect_experiments.store.imports import UNKNOWN_FINGERPRINT, ImportedEvaluation, ImportedRun
+from prefect_experiments.store.imports import ImportedEvaluation, ImportedRun
 from prefect_experiments.store.paging import check_name
+from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
 from prefect_experiments.store.texts import plain_text
+from prefect_experiments.store.times import milliseconds
 
 _NO_TASK = TaskRecord("(logged)", None, None)
 
@@ -193,7 +195,7 @@ class ResultLog:
         outline = self.store.datasets.outline(pin.version)
         places = {example_id: place for place, example_id, _ in outline if chosen is None or place in chosen}
         matched = self._match(list(places))  # again: a dataset may have got a new version since
-        now = time.time()
+        now = round(time.time(), 6)  # as it is shown
         named = [(evaluator.name, evaluator.kind) for evaluator in self._results.evaluators]
         evaluators = [EvaluatorRecord(plain_text(name), kind, UNKNOWN_FINGERPRINT) for name, kind in named]
         more = (self._description, self._metadata, named, pin.positions)
@@ -209,6 +211,7 @@ class ResultLog:
             splits=pin.splits,
             description=self._description,
             metadata=self._metadata,
+            now=now,
         )
         self._report = replace(matched.report, already_logged=not self._is_new)
 
@@ -289,6 +292,7 @@ def _imported(run: ResultRun, position: int, now: float) -> ImportedRun:
         error=run.error,
         start_time=start,
         end_time=end,
+        latency_ms=run.latency_ms if run.latency_ms is not None else milliseconds(start, end) or None,
         token_count=run.token_count,
         total_cost=run.total_cost,
         trace_id=run.trace_id,

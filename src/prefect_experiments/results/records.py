@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,16 +76,13 @@ class ResultRun:
     def times(self, now: float) -> tuple[float, float]:
         """When it began and ended, as far as is known; else it ended now.
 
-        Both are the same where its latency is not known.
+        A time that was not given follows from the other one and the latency, and is the same where that is not known.
         """
-        end, start = self.end_time, self.start_time
-        if self.latency_ms is None:
-            known = [time for time in (start, end) if time is not None] or [now]
-            return known[0], known[-1]
-        seconds = self.latency_ms / 1000
+        start, end = self.start_time, self.end_time
+        seconds = (self.latency_ms or 0.0) / 1000
         if end is None:
             end = now if start is None else start + seconds
-        return min(end - seconds, math.nextafter(end, -math.inf)), end
+        return (end - seconds if start is None else start), end
 
     def content(self) -> list[Any]:
         """All that makes it different from another one, as plain values."""

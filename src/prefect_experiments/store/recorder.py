@@ -23,6 +23,7 @@ from prefect_experiments.store.database import Database
 from prefect_experiments.store.imports import delete_evaluations_of_failed, evaluated_failures
 from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
 from prefect_experiments.store.texts import plain_text
+from prefect_experiments.store.times import milliseconds
 
 MOST_ROWS_A_COMMIT = 1000
 MOST_ROWS_WAITING = 20_000
@@ -220,6 +221,7 @@ class Recorder:
             row.total_cost,
             row.trace_id,
             None,  # metadata: only runs that were logged have any
+            milliseconds(row.start_time, row.end_time) or None,
         )
 
     def _write_evaluations(self, connection: Connection, rows: list[EvaluationRow]) -> None:

@@ -173,7 +173,11 @@ class ArizeExperiments:
         """All runs and evaluations. AX does not say which examples an experiment was meant to be on."""
         rows, ids = await asyncio.gather(self._api.runs(experiment.id), self._ax_ids(experiment))
         read = to_runs(rows, experiment, {ax_id: example_id for example_id, ax_id in ids.items()})
-        return PulledResults([one.run for one in read], {one.run.id: one.evaluations for one in read})
+        return PulledResults(
+            [one.run for one in read],
+            {one.run.id: one.evaluations for one in read},
+            task_fingerprint=next(filter(None, (one.task_fingerprint for one in read)), None),
+        )
 
     async def _ax_ids(self, experiment: Experiment) -> Mapping[str, str]:
         """AX's ids of the examples; an experiment on no dataset calls them as they were called."""

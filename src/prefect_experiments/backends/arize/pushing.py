@@ -25,7 +25,7 @@ import orjson
 from prefect_experiments.backends.arize.api import MOST_ROWS, ArizeApi, Row, Untouched
 from prefect_experiments.backends.arize.datasets import ArizeDatasets
 from prefect_experiments.backends.arize.experiments import annotation_record, write_annotations
-from prefect_experiments.backends.arize.run_rows import Print, repetition_of, row_print, run_row, same_print
+from prefect_experiments.backends.arize.run_rows import Origin, Print, repetition_of, row_print, run_row, same_print
 from prefect_experiments.backends.arize.spaces import Space
 from prefect_experiments.errors import (
     AlreadyExists,
@@ -87,7 +87,7 @@ class ArizePusher:
         self._ax_ids: dict[str, str] = {}
         self._named_anew = False
         self._name = ""
-        self._repeated = self._logged = False
+        self._origin = Origin()
         # Whoever pushed before may have been killed before it took note of what AX had taken.
         self._unsure = True
         self._doubtful: set[_Key] = set()
@@ -198,7 +198,7 @@ class ArizePusher:
 
     def _wire(self, item: OutgoingRow) -> Row:
         example_id = self._ax_ids.get(item.run.example_id, item.run.example_id)
-        return run_row(item, example_id, repeated=self._repeated, logged=self._logged)
+        return run_row(item, example_id, self._origin)
 
     def _pieces(self, rows: Sequence[Row], places: Sequence[int]) -> list[list[int]]:
         """The places in pieces that are not too large for one request."""
@@ -217,8 +217,13 @@ class ArizePusher:
         if self._ready:
             return
         record = await self._in_thread(self._store.experiments.get, self._link.experiment_id)
-        self._name, self._repeated = record.experiment.name, record.experiment.repetitions > 1
-        self._logged = await self._in_thread(self._store.queue.is_logged, self._link)
+        self._name = record.experiment.name
+        is_logged = await self._in_thread(self._store.queue.is_logged, self._link)
+        self._origin = Origin(
+            repeated=record.experiment.repetitions > 1,
+            logged_at=record.experiment.created_at if is_logged else None,
+            task_fingerprint=record.task.fingerprint,
+        )
         self._ready = True
 
     async def _name_examples(self, items: Sequence[OutgoingRow]) -> None:
