@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prefect_experiments import Client
+from prefect_experiments.errors import InvalidDataset
 
 IDS = [f"e{n}" for n in range(3)]
 EVALUATORS = ["right", 'the "best" \\ judge', "judge.v2", "score", "größe 裁"]
@@ -69,9 +70,9 @@ def dataset(client: Client) -> str:
     return "d"
 
 
-def log(client: Client, dataset: str, source: Any) -> pd.DataFrame:
+def log(client: Client, dataset: str, source: Any, types: dict[str, str] | None = None) -> pd.DataFrame:
     """Log it as a new experiment, and read it back."""
-    made = client.experiments.create(name=uuid.uuid4().hex, dataset=dataset, experiment_runs=source)
+    made = client.experiments.create(name=uuid.uuid4().hex, dataset=dataset, experiment_runs=source, types=types)
     return client.experiments.list_runs(experiment=made, all=True).to_df()
 
 
@@ -128,14 +129,13 @@ def test_what_came_back_can_be_logged_again(
     assert_same(first, log(client, dataset, source))
 
 
-# CSV and Parquet hold no types within a column: each column is of one sort, and none is text that looks like JSON.
-columns_of_a_file: list[st.SearchStrategy[Any]] = [
-    st.text("abc äß\"'\\,;|\n{[1", min_size=1, max_size=12).map(lambda text: f"t{text}"),
-    st.dictionaries(texts, scalars, max_size=3),
-    st.lists(scalars, max_size=3),
-    st.integers(-(2**53), 2**53),
-    st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0),
-    st.booleans(),
+# CSV has no types: a column is of one sort, and the caller says of which. Parquet keeps them.
+columns_of_a_file: list[tuple[str, st.SearchStrategy[Any]]] = [
+    ("text", st.text("abc äß\"'\\,;|\n{[1", min_size=1, max_size=12).filter(str.strip)),
+    ("json", st.dictionaries(texts, scalars, max_size=3) | st.lists(scalars, max_size=3)),
+    ("number", st.integers(-(2**53), 2**53)),
+    ("number", st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0)),
+    ("bool", st.booleans()),
 ]
 
 
@@ -144,7 +144,9 @@ columns_of_a_file: list[st.SearchStrategy[Any]] = [
 def test_an_exported_table_can_be_logged_again(
     client: Client, dataset: str, tmp_path: Path, data: st.DataObject, suffix: str
 ) -> None:
-    outputs, extra = data.draw(st.sampled_from(columns_of_a_file)), data.draw(st.sampled_from(columns_of_a_file))
+    output_type, outputs = data.draw(st.sampled_from(columns_of_a_file))
+    extra_type, extra = data.draw(st.sampled_from(columns_of_a_file))
+    types = {"output": output_type, "metadata.k": extra_type} if suffix == "csv" else None
     rows: list[dict[str, Any]] = []
     for example_id in IDS:
         row = {"example_id": example_id, "output": data.draw(outputs), "metadata.k": data.draw(extra)}
@@ -154,22 +156,29 @@ def test_an_exported_table_can_be_logged_again(
     first = log(client, dataset, rows)
     name = client.experiments.list(limit=1)[0]
     path = client.experiments.export(experiment=name, path=tmp_path / f"out.{suffix}")
-    assert_same(first, log(client, dataset, path))
+    assert_same(first, log(client, dataset, path, types))
 
 
 def test_text_in_a_csv_file_stays_text(client: Client, dataset: str, tmp_path: Path) -> None:
-    """Objects are read only where the whole column is what we write for them."""
     path = tmp_path / "r.csv"
-    for cells, expected in (
-        (['{"a":1}', "[]", '{"b":[null]}'], [{"a": 1}, [], {"b": [None]}]),
-        (['{"a": 1}', "[]", "{}"], ['{"a": 1}', "[]", "{}"]),  # not as we write it
-        (['{"a":1}', "said", "{}"], ['{"a":1}', "said", "{}"]),
-        (["1", "2.5", "-3"], [1, 2.5, -3]),
-        (["007", "1", "2"], ["007", "1", "2"]),
-        (["True", "False", "True"], [True, False, True]),
-        (["null", "None", "nan"], ["null", "None", "nan"]),
-        (["said", "", "more"], ["said", "", "more"]),
-        (["1", "", "2"], [1, None, 2]),
+    for cells in (
+        ['{"a":1}', "[]", '{"b":[null]}'],
+        ["1", "2.5", "-3"],
+        ["007", "1", "1e5"],
+        ["True", "false", "None"],
+        ["null", "NaN", " said "],
+        ["said", "", "more"],
     ):
         pd.DataFrame({"example_id": IDS, "output": cells}).to_csv(path, index=False)
-        assert log(client, dataset, path)["output"].tolist() == expected
+        assert log(client, dataset, path)["output"].tolist() == cells
+
+
+def test_types_say_what_the_cells_of_a_csv_file_are(client: Client, dataset: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    cells = ['{"a": 1}', "[2]", "3"]
+    pd.DataFrame({"example_id": IDS, "output": cells, "metadata.n": ["1", "", "2.5"]}).to_csv(path, index=False)
+    found = log(client, dataset, path, {"output": "json", "metadata.n": "number"})
+    assert found["output"].tolist() == [{"a": 1}, [2], 3]
+    assert [nothing_as_none(value) for value in found["metadata.n"]] == [1, None, 2.5]
+    with pytest.raises(InvalidDataset, match=r"column 'metadata.n', row 1: '1' is no truth value"):
+        log(client, dataset, path, {"metadata.n": "bool"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prefect_experiments.datasets.raw import Raw, one_name_each
+from prefect_experiments.datasets.raw import Raw, header, one_name_each
 from prefect_experiments.datasets.scalars import python_scalar
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ def frame_raw(df: pd.DataFrame) -> Raw:
     NaN and Infinity in a column of floats stay as they are: whether they are missing values or
     faults is for the caller to say, and `to_examples` refuses them by row and column.
     """
-    names = [str(name) for name in df.columns]
+    names = [header(name) for name in df.columns]
     columns = [_values(df.iloc[:, place]) for place in range(len(names))]
     # Where a column has the name of the index, as in tables of spans, it is taken.
-    levels = [(str(name), place) for place, name in enumerate(df.index.names) if name is not None]
+    levels = [(header(name), place) for place, name in enumerate(df.index.names) if name is not None]
     levels = [(name, place) for name, place in levels if name not in names]
     index = [_values(df.index.get_level_values(place).to_series()) for _, place in levels]
     return Raw(_ORIGIN, [*(name for name, _ in levels), *names], [*index, *columns], range(1, len(df) + 1))

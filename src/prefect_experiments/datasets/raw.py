@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from prefect_experiments.datasets.scalars import is_missing
 from prefect_experiments.errors import InvalidDataset
 
 
@@ -35,8 +36,8 @@ class Raw:
 
 
 def header(name: Any) -> str:
-    """A column's name as it is known: text, without white space around it."""
-    return str(name).strip("\ufeff").strip()
+    """A column's name as it is known: text, without white space around it; empty where it has none."""
+    return "" if is_missing(name) else str(name).strip("\ufeff").strip()
 
 
 def raw_of_mappings(

@@ -37,10 +37,10 @@ def to_examples(
     """The examples that rows make, in the order of the rows.
 
     With `input_keys`, input, output and metadata are objects of the columns named; columns that
-    are named nowhere are left out. Without, a row needs an ``input`` (any JSON value) and may
-    have ``output`` (or ``expected``, ``reference``, ``expected_output`` where there is no
-    ``output``), ``metadata`` (an object, or its JSON text), ``id`` and ``splits`` or ``split``;
-    its other columns go into metadata under their own names.
+    are named nowhere are left out. Without, a row needs an ``input`` (any JSON value; also called
+    ``inputs``) and may have one of ``output``, ``expected``, ``reference``, ``ground_truth`` and their
+    kin, ``metadata`` (an object, or its JSON text), ``id`` and ``splits`` or ``split``; its other
+    columns go into metadata under their own names.
 
     Args:
         rows: whatever `read_table` takes, examples, or a list of examples and mappings of column to value.
@@ -60,11 +60,13 @@ def to_examples(
 
     Returns:
         Examples whose values are what JSON makes of them. A row that brings no id gets one made
-        of its content; more rows of the same content get ``-2``, ``-3``, ...
+        of its input and expected output; more rows with the same ones get ``-2``, ``-3``, ... in an
+        order that their metadata makes, not their place.
 
     Raises:
-        InvalidDataset: no rows, a missing column, a value that is not JSON, or an id that is
-            empty, double or in use. Rows count from 1; their content is not shown.
+        InvalidDataset: no rows, a missing column, two columns that could be the expected output, a
+            value that is not JSON, or an id that is empty, double, in use, or kept by no store. Rows
+            count from 1; their content is not shown.
     """
     examples, table = _sorted_out(rows, types, origin)
     origin = origin if table is None else table.origin

@@ -55,12 +55,13 @@ def read_xlsx(path: Path) -> Raw:
 
 
 def _trimmed(rows: list[list[Any]]) -> list[list[Any]]:
-    """The rows without blank ones at the ends and blank columns at the right: cells that only have a format."""
-    filled = [place for place, row in enumerate(rows) if not all(map(is_blank, row))]
-    if not filled:
+    """The rows from the first with something in it on, without cells at the ends that only have a format."""
+    filled = [place for place, row in enumerate(rows) if any(cell is not None for cell in row)]
+    named = [place for place in filled if not all(map(is_blank, rows[place]))]
+    if not named:
         return []
-    rows = rows[filled[0] : filled[-1] + 1]
-    width = max(place for row in rows for place, cell in enumerate(row, 1) if not is_blank(cell))
+    rows = rows[named[0] : filled[-1] + 1]
+    width = max(place for row in rows for place, cell in enumerate(row, 1) if cell is not None)
     return [(row + [None] * width)[:width] for row in rows]
 
 
