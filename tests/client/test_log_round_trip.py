@@ -21,6 +21,7 @@ EVALUATORS = ["right", 'the "best" \\ judge', "judge.v2", "score", "größe 裁"
 # What SQLite and PostgreSQL both give back as it was: no lone surrogates, and NUL is shown as its sign.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 said = texts.filter(lambda text: bool(text.strip()))
+errors = said.map("ValueError: {}".format)  # a number, or a word for nothing, would be no reason
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
 scalars = st.none() | st.booleans() | numbers | texts
 values = st.recursive(
@@ -34,7 +35,7 @@ def a_run(draw: st.DrawFn) -> dict[str, Any]:
     failed = draw(st.booleans())
     row: dict[str, Any] = {
         "output": None if failed else draw(values),
-        "error": draw(said) if failed else None,
+        "error": draw(errors) if failed else None,
         "latency_ms": draw(st.none() | st.integers(0, 10**6) | st.floats(0, 1e6)),
         "token_count": draw(st.none() | st.integers(0, 2**31 - 1)),
         "total_cost": draw(st.none() | st.floats(0, 1e6)),
@@ -44,7 +45,7 @@ def a_run(draw: st.DrawFn) -> dict[str, Any]:
         row[f"metadata.{key}"] = draw(values)
     for name in [] if failed else draw(st.lists(st.sampled_from(EVALUATORS), unique=True)):
         if draw(st.booleans()):
-            row[f"eval.{name}.error"] = draw(said)
+            row[f"eval.{name}.error"] = draw(errors)
         else:
             row[f"eval.{name}.score"] = draw(st.none() | numbers)
             row[f"eval.{name}.label"] = draw(st.none() | texts)

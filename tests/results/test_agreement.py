@@ -109,6 +109,7 @@ def agreed(client: Client, tmp_path: Path, source: Any) -> list[dict[str, Any]] 
     if any(isinstance(one, str) for one in found):
         assert len(set(map(str, found))) == 1, found
         return str(logged)
+    compared = [row for row in compared if row["example_id"] in IDS]
     compared.sort(key=lambda row: (row["example_id"], row["repetition_number"]))
     for one, other in zip(logged, compared, strict=True):
         for name in COMPARED:

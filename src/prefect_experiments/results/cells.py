@@ -23,6 +23,8 @@ from prefect_experiments.jsonable import NotJson, dumps_lenient, dumps_strict
 NO_REASON = "failed; the results give no reason"
 MOST_REPETITIONS = 1000
 _MOST = 2**31 - 1  # what a database keeps as a whole number
+_LONGEST_MS = 10**12  # 31 years
+_LATEST_S = 2**37  # in the year 6325
 _SHOWN = 40
 _RENAME = "If it means something else, rename the column, and it is kept as metadata"
 _LEAVE_EMPTY = "Leave empty what is missing"
@@ -131,8 +133,9 @@ def _measure(value: Any) -> float | None:
 def milliseconds(value: Any) -> float | None:
     """How long something took."""
     number = _measure(value)
-    if number is not None and number < 0:
-        raise Unfit(f" must be milliseconds from 0 on, got {number:g}")
+    if number is not None and not 0 <= number <= _LONGEST_MS:
+        limit = "on" if number < 0 else f"to {_LONGEST_MS:,}"
+        raise Unfit(f" must be milliseconds from 0 {limit}, got {number:g}")
     return number
 
 
@@ -176,13 +179,19 @@ def moment(value: Any) -> float | None:
             found = value
     if not isinstance(found, datetime):
         raise Unfit(f": {_shown(value)} is no time; write it as 2025-12-31T23:59:59+00:00, or give a datetime")
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    return _in_range((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp(), value)
 
 
 def moment_in_milliseconds(value: Any) -> float | None:
     """Seconds since the epoch, of the milliseconds that AX has."""
     number = _measure(value)
-    return None if number is None else number / 1000
+    return None if number is None else _in_range(number / 1000, value)
+
+
+def _in_range(seconds: float, value: Any) -> float:
+    if not 0 <= seconds <= _LATEST_S:
+        raise Unfit(f": {_shown(value)} is no time that a run can have been made at")
+    return seconds
 
 
 def trace_id(value: Any) -> str | None:
