@@ -16,13 +16,14 @@ SOURCE = Path(prefect_experiments.__file__).parent
 # A module imports only from those before it; what stands together may import each other.
 ORDER = [
     {"errors"},
-    {"settings", "jsonable", "keys", "loops"},
+    {"settings", "jsonable", "keys", "loops", "configuration"},
     {"models"},
     {"pages"},
     {"datasets", "tasks", "evaluators"},
     {"engine", "tracing"},
     {"store"},
     {"backends"},
+    {"results"},
     {"analysis"},
     {"reports"},
     {"orchestration"},

@@ -21,6 +21,7 @@ EVALUATORS = ["right", 'the "best" \\ judge', "judge.v2", "score", "größe 裁"
 # What SQLite and PostgreSQL both give back as it was: no lone surrogates, and NUL is shown as its sign.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 said = texts.filter(lambda text: bool(text.strip()))
+errors = said.map("ValueError: {}".format)  # a number, or a word for nothing, would be no reason
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
 scalars = st.none() | st.booleans() | numbers | texts
 values = st.recursive(
@@ -34,8 +35,8 @@ def a_run(draw: st.DrawFn) -> dict[str, Any]:
     failed = draw(st.booleans())
     row: dict[str, Any] = {
         "output": None if failed else draw(values),
-        "error": draw(said) if failed else None,
-        "latency_ms": draw(st.none() | st.floats(0.01, 1e6)),
+        "error": draw(errors) if failed else None,
+        "latency_ms": draw(st.none() | st.integers(0, 10**6) | st.floats(0, 1e6)),
         "token_count": draw(st.none() | st.integers(0, 2**31 - 1)),
         "total_cost": draw(st.none() | st.floats(0, 1e6)),
         "trace_id": draw(st.none() | st.text("0123456789abcdef", min_size=32, max_size=32)),
@@ -44,7 +45,7 @@ def a_run(draw: st.DrawFn) -> dict[str, Any]:
         row[f"metadata.{key}"] = draw(values)
     for name in [] if failed else draw(st.lists(st.sampled_from(EVALUATORS), unique=True)):
         if draw(st.booleans()):
-            row[f"eval.{name}.error"] = draw(said)
+            row[f"eval.{name}.error"] = draw(errors)
         else:
             row[f"eval.{name}.score"] = draw(st.none() | numbers)
             row[f"eval.{name}.label"] = draw(st.none() | texts)
@@ -87,14 +88,11 @@ def is_same(left: Any, right: Any) -> bool:
 
 
 def assert_same(left: pd.DataFrame, right: pd.DataFrame) -> None:
-    """Equal in all but the ids of the runs; latencies to the microsecond, as times are kept."""
+    """Equal in all but the ids of the runs."""
     assert set(left.columns) == set(right.columns)
     for name in left.columns.drop("id"):
         for one, other in zip(left[name].tolist(), right[name].tolist(), strict=True):
-            if name == "latency_ms" and not (math.isnan(one) or math.isnan(other)):
-                assert one == pytest.approx(other, abs=1e-3), name
-            else:
-                assert is_same(one, other), (name, one, other)
+            assert is_same(one, other), (name, one, other)
 
 
 def nothing_as_none(value: Any) -> Any:
@@ -114,10 +112,7 @@ def test_what_is_logged_comes_back(client: Client, dataset: str, rows: list[dict
         assert came["input"] == {"of": row["example_id"]}
         assert came["status"] == ("ok" if row["error"] is None else "error")
         for key, value in row.items():
-            if key == "latency_ms" and value is not None:
-                assert came[key] == pytest.approx(value, abs=1e-3)
-            else:
-                assert is_same(came.get(key), value), (key, came.get(key), value)
+            assert is_same(came.get(key), value), (key, came.get(key), value)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -8,14 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis.summary import Summary, summarize
-from prefect_experiments.analysis.table import (
-    result_frame,
-    result_rows,
-    with_remote_evaluations,
-    with_remote_runs,
-)
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
+from prefect_experiments.results import Results, result_frame, results_of
+from prefect_experiments.results.frame import with_remote_evaluations, with_remote_runs
 from prefect_experiments.store import ExperimentRecord, Link, Store
 
 if TYPE_CHECKING:
@@ -169,10 +165,22 @@ class RanExperiment(Mapping[str, Any]):
 
         Columns: ``id, example_id, repetition_number, input, expected, output, status, error, latency_ms,
         token_count, total_cost, trace_id``, for each evaluator ``eval.NAME.score|label|explanation|error``,
-        and ``metadata.KEY`` for what else was logged of runs that were made elsewhere.
+        and ``metadata.KEY`` for what else was logged of runs that were made elsewhere. Evaluations that
+        another client put on a failed run are in it; they count nowhere.
         """
-        rows = result_rows(self.task_runs, self.evaluation_runs, self.examples)
-        return result_frame(rows, self.experiment.evaluators)
+        return result_frame(dataclasses.replace(self.results, people=()))
+
+    @property
+    def results(self) -> Results:
+        """The runs with their evaluations and annotations, as tables of results are read."""
+        return results_of(
+            f"experiment {self.experiment.name!r}",
+            self.task_runs,
+            self.evaluation_runs,
+            self.examples,
+            self.annotations,
+            self.experiment.evaluators,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Ids, counts and the summary as plain values; the runs are left to `to_dataframe`."""

@@ -16,9 +16,9 @@ from prefect_experiments.cli.comparing import NO_REPORTS, Reports, write_reports
 from prefect_experiments.cli.output import Answer, Here, plain
 from prefect_experiments.cli.progress import prepare_prefect
 from prefect_experiments.cli.running import json_object, outcome
-from prefect_experiments.datasets.logged import Misfit
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
+from prefect_experiments.results import Misfit
 
 if TYPE_CHECKING:
     from rich.console import Console

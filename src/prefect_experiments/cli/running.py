@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from cyclopts import App, Group, Parameter
 
 from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, print_written, write_reports
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, records, said, score_table
 from prefect_experiments.cli.progress import watching
+from prefect_experiments.configuration import Unreadable, parse_json
 from prefect_experiments.errors import BackendUnavailable, InvalidDataset, InvalidSetting
 from prefect_experiments.models import Sample, SampleMethod
 
@@ -339,9 +339,9 @@ def json_object(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidSetting(f"--metadata must be a JSON object, got {text!r:.80} ({error})") from None
+        value = parse_json(text)
+    except Unreadable as error:
+        raise InvalidSetting(f"--metadata must be a JSON object, got {text!r:.80}, which {error}") from None
     if not isinstance(value, dict):
         raise InvalidSetting(f"--metadata must be a JSON object, got {text!r:.80}")
     return value

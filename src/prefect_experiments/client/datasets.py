@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments import datasets as sources
-from prefect_experiments.analysis.table import example_frame
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalDatasets
 from prefect_experiments.errors import InvalidDataset, InvalidInput
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
 from prefect_experiments.pages import DatasetList, ExampleList, Pagination
+from prefect_experiments.results.frame import example_frame
 from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prefect_experiments import datasets as sources
 from prefect_experiments.analysis import RanExperiment
-from prefect_experiments.analysis.table import result_frame, result_rows, with_remote_runs
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalExperiments
@@ -18,6 +17,8 @@ from prefect_experiments.errors import InvalidInput, NotFound
 from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
 from prefect_experiments.orchestration.request import experiment_key, find_experiment
 from prefect_experiments.pages import ExperimentList, ExperimentRunList
+from prefect_experiments.results import result_frame, results_of
+from prefect_experiments.results.frame import with_remote_runs
 from prefect_experiments.store import ExperimentRecord, Link
 from prefect_experiments.store.paging import check_limit
 
@@ -172,16 +173,18 @@ class Experiments:
 
         def table() -> pd.DataFrame:
             ids = [run.id for run in runs]
-            results = self._store.results
-            rows = result_rows(
+            kept = self._store.results
+            found = results_of(
+                f"experiment {record.experiment.name!r}",
                 runs,
-                results.evaluations(record.experiment.id, ids),
-                results.examples_of(record.version, [run.example_id for run in runs]),
-                results.annotations(record.experiment.id, ids),
+                kept.evaluations(record.experiment.id, ids),
+                kept.examples_of(record.version, [run.example_id for run in runs]),
+                kept.annotations(record.experiment.id, ids),
+                record.experiment.evaluators,
             )
-            for row in rows:
-                row["id"] = names.get(row["id"], row["id"])
-            return result_frame(rows, record.experiment.evaluators)
+            frame = result_frame(found)
+            frame["id"] = [names.get(run_id, run_id) for run_id in ids]
+            return frame
 
         return ExperimentRunList(with_remote_runs(runs, link, names), pagination, to_df=table)
 

@@ -185,8 +185,8 @@ class Experiments(experiments.Experiments):
         self,
         *,
         name: str,
-        dataset: Any,
         experiment_runs: Any,
+        dataset: Any = None,
         task_fields: ExperimentTaskFieldNames | None = None,
         evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
         types: Mapping[str, str] | None = None,
@@ -202,7 +202,9 @@ class Experiments(experiments.Experiments):
 
         Args:
             name: as there, like all but the last two.
-            dataset: what the results are of.
+            dataset: what the results are of. Without one, the rows are examples of their own, by their column
+                ``example_id`` or ``id``, else by their content: AX has the experiment in the space, on no
+                dataset; the store keeps a dataset made from the rows; Phoenix takes none.
             experiment_runs: a DataFrame, a list of mappings, or the path of a file.
             task_fields: the columns of the example's id and of the output.
             evaluator_columns: by evaluator, the columns of its verdicts.

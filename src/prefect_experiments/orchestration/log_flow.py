@@ -82,8 +82,8 @@ async def log_flow(dataset: str, experiment: str, results: str, backend: str) ->
 async def alog_experiment(
     *,
     name: str,
-    dataset: Any,
     experiment_runs: Any,
+    dataset: Any = None,
     task_fields: ExperimentTaskFieldNames | None = None,
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
     types: Mapping[str, str] | None = None,
@@ -106,7 +106,8 @@ async def alog_experiment(
 
     Args:
         name: the experiment's. Names need not be unique, but AX asks for it.
-        dataset: as for `run_experiment`: what the results are of.
+        dataset: as for `run_experiment`: what the results are of. Without one, the rows are examples of
+            their own; see `Experiments.create`.
         experiment_runs: a DataFrame or another table that speaks Arrow, a list of mappings of column to
             value, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file. Understood are
             ``repetition_number`` (from 1; 1 without), ``error`` (a text where the run failed), ``status``

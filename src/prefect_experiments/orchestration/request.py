@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -264,7 +264,8 @@ def resumed_session(
     Args:
         record: the experiment.
         task: the task; without one, the experiment's own is looked up by its reference.
-        evaluators: added to the experiment's own, which are looked up by their references.
+        evaluators: added to the experiment's own, which are looked up by their references. Those that are given make
+            their verdicts again where it is not known which state of them made the ones that are there.
         store: where it is kept.
         limits: how hard to work.
         run_missing: whether to make missing and failed runs; else only verdicts are made.
@@ -293,7 +294,11 @@ def resumed_session(
         limits=limits,
         remote=remote,
         set_global_tracer_provider=set_global_tracer_provider,
+        passed=named,
     )
+    unknown = store.results.of_unknown_state(record.experiment.id)
+    concerned = named.union(e.name for e in record.evaluators) if run_missing else named
+    session.notes.extend(_unknown_states({name: n for name, n in unknown.items() if name in concerned}, named))
     if bound_task is not None:
         session.notes.extend(_mixture(record, bound_task, missing))
     if run_missing and lost and (missing or _lacks_verdicts(record, store, lost)):
@@ -325,6 +330,25 @@ def _mixture(record: ExperimentRecord, task: Task, missing: int) -> list[str]:
     return [
         f"The task has changed since experiment {record.experiment.id} began: {kept} outputs of the former one are "
         f"kept beside the {missing} of this one. For a fresh start, run a new experiment."
+    ]
+
+
+def _unknown_states(unknown: Mapping[str, int], passed: Collection[str]) -> list[str]:
+    """What is to be said of evaluations of which it is not known whether their evaluators have changed since."""
+    again, kept = ([name for name in unknown if (name in passed) is given] for given in (True, False))
+    said = [
+        f"{sum(unknown[name] for name in names)} evaluations of {', '.join(names)} {fate}"
+        for names, fate in (
+            (again, "are made again with what was passed"),
+            (kept, "are kept as they are; pass evaluators= to make them again"),
+        )
+        if names
+    ]
+    if not said:
+        return []
+    return [
+        "Another client made evaluations here, or they were logged, so it is not known whether the evaluators have "
+        f"changed since: {', and '.join(said)}."
     ]
 
 

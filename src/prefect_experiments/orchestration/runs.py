@@ -186,7 +186,9 @@ async def aresume_experiment(
 ) -> RanExperiment:
     """Go on with an experiment: make the missing and failed runs, and the missing, failed or changed verdicts.
 
-    Outputs that are there are kept. A finished experiment is returned as it is, and nothing is called.
+    Outputs that are there are kept. A finished experiment is returned as it is, and nothing is called; unless it has
+    evaluations of which nobody knows which state of an evaluator made them (another client did, or they were logged)
+    and that evaluator is passed: then it runs again.
 
     Args:
         experiment: id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`.
@@ -257,7 +259,8 @@ async def aevaluate_experiment(
 ) -> RanExperiment:
     """Run evaluators on the outputs of an experiment; the task is not called.
 
-    Verdicts that an evaluator has given already are kept, unless it failed or has changed since.
+    Verdicts that an evaluator has given already are kept, unless it failed or has changed since, or it is not known
+    in which state it gave them: those that another client made, or that were logged, are made again.
 
     Args:
         experiment: id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`.

@@ -30,8 +30,10 @@ def lowest_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool = Tru
         name for name, m in (comparison.metrics if comparison else {}).items() if m.direction == "minimize"
     }
     verdicts: dict[str, list[Evaluation]] = defaultdict(list)
+    failed = {run.id for run in ran.failed}
     for evaluation in ran.evaluation_runs:
-        verdicts[evaluation.run_id].append(evaluation)
+        if evaluation.run_id not in failed:
+            verdicts[evaluation.run_id].append(evaluation)
     ranked = _ranked(ran.task_runs, verdicts, less_is_better, contents)
     if not ranked:
         return []

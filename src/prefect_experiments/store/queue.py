@@ -23,6 +23,7 @@ from prefect_experiments.store.outgoing import (
     annotation_metadata,
 )
 from prefect_experiments.store.tables import (
+    UNKNOWN_FINGERPRINT,
     evaluations,
     experiment_evaluators,
     experiment_runs,
@@ -33,10 +34,13 @@ from prefect_experiments.store.tables import (
 )
 from prefect_experiments.store.texts import plain_text
 
-_RUN = ("position", "repetition_number", "example_id", "output", "error", "start_time", "end_time", "trace_id")
+_RUN = (
+    *("position", "repetition_number", "example_id", "output", "error", "start_time", "end_time", "latency_ms"),
+    "trace_id",
+)
 _EVALUATION = (
     *("name", "annotator_kind", "score", "label", "explanation", "metadata", "error", "start_time", "end_time"),
-    "trace_id",
+    *("trace_id", "evaluator", "fingerprint"),
 )
 
 
@@ -203,7 +207,7 @@ def _lacking_evaluations(link: Link) -> Any:
         link,
         evaluations,
         *(c.position, c.repetition_number, run, c.name, c.annotator_kind, c.score, c.label),
-        *(c.explanation, c.metadata, c.error, c.start_time, c.end_time, c.trace_id),
+        *(c.explanation, c.metadata, c.error, c.start_time, c.end_time, c.trace_id, c.evaluator, c.fingerprint),
     )
     return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
 
@@ -215,7 +219,7 @@ def _lacking_annotations(link: Link) -> Any:
     query = _unpushed_annotations(
         link,
         *(c.position, c.repetition_number, run, c.name, sa.literal("HUMAN"), c.score, c.label),
-        *(c.text, c.annotator, nothing, c.updated_at, c.updated_at, nothing),
+        *(c.text, c.annotator, nothing, c.updated_at, c.updated_at, nothing, c.name, sa.literal(UNKNOWN_FINGERPRINT)),
     )
     return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
 
@@ -228,7 +232,7 @@ def _with_metadata(note: OutgoingEvaluation) -> OutgoingEvaluation:
 def _row(values: Any, given: list[OutgoingEvaluation]) -> OutgoingRow:
     *run_values, token_count, total_cost, metadata = values
     run = OutgoingRun(*run_values)
-    return OutgoingRow(run, token_count, total_cost, metadata, () if run.error is not None else tuple(given))
+    return OutgoingRow(run, token_count, total_cost, metadata, tuple(given))
 
 
 def _verdicts_given() -> Any:
