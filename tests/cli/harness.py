@@ -31,6 +31,9 @@ async def slow(input):
     await asyncio.sleep(0.2)
     return input
 
+def broken(input=None, output=None):
+    raise RuntimeError("[bold]never[/bold]")
+
 def right(output, expected):
     return output == expected
 

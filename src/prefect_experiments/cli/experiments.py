@@ -125,13 +125,13 @@ def runs(
     rows, pagination = records(page.to_df()), page.pagination
 
     def show_page(console: Console) -> None:
-        print_page(console, [_shown_run(row) for row in rows], pagination, none="there is no such run")
+        print_page(console, [_shown_run(row, failed=failed) for row in rows], pagination, none="there is no such run")
 
     return Answer({"experiment_runs": rows, "pagination": pagination.to_dict()}, show_page)
 
 
-def _shown_run(row: dict[str, Any]) -> dict[str, Any]:
-    """What of a run's row is shown in a line of a table."""
+def _shown_run(row: dict[str, Any], *, failed: bool) -> dict[str, Any]:
+    """What of a run's row is shown in a line of a table; of one that was asked for as failed, what failed in it."""
     latency = row["latency_ms"]
     shown = {
         "id": row["id"],
@@ -149,8 +149,9 @@ def _shown_run(row: dict[str, Any]) -> dict[str, Any]:
                 errors.append(f"{evaluator}: {error}")
             score = row[f"eval.{evaluator}.label"] if value is None else value
             shown[evaluator] = score if error is None else "error"
-    shown["output or error"] = "; ".join(errors) if errors else row["output"]
-    return shown
+    if failed:
+        return {**shown, "error": "; ".join(errors)}
+    return {**shown, "output or error": row["output"] if row["error"] is None else row["error"]}
 
 
 def export(experiment: str, path: Path, /, *, dataset: str | None = None, terminal: Here) -> Answer:

@@ -121,17 +121,17 @@ class Datasets:
             InvalidDataset: content that cannot be used, or an id that the dataset has already.
         """
         key = dataset_key(dataset)
-        content = sources.load(
-            _only_source(examples, dataframe, file, csv_file_path, _in_parts(inputs, outputs, metadata)),
-            input_keys=input_keys,
-            output_keys=output_keys,
-            metadata_keys=metadata_keys,
-            split_key=split_key,
-            id_key=id_key or example_id_key,
-            span_id_key=span_id_key,
-            existing_ids=[example.id for example in self._kept.get(key).examples],
-        )
         with about_dataset(key):
+            content = sources.load(
+                _only_source(examples, dataframe, file, csv_file_path, _in_parts(inputs, outputs, metadata)),
+                input_keys=input_keys,
+                output_keys=output_keys,
+                metadata_keys=metadata_keys,
+                split_key=split_key,
+                id_key=id_key or example_id_key,
+                span_id_key=span_id_key,
+                existing_ids=[example.id for example in self._kept.get(key).examples],
+            )
             return self._kept.append(key, content)
 
     def update_examples(self, *, dataset: str | Dataset, examples: Sequence[Mapping[str, Any] | Example]) -> Dataset:

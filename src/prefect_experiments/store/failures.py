@@ -69,4 +69,4 @@ class FailureStore:
         c = experiment_runs.c
         query = sa.select(c.position, c.example_id).where(c.experiment_id == experiment_id, c.position.in_(positions))
         with self._database.read() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {row.position: row.example_id for row in connection.execute(query).all()}
