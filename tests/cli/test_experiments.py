@@ -168,7 +168,8 @@ def test_what_is_no_tag_is_refused_with_the_reason(name: str, here: Here, experi
     refused = here("tag", "first", name)
     assert refused.code == 2
     [line] = lines(refused.err)
-    assert "tag" in line and repr(name) in line
+    assert "tag" in line
+    assert repr(name) in line
 
 
 def test_delete_without_a_terminal_needs_yes(here: Here, experiment: Experiment) -> None:
