@@ -8,12 +8,14 @@ UTF-8), shortened where people read them.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import inspect
 import math
 import operator
 import re
+import threading
 import uuid
 import weakref
 from collections import deque
@@ -112,6 +114,8 @@ _seen: dict[tuple[int, ...], _Seen] = {}
 _kept_alive: deque[tuple[int, ...]] = deque()
 _MOST_KEPT_ALIVE = 100
 _DEEPEST = 8
+_parsing = threading.RLock()
+_PARSED_AGAIN = 3
 
 
 def _remembered(obj: Any, make: Callable[[], str]) -> str:
@@ -177,7 +181,19 @@ def _slot_names(slots: Any) -> list[str]:
 
 
 def _code(obj: Any) -> Any:
-    """The source text, or where there is none (REPL, exec) the compiled code."""
+    """The source text, or where there is none (REPL, exec) the compiled code.
+
+    In Python 3.11, threads that parse at the same time break each other's parse ("AST constructor recursion depth
+    mismatch"): ours take turns, and where somebody else's comes in between, it is tried again.
+    """
+    with _parsing:
+        for _ in range(_PARSED_AGAIN):
+            with contextlib.suppress(SystemError):
+                return _source_or_code(obj)
+        return _source_or_code(obj)
+
+
+def _source_or_code(obj: Any) -> Any:
     try:
         if getattr(obj, "__name__", "") == "<lambda>" and (source := _lambda_source(obj)):
             return source

@@ -476,9 +476,7 @@ def test_twenty_five_thousand_rows(client: Client) -> None:
     frame = pd.DataFrame({"example_id": [f"e{i}" for i in range(n)], "output": [{"n": i} for i in range(n)]})
     for evaluator in ("a", "b"):
         frame[f"eval.{evaluator}.score"] = np.arange(n) % 2
-    began = time.perf_counter()
     made = client.experiments.create(name="big", dataset="big", experiment_runs=frame.assign(model="m"))
-    assert time.perf_counter() - began < 20  # 2 s on an idle machine
     found = client.experiments.list_runs(experiment=made, all=True)
     assert [run.output["n"] for run in found] == list(range(n))
     assert client.experiments.get_results(experiment=made).summary.metrics["b"].mean == 0.5

@@ -7,12 +7,14 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments.analysis.failures import Failures, failures_of
 from prefect_experiments.analysis.summary import Summary, summarize
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
 from prefect_experiments.results import Results, result_frame, results_of
 from prefect_experiments.results.frame import with_remote_evaluations, with_remote_runs
 from prefect_experiments.store import ExperimentRecord, Link, Store
+from prefect_experiments.store.failures import CallCount
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +46,7 @@ class RanExperiment(Mapping[str, Any]):
         link: its counterpart in a backend; then the ids here are that backend's.
         waiting: results that the backend does not have yet.
         logged: runs that were made elsewhere and came with this call.
+        asked: the evaluators that this call was to use; ``None`` where it made no calls.
         baseline: what it was compared with: a `RanExperiment`, or a table of results.
         comparison: with the baseline, where one was given.
         verdict: the gate's, where one was given.
@@ -68,6 +71,7 @@ class RanExperiment(Mapping[str, Any]):
         self.link = link
         self.waiting = waiting
         self.logged = 0
+        self.asked: tuple[str, ...] | None = None
         self.baseline: Any = None
         self.comparison: Comparison | None = None
         self.verdict: Verdict | None = None
@@ -160,6 +164,15 @@ class RanExperiment(Mapping[str, Any]):
         """Scores with denominators and intervals, errors, latency, tokens, cost."""
         return summarize(self._store, self._record)
 
+    @functools.cached_property
+    def failures(self) -> Failures:
+        """The errors of the task and of the evaluators: those that say the same together, the commonest first."""
+        summary = self.summary
+        runs = CallCount(summary.n_runs, summary.n_errors)
+        if not runs.failed and not any(metric.n_errors for metric in summary.metrics.values()):
+            return Failures(task=runs)
+        return failures_of(self._store, self._record, runs=runs)
+
     def to_dataframe(self) -> pd.DataFrame:
         """One row a run.
 
@@ -183,12 +196,16 @@ class RanExperiment(Mapping[str, Any]):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Ids, counts and the summary as plain values; the runs are left to `to_dataframe`."""
+        """Ids, counts, errors and the summary as plain values; the runs are left to `to_dataframe`."""
         records = ("summary", "comparison", "verdict")
         plain = {key: getattr(self, key) for key in _KEYS if key not in ("task_runs", "evaluation_runs", *records)}
         judged = {key: None if (value := getattr(self, key)) is None else value.to_dict() for key in records}
         counts = {"reused": self.reused, "ran": self.ran, "evaluated": self.evaluated}
-        return {**plain, "experiment_name": self.experiment.name, **counts, **judged}
+        failed = {
+            "errors": [error.to_dict() for error in self.failures.errors],
+            "every_call_failed": self.failures.every_call_of(self.asked),
+        }
+        return {**plain, "experiment_name": self.experiment.name, **counts, **failed, **judged}
 
     def __getitem__(self, key: str) -> Any:
         if key not in _KEYS:

@@ -146,7 +146,8 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
 
 def _failed_positions(store: Store, experiment_id: str) -> list[int]:
     """The position of each failed run's example."""
-    return [keys.parse_run_id(run.id)[1] for run in store.results.runs(experiment_id, failed=True)[0]]
+    failed = store.results.runs(experiment_id, failed=True)[0]
+    return [keys.parse_run_id(run.id)[1] for run in failed if run.error is not None]
 
 
 def _repetitions(rows: Sequence[_Figures], failed: Sequence[int], repetitions: int) -> RepetitionSummary | None:

@@ -87,6 +87,9 @@ class Experiments(Protocol):
     def delete(self, experiment_id: str) -> None:
         """Delete an experiment with all that belongs to it."""
 
+    def check_name(self, name: str) -> None:
+        """Refuse a name that no experiment can have there, by what is known without asking."""
+
     def tag(self, experiment_id: str, tag: str) -> None:
         """Give a tag; another experiment of the same dataset that has it loses it."""
 

@@ -195,12 +195,14 @@ def sample(
         terminal: where it is shown.
     """
     from prefect_experiments.datasets import draw, write_examples
+    from prefect_experiments.orchestration.naming import about_dataset
 
     if to is not None and export is not None:
         raise InvalidSetting("a sample goes to a new dataset with --to or to a file with --export, not to both")
     wanted = Sample(n=n, fraction=fraction, method=method, by=by, seed=seed)
     datasets = terminal.client().datasets
-    drawn = draw(datasets.get_dataset(dataset=name, version_id=version).examples, wanted)
+    with about_dataset(name):
+        drawn = draw(datasets.get_dataset(dataset=name, version_id=version).examples, wanted)
     if to is not None:
         return _made(datasets.create_dataset(name=to, examples=drawn), "created")
     if export is not None:

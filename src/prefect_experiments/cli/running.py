@@ -12,7 +12,17 @@ from cyclopts import App, Group, Parameter
 
 from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, print_written, write_reports
-from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, records, said, score_table
+from prefect_experiments.cli.output import (
+    DONE,
+    UNFINISHED,
+    Answer,
+    Flag,
+    Here,
+    print_fields,
+    records,
+    said,
+    score_table,
+)
 from prefect_experiments.cli.progress import watching
 from prefect_experiments.configuration import Unreadable, parse_json
 from prefect_experiments.errors import BackendUnavailable, InvalidDataset, InvalidSetting
@@ -354,7 +364,7 @@ def outcome(ran: RanExperiment, client: Client, reports: Reports = NO_REPORTS) -
         from prefect_experiments.reports.terminal import print_comparison, print_summary, print_verdict
 
         print_summary(ran, console, kept_in=client.store.shown_url)
-        if ran.summary.n_errors:
+        if ran.failures.errors:
             task = " --task TASK" if hasattr(ran, "report") else ""  # what was logged does not know its task
             console.print(
                 f"  see what failed with `prefect-experiments runs {ran.experiment_id} --failed`, "
@@ -366,7 +376,14 @@ def outcome(ran: RanExperiment, client: Client, reports: Reports = NO_REPORTS) -
             print_verdict(ran.verdict, console)
         print_written(reports, console)
 
-    return Answer({**ran.to_dict(), "written": reports.paths}, show, ran.verdict.exit_code if ran.verdict else 0)
+    return Answer({**ran.to_dict(), "written": reports.paths}, show, _exit_code(ran))
+
+
+def _exit_code(ran: RanExperiment) -> int:
+    """What the gate says; but where every call failed, there is nothing that it could judge."""
+    if ran.failures.every_call_of(ran.asked) and not ran.logged:
+        return UNFINISHED
+    return ran.verdict.exit_code if ran.verdict else DONE
 
 
 def _tried(ran: RanExperiment) -> Answer:
@@ -374,6 +391,8 @@ def _tried(ran: RanExperiment) -> Answer:
     rows = records(ran.to_dataframe())
 
     def show(console: Console) -> None:
+        from prefect_experiments.reports.terminal import print_errors
+
         for row in rows[:_MOST_SHOWN]:
             wanted = {name: row[name] for name in ("input", "expected", "output", "error") if row[name] is not None}
             scores = {
@@ -385,6 +404,9 @@ def _tried(ran: RanExperiment) -> Answer:
         if len(rows) > _MOST_SHOWN:
             console.print(f"and {len(rows) - _MOST_SHOWN} more; --json has them all")
         console.print(score_table(ran.summary))
+        print_errors(ran, console)
         console.print("A dry run: nothing was kept.")
 
-    return Answer({"dry_run": True, "summary": ran.summary.to_dict(), "experiment_runs": rows}, show)
+    failed = {key: value for key, value in ran.to_dict().items() if key in ("errors", "every_call_failed")}
+    data = {"dry_run": True, "summary": ran.summary.to_dict(), **failed, "experiment_runs": rows}
+    return Answer(data, show, _exit_code(ran))

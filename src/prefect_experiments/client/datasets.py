@@ -12,6 +12,7 @@ from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalDatasets
 from prefect_experiments.errors import InvalidDataset, InvalidInput
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
+from prefect_experiments.orchestration.naming import about_dataset
 from prefect_experiments.pages import DatasetList, ExampleList, Pagination
 from prefect_experiments.results.frame import example_frame
 from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor
@@ -126,19 +127,20 @@ class Datasets:
             InvalidDataset: content that cannot be used, or an id that the dataset has already.
         """
         key = dataset_key(dataset)
-        content = sources.load(
-            _only_source(examples, dataframe, file, csv_file_path, _in_parts(inputs, outputs, metadata)),
-            input_keys=input_keys,
-            output_keys=output_keys,
-            metadata_keys=metadata_keys,
-            split_key=split_key,
-            id_key=id_key or example_id_key,
-            span_id_key=span_id_key,
-            types=types,
-            origin=f"dataset {key!r}",
-            existing_ids=[example.id for example in self._kept.get(key).examples],
-        )
-        return self._kept.append(key, content)
+        with about_dataset(key):
+            content = sources.load(
+                _only_source(examples, dataframe, file, csv_file_path, _in_parts(inputs, outputs, metadata)),
+                input_keys=input_keys,
+                output_keys=output_keys,
+                metadata_keys=metadata_keys,
+                split_key=split_key,
+                id_key=id_key or example_id_key,
+                span_id_key=span_id_key,
+                types=types,
+                origin=f"dataset {key!r}",
+                existing_ids=[example.id for example in self._kept.get(key).examples],
+            )
+            return self._kept.append(key, content)
 
     def update_examples(self, *, dataset: str | Dataset, examples: Sequence[Mapping[str, Any] | Example]) -> Dataset:
         """A new version in which these examples are as given; the others stay as they are.
@@ -179,7 +181,12 @@ class Datasets:
             InvalidDataset: a split that no example belongs to.
         """
         chosen = (splits,) if isinstance(splits, str) else tuple(splits or ())
-        return self._kept.get(dataset_key(dataset if dataset is not None else name), version=version_id, splits=chosen)
+        return self._get(dataset if dataset is not None else name, version_id, chosen)
+
+    def _get(self, dataset: str | Dataset | None, version: str | None, splits: Sequence[str] = ()) -> Dataset:
+        key = dataset_key(dataset)
+        with about_dataset(key):
+            return self._kept.get(key, version=version, splits=splits)
 
     def get_info(self, *, dataset: str | Dataset) -> DatasetInfo:
         """A dataset without its examples."""
@@ -214,7 +221,7 @@ class Datasets:
         Returns:
             The examples; ``to_df()`` has ``id`` and flat columns.
         """
-        every = self._kept.get(dataset_key(dataset), version=version_id).examples
+        every = self._get(dataset, version_id).examples
         start = 0 if cursor is None else int(decode_cursor(cursor, int)[0])
         end = len(every) if all else start + check_limit(limit)
         chosen = every[start:end]
@@ -231,7 +238,7 @@ class Datasets:
 
         JSON and JSON lines can be read back as they are; CSV and Parquet get flat columns.
         """
-        found = self._kept.get(dataset_key(dataset), version=version_id)
+        found = self._get(dataset, version_id)
         sources.write_examples(found.examples, path)
         return Path(path)
 

@@ -377,7 +377,7 @@ class Experiments(experiments.Experiments):
             limit: runs a page, at most 1,000.
             cursor: where the page begins, from the page before.
             all: every run at once.
-            failed: only the runs whose task failed.
+            failed: only the runs whose task failed, or an evaluator of which failed.
 
         Returns:
             The runs; ``to_df()`` has the columns of `RanExperiment.to_dataframe` and

@@ -135,10 +135,11 @@ class Engine:
         if result.error is not None:
             self.run_errors += 1
             if self._exit_on_error:
-                # The exception's text may hold the row's content, and this error reaches logs.
+                # The exception's text may hold the row's content, and what this error says reaches logs.
                 raise ExperimentStopped(
                     f"the task raised {result.error_type} on example {item.example_id!r} "
-                    f"(repetition {item.repetition_number}), and exit_on_error is set"
+                    f"(repetition {item.repetition_number}), and exit_on_error is set",
+                    error=result.error,
                 )
 
     def _output_json(self, value: object, item: RunItem) -> str:

@@ -197,7 +197,8 @@ def judging(
         raise
     except NotFound as missing:
         if not (baseline == "latest" or str(baseline).startswith("tag:")):
-            raise NotFound(f"there is no baseline {experiment_key(baseline)!r}: {missing}") from None
+            about = "" if repr(dataset) in str(missing) else f" for dataset {dataset!r}"
+            raise NotFound(f"there is no baseline {experiment_key(baseline)!r}{about}: {missing}") from None
         alone = "the gate judges this run alone" if checked else "nothing is compared"
         side, note = None, f"There is no baseline {baseline!r} with results on {dataset} yet; {alone}."
     return None if dry_run else Judging(side, checked, note)
@@ -228,7 +229,10 @@ def _whole(side: Side, named: Any) -> str | None:
     if not summary.n_runs and named == "latest":
         raise NotFound(f"experiment {experiment.id} has no runs")
     if not summary.n_runs:
-        raise InvalidDataset(f"the baseline, experiment {experiment.name!r} ({experiment.id}), has no runs")
+        raise InvalidDataset(
+            f"the baseline, experiment {experiment.name!r} ({experiment.id}) on dataset {experiment.dataset_name!r}, "
+            "has no runs"
+        )
     return (
         f"The baseline, experiment {experiment.name!r}, has {summary.n_runs} of {summary.n_expected} runs only, and is "
         f"used as it is; `prefect-experiments resume {experiment.id}` completes it."

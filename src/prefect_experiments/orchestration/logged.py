@@ -20,6 +20,7 @@ from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.loops import waited
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
 from prefect_experiments.orchestration.comparing import Judging
+from prefect_experiments.orchestration.naming import check_experiment_name
 from prefect_experiments.orchestration.pinning import DatasetSource, Selection
 from prefect_experiments.orchestration.pushing import what_waits
 from prefect_experiments.orchestration.request import remote_of, store_of
@@ -39,7 +40,6 @@ from prefect_experiments.results import (
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
 from prefect_experiments.store.imports import ImportedEvaluation, ImportedRun
-from prefect_experiments.store.paging import check_name
 from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
 from prefect_experiments.store.texts import plain_text
 from prefect_experiments.store.times import milliseconds
@@ -133,7 +133,7 @@ class ResultLog:
     """
 
     def __init__(self, request: LogRequest, store: Store, remote: Remote | None) -> None:
-        self.name = check_name(request.name, "experiment")
+        self.name = check_experiment_name(request.name, remote)
         self._description = request.description
         self._metadata = _json_object(request.metadata)
         self._allow: frozenset[Misfit] = allowed_misfits(request.allow)

@@ -12,6 +12,7 @@ from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import keep_mirrored, remote_version_of
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Example, Sample
+from prefect_experiments.orchestration.naming import about_dataset
 from prefect_experiments.orchestration.session import Pin
 from prefect_experiments.store import Store
 from prefect_experiments.store.links import RemoteVersion
@@ -72,6 +73,12 @@ class DatasetSource:
         self._splits = selection.splits
         if isinstance(dataset, Path):
             dataset = str(dataset)
+        self.name = ""
+        with about_dataset(*_called(dataset)):
+            self._find(dataset, store, remote, types)
+            self.examples = self._select(store)
+
+    def _find(self, dataset: Any, store: Store, remote: Remote | None, types: Mapping[str, str] | None) -> None:
         if isinstance(dataset, Dataset):
             self._splits = self._splits or dataset.splits
         if isinstance(dataset, Dataset) and dataset.id and _is_kept(store, dataset):
@@ -87,7 +94,6 @@ class DatasetSource:
                 self._description = dataset.description if isinstance(dataset, Dataset) else None
         if types and self._content is None:
             raise InvalidSetting(f"types= are for files and tables; dataset {self.name!r} is kept with its values")
-        self.examples = self._select(store)
 
     def _is_in(self, remote: Remote, dataset: Any, store: Store) -> bool:
         """Whether the backend has the dataset; then it is known here which version it is."""
@@ -197,6 +203,15 @@ def _has(store: Store, dataset: str) -> bool:
     except NotFound:
         return False
     return True
+
+
+def _called(dataset: Any) -> tuple[str, ...]:
+    """What a caller calls the dataset; rows have no name."""
+    if isinstance(dataset, Dataset):
+        return (dataset.name,)
+    if isinstance(dataset, str):
+        return (Path(dataset).stem, dataset) if datasets.is_path(dataset) else (dataset,)
+    return ()
 
 
 def _name_of(dataset: Any, content: Sequence[Example]) -> str:

@@ -23,11 +23,11 @@ from prefect_experiments.errors import (
 from prefect_experiments.evaluators import BoundEvaluator, resolve_evaluators
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Experiment, Sample
+from prefect_experiments.orchestration.naming import about_dataset, check_experiment_name
 from prefect_experiments.orchestration.pinning import DatasetSource, Selection
 from prefect_experiments.orchestration.session import Limits, Pin, Session, Start
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import ExperimentRecord, Link, Store, open_store
-from prefect_experiments.store.paging import check_name
 from prefect_experiments.tasks import Task, load_reference, resolve_task
 
 
@@ -145,7 +145,7 @@ def new_session(
         dumps_strict(dict(metadata or {}))
     except (NotJson, TypeError, ValueError) as error:
         raise InvalidSetting(f"experiment_metadata must be a JSON object: {error}") from None
-    chosen_name = check_name(name if name is not None else _default_name(bound_task.name), "experiment")
+    chosen_name = check_experiment_name(name if name is not None else _default_name(bound_task.name), remote)
     if remote is not None:
         remote.check()
     source = DatasetSource(dataset, store, selection, remote, types)
@@ -186,7 +186,11 @@ def find_experiment(
 
     One that only the backend has is pulled into the store, with its results.
     """
-    key = experiment_key(experiment)
+    with about_dataset(dataset):
+        return _found(experiment_key(experiment), store, dataset, remote)
+
+
+def _found(key: str, store: Store, dataset: str | None, remote: Remote | None) -> ExperimentRecord:
     if remote is None:
         return store.experiments.get(key, dataset=dataset)
     link = store.links.of_experiment(key, remote.target)
@@ -235,7 +239,7 @@ def experiment_to_continue(
     """
     notes: list[str] = []
     if remote is None:
-        record = store.experiments.get(experiment_key(experiment), dataset=dataset)
+        record = find_experiment(experiment, store, dataset)
         link = store.links.of_experiment(record.experiment.id)
         if link is None:
             return record, None, notes
@@ -243,7 +247,7 @@ def experiment_to_continue(
     try:
         return find_experiment(experiment, store, dataset, remote), remote, notes
     except BackendUnavailable as error:
-        record = store.experiments.get(experiment_key(experiment), dataset=dataset)
+        record = find_experiment(experiment, store, dataset)
         notes.append(f"{error}. Going on with what is here; the results are pushed when it answers.")
         return record, remote, notes
 

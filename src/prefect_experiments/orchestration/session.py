@@ -345,7 +345,7 @@ class Session:
     def result(self) -> RanExperiment:
         """The experiment as the caller gets it, once it is done."""
         engine = self._engine
-        return RanExperiment(
+        ran = RanExperiment(
             self.store,
             self.store.experiments.get(self.record.experiment.id),
             reused=self.reused,
@@ -354,6 +354,8 @@ class Session:
             link=self.link,
             waiting=self.push.waiting.total if self.push else 0,
         )
+        ran.asked = tuple(evaluator.name for evaluator in self.evaluators)
+        return ran
 
     async def push_results(self, say: Callable[[str], None]) -> None:
         """Push results to the backend as they come, until the calls have ended and it has everything."""

@@ -196,11 +196,18 @@ class ResultStore:
     def runs(
         self, experiment_id: str, *, limit: int | None = None, cursor: str | None = None, failed: bool = False
     ) -> tuple[list[ExperimentRun], Pagination]:
-        """Runs in dataset order, then by repetition; all of them without a limit; or only the failed ones."""
+        """Runs in dataset order, then by repetition; all of them without a limit.
+
+        Args:
+            experiment_id: whose.
+            limit: so many at most.
+            cursor: where the page begins.
+            failed: only the runs whose task failed, or an evaluator of which failed.
+        """
         c = experiment_runs.c
         query = sa.select(experiment_runs).where(c.experiment_id == experiment_id)
         if failed:
-            query = query.where(c.error.is_not(None))
+            query = query.where(c.error.is_not(None) | _has_failed_evaluation())
         if cursor is not None:
             position, repetition = decode_cursor(cursor, int, int)
             query = query.where(
@@ -292,6 +299,13 @@ class ResultStore:
             if unknown:
                 names = ", ".join(keys.run_id(*key) for key in unknown[:5])
                 raise NotFound(f"{len(unknown)} of the runs to annotate are not in the store: {names}")
+
+
+def _has_failed_evaluation() -> sa.ColumnElement[bool]:
+    """Whether an evaluator failed on a run."""
+    c, of_run = evaluations.c, experiment_runs.c
+    same = [c[name] == of_run[name] for name in ("experiment_id", "position", "repetition_number")]
+    return sa.exists().where(*same, c.error.is_not(None))
 
 
 def _parse(run_id: str) -> tuple[str, int, int]:

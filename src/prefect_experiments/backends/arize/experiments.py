@@ -68,14 +68,22 @@ class ArizeExperiments:
         except (NotFound, InvalidSetting, BackendRefused):  # an AX that has no tags yet, or a key that may not see them
             return []
 
+    def check_name(self, name: str) -> None:
+        """Refuse a name that AX does not take.
+
+        Raises:
+            InvalidInput: it does not.
+        """
+        if '"' in name or "\\" in name or not 1 <= len(name) <= 255:
+            raise InvalidInput(
+                f"an experiment's name in Arize AX has 1 to 255 characters and no double quotes or backslashes, "
+                f"got {name!r:.80}"
+            )
+
     @waited
     async def begin(self, draft: Draft) -> Experiment:
         """See that the experiment can be made, when there are results. Nothing is made yet."""
-        if '"' in draft.name or "\\" in draft.name or not 1 <= len(draft.name) <= 255:
-            raise InvalidInput(
-                f"an experiment's name in Arize AX has 1 to 255 characters and no double quotes or backslashes, "
-                f"got {draft.name!r:.80}"
-            )
+        self.check_name(draft.name)
         scope = {"dataset_id": draft.dataset_id} if draft.dataset_id else {"space_id": await self._space.required()}
         there = await self._api.experiments(draft.name, **scope)
         if any((row.get("name"), row.get("dataset_id") or "") == (draft.name, draft.dataset_id) for row in there):

@@ -116,6 +116,9 @@ class PhoenixExperiments:
         """Delete an experiment with its runs and traces."""
         await self._api.delete_experiment(experiment_id)
 
+    def check_name(self, name: str) -> None:
+        """Phoenix takes every name that the store takes."""
+
     @waited
     async def tag(self, experiment_id: str, tag: str) -> None:
         """Give a tag.

@@ -10,9 +10,9 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from prefect_experiments import datasets
 from prefect_experiments.analysis.gate import Gate, Metric, OnInconclusive
@@ -25,6 +25,7 @@ from prefect_experiments.models import (
     Sample,
     SampleMethod,
 )
+from prefect_experiments.orchestration.naming import check_tag
 from prefect_experiments.tasks import is_prefect_task, load_reference
 
 
@@ -32,6 +33,10 @@ class Form(BaseModel):
     """A part of a form: a field that it does not know is a mistake of spelling."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+TagName = Annotated[str, Field(min_length=1), AfterValidator(check_tag)]
+"""A tag that an experiment is to get: one that it cannot have is refused before anything runs."""
 
 
 class Columns(Form):
