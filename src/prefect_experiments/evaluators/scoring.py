@@ -40,10 +40,12 @@ class Builtin(Evaluator):
 
     Attributes:
         builtin: the name it is asked for by.
+        compares: whether it needs an expected output.
         options: as they were given.
     """
 
     builtin = ""
+    compares = False
     version = "1"
 
     def __init__(self, name: str | None, **options: Any) -> None:
@@ -71,15 +73,21 @@ class Builtin(Evaluator):
         Raises:
             InvalidInput: there is no expected output.
         """
-        if isinstance(expected, Mapping) and len(expected) == 1:
-            (key,) = expected
-            if isinstance(output, Mapping) and list(output) == [key]:
-                output, expected = output[key], expected[key]
-            elif not isinstance(output, Mapping):
-                expected = expected[key]
+        output, expected = unwrapped(output, expected)
         if expected is None:
             raise InvalidInput(f"no expected output: {self.builtin} compares with one, and this example has none")
         return output, expected
+
+
+def unwrapped(output: Any, expected: Any) -> tuple[Any, Any]:
+    """Both, each taken out of an object that only wraps it."""
+    if isinstance(expected, Mapping) and len(expected) == 1:
+        (key,) = expected
+        if isinstance(output, Mapping) and list(output) == [key]:
+            return output[key], expected[key]
+        if not isinstance(output, Mapping):
+            return output, expected[key]
+    return output, expected
 
 
 def text_of(value: Any) -> str:

@@ -50,6 +50,7 @@ class ExactMatch(Builtin):
     """
 
     builtin = "exact_match"
+    compares = True
     version = "2"
 
     def __init__(
@@ -115,6 +116,7 @@ class Contains(Builtin):
         if match not in ("all", "any"):
             raise self.refuse(unknown_value("match", match, ["all", "any"]))
         self._texts = None if text is None else _list_of(text)
+        self.compares = text is None
         if self._texts is not None and not (self._texts and all(isinstance(t, str) and t for t in self._texts)):
             raise self.refuse(f"text must be a text or a list of texts, none of them empty; got {text!r:.200}")
         self._fold = str.casefold if ignore_case else str
@@ -214,6 +216,7 @@ class EditSimilarity(Builtin):
     """
 
     builtin = "edit_similarity"
+    compares = True
     version = "2"
 
     def __init__(self, *, ignore_case: bool = False, name: str | None = None) -> None:

@@ -129,6 +129,7 @@ class NumericCloseness(Builtin):
     """
 
     builtin = "numeric_closeness"
+    compares = True
     version = "2"
 
     def __init__(
@@ -190,6 +191,7 @@ class ListContains(Builtin):
     """
 
     builtin = "list_contains"
+    compares = True
     version = "2"
 
     def __init__(
