@@ -7,6 +7,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments.analysis.directions import KEY, Said, said_directions
 from prefect_experiments.analysis.summary import Summary, summarize
 from prefect_experiments.analysis.table import (
     result_frame,
@@ -164,12 +165,18 @@ class RanExperiment(Mapping[str, Any]):
         """Scores with denominators and intervals, errors, latency, tokens, cost."""
         return summarize(self._store, self._record)
 
+    @functools.cached_property
+    def directions(self) -> Said:
+        """By evaluator, what its evaluations say of which scores are better; of those that say it."""
+        return said_directions(self._store.results.said_of(self._record.experiment.id, KEY))
+
     def to_dataframe(self) -> pd.DataFrame:
         """One row a run.
 
         Columns: ``id, example_id, repetition_number, input, expected, output, status, error, latency_ms,
         token_count, total_cost, trace_id``, for each evaluator ``eval.NAME.score|label|explanation|error``,
-        and ``metadata.KEY`` for what else was logged of runs that were made elsewhere.
+        ``eval.NAME.metadata.direction`` where an evaluation says which scores are better, and ``metadata.KEY``
+        for what else was logged of runs that were made elsewhere.
         """
         rows = result_rows(self.task_runs, self.evaluation_runs, self.examples)
         return result_frame(rows, self.experiment.evaluators)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis.cells import finite_numbers, identifiers, texts, whole_numbers
+from prefect_experiments.analysis.directions import Said, column_of, said_directions
 from prefect_experiments.analysis.ran import RanExperiment
 from prefect_experiments.analysis.verdicts import Side, SideMetric
 from prefect_experiments.datasets import read_rows
@@ -44,6 +45,7 @@ class ResultTable:
         operations: ``latency_ms``, ``token_count`` and ``total_cost`` where the table has them; NaN
             where unknown.
         labels_only: evaluators that gave labels and never a score; they are no metrics.
+        directions: by metric, what its evaluations say of which scores are better.
         expected_ids: the examples that there should be runs of; ``None`` where nobody knows.
         n_expected: runs that there should be.
     """
@@ -57,6 +59,7 @@ class ResultTable:
     errors: Mapping[str, Flags]
     operations: Mapping[str, Floats]
     labels_only: tuple[str, ...]
+    directions: Said = field(default_factory=dict)
     expected_ids: frozenset[str] | None = None
     n_expected: int = 0
     experiment_id: str = ""
@@ -127,7 +130,8 @@ def result_table(source: Any, label: str | None = None) -> ResultTable:
             ``example_id``; optionally ``repetition_number`` (from 1; 1 without), ``status`` (``ok`` or
             ``error``), ``error``, ``latency_ms`` (milliseconds), ``token_count``, ``total_cost`` (US
             dollars), ``input``, ``expected``, ``output``; and for each evaluator
-            ``eval.NAME.score|label|explanation|error``. A missing score is ``None``, NaN or blank. A
+            ``eval.NAME.score|label|explanation|error`` and ``eval.NAME.metadata.direction``, which says
+            which scores are better. A missing score is ``None``, NaN or blank. A
             run with the status ``error`` or an error text has failed, and what stands in its scores
             does not count; nor does the score of an evaluation with an error.
         label: how to call this side; by default the experiment's name, the file's, or ``results``.
@@ -214,6 +218,9 @@ def _table(frame: pd.DataFrame, origin: str, label: str) -> ResultTable:
         errors=errors,
         operations=operations,
         labels_only=labels_only,
+        directions=said_directions(
+            (name, said) for name in scores if (column := column_of(name)) in columns for said in columns[column]
+        ),
         n_expected=len(ids),
     )
 

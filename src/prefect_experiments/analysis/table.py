@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments.analysis import directions
 from prefect_experiments.models import Annotation, Evaluation, Example, ExperimentRun, flat_row
 from prefect_experiments.store import Link
 
@@ -50,7 +51,10 @@ def result_rows(
     examples: Mapping[str, Example],
     annotations: Iterable[Annotation] = (),
 ) -> list[dict[str, Any]]:
-    """One row an experiment run, with ``metadata.KEY`` and ``eval.NAME.score|label|explanation|error``."""
+    """One row an experiment run, with ``metadata.KEY`` and ``eval.NAME.score|label|explanation|error``.
+
+    Where an evaluation says which scores are better, there is ``eval.NAME.metadata.direction`` as well.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for run in runs:
         example = examples.get(run.example_id)
@@ -63,6 +67,8 @@ def result_rows(
         if (found := rows.get(verdict.run_id)) is not None:
             for part in ("score", "label", "explanation", "error"):
                 found[f"eval.{verdict.name}.{part}"] = getattr(verdict, part)
+            if directions.KEY in verdict.metadata:
+                found[directions.column_of(verdict.name)] = verdict.metadata[directions.KEY]
     for note in annotations:
         if (found := rows.get(note.run_id)) is not None:
             for part in ("score", "label", "text"):
