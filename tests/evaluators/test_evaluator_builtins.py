@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput
 from prefect_experiments.evaluators import builtin_names, resolve_evaluators
 from prefect_experiments.evaluators.builtin import BUILTINS, build, parse_spec
+from prefect_experiments.evaluators.scoring import bucket_of, type_differences
 from prefect_experiments.evaluators.value_scorers import largest_pairing
 
 from .judging import bind, result, score
@@ -58,7 +59,7 @@ class TestExactMatch:
             (1, True, 0),
             (0, False, 0),
             (-0.0, 0, 1),
-            ("1", 1, 0),
+            ("1", 1, 1),
             (None, "a", 0),
             ({"a": 1, "b": [1, 2.0]}, {"b": [1.0, 2], "a": 1}, 1),
             ([1, 2], [2, 1], 0),
@@ -80,6 +81,193 @@ class TestExactMatch:
         assert score("exact_match(ignore_case=True)", {"A": 1}, {"a": 1}) == 0
         assert score("exact_match(strip=True)", {"a": [" x\n"]}, {"a": ["x"]}) == 1
         assert score("exact_match(strip=true, ignore_case=true)", " X", "x") == 1
+
+
+ALIKE = [
+    ("5", 5),
+    ("5.0", 5),
+    ("5", 5.0),
+    ("5e0", 5),
+    ("1e3", 1000),
+    ("1E+3", 1000.0),
+    ("-0", 0),
+    ("0.1", 0.1),
+    ("1e18", 10**18),
+    ("9007199254740993", 2**53 + 1),
+    ("9007199254740992", float(2**53)),
+    ("True", True),
+    ("true", True),
+    ("TRUE", True),
+    ("False", False),
+]
+UNLIKE = [
+    ("007", 7),
+    ("1_000", 1000),
+    ("1,000", 1000),
+    ("0x10", 16),
+    ("+5", 5),
+    (" 5 ", 5),
+    ("5.", 5),
+    ("", 0),
+    ("NaN", 0),
+    ("Infinity", 1e308),
+    ("five", 5),
+    ("1e99999999999", 5),
+    ("9" * 5000, 5),
+    ("9007199254740993", 2**53),
+    ("9007199254740993", float(2**53)),
+    ("1", True),
+    ("yes", True),
+    ("True", 1),
+    ("true", False),
+    ("null", None),
+    ("", None),
+    ("[1]", [1]),
+]
+
+
+class TestWhatATextSays:
+    """A CSV file has texts only."""
+
+    @pytest.mark.parametrize(("text", "value"), ALIKE)
+    def test_it_is_the_same_in_another_type(self, text, value):
+        for output, expected in ((text, value), (value, text)):
+            for wrap in (lambda v: v, lambda v: [v, "x"], lambda v: {"a": {"b": [v]}, "c": 1}):
+                found = result("exact_match", wrap(output), wrap(expected))
+                assert (found.score, found.label) == (1, "True")
+                assert found.explanation.startswith("the same but for the type: ")
+                strict = result("exact_match(strict=True)", wrap(output), wrap(expected))
+                assert (strict.score, strict.label) == (0, "False")
+                assert strict.explanation.startswith("different only by the type, which strict=True tells apart: ")
+            assert score("contains", output, expected) == 1
+            assert score("list_contains", [output], [expected, expected]) == 0.5
+            assert score("list_contains(threshold=0.99)", [output], [expected]) == 1
+            assert score("list_contains(strict=True)", [output], [expected]) == 0
+            assert score("edit_similarity", output, expected) == 1
+
+    @pytest.mark.parametrize(("text", "value"), UNLIKE)
+    def test_it_is_not(self, text, value):
+        for output, expected in ((text, value), (value, text)):
+            if expected is not None:
+                assert score("exact_match", output, expected) == 0
+                assert score("exact_match", {"a": [output], "b": 0}, {"a": [expected], "b": 0}) == 0
+                assert score("list_contains", [output], [expected, 8]) == 0
+
+    def test_what_is_said_of_it(self):
+        said = {
+            (5, "5"): "the same but for the type: the output is the number 5, the expected output the text '5'",
+            ("True", True): (
+                "the same but for the type: the output is the text 'True', the expected output the truth value true"
+            ),
+        }
+        for sides, text in said.items():
+            assert result("exact_match", *sides).explanation == text
+        nested = result("exact_match", {"a": [1, "2"], "b": 3}, {"a": [1, 2], "b": "3"}).explanation
+        assert nested.endswith(": at .a[1] the output has the text '2', the expected output the number 2, and 1 more")
+        assert result("exact_match", "a", "a").explanation is None
+        assert result("exact_match", "a", "b").explanation is None
+        assert result("exact_match(strict=True)", "1", 2).explanation is None
+
+    def test_an_object_in_a_text_is_named_and_not_the_same(self):
+        for output, expected in (({"a": 1}, '{"a": 1}'), ('{"a": 1}', {"a": 1, "b": 2})):
+            assert score("exact_match", output, expected) == 0
+        assert result("exact_match", [1], "[1.0]").explanation == (
+            "different only by the type: the expected output is a text that holds the output as JSON; "
+            "load its column as JSON"
+        )
+        assert result("exact_match", "[1]", [1]).explanation.endswith("; parse it in the task")
+
+    def test_texts_are_compared_as_texts(self):
+        for one, other in (("1.0", "1"), ("True", "true"), ("5", "5e0")):
+            assert score("exact_match", one, other) == 0
+            assert score("list_contains", [one], [other, "x"]) == 0
+
+    def test_options(self):
+        assert score("exact_match(strip=True)", " 5 ", 5) == 1
+        assert score("exact_match(strip=True)", [" true\n"], [True]) == 1
+        assert score("exact_match(ignore_case=True)", "1E3", 1000) == 1
+
+    @pytest.mark.parametrize(
+        ("output", "expected", "wanted"),
+        [
+            ("5 of 6", 5, 1),
+            ("it costs $1,000.50.", 1000.5, 1),
+            ("it is 5.0", 5, 1),
+            ("-5", 5, 0),
+            ("3-5", 5, 1),
+            ("15", 5, 0),
+            ("1.5", 5, 0),
+            ("05", 5, 0),
+            ("v5", 5, 0),
+            ("1.2.5", 5, 0),
+            ("15", "5", 1),
+            (15, "5", 0),
+            (5, "5", 1),
+            ([15, 2], 5, 0),
+            ([15, 5], 5, 1),
+            ({"n": "about 5"}, 5, 1),
+            ("it is True", True, 1),
+            ("untrue", True, 0),
+            (True, "True", 1),
+            ([True], "True", 1),
+            (True, "tru", 0),
+            (None, 5, 0),
+        ],
+    )
+    def test_words_in_a_text(self, output, expected, wanted):
+        assert score("contains", output, expected) == wanted
+
+    def test_strict_contains_is_a_comparison_of_texts(self):
+        assert score("contains(strict=True)", "15", 5) == 1
+        assert score("contains(strict=True)", True, "True") == 0
+
+    def test_a_list_in_a_text(self):
+        assert score("list_contains", ["a", 5], '["a", "5"]') == 1
+        assert score("list_contains(strict=True)", ["a"], '["a"]') == 0
+
+    def test_what_list_contains_says_of_it(self):
+        assert result("list_contains", [5, "a"], ["a", "5"]).explanation == (
+            "2 of 2 expected items among the 2 given; the same but for the type: "
+            "the output is the number 5, the expected output the text '5'"
+        )
+        assert result("list_contains(strict=True)", [5, "a"], ["a", "5"]).explanation == (
+            "1 of 2 expected items among the 2 given; missing: '5'; different only by the type, which strict=True "
+            "tells apart: the output is the number 5, the expected output the text '5'"
+        )
+        # Each item serves once, whatever its type.
+        assert score("list_contains", ["5"], ["5.0", 5]) == 0.5
+        assert score("list_contains", ["5", 5], ["5.0", 5]) == 1
+
+    def test_long_lists_are_quick_to_compare(self):
+        numbers = list(range(20_000))
+        assert score("list_contains", [str(n) for n in numbers], list(reversed(numbers))) == 1
+        assert score("list_contains", ["5"] * 1000 + [5] * 1000, [5] * 1000 + ["5"] * 1000) == 1
+
+    @pytest.mark.parametrize(
+        ("output", "pattern", "wanted"),
+        [(True, "^True$", 1), (True, "^true$", 1), (True, "^TRUE$", 0), (5.0, r"^\d+$", 1), (5.0, r"^5\.0$", 1)],
+    )
+    def test_regular_expressions(self, output, pattern, wanted):
+        assert score({"name": "regex", "pattern": pattern}, output) == wanted
+
+    @quick
+    @given(st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.booleans())
+    def test_what_a_csv_file_makes_of_a_value_is_the_value(self, value):
+        for text in {str(value), json.dumps(value)}:
+            assert score("exact_match", value, text) == score("exact_match", text, value) == 1
+            assert bucket_of(text) == bucket_of(value)
+            if not isinstance(value, bool):
+                assert score("numeric_closeness", text, value) == 1
+
+    @quick
+    @given(st.text(alphabet="0123456789.eE+-_x tTrue", max_size=8), st.integers(-20, 20) | st.floats(-20, 20))
+    def test_a_text_says_what_json_reads(self, text, number):
+        try:
+            read = json.loads(text) if text == text.strip() else None
+        except ValueError:
+            read = None
+        is_number = isinstance(read, int | float) and not isinstance(read, bool)
+        assert (type_differences(text, number) is not None) == (is_number and read == number)
 
 
 class TestContains:
@@ -260,10 +448,27 @@ class TestNumericCloseness:
             ("numeric_closeness(tolerance=0.5)", 1.5, 1, 1),
             ("numeric_closeness(tolerance=0.5)", 2, 1, 1 - 1 / 3),
             ("numeric_closeness(relative_tolerance=0.1)", 95, 100, 1),
+            ("numeric_closeness", "+007", 7, 1),
+            ("numeric_closeness", "1_000", 1000, 0),
+            ("numeric_closeness", 5, "5.0", 1),
+            ("numeric_closeness(strict=True)", 5, 5.0, 1),
+            ("numeric_closeness(strict=True)", "5", 5, 0),
         ],
     )
     def test_scores(self, evaluator, output, expected, wanted):
         assert score(evaluator, output, expected) == pytest.approx(wanted, rel=1e-12)
+
+    def test_it_says_where_only_the_type_differs(self):
+        assert result("numeric_closeness", "5", 5).explanation.startswith("the same but for the type: ")
+        assert result("numeric_closeness(strict=True)", "5", 5).explanation.startswith("different only by the type")
+        assert result("numeric_closeness(strict=True)", "6", 5).explanation == "the output is a text, not a number"
+        with pytest.raises(InvalidInput, match="not a number but a str and strict=True reads none"):
+            result("numeric_closeness(strict=True)", 5, "5")
+
+    def test_large_integers_are_told_apart(self):
+        assert score("numeric_closeness", 2**53, 2**53 + 1) < 1
+        assert score("numeric_closeness", str(2**53), 2**53 + 1) < 1
+        assert score("numeric_closeness(tolerance=1)", 2**53, 2**53 + 1) == 1
 
     @pytest.mark.parametrize("expected", ["seven", [1], "inf", True])
     def test_an_expected_output_that_is_no_number_is_an_error(self, expected):
@@ -434,6 +639,8 @@ class TestOptions:
             ("numeric_closeness(tolerance='1')", "tolerance must be a number"),
             ("list_contains(threshold=0)", "threshold must be above 0 and at most 1, got 0"),
             ("list_contains(threshold=1.5)", "got 1.5"),
+            ("list_contains(threshold=0.5, strict=True)", "strict compares JSON values, and threshold=0.5 texts"),
+            ("exact_match(strict=1)", "strict must be true or false, got 1"),
             ("exact_match(True)", "Each value needs its option's name"),
             ("exact_match(**{})", "Each value needs its option's name"),
             ("regex(pattern=a+)", "cannot be read"),

@@ -109,9 +109,16 @@ class OpenAIStandIn:
         return {"role": "assistant", "content": self.judge(prompt, PLAIN_LABELS)}
 
     def _filled(self, schema: dict[str, Any], prompt: str) -> dict[str, str]:
-        label = self.judge(prompt, _labels(schema["properties"]["label"]))
-        texts = {"label": label, "explanation": f"found {label}: {_section(prompt, 'output')!r}"}
-        return {name: texts[name] for name in schema["properties"]}
+        fields = schema["properties"]
+        label = self.judge(prompt, _labels(fields["label"] if "label" in fields else fields["choice"]))
+        explanation = f"found {label}: {_section(prompt, 'output')!r}"
+        texts = {
+            "label": label,
+            "explanation": explanation,
+            "choice": label,
+            "reasons": explanation,
+        }  # autoevals' words
+        return {name: texts[name] for name in fields}
 
 
 class _Server(ThreadingHTTPServer):

@@ -7,11 +7,12 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.failures import Failures, failures_of
 from prefect_experiments.analysis.summary import Summary, summarize
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
-from prefect_experiments.results import Results, result_frame, results_of
+from prefect_experiments.results import DIRECTION, Results, result_frame, results_of
 from prefect_experiments.results.frame import with_remote_evaluations, with_remote_runs
 from prefect_experiments.store import ExperimentRecord, Link, Store
 from prefect_experiments.store.failures import CallCount
@@ -173,13 +174,19 @@ class RanExperiment(Mapping[str, Any]):
             return Failures(task=runs)
         return failures_of(self._store, self._record, runs=runs)
 
+    @functools.cached_property
+    def directions(self) -> Said:
+        """By evaluator, what its evaluations say of which scores are better; of those that say it."""
+        return said_directions(self._store.results.said_of(self._record.experiment.id, DIRECTION))
+
     def to_dataframe(self) -> pd.DataFrame:
         """One row a run.
 
         Columns: ``id, example_id, repetition_number, input, expected, output, status, error, latency_ms,
         token_count, total_cost, trace_id``, for each evaluator ``eval.NAME.score|label|explanation|error``,
-        and ``metadata.KEY`` for what else was logged of runs that were made elsewhere. Evaluations that
-        another client put on a failed run are in it; they count nowhere.
+        ``eval.NAME.metadata.direction`` where an evaluation says which scores are better, and ``metadata.KEY``
+        for what else was logged of runs that were made elsewhere. Evaluations that another client put on a
+        failed run are in it; they count nowhere.
         """
         return result_frame(dataclasses.replace(self.results, people=()))
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.ran import RanExperiment
 from prefect_experiments.analysis.verdicts import Side, SideMetric
 from prefect_experiments.errors import InvalidDataset
-from prefect_experiments.results import ResultRun, Results, read_results, result_frame
+from prefect_experiments.results import DIRECTION, ResultRun, Results, read_results, result_frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +45,7 @@ class ResultTable:
         errors: by metric; whether the score is missing because the task or the evaluator failed.
         operations: ``latency_ms``, ``token_count`` and ``total_cost``; NaN where unknown.
         labels_only: evaluators that gave labels and never a score; they are no metrics.
+        directions: by metric, what its evaluations say of which scores are better.
         expected_ids: the examples that there should be runs of; ``None`` where nobody knows.
         n_expected: runs that there should be.
     """
@@ -57,6 +59,7 @@ class ResultTable:
     errors: Mapping[str, Flags]
     operations: Mapping[str, Floats]
     labels_only: tuple[str, ...]
+    directions: Said = field(default_factory=dict)
     expected_ids: frozenset[str] | None = None
     n_expected: int = 0
     experiment_id: str = ""
@@ -131,7 +134,8 @@ def result_table(source: Any, label: str | None = None) -> ResultTable:
             to values; a list of rows; or the path of a file. Columns are understood as
             `prefect_experiments.log_experiment` understands them; ``example_id`` alone must be there.
             A run whose ``status`` or ``error`` says so has failed, and what stands in its scores does
-            not count; nor does the score of an evaluation with an error.
+            not count; nor does the score of an evaluation with an error. ``eval.NAME.metadata.direction``
+            says which scores are better.
         label: how to call this side; by default the experiment's name, the file's, or ``results``.
 
     Raises:
@@ -181,6 +185,9 @@ def _table(results: Results, label: str) -> ResultTable:
         errors=errors,
         operations={name: _numbers(getattr(run, name) for run in runs) for name in OPERATIONS},
         labels_only=labels_only,
+        directions=said_directions(
+            (name, one.metadata.get(DIRECTION)) for run in runs for name, one in run.counted.items() if name in scores
+        ),
         n_expected=len(runs),
     )
 

@@ -7,8 +7,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prefect_experiments import keys
+from prefect_experiments.analysis.directions import agreed, said_directions
 from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
+from prefect_experiments.analysis.verdicts import Direction
 from prefect_experiments.models import _Record
+from prefect_experiments.results import DIRECTION
 from prefect_experiments.store import ExperimentRecord, Store
 
 PERCENTILES = (50, 95, 99)
@@ -30,6 +33,8 @@ class MetricSummary(_Record):
             independent); ``None`` below two examples. Cameron and Miller 2015, eq. 11 for a mean.
         lowest, highest: the mean if all runs without a score had scored 0, or 1; ``None`` where
             scores leave the range from 0 to 1.
+        direction: ``minimize`` where less is better, ``neutral`` where neither is, as its evaluations say;
+            ``None`` where they do not say.
         labels: how often each label was given.
         n_task_errors: runs without a score because the task failed.
         n_errors: runs without a score because the evaluator failed.
@@ -51,6 +56,7 @@ class MetricSummary(_Record):
     n_errors: int = 0
     n_no_score: int = 0
     n_missing: int = 0
+    direction: Direction | None = None
     repetitions: RepetitionSummary | None = None
 
     @property
@@ -79,7 +85,8 @@ class MetricSummary(_Record):
         if self.mean is None:
             text = f"no score over {self.n_expected}"
         else:
-            text = f"{self.mean:.2f} over {self.n} of {self.n_expected}"
+            less = " (less is better)" if self.direction == "minimize" else ""
+            text = f"{self.mean:.2f}{less} over {self.n} of {self.n_expected}"
         reasons = [
             _count(self.n_task_errors, "task error"),
             _count(self.n_errors, "evaluator error"),
@@ -131,6 +138,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         if not verdicts.get(evaluator):
             verdicts.pop(evaluator, None)
     failed = _failed_positions(store, experiment.id) if runs.failed and experiment.repetitions > 1 else []
+    directions = agreed(said_directions(store.results.said_of(experiment.id, DIRECTION)))
     repetitions = {name: _repetitions(rows, failed, experiment.repetitions) for name, rows in verdicts.items()}
     return Summary(
         n_examples=experiment.example_count,
@@ -140,7 +148,10 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         latency_ms=_percentiles(runs.latencies_ms),
         token_count=runs.token_count,
         total_cost=runs.total_cost,
-        metrics={name: _metric(rows, expected, runs.failed, repetitions[name]) for name, rows in verdicts.items()},
+        metrics={
+            name: _metric(rows, expected, runs.failed, repetitions[name], directions.get(name))
+            for name, rows in verdicts.items()
+        },
     )
 
 
@@ -158,7 +169,11 @@ def _repetitions(rows: Sequence[_Figures], failed: Sequence[int], repetitions: i
 
 
 def _metric(
-    rows: Sequence[_Figures], expected: int, failed: int, repetitions: RepetitionSummary | None
+    rows: Sequence[_Figures],
+    expected: int,
+    failed: int,
+    repetitions: RepetitionSummary | None,
+    direction: Direction | None,
 ) -> MetricSummary:
     labels: dict[str, int] = {}
     for _, _, label, _ in rows:
@@ -183,6 +198,7 @@ def _metric(
         n_errors=errors,
         n_no_score=len(rows) - n - errors,
         n_missing=max(0, expected - failed - len(rows)),
+        direction=direction,
         repetitions=repetitions,
     )
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from prefect_experiments.models import _Record
 
 Status = Literal["passed", "failed", "inconclusive"]
-MetricVerdict = Literal["improved", "regressed", "unchanged", "no data"]
-Direction = Literal["maximize", "minimize"]
+MetricVerdict = Literal["improved", "regressed", "changed", "unchanged", "no data"]
+Direction = Literal["maximize", "minimize", "neutral"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +113,13 @@ class MetricComparison(_Record):
         ci_low, ci_high: of the mean paired difference, at the comparison's confidence.
         p_value: two-sided, from `test`.
         p_value_adjusted: Holm's, over the comparison's metrics.
+        direction: ``neutral`` where neither more nor less is better.
         wins, losses, ties: examples on which the candidate is better, worse, the same; "better"
-            goes by `direction`.
+            goes by `direction`, and of a neutral metric none is.
         effect_size: mean difference over the standard deviation of differences (Cohen's d for
             pairs); ``None`` where nothing differs or there are fewer than two pairs.
-        verdict: by the adjusted p-value: ``regressed``, ``improved``, ``unchanged``; ``no data`` without pairs.
+        verdict: by the adjusted p-value: ``regressed``, ``improved`` (``changed`` where the direction is
+            neutral), ``unchanged``; ``no data`` without pairs.
         examples_needed: pairs to tell a difference as large as the one seen, at power 0.8; ``None``
             where the verdict is clear or there is no difference to tell.
         test: the name of the test that `p_value` is from.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.client.ax_rows import ax_examples, ax_frame
 from prefect_experiments.errors import InvalidInput, at_least_one
+from prefect_experiments.evaluators import ax_evaluators
 from prefect_experiments.models import Dataset, Experiment, Sample
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def ax_run_arguments(
     """What `Experiments.run` is given, as `run_experiment` takes it."""
     check_space(space)
     arguments = {"print_summary": False, **same, "timeout": timeout}
+    arguments["evaluators"] = ax_evaluators(arguments.get("evaluators"))
     given = arguments.get("dataset")
     if hasattr(given, "__iter__") and not isinstance(given, str | Mapping | Dataset):  # rows, maybe with AX's columns
         arguments["dataset"] = ax_examples(given)

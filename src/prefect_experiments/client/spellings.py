@@ -269,7 +269,8 @@ class Experiments(experiments.Experiments):
             name: the experiment's.
             dataset: as for `run_experiment`; a DataFrame or a list may have AX's columns, as for `datasets.create`.
             task: likewise.
-            evaluators: likewise.
+            evaluators: likewise, but what they return is read as AX's client does: ``(score, text)`` and
+                ``[score, text]`` are score and explanation, where `run_experiment` takes a pair for score and label.
             space: the space; see above.
             dry_run: try the first examples; nothing is written.
             dry_run_count: how many of them.

@@ -5,7 +5,8 @@ results through `parse_result`. Nothing here runs an evaluator: the engine does.
 """
 
 from prefect_experiments.evaluators.as_task import evaluator_task
-from prefect_experiments.evaluators.base import EVALUATOR_GETTERS, BoundEvaluator, Evaluator
+from prefect_experiments.evaluators.ax import as_before, ax_evaluators
+from prefect_experiments.evaluators.base import EVALUATOR_GETTERS, BoundEvaluator, Evaluator, Needs
 from prefect_experiments.evaluators.builtin import builtin_names
 from prefect_experiments.evaluators.functions import create_evaluator
 from prefect_experiments.evaluators.resolve import resolve_evaluators
@@ -17,6 +18,9 @@ __all__ = [
     "BoundEvaluator",
     "EvaluationResult",
     "Evaluator",
+    "Needs",
+    "as_before",
+    "ax_evaluators",
     "builtin_names",
     "create_evaluator",
     "evaluator_task",

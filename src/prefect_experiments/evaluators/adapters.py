@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from prefect_experiments import keys
 from prefect_experiments.errors import InvalidEvaluator
-from prefect_experiments.evaluators.base import BoundEvaluator
+from prefect_experiments.evaluators.base import BoundEvaluator, Needs
 from prefect_experiments.evaluators.functions import annotator_kind, is_sync_in_disguise
+from prefect_experiments.evaluators.identity import stable
 from prefect_experiments.evaluators.results import parse_result
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.tasks import Binding, Fields, is_async_callable
 
 _ASYNC, _SYNC = ("_async_evaluate", "async_evaluate"), ("_evaluate", "evaluate")
-_DEEPEST = 8
+_ROOT = re.compile(r"(?:\$\.?)?(\w+)")
 
 
 def is_phoenix_evaluator(obj: Any) -> bool:
@@ -53,6 +55,8 @@ def bind_phoenix(obj: Any) -> BoundEvaluator:
         is_async=is_async_callable(function),
         fingerprint=_fingerprint(obj),
         parse=functools.partial(_parse_scores, name),
+        needs=Needs(missing=functools.partial(_unfilled, obj), names=eval_input),
+        direction=direction if isinstance(direction := getattr(obj, "direction", None), str) else None,
     )
 
 
@@ -71,6 +75,44 @@ def eval_input(fields: Fields) -> dict[str, Any]:
         "metadata": fields.metadata(),
     }
     return {**fields.dataset_row(), **named}
+
+
+def _unfilled(obj: Any, fields: Fields) -> list[str]:
+    """Of the names that its prompt, or its function, needs and its mapping leads to, those that an example has not.
+
+    What the task's output will hold, and what a function of the mapping gives, is not known beforehand.
+    """
+    mapping = getattr(obj, "_input_mapping", None) or {}
+    there = eval_input(fields)
+    if obj.kind == "llm":  # nobody fills a prompt's {reference} where there is none
+        there = {name: value for name, value in there.items() if value is not None or name == "output"}
+    found = []
+    for field in _required(obj.input_schema):
+        path = mapping.get(field, field) or field
+        if isinstance(path, str) and path not in there and not _leads_somewhere(path, there):
+            found.append(path)
+    return found
+
+
+def _required(schema: Any) -> list[str]:
+    fields = getattr(schema, "model_fields", {})
+    return [name for name, field in fields.items() if field.is_required()]
+
+
+def _leads_somewhere(path: str, there: Mapping[str, Any]) -> bool:
+    """Whether a path into the fields, such as ``input.question``, may lead to a value."""
+    root = _ROOT.match(path)
+    if root is None or root[1] == "output":
+        return True
+    if root[1] not in there:
+        return False
+    from phoenix.evals.utils import extract_with_jsonpath  # the evaluator is of this library
+
+    try:
+        extract_with_jsonpath(dict(there), path)
+    except Exception:  # noqa: BLE001 - its parser's own errors among them
+        return False
+    return True
 
 
 def _parse_scores(own_name: str, value: Any) -> list[EvaluationResult]:
@@ -105,25 +147,4 @@ def _fingerprint(obj: Any) -> str:
     """
     own = type(obj)
     code = None if own.__module__.startswith("phoenix.evals") else keys.callable_fingerprint(own)
-    return keys.fingerprint(own.__qualname__, code, _stable(vars(obj)))
-
-
-def _stable(value: Any, depth: int = 0) -> Any:
-    """A part of an evaluator as JSON that is the same in every process."""
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if depth > _DEEPEST:
-        return type(value).__qualname__
-    if isinstance(value, Mapping):
-        return {str(key): _stable(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_stable(item, depth + 1) for item in value]
-    if isinstance(value, type):
-        schema = getattr(value, "model_json_schema", None)  # a pydantic class: what it takes is what counts
-        return _stable(schema(), depth + 1) if schema else value.__qualname__
-    if callable(value) and hasattr(value, "__qualname__"):
-        return keys.callable_fingerprint(value)
-    for names in (("provider", "model"), ("template",), ("_template",), ("pattern", "flags")):  # LLM, prompt, regex
-        if all(hasattr(value, name) for name in names):
-            return [type(value).__qualname__, *(_stable(getattr(value, name), depth + 1) for name in names)]
-    return type(value).__qualname__
+    return keys.fingerprint(own.__qualname__, code, stable(vars(obj)))

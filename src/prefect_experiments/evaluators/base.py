@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,14 @@ class Evaluator:
     Attributes:
         name: default, the class's name.
         kind: ``CODE`` unless said; ``LLM`` for a judge, ``HUMAN`` for a person's verdict.
+        annotator_kind: the same, as Arize AX spells it; say one of the two.
         version: part of the fingerprint; change it when something behind the code has changed,
             and a resumed experiment runs this evaluator again.
     """
 
     name: str = ""
     kind: AnnotatorKind = "CODE"
+    annotator_kind: AnnotatorKind | None = None
     version: str | None = None
 
     def evaluate(self, **kwargs: Any) -> Any:
@@ -42,6 +44,22 @@ class Evaluator:
     async def async_evaluate(self, **kwargs: Any) -> Any:
         """Judge one experiment run, asynchronously."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an evaluator needs of the examples, as far as that can be known before anything is run.
+
+    Attributes:
+        expected: whether it has nothing to say without an expected output.
+        missing: of one example, by its fields, the names that it needs, such as a prompt's variables, and
+            that the example does not fill.
+        names: of one example the names that could fill them.
+    """
+
+    expected: bool = False
+    missing: Callable[[Fields], Collection[str]] | None = None
+    names: Callable[[Fields], Collection[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +73,8 @@ class BoundEvaluator:
         reference: where it can be found again (import reference or built-in name), else ``None``.
         parse: turns what the call returned into results; raises TypeError or ValueError for
             anything that is no verdict.
+        needs: what can be asked of the examples before it is called.
+        direction: ``maximize``, ``minimize`` or ``neutral``, where the evaluator says which scores are better.
     """
 
     name: str
@@ -65,6 +85,8 @@ class BoundEvaluator:
     fingerprint: str
     parse: Callable[[Any], Sequence[EvaluationResult]]
     reference: str | None = None
+    needs: Needs = Needs()
+    direction: str | None = None
 
     def call(self, fields: Fields) -> Any:
         """Call the evaluator on one experiment run."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from prefect_experiments import keys
 from prefect_experiments.errors import InvalidEvaluator, unknown_value
-from prefect_experiments.evaluators.base import BoundEvaluator
+from prefect_experiments.evaluators.base import BoundEvaluator, Needs
 from prefect_experiments.evaluators.functions import bind_object
 from prefect_experiments.evaluators.scoring import Builtin
 from prefect_experiments.evaluators.text_scorers import Contains, EditSimilarity, ExactMatch, Regex
@@ -107,7 +107,7 @@ def bind_builtin(scorer: Builtin, *, reference: str | None = None) -> BoundEvalu
     """A built-in evaluator, ready to be called."""
     identity = keys.fingerprint(keys.callable_fingerprint(type(scorer)), scorer.version, scorer.identity())
     bound = bind_object(scorer, reference=reference or _spec_of(scorer))
-    return dataclasses.replace(bound, fingerprint=identity)
+    return dataclasses.replace(bound, fingerprint=identity, needs=Needs(expected=scorer.compares))
 
 
 def _spec_of(scorer: Builtin) -> str | None:

@@ -6,13 +6,14 @@ import dis
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import Enum
 from typing import Any, cast, overload
 
 from prefect_experiments import keys
 from prefect_experiments.errors import InvalidEvaluator, unknown_value
 from prefect_experiments.evaluators.base import EVALUATOR_GETTERS, BoundEvaluator, Evaluator
+from prefect_experiments.evaluators.foreign import takes_foreign_fields
 from prefect_experiments.evaluators.results import parse_result
 from prefect_experiments.models import AnnotatorKind
 from prefect_experiments.tasks import (
@@ -27,6 +28,7 @@ from prefect_experiments.tasks import (
 Scorer = Callable[[Any], Any]
 _METHODS = ("async_evaluate", "evaluate")
 _KINDS: dict[str, AnnotatorKind] = {"CODE": "CODE", "LLM": "LLM", "HUMAN": "HUMAN"}
+_KIND_NAMES = ("kind", "annotator_kind")  # ours and Phoenix's; AX's
 _ALIASES = (("expected", "reference", "dataset_output"), ("output", "experiment_output"))
 
 
@@ -138,7 +140,7 @@ def bind_callable(function: Callable[..., Any], *, reference: str | None = None)
     name = own_name or callable_name(function)
     return BoundEvaluator(
         name=name,
-        kind="CODE" if plain else annotator_kind(getattr(function, "kind", None), name),
+        kind=kind_of(function, name),
         function=function,
         binding=bind_by_name(function, name),
         is_async=is_async_callable(function),
@@ -155,12 +157,11 @@ def bind_object(obj: Any, *, reference: str | None = None) -> BoundEvaluator:
         InvalidEvaluator: neither method is there, or parameters that no field fills.
     """
     name = _own_name(obj) or type(obj).__name__
-    kind = annotator_kind(getattr(obj, "kind", None), name)
     if isinstance(obj, FunctionEvaluator):
         parts = [keys.callable_fingerprint(obj.function), obj.scorer and keys.callable_fingerprint(obj.scorer)]
         return BoundEvaluator(
             name=name,
-            kind=kind,
+            kind=annotator_kind(obj.kind, name),
             function=obj.function,
             binding=obj.binding,
             is_async=is_async_callable(obj.function),
@@ -173,7 +174,7 @@ def bind_object(obj: Any, *, reference: str | None = None) -> BoundEvaluator:
         raise InvalidEvaluator(f"evaluator {name!r} has neither evaluate nor async_evaluate; write one of them")
     return BoundEvaluator(
         name=name,
-        kind=kind,
+        kind=kind_of(obj, name),
         function=method,
         binding=bind_by_name(method, name),
         is_async=is_async_callable(method),
@@ -189,10 +190,56 @@ def bind_by_name(function: Callable[..., Any], name: str) -> Binding:
     Raises:
         InvalidEvaluator: parameters that no field fills.
     """
+    names = _parameter_names(function)
+    if takes_foreign_fields(names) and EVALUATOR_GETTERS.keys().isdisjoint(names):
+        raise InvalidEvaluator(
+            f"evaluator {name!r} takes {', '.join(names)}, as other libraries' evaluators do; call it in a function of "
+            f"your own that takes any of: {', '.join(EVALUATOR_GETTERS)}"
+        )
     try:
         return bind(function, EVALUATOR_GETTERS, "output")
     except ValueError as error:
         raise InvalidEvaluator(f"evaluator {name!r} {error}") from None
+
+
+def _parameter_names(function: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (ValueError, TypeError):  # some builtins have no signature
+        return []
+
+
+def kind_of(obj: Any, name: str) -> AnnotatorKind:
+    """The kind that an evaluator says it is, as ``kind`` or as ``annotator_kind``; ``CODE`` where it says nothing.
+
+    What the object or its most derived class says counts, whichever of the two names it says it by.
+    What a plain function has as ``kind`` need not be one.
+
+    Raises:
+        InvalidEvaluator: an unknown kind, or two names that say different things.
+    """
+    plain = inspect.isroutine(obj) or isinstance(obj, functools.partial)
+    for owner in _kind_owners(obj):
+        said: dict[AnnotatorKind, str] = {}
+        for spelled in _KIND_NAMES:
+            value = getattr(obj, spelled, None) if spelled in owner else None
+            if value is not None and not (plain and spelled == "kind" and _kind_text(value) not in _KINDS):
+                said[annotator_kind(value, name)] = spelled
+        if len(said) > 1:
+            texts = ", ".join(f"{spelled}={kind!r}" for kind, spelled in said.items())
+            raise InvalidEvaluator(f"evaluator {name!r} says two kinds: {texts}; keep one of them")
+        if said:
+            return next(iter(said))
+    return "CODE"
+
+
+def _kind_owners(obj: Any) -> Iterator[Collection[str]]:
+    """The names that an object, then each of its classes defines; what it gives by other means comes last."""
+    own = getattr(obj, "__dict__", {})
+    # The value of AX's cached property stands in the object, and is its base class's word all the same.
+    yield [name for name in own if not isinstance(getattr(type(obj), name, None), functools.cached_property)]
+    yield from (vars(c) for c in type(obj).__mro__ if c is not Evaluator)
+    yield _KIND_NAMES
 
 
 def annotator_kind(kind: Any, name: str) -> AnnotatorKind:
@@ -203,11 +250,15 @@ def annotator_kind(kind: Any, name: str) -> AnnotatorKind:
     """
     if kind is None:
         return "CODE"
-    # "AnnotatorKind.LLM" is what str() makes of the enumerations of Phoenix and AX.
-    text = str(kind.value if isinstance(kind, Enum) else kind).rpartition(".")[2].upper()
+    text = _kind_text(kind)
     if text not in _KINDS:
         raise InvalidEvaluator(f"evaluator {name!r}: {unknown_value('kind', kind, list(_KINDS))}")
     return _KINDS[text]
+
+
+def _kind_text(kind: Any) -> str:
+    # "AnnotatorKind.LLM" is what str() makes of the enumerations of Phoenix and AX.
+    return str(kind.value if isinstance(kind, Enum) else kind).rpartition(".")[2].upper()
 
 
 def method_of(obj: Any) -> Callable[..., Any] | None:

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from prefect_experiments.errors import InvalidEvaluator, unknown_value
 from prefect_experiments.evaluators import builtin
 from prefect_experiments.evaluators.adapters import bind_phoenix, is_phoenix_evaluator
+from prefect_experiments.evaluators.autoevals import bind_autoevals, is_autoevals_scorer
 from prefect_experiments.evaluators.base import BoundEvaluator, Evaluator
+from prefect_experiments.evaluators.foreign import foreign_library, looks_like, refusal
 from prefect_experiments.evaluators.functions import bind_callable, bind_object, method_of
+from prefect_experiments.evaluators.pydantic_evals import bind_pydantic, is_pydantic_evaluator
 from prefect_experiments.evaluators.results import name_fault
 from prefect_experiments.evaluators.scoring import Builtin
-from prefect_experiments.tasks import is_prefect_task, load_reference
+from prefect_experiments.tasks import callable_name, is_prefect_task, load_reference
 
 _USABLE = (
-    "a function, an Evaluator (object or class), a phoenix-evals evaluator, a built-in's name "
-    f"({', '.join(builtin.builtin_names())}), or a reference 'package.module:name' or 'path/to/file.py:name'"
+    "a function, an Evaluator (object or class), an evaluator of phoenix-evals, autoevals or pydantic-evals, a "
+    f"built-in's name ({', '.join(builtin.builtin_names())}), or a reference 'package.module:name' or "
+    "'path/to/file.py:name'"
+)
+
+
+_ADAPTERS: tuple[tuple[Callable[[Any], bool], Callable[[Any], BoundEvaluator]], ...] = (
+    (is_phoenix_evaluator, bind_phoenix),
+    (is_pydantic_evaluator, bind_pydantic),
+    (is_autoevals_scorer, bind_autoevals),
 )
 
 
@@ -27,9 +38,9 @@ def resolve_evaluators(evaluators: Any, *, only: Collection[str] | None = None) 
     Args:
         evaluators: ``None``, one evaluator, a list of them, or ``{name: evaluator}``. An evaluator
             is a function, coroutine function, partial or callable object; an `Evaluator` object
-            or class; a phoenix-evals evaluator; the name of a built-in, with options as in
-            ``regex(pattern='a+')`` or ``{"name": "regex", "pattern": "a+"}``; or a reference
-            ``package.module:name`` or ``path/to/file.py:name`` to any of the first three.
+            or class; an evaluator of phoenix-evals, autoevals or pydantic-evals; the name of a
+            built-in, with options as in ``regex(pattern='a+')`` or ``{"name": "regex", "pattern": "a+"}``;
+            or a reference ``package.module:name`` or ``path/to/file.py:name`` to any of the first three.
         only: keep the evaluators of these names.
 
     Raises:
@@ -89,20 +100,34 @@ def _bind_any(where: str, obj: Any, *, reference: str | None = None) -> BoundEva
         obj = _instance(where, obj)
     if isinstance(obj, Builtin):
         return builtin.bind_builtin(obj, reference=reference)
-    if is_phoenix_evaluator(obj):
-        bound = bind_phoenix(obj)
-        return dataclasses.replace(bound, reference=reference)
+    for is_theirs, bind_theirs in _ADAPTERS:
+        if is_theirs(obj):
+            return dataclasses.replace(bind_theirs(obj), reference=reference)
     if isinstance(obj, Evaluator) or method_of(obj) is not None:
         return bind_object(obj, reference=reference)
+    _refuse_foreign(where, obj)
     if callable(obj):
         return bind_callable(obj, reference=reference)
-    raise InvalidEvaluator(f"{where} is a {type(obj).__qualname__} and no evaluator. It must be {_USABLE}")
+    raise _no_evaluator(where, obj, f"a {type(obj).__qualname__}")
+
+
+def _refuse_foreign(where: str, obj: Any) -> None:
+    if library := foreign_library(obj):
+        raise InvalidEvaluator(refusal(where, callable_name(obj), library))
+
+
+def _no_evaluator(where: str, obj: Any, what: str) -> InvalidEvaluator:
+    if library := looks_like(obj):
+        return InvalidEvaluator(refusal(where, callable_name(obj), library))
+    return InvalidEvaluator(f"{where} is {what} and no evaluator. It must be {_USABLE}")
 
 
 def _instance(where: str, cls: type) -> Any:
     """An object of an evaluator class that can be made without arguments."""
+    if not hasattr(cls, "evaluate") and not hasattr(cls, "async_evaluate"):
+        _refuse_foreign(where, cls)
     if not hasattr(cls, "evaluate") and not hasattr(cls, "async_evaluate") and not _has_call(cls):
-        raise InvalidEvaluator(f"{where} is the class {cls.__qualname__} and no evaluator. It must be {_USABLE}")
+        raise _no_evaluator(where, cls, f"the class {cls.__qualname__}")
     try:
         return cls()
     except Exception as error:

@@ -77,6 +77,8 @@ def _parse_one(value: Any) -> EvaluationResult:
         return _from_mapping(value)
     if hasattr(value, "score") and not isinstance(value, type):
         return _from_object(value)
+    if hasattr(value, "value") and hasattr(value, "reason"):
+        return _from_reason(value)
     if isinstance(value, tuple):
         return _from_tuple(value)
     if _is_bool(value):
@@ -99,7 +101,7 @@ def _from_mapping(value: Mapping[Any, Any]) -> EvaluationResult:
 
 
 def _from_object(value: Any) -> EvaluationResult:
-    """`EvaluationResult` itself, a phoenix-evals `Score` and its like, or pixie's `Evaluation`."""
+    """`EvaluationResult` itself, the `Score` of phoenix-evals or of autoevals, or pixie's `Evaluation`."""
     if hasattr(value, "label"):
         metadata = getattr(value, "metadata", None)
         direction = getattr(value, "direction", None)
@@ -112,12 +114,29 @@ def _from_object(value: Any) -> EvaluationResult:
             metadata=metadata,
             name=getattr(value, "name", None),
         )
+    if hasattr(value, "metadata") and hasattr(value, "name"):
+        return _from_autoevals(value)
     if hasattr(value, "reasoning"):
         return _result(score=value.score, explanation=value.reasoning, metadata=getattr(value, "details", None))
     raise TypeError(
         f"an object with a score must have a label or a reasoning as well; this one is {_type_of(value)}. "
         f"An evaluator may return {_RETURNABLE}"
     )
+
+
+def _from_autoevals(value: Any) -> EvaluationResult:
+    """Autoevals' score; of a judge's, the choice is the label and the rationale the explanation."""
+    if isinstance(error := getattr(value, "error", None), Exception):
+        raise error
+    told = dict(value.metadata) if isinstance(value.metadata, Mapping) else {}
+    label, explanation = (told.pop(key) if isinstance(told.get(key), str) else None for key in ("choice", "rationale"))
+    return _result(score=value.score, label=label, explanation=explanation, metadata=told, name=value.name)
+
+
+def _from_reason(value: Any) -> EvaluationResult:
+    """What pydantic-evals' `EvaluationReason` holds, with the reason as the explanation."""
+    found = _parse_one(value.value)
+    return _result(score=found.score, label=found.label, explanation=value.reason)
 
 
 def _from_tuple(value: tuple[Any, ...]) -> EvaluationResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,12 @@ from typing import Any
 from prefect_experiments import configuration
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.evaluators.scoring import (
+    ONLY_BY_TYPE,
+    SAME_BUT_TYPE,
     Builtin,
+    TypeDifference,
+    bucket_of,
+    in_types,
     number_of,
     parsed,
     same_key,
@@ -20,11 +25,13 @@ from prefect_experiments.evaluators.scoring import (
     shown,
     similarity,
     text_of,
+    type_differences,
     verdict,
 )
 from prefect_experiments.models import EvaluationResult
 
 _SHOWN_ERRORS = 3
+_JUST_BELOW_1 = math.nextafter(1, 0)
 
 
 class JsonValid(Builtin):
@@ -111,19 +118,32 @@ class JsonSchema(Builtin):
 class NumericCloseness(Builtin):
     """1 - abs(output - expected) / (abs(output) + abs(expected)), from 0 to 1; 1 where both are 0.
 
-    Numbers may be written as text, with commas for thousands. An output that is no number scores
-    0; an expected output that is none is an error.
+    Numbers may be written as text, as people write them: with white space around, a sign, leading
+    zeros, commas for thousands. An output that is no number scores 0; an expected output that is none
+    is an error. Integers are compared exactly, and only what is within a tolerance scores exactly 1.
 
     Args:
         tolerance: a difference of at most this much scores exactly 1.
         relative_tolerance: so does one of at most this share of the larger of the two.
+        strict: a text is no number.
     """
 
     builtin = "numeric_closeness"
+    compares = True
+    version = "2"
 
-    def __init__(self, *, tolerance: float = 0.0, relative_tolerance: float = 0.0, name: str | None = None) -> None:
-        super().__init__(name, tolerance=tolerance, relative_tolerance=relative_tolerance)
-        for option, value in self.options.items():
+    def __init__(
+        self,
+        *,
+        tolerance: float = 0.0,
+        relative_tolerance: float = 0.0,
+        strict: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name, tolerance=tolerance, relative_tolerance=relative_tolerance, strict=strict)
+        self.check_bool("strict")
+        for option in ("tolerance", "relative_tolerance"):
+            value = self.options[option]
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise self.refuse(f"{option} must be a number of at least 0, got {value!r}")
 
@@ -131,33 +151,48 @@ class NumericCloseness(Builtin):
         """Compare one output."""
         output, expected = self.sides(output, expected)
         given, wanted = number_of(output), number_of(expected)
-        if wanted is None:
-            raise InvalidInput(f"the expected output is not a number but a {type(expected).__name__}")
+        types = [TypeDifference("", output, expected)] if isinstance(output, str) != isinstance(expected, str) else []
+        if wanted is None or (self.options["strict"] and isinstance(expected, str)):
+            told = " and strict=True reads none" if isinstance(expected, str) and wanted is not None else ""
+            raise InvalidInput(f"the expected output is not a number but a {type(expected).__name__}{told}")
         if given is None:
             return EvaluationResult(score=0.0, explanation="the output is not a number")
+        score = self._closeness(given, wanted)
+        if self.options["strict"] and isinstance(output, str):
+            only = f"{ONLY_BY_TYPE}: {in_types(types)}" if score == 1 else "the output is a text, not a number"
+            return EvaluationResult(score=0.0, explanation=only)
+        note = f"{SAME_BUT_TYPE}: {in_types(types)}" if types and given == wanted else None
+        return EvaluationResult(score=score, explanation=note)
+
+    def _closeness(self, given: float, wanted: float) -> float:
         relative, absolute = self.options["relative_tolerance"], self.options["tolerance"]
-        if math.isclose(given, wanted, rel_tol=relative, abs_tol=absolute):
-            return EvaluationResult(score=1.0)
-        scale = max(abs(given), abs(wanted))  # first, so that neither sum nor difference overflows
-        given, wanted = given / scale, wanted / scale
-        return EvaluationResult(score=1 - abs(given - wanted) / (abs(given) + abs(wanted)))
+        scale = max(abs(given), abs(wanted))
+        # Not math.isclose, which makes floats of integers.
+        if given == wanted or abs(given - wanted) <= max(absolute, relative * scale):
+            return 1.0
+        given, wanted = given / scale, wanted / scale  # first, so that neither sum nor difference overflows
+        return min(1 - abs(given - wanted) / (abs(given) + abs(wanted)), _JUST_BELOW_1)
 
 
 class ListContains(Builtin):
     """The share of the expected items that are found in the output list, each item used once.
 
     As many items as can be are paired one to one; the score is pairs / expected items. A text
-    that is a JSON list counts as the list; an output that is no list scores 0.
+    that is a JSON list counts as the list, on either side; an output that is no list scores 0.
 
     Args:
         threshold: how similar (as by `edit_similarity` of their texts) two items must be to make
-            a pair, above 0 and at most 1. At 1 they are compared as by `exact_match`.
+            a pair, above 0 and at most 1. At 1 they are compared as by `exact_match`: a text and a
+            number, or a truth value, are the same where the text says it.
         ignore_case: compare texts in any case.
         allow_extra: with false the score is pairs / items of the longer list, so that what was
             not expected costs as well.
+        strict: only the same JSON values make a pair, and an expected text is no list; with a threshold of 1.
     """
 
     builtin = "list_contains"
+    compares = True
+    version = "2"
 
     def __init__(
         self,
@@ -165,40 +200,89 @@ class ListContains(Builtin):
         threshold: float = 1.0,
         ignore_case: bool = False,
         allow_extra: bool = True,
+        strict: bool = False,
         name: str | None = None,
     ) -> None:
-        super().__init__(name, threshold=threshold, ignore_case=ignore_case, allow_extra=allow_extra)
-        self.check_bool("ignore_case", "allow_extra")
+        super().__init__(name, threshold=threshold, ignore_case=ignore_case, allow_extra=allow_extra, strict=strict)
+        self.check_bool("ignore_case", "allow_extra", "strict")
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 < threshold <= 1:
             raise self.refuse(f"threshold must be above 0 and at most 1, got {threshold!r}")
+        if strict and threshold < 1:
+            raise self.refuse(f"strict compares JSON values, and threshold={threshold!r} texts; give one of them")
 
     def evaluate(self, output: Any, expected: Any) -> EvaluationResult:  # type: ignore[override]
         """Compare one output."""
         output, expected = self.sides(output, expected)
-        wanted = expected if isinstance(expected, list) else [expected]
+        wanted = self._wanted(expected)
         given, fault = parsed(output)
         if fault is not None or not isinstance(given, list):
             return EvaluationResult(score=0.0, explanation="the output is not a list")
-        pairs = largest_pairing(self._candidates(given, wanted))
+        pairs = largest_pairing(self._candidates(given, wanted, strict=self.options["strict"]))
         count = len(wanted) if self.options["allow_extra"] else max(len(wanted), len(given))
         missing = [item for index, item in enumerate(wanted) if index not in pairs]
         explanation = f"{len(pairs)} of {len(wanted)} expected items among the {len(given)} given"
         if missing:
             explanation += f"; missing: {shown(missing)}"
+        explanation += self._note(given, wanted, pairs, missing)
         return EvaluationResult(score=len(pairs) / count if count else 1.0, explanation=explanation)
 
-    def _candidates(self, given: list[Any], wanted: list[Any]) -> list[list[int]]:
+    def _wanted(self, expected: Any) -> list[Any]:
+        if isinstance(expected, str) and not self.options["strict"]:
+            found, _ = parsed(expected)
+            expected = found if isinstance(found, list) else expected
+        return expected if isinstance(expected, list) else [expected]
+
+    def _candidates(self, given: list[Any], wanted: list[Any], *, strict: bool) -> Sequence[Sequence[int]]:
         """For each expected item, the places in the output that may be its pair."""
         threshold, ignore_case = self.options["threshold"], self.options["ignore_case"]
+        same = _same_items(given, wanted, ignore_case=ignore_case, strict=strict)
         if threshold == 1:
-            places: dict[bytes, list[int]] = {}
-            for index, item in enumerate(given):
-                places.setdefault(same_key(item, ignore_case=ignore_case), []).append(index)
-            return [places.get(same_key(item, ignore_case=ignore_case), []) for item in wanted]
+            return same
         fold = str.casefold if ignore_case else str
         texts = [fold(text_of(item)) for item in given]
         targets = [fold(text_of(item)) for item in wanted]
-        return [[i for i, text in enumerate(texts) if similarity(text, target) >= threshold] for target in targets]
+        return [
+            [i for i, text in enumerate(texts) if i in said or similarity(text, target) >= threshold]
+            for target, said in zip(targets, map(frozenset, same), strict=True)
+        ]
+
+    def _note(self, given: list[Any], wanted: list[Any], pairs: Mapping[int, int], missing: list[Any]) -> str:
+        """What is to be said of items that say the same in different types."""
+        told, said = f"; {SAME_BUT_TYPE}", ((given[at], wanted[index]) for index, at in pairs.items())
+        if self.options["strict"] and missing:
+            others = largest_pairing(self._candidates(given, missing, strict=False))
+            told, said = f"; {ONLY_BY_TYPE}", ((given[at], missing[index]) for index, at in others.items())
+        ignore_case = self.options["ignore_case"]
+        found = [each for one, other in said for each in type_differences(one, other, ignore_case=ignore_case) or ()]
+        return f"{told}: {in_types(found)}" if found else ""
+
+
+def _same_items(given: list[Any], wanted: list[Any], *, ignore_case: bool, strict: bool) -> list[list[int]]:
+    """For each wanted item the places of what says the same, those of the same type first.
+
+    Equal items are looked at once, and only beside those that may say the same.
+    """
+    places: dict[bytes, list[int]] = {}
+    alike: dict[Hashable, dict[bytes, Any]] = {}
+    for index, item in enumerate(given):
+        key = same_key(item, ignore_case=ignore_case)
+        places.setdefault(key, []).append(index)
+        if not strict:
+            alike.setdefault(bucket_of(item, ignore_case=ignore_case), {})[key] = item
+    found: dict[bytes, list[int]] = {}
+    keys = [same_key(item, ignore_case=ignore_case) for item in wanted]
+    for key, item in zip(keys, wanted, strict=True):
+        if key in found:
+            continue
+        others = {} if strict else alike.get(bucket_of(item, ignore_case=ignore_case), {})
+        said = [
+            index
+            for other, one in others.items()
+            if other != key and type_differences(one, item, ignore_case=ignore_case) is not None
+            for index in places[other]
+        ]
+        found[key] = places.get(key, []) + said
+    return [found[key] for key in keys]
 
 
 def largest_pairing(candidates: Sequence[Sequence[int]]) -> dict[int, int]:

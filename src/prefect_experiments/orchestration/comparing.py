@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -16,7 +16,8 @@ from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison, Direction
 from prefect_experiments.backends import Remote
-from prefect_experiments.errors import AmbiguousName, InvalidDataset, NotFound
+from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidSetting, NotFound
+from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.loops import waited
 from prefect_experiments.models import Experiment
 from prefect_experiments.orchestration.request import experiment_key, find_experiment, remote_of, store_of
@@ -83,7 +84,8 @@ async def acompare_experiments(
         gate: turns a comparison into a verdict: a `Gate`, a mapping of its fields, or the path of a
             YAML or JSON file of them.
         confidence: of the intervals; default the gate's, else 0.95.
-        directions: ``"minimize"`` for metrics of which less is better.
+        directions: ``"minimize"`` for metrics of which less is better, ``"neutral"`` for those of which neither
+            is; default, what the gate says, else what the evaluations say, else ``"maximize"``.
         experiment_evaluators: functions over the whole table of runs of one side, by name.
         dataset: the dataset that a name, a tag or ``latest`` is looked for in.
         print_summary: print the comparison.
@@ -202,6 +204,27 @@ def judging(
         alone = "the gate judges this run alone" if checked else "nothing is compared"
         side, note = None, f"There is no baseline {baseline!r} with results on {dataset} yet; {alone}."
     return None if dry_run else Judging(side, checked, note)
+
+
+def check_directions(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:
+    """Refuse, before anything is spent, evaluators that say another direction than the baseline's evaluations.
+
+    Raises:
+        InvalidSetting: they do, and the gate does not say which counts.
+    """
+    if judging is None or judging.baseline is None:
+        return
+    said = judging.baseline.directions
+    rules = judging.gate.rules if judging.gate is not None else {}
+    for evaluator in evaluators:
+        before = said.get(evaluator.name, ())
+        decided = evaluator.name in rules and rules[evaluator.name].direction is not None
+        if before and evaluator.direction is not None and before != (evaluator.direction,) and not decided:
+            raise InvalidSetting(
+                f"evaluator {evaluator.name!r} says {evaluator.direction}, and the baseline's evaluations of that name "
+                f"say {' and '.join(before)}: nothing was run. Give the evaluator another name, or let the gate say "
+                f"which counts: {{metrics: {{{evaluator.name}: {{direction: {evaluator.direction}}}}}}}"
+            )
 
 
 def _look_for(baseline: str | Experiment, store: Store, remote: Remote, dataset: str) -> None:

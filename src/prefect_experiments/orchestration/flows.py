@@ -291,6 +291,8 @@ def outliving_prefect(work: _Work) -> Iterator[None]:
 
 async def run_dry(session: Session) -> RanExperiment:
     """Run a prepared session without Prefect: nothing is written, nothing is called but the user's code."""
+    for note in session.notes:
+        logger.warning("%s", note)
     with saying_why():
         async with telling(session):
             await drive(Steps(session))

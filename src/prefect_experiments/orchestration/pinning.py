@@ -13,6 +13,7 @@ from prefect_experiments.backends.linking import keep_mirrored, remote_version_o
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Example, Sample
 from prefect_experiments.orchestration.naming import about_dataset
+from prefect_experiments.orchestration.needs import Examples, GivenExamples, KeptExamples
 from prefect_experiments.orchestration.session import Pin
 from prefect_experiments.store import Store
 from prefect_experiments.store.links import RemoteVersion
@@ -155,6 +156,12 @@ class DatasetSource:
         if not chosen:
             raise InvalidDataset(f"dataset {self.name!r} has no examples to run on")
         return chosen
+
+    def to_use(self, store: Store) -> Examples:
+        """The examples to use, for whoever wants to look at them before they are."""
+        if self.examples is not None:
+            return GivenExamples(self.name, self.examples)
+        return KeptExamples(self.name, store, store.datasets.version(self._key, self._version))
 
     def example_ids(self, store: Store) -> list[str]:
         """The ids of the examples to use, in dataset order."""

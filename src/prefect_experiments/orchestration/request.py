@@ -20,10 +20,11 @@ from prefect_experiments.errors import (
     NotFound,
     at_least_one,
 )
-from prefect_experiments.evaluators import BoundEvaluator, resolve_evaluators
+from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Experiment, Sample
 from prefect_experiments.orchestration.naming import about_dataset, check_experiment_name
+from prefect_experiments.orchestration.needs import KeptExamples, check_needs
 from prefect_experiments.orchestration.pinning import DatasetSource, Selection
 from prefect_experiments.orchestration.session import Limits, Pin, Session, Start
 from prefect_experiments.settings import Settings
@@ -149,6 +150,7 @@ def new_session(
     if remote is not None:
         remote.check()
     source = DatasetSource(dataset, store, selection, remote, types)
+    notes = check_needs(bound_evaluators, source.to_use(store))
     target = store
     pin: Callable[[Store], Pin] = source.pin
     if dry_run is not False:
@@ -171,6 +173,7 @@ def new_session(
         remote=remote,
         set_global_tracer_provider=set_global_tracer_provider,
     )
+    session.notes.extend(notes)
     return session, source.name
 
 
@@ -280,14 +283,17 @@ def resumed_session(
         InvalidTask: runs are missing, and the task cannot be found again.
         InvalidEvaluator: verdicts are missing, and an evaluator cannot be found again.
     """
-    given = resolve_evaluators(evaluators)
+    known_as = {known.name: known.fingerprint for known in record.evaluators}
+    given = as_before(resolve_evaluators(evaluators), known_as)
+    kept = KeptExamples(record.experiment.dataset_name, store, record.version, record.positions)
+    notes = check_needs(given, kept)
     named = {evaluator.name for evaluator in given}
     lost = [e.name for e in record.evaluators if e.name not in named and e.reference is None]
     again: list[BoundEvaluator] = []
     if run_missing:
         for known in record.evaluators:
             if known.name not in named and known.reference is not None:
-                again.extend(resolve_evaluators({known.name: known.reference}))
+                again.extend(as_before(resolve_evaluators({known.name: known.reference}), known_as))
     missing = _missing_runs(record, store) if run_missing else 0
     bound_task = _task_again(record, task, missing) if run_missing else None
     session = Session(
@@ -300,6 +306,7 @@ def resumed_session(
         set_global_tracer_provider=set_global_tracer_provider,
         passed=named,
     )
+    session.notes.extend(notes)
     unknown = store.results.of_unknown_state(record.experiment.id)
     concerned = named.union(e.name for e in record.evaluators) if run_missing else named
     session.notes.extend(_unknown_states({name: n for name, n in unknown.items() if name in concerned}, named))

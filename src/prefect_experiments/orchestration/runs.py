@@ -14,7 +14,7 @@ from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.loops import waited
 from prefect_experiments.models import Sample
 from prefect_experiments.orchestration.claims import check_key
-from prefect_experiments.orchestration.comparing import judging
+from prefect_experiments.orchestration.comparing import check_directions, judging
 from prefect_experiments.orchestration.flows import run_dry, run_session
 from prefect_experiments.orchestration.pinning import Selection
 from prefect_experiments.orchestration.request import (
@@ -154,6 +154,7 @@ async def arun_experiment(
     session, dataset_name = await asyncio.to_thread(prepare)
     check = partial(judging, baseline, gate, store, remote, dataset_name, dry_run=dry_run is not False)
     session.judging = await asyncio.to_thread(check)
+    await asyncio.to_thread(check_directions, session.judging, session.evaluators)
     if dry_run is not False:
         ran = await run_dry(session)
     else:
@@ -335,6 +336,7 @@ async def _continue(
         )
         session.notes.extend(notes)
         session.judging = judging(baseline, gate, store, keeper, record.experiment.dataset_name)
+        check_directions(session.judging, session.evaluators)
         _refuse_itself(session, record)
         return session, record
 

@@ -26,15 +26,14 @@ def lowest_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool = Tru
         contents: whether anything of a row is shown; else only the example's id and the scores.
     """
     comparison = ran.comparison
-    less_is_better = {
-        name for name, m in (comparison.metrics if comparison else {}).items() if m.direction == "minimize"
-    }
+    directions = {name: metric.direction for name, metric in ran.summary.metrics.items()}
+    directions |= {name: metric.direction for name, metric in (comparison.metrics if comparison else {}).items()}
     verdicts: dict[str, list[Evaluation]] = defaultdict(list)
     failed = {run.id for run in ran.failed}
     for evaluation in ran.evaluation_runs:
         if evaluation.run_id not in failed:
             verdicts[evaluation.run_id].append(evaluation)
-    ranked = _ranked(ran.task_runs, verdicts, less_is_better, contents)
+    ranked = _ranked(ran.task_runs, verdicts, directions, contents)
     if not ranked:
         return []
     several = ran.experiment.repetitions > 1
@@ -57,7 +56,7 @@ def lowest_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool = Tru
 def _ranked(
     runs: Sequence[ExperimentRun],
     verdicts: Mapping[str, Sequence[Evaluation]],
-    less_is_better: set[str],
+    directions: Mapping[str, str | None],
     contents: bool,
 ) -> list[tuple[ExperimentRun, str]]:
     """What is not at its best, worst first, with what became of it."""
@@ -73,10 +72,11 @@ def _ranked(
             if verdict.error is not None:
                 said.append(f"{plain(verdict.name)} failed{_why(verdict.error, contents)}")
                 places.append(-1.0)
-            elif verdict.score is not None:
+            elif verdict.score is not None and directions.get(verdict.name) != "neutral":
                 low, high = ranges[verdict.name]
                 place = (verdict.score - low) / (high - low) if high > low else 1.0
-                places.append(1 - place if verdict.name in less_is_better and high > low else place)
+                less_is_better = directions.get(verdict.name) == "minimize"
+                places.append(1 - place if less_is_better and high > low else place)
                 if places[-1] < 1:
                     said.append(f"{plain(verdict.name)} {numbers.score(verdict.score)}")
         if said:

@@ -89,7 +89,7 @@ def _change(
 ) -> IntervalPlot | None:
     if metric.difference is None:
         return None
-    role: Role = metric.verdict if metric.verdict != "no data" else "unchanged"
+    role: Role = metric.verdict if metric.verdict in ("improved", "regressed") else "unchanged"
     low, high = (None if end is None else end * factor for end in (metric.ci_low, metric.ci_high))
     return charts.interval_plot([(role, metric.difference * factor, low, high)], axis, label, zero=True)
 

@@ -18,7 +18,7 @@ from prefect_experiments.reports.markdown import figures, headline
 WORST_SHOWN = 5
 _NARROW = 110
 _VERDICT_STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "bold yellow"}
-_METRIC_STYLES = {"improved": "green", "regressed": "red", "unchanged": "", "no data": "yellow"}
+_METRIC_STYLES = {"improved": "green", "regressed": "red", "changed": "", "unchanged": "", "no data": "yellow"}
 
 
 def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in: str = "") -> None:

@@ -9,7 +9,14 @@ from typing import Final
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.failures import CommonError, Failures, Who
 from prefect_experiments.analysis.numbers import Unit
-from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, MetricComparison, Side, Verdict
+from prefect_experiments.analysis.verdicts import (
+    Comparison,
+    Direction,
+    ExampleChange,
+    MetricComparison,
+    Side,
+    Verdict,
+)
 from prefect_experiments.reports.texts import error_text, one_line
 
 ERRORS_SHOWN = 5
@@ -20,6 +27,12 @@ OPERATIONS: Final[Mapping[str, tuple[str, Unit]]] = {
     "latency_ms": ("latency", "ms"),
     "token_count": ("tokens", "plain"),
     "total_cost": ("cost", "usd"),
+}
+
+_DIRECTION_NOTES: Final[Mapping[Direction, str]] = {
+    "maximize": "",
+    "minimize": " (lower is better)",
+    "neutral": " (neither higher nor lower is better)",
 }
 
 
@@ -34,7 +47,7 @@ class Figures:
     """
 
     name: str
-    lower_is_better: bool
+    direction: Direction
     baseline: str
     candidate: str
     difference: str
@@ -57,7 +70,12 @@ class Figures:
     @property
     def direction_note(self) -> str:
         """`` (lower is better)``, or nothing."""
-        return " (lower is better)" if self.lower_is_better else ""
+        return _DIRECTION_NOTES[self.direction]
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether it is."""
+        return self.direction == "minimize"
 
 
 def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
@@ -76,7 +94,7 @@ def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
     adjusted = metric.p_value if metric.p_value_adjusted is None else metric.p_value_adjusted
     return Figures(
         name=name,
-        lower_is_better=metric.direction == "minimize",
+        direction=metric.direction,
         baseline=numbers.value(metric.baseline_mean, unit),
         candidate=numbers.value(metric.candidate_mean, unit),
         difference=difference,
@@ -141,7 +159,7 @@ def opening(comparison: Comparison, written: Callable[[str], str] = one_line) ->
     if comparison.verdict:
         return f"{verdict_sentence(comparison.verdict, written)} {pairing(comparison)}."
     found = [metric.verdict for metric in comparison.metrics.values()]
-    words = ("regressed", "improved", "unchanged", "no data")
+    words = ("regressed", "improved", "changed", "unchanged", "no data")
     said = [f"{found.count(word)} {word}" for word in words if word in found]
     return f"No gate was set. Metrics: {', '.join(said) or 'none'}. {pairing(comparison)}."
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from prefect_experiments.models import Annotation, Evaluation, Example, ExperimentRun, flat_row
 from prefect_experiments.results.records import (
     ANNOTATION_PARTS,
+    DIRECTION,
+    EVALUATION_PARTS,
     ResultEvaluation,
     ResultEvaluator,
     ResultRun,
@@ -79,7 +81,9 @@ def results_of(
         if (found := evaluated.get(one.run_id)) is not None:
             given = (one.score, one.label, one.explanation, one.metadata, one.error, one.trace_id)
             found[one.name] = ResultEvaluation(one.name, one.annotator_kind, *given)
-            known.setdefault(one.name, ResultEvaluator(one.name, one.annotator_kind))
+            parts = (*EVALUATION_PARTS, f"metadata.{DIRECTION}") if DIRECTION in one.metadata else EVALUATION_PARTS
+            if one.name not in known or len(parts) > len(known[one.name].parts):
+                known[one.name] = ResultEvaluator(one.name, one.annotator_kind, parts)
     for note in annotations:
         if (found := noted.get(note.run_id)) is not None:
             found[note.name] = ResultEvaluation(note.name, "HUMAN", note.score, note.label, note.text)

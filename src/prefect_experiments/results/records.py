@@ -10,6 +10,8 @@ from prefect_experiments import keys
 from prefect_experiments.models import AnnotatorKind
 
 EVALUATION_PARTS = ("score", "label", "explanation", "error")
+DIRECTION = "direction"
+"""The key of an evaluation's metadata that says which scores are better; it has a column where it is there."""
 ANNOTATION_PARTS = ("score", "label", "text")
 
 
@@ -28,6 +30,8 @@ class ResultEvaluation:
 
     def part(self, name: str) -> Any:
         """A part by the name that its column has; what a person wrote is called ``text`` there."""
+        if name.startswith("metadata."):
+            return self.metadata.get(name.removeprefix("metadata."))
         return self.explanation if name == "text" else getattr(self, name)
 
     def content(self) -> list[Any]:

@@ -23,6 +23,8 @@ from prefect_experiments.store.texts import nearest_first, object_text, plain_te
 from prefect_experiments.store.times import to_datetime
 
 _INSERT = examples.insert()
+_SHORT = 200  # characters
+_AT_ONCE = 200
 
 
 class DatasetStore:
@@ -178,6 +180,31 @@ class DatasetStore:
                 version.dataset_id, version.number, examples.c.position, examples.c.example_id, examples.c.splits
             )
             return [(p, example_id, to_splits(splits)) for p, example_id, splits in connection.execute(query).all()]
+
+    def short_outputs(self, version: DatasetVersion) -> list[tuple[int, str | None]]:
+        """The position and the expected output's JSON text of the examples of which that is short, or that have none.
+
+        An empty one, also in an object, is among them. Long ones, which are most of a dataset, are not read.
+        """
+        c = examples.c
+        short = sa.or_(c.output.is_(None), sa.func.length(c.output) <= _SHORT)
+        with self._database.read() as connection:
+            rows = connection.execute(_at(version.dataset_id, version.number, c.position, c.output).where(short)).all()
+        return [(position, output) for position, output in rows]
+
+    def each(self, version: DatasetVersion) -> Iterator[tuple[int, ExampleRow]]:
+        """The examples with their positions, in order, read a few at a time."""
+        columns = [examples.c[name] for name in ExampleRow._fields]
+        query = _at(version.dataset_id, version.number, examples.c.position, *columns).limit(_AT_ONCE)
+        after = -1
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(query.where(examples.c.position > after)).all()
+            for position, *values in rows:
+                yield position, ExampleRow(*values)
+                after = position
+            if len(rows) < _AT_ONCE:
+                return
 
     def _create(
         self,

@@ -193,6 +193,16 @@ class ResultStore:
         rows = [(position, *rest) for position, repetition, *rest in found if (position, repetition) not in void]
         return cast("Sequence[VerdictFigures]", rows)
 
+    def said_of(self, experiment_id: str, key: str) -> list[tuple[str, Any]]:
+        """By name what the scored evaluations have in their metadata under a key, each once; of those that have it."""
+        c = evaluations.c
+        query = sa.select(c.name, c.metadata).distinct()
+        query = query.where(c.experiment_id == experiment_id, c.score.is_not(None), c.metadata.contains(f'"{key}"'))
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        found = ((name, orjson.loads(metadata).get(key)) for name, metadata in rows)
+        return list(dict.fromkeys((name, said) for name, said in found if isinstance(said, str)))
+
     def runs(
         self, experiment_id: str, *, limit: int | None = None, cursor: str | None = None, failed: bool = False
     ) -> tuple[list[ExperimentRun], Pagination]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, get_args, overload
 
 from prefect_experiments.analysis.comparison.changes import changed_examples
 from prefect_experiments.analysis.comparison.corpus import compare_corpus_metric
@@ -67,8 +67,9 @@ def compare_results(
         candidate: one, or several.
         confidence: of the intervals, above 0.5 and below 1; by default the gate's, else 0.95. A metric has
             improved or regressed where its adjusted p-value is at most 1 - confidence.
-        directions: ``"minimize"`` for metrics of which less is better; others are maximized. What
-            the gate says of a metric need not be said again here.
+        directions: ``"minimize"`` for metrics of which less is better, ``"neutral"`` for those of which
+            neither is. What the gate says of a metric need not be said again here; without either, what
+            its evaluations say counts (phoenix-evals' do), else it is maximized.
         experiment_evaluators: by name, functions over the table of runs of one side (restricted to
             the examples that both sides ran, failed runs included) that return a finite number;
             see `compare_corpus_metric`.
@@ -78,8 +79,8 @@ def compare_results(
         A `Comparison`; a tuple of them, in order, for several candidates.
 
     Raises:
-        InvalidSetting: a confidence out of its range, directions of unknown metrics, or something
-            said twice in different ways.
+        InvalidSetting: a confidence out of its range, directions of unknown metrics, something said
+            twice in different ways, or evaluations that do not agree on which scores are better.
         InvalidEvaluator: an experiment evaluator raised, or returned something else than a number.
     """
     candidates = [candidate] if isinstance(candidate, ResultTable) else list(candidate)
@@ -123,7 +124,7 @@ def _confidence(confidence: float | None, gate: Gate | None) -> float:
 
 
 def _directions(
-    tables: Iterable[ResultTable],
+    tables: Sequence[ResultTable],
     directions: Mapping[str, Direction],
     experiment_evaluators: ExperimentEvaluators,
     gate: Gate | None,
@@ -133,16 +134,45 @@ def _directions(
         if name in scored:
             raise InvalidSetting(f"{name!r} is an evaluator and an experiment evaluator; give one of them another name")
     known = [*scored, *experiment_evaluators]
-    found: dict[str, Direction] = {name: rule.direction for name, rule in gate.rules.items()} if gate else {}
+    rules = gate.rules if gate else {}
+    found: dict[str, Direction] = {
+        name: rule.direction or "maximize"
+        for name, rule in rules.items()
+        if rule.direction or not any(name in table.directions for table in tables)
+    }
     for name, direction in directions.items():
         if name not in known:
             raise InvalidSetting(f"directions: {unknown_value('metric', name, known)}")
-        if direction not in ("maximize", "minimize"):
-            problem = unknown_value("direction", direction, ["maximize", "minimize"])
+        if direction not in get_args(Direction):
+            problem = unknown_value("direction", direction, list(get_args(Direction)))
             raise InvalidSetting(f"directions: metric {name!r}: {problem}")
         if found.setdefault(name, direction) != direction:
             raise InvalidSetting(f"directions say {direction!r} of metric {name!r}, and the gate says {found[name]!r}")
-    return found
+        if direction == "neutral" and name in rules:
+            raise InvalidSetting(f"directions say 'neutral' of metric {name!r}, and the gate has a rule for it")
+    said = _said(tables, found)
+    # Who judges a metric, and does not say how, means that more is better.
+    judged: dict[str, Direction] = {name: "maximize" for name in rules if said.get(name) == "neutral"}
+    return {**said, **judged, **found}
+
+
+def _said(tables: Sequence[ResultTable], found: Mapping[str, Direction]) -> dict[str, Direction]:
+    """What the evaluations say of metrics of which nobody else says anything.
+
+    Raises:
+        InvalidSetting: they do not agree.
+    """
+    said: dict[str, Direction] = {}
+    for name in dict.fromkeys(name for table in tables for name in table.directions if name not in found):
+        by_table = [(table.label, table.directions[name]) for table in tables if name in table.directions]
+        if len({direction for _, directions in by_table for direction in directions}) > 1:
+            texts = ", ".join(f"{label}: {' and '.join(directions)}" for label, directions in by_table)
+            raise InvalidSetting(
+                f"the evaluations of {name!r} do not agree on which scores are better ({texts}); say it in the gate or "
+                f"with directions={{{name!r}: ...}}"
+            )
+        said[name] = by_table[0][1][0]
+    return said
 
 
 def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan) -> Comparison:
@@ -156,7 +186,7 @@ def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan) -> Comp
     means = {
         name: pairs.means(baseline.scores[name], candidate.scores[name])
         for name in names
-        if name in baseline.scores and name in candidate.scores
+        if name in baseline.scores and name in candidate.scores and plan.direction(name) != "neutral"
     }
     regressed, improved = changed_examples(
         baseline, candidate, ids, means, {name: plan.direction(name) for name in means}
@@ -194,9 +224,11 @@ def _metric(name: str, pairs: Pairs, plan: _Plan) -> MetricComparison:
     if not both.any():
         return replace(nothing, n_baseline_scored=n_scored)
     result = paired_test(left[both], right[both], confidence=plan.confidence)
+    filled_in = replace(_filled_in(name, direction, result, plan.confidence), n_baseline_scored=n_scored)
+    if direction == "neutral":  # there is no worst score
+        return filled_in
     return replace(
-        _filled_in(name, direction, result, plan.confidence),
-        n_baseline_scored=n_scored,
+        filled_in,
         errors_as_worst=worst_case(name, direction, pairs, plan.confidence, errors_only=True),
         missing_as_worst=worst_case(name, direction, pairs, plan.confidence, errors_only=False),
     )
@@ -235,7 +267,9 @@ def _operations(pairs: Pairs, confidence: float) -> dict[str, MetricComparison]:
 
 
 def _filled_in(name: str, direction: Direction, result: PairedResult, confidence: float) -> MetricComparison:
-    up = direction == "maximize"
+    better, worse = (result.higher, result.lower) if direction == "maximize" else (result.lower, result.higher)
+    if direction == "neutral":
+        better = worse = 0
     return MetricComparison(
         name=name,
         direction=direction,
@@ -246,8 +280,8 @@ def _filled_in(name: str, direction: Direction, result: PairedResult, confidence
         ci_low=result.ci_low,
         ci_high=result.ci_high,
         p_value=result.p_value,
-        wins=result.higher if up else result.lower,
-        losses=result.lower if up else result.higher,
+        wins=better,
+        losses=worse,
         ties=result.ties,
         effect_size=result.effect_size,
         test=result.test,
@@ -277,6 +311,8 @@ def _adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 def _with_verdict(metric: MetricComparison, p_value: float, confidence: float) -> MetricComparison:
     verdict: MetricVerdict = "unchanged"
-    if p_value <= 1 - confidence and metric.difference:
+    if p_value <= 1 - confidence and metric.difference and metric.direction == "neutral":
+        verdict = "changed"
+    elif p_value <= 1 - confidence and metric.difference:
         verdict = "improved" if (metric.difference > 0) == (metric.direction == "maximize") else "regressed"
     return replace(metric, verdict=verdict, examples_needed=metric.examples_needed if verdict == "unchanged" else None)

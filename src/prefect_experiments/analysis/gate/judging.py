@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
@@ -35,7 +35,7 @@ _NO_BASELINE = (
 def judge(gate: Gate, comparison: Comparison) -> Verdict:
     """See `Gate.judge`."""
     _check_fit(gate, comparison)
-    rules = gate.rules or _shared(comparison)
+    rules = _settled(gate, comparison) or _shared(comparison)
     checks = []
     if not comparison.n_pairs:
         checks.append(_failed("examples", _no_shared_example(comparison)))
@@ -52,11 +52,7 @@ def judge(gate: Gate, comparison: Comparison) -> Verdict:
     coverage = _coverage_check(gate, comparison.candidate, found, "examples that the baseline scored")
     checks.append(_baseline_check(gate, comparison.baseline) or coverage)
     checks += _operation_checks(gate, comparison.candidate)
-    skipped = [] if gate.rules else [name for name in comparison.baseline.metrics if name not in rules]
-    if skipped:
-        reason = f"not checked, because the candidate does not have it: {', '.join(skipped)}"
-        checks.append(MetricCheck(name="metrics", status="passed", reason=reason))
-    return _verdict(gate, checks)
+    return _verdict(gate, [*checks, *([] if gate.rules else _unchecked(comparison, rules))])
 
 
 def judge_alone(
@@ -68,13 +64,18 @@ def judge_alone(
     for name, function in experiment_evaluators.items():
         means[name] = corpus_value(name, function, candidate.frame)
     rules = gate.rules or {name: Metric() for name in means}
+    said = candidate.directions
     checks = [] if rules else [_failed("metrics", f"{side.label} has no metric, so there is nothing to judge by")]
     for name, rule in rules.items():
         mean = means.get(name)
         if mean is None:
             checks.append(_failed(name, no_scores(name, [side], list(means))))
             continue
-        status, clause = minimum(rule, mean)
+        if rule.direction is None and rule.min is not None and len(said.get(name, ())) > 1:
+            ways = " and ".join(said[name])
+            checks.append(_failed(name, f"{name}: its evaluations say both {ways}; say which in the gate's direction"))
+            continue
+        status, clause = minimum(rule.settled(next(iter(said.get(name, ())), None)), mean)
         reason = f"{name}: {clause or f'the mean is {mean:.4g}, and no minimum is set'}"
         checks.append(MetricCheck(name=name, status=status, reason=reason))
     found = {name: (side.metrics[name].n_examples, side.n_examples) for name in rules if name in side.metrics}
@@ -110,22 +111,42 @@ def _check_fit(gate: Gate, comparison: Comparison) -> None:
         )
     for name, rule in gate.rules.items():
         metric = comparison.metrics.get(name)
-        if metric is not None and metric.direction != rule.direction:
+        if metric is not None and rule.direction and metric.direction != rule.direction:
             raise InvalidSetting(
                 f"the comparison was made with {name!r} as something to {metric.direction}, and the gate says "
                 f"{rule.direction}; give the gate to the comparison, or the same to directions="
             )
 
 
+def _settled(gate: Gate, comparison: Comparison) -> dict[str, Metric]:
+    """The gate's rules, with the directions that the comparison was made with."""
+    metrics = comparison.metrics
+    return {
+        name: rule.settled(metrics[name].direction if name in metrics else None) for name, rule in gate.rules.items()
+    }
+
+
 def _shared(comparison: Comparison) -> dict[str, Metric]:
-    """All metrics that the baseline has scores of and that the candidate knows."""
+    """All metrics that the baseline has scores of and that the candidate knows, and that have a better side."""
     found = {}
     for name, metric in comparison.metrics.items():
+        if metric.direction == "neutral":
+            continue
         before = comparison.baseline.metrics.get(name)
         known = name in comparison.candidate.metrics or name in comparison.candidate.labels_only
         if metric.n_pairs or (before is not None and before.n_scores and known):
             found[name] = Metric(direction=metric.direction)
     return found
+
+
+def _unchecked(comparison: Comparison, rules: Mapping[str, Metric]) -> Iterator[MetricCheck]:
+    """What is to be said of the metrics that a gate without rules does not check."""
+    neutral = [name for name, metric in comparison.metrics.items() if metric.direction == "neutral"]
+    lacking = [name for name in comparison.baseline.metrics if name not in (*rules, *neutral)]
+    for names, why in ((lacking, "the candidate does not have it"), (neutral, "neither more nor less of it is better")):
+        if names:
+            reason = f"not checked, because {why}: {', '.join(names)}"
+            yield MetricCheck(name="metrics", status="passed", reason=reason)
 
 
 def _no_shared_example(comparison: Comparison) -> str:

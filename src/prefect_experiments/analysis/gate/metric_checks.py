@@ -203,7 +203,7 @@ def no_scores(name: str, sides: Sequence[Side], known: Sequence[str]) -> str:
 def figures(name: str, metric: MetricComparison) -> str:
     """Such as ``correctness 0.84, -3 points [-6, -1] against 0.87 on 400 pairs; 8 improved, 21 regressed``."""
     unit = unit_of(metric)
-    note = "" if metric.direction == "maximize" else " (less is better)"
+    note = " (less is better)" if metric.direction == "minimize" else ""
     text = (
         f"{name}{note} {numbers.value(metric.candidate_mean, unit)}, "
         f"{numbers.change(metric.difference, metric.ci_low, metric.ci_high, unit)} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -25,6 +25,7 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 _SHOWN = 60
 _SHORTENED = reprlib.Repr()  # YAML's anchors make long values of small texts
 _SHORTENED.maxstring = _SHORTENED.maxother = 2 * _SHOWN
+_JUDGED: tuple[Direction, ...] = ("maximize", "minimize")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,8 @@ class Metric(_Record):
             unit, at least 0. With it the gate passes only what is shown to be no worse than that:
             the whole confidence interval has to lie on the good side of it (a non-inferiority
             test). Without it the gate fails only what is shown to be worse.
-        direction: ``"minimize"`` where less is better.
+        direction: ``"minimize"`` where less is better, ``"maximize"`` where more is. Without it, what the
+            metric's evaluations say counts, as phoenix-evals' do, else more is better.
 
     Raises:
         InvalidSetting: a value that cannot be used.
@@ -46,13 +48,18 @@ class Metric(_Record):
 
     min: float | None = None
     max_regression: float | None = None
-    direction: Direction = "maximize"
+    direction: Direction | None = None
 
     def __post_init__(self) -> None:
         _check_number("Metric.min", self.min)
         _check_number("Metric.max_regression", self.max_regression, least=0.0)
-        if self.direction not in get_args(Direction):
-            raise InvalidSetting(unknown_value("Metric.direction", self.direction, list(get_args(Direction))))
+        if self.direction not in (None, *_JUDGED):
+            raise InvalidSetting(unknown_value("Metric.direction", self.direction, list(_JUDGED)))
+
+    def settled(self, said: Direction | None) -> Metric:
+        """The same with a direction: its own, else the one that was said, else that more is better."""
+        direction = self.direction or (said if said in _JUDGED else "maximize")
+        return self if direction == self.direction else replace(self, direction=direction)
 
     @classmethod
     def parse(cls, value: Any, name: str = "") -> Metric:
@@ -100,7 +107,8 @@ class Gate(_Record):
     last tests are one-sided at ``(1 - confidence) / 2``, Holm-corrected among themselves.
 
     Attributes:
-        metrics: by name. Empty: every metric that both sides have, as ``Metric()``.
+        metrics: by name. Empty: every metric that both sides have, as ``Metric()``, but those of which neither
+            more nor less is better.
         max_error_rate: the largest share of runs whose task may fail, from 0 to 1. Without it, half
             of them; the comparison with the baseline's failures is made either way.
         min_coverage: the smallest share, from 0 to 1, of the examples that the baseline scored

@@ -16,7 +16,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from prefect_experiments import datasets
 from prefect_experiments.analysis.gate import Gate, Metric, OnInconclusive
-from prefect_experiments.analysis.verdicts import Direction
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.models import (
     Dataset,
@@ -137,7 +136,10 @@ class MetricRules(Form):
         description="How much worse than the baseline it may be, in the metric's own unit. With it, only what is "
         "shown to be no worse than that passes; without it, only what is shown to be worse fails.",
     )
-    direction: Direction = Field(default="maximize", description="minimize where less is better.")
+    direction: Literal["maximize", "minimize"] | None = Field(
+        default=None,
+        description="minimize where less is better. Empty: what the evaluations say, else more is better.",
+    )
 
 
 class GateRules(Form):

@@ -1,0 +1,146 @@
+"""What evaluators need of the examples, asked before anything is spent.
+
+Each has been told its needs by whatever made it (`evaluators.Needs`): an expected output, the variables of a
+prompt. That none of the examples has it can be known before the first call, and is refused then. A function of the
+user's own is asked for nothing: what it makes of an example without an expected output is its own affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Protocol
+
+from prefect_experiments.errors import InvalidEvaluator, unknown_value
+from prefect_experiments.evaluators import BoundEvaluator
+from prefect_experiments.jsonable import dumps_strict, loads
+from prefect_experiments.models import DatasetVersion, Example
+from prefect_experiments.store import Store
+from prefect_experiments.tasks import Fields
+
+_MOST_NAMES = 200
+
+
+class Examples(Protocol):
+    """The examples of an experiment, read only as far as somebody asks."""
+
+    name: str
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def fields(self) -> Iterator[Fields]:
+        """What an evaluator may be given of each, without an output."""
+
+    def bare_outputs(self) -> Iterator[Any]:
+        """The expected outputs; those that nobody could take for none may be left out."""
+
+
+class GivenExamples:
+    """Examples that are at hand."""
+
+    def __init__(self, name: str, content: Sequence[Example]) -> None:
+        self.name = name
+        self._content = content
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def fields(self) -> Iterator[Fields]:
+        """See `Examples`."""
+        for example in self._content:
+            expected = None if example.output is None else dumps_strict(example.output)
+            yield Fields(example.id, dumps_strict(example.input), expected, dumps_strict(dict(example.metadata)))
+
+    def bare_outputs(self) -> Iterator[Any]:
+        """See `Examples`."""
+        return (example.output for example in self._content)
+
+
+class KeptExamples:
+    """Examples of a version in the store; `positions` are the places of those to use, where not all are."""
+
+    def __init__(
+        self, name: str, store: Store, version: DatasetVersion, positions: Collection[int] | None = None
+    ) -> None:
+        self.name = name
+        self._store = store
+        self._version = version
+        self._positions = None if positions is None else frozenset(positions)
+
+    def __len__(self) -> int:
+        return self._version.example_count if self._positions is None else len(self._positions)
+
+    def fields(self) -> Iterator[Fields]:
+        """See `Examples`."""
+        for position, row in self._store.datasets.each(self._version):
+            if self._positions is None or position in self._positions:
+                yield Fields(row.example_id, row.input, row.output, row.metadata)
+
+    def bare_outputs(self) -> Iterator[Any]:
+        """See `Examples`."""
+        for position, text in self._store.datasets.short_outputs(self._version):
+            if self._positions is None or position in self._positions:
+                yield loads(text)
+
+
+def _bare(output: Any) -> Any:
+    """An expected output out of an object that only wraps it, as evaluators take it; an empty list is none."""
+    if isinstance(output, dict) and len(output) == 1:
+        (output,) = output.values()
+    return None if output == [] else output
+
+
+def check_needs(evaluators: Sequence[BoundEvaluator], examples: Examples) -> list[str]:
+    """Refuse evaluators that no example has what they need for.
+
+    Returns:
+        What is to be said where only some examples have it.
+
+    Raises:
+        InvalidEvaluator: with the evaluator, the dataset, and what to do.
+    """
+    for evaluator in evaluators:
+        _check_names(evaluator, examples)
+    names = [evaluator.name for evaluator in evaluators if evaluator.needs.expected]
+    return _check_expected(names, examples) if names else []
+
+
+def _check_expected(names: Sequence[str], examples: Examples) -> list[str]:
+    found = [_bare(output) for output in examples.bare_outputs()]
+    n_none, n_empty = sum(output is None for output in found), sum(output == "" for output in found)
+    total, who = len(examples), ", ".join(map(repr, names))
+    compares = f"{'evaluators' if len(names) > 1 else 'evaluator'} {who} {'compare' if len(names) > 1 else 'compares'}"
+    if n_none + n_empty >= total:
+        raise InvalidEvaluator(
+            f"{compares} with the expected output, and none of the {total:,} examples of dataset {examples.name!r} has "
+            "one: nothing was run. Give the dataset one (a column expected, or output_keys=), or choose evaluators "
+            "that need none"
+        )
+    if not n_none:
+        return []
+    more = f", and {n_empty:,} an empty one" if n_empty else ""
+    return [
+        f"{n_none:,} of the {total:,} examples of dataset {examples.name!r} have no expected output{more}; {compares} "
+        "with one and will have no score there."
+    ]
+
+
+def _check_names(evaluator: BoundEvaluator, examples: Examples) -> None:
+    """Refuse a prompt with a variable that no example fills. The first example that fills all ends the search."""
+    missing, names = evaluator.needs.missing, evaluator.needs.names
+    if missing is None:
+        return
+    unfilled: list[str] | None = None
+    known: dict[str, None] = {}
+    for fields in examples.fields():
+        lacks = missing(fields)
+        unfilled = list(lacks) if unfilled is None else [name for name in unfilled if name in lacks]
+        if not unfilled:
+            return
+        if names is not None and len(known) < _MOST_NAMES:
+            known.update(dict.fromkeys(names(fields)))
+    if unfilled:
+        raise InvalidEvaluator(
+            f"evaluator {evaluator.name!r} needs {', '.join(map(repr, unfilled))}, and no example of dataset "
+            f"{examples.name!r} fills it: nothing was run. {unknown_value('field', unfilled[0], list(known))}"
+        )
