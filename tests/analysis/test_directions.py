@@ -1,4 +1,4 @@
-"""Which scores are better, as evaluations say it themselves: a phoenix-evals score's `direction`, a column of a table."""
+"""Which scores are better, as evaluations say it themselves: by a score's `direction`, by a column of a table."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_gate_file_that_says_nothing_means_what_is_said() -> None:
     assert Gate(metrics={"hallucination": Metric(min=0.2)}).judge_alone(side(0.9)).status == "passed"
     explicit = Gate(metrics={"hallucination": Metric(min=0.2, direction="maximize")})
     assert explicit.judge_alone(side(0.9, LESS)).status == "passed"
-    with pytest.raises(InvalidSetting, match="unknown Metric.direction 'neutral'"):
+    with pytest.raises(InvalidSetting, match=r"unknown Metric\.direction 'neutral'"):
         Metric(direction="neutral")
 
 

@@ -13,6 +13,7 @@ import httpx
 import pandas as pd
 import pytest
 from phoenix.client import Client as PhoenixClient
+from phoenix.evals.evaluators import Score
 
 from prefect_experiments import (
     AnnotateRecordInput,
@@ -726,3 +727,18 @@ def test_logged_values_come_back_as_they_were(client: Client, elsewhere: Client,
     assert (resumed.ran, resumed.waiting) == (0, 0)
     kept_values.assert_kept(resumed)
     kept_values.assert_kept(local.experiments.get_results(experiment=made.id))
+
+
+def test_a_direction_goes_to_phoenix_and_comes_back(name: str, client: Client, elsewhere: Client) -> None:
+    """What a phoenix-evals score says of which scores are better is known wherever its experiment is read."""
+
+    def hallucination(output: Any) -> Score:
+        return Score(name="hallucination", score=float(output > 1), direction="minimize")
+
+    dataset = client.datasets.create_dataset(name=name, examples=[{"input": {"n": n}} for n in range(4)])
+    ran = run_experiment(
+        dataset=dataset, task=lambda row: row["n"], evaluators=[hallucination], client=client, print_summary=False
+    )
+    there = elsewhere.experiments.get_results(experiment=ran.experiment_id)
+    assert there.directions == ran.directions == {"hallucination": ("minimize",)}
+    assert there.summary.metrics["hallucination"].direction == "minimize"

@@ -117,6 +117,79 @@ def test_several_evaluators_of_every_kind(arize: StandIn, client: Client, offici
     assert scores == pytest.approx({"relevance": 10, "slow": 10 * 0.8 + 30 * 0.9, "short": 20, "matches": 40})
     run = official.runs(experiment.id)[0]
     assert (run["eval.relevance.explanation"], run["eval.slow.label"]) == (run["output"], "counted")
+    assert (run["eval.short.score"], run["eval.short.explanation"], run.get("eval.short.label")) == (0.5, "half", None)
+    kinds = {verdict.name: verdict.annotator_kind for verdict in client.experiments.get_results(
+        experiment=experiment
+    ).evaluation_runs}  # fmt: skip
+    assert kinds == {"relevance": "LLM", "slow": "CODE", "short": "CODE", "matches": "CODE"}
+
+
+@pytest.mark.usefixtures("prefect", "df")
+def test_what_evaluators_return_means_what_it_means_to_ax(client: Client) -> None:
+    """A pair is score and explanation in this spelling, whoever goes on with the experiment; else score and label."""
+
+    def pair(output: Any) -> tuple[float, str]:
+        return 0.5, "because"
+
+    def as_a_list(output: Any) -> list[Any]:
+        return [len(output), "counted"]
+
+    def triple(output: Any) -> tuple[float, str, str]:
+        return 1.0, "good", "why"
+
+    @create_evaluator
+    def decorated(output: Any) -> Any:
+        return True, "so it is"
+
+    def dicts(output: Any) -> dict[str, Any]:
+        return {"score": 1, "label": "kept"}
+
+    given = [pair, as_a_list, triple, decorated, dicts, matches_expected]
+    experiment, results = client.experiments.run(
+        name="returns", dataset="questions", space="default", task=answer, evaluators=given
+    )
+
+    def said(frame: pd.DataFrame, name: str) -> tuple[Any, ...]:
+        found = [frame[f"eval.{name}.{part}"].iloc[1] for part in ("score", "label", "explanation")]
+        return tuple(None if pd.isna(value) else value for value in found)
+
+    wanted = {
+        "pair": (0.5, None, "because"),
+        "as_a_list": (8.0, None, "counted"),
+        "triple": (1.0, "good", "why"),
+        "decorated": (1.0, None, "so it is"),
+        "dicts": (1.0, "kept", None),
+        "matches_expected": (1.0, "True", None),
+    }
+    assert {name: said(results, name) for name in wanted} == wanted
+    again = client.experiments.resume_experiment(experiment=experiment, evaluators=given)
+    assert again.evaluated == 0  # the same evaluators, in the same spelling
+    changed = client.experiments.resume_experiment(
+        experiment=experiment, evaluators={"pair": lambda output: (0.25, "new")}
+    )
+    assert said(changed.to_dataframe(), "pair") == (0.25, None, "new")
+    more = client.experiments.evaluate_experiment(
+        experiment=experiment, evaluators={"ours": lambda output: (0.25, "new")}
+    )
+    assert said(more.to_dataframe(), "ours") == (0.25, "new", None)
+    ran = client.experiments.run_experiment(dataset="questions", task=answer, evaluators=[pair], dry_run=2)
+    assert said(ran.to_dataframe(), "pair") == (0.5, "because", None)
+
+
+@pytest.mark.usefixtures("prefect", "df")
+def test_a_direction_goes_to_ax_and_comes_back(client: Client, elsewhere: Client, official: Official) -> None:
+    def words(output: Any) -> EvaluationResult:
+        return EvaluationResult(score=float(len(output)), metadata={"direction": "minimize"})
+
+    experiment, results = client.experiments.run(
+        name="directed", dataset="questions", space="default", task=answer, evaluators=[words]
+    )
+    assert experiment is not None
+    assert set(results["eval.words.metadata.direction"]) == {"minimize"}
+    assert official.runs(experiment.id)[0]["eval.words.metadata.direction"] == "minimize"
+    there = elsewhere.experiments.get_results(experiment="directed", dataset="questions")
+    assert there.directions == {"words": ("minimize",)}
+    assert there.summary.metrics["words"].direction == "minimize"
 
 
 @pytest.mark.usefixtures("prefect")

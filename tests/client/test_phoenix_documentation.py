@@ -8,6 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from phoenix.client.resources.experiments.types import AnnotatorKind
+from phoenix.evals import LLM, bind_evaluator, create_classifier
+from phoenix.evals import create_evaluator as create_phoenix_evaluator
+from phoenix.evals.evaluators import Score
+from phoenix.evals.metrics import HallucinationEvaluator
 
 from prefect_experiments import (
     AsyncClient,
@@ -20,6 +25,7 @@ from prefect_experiments import (
     run_experiment,
 )
 from prefect_experiments.errors import InvalidDataset
+from support.openai_stand_in import OpenAIStandIn
 
 pytestmark = pytest.mark.usefixtures("on_the_server")
 
@@ -126,11 +132,69 @@ def test_what_tasks_and_evaluators_may_take_and_give(client: Client, dataset: Da
         client=client,
     )
     metrics = ran.summary.metrics
+    assert {verdict.annotator_kind for verdict in ran.evaluation_runs} == {"CODE"}
     assert len(ran["task_runs"]) == 6
     assert metrics["my_evaluator"].labels == {"pass": 6}
     assert metrics["Exact Match"].mean == 0.0
     assert metrics["in_its_own_time"].labels == {"so so": 6}
     assert ran["experiment_metadata"] == {"model": "none"}
+
+
+def test_kinds_and_directions_of_phoenix_evals(client: Client, dataset: Dataset) -> None:
+    """The samples of phoenix-evals: a judge, a mapped one, code, a metric of which less is better."""
+
+    def judge(prompt: str, labels: list[str]) -> str:
+        return labels["Hello" not in prompt.split("[answer]")[-1]]
+
+    @create_phoenix_evaluator(name="mentions", kind="code")
+    def mentions(output: str, name: str) -> bool:
+        return name in output
+
+    @create_phoenix_evaluator(name="length", kind="code", direction="minimize")
+    def length(output: str) -> float:
+        return float(len(output))
+
+    def rude(output: Any) -> Score:
+        return Score(name="rude", score=0.0, kind="human", direction="minimize")
+
+    with OpenAIStandIn(judge=judge) as server:
+        llm = LLM(provider="openai", model="stand-in", base_url=server.url, api_key="none")
+        polite = create_classifier(
+            name="polite", prompt_template="{name} [answer] {output}", llm=llm, choices={"polite": 1, "rude": 0}
+        )
+        made_up = bind_evaluator(
+            evaluator=HallucinationEvaluator(llm=llm), input_mapping={"input": "name", "context": "metadata.context"}
+        )
+        ran = client.experiments.run_experiment(
+            dataset=dataset, task=my_task, evaluators=[polite, made_up, mentions, length, rude]
+        )
+        again = client.experiments.run_experiment(
+            dataset=dataset, task=lambda person: "Bye", evaluators=[polite, length], baseline=ran, gate={}
+        )
+    kinds = {verdict.name: verdict.annotator_kind for verdict in ran.evaluation_runs}
+    assert kinds == {"polite": "LLM", "hallucination": "LLM", "mentions": "CODE", "length": "CODE", "rude": "CODE"}
+    assert {name: metric.direction for name, metric in ran.summary.metrics.items()} == {
+        "polite": None,
+        "hallucination": "minimize",
+        "mentions": None,
+        "length": "minimize",
+        "rude": "minimize",
+    }
+    assert ran.summary.metrics["polite"].mean == ran.summary.metrics["mentions"].mean == 1
+    directions = {name: metric.direction for name, metric in again.comparison.metrics.items()}
+    assert (directions["polite"], directions["length"]) == ("maximize", "minimize")
+    assert (again.comparison.metrics["length"].wins, again.comparison.metrics["polite"].losses) == (3, 3)
+
+
+@pytest.mark.parametrize("kind", ["LLM", "CODE", "HUMAN", AnnotatorKind.LLM])
+def test_kinds_of_create_evaluator(client: Client, dataset: Dataset, kind: Any) -> None:
+    @create_evaluator(kind=kind, name="it")
+    def judged(output: Any) -> tuple[float, str]:
+        return 0.5, "half"
+
+    ran = client.experiments.run_experiment(dataset=dataset, task=my_task, evaluators=[judged], dry_run=True)
+    (verdict,) = ran.evaluation_runs
+    assert (verdict.annotator_kind, verdict.score, verdict.label) == (getattr(kind, "value", kind), 0.5, "half")
 
 
 def test_dry_runs(client: Client, dataset: Dataset) -> None:

@@ -40,6 +40,10 @@ def never(input: Any) -> Any:
     raise AssertionError("the task ran")
 
 
+def says(text: str) -> Any:
+    return lambda question: text
+
+
 def run(client: Client, dataset: Any, evaluators: Any, task: Any = never, **options: Any) -> Any:
     return run_experiment(
         dataset=dataset, task=task, evaluators=evaluators, client=client, print_summary=False, retries=0, **options
@@ -66,7 +70,7 @@ def test_without_expected_outputs(client: Client, evaluator: Any, options: dict[
     n = 3 if "sample" in options else 6
     with pytest.raises(
         InvalidEvaluator,
-        match=f"compares with the expected output, and none of the {n} examples of dataset 'asked' has one: nothing was",
+        match=f"compares with the expected output, and none of the {n} examples of dataset 'asked' has one: nothing",
     ) as caught:
         run(client, Dataset(name="asked", examples=tuple(Example(**row) for row in NONE)), [evaluator], **options)
     assert "choose evaluators that need none" in str(caught.value)
@@ -171,21 +175,19 @@ ROWS = [{"id": f"r{n}", "input": n} for n in range(30)]
 
 
 def test_more_hallucination_is_no_improvement(client: Client, tmp_path: Path) -> None:
-    before = run(client, ROWS, [hallucination], lambda input: "true")
+    before = run(client, ROWS, [hallucination], says("true"))
     after = run(
         client,
         ROWS,
         [hallucination],
-        lambda input: "made up",
+        says("made up"),
         baseline=before,
         gate={"metrics": {"hallucination": None}},
     )
     assert (before.summary.metrics["hallucination"].mean, after.summary.metrics["hallucination"].mean) == (0, 1)
     assert (after.verdict.status, after.comparison.metrics["hallucination"].verdict) == ("failed", "regressed")
     assert "1.00 (less is better) over 30 of 30" in str(after.summary.metrics["hallucination"])
-    assert run(
-        client, ROWS, [hallucination], lambda input: "true", gate={"metrics": {"hallucination": {"min": 0.1}}}
-    ).verdict
+    assert run(client, ROWS, [hallucination], says("true"), gate={"metrics": {"hallucination": {"min": 0.1}}}).verdict
     tables = []
     for name, ran in (("before", before), ("after", after)):
         for suffix, write in (("csv", "to_csv"), ("parquet", "to_parquet")):
@@ -214,24 +216,22 @@ def test_an_evaluator_that_says_otherwise_is_refused_before_it_is_asked(client: 
 
         return judged
 
-    before = run(client, ROWS, [made("minimize")], lambda input: "true")
+    before = run(client, ROWS, [made("minimize")], says("true"))
     assert before.directions == {"hallucination": ("minimize",)}
     with pytest.raises(
-        InvalidSetting, match="'hallucination' says maximize, and the baseline's evaluations .* say mini"
+        InvalidSetting, match=r"'hallucination' says maximize, and the baseline's evaluations .* say mini"
     ):
         run(client, ROWS, [made("maximize")], baseline=before)
     gate = {"metrics": {"hallucination": {"direction": "minimize"}}}
-    assert (
-        run(client, ROWS, [made("maximize")], lambda input: "x", baseline=before, gate=gate).verdict.status == "passed"
-    )
+    assert run(client, ROWS, [made("maximize")], says("x"), baseline=before, gate=gate).verdict.status == "passed"
 
 
 def test_neutral_scores(client: Client) -> None:
     def length(output: Any) -> Score:
         return Score(name="length", score=float(len(output)), direction="neutral")
 
-    before = run(client, ROWS, [length, "contains(text='a')"], lambda input: "a")
-    after = run(client, ROWS, [length, "contains(text='a')"], lambda input: "a" * 9, baseline=before, gate={})
+    before = run(client, ROWS, [length, "contains(text='a')"], says("a"))
+    after = run(client, ROWS, [length, "contains(text='a')"], says("a" * 9), baseline=before, gate={})
     assert (after.comparison.metrics["length"].verdict, after.verdict.status) == ("changed", "passed")
 
 
@@ -239,4 +239,4 @@ def test_one_s_own_evaluator_may_say_it(client: Client) -> None:
     def words(output: Any) -> EvaluationResult:
         return EvaluationResult(score=float(len(output)), metadata={"direction": "minimize"})
 
-    assert run(client, ROWS, [words], lambda input: "a").summary.metrics["words"].direction == "minimize"
+    assert run(client, ROWS, [words], says("a")).summary.metrics["words"].direction == "minimize"
