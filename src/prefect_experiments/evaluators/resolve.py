@@ -16,7 +16,8 @@ from prefect_experiments.evaluators.functions import bind_callable, bind_object,
 from prefect_experiments.evaluators.pydantic_evals import bind_pydantic, is_pydantic_evaluator
 from prefect_experiments.evaluators.results import name_fault
 from prefect_experiments.evaluators.scoring import Builtin
-from prefect_experiments.tasks import callable_name, is_prefect_task, load_reference
+from prefect_experiments.references import load_reference
+from prefect_experiments.tasks import callable_name, is_prefect_task
 
 _USABLE = (
     "a function, an Evaluator (object or class), an evaluator of phoenix-evals, autoevals or pydantic-evals, a "

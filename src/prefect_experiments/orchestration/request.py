@@ -27,9 +27,10 @@ from prefect_experiments.orchestration.naming import about_dataset, check_experi
 from prefect_experiments.orchestration.needs import KeptExamples, check_needs
 from prefect_experiments.orchestration.pinning import DatasetSource, Selection
 from prefect_experiments.orchestration.session import Limits, Pin, Session, Start
+from prefect_experiments.references import load_reference
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import ExperimentRecord, Link, Store, open_store
-from prefect_experiments.tasks import Task, load_reference, resolve_task
+from prefect_experiments.tasks import Task, resolve_task
 
 
 def remote_of(backend: str | None, client: Any = None) -> Remote | None:
