@@ -224,6 +224,7 @@ def test_json_lists_and_examples(write):
         ('{"examples": {"a": 1}}', ["an object"]),
         ('{"input": "q", "expected": "a"}', ["'input', 'expected'", "only row", "[ and ]"]),
         ('{"input": {"q": "x"}}', ["only row", "[ and ]"]),
+        ('{"input": "q", "data": [{"a": 1}]}', ["only row", "[ and ]"]),
         ('{"q": ["x", "y"], "a": [1, 2]}', ["'q', 'a'", "orient='records'"]),
         ('{"columns": ["q"], "index": [0], "data": [["x"]]}', ["orient='split'", "orient='records'"]),
         ('{"examples": [{"q": 1}], "data": [{"q": 1}]}', ["both"]),

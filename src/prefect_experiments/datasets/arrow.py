@@ -75,7 +75,7 @@ def _raw(table: pa.Table, origin: str) -> Raw:
     for place, field in fields:
         try:
             columns.append(_cells(field, table.column(place)))
-        except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        except (pa.ArrowException, ValueError, KeyError, TypeError, OverflowError) as error:
             raise InvalidDataset(
                 f"{origin}: column {field.name!r} of type {field.type} cannot be read ({type(error).__name__}). "
                 "Convert it, or leave it out"

@@ -48,7 +48,8 @@ def _listed(value: Mapping[str, Any], origin: str) -> Any:
         raise InvalidDataset(f"{origin}: pixie files are not supported yet")
     if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list) and "examples" not in value:
         raise InvalidDataset(f"{origin}: this is what pandas writes with orient='split'; {_AS_RECORDS}")
-    found = [name for name in _ROWS if isinstance(value.get(name), list)]
+    is_row = "input" in value or "inputs" in value
+    found = [name for name in _ROWS if isinstance(value.get(name), list) and not is_row]
     if len(found) > 1:
         raise InvalidDataset(
             f"{origin}: both 'examples' and 'data' hold a list. Leave out the one that is not the rows"
