@@ -170,7 +170,7 @@ def test_a_million_characters_in_a_cell_and_the_limit_put_back(write):
     ("content", "said"),
     [
         ("a,b\n1,2\n\n1,2,3\n", ["line 4", "3 fields", "2"]),
-        ('a,b\n"x\ny",1\n"z\nz"\n', ["line 4", "1 fields"]),
+        ('a,b\n"x\ny",1\n"z\nz"\n', ["line 4", "1 field where"]),
         ("a,,c\n1,2,3\n", ["column 2", "index=False"]),
         (",a\nx,2\ny,3\n", ["column 1", "no name"]),
         (",a\n1,2\n1,3\n", ["column 1", "no name"]),
@@ -183,8 +183,18 @@ def test_a_million_characters_in_a_cell_and_the_limit_put_back(write):
         ('a,b\n1,"2\n3,4\n', ["line 2", "quote"]),
         ('a,b\n1,"2"x\n', ["line 2"]),
         ("a,b\n1,\0\n", ["line 2", "NUL"]),
-        ("a,b\n", ["no rows"]),
+        ("a,b\n", ["no rows", "write a header above it"]),
         ("\n\n", ["no rows"]),
+        # As R's write.table has it, below a title, and with fields that are too few.
+        ('"a","b"\n"r1",1,2\n"r2",3,4\n', ["line 2", "header, line 1,", "give each column a name in the header"]),
+        ("About sums\n\nUnits\nq,a\n1,2\n", ["line 4 has 2 fields", "line 1,", "delete what is above it"]),
+        ("About sums\nq,a\n1,2\n", ["line 2 has 2 fields", "delete what is above it"]),
+        ("About,sums\nUnits\nq,a\n1,2\n", ["line 2 has 1 field ", "delete what is above it"]),
+        ("About sums,,\n,,\nq,a,n\n1,2,3\n", ["column 2, 3", "a title", "delete what is above that"]),
+        ("a,b\n1,2\n3\n", ["line 3 has 1 field ", "the commas of its empty fields"]),
+        ('a,b\n1,"x \\"y\\" z"\n', ["line 2", "written twice", "not as"]),
+        ('a,b\n1,"2" ,3\n', ["line 2", "a space say"]),
+        ('"a" "b"\n1 2\n', ["line 1", "closing quote and the next comma"]),
     ],
 )
 def test_csv_that_is_refused(write, content, said):
@@ -225,6 +235,8 @@ def test_json_lists_and_examples(write):
         ("[" * 5000, ["nested"]),
         ('[{"a": 1}, [2]]', ["row 2", "a list"]),
         ('[{"a": 1}, true]', ["row 2", "a bool"]),
+        ('["q", "r"]', ["row 1", "a text", "a name for every column"]),
+        ('{"version": 1, "goldens": [{"q": 1}], "n": [1]}', ["'goldens'", "write it alone into a file"]),
         ("[]", ["no rows"]),
         ('[{"a": 1},\n {"a": }]', ["line 2", "column 8"]),
         ('[{"a": 1},\n {"a": NaN}]', ["line 2", "NaN is not JSON", "null"]),

@@ -82,7 +82,16 @@ def test_a_missing_column_is_named_with_its_row_and_the_nearest():
 
 
 def test_a_row_that_makes_up_missing_columns_has_them_not():
-    assert "unknown column" in refusal([QA[0], collections.defaultdict(str, answer="4")], input_keys=["question"])
+    text = refusal([QA[0], collections.defaultdict(str, answer="4")], input_keys=["question"])
+    assert "row 2, input_keys: it has no 'question', which other rows have. Its columns: answer. Add it" in text
+
+
+def test_a_column_that_no_row_has_is_named_with_those_there_are():
+    rows = [{"input": 1, **{f"c{number}": number for number in range(200)}}]
+    text = refusal(rows, input_keys=["input"], metadata_keys=["c1999"])
+    assert text.startswith("examples: metadata_keys: unknown column 'c1999'; did you mean 'c199'? Known: c199,")
+    assert text.endswith(", ...")
+    assert len(text) < 300
 
 
 def test_one_column_as_input_and_output_is_refused():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from prefect_experiments.datasets.json_text import BadJson, load_json
-from prefect_experiments.datasets.raw import header
+from prefect_experiments.datasets.raw import first_few, header, unknown_column
 from prefect_experiments.datasets.scalars import is_blank
-from prefect_experiments.errors import InvalidDataset, unknown_value
+from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import Example
 
 KeyColumns = str | Sequence[str] | None
@@ -94,16 +95,21 @@ class Roles:
         """Find the input and the expected output among a table's columns, where the caller has not said.
 
         Raises:
-            InvalidDataset: there is no input, or two columns could be one of them.
+            InvalidDataset: a column that the caller names is not there, there is no input, or two columns could be
+                one of them.
         """
+        columns = list(columns)
+        for argument in ("input_keys", "output_keys", "metadata_keys", "split_key", "id_key", "span_id_key"):
+            for key in _names(getattr(self, argument)):
+                if key not in columns:
+                    raise InvalidDataset(f"{argument}: {unknown_column(key, columns)}")
         if self.input_keys:
             return
-        columns = list(columns)
         self._input_column = _one_of(_INPUT_SPELLINGS, columns, "the input")
         if self._input_column is None:
             raise InvalidDataset(
                 "which columns are the input? Give input_keys=[...], output_keys=[...]; "
-                f"columns: {', '.join(columns) or 'none'}"
+                f"columns: {', '.join(first_few(columns)) or 'none'}"
             )
         not_free = {self.id_key, self.split_key, self.span_id_key}
         self._output_column = _one_of(
@@ -141,9 +147,7 @@ class Roles:
 
     def _by_usual_names(self, row: dict[str, Any]) -> Parts:
         input_column, output_column = self._input_column or "input", self._output_column
-        if input_column not in row:
-            has = ", ".join(row) or "none"
-            raise InvalidDataset(f"it has no {input_column!r}, which other rows have; its columns: {has}")
+        value = _pick(row, input_column)
         id_column, id_value = self._id(row)
         split_column, splits = self._splits(row)
         span_column, span_id = self._span_id(row)
@@ -156,7 +160,7 @@ class Roles:
                 "Rename one of them"
             )
         output = None if output_column is None else row.get(output_column)
-        return Parts(row[input_column], output, {**metadata, **rest} if metadata else rest, id_value, splits, span_id)
+        return Parts(value, output, {**metadata, **rest} if metadata else rest, id_value, splits, span_id)
 
     def _id(self, row: dict[str, Any]) -> tuple[str | None, Any]:
         """The id's column and value; a column that was not asked for may be missing or empty."""
@@ -206,11 +210,15 @@ def _text_keys(row: Mapping[Any, Any]) -> dict[str, Any]:
     return columns
 
 
-def _pick(row: dict[str, Any], key: str, argument: str) -> Any:
+def _pick(row: dict[str, Any], key: str, argument: str | None = None) -> Any:
     try:
         return row[key]
     except KeyError:
-        raise InvalidDataset(f"{argument}: {unknown_value('column', key, list(row))}") from None
+        near = "".join(f"; did you mean {name!r}?" for name in get_close_matches(key, row, n=1))
+        raise InvalidDataset(
+            f"{f'{argument}: ' if argument else ''}it has no {key!r}, which other rows have{near or '.'} Its columns: "
+            f"{', '.join(first_few(row)) or 'none'}. Add it, as null where there is no value"
+        ) from None
 
 
 def _pick_all(row: dict[str, Any], keys: tuple[str, ...], argument: str) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _records(text: str, origin: str, separator: str, first_line: int = 1) -> Raw
     names: list[str] = []
     records: list[list[str]] = []
     numbers: list[int] = []
-    number = pending = 0
+    number = pending = header_line = 0
     while True:
         line = reader.line_num + first_line  # where the record begins: a quoted field may span lines
         try:
@@ -90,11 +90,12 @@ def _records(text: str, origin: str, separator: str, first_line: int = 1) -> Raw
         except StopIteration:
             break
         except csv.Error as error:
+            written = _LINE_END.split(text)[line - first_line : reader.line_num]
             raise InvalidDataset(
-                f"{origin}: the record that begins on line {line} is not CSV: {error}. Look for an unclosed quote"
+                f"{origin}: the record that begins on line {line} is not CSV: {error}. {_of_quotes(written, separator)}"
             ) from None
         if not names:
-            names = record if any(map(str.strip, record)) else []
+            names, header_line = record if any(map(str.strip, record)) else [], line
             continue
         number += 1
         if len(record) == len(names):
@@ -102,16 +103,44 @@ def _records(text: str, origin: str, separator: str, first_line: int = 1) -> Raw
             numbers.append(number)
             pending = 0
         elif any(map(str.strip, record)):
-            kind = SEPARATORS.get(separator, repr(separator))
             raise InvalidDataset(
-                f"{origin}: line {line} has {len(record)} fields where the header has {len(names)} (separated by "
-                f"{kind}s). Quote the fields that hold {kind}s"
+                f"{origin}: line {line} has {len(record)} field{'s'[: len(record) != 1]} where the header, line "
+                f"{header_line}, has {len(names)} (separated by {_kind(separator)}s). "
+                f"{_of_fields(len(record) > len(names), separator, is_first=not records or len(names) == 1)}"
             )
         elif not record:
             pending += 1  # blank lines at the end are no rows
     if not names:
         raise InvalidDataset(f"{origin}: no rows; the file is blank")
     if not records and number == pending:
-        raise InvalidDataset(f"{origin}: no rows; there is only a header")
+        raise InvalidDataset(f"{origin}: no rows; there is only a header (is it a row? Then write a header above it)")
     columns = [list(column) for column in zip(*records, strict=True)] or [[] for _ in names]
     return Raw(origin, names, columns, numbers, is_text=True, blank_lines=number - pending - len(records))
+
+
+def _of_quotes(lines: list[str], separator: str) -> str:
+    """What to do about quotes that are not as CSV has them."""
+    if any('\\"' in line for line in lines):
+        return r"""A quote inside a quoted field is written twice (""), not as \""""
+    return (
+        "Look for a quote that is not closed or, inside a quoted field, not written twice, and for what stands between "
+        f"a closing quote and the next {_kind(separator)}, a space say"
+    )
+
+
+def _of_fields(is_longer: bool, separator: str, *, is_first: bool) -> str:
+    """What to do about a row that is longer or shorter than the header."""
+    kind = _kind(separator)
+    if is_first and is_longer:  # R's write.table has no name for the names of the rows
+        return (
+            f"Quote the fields that hold {kind}s. If every row is so long, give each column a name in the header; if "
+            "the header stands further down, delete what is above it"
+        )
+    if is_longer:
+        return f"Quote the fields that hold {kind}s"
+    advice = f"Write the {kind}s of its empty fields too, and quote fields that hold line ends"
+    return f"{advice}. If the header stands further down, delete what is above it" if is_first else advice
+
+
+def _kind(separator: str) -> str:
+    return SEPARATORS.get(separator, repr(separator))

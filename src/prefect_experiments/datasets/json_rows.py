@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefect_experiments.datasets.json_text import BadJson, first_value, load_json
-from prefect_experiments.datasets.raw import Raw, raw_of_mappings
+from prefect_experiments.datasets.raw import Raw, first_few, raw_of_mappings
 from prefect_experiments.errors import InvalidDataset
 
 # What a list of rows stands under, in the files of other tools.
@@ -33,7 +33,10 @@ def parse_json(text: str, origin: str) -> Raw:
         raise InvalidDataset(f"{origin}: expected a list of objects, got {_kind(value)}")
     for number, row in enumerate(value, 1):
         if not isinstance(row, dict):
-            raise InvalidDataset(f"{origin}: row {number} is {_kind(row)}, not an object")
+            raise InvalidDataset(
+                f"{origin}: row {number} is {_kind(row)}, not an object. Write each row as one, with a name for every "
+                'column: {"input": ...}'
+            )
     if not value:
         raise InvalidDataset(f"{origin}: no rows; the list is empty")
     return raw_of_mappings(value, origin)
@@ -53,11 +56,17 @@ def _listed(value: Mapping[str, Any], origin: str) -> Any:
         )
     if found and _is_list_of_rows(value[found[0]]):
         return value[found[0]]
-    names = ", ".join(map(repr, list(value)[:_SHOWN])) + (", ..." if len(value) > _SHOWN else "")
+    fields = ", ".join(first_few(map(repr, value), _SHOWN)) or "none"
+    lists = [
+        repr(name) for name, field in value.items() if isinstance(field, list) and field and _is_list_of_rows(field)
+    ]
+    if lists:
+        advice = f"If the rows are the list under {' or '.join(first_few(lists, _SHOWN))}, write it alone into a file"
+    else:
+        advice = f"If this object is the only row, put [ and ] around it. If its fields are columns: {_AS_RECORDS}"
     raise InvalidDataset(
-        f"{origin}: an object with the fields {names or 'none'}; expected a list of objects, or an object with such a "
-        f"list under 'examples' or 'data'. If this object is the only row, put [ and ] around it. If its fields are "
-        f"columns: {_AS_RECORDS}"
+        f"{origin}: an object with the fields {fields}; expected a list of objects, or an object with such a list "
+        f"under 'examples' or 'data'. {advice}"
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from prefect_experiments.datasets.scalars import is_missing
-from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.errors import InvalidDataset, unknown_value
+
+_LONGEST = 60  # characters of a name
 
 
 @dataclass(slots=True)
@@ -38,6 +41,19 @@ class Raw:
 def header(name: Any) -> str:
     """A column's name as it is known: text, without white space around it; empty where it has none."""
     return "" if is_missing(name) else str(name).strip("\ufeff").strip()
+
+
+def first_few(names: Iterable[Any], shown: int = 20) -> list[str]:
+    """Names as a message has room for them: the first, cut where they are long, and ``...`` where there are more."""
+    texts = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..." for name in map(str, names)]
+    return texts if len(texts) <= shown else [*texts[:shown], "..."]
+
+
+def unknown_column(name: Any, columns: Iterable[str]) -> str:
+    """The text for a column that is not there, with the nearest of those that are first."""
+    columns = list(columns)
+    near = get_close_matches(str(name), columns, n=3)
+    return unknown_value("column", name, first_few(dict.fromkeys([*near, *columns])))
 
 
 def raw_of_mappings(
@@ -83,7 +99,8 @@ def one_name_each(names: Iterable[str], origin: str) -> None:
         return
     doubles = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
     if doubles:
+        listed = ", ".join(first_few(map(repr, doubles)))
         raise InvalidDataset(
-            f"{origin}: several columns are named {', '.join(map(repr, doubles))} (white space around a name does not "
-            "count). Rename or drop all but one"
+            f"{origin}: several columns are named {listed} (white space around a name does not count). Rename or drop "
+            "all but one"
         )

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,11 @@ from prefect_experiments.datasets.arrow import arrow_raw, speaks_arrow
 from prefect_experiments.datasets.cell_types import check_types, typed
 from prefect_experiments.datasets.files import read_file
 from prefect_experiments.datasets.frames import frame_raw
-from prefect_experiments.datasets.raw import Raw, header, one_name_each, raw_of_mappings
+from prefect_experiments.datasets.raw import Raw, first_few, header, one_name_each, raw_of_mappings, unknown_column
 from prefect_experiments.datasets.scalars import is_blank, python_scalar
-from prefect_experiments.errors import InvalidDataset, unknown_value
+from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import Example
 
-_SHOWN = 20
 _UNNAMED = re.compile(r"|Unnamed: \d+(\.\d+)?")  # the latter is what pandas calls it
 _WHOLE = re.compile(r"[+-]?\d+(\.0)?")
 
@@ -66,8 +64,7 @@ class Table:
             return column
         if isinstance(column, str) and header(column) in self.columns:
             return header(column)
-        near = get_close_matches(str(column), self.columns, n=3)
-        problem = unknown_value("column", column, list(dict.fromkeys([*near, *self.columns]))[:_SHOWN])
+        problem = unknown_column(column, self.columns)
         raise InvalidDataset(f"{self.origin}: {named_by}: {problem}{f'. {advice}' if advice else ''}")
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -251,10 +248,15 @@ def _leave_out_unnamed(raw: Raw) -> list[str]:
     empty = [place for place in places if all(map(is_blank, raw.columns[place]))]
     unnamed = [str(place + 1 + left_out) for place in places if place not in empty]
     if unnamed:
-        raise InvalidDataset(
-            f"{raw.origin}: the header has no name for column {', '.join(unnamed)}. Name it there, or drop it; pandas "
-            "writes its index so, unless to_csv(index=False)"
+        # Above the header of sheets, and of what was one, people write what the table is.
+        is_title = len(raw.names) > 2 and len(raw.names) - len(places) == 1
+        advice = (
+            "If it is a title and the header stands further down, delete what is above that"
+            if is_title
+            else "Name it there, or drop it; pandas writes its index so, unless to_csv(index=False)"
         )
+        listed = ", ".join(first_few(unnamed))
+        raise InvalidDataset(f"{raw.origin}: the header has no name for column {listed}. {advice}")
     for place in reversed(empty):
         del raw.names[place], raw.columns[place]
     said = ["the first column, which has no name and only counts the rows"] if left_out else []
