@@ -16,7 +16,7 @@ SOURCE = Path(prefect_experiments.__file__).parent
 # A module imports only from those before it; what stands together may import each other.
 ORDER = [
     {"errors"},
-    {"settings", "jsonable", "keys", "loops"},
+    {"settings", "jsonable", "json_forms", "unread", "contexts", "keys", "loops"},
     {"models"},
     {"pages"},
     {"datasets", "tasks", "evaluators"},
