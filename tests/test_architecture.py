@@ -16,7 +16,17 @@ SOURCE = Path(prefect_experiments.__file__).parent
 # A module imports only from those before it; what stands together may import each other.
 ORDER = [
     {"errors"},
-    {"settings", "jsonable", "keys", "loops", "configuration", "local_modules"},
+    {
+        "settings",
+        "jsonable",
+        "json_forms",
+        "unread",
+        "contexts",
+        "keys",
+        "loops",
+        "configuration",
+        "local_modules",
+    },
     {"models"},
     {"pages"},
     {"datasets", "references", "tasks", "evaluators"},

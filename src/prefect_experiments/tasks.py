@@ -188,7 +188,7 @@ class Task:
 
     Attributes:
         name: how it is called in messages and records.
-        is_async: whether a call gives an awaitable; sync calls belong in a worker thread.
+        is_async: whether a call gives an awaitable or an async stream; sync calls belong in a worker thread.
         fingerprint: changes when the task's own code changes.
         reference: ``package.module:name`` where the task can be found again, else ``None``.
     """
@@ -221,8 +221,6 @@ def resolve_task(task: Any) -> Task:
         )
     function = getattr(function, "fn", function) if is_prefect_task(function) else function
     name = callable_name(function)
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise InvalidTask(f"task {name!r} is a generator; return the whole output at once, such as ''.join(parts)")
     try:
         binding = bind(function, TASK_GETTERS, "input")
     except ValueError as error:
@@ -243,18 +241,13 @@ def is_prefect_task(obj: Any) -> bool:
 
 
 def is_async_callable(function: Any) -> bool:
-    """Whether calling it gives an awaitable, as far as can be told before the call."""
+    """Whether calling it gives an awaitable or an async stream, as far as can be told before the call."""
     while isinstance(function, functools.partial):
         function = function.func
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return True
     call = getattr(type(function), "__call__", None)  # noqa: B004 - wanted as a function, not as a yes or no
-    return not inspect.isroutine(function) and inspect.iscoroutinefunction(call)
-
-
-def is_awaitable(value: Any) -> bool:
-    """`inspect.isawaitable` without its two passes through abstract base classes: this is called for every result."""
-    return hasattr(type(value), "__await__")
+    return not inspect.isroutine(function) and (inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call))
 
 
 def callable_name(function: Any) -> str:

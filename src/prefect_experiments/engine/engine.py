@@ -13,8 +13,9 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from prefect_experiments.contexts import apart
 from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, Target, describe
 from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.limits import ActiveLimits, Pace
@@ -22,7 +23,7 @@ from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, Ru
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.engine.traces import TraceFigures, Tracer
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, at_least_one
-from prefect_experiments.jsonable import dumps_lenient
+from prefect_experiments.jsonable import dumps_lenient, dumps_output
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.tasks import Fields, Task
 
@@ -78,7 +79,7 @@ class Engine:
         self._limits = ActiveLimits(pace=pace)
         self._traced_task = tracer.task(task) if tracer and task else None
         self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
-        self._task_caller = self._caller(self._traced_task or task) if task else None
+        self._task_caller = self._caller(self._traced_task or task, dumps_output) if task else None
         self._callers = {e.name: self._caller(self._traced.get(e.name, e)) for e in self.evaluators}
         # Whose verdicts a name is for: two evaluators that use one name would overwrite each other.
         self._named_by = {evaluator.name: evaluator.name for evaluator in self.evaluators}
@@ -88,8 +89,8 @@ class Engine:
         self.evaluations_done = 0
         self.evaluation_errors = 0
 
-    def _caller(self, target: Target) -> Caller:
-        return Caller(target, self._policy, self._threads, self._limits)
+    def _caller(self, target: Target, keep: Callable[[Any], Any] | None = None) -> Caller:
+        return Caller(target, self._policy, self._threads, self._limits, keep)
 
     async def run(self, items: Iterable[RunItem], nearly_done: Callable[[], None] | None = None) -> None:
         """Call the task for each item and write what comes back.
@@ -113,7 +114,10 @@ class Engine:
 
     async def _finish_run(self, job: Job[RunItem], result: CallResult) -> None:
         item = job.item
-        output = None if result.error is not None else self._output_json(result.value, item)
+        output, warning = (None, None) if result.error is not None else result.value
+        if warning and not self._warned:
+            self._warned = True
+            self._warn_of(warning, item)
         traced = self._traced_task
         trace = UNTRACED if traced is None else traced.finish(job.fields, item, output, result)
         await self._sink.write_run(
@@ -142,17 +146,13 @@ class Engine:
                     error=result.error,
                 )
 
-    def _output_json(self, value: object, item: RunItem) -> str:
-        text, warning = dumps_lenient(value)
-        if warning and not self._warned:
-            self._warned = True
-            logger.warning(
-                "The task's output on example %s is not JSON (%s). "
-                "Return dicts, lists, strings and numbers to keep outputs exact. Said once for this experiment.",
-                item.example_id,
-                warning,
-            )
-        return text
+    def _warn_of(self, warning: str, item: RunItem) -> None:
+        logger.warning(
+            "The task's output on example %s is not JSON (%s). "
+            "Return dicts, lists, strings and numbers to keep outputs exact. Said once for this experiment.",
+            item.example_id,
+            warning,
+        )
 
     async def evaluate(self, items: Iterable[EvaluationItem]) -> None:
         """Call the named evaluators for each item and write their verdicts.
@@ -184,7 +184,7 @@ class Engine:
         rows: list[EvaluationRow] = []
         for job, result in finished:
             item, evaluator = job.item
-            new = evaluation_rows(item, evaluator, result, self._named_by)
+            new = apart(evaluation_rows, item, evaluator, result, self._named_by)
             if self._traced:
                 trace_id = self._traced[evaluator.name].finish(job.fields, item, new, result)
                 for row in new:

@@ -9,6 +9,7 @@ when calls turn out to block: threads do not make pure Python faster.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections import deque
@@ -16,9 +17,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from prefect_experiments.contexts import begun
 from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult
 from prefect_experiments.engine.threads import Threads
-from prefect_experiments.tasks import Fields, is_awaitable
+from prefect_experiments.tasks import Fields
+from prefect_experiments.unread import is_awaitable
 
 SLICE_S = 0.005
 OVERDUE_S = 0.02
@@ -158,25 +161,26 @@ class _Slice(Generic[T]):
     def run(self) -> None:
         """Call until the slice's time is over or nothing is left."""
         until = time.monotonic() + SLICE_S
-        call = self._target.call
         while (job := self._next()) is not None:
-            value, error = None, None
+            value, error, context = None, None, contextvars.copy_context()
             try:
-                value = call(job.fields)
+                value = context.run(begun, self._target.call, job.fields)
             except BaseException as raised:  # noqa: BLE001 - in a thread of ours nothing is meant for us
                 error = raised
             now = time.monotonic()
             with self._lock:
                 if self._abandoned:
                     return
-                self.done.append((job, self.attempt(value, error, now)))
+                self.done.append((job, self.attempt(value, error, now, context)))
                 self.current = None
             if now >= until:
                 return
 
-    def attempt(self, value: Any, error: BaseException | None, now: float) -> Attempt:
+    def attempt(
+        self, value: Any, error: BaseException | None, now: float, context: contextvars.Context | None = None
+    ) -> Attempt:
         """The present call as an attempt that ended now."""
-        return Attempt(value, error, self._epoch + self.began, self.began, now - self.began)
+        return Attempt(value, error, self._epoch + self.began, self.began, now - self.began, context)
 
     def _next(self) -> Job[T] | None:
         with self._lock:
