@@ -101,6 +101,8 @@ def score(value: Any) -> float | None:
 
 
 def _number(value: Any) -> float | None:
+    if type(value) is float and math.isfinite(value):
+        return value
     if says_nothing(value):
         return None
     number = _as_number(value)
@@ -114,8 +116,10 @@ def _number(value: Any) -> float | None:
 def _as_number(value: Any) -> float | None:
     """The number that a cell is, also as text; ``None`` for anything else."""
     # A text with an underscore is a number to Python, and to nobody else. A Decimal is no numbers.Real.
-    is_text = isinstance(value, str) and "_" not in value
-    if not is_text and not isinstance(value, numbers.Real) and type(value).__name__ != "Decimal":
+    if isinstance(value, str):
+        if "_" in value:
+            return None
+    elif not isinstance(value, int | float | numbers.Real) and type(value).__name__ != "Decimal":
         return None
     try:
         return float(value)
@@ -125,7 +129,7 @@ def _as_number(value: Any) -> float | None:
 
 def _measure(value: Any) -> float | None:
     """A number that is no truth value."""
-    if isinstance(value, bool):
+    if value is True or value is False:
         raise Unfit(f": {value} is a truth value, not a number. {_LEAVE_EMPTY}")
     return _number(value)
 
@@ -161,6 +165,8 @@ def repetition(value: Any) -> int:
 
 
 def _whole(value: Any, least: int, most: int) -> int | None:
+    if type(value) is int and least <= value <= most:
+        return value
     number = _measure(value)
     if number is not None and not (number.is_integer() and least <= number <= most):
         raise Unfit(f" must be a whole number from {least} to {most:,}, got {number:g}")
@@ -212,6 +218,8 @@ def text(value: Any, *, objects: bool = False) -> str:
         value: the cell.
         objects: whether objects and lists are taken as well, as their JSON text.
     """
+    if type(value) is str and value.isascii():
+        return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # pandas makes floats of whole numbers where one is missing
     if not isinstance(value, str | int | float) and type(value).__name__ not in ("Decimal", "UUID"):

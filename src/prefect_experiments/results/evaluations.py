@@ -80,4 +80,6 @@ def _evaluation(
 
 def _objects(columns: Mapping[str, list[Any]], rows: int) -> list[dict[str, Any]]:
     """The objects that columns make, by key; without what is missing."""
+    if not columns:
+        return [{} for _ in range(rows)]
     return [{key: cell for key, cells in columns.items() if (cell := cells[row]) is not None} for row in range(rows)]

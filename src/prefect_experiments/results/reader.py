@@ -30,6 +30,7 @@ from prefect_experiments.results.schema import (
     choose_columns,
 )
 
+_PLAIN = frozenset({str, int, float, bool, dict, list, type(None)})
 _FIGURES = ("latency_ms", "start_time", "end_time", "token_count", "total_cost", "trace_id")
 
 
@@ -116,7 +117,7 @@ def _runs(table: Table, columns: Columns) -> list[ResultRun]:
         outputs,
         errors,
         *figures.values(),
-        _metadata(table, columns),
+        _metadata(table, columns, has_other_ids=None in figures["trace_id"]),
         read_evaluations(table, _read, columns.evaluators),
         read_evaluations(table, _read, columns.people, "HUMAN"),
         strict=True,
@@ -124,28 +125,14 @@ def _runs(table: Table, columns: Columns) -> list[ResultRun]:
     return [_as_run(*each) for each in parts]
 
 
-def _as_run(
-    row: int, example_id: str, repetition: int, given: Any, expected: Any, output: Any, error: str | None, *rest: Any
-) -> ResultRun:
-    *figures, metadata, evaluations, annotations = rest
+def _as_run(row: int, name: str, repetition: int, given: Any, expected: Any, output: Any, *rest: Any) -> ResultRun:
+    error, *figures, metadata, evaluations, annotations = rest
     if error is not None:  # a failed run has no output; what stands there is not lost
         if output not in (None, ""):
             metadata.setdefault("output", output)
         output = None
-    known: Any = dict(zip(_FIGURES, figures, strict=True))
-    return ResultRun(
-        row=row,
-        example_id=example_id,
-        repetition_number=repetition,
-        input=given,
-        expected=expected,
-        output=output,
-        error=error,
-        **known,
-        metadata=metadata,
-        evaluations=evaluations,
-        annotations=annotations,
-    )
+    more: Any = (*figures, metadata, evaluations, annotations)
+    return ResultRun(row, name, repetition, given, expected, output, error, *more)
 
 
 def _read(table: Table, column: str, role: Role) -> list[Any]:
@@ -158,8 +145,14 @@ def _read(table: Table, column: str, role: Role) -> list[Any]:
     found: list[Any] = []
     read = role.read
     for number, cell in zip(table.numbers, table.columns[column], strict=True):
-        value = cells.plain(cell)
-        missing = is_missing(value) or (blank_is_missing and isinstance(value, str) and not value.strip())
+        if cell is None and not role.needed:
+            found.append(None)
+            continue
+        value = cell if type(cell) in _PLAIN else cells.plain(cell)
+        if isinstance(value, str):
+            missing = blank_is_missing and (not value or value.isspace())
+        else:
+            missing = is_missing(value)
         if missing and role.needed:
             raise InvalidDataset(f"{table.where(column)}, row {number}{role.needed}")
         try:
@@ -175,11 +168,11 @@ def _check_times(table: Table, figures: Mapping[str, Sequence[float | None]]) ->
             raise InvalidDataset(f"{table.origin}: row {row}: the start_time is after the end_time")
 
 
-def _metadata(table: Table, columns: Columns) -> list[dict[str, Any]]:
-    """What else is known of each run."""
+def _metadata(table: Table, columns: Columns, *, has_other_ids: bool) -> list[dict[str, Any]]:
+    """What else is known of each run; also its trace's id, if that is of another sort than OpenTelemetry's."""
     found: list[dict[str, Any]] = [{} for _ in range(table.rows)]
     sources = [(key, column, METADATA_VALUE) for key, column in columns.metadata.items()]
-    if (trace := columns.known.get("trace_id")) is not None:
+    if (trace := columns.known.get("trace_id")) is not None and has_other_ids:
         sources.append((trace, trace, OTHER_TRACE_ID))
     for key, column, role in sources:
         for place, value in enumerate(_read(table, column, role)):
