@@ -132,7 +132,7 @@ def test_what_evaluators_return_means_what_it_means_to_ax(client: Client) -> Non
         return 0.5, "because"
 
     def as_a_list(output: Any) -> list[Any]:
-        return [len(output), "counted"]
+        return [0.75, "counted"]
 
     def triple(output: Any) -> tuple[float, str, str]:
         return 1.0, "good", "why"
@@ -155,7 +155,7 @@ def test_what_evaluators_return_means_what_it_means_to_ax(client: Client) -> Non
 
     wanted = {
         "pair": (0.5, None, "because"),
-        "as_a_list": (8.0, None, "counted"),
+        "as_a_list": (0.75, None, "counted"),
         "triple": (1.0, "good", "why"),
         "decorated": (1.0, None, "so it is"),
         "dicts": (1.0, "kept", None),

@@ -75,9 +75,8 @@ def ax_frame(ran: RanExperiment) -> pd.DataFrame:
         for part, value in values.items():
             column = added.setdefault(f"eval.{verdict.name}.{part}", [None] * len(runs))
             column[places[verdict.run_id]] = value
-    columns = {
-        name: pd.Series(values, index=frame.index, dtype=object) for name, values in added.items() if name not in frame
-    }
+    new = {name: values for name, values in added.items() if name not in frame}
+    columns = {name: pd.Series(values, index=frame.index, dtype=object) for name, values in new.items()}
     frame = pd.concat([frame, pd.DataFrame(columns)], axis=1)
     frame["latency"] = pd.to_numeric(frame["latency"])
     return frame
