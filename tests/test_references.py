@@ -246,7 +246,9 @@ def test_an_edit_before_the_first_look_is_seen_by_the_compiled_file(
     assert answer("early:answer") == 22
 
 
-def test_installed_packages_and_the_standard_library_are_left_alone(folder: Path) -> None:
+def test_installed_packages_and_the_standard_library_are_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = {name: importlib.import_module(name) for name in ("json", "numpy", "prefect_experiments.keys")}
     write(folder / "json.py", "raise RuntimeError('not this one')\n")
     for number in (1, 2):
@@ -254,6 +256,15 @@ def test_installed_packages_and_the_standard_library_are_left_alone(folder: Path
         assert answer("app.py:answer") == number
     assert all(sys.modules[name] is module for name, module in before.items())
     assert load_reference("math:sqrt")(4) == 2
+    installed = write(folder / "site-packages/installed_here.py", "def answer(input): return 1\n")
+    with monkeypatch.context() as path:
+        path.syspath_prepend(str(installed.parent))
+        assert answer("installed_here:answer") == 1
+        write(installed, "def answer(input): return 2\n")
+        assert answer("installed_here:answer") == 1
+    assert answer(f"{installed}:answer") == 2  # a file that is named itself is run as it is
+    write(installed, "def answer(input): return 3\n")
+    assert answer(f"{installed}:answer") == 3
 
 
 def test_many_at_once(folder: Path) -> None:

@@ -96,7 +96,7 @@ def _load_module(name: str, reference: str) -> ModuleType:
         known = _known.get(name)
         if known is None or known.module is not loaded:  # others have imported it
             known = _known[name] = _Loaded(loaded, closure({name: loaded}, _extra).modules)
-        if known.is_current():
+        if file_of(loaded) is None or known.is_current():
             return loaded
         stale = {name} | closure({name: loaded}, _extra).stale()
     cwd = str(Path.cwd())

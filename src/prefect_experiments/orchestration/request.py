@@ -273,7 +273,8 @@ def resumed_session(
         record: the experiment.
         task: the task; without one, the experiment's own is looked up by its reference.
         evaluators: added to the experiment's own, which are looked up by their references. Those that are given make
-            their verdicts again where it is not known which state of them made the ones that are there.
+            their verdicts again where it is not known which state of them made the ones that are there; to make only
+            what is missing of an experiment that was logged, what was logged is kept.
         store: where it is kept.
         limits: how hard to work.
         run_missing: whether to make missing and failed runs; else only verdicts are made.
@@ -289,6 +290,7 @@ def resumed_session(
     kept = KeptExamples(record.experiment.dataset_name, store, record.version, record.positions)
     notes = check_needs(given, kept)
     named = {evaluator.name for evaluator in given}
+    again_from = set() if run_missing and record.is_logged else named
     lost = [e.name for e in record.evaluators if e.name not in named and e.reference is None]
     again: list[BoundEvaluator] = []
     if run_missing:
@@ -305,12 +307,12 @@ def resumed_session(
         limits=limits,
         remote=remote,
         set_global_tracer_provider=set_global_tracer_provider,
-        passed=named,
+        passed=again_from,
     )
     session.notes.extend(notes)
     unknown = store.results.of_unknown_state(record.experiment.id)
     concerned = named.union(e.name for e in record.evaluators) if run_missing else named
-    session.notes.extend(_unknown_states({name: n for name, n in unknown.items() if name in concerned}, named))
+    session.notes.extend(_unknown_states({name: n for name, n in unknown.items() if name in concerned}, again_from))
     if bound_task is not None:
         session.notes.extend(_mixture(record, bound_task, missing))
     if run_missing and lost and (missing or _lacks_verdicts(record, store, lost)):
@@ -352,7 +354,7 @@ def _unknown_states(unknown: Mapping[str, int], passed: Collection[str]) -> list
         f"{sum(unknown[name] for name in names)} evaluations of {', '.join(names)} {fate}"
         for names, fate in (
             (again, "are made again with what was passed"),
-            (kept, "are kept as they are; pass evaluators= to make them again"),
+            (kept, "are kept as they are; evaluate_experiment, with the evaluators, makes them again"),
         )
         if names
     ]
