@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import decimal
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -31,15 +32,23 @@ def in_call() -> bool:
     return _in_call.get()
 
 
-def begun(function: Callable[..., T], *args: Any) -> T:
-    """Call the function as the first thing in a new copy of the caller's context."""
+def make_calls_here() -> None:
+    """Say that the calls of an experiment are made from copies of the present context."""
     _in_call.set(True)
-    # A copy of a context shares what the variables hold, and decimal's own context is one that changes.
+
+
+def alone(function: Callable[..., T]) -> Callable[..., T]:
+    """The function, to be called first in a new copy of the present context.
+
+    A copy shares what the variables hold, and `decimal`'s own context is an object that changes: where the
+    present context has one, the function gets a copy of that too.
+    """
+    return (
+        function if _decimal is None or _decimal.get(None) is None else functools.partial(_with_own_decimal, function)
+    )
+
+
+def _with_own_decimal(function: Callable[..., T], *args: Any) -> T:
     if _decimal is not None and (shared := _decimal.get(None)) is not None:
         _decimal.set(shared.copy())
     return function(*args)
-
-
-def apart(function: Callable[..., T], *args: Any) -> T:
-    """Call the function in a copy of the present context."""
-    return contextvars.copy_context().run(begun, function, *args)

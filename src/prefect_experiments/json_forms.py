@@ -27,7 +27,8 @@ _LETTERS = {re.ASCII: "a", re.IGNORECASE: "i", re.MULTILINE: "m", re.DOTALL: "s"
 _MISSING = frozenset({"NAType", "NaTType"})
 _AS_TEXT = frozenset({
     "ipaddress._IPAddressBase", "zoneinfo.ZoneInfo", "pydantic_core.Url", "pydantic.networks._BaseUrl",
-    "pydantic.types._SecretBase", "httpx.URL", "bs4.element.Tag", "pandas.Period", "pandas.Interval", "uuid.UUID",
+    "pydantic.types._SecretBase", "httpx.URL", "httpx2.URL", "bs4.element.Tag", "pandas.Period", "pandas.Interval",
+    "uuid.UUID",
 })  # fmt: skip
 _CONVERTERS = ("to_pylist", "to_dicts", "to_list", "as_py", "toarray", "to_dict", "as_dict")
 _NS = 10**9
@@ -159,12 +160,14 @@ def _match(value: re.Match[Any]) -> dict[str, Any]:
 
 
 def _error(value: BaseException) -> str:
-    text = str(value)
-    return f"{type(value).__name__}: {text}" if text else type(value).__name__
+    parts = [type(value).__name__, str(value)]
+    if isinstance(value, BaseExceptionGroup):
+        parts.append("; ".join(map(_error, value.exceptions)))
+    return ": ".join(filter(None, parts))
 
 
 def _response(value: Any) -> dict[str, Any]:
-    """An HTTP response of httpx or requests."""
+    """An HTTP response of httpx or requests; whether it says "failed" is the evaluators' to judge."""
     try:
         body = value.content
     except RuntimeError:  # httpx's
@@ -212,8 +215,8 @@ def _frame(value: Any) -> Any:
     index = value.index
     levels = [] if _only_counts(index) else list(range(index.nlevels))
     labels = ["index" if index.names[n] is None else index.names[n] for n in levels] + list(value.columns)
-    columns = [index.get_level_values(n).tolist() for n in levels]
-    columns += [value.iloc[:, n].tolist() for n in range(len(value.columns))]
+    columns = [_cells(index.get_level_values(n)) for n in levels]
+    columns += [_cells(value.iloc[:, n]) for n in range(len(value.columns))]
     rows = list(zip(*columns, strict=True)) if columns else [()] * len(value)
     names = _names(labels)
     if names is None:
@@ -223,12 +226,19 @@ def _frame(value: Any) -> Any:
 
 def _series(value: Any) -> Any:
     """A Series as a list; as an object where its index says more than a row's number."""
-    values = value.tolist()
+    values, labels = _cells(value), _cells(value.index)
     if _only_counts(value.index):
         return values
-    labels = value.index.tolist()
     names = _names(labels)
     return {"index": labels, "data": values} if names is None else dict(zip(names, values, strict=True))
+
+
+def _cells(column: Any) -> list[Any]:
+    """A column's values; among others than numbers, NaN is pandas' way to say that there is none."""
+    values: list[Any] = column.tolist()
+    if kind_of(column) == "f":
+        return values
+    return [None if isinstance(value, float) and value != value else value for value in values]
 
 
 def _only_counts(index: Any) -> bool:
@@ -251,8 +261,12 @@ def _array(value: Any) -> Any:
     if kind != "f" or hasattr(value, "mask"):
         return value.tolist()
     if value.dtype.itemsize > 8:
-        return float(value) if is_scalar else list(value)
+        return _longdouble(value) if is_scalar else list(value)
     return _shortest(_written(value), value.tolist())
+
+
+def _longdouble(value: Any) -> float | str:
+    return float(value) if float(value) == value or value != value else str(value)
 
 
 def _complex(value: Any) -> str:
@@ -304,7 +318,8 @@ _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
     (_has("iloc", "columns"), _frame),
     (_has("iloc", "tolist"), _series),
     (is_array, _array),
-    (lambda value: isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview), list),
+    (_is(memoryview), bytes),
+    (lambda value: isinstance(value, Sequence) and not isinstance(value, bytes | bytearray), list),
     (_named("types.SimpleNamespace", "argparse.Namespace", "optparse.Values"), lambda value: dict(vars(value))),
     (_has("__attrs_attrs__"), lambda value: _attributes(value, [each.name for each in value.__attrs_attrs__])),
     (_has("__struct_fields__"), lambda value: _attributes(value, value.__struct_fields__)),  # msgspec's
@@ -313,7 +328,7 @@ _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
     (_is(re.Match), _match),
     (_is(BaseException), _error),
     (_named(*_AS_TEXT), str),
-    (_named("httpx.Response", "requests.models.Response"), _response),
+    (_named("httpx.Response", "httpx2.Response", "requests.models.Response"), _response),
     (_named("xml.etree.ElementTree.Element", "lxml.etree._Element"), _markup),
     (_named("google.protobuf.message.Message"), _protobuf),
     (_has("_repr_png_"), _image),  # Pillow's

@@ -214,7 +214,7 @@ class _Plain:
         if self._mode == "output" and (why := _why_unread(value)) is not None:
             return self._unread(value, why)
         detail = "" if isinstance(error, NoForm) else f" ({type(error).__qualname__} when it was read)"
-        attributes = _public_attributes(value)
+        attributes = {} if self._mode == "strict" else _public_attributes(value)
         instead = _AS_ATTRIBUTES if attributes else _AS_REPR
         self._fault(type(value).__qualname__, f"is not JSON{detail}", instead)
         return attributes or _repr(value)
@@ -251,12 +251,15 @@ def _why_unread(value: Any) -> str | None:
 
 
 def _public_attributes(value: Any) -> dict[str, Any]:
-    """What an object holds for all to see, where its own `repr` would tell nothing but its address."""
-    if isinstance(value, type) or getattr(type(value), "__repr__", None) is not object.__repr__:
+    """What an object holds for all to see, where its `repr` tells its address in place of that."""
+    try:
+        if isinstance(value, type) or hex(id(value)) not in repr(value):
+            return {}
+        slots = [name for kind in type(value).__mro__ for name in _slot_names(vars(kind).get("__slots__", ()))]
+        names = [name for name in [*slots, *getattr(value, "__dict__", {})] if not name.startswith("_")]
+        return {name: getattr(value, name) for name in names if hasattr(value, name)}
+    except Exception:  # noqa: BLE001 - as above
         return {}
-    slots = [name for kind in type(value).__mro__ for name in _slot_names(vars(kind).get("__slots__", ()))]
-    names = [name for name in [*slots, *getattr(value, "__dict__", {})] if not name.startswith("_")]
-    return {name: getattr(value, name) for name in names if hasattr(value, name)}
 
 
 def _slot_names(slots: str | Iterable[str]) -> Iterable[str]:

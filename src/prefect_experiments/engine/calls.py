@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from prefect_experiments.contexts import begun
+from prefect_experiments.contexts import alone
 from prefect_experiments.engine.limits import (
     LONGEST_RETRY_AFTER_S,
     ActiveLimits,
@@ -21,7 +21,7 @@ from prefect_experiments.engine.limits import (
     retry_after_of,
     status_of,
 )
-from prefect_experiments.engine.streams import Reading, belongs_in_a_loop, is_stream, read_async
+from prefect_experiments.engine.streams import Reading, belongs_in_a_loop, has_to_be_read, is_stream, read_async
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.jsonable import NotJson
@@ -112,6 +112,7 @@ class CallResult:
 
     Attributes:
         raised: what the last attempt raised, where it failed.
+        context: what it saw and could change, where it succeeded.
     """
 
     value: Any
@@ -121,6 +122,7 @@ class CallResult:
     end: float
     attempts: int
     raised: BaseException | None = None
+    context: contextvars.Context | None = None
 
 
 class Caller:
@@ -190,7 +192,7 @@ class Caller:
             if error is None:
                 for limit in self.limits():
                     limit.succeeded()
-                return CallResult(attempt.value, None, None, attempt.start, attempt.start + attempt.seconds, attempts)
+                return succeeded(attempt, attempts)
             if self._policy.is_rate_limit(error):
                 refused_since = refused_since or time.monotonic()
                 if attempt.noted or self._slow_down(error, attempt.began, refused_since):
@@ -223,7 +225,7 @@ class Caller:
         context = contextvars.copy_context()
         start, began = time.time(), time.monotonic()
         if self.target.is_async:
-            value, error = await self._in_loop(lambda: begun(self.target.call, fields), context)
+            value, error = await self._in_loop(functools.partial(alone(self.target.call), fields), context)
         else:
             value, error = await self._in_thread(fields, context)
         return Attempt(value, error, start, began, time.monotonic() - began, context)
@@ -246,48 +248,48 @@ class Caller:
             context: what the code sees, and all that it can change.
             spent: the seconds of its timeout that have passed before.
         """
-        lane = asyncio.current_task()
+        loop, lane = asyncio.get_running_loop(), asyncio.current_task()
         cancelled = lane.cancelling() if lane else 0
+        call = loop.create_task(self._outcome(begin), context=context)
+        limit = _TimeLimit(call)
+        timer = None if self._policy.timeout is None else loop.call_later(self._policy.timeout - spent, limit.pass_)
         try:
-            return await asyncio.get_running_loop().create_task(self._in_time(begin, spent), context=context)
-        except asyncio.CancelledError as error:
+            value, error = await call
+        except asyncio.CancelledError as raised:
             if lane and lane.cancelling() > cancelled:
                 raise
-            return None, error  # something of the user's own was cancelled, not the experiment
+            value, error = None, raised  # the time is over, or something of the user's own was cancelled
+        finally:
+            if timer is not None:
+                timer.cancel()
+        # What code gives, or makes of its cancellation, after its time comes too late.
+        return (None, self.too_long()) if limit.has_passed else (value, error)
 
-    async def _in_time(self, begin: Callable[[], Any], spent: float) -> tuple[Any, BaseException | None]:
-        timeout = self._policy.timeout
-        deadline = asyncio.timeout(None if timeout is None else max(0.0, timeout - spent))
+    async def _outcome(self, begin: Callable[[], Any]) -> tuple[Any, BaseException | None]:
         try:
-            async with deadline:
-                value = await self._whole(begin())
+            value = begin()
+            while is_awaitable(value):
+                value = await value
+            if self._keep is not None:
+                value = self._keep(await self._read(value) if has_to_be_read(value) else value)
         except asyncio.CancelledError:
             raise
         except _Raised as raised:
             return None, raised.error
         except BaseException as error:
-            if isinstance(error, Exception) and deadline.expired():
-                return None, self.too_long()  # also where the cancelled code made an error of its own of it
             if not isinstance(error, Exception | BaseExceptionGroup) and _is_for_the_process(error):
                 raise
             return None, error
-        if deadline.expired():  # what code gives that would not be cancelled comes too late
-            return None, self.too_long()
         return value, None
 
-    async def _whole(self, value: Any) -> Any:
-        """What a call gave, awaited and, where it is to be kept, read to its end."""
-        while True:
+    async def _read(self, value: Any) -> Any:
+        """A stream that a task gave, read to its end."""
+        while has_to_be_read(value) or is_awaitable(value):
             if is_awaitable(value):
                 value = await value
-            elif self._keep is None:
-                return value
-            elif is_async_stream(value):
-                value = await read_async(value)
-            elif is_stream(value):
-                value = await self._read_in_thread(value)
             else:
-                return self._keep(value)
+                value = await (read_async(value) if is_async_stream(value) else self._read_in_thread(value))
+        return value
 
     async def _read_in_thread(self, stream: Any) -> Any:
         """A sync stream that async code gave: the event loop must not stand still meanwhile."""
@@ -317,10 +319,10 @@ class Caller:
         return value, error
 
     def _call_here(self, fields: Fields, reading: Reading) -> Any:
-        value = begun(self.target.call, fields)
+        value = alone(self.target.call)(fields)
         if self._keep is None:
             return value
-        while is_stream(value):
+        if is_stream(value):
             value = reading.read(value)
         return value if belongs_in_a_loop(value) else self._keep(value)
 
@@ -334,6 +336,19 @@ class Caller:
         if limit not in self._own_limits:
             self._own_limits.append(limit)
         return not limit.is_starved(refused_since)
+
+
+class _TimeLimit:
+    """Cancels a call when its time is over, unless it is done."""
+
+    __slots__ = ("_call", "has_passed")
+
+    def __init__(self, call: asyncio.Task[Any]) -> None:
+        self._call = call
+        self.has_passed = False
+
+    def pass_(self) -> None:
+        self.has_passed = self._call.cancel()
 
 
 class _Raised(Exception):
@@ -374,6 +389,12 @@ def _error_classes(errors: Any) -> tuple[type[BaseException], ...]:
         if not (isinstance(error, type) and issubclass(error, BaseException)):
             raise InvalidSetting(f"rate_limit_errors takes exception classes, got {error!r:.100}")
     return every
+
+
+def succeeded(attempt: Attempt, attempts: int) -> CallResult:
+    """The result of an attempt that raised nothing."""
+    end = attempt.start + attempt.seconds
+    return CallResult(attempt.value, None, None, attempt.start, end, attempts, context=attempt.context)
 
 
 def _failed(error: BaseException, attempt: Attempt, attempts: int) -> CallResult:

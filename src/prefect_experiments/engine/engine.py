@@ -13,9 +13,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefect_experiments.contexts import apart
 from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, Target, describe
 from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.limits import ActiveLimits, Pace
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("prefect_experiments")
 
+T = TypeVar("T")
 EvaluationJob = tuple[EvaluationItem, "BoundEvaluator"]
 UNTRACED = TraceFigures()
 
@@ -184,7 +184,9 @@ class Engine:
         rows: list[EvaluationRow] = []
         for job, result in finished:
             item, evaluator = job.item
-            new = apart(evaluation_rows, item, evaluator, result, self._named_by)
+            # In the call's own context: a scorer of the user's may be part of it.
+            run = result.context.run if result.context is not None else _directly
+            new = run(evaluation_rows, item, evaluator, result, self._named_by)
             if self._traced:
                 trace_id = self._traced[evaluator.name].finish(job.fields, item, new, result)
                 for row in new:
@@ -194,6 +196,10 @@ class Engine:
         self.evaluation_errors += sum(1 for row in rows if row.error is not None)
         if rows:
             await self._sink.write_evaluations(rows)
+
+
+def _directly(function: Callable[..., T], *args: Any) -> T:
+    return function(*args)
 
 
 def evaluation_rows(

@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from prefect_experiments.contexts import begun
-from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult
+from prefect_experiments.contexts import alone, make_calls_here
+from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult, succeeded
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.tasks import Fields
 from prefect_experiments.unread import is_awaitable
@@ -62,6 +62,7 @@ async def call_each(
     """
 
     async def lane() -> None:
+        make_calls_here()
         while True:
             async with slots:
                 try:
@@ -102,6 +103,7 @@ async def call_each_sliced(
             lanes.append(asyncio.create_task(lane()))
 
     async def lane() -> None:
+        make_calls_here()
         while jobs and not caller.is_held_up and not caller.gives_awaitables:
             async with slots:
                 attempts = await _run_slice(jobs, caller, threads, timeout, open_lanes)
@@ -138,8 +140,7 @@ def _sorted_out(attempts: list[tuple[Job[T], Attempt]]) -> tuple[list[tuple[Job[
     done, undone = [], []
     for job, attempt in attempts:
         if attempt.error is None and not is_awaitable(attempt.value):
-            end = attempt.start + attempt.seconds
-            done.append((job, CallResult(attempt.value, None, None, attempt.start, end, 1)))
+            done.append((job, succeeded(attempt, 1)))
         else:
             undone.append(Job(job.item, job.fields, attempt))
     return done, undone
@@ -161,10 +162,11 @@ class _Slice(Generic[T]):
     def run(self) -> None:
         """Call until the slice's time is over or nothing is left."""
         until = time.monotonic() + SLICE_S
+        call = alone(self._target.call)
         while (job := self._next()) is not None:
             value, error, context = None, None, contextvars.copy_context()
             try:
-                value = context.run(begun, self._target.call, job.fields)
+                value = context.run(call, job.fields)
             except BaseException as raised:  # noqa: BLE001 - in a thread of ours nothing is meant for us
                 error = raised
             now = time.monotonic()

@@ -13,6 +13,7 @@ from prefect_experiments.jsonable import NotJson
 from prefect_experiments.unread import is_async_stream, is_awaitable
 
 MOST_CHUNKS = 1_000_000
+_NO_STREAMS = frozenset({str, dict, list, int, float, bool, tuple, type(None)})  # what most tasks give
 _LET_OTHERS_RUN = 100  # chunks
 _BROKE_OFF = "the stream broke off after "
 _TEXT_EVENTS = {"response.output_text.delta": "delta", "content_block_delta": "delta.text"}
@@ -26,9 +27,12 @@ _EVENTS_BESIDE_TEXT = frozenset({
 
 def is_stream(value: Any) -> bool:
     """Whether it is to be read with ``for``: a model, a table or a mapping is not, though it can be."""
-    if type(value) in (str, dict, list, int, float, bool, tuple, type(None)):
-        return False
     return unread.is_stream(value) and (hasattr(type(value), "__next__") or not has_form(value))
+
+
+def has_to_be_read(value: Any) -> bool:
+    """Whether it is a stream of either sort."""
+    return type(value) not in _NO_STREAMS and (is_async_stream(value) or is_stream(value))
 
 
 def belongs_in_a_loop(value: Any) -> bool:
