@@ -46,7 +46,8 @@ def read_file(path: str | Path) -> Raw:
         ".ndjson": parse_jsonl,
     }
     if suffix not in readers:
-        raise InvalidDataset(f"{path}: {unknown_value('file suffix', path.suffix, list(SUFFIXES))}")
+        problem = unknown_value("file suffix", path.suffix, list(SUFFIXES))
+        raise InvalidDataset(f"{path}: {problem}. Unpack it, convert it, or rename it to what it holds")
     return readers[suffix](_read_text(path), str(path))
 
 

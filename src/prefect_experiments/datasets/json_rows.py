@@ -57,10 +57,8 @@ def _listed(value: Mapping[str, Any], origin: str) -> Any:
     if found and _is_list_of_rows(value[found[0]]):
         return value[found[0]]
     fields = ", ".join(first_few(map(repr, value), _SHOWN)) or "none"
-    lists = [
-        repr(name) for name, field in value.items() if isinstance(field, list) and field and _is_list_of_rows(field)
-    ]
-    if lists:
+    lists = [repr(name) for name, part in value.items() if isinstance(part, list) and part and _is_list_of_rows(part)]
+    if lists and not is_row:
         advice = f"If the rows are the list under {' or '.join(first_few(lists, _SHOWN))}, write it alone into a file"
     else:
         advice = f"If this object is the only row, put [ and ] around it. If its fields are columns: {_AS_RECORDS}"

@@ -231,7 +231,8 @@ def _check_given(ids: Sequence[str | None], numbers: Sequence[int], existing: fr
             known.append(f"{_short(example_id)} (row {number})")
     if doubles:
         raise InvalidDataset(
-            f"{origin}: ids that stand twice: {_first_few(doubles)}. Make them unique, or name another id_key"
+            f"{origin}: ids that stand twice: {_first_few(doubles)}. Make them unique, name another id_key or, "
+            "where the column is no id of the rows, take it into metadata_keys or rename it"
         )
     if known:
         raise InvalidDataset(
