@@ -136,12 +136,17 @@ SCORED = st.lists(
 
 @settings(FEWER, max_examples=6)
 @given(SCORED)
-def test_right_answers_score_right_from_every_source(tmp_path_factory, rows):
+def test_right_answers_score_right_from_every_source(client, tmp_path_factory, rows):
     answers = {row["input"]: row["expected"] for row in rows}
     found = sources(rows, tmp_path_factory.mktemp("scores"))
     for name, source in {name: found[name] for name in ("own.csv", "pandas.parquet", "ours.jsonl", "Arrow")}.items():
         ran = run_experiment(
-            dataset=source, task=answers.__getitem__, evaluators="exact_match", dry_run=len(rows), print_summary=False
+            dataset=source,
+            task=answers.__getitem__,
+            evaluators="exact_match",
+            dry_run=len(rows),
+            print_summary=False,
+            client=client,
         )
         assert ran.summary.metrics["exact_match"].mean == 1, name
         assert ran.summary.n_runs == len(rows), name

@@ -357,10 +357,11 @@ def test_selection(client: Client) -> None:
 def test_content_becomes_a_dataset_of_the_store(client: Client, tmp_path: Any) -> None:
     path = tmp_path / "numbers.csv"
     pd.DataFrame({"input": [1, 2], "output": [1, 4]}).to_csv(path, index=False)
+    types = {"input": "number", "output": "number"}
 
     def run(dataset: Any) -> Any:
         return client.experiments.run_experiment(
-            dataset=dataset, task=lambda n: n * n, evaluators="exact_match", **quiet
+            dataset=dataset, task=lambda n: n * n, evaluators="exact_match", types=types, **quiet
         )
 
     first, second = run(path), run(str(path))
