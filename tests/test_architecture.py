@@ -16,10 +16,10 @@ SOURCE = Path(prefect_experiments.__file__).parent
 # A module imports only from those before it; what stands together may import each other.
 ORDER = [
     {"errors"},
-    {"settings", "jsonable", "keys", "loops", "configuration"},
+    {"settings", "jsonable", "keys", "loops", "configuration", "local_modules"},
     {"models"},
     {"pages"},
-    {"datasets", "tasks", "evaluators"},
+    {"datasets", "references", "tasks", "evaluators"},
     {"engine", "tracing"},
     {"store"},
     {"backends"},

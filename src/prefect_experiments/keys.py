@@ -14,15 +14,20 @@ import inspect
 import math
 import operator
 import re
+import sys
 import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
-from types import CodeType
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import orjson
+
+from prefect_experiments.local_modules import has_changed
 
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
@@ -177,20 +182,79 @@ def _slot_names(slots: Any) -> list[str]:
 
 
 def _code(obj: Any) -> Any:
-    """The source text, or where there is none (REPL, exec) the compiled code."""
+    """The source text; or the compiled code where there is none (REPL, exec), or where its file has changed since."""
+    if _is_stale(obj):
+        held = vars(obj).items() if inspect.isclass(obj) else ()
+        scalars = {name: _stable(part) for name, part in held if isinstance(part, str | int | float)}
+        return [_without_source(inspect.unwrap(obj)), scalars]
     try:
         if getattr(obj, "__name__", "") == "<lambda>" and (source := _lambda_source(obj)):
             return source
         return inspect.getsource(obj)
     except (OSError, TypeError, SyntaxError, IndexError):
-        code = getattr(obj, "__code__", None)
-        if code is not None:
-            return _compiled(code)
-        if inspect.isclass(obj):
-            parts = {name: getattr(part, "__func__", part) for name, part in vars(obj).items()}
-            methods = {name: _compiled(part.__code__) for name, part in parts.items() if inspect.isfunction(part)}
-            return [obj.__qualname__, methods]
-        return str(getattr(obj, "__qualname__", ""))
+        return _without_source(obj)
+
+
+def _without_source(obj: Any) -> Any:
+    code = getattr(obj, "__code__", None)
+    if code is not None:
+        return _compiled(code)
+    if inspect.isclass(obj):
+        return [obj.__qualname__, {name: _compiled(part.__code__) for name, part in _methods(obj).items()}]
+    return str(getattr(obj, "__qualname__", ""))
+
+
+def _methods(cls: type) -> dict[str, FunctionType]:
+    parts = {name: getattr(part, "__func__", part) for name, part in vars(cls).items()}
+    return {name: part for name, part in parts.items() if inspect.isfunction(part)}
+
+
+def _is_stale(obj: Any) -> bool:
+    """Whether the file that a function or a class is from says something else by now than what was loaded.
+
+    `inspect` would give the lines that stand there now.
+    """
+    if inspect.isclass(obj):
+        module = sys.modules.get(obj.__module__)
+        functions = [*_methods(obj).values()]
+    else:
+        function = inspect.unwrap(obj)
+        if not inspect.isfunction(function):
+            return False
+        module, functions = sys.modules.get(function.__module__), [function]
+    loader = getattr(module, "__loader__", None)
+    if module is None or not isinstance(loader, SourceFileLoader):
+        return False
+    if inspect.isclass(obj) and vars(module).get(obj.__name__) is obj and has_changed(module):
+        return True  # what is no method of it cannot be compared
+    file = getattr(module, "__file__", None)
+    return any(
+        function.__code__.co_filename == file and not _is_in_file(function.__code__, loader) for function in functions
+    )
+
+
+def _is_in_file(code: CodeType, loader: SourceFileLoader) -> bool:
+    """Whether the file that was loaded has this very code in this place, when it is compiled now."""
+    try:
+        found = _codes_of(Path(loader.path).read_bytes(), loader)
+    except OSError:
+        return True  # no source: it goes by the compiled code anyway
+    except (SyntaxError, ValueError):
+        return False
+    compiled = _compiled(code)
+    return any(_compiled(other) == compiled for other in found.get((code.co_qualname, code.co_firstlineno), ()))
+
+
+@functools.lru_cache(maxsize=4)  # an experiment's evaluators are often of one file
+def _codes_of(source: bytes, loader: SourceFileLoader) -> dict[tuple[str, int], list[CodeType]]:
+    """The code of every function in a source, by its name and first line."""
+    found: dict[tuple[str, int], list[CodeType]] = {}
+    waiting = [loader.source_to_code(source, loader.path)]
+    while waiting:
+        code = waiting.pop()
+        found.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
+        waiting.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return found
 
 
 def _lambda_source(function: Any) -> str | None:

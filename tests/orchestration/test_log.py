@@ -564,6 +564,10 @@ def test_failed_and_missing_runs_alone_are_made_again(client: Client, dataset: s
     assert [run.output for run in ran.task_runs] == ["zero", "one", "two"]
     scores = ran.to_dataframe()["eval.correct.score"].tolist()
     assert scores == [1.0, 0.25, 1.0]  # what was logged is kept
+    again = client.experiments.evaluate_experiment(
+        experiment=made, evaluators={"correct": lambda output, expected: output == expected}, print_summary=False
+    )
+    assert again.to_dataframe()["eval.correct.score"].tolist() == [1.0, 1.0, 1.0]  # asked for by themselves
     more = evaluate_experiment(experiment=made.id, evaluators=["exact_match"], client=client, **quiet)
     assert more.summary.metrics["exact_match"].n == 3
     assert more.summary.metrics["correct"].n == 3

@@ -13,7 +13,8 @@ from prefect_experiments.evaluators.base import BoundEvaluator, Evaluator
 from prefect_experiments.evaluators.functions import bind_callable, bind_object, method_of
 from prefect_experiments.evaluators.results import name_fault
 from prefect_experiments.evaluators.scoring import Builtin
-from prefect_experiments.tasks import is_prefect_task, load_reference
+from prefect_experiments.references import load_reference
+from prefect_experiments.tasks import is_prefect_task
 
 _USABLE = (
     "a function, an Evaluator (object or class), a phoenix-evals evaluator, a built-in's name "

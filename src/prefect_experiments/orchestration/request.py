@@ -25,10 +25,11 @@ from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Experiment, Sample
 from prefect_experiments.orchestration.pinning import DatasetSource, Selection
 from prefect_experiments.orchestration.session import Limits, Pin, Session, Start
+from prefect_experiments.references import load_reference
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import ExperimentRecord, Link, Store, open_store
 from prefect_experiments.store.paging import check_name
-from prefect_experiments.tasks import Task, load_reference, resolve_task
+from prefect_experiments.tasks import Task, resolve_task
 
 
 def remote_of(backend: str | None, client: Any = None) -> Remote | None:
@@ -265,7 +266,8 @@ def resumed_session(
         record: the experiment.
         task: the task; without one, the experiment's own is looked up by its reference.
         evaluators: added to the experiment's own, which are looked up by their references. Those that are given make
-            their verdicts again where it is not known which state of them made the ones that are there.
+            their verdicts again where it is not known which state of them made the ones that are there; to make only
+            what is missing of an experiment that was logged, what was logged is kept.
         store: where it is kept.
         limits: how hard to work.
         run_missing: whether to make missing and failed runs; else only verdicts are made.
@@ -278,6 +280,7 @@ def resumed_session(
     """
     given = resolve_evaluators(evaluators)
     named = {evaluator.name for evaluator in given}
+    again_from = set() if run_missing and record.is_logged else named
     lost = [e.name for e in record.evaluators if e.name not in named and e.reference is None]
     again: list[BoundEvaluator] = []
     if run_missing:
@@ -294,11 +297,11 @@ def resumed_session(
         limits=limits,
         remote=remote,
         set_global_tracer_provider=set_global_tracer_provider,
-        passed=named,
+        passed=again_from,
     )
     unknown = store.results.of_unknown_state(record.experiment.id)
     concerned = named.union(e.name for e in record.evaluators) if run_missing else named
-    session.notes.extend(_unknown_states({name: n for name, n in unknown.items() if name in concerned}, named))
+    session.notes.extend(_unknown_states({name: n for name, n in unknown.items() if name in concerned}, again_from))
     if bound_task is not None:
         session.notes.extend(_mixture(record, bound_task, missing))
     if run_missing and lost and (missing or _lacks_verdicts(record, store, lost)):
@@ -340,7 +343,7 @@ def _unknown_states(unknown: Mapping[str, int], passed: Collection[str]) -> list
         f"{sum(unknown[name] for name in names)} evaluations of {', '.join(names)} {fate}"
         for names, fate in (
             (again, "are made again with what was passed"),
-            (kept, "are kept as they are; pass evaluators= to make them again"),
+            (kept, "are kept as they are; evaluate_experiment, with the evaluators, makes them again"),
         )
         if names
     ]

@@ -187,8 +187,8 @@ async def aresume_experiment(
     """Go on with an experiment: make the missing and failed runs, and the missing, failed or changed verdicts.
 
     Outputs that are there are kept. A finished experiment is returned as it is, and nothing is called; unless it has
-    evaluations of which nobody knows which state of an evaluator made them (another client did, or they were logged)
-    and that evaluator is passed: then it runs again.
+    evaluations of which nobody knows which state of an evaluator made them, for another client did, and that evaluator
+    is passed: then it runs again. What was logged is kept.
 
     Args:
         experiment: id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`.

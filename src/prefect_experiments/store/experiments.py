@@ -58,6 +58,7 @@ class ExperimentRecord:
 
     Attributes:
         positions: which of the version's examples it uses; ``None`` for all of them.
+        is_logged: whether its results were made elsewhere and logged here.
     """
 
     experiment: Experiment
@@ -65,6 +66,7 @@ class ExperimentRecord:
     positions: tuple[int, ...] | None
     task: TaskRecord
     evaluators: tuple[EvaluatorRecord, ...]
+    is_logged: bool = False
 
 
 class ExperimentStore:
@@ -335,6 +337,7 @@ def _record(row: Any, evaluators: Sequence[EvaluatorRecord], tags: Sequence[str]
         positions=None if row.positions is None else tuple(orjson.loads(row.positions)),
         task=TaskRecord(row.task, row.task_fingerprint, row.task_reference),
         evaluators=tuple(evaluators),
+        is_logged=row.logged is not None,
     )
 
 

@@ -27,7 +27,6 @@ from prefect_experiments.store.tables import (
     evaluations,
     experiment_evaluators,
     experiment_runs,
-    experiments,
     pushed_evaluations,
     pushed_runs,
     run_annotations,
@@ -143,12 +142,6 @@ class QueueStore:
         for position, repetition, *values in given:
             by_run.setdefault((position, repetition), []).append(OutgoingEvaluation(position, repetition, "", *values))
         return [_row(values, by_run.get((values[0], values[1]), [])) for values in runs]
-
-    def is_logged(self, link: Link) -> bool:
-        """Whether the experiment was made elsewhere and logged here."""
-        query = sa.select(experiments.c.logged).where(experiments.c.id == link.experiment_id)
-        with self._database.read() as connection:
-            return connection.execute(query).scalar() is not None
 
 
 # The joins are written as subqueries on whole primary keys: PostgreSQL knows nothing yet of tables that have just

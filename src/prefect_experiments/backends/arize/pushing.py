@@ -218,10 +218,9 @@ class ArizePusher:
             return
         record = await self._in_thread(self._store.experiments.get, self._link.experiment_id)
         self._name = record.experiment.name
-        is_logged = await self._in_thread(self._store.queue.is_logged, self._link)
         self._origin = Origin(
             repeated=record.experiment.repetitions > 1,
-            logged_at=record.experiment.created_at if is_logged else None,
+            logged_at=record.experiment.created_at if record.is_logged else None,
             task_fingerprint=record.task.fingerprint,
         )
         self._ready = True

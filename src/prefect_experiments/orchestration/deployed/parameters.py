@@ -25,7 +25,8 @@ from prefect_experiments.models import (
     Sample,
     SampleMethod,
 )
-from prefect_experiments.tasks import is_prefect_task, load_reference
+from prefect_experiments.references import load_reference
+from prefect_experiments.tasks import is_prefect_task
 
 
 class Form(BaseModel):
