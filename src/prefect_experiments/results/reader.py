@@ -149,10 +149,8 @@ def _read(table: Table, column: str, role: Role) -> list[Any]:
             found.append(None)
             continue
         value = cell if type(cell) in _PLAIN else cells.plain(cell)
-        if isinstance(value, str):
-            missing = blank_is_missing and (not value or value.isspace())
-        else:
-            missing = is_missing(value)
+        is_text = isinstance(value, str)
+        missing = blank_is_missing and (not value or value.isspace()) if is_text else is_missing(value)
         if missing and role.needed:
             raise InvalidDataset(f"{table.where(column)}, row {number}{role.needed}")
         try:

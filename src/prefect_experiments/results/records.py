@@ -15,7 +15,7 @@ DIRECTION = "direction"
 ANNOTATION_PARTS = ("score", "label", "text")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: tens of thousands are made at once
 class ResultEvaluation:
     """What an evaluator, or with the kind ``HUMAN`` a person, said of a run; with an error there is no score."""
 
@@ -40,7 +40,7 @@ class ResultEvaluation:
         return [*given, dict(self.metadata) or None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResultRun:
     """One experiment run. All values are what JSON makes of them.
 
