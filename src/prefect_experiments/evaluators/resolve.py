@@ -11,6 +11,7 @@ from prefect_experiments.evaluators import builtin
 from prefect_experiments.evaluators.adapters import bind_phoenix, is_phoenix_evaluator
 from prefect_experiments.evaluators.base import BoundEvaluator, Evaluator
 from prefect_experiments.evaluators.functions import bind_callable, bind_object, method_of
+from prefect_experiments.evaluators.phoenix_limits import yield_to_experiments
 from prefect_experiments.evaluators.results import name_fault
 from prefect_experiments.evaluators.scoring import Builtin
 from prefect_experiments.tasks import is_prefect_task, load_reference
@@ -38,6 +39,7 @@ def resolve_evaluators(evaluators: Any, *, only: Collection[str] | None = None) 
         InvalidReference: a reference that leads nowhere.
     """
     bound = tuple(_resolve(where, name, obj) for where, name, obj in _listed(evaluators))
+    yield_to_experiments()  # now that a judge's module has been imported
     _check_unique(bound)
     return bound if only is None else _restrict(bound, [only] if isinstance(only, str) else only)
 
