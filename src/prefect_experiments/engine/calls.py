@@ -56,7 +56,7 @@ class CallPolicy:
 
     Attributes:
         timeout: seconds for one attempt, ``None`` for no limit. Async work is cancelled; a thread
-            cannot be stopped, so it is no longer waited for.
+            cannot be stopped, so it is no longer waited for. Waiting for a rate limit does not count.
         retries: further attempts after one that raised.
         rate_limit_errors: errors that say "too fast": they lower the rate and use up no retry.
             ``None``: any error that carries HTTP status 429 or is of a class, or derived from one,
