@@ -199,8 +199,7 @@ def judging(
         raise
     except NotFound as missing:
         if not (baseline == "latest" or str(baseline).startswith("tag:")):
-            about = "" if repr(dataset) in str(missing) else f" for dataset {dataset!r}"
-            raise NotFound(f"there is no baseline {experiment_key(baseline)!r}{about}: {missing}") from None
+            raise NotFound(f"there is no baseline {experiment_key(baseline)!r}: {missing}") from None
         alone = "the gate judges this run alone" if checked else "nothing is compared"
         side, note = None, f"There is no baseline {baseline!r} with results on {dataset} yet; {alone}."
     return None if dry_run else Judging(side, checked, note)

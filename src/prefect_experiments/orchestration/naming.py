@@ -76,7 +76,8 @@ def about_dataset(*names: str | None) -> Iterator[None]:
         is_named = text.startswith("dataset '") or any(repr(n) in text or text.startswith(n) for n in known)
         if is_named or not known:
             raise
-        named = type(error)(f"dataset {known[0]!r}: {text}")
+        name = f"dataset {known[0]!r}"
+        named = type(error)(f"{text} ({name})" if isinstance(error, NotFound) else f"{name}: {text}")
         for note in getattr(error, "__notes__", ()):
             named.add_note(note)
         raise named.with_traceback(error.__traceback__) from error.__cause__
