@@ -166,7 +166,12 @@ UNDERSTOOD: list[tuple[str, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("column", "cell", "meant"), UNDERSTOOD, ids=repr)
+def shown(value: Any) -> str:
+    """A value in a test's name, the same in each of the processes that run the tests."""
+    return "object" if type(value) is object else repr(value)
+
+
+@pytest.mark.parametrize(("column", "cell", "meant"), UNDERSTOOD, ids=shown)
 def test_all_understand_the_same(client: Client, tmp_path: Path, column: str, cell: Any, meant: Any) -> None:
     name, value = meant if isinstance(meant, tuple) else (column, meant)
     found = agreed(client, tmp_path, rows_with(column, cell))
@@ -221,7 +226,7 @@ REFUSED: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("column", "cell", "said"), REFUSED, ids=repr)
+@pytest.mark.parametrize(("column", "cell", "said"), REFUSED, ids=shown)
 def test_all_refuse_with_one_sentence(client: Client, tmp_path: Path, column: str, cell: Any, said: str) -> None:
     found = agreed(client, tmp_path, rows_with(column, cell))
     assert isinstance(found, str), found
