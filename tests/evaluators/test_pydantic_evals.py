@@ -155,6 +155,15 @@ def test_judges():
 
     assert bind(Mine()).kind == "LLM"
 
+    @dataclass
+    class Kinds(Evaluator):
+        kind: str = "a field of its own"
+
+        def evaluate(self, ctx: EvaluatorContext):
+            return True
+
+    assert bind(Kinds()).kind == "CODE"
+
 
 def test_what_is_refused_before_it_is_run():
     class Report(ReportEvaluator):

@@ -87,7 +87,7 @@ def _unfilled(obj: Any, fields: Fields) -> list[str]:
     if obj.kind == "llm":  # nobody fills a prompt's {reference} where there is none
         there = {name: value for name, value in there.items() if value is not None or name == "output"}
     found = []
-    for field in _required(obj.input_schema):
+    for field in mapping if obj.input_schema is None else _required(obj.input_schema):
         path = mapping.get(field, field) or field
         if isinstance(path, str) and path not in there and not _leads_somewhere(path, there):
             found.append(path)

@@ -161,7 +161,7 @@ def _scorers(obj: Any) -> Iterator[Any]:
 
 def _kind(obj: Any, name: str) -> AnnotatorKind:
     """What it says itself; else ``LLM`` where it, or a part of it, asks a model."""
-    said = kind_of(obj, name)
+    said = kind_of(obj, name, own_words=False)
     return "LLM" if said == "CODE" and any(hasattr(one, "client") for one in _scorers(obj)) else said
 
 

@@ -209,21 +209,26 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
         return []
 
 
-def kind_of(obj: Any, name: str) -> AnnotatorKind:
+def kind_of(obj: Any, name: str, *, own_words: bool = True) -> AnnotatorKind:
     """The kind that an evaluator says it is, as ``kind`` or as ``annotator_kind``; ``CODE`` where it says nothing.
 
     What the object or its most derived class says counts, whichever of the two names it says it by.
-    What a plain function has as ``kind`` need not be one.
+
+    Args:
+        obj: the evaluator.
+        name: its name, for messages.
+        own_words: whether ``kind`` can only mean this. What a plain function, or an evaluator of a library
+            that knows no kinds, has by that name need not be one.
 
     Raises:
         InvalidEvaluator: an unknown kind, or two names that say different things.
     """
-    plain = inspect.isroutine(obj) or isinstance(obj, functools.partial)
+    own_words = own_words and not inspect.isroutine(obj) and not isinstance(obj, functools.partial)
     for owner in _kind_owners(obj):
         said: dict[AnnotatorKind, str] = {}
         for spelled in _KIND_NAMES:
             value = getattr(obj, spelled, None) if spelled in owner else None
-            if value is not None and not (plain and spelled == "kind" and _kind_text(value) not in _KINDS):
+            if value is not None and (own_words or spelled != "kind" or _kind_text(value) in _KINDS):
                 said[annotator_kind(value, name)] = spelled
         if len(said) > 1:
             texts = ", ".join(f"{spelled}={kind!r}" for kind, spelled in said.items())

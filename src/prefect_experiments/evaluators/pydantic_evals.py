@@ -109,7 +109,7 @@ def _refuse_unknowable(obj: Any, name: str) -> None:
 
 
 def _kind(obj: Any, name: str, classes: frozenset[str]) -> AnnotatorKind:
-    said = kind_of(obj, name)
+    said = kind_of(obj, name, own_words=False)
     return "LLM" if said == "CODE" and classes & _JUDGES else said
 
 
