@@ -332,3 +332,12 @@ def test_no_cell_depends_on_another_row(client: Client, tmp_path: Path) -> None:
     assert not isinstance(found, str), found
     assert [row["trace_id"] for row in found] == [None, TRACE, None]
     assert [row.get("metadata.trace_id") for row in found] == ["our own", None, None]
+
+
+def test_an_empty_cell_of_a_csv_file_is_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("example_id,output,expected,human\na,x,x,x\nb,,x,x\nc,x,,\nd,y,x,y\n")
+    by_expected = classification_report(path, truth="expected")
+    assert (by_expected.n, by_expected.n_correct, by_expected.n_missing_truth) == (3, 1, 1)  # no answer is a wrong one
+    by_people = classification_report(path, truth="human")
+    assert (by_people.n, by_people.n_correct, by_people.n_missing_truth) == (3, 2, 1)

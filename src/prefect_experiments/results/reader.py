@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from prefect_experiments.datasets.scalars import is_missing
+from prefect_experiments.datasets.scalars import is_blank, is_missing
 from prefect_experiments.datasets.tables import Table, read_table
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
@@ -20,6 +20,7 @@ from prefect_experiments.results.records import (
 )
 from prefect_experiments.results.schema import (
     EXAMPLE_ID,
+    EXPECTED,
     METADATA,
     METADATA_VALUE,
     OTHER_TRACE_ID,
@@ -97,8 +98,8 @@ def _runs(table: Table, columns: Columns) -> list[ResultRun]:
         column = columns.known.get(role)
         return [default] * table.rows if column is None else _read(table, column, columns.role(role))
 
-    def value(column: str | None) -> list[Any]:
-        return [None] * table.rows if column is None else _read(table, column, VALUE)
+    def value(column: str | None, role: Role = VALUE) -> list[Any]:
+        return [None] * table.rows if column is None else _read(table, column, role)
 
     ids = [""] * table.rows if columns.example_id is None else _read(table, columns.example_id, EXAMPLE_ID)
     errors = [
@@ -113,7 +114,7 @@ def _runs(table: Table, columns: Columns) -> list[ResultRun]:
         ids,
         known("repetition_number", default=1),
         value(columns.shown.get("input")),
-        value(columns.shown.get("expected")),
+        value(columns.shown.get("expected"), EXPECTED),
         outputs,
         errors,
         *figures.values(),
@@ -199,10 +200,12 @@ def _own_shape(columns: Columns) -> list[str]:
 
 
 def _others(table: Table, columns: Columns) -> dict[str, list[Any]]:
-    """The columns that are not of our own shape, as they are; but objects of metadata that are written as text."""
+    """The columns that are not of our own shape, as they are; but objects of metadata are objects."""
     understood = {*_own_shape(columns), *(c for own in columns.evaluators.values() for c in own.parts.values())}
     understood |= {column for own in columns.people.values() for column in own.parts.values()}
-    found = {name: cells for name, cells in table.columns.items() if name not in understood}
+    found = {name: column for name, column in table.columns.items() if name not in understood}
+    if table.is_text:  # a missing cell is written as an empty one
+        found = {name: [None if is_blank(cell) else cell for cell in column] for name, column in found.items()}
     if (column := columns.metadata_object) is not None:
         found[column] = _read(table, column, METADATA)
     return found

@@ -34,6 +34,7 @@ class Role:
 
 EXAMPLE_ID = Role(cells.example_id, needed=" is empty; every row needs the id of its example")
 VALUE = Role(cells.json_value, blank="text")  # an output, an input
+EXPECTED = Role(cells.json_value, blank="either")
 METADATA_VALUE = Role(cells.json_value, blank="either")
 METADATA = Role(cells.json_object)
 OTHER_TRACE_ID = Role(cells.other_trace_id)
