@@ -60,6 +60,14 @@ def example_id(input_value: Any, output_value: Any) -> str:
     return "ex-" + hashlib.sha256(content).hexdigest()[:12]
 
 
+_CONTENT_ID = re.compile(r"ex-[0-9a-f]{12}(-[0-9]+)?")
+
+
+def is_content_id(text: str) -> bool:
+    """Whether an id looks like one that was made of an example's content."""
+    return _CONTENT_ID.fullmatch(text) is not None
+
+
 def metadata_order(metadata: Mapping[str, Any]) -> bytes:
     """What orders examples of one content by their metadata, in whatever file and order they stand."""
     cells = {key: cell_text(value) for key, value in metadata.items()}
@@ -71,12 +79,22 @@ def _cells(value: Any) -> Any:
 
 
 def cell_text(value: Any) -> str:
-    """A JSON value as a cell of a CSV file holds it."""
+    """A JSON value as a cell of a CSV file holds it; whole numbers without a fraction, see `without_fraction`."""
     if isinstance(value, str):
-        return value
+        return without_fraction(value)
     if value is None:
         return ""
-    return str(value) if isinstance(value, bool | int | float) else canonical_json(value).decode()
+    if isinstance(value, bool | int | float):
+        return without_fraction(str(value))
+    return canonical_json(value).decode()
+
+
+_MADE_FLOAT = re.compile(r"(0|-?[1-9][0-9]{0,14})\.0")
+
+
+def without_fraction(text: str) -> str:
+    """A number's text without ``.0``: pandas makes a column of whole numbers floats as soon as one is missing."""
+    return text[:-2] if text.endswith(".0") and _MADE_FLOAT.fullmatch(text) else text
 
 
 def run_id(experiment_id: str, position: int, repetition_number: int) -> str:

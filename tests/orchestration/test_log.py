@@ -239,7 +239,7 @@ def test_ids_that_do_not_fit_are_named_and_nothing_is_written(client: Client, da
     with pytest.raises(InvalidDataset) as refused:
         client.experiments.create(name="x", dataset=dataset, experiment_runs=given)
     for part in (
-        "does not fit dataset 'numbers'",
+        "do not fit dataset 'numbers'",
         "1 row has an unknown id: 'e9' (row 2)",
         "1 example stands in several rows: 'e0' (rows 1, 3)",
         "2 examples have no result: 'e1', 'e2'",

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from prefect_experiments.datasets.paths import ABSENT, descend
 from prefect_experiments.datasets.scalars import is_missing
 from prefect_experiments.errors import InvalidInput, unknown_value
-from prefect_experiments.results import ResultRun, Results, read_results, result_rows
+from prefect_experiments.results import ResultRun, Results, read_results, refuse_doubles, result_rows
 
 Row = Mapping[str, Any]
 Value = TypeVar("Value")
@@ -58,6 +58,8 @@ def fields_of(results: Any) -> ResultFields:
         rows = [{"metadata": metadata.get(row["example_id"]), **row} for row in result_rows(found)]
     else:
         found = results if isinstance(results, Results) else read_results(results, needs=())
+        if "example_id" in found.columns:
+            refuse_doubles(found)
         rows = result_rows(found)
     if not rows:
         raise InvalidInput("the results table has no rows; has the experiment run?")

@@ -13,7 +13,7 @@ from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.ran import RanExperiment
 from prefect_experiments.analysis.verdicts import Side, SideMetric
 from prefect_experiments.errors import InvalidDataset
-from prefect_experiments.results import DIRECTION, ResultRun, Results, read_results, result_frame
+from prefect_experiments.results import DIRECTION, Results, read_results, refuse_doubles, result_frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,7 +171,7 @@ def _table(results: Results, label: str) -> ResultTable:
     runs = results.runs
     if not runs:
         raise InvalidDataset(f"{results.origin}: no rows; there is nothing to compare. Has the experiment run?")
-    _refuse_doubles(results)
+    refuse_doubles(results)
     failed = np.array([run.error is not None for run in runs])
     scores, errors, labels_only = _metrics(results, failed)
     places = {example_id: place for place, example_id in enumerate(dict.fromkeys(run.example_id for run in runs))}
@@ -190,19 +190,6 @@ def _table(results: Results, label: str) -> ResultTable:
         ),
         n_expected=len(runs),
     )
-
-
-def _refuse_doubles(results: Results) -> None:
-    first: dict[tuple[str, int], ResultRun] = {}
-    for run in results.runs:
-        key = (run.example_id, run.repetition_number)
-        if (earlier := first.setdefault(key, run)) is not run:
-            numbered = "repetition_number" in results.columns
-            hint = "number the repetitions" if numbered else "add a column 'repetition_number'"
-            raise InvalidDataset(
-                f"{results.origin}: example {key[0]!r}, repetition {key[1]} stands in row {earlier.row} and in row "
-                f"{run.row}. Drop one, or {hint}"
-            )
 
 
 def _metrics(results: Results, failed: Flags) -> tuple[dict[str, Floats], dict[str, Flags], tuple[str, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from prefect_experiments import keys
 from prefect_experiments.models import _Record
 
 Status = Literal["passed", "failed", "inconclusive"]
@@ -235,3 +236,14 @@ class Comparison(_Record):
     failures: Failures = field(default_factory=Failures)
     confidence: float = 0.95
     verdict: Verdict | None = None
+
+    @property
+    def why_unpaired(self) -> str:
+        """What would pair the sides, where they share no example and ids are made of the rows' content; else empty."""
+        ids = (*self.only_in_baseline, *self.only_in_candidate)
+        if self.n_pairs or not any(map(keys.is_content_id, ids)):
+            return ""
+        return (
+            "Ids such as these are made of the input and the expected output, so that a row in which one was edited is "
+            "another example: a column with ids (id, or id_key=) would pair them"
+        )

@@ -256,3 +256,15 @@ def _metadata(value: Any) -> Mapping[str, Any]:
 
 def _kind(value: Any) -> str:
     return f"a value of type {type(value).__qualname__}"
+
+
+def has_a_role(column: str) -> bool:
+    """Whether a column of this name is not taken for metadata where nothing is said of it."""
+    return column in (
+        *_ID_COLUMNS,
+        *_SPLIT_COLUMNS,
+        _SPAN_ID_COLUMN,
+        *_INPUT_SPELLINGS,
+        *_OUTPUT_SPELLINGS,
+        "metadata",
+    )

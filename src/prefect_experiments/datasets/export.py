@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import orjson
 
 from prefect_experiments.datasets.arrow import JSON_MARK
+from prefect_experiments.datasets.columns import has_a_role
+from prefect_experiments.datasets.raw import header
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.jsonable import dumps_lenient
@@ -80,7 +82,8 @@ def example_rows(examples: Iterable[Example], *, flat: bool = False) -> list[dic
             has it, and ``splits`` (a list) if any example has some.
 
     Raises:
-        InvalidDataset: flat rows, where examples have both splits and a field called ``splits``.
+        InvalidDataset: flat rows that would be read as something else: metadata with a name that means a
+            role (``split``, ``expected``), or inputs of which some are objects and others are not.
     """
     examples = list(examples)
     if not flat:
@@ -88,9 +91,10 @@ def example_rows(examples: Iterable[Example], *, flat: bool = False) -> list[dic
             {"id": e.id, "input": e.input, "output": e.output, "metadata": dict(e.metadata), "splits": list(e.splits)}
             for e in examples
         ]
+    _check_flat(examples)
     rows = [dict(flat_row(example)) for example in examples]
     if any(example.splits for example in examples):
-        if any("splits" in row for row in rows):
+        if any("splits" in row for row in rows):  # of an input or an output
             raise InvalidDataset(
                 "the examples have splits and a field called 'splits', which cannot share a column. "
                 "Write .json or .jsonl"
@@ -98,6 +102,27 @@ def example_rows(examples: Iterable[Example], *, flat: bool = False) -> list[dic
         for row, example in zip(rows, examples, strict=True):
             row["splits"] = list(example.splits) or None
     return rows
+
+
+def _check_flat(examples: Sequence[Example]) -> None:
+    """Refuse examples of which flat columns would be read as something else.
+
+    Raises:
+        InvalidDataset: with the example and the field.
+    """
+    for example in examples:
+        for name in example.metadata:
+            if name != "id" and (has_a_role(name) or header(name) != name or not name):
+                raise InvalidDataset(
+                    f"the metadata of example {example.id!r:.80} has a field called {name!r}, which would be read as "
+                    "something else from a column of that name. Write .json or .jsonl"
+                )
+    for part in ("input", "output"):
+        values = [value for example in examples if (value := getattr(example, part)) is not None]
+        if len({isinstance(value, Mapping) for value in values}) > 1:
+            raise InvalidDataset(
+                f"some {part}s are objects and others are not, which columns cannot tell apart. Write .json or .jsonl"
+            )
 
 
 def _writer(path: Path) -> Callable[[list[dict[str, Any]], list[str], Path], None]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 import uuid
 from decimal import Decimal
 from typing import Any
 
 from prefect_experiments.datasets.scalars import is_blank, python_scalar
 from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.keys import without_fraction
 
-# A whole number that pandas made a float, as it writes it into a file.
-_MADE_FLOAT = re.compile(r"(0|-?[1-9][0-9]{0,14})\.0")
 _EXACT = 2**53  # above it a float has lost digits
 _LONGEST = 2000  # bytes; an index of PostgreSQL's takes a little more
 _LONGEST_SPAN = 32
@@ -71,8 +69,8 @@ def _text(value: Any, what: str, exact: bool) -> str | None:
     if not isinstance(value, str):
         return _number_text(value, what)
     text = str(value)
-    if not exact and text.endswith(".0") and _MADE_FLOAT.fullmatch(text):
-        return text[:-2]
+    if not exact:
+        text = without_fraction(text)
     if "\x00" in text:
         raise InvalidDataset(f"{what} holds a NUL character, which no store keeps")
     try:

@@ -120,7 +120,8 @@ class _Draft(NamedTuple):
 
     def order(self) -> tuple[Any, ...]:
         """What tells it from others of one content."""
-        return keys.metadata_order(self.metadata), sorted(self.splits), self.span_id or ""
+        typed = keys.canonical_json([self.input, self.output, self.metadata])
+        return keys.metadata_order(self.metadata), sorted(self.splits), self.span_id or "", typed
 
 
 def _draft(parts: Parts, *, exact: bool) -> _Draft:

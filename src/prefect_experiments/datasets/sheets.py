@@ -25,18 +25,24 @@ def read_xlsx(path: Path) -> Raw:
     except ImportError:
         raise InvalidDataset(f"{path}: {_NEEDED}") from None
 
-    def cells(attribute: str, *, kept_values: bool) -> tuple[list[str], list[list[Any]]]:
+    def cells(*, kept_values: bool) -> tuple[list[str], list[list[Any]], list[list[Any]]]:
+        """The sheets' names, and the values and the types of the first one's cells."""
         workbook = openpyxl.load_workbook(path, read_only=True, data_only=kept_values)
         sheet = workbook.worksheets[0]
         sheet.reset_dimensions()  # what a file says of its size need not be true
-        found = [[getattr(cell, attribute, None) for cell in row] for row in sheet.iter_rows()]
+        rows = [list(row) for row in sheet.iter_rows()]
+        values, kinds = (
+            [[getattr(cell, name, None) for cell in row] for row in rows] for name in ("value", "data_type")
+        )
         workbook.close()
-        return [sheet.title, *(name for name in workbook.sheetnames if name != sheet.title)], found
+        return [sheet.title, *(name for name in workbook.sheetnames if name != sheet.title)], values, kinds
 
     try:
-        (title, *others), every = cells("value", kept_values=True)
+        (title, *others), every, kinds = cells(kept_values=True)
+        _check_errors(path, every, kinds)
         if any(cell is None for row in every for cell in row):
-            _check_formulas(path, every, cells("data_type", kept_values=False)[1])
+            _check_formulas(path, every, cells(kept_values=False)[2])
+            _check_merged(path)
     except InvalidDataset:
         raise
     except Exception as error:  # noqa: BLE001 - openpyxl lets out whatever zip and XML have
@@ -73,4 +79,27 @@ def _check_formulas(path: Path, values: list[list[Any]], kinds: list[list[Any]])
                 raise InvalidDataset(
                     f"{path}: row {number} of the sheet, column {place} is a formula without a value. Open the file "
                     "in Excel or LibreOffice and save it there, or save the sheet as .csv"
+                )
+
+
+def _check_merged(path: Path) -> None:
+    """Refuse cells that were merged: all but the first of them are empty, and that is not what is meant."""
+    import openpyxl
+
+    merged = openpyxl.load_workbook(path).worksheets[0].merged_cells.ranges
+    if merged:
+        raise InvalidDataset(
+            f"{path}: the cells {', '.join(sorted(map(str, merged))[:5])} of the first sheet are merged, so that "
+            "only the first of them holds a value. Unmerge them and fill each; pandas: to_excel(merge_cells=False)"
+        )
+
+
+def _check_errors(path: Path, values: list[list[Any]], kinds: list[list[Any]]) -> None:
+    """Refuse what a spreadsheet shows where it could not work a formula out."""
+    for number, (row_kinds, row) in enumerate(zip(kinds, values, strict=False), 1):
+        for place, (kind, value) in enumerate(zip(row_kinds, row, strict=False), 1):
+            if kind == "e":
+                raise InvalidDataset(
+                    f"{path}: row {number} of the sheet, column {place} is the error {value}. Mend the formula, or "
+                    "leave the cell empty"
                 )

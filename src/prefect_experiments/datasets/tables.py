@@ -241,7 +241,7 @@ def _leave_out_unnamed(raw: Raw) -> list[str]:
         InvalidDataset: one says something.
     """
     left_out = 0
-    while len(raw.names) > 1 and _UNNAMED.fullmatch(raw.names[0]) and _counts(raw.columns[0]):
+    while len(raw.names) > 1 and _UNNAMED.fullmatch(raw.names[0]) and _counts(raw.columns[0], raw.numbers):
         left_out += 1
         del raw.names[0], raw.columns[0]
     places = [place for place, name in enumerate(raw.names) if _UNNAMED.fullmatch(name)]
@@ -265,7 +265,10 @@ def _leave_out_unnamed(raw: Raw) -> list[str]:
     return said
 
 
-def _counts(column: Sequence[Any]) -> bool:
-    """Whether a column holds nothing but whole numbers, each once."""
-    texts = {str(python_scalar(cell)).strip() for cell in column}
-    return len(texts) == len(column) and all(map(_WHOLE.fullmatch, texts))
+def _counts(column: Sequence[Any], numbers: Sequence[int]) -> bool:
+    """Whether a column only counts the rows, from 0 or from 1, as pandas and R write it; blank rows count as well."""
+    texts = [str(python_scalar(cell)).strip() for cell in column]
+    if not all(map(_WHOLE.fullmatch, texts)):
+        return False
+    found = [int(float(text)) for text in texts]
+    return any(all(one + first == number for one, number in zip(found, numbers, strict=True)) for first in (0, 1))

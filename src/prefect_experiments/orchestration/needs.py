@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from prefect_experiments.errors import InvalidEvaluator, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator
+from prefect_experiments.evaluators.scoring import is_no_expectation
 from prefect_experiments.jsonable import dumps_strict, loads
 from prefect_experiments.models import DatasetVersion, Example
 from prefect_experiments.store import Store
@@ -84,10 +85,10 @@ class KeptExamples:
 
 
 def _bare(output: Any) -> Any:
-    """An expected output out of an object that only wraps it, as evaluators take it; an empty list is none."""
+    """An expected output out of an object that only wraps it, as evaluators take it."""
     if isinstance(output, dict) and len(output) == 1:
         (output,) = output.values()
-    return None if output == [] else output
+    return output
 
 
 def check_needs(evaluators: Sequence[BoundEvaluator], examples: Examples) -> list[str]:
@@ -106,11 +107,10 @@ def check_needs(evaluators: Sequence[BoundEvaluator], examples: Examples) -> lis
 
 
 def _check_expected(names: Sequence[str], examples: Examples) -> list[str]:
-    found = [_bare(output) for output in examples.bare_outputs()]
-    n_none, n_empty = sum(output is None for output in found), sum(output == "" for output in found)
+    n_none = sum(is_no_expectation(_bare(output)) for output in examples.bare_outputs())
     total, who = len(examples), ", ".join(map(repr, names))
     compares = f"{'evaluators' if len(names) > 1 else 'evaluator'} {who} {'compare' if len(names) > 1 else 'compares'}"
-    if n_none + n_empty >= total:
+    if n_none >= total:
         raise InvalidEvaluator(
             f"{compares} with the expected output, and none of the {total:,} examples of dataset {examples.name!r} has "
             "one: nothing was run. Give the dataset one (a column expected, or output_keys=), or choose evaluators "
@@ -118,9 +118,8 @@ def _check_expected(names: Sequence[str], examples: Examples) -> list[str]:
         )
     if not n_none:
         return []
-    more = f", and {n_empty:,} an empty one" if n_empty else ""
     return [
-        f"{n_none:,} of the {total:,} examples of dataset {examples.name!r} have no expected output{more}; {compares} "
+        f"{n_none:,} of the {total:,} examples of dataset {examples.name!r} have no expected output; {compares} "
         "with one and will have no score there."
     ]
 

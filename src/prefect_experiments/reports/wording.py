@@ -171,7 +171,7 @@ def pairing(comparison: Comparison) -> str:
         text += f"; {numbers.count(len(comparison.only_in_baseline))} only in the baseline"
     if comparison.only_in_candidate:
         text += f"; {numbers.count(len(comparison.only_in_candidate))} only in the candidate"
-    return text
+    return f"{text}. {comparison.why_unpaired}" if comparison.why_unpaired else text
 
 
 def regressions(comparison: Comparison) -> list[ExampleChange]:

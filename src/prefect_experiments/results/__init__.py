@@ -3,7 +3,7 @@
 from prefect_experiments.results.examples import with_examples
 from prefect_experiments.results.frame import result_frame, result_rows, results_of
 from prefect_experiments.results.matching import LogReport, Matched, Misfit, allowed_misfits, match
-from prefect_experiments.results.reader import read_results
+from prefect_experiments.results.reader import read_results, refuse_doubles
 from prefect_experiments.results.records import (
     DIRECTION,
     ResultEvaluation,
@@ -26,6 +26,7 @@ __all__ = [
     "fingerprint_of",
     "match",
     "read_results",
+    "refuse_doubles",
     "result_frame",
     "result_rows",
     "results_of",

@@ -121,7 +121,8 @@ def match(results: Results, ids: Sequence[str], dataset: str, allow: Collection[
         found = "; ".join(problems[misfit] for misfit in refused) or "no row belongs to it"
         hint = f". The ids of the dataset are such as {_listed(ids[:2])}" if unknown else ""
         raise InvalidDataset(
-            f"{results.origin} does not fit dataset {dataset!r}: {found}{hint}. {_advice(refused, unknown)}"
+            f"{results.origin}: these results do not fit dataset {dataset!r}: {found}{hint}. "
+            f"{_advice(refused, unknown)}"
         )
     runs = tuple(taken.values())
     report = LogReport(

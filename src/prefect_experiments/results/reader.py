@@ -209,3 +209,21 @@ def _others(table: Table, columns: Columns) -> dict[str, list[Any]]:
     if (column := columns.metadata_object) is not None:
         found[column] = _read(table, column, METADATA)
     return found
+
+
+def refuse_doubles(results: Results) -> None:
+    """Refuse an example's repetition that stands in two rows.
+
+    Raises:
+        InvalidDataset: one does; with both rows.
+    """
+    first: dict[tuple[str, int], ResultRun] = {}
+    for run in results.runs:
+        key = (run.example_id, run.repetition_number)
+        if (earlier := first.setdefault(key, run)) is not run:
+            numbered = "repetition_number" in results.columns
+            hint = "number the repetitions" if numbered else "add a column 'repetition_number'"
+            raise InvalidDataset(
+                f"{results.origin}: example {key[0]!r}, repetition {key[1]} stands in row {earlier.row} and in row "
+                f"{run.row}. Drop one, or {hint}"
+            )

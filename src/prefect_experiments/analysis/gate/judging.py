@@ -151,9 +151,10 @@ def _unchecked(comparison: Comparison, rules: Mapping[str, Metric]) -> Iterator[
 
 def _no_shared_example(comparison: Comparison) -> str:
     before, after = comparison.only_in_baseline[:3], comparison.only_in_candidate[:3]
+    why = f". {comparison.why_unpaired}" if comparison.why_unpaired else ""
     return (
         f"{comparison.baseline.label} and {comparison.candidate.label} share no example; their example ids are such as "
-        f"{', '.join(map(repr, before))} and {', '.join(map(repr, after))}"
+        f"{', '.join(map(repr, before))} and {', '.join(map(repr, after))}{why}"
     )
 
 

@@ -214,7 +214,7 @@ def _bias_p_value(more: Sequence[bool], fewer: Sequence[bool], examples: Sequenc
     for example, up, down in zip(examples, more, fewer, strict=True):
         net[example] = net.get(example, 0) + up - down
     differences = [value for value in net.values() if value]
-    if not differences:
+    if len(differences) < 2:  # either sign of one example is as far from 0 as the other
         return 1.0
     # Runs of one example are not independent, so examples keep or change their sign as a whole.
     return float(
