@@ -480,6 +480,7 @@ def test_durations_that_differ_stay_different(value):
         ({"f": io.StringIO("x")}, "StringIO at ['f'] is an open file"),
         (Holder(threading.Lock()), "lock at .value is a resource"),
         (Loose(odd=threading.Lock()), "lock at ['odd'] is a resource"),
+        (Loose(odd=iter([1])), "list_iterator at ['odd'] was not read"),
         (Plain(stream=iter([1])), "list_iterator at ['stream'] was not read"),
     ],
     ids=kind,

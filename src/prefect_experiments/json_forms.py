@@ -88,6 +88,13 @@ def _named(*names: str) -> Callable[[Any], bool]:
     return lambda value: any(f"{base.__module__}.{base.__qualname__}" in wanted for base in type(value).__mro__)
 
 
+def _order(item: Any) -> str:
+    try:
+        return repr(item)
+    except Exception:  # noqa: BLE001 - a __repr__ may raise anything
+        return type(item).__qualname__
+
+
 def _fields(value: Any) -> dict[str, Any]:
     return _attributes(value, [field.name for field in dataclasses.fields(value)])
 
@@ -98,26 +105,34 @@ def _attributes(value: Any, names: Iterable[str]) -> dict[str, Any]:
 
 def _model(value: Any) -> Any:
     """The content of a pydantic model, or of a client library's response object."""
-    try:
-        return value.model_dump(mode="json")
-    except Exception:  # one odd value is enough
-        kind = type(value)
-        fields = getattr(kind, "model_fields", None)
-        if not isinstance(fields, Mapping):
-            raise
-        if getattr(kind, "__pydantic_root_model__", False):
-            return value.root
-        names = [*fields, *kind.model_computed_fields, *(value.model_extra or ())]
-        return {key: item for name in names for key, item in _model_field(value, name).items()}
+    kind = type(value)
+    fields = getattr(kind, "model_fields", None)
+    if not any(map(_is_iterator, getattr(value, "__dict__", {}).values())):
+        try:
+            return value.model_dump(mode="json")
+        except Exception:  # one odd value is enough
+            if not isinstance(fields, Mapping):
+                raise
+    if getattr(kind, "__pydantic_root_model__", False):
+        return value.root
+    names = [*(fields or ()), *kind.model_computed_fields, *(value.model_extra or ())]
+    return {key: item for name in names for key, item in _model_field(value, name).items()}
 
 
 def _model_field(value: Any, name: str) -> dict[str, Any]:
     """One field of a model as the model writes it, as it is where the model cannot."""
+    item = getattr(value, name)
+    if _is_iterator(item):  # written, it would be used up
+        return {name: item}
     try:
         written: dict[str, Any] = value.model_dump(mode="json", include={name})
     except Exception:  # noqa: BLE001 - the odd one; it may have a form all the same
-        return {name: getattr(value, name)}
+        return {name: item}
     return written
+
+
+def _is_iterator(value: Any) -> bool:
+    return hasattr(type(value), "__next__")
 
 
 def _decimal(value: Decimal) -> int | float | str:
@@ -308,7 +323,7 @@ _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
     (is_dataclass, _fields),
     (_is(Mapping), dict),
     (_is(MappingView), list),
-    (_is(Set), lambda value: sorted(value, key=repr)),
+    (_is(Set), lambda value: sorted(value, key=_order)),
     (_is(datetime.timedelta), _duration),
     (_has("isoformat"), lambda value: value.isoformat()),
     (_is(UserString, PurePath, Fraction), str),

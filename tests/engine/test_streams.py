@@ -254,6 +254,23 @@ def test_the_text_of_a_clients_stream(client, events, is_async):
     assert run(client(events, is_async), retries=0).output() == "Paris"
 
 
+def test_the_text_of_openais_responses_and_of_chunks_that_are_dicts():
+    events = [
+        {"type": "response.created", "response": {"id": "r"}},
+        {"type": "response.output_item.added", "item": {"type": "reasoning"}},
+        {"type": "response.output_text.delta", "delta": "Pa"},
+        {"type": "response.output_text.delta", "delta": "ris"},
+        {"type": "response.output_text.done", "text": "Paris"},
+        {"type": "response.completed", "response": {"id": "r"}},
+    ]
+    assert run(generator(events)).output() == "Paris"
+    assert run(async_generator(OPENAI)).output() == "Paris"
+    more = [*events, {"type": "response.function_call_arguments.delta", "delta": "{}"}]
+    assert run(generator(more)).output() == more
+    refused = [*OPENAI, openai_chunk({"refusal": "I cannot"})]
+    assert run(generator(refused)).output() == refused
+
+
 def test_calls_of_tools_are_kept_as_they_came():
     output = run(with_openai([*OPENAI[:2], openai_chunk({"tool_calls": TOOL})]), retries=0).output()
     assert [chunk["choices"][0]["delta"].get("content") for chunk in output] == ["", "Pa", None]

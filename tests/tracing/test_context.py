@@ -56,6 +56,21 @@ class Awaitable:
         return before
 
 
+def stream(input):
+    yield current()[:16]
+    yield current()[16:]
+
+
+async def async_stream(input):
+    yield current()[:16]
+    await asyncio.sleep(0.001)
+    yield current()[16:]
+
+
+async def gives_a_stream(input):
+    return stream(input)
+
+
 async def nested_thread(input):
     return await asyncio.to_thread(current)
 
@@ -71,6 +86,10 @@ async def nested_thread(input):
         lambda given: plain(given),
         lambda given: Awaitable(),
         nested_thread,
+        stream,
+        async_stream,
+        gives_a_stream,
+        lambda given: async_stream(given),
     ],
 )
 def test_a_task_sees_its_own_run(task):

@@ -1,9 +1,9 @@
 """Plan what is missing, run it, retry, throttle, time out. asyncio only: no Prefect, no HTTP."""
 
-from prefect_experiments.engine.calls import CallPolicy
 from prefect_experiments.engine.engine import Engine
 from prefect_experiments.engine.limits import Pace
 from prefect_experiments.engine.plan import Batch, default_batch_size, plan
+from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
 from prefect_experiments.engine.traces import TracedEvaluator, TracedTask, TraceFigures, Tracer
 

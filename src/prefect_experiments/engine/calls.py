@@ -21,9 +21,10 @@ from prefect_experiments.engine.limits import (
     retry_after_of,
     status_of,
 )
+from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.streams import Reading, belongs_in_a_loop, has_to_be_read, is_stream, read_async
 from prefect_experiments.engine.threads import Threads
-from prefect_experiments.errors import InvalidInput, InvalidSetting
+from prefect_experiments.errors import InvalidInput
 from prefect_experiments.jsonable import NotJson
 from prefect_experiments.tasks import Fields
 from prefect_experiments.unread import is_async_stream, is_awaitable
@@ -31,8 +32,6 @@ from prefect_experiments.unread import is_async_stream, is_awaitable
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 REACHES_OUT_S = 0.02
-# phoenix-evals' own error has no status, and gRPC's status is not HTTP's.
-RATE_LIMIT_NAMES = frozenset({"RateLimitError", "TooManyRequests", "ResourceExhausted"})
 
 
 class Target(Protocol):
@@ -48,41 +47,6 @@ class Target(Protocol):
 
     def call(self, fields: Fields) -> Any:
         """Call it on one example."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallPolicy:
-    """How calls are made; the same for tasks and evaluators.
-
-    Attributes:
-        timeout: seconds for one attempt, ``None`` for no limit. Async work is cancelled; a thread
-            cannot be stopped, so it is no longer waited for. Waiting for a rate limit does not count.
-        retries: further attempts after one that raised.
-        rate_limit_errors: errors that say "too fast": they lower the rate and use up no retry.
-            ``None``: any error that carries HTTP status 429 or is of a class, or derived from one,
-            called ``RateLimitError``, ``TooManyRequests`` or ``ResourceExhausted``.
-
-    Raises:
-        InvalidSetting: a value out of its range, or no exception classes.
-    """
-
-    timeout: float | None = 60.0
-    retries: int = 3
-    rate_limit_errors: tuple[type[BaseException], ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.timeout is not None and not (_is_number(self.timeout) and self.timeout > 0):
-            raise InvalidSetting(f"timeout must be above 0 seconds (or None for no limit), got {self.timeout!r}")
-        if isinstance(self.retries, bool) or not isinstance(self.retries, int) or self.retries < 0:
-            raise InvalidSetting(f"retries must be a whole number of at least 0, got {self.retries!r}")
-        if self.rate_limit_errors is not None:
-            object.__setattr__(self, "rate_limit_errors", _error_classes(self.rate_limit_errors))
-
-    def is_rate_limit(self, error: BaseException) -> bool:
-        """Whether an error says that calls come too fast."""
-        if self.rate_limit_errors is None:
-            return status_of(error) == 429 or any(c.__name__ in RATE_LIMIT_NAMES for c in type(error).__mro__)
-        return isinstance(error, self.rate_limit_errors)
 
 
 @dataclass(slots=True)
@@ -377,18 +341,6 @@ def _is_for_the_process(error: BaseException) -> bool:
     handlers = [signal.getsignal(number) for number in signal.valid_signals()]
     codes = {getattr(handler, "__code__", None) for handler in handlers}
     return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _error_classes(errors: Any) -> tuple[type[BaseException], ...]:
-    every = tuple(errors) if isinstance(errors, list | tuple | set | frozenset) else (errors,)
-    for error in every:
-        if not (isinstance(error, type) and issubclass(error, BaseException)):
-            raise InvalidSetting(f"rate_limit_errors takes exception classes, got {error!r:.100}")
-    return every
 
 
 def succeeded(attempt: Attempt, attempts: int) -> CallResult:

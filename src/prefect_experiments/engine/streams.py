@@ -16,6 +16,7 @@ MOST_CHUNKS = 1_000_000
 _NO_STREAMS = frozenset({str, dict, list, int, float, bool, tuple, type(None)})  # what most tasks give
 _LET_OTHERS_RUN = 100  # chunks
 _BROKE_OFF = "the stream broke off after "
+_BESIDE_CONTENT = ("tool_calls", "function_call", "refusal", "audio")
 _TEXT_EVENTS = {"response.output_text.delta": "delta", "content_block_delta": "delta.text"}
 _EVENTS_BESIDE_TEXT = frozenset({
     "message_start", "message_delta", "message_stop", "content_block_start", "content_block_stop", "ping", "text",
@@ -134,7 +135,7 @@ def _text_of(chunk: Any) -> str | None:
 
 def _text_of_choice(choice: Any) -> str | None:
     delta = _get(choice, "delta")
-    if _get(choice, "index") not in (0, None) or any(_get(delta, name) for name in ("tool_calls", "function_call")):
+    if _get(choice, "index") not in (0, None) or any(_get(delta, name) for name in _BESIDE_CONTENT):
         return None
     text = _get(choice, "text") if delta is None else _get(delta, "content")
     return "" if text is None and delta is not None else text if isinstance(text, str) else None
@@ -142,7 +143,7 @@ def _text_of_choice(choice: Any) -> str | None:
 
 def _is_of_a_tool(event: Any) -> bool:
     kind = _get(_get(event, "content_block") or _get(event, "item"), "type")
-    return kind not in {None, "text", "message"}
+    return kind not in {None, "text", "message", "reasoning"}
 
 
 def _get(holder: Any, name: str) -> Any:
