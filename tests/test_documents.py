@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 
 from prefect_experiments.cli.app import app
 from support.arize import KEY, StandIn, arize, arize_server
+from support.patience import PATIENCE_S
+from support.prefect_server import without_prefect
 
 __all__ = ["arize", "arize_server"]
 
@@ -46,7 +49,7 @@ def run_commands(document: Path, folder: Path) -> str:
 
 
 def run_python(arguments: list[str], folder: Path) -> str:
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder, timeout=120)
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -59,9 +62,59 @@ def test_examples_run(name: str, prefect_api: str, tmp_path: Path, monkeypatch: 
     script.write_text("\n".join(blocks))
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1.00 over 3 of 3" in done.stdout
+    assert "1.00 over 3 of 3" in run_python([str(script)], tmp_path)
+
+
+# Shell blocks of the README that are not run, each by its whole text, and why.
+NOT_RUN = {
+    """\
+make demo    # sets itself up, then runs two variants of a small application as experiments
+make test    # sets itself up, then runs the tests
+""": "the tests are under way, and the demo has a test of its own below",
+    "pip install prefect-experiments\n": "asks a package registry; the package is installed here",
+    """\
+make up
+export PREFECT_API_URL=http://127.0.0.1:4200/api
+source .venv/bin/activate
+prefect --no-prompt deploy --prefect-file deployments/prefect.yaml --all
+prefect deployment run regression/nightly --watch
+""": "takes the usual ports and a clone's .venv; tests/deployments does the same on a server of its own",
+}
+
+
+def test_shell_blocks_of_the_readme_run_as_they_stand(prefect_api: str, phoenix_url: str, tmp_path: Path) -> None:
+    """One after the other, in one fresh folder: no file is there that an earlier block has not made."""
+    blocks = blocks_of(ROOT / "README.md", "sh")
+    assert set(NOT_RUN) <= set(blocks), "a block that is not run has changed: look whether it can be now"
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    environment = {
+        **without_prefect(os.environ),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PREFECT_HOME": str(tmp_path / "home"),
+        "PREFECT_API_URL": prefect_api,  # without it, Prefect starts a server for each command
+        "DO_NOT_TRACK": "1",
+    }
+    printed = {}
+    for block in blocks:
+        if block in NOT_RUN:
+            continue
+        script = block.replace("http://localhost:6006", phoenix_url)  # where the tests' Phoenix is
+        done = subprocess.run(
+            ["bash", "-e", "-c", script],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        printed[block] = done.stdout
+    [nightly] = [said for block, said in printed.items() if "--name nightly" in block]
+    assert "nightly on questions: Ran 3; 0 of 3 failed" in nightly
+    assert "exact_match  1.00 over 3 of 3" in nightly
+    assert "PASSED" in "".join(printed.values())
+    assert {path.name for path in folder.iterdir()} >= {"results.parquet", "report.html"}
 
 
 def test_examples_of_phoenix_run(
@@ -74,9 +127,7 @@ def test_examples_of_phoenix_run(
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     monkeypatch.setenv("PHOENIX_BASE_URL", phoenix_url)
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{phoenix_url}/datasets/" in done.stdout
+    assert f"{phoenix_url}/datasets/" in run_python([str(script)], tmp_path)
 
 
 def test_examples_of_comparing_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,13 +138,8 @@ def test_examples_of_comparing_run(prefect_api: str, tmp_path: Path, monkeypatch
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
 
-    def run(*arguments: str) -> str:
-        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    assert "says so where people do not in 17 of 77" in run("example.py")
-    printed = run("-m", "prefect_experiments.cli", "compare", "version 1", "version 2")
+    assert "says so where people do not in 17 of 77" in run_python(["example.py"], tmp_path)
+    printed = run_python(["-m", "prefect_experiments.cli", "compare", "version 1", "version 2"], tmp_path)
     shown = [line.rstrip() for line in printed.splitlines()]
     for line in "".join(blocks_of(document, "text")).splitlines():
         assert line in shown
@@ -151,7 +197,7 @@ def test_the_demo_runs_without_a_server(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     done = subprocess.run(
-        [sys.executable, str(ROOT / "flows/demo/run.py")], capture_output=True, text=True, cwd=ROOT, timeout=180
+        [sys.executable, str(ROOT / "flows/demo/run.py")], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for evaluator in ("right_document", "answer_found", "overlap"):

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import argparse
 import collections
 import dataclasses
 import datetime
 import decimal
+import enum
+import fractions
+import io
+import ipaddress
 import json
 import math
+import pathlib
+import re
+import threading
+import types
 from unittest.mock import MagicMock
+from xml.etree import ElementTree
 
+import attrs
+import httpx
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
 import pydantic
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefect_experiments.jsonable import NotJson, dumps_lenient, dumps_strict, loads
+from prefect_experiments.jsonable import NotJson, dumps_lenient, dumps_output, dumps_strict, loads
 
 JSON = st.recursive(
     st.none()
@@ -64,6 +78,48 @@ class AngryMapping(collections.abc.Mapping):
 
     def __len__(self):
         return 1
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Tone(enum.Enum):
+    DRY = "dry"
+
+
+@dataclasses.dataclass
+class Hidden:
+    value: object
+    _own: int = 2
+
+
+@attrs.define
+class Attrs:
+    x: object
+    y: object
+
+
+class Loose(pydantic.BaseModel):
+    """Any field may hold what pydantic cannot write."""
+
+    model_config = pydantic.ConfigDict(arbitrary_types_allowed=True, extra="allow")
+    price: decimal.Decimal = decimal.Decimal("1.50")
+    odd: object = None
+    token: pydantic.SecretStr = pydantic.SecretStr("hush")
+    left_out: str = pydantic.Field("private", exclude=True)
+
+    @pydantic.computed_field
+    def doubled(self) -> decimal.Decimal:
+        return 2 * self.price
+
+
+REQUEST = httpx.Request("GET", "https://api.test/x")
+RESPONSE = (
+    '{"status_code":200,"url":"https://api.test/x","headers":{"content-length":"7",'
+    '"content-type":"application/json"},"content":{"a":1}}'
+)
+GROUP = "\"ExceptionGroup: both (2 sub-exceptions): ValueError: a; KeyError: 'b'\""
 
 
 def kind(value):
@@ -112,6 +168,63 @@ def test_no_text_is_none():
         (pd.NA, "null"),
         (pd.Series([1, 2]), "[1,2]"),
         (datetime.date(2024, 5, 1), '"2024-05-01"'),
+        (datetime.time(1, 2, tzinfo=datetime.UTC), '"01:02:00+00:00"'),
+        (datetime.timedelta(days=1, hours=2, milliseconds=5), '"P1DT2H0.005S"'),
+        (datetime.timedelta(seconds=-90), '"-PT1M30S"'),
+        (datetime.timedelta(0), '"PT0S"'),
+        (pd.Timedelta("1ns"), '"PT0.000000001S"'),
+        (np.timedelta64(90, "m"), '"PT1H30M"'),
+        (np.timedelta64(3, "Y"), '"3 years"'),
+        (np.array([1, "NaT"], dtype="m8[10s]"), '["PT10S",null]'),
+        (decimal.Decimal("12.50"), "12.5"),
+        (decimal.Decimal(5), "5"),
+        (decimal.Decimal("0.1"), "0.1"),
+        (decimal.Decimal("3.14159265358979323846"), '"3.14159265358979323846"'),
+        (decimal.Decimal(2**70), '"1180591620717411303424"'),
+        ([decimal.Decimal("1.50"), None], "[1.5,null]"),
+        (fractions.Fraction(1, 3), '"1/3"'),
+        (1 + 2j, '"1+2j"'),
+        (pathlib.PurePosixPath("a/b"), '"a/b"'),
+        (Level.LOW, "1"),
+        (Tone.DRY, '"dry"'),
+        ({"x": Hidden(1)}, '{"x":{"value":1,"_own":2}}'),
+        (Attrs(1, [2]), '{"x":1,"y":[2]}'),
+        (types.SimpleNamespace(a=1), '{"a":1}'),
+        (argparse.Namespace(a=[1]), '{"a":[1]}'),
+        (range(3), "[0,1,2]"),
+        (collections.deque("ab"), '["a","b"]'),
+        ({"b": 1, "a": 2}.keys(), '["b","a"]'),
+        ({"b": 1}.items(), '[["b",1]]'),
+        (collections.UserList([1]), "[1]"),
+        (collections.UserString("x"), '"x"'),
+        (collections.ChainMap({"a": 1}), '{"a":1}'),
+        (ipaddress.ip_address("::1"), '"::1"'),
+        (ipaddress.ip_network("10.0.0.0/30"), '"10.0.0.0/30"'),
+        (re.compile("a+", re.IGNORECASE), '"(?i)a+"'),
+        (re.search("b(c)", "abc"), '{"match":"bc","span":[1,3],"groups":["c"]}'),
+        (ValueError("bad"), '"ValueError: bad"'),
+        (ExceptionGroup("both", [ValueError("a"), KeyError("b")]), GROUP),
+        (np.array([1 + 2j]), '["1+2j"]'),
+        (np.array([(1, "a")], dtype=[("n", "i4"), ("s", "U1")]), '[{"n":1,"s":"a"}]'),
+        (np.ma.array([1, 2], mask=[False, True]), "[1,null]"),
+        (np.array([[0.1, 0.2]], dtype="f4").T, "[[0.1],[0.2]]"),
+        (pd.DataFrame({"a": [1, 2], "b": ["x", None]}), '[{"a":1,"b":"x"},{"a":2,"b":null}]'),
+        (pd.DataFrame({"a": [1]}, index=pd.Index(["r"], name="id")), '[{"id":"r","a":1}]'),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), '{"columns":["a","a"],"data":[[1,2]]}'),
+        (pd.DataFrame({("a", "b"): [1]}), '{"columns":[["a","b"]],"data":[[1]]}'),
+        (pd.DataFrame({1: [1]}), '[{"1":1}]'),
+        (pd.DataFrame(), "[]"),
+        (pd.Series([1, 2], index=["x", "y"]), '{"x":1,"y":2}'),
+        (pd.Series([1, 2], index=["x", "x"]), '{"index":["x","x"],"data":[1,2]}'),
+        (pd.Series([5, 6])[lambda s: s > 5], "[6]"),
+        (pd.Series(["b", "b", "a"]).value_counts(), '{"b":2,"a":1}'),
+        (pd.array([1, None], dtype="Int64"), "[1,null]"),
+        (pd.Period("2024-01"), '"2024-01"'),
+        (pa.table({"a": [1, None]}), '[{"a":1},{"a":null}]'),
+        (scipy.sparse.csr_matrix([[1, 0]]), "[[1,0]]"),
+        (ElementTree.fromstring("<a><b>1</b></a>"), '"<a><b>1</b></a>"'),
+        (pydantic.SecretStr("hush"), '"**********"'),
+        (httpx.Response(200, json={"a": 1}, request=REQUEST), RESPONSE),
         (nested(254, None), "[" * 254 + "null" + "]" * 254),
     ],
     ids=kind,
@@ -146,10 +259,8 @@ def test_what_is_understood(value, text):
         ({(1, 2): 3}, "the key (1, 2) is not JSON"),
         ({b"k": 1}, "the key b'k' is not JSON"),
         ({"a": b"x"}, "bytes at ['a'] is not JSON"),
-        ({"a": decimal.Decimal(1)}, "Decimal at ['a'] is not JSON"),
         ([object()], "object at [0] is not JSON"),
         (Model, "ModelMetaclass is not JSON"),
-        (pd.DataFrame({"a": [1]}), "DataFrame is not JSON"),
     ],
     ids=kind,
 )
@@ -242,3 +353,147 @@ def test_anything_is_refused_or_exact_and_kept_or_warned_about(value):
     else:
         with pytest.raises(NotJson):
             dumps_strict(value)
+
+
+# --- outputs ----------------------------------------------------------------------------------
+
+
+class Plain:
+    """Its own `repr` tells nothing but an address."""
+
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+
+class Slotted:
+    __slots__ = ("_own", "text")
+
+    def __init__(self, text):
+        self.text = text
+
+
+ODD = object()
+
+
+@pytest.mark.parametrize(
+    ("value", "kept", "fault"),
+    [
+        (Loose(odd=ODD), {"odd": "<object object>"}, "object at ['odd']"),
+        (Loose(odd=[decimal.Decimal("1.5"), ODD]), {"odd": [1.5, "<object object>"]}, "object at ['odd'][1]"),
+        (Loose(odd=None, more=ODD), {"odd": None, "more": "<object object>"}, "object at ['more']"),
+    ],
+)
+def test_a_model_with_one_odd_field_keeps_the_others_as_it_writes_them(value, kept, fault):
+    text, warning = dumps_output(value)
+    assert loads(text) == {"price": "1.50", "token": "**********", "doubled": "3.00", **kept}
+    assert warning == f"{fault} is not JSON; kept as its repr"
+
+
+@pytest.mark.parametrize(
+    ("value", "kept", "warned"),
+    [
+        (Holder(ODD), {"value": "<object object>"}, "object at .value is not JSON; kept as its repr"),
+        (Attrs(1, ODD), {"x": 1, "y": "<object object>"}, "object at ['y'] is not JSON; kept as its repr"),
+        ([1, {ODD}], [1, ["<object object>"]], "object at [1] (in a set) is not JSON; kept as its repr"),
+        (types.SimpleNamespace(a=ODD, b=1), {"a": "<object object>", "b": 1}, "object at ['a'] is not JSON"),
+        (pd.DataFrame({"a": [ODD], "b": [1]}), [{"a": "<object object>", "b": 1}], "object at [0]['a'] is not JSON"),
+        (np.array([1, ODD], dtype=object), [1, "<object object>"], "object at [1] is not JSON"),
+        (Plain(text="x", n=1), {"text": "x", "n": 1}, "Plain is not JSON; kept as its attributes"),
+        ([Slotted("x")], [{"text": "x"}], "Slotted at [0] is not JSON; kept as its attributes"),
+        (Plain(_private=1), "<test_jsonable.Plain object>", "Plain is not JSON; kept as its repr"),
+        ({pathlib.PurePosixPath("a"): 1}, {"a": 1}, "the key PurePosixPath('a') is not JSON; kept as its repr"),
+        (math.nan, "nan", "nan is not JSON; kept as its repr"),
+        ([b"x"], ["b'x'"], "bytes at [0] is not JSON; kept as its repr"),
+    ],
+    ids=kind,
+)
+def test_only_the_odd_part_is_kept_as_its_repr(value, kept, warned):
+    text, warning = dumps_output(value)
+    assert json.loads(text.replace("tests.test_jsonable", "test_jsonable")) == kept
+    assert warning.startswith(warned)
+    assert dumps_lenient(value) == (text, warning)
+    with pytest.raises(NotJson):
+        dumps_strict(value)
+
+
+LONG = 3000
+
+
+def changed(values, n):
+    return [*values[:n], -1, *values[n + 1 :]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(0, LONG - 1),
+    make=st.sampled_from([
+        np.array,
+        lambda values: np.array(values, dtype="f4"),
+        lambda values: np.array(values, dtype=object),
+        lambda values: np.array(values).reshape(-1, 2),
+        lambda values: np.array(values, dtype="m8[s]"),
+        lambda values: np.array(values) * 1j,
+        pd.Series,
+        lambda values: pd.Series(values, index=[f"r{n}" for n in range(LONG)]),
+        lambda values: pd.Series(range(LONG), index=pd.Index(values, name="i")),
+        lambda values: pd.DataFrame({"a": values, "b": "x"}),
+        lambda values: pd.DataFrame({"a": range(LONG)}, index=pd.Index(values, name="i")),
+        pd.Index,
+        pd.Categorical,
+        collections.deque,
+        lambda values: scipy.sparse.csr_matrix([values]),
+        lambda values: re.compile("".join(map(str, values))),
+        lambda values: re.match(".*", " ".join(map(str, values))),
+        lambda values: Plain(values=values),
+        lambda values: {"odd": ODD, "values": np.array(values)},
+    ]),
+)  # fmt: skip
+def test_long_values_that_differ_stay_different(n, make):
+    values = list(range(LONG))
+    one, other = dumps_output(make(values))[0], dumps_output(make(changed(values, n)))[0]
+    assert one != other
+    assert "..." not in one
+    assert " at 0x" not in one
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_a_decimal_is_a_number_or_all_its_digits(value):
+    kept = loads(dumps_strict(value))
+    assert decimal.Decimal(str(kept)) == value
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.timedeltas())
+def test_durations_that_differ_stay_different(value):
+    text = loads(dumps_strict(value))
+    assert pydantic.TypeAdapter(datetime.timedelta).validate_python(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (nested(255, 1), "is nested more than 254 deep, or holds itself"),
+        (nested(5000, ODD), "is nested more than 254 deep, or holds itself"),
+        (nested(255, Model()), "is nested more than 254 deep, or holds itself"),
+        ([(x for x in "ab")], "generator at [0] was not read"),
+        ({"f": io.StringIO("x")}, "StringIO at ['f'] is an open file"),
+        (Holder(threading.Lock()), "lock at .value is a resource"),
+        (Loose(odd=threading.Lock()), "lock at ['odd'] is a resource"),
+        (Plain(stream=iter([1])), "list_iterator at ['stream'] was not read"),
+    ],
+    ids=kind,
+)
+def test_an_output_that_is_no_data_is_refused_and_shown_all_the_same(value, fault):
+    with pytest.raises(NotJson) as caught:
+        dumps_output(value)
+    assert fault in str(caught.value)
+    with pytest.raises(NotJson):
+        dumps_strict(value)
+    json.loads(dumps_lenient(value)[0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(ANYTHING)
+def test_an_output_is_kept_as_it_is_shown(value):
+    assert dumps_output(value) == dumps_lenient(value)

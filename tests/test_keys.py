@@ -42,9 +42,18 @@ def test_parts_do_not_run_into_each_other():
 
 
 def test_an_example_id_is_made_of_the_content():
-    assert keys.example_id('{"q":1}', None, "{}") == keys.example_id('{"q":1}', None, "{}")
-    assert len({keys.example_id(*parts) for parts in [("1", "2", "3"), ("1", None, "23"), ("12", None, "3")]}) == 3
-    assert re.fullmatch("ex-[0-9a-f]{12}", keys.example_id("1", None, "{}"))
+    different = [({"q": "1"}, None), ({"q": "2"}, None), ({"q": "1"}, "a"), ({"p": "1"}, None), ("1", None), ("a", "1")]
+    assert len({keys.example_id(*parts) for parts in different}) == len(different)
+    assert keys.example_id({"q": "1", "p": 2}, None) == keys.example_id({"p": 2, "q": "1"}, None)
+    assert re.fullmatch("ex-[0-9a-f]{12}", keys.example_id("1", None))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(5, "5"), (0.5, "0.5"), (True, "True"), (None, ""), ([1, {"a": None}], '[1,{"a":null}]')]
+)
+def test_a_value_and_what_a_csv_file_holds_for_it_make_the_same_id(value, text):
+    assert keys.example_id(value, value) == keys.example_id(text, text)
+    assert keys.example_id({"q": value}, {"a": value}) == keys.example_id({"q": text}, {"a": text})
 
 
 def test_new_ids_are_new():

@@ -271,13 +271,12 @@ def test_fields_are_decoded_anew_for_each_call():
     assert FIELDS.output() is None
 
 
-def test_a_generator_is_refused_because_its_output_would_be_an_object():
+def test_generators_are_tasks_whose_stream_is_read():
     def streams(input):
         yield input
 
     async def streams_too(input):
         yield input
 
-    for task in (streams, streams_too):
-        with pytest.raises(InvalidTask, match="is a generator"):
-            resolve_task(task)
+    assert not resolve_task(streams).is_async
+    assert resolve_task(streams_too).is_async  # it belongs in the event loop

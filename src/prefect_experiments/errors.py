@@ -83,20 +83,35 @@ def _rebuild_existing(message: str, experiment_id: str) -> AlreadyExists:
 class ExperimentStopped(ExperimentsError):
     """``exit_on_error=True`` met a task error. Everything finished until then is in the store.
 
+    Its text names the error's type only, because Prefect shows it. What `with_text` gives is for whoever made the call.
+
     Attributes:
         experiment_id: what to give to ``resume_experiment``.
+        error: type and text of the task's error, as the run keeps it.
+        advice: how to go on, at the end of the text.
     """
 
-    def __init__(self, message: str, *, experiment_id: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, experiment_id: str = "", error: str = "", advice: str = "") -> None:
+        super().__init__(f"{message}. {advice}" if advice else message)
+        self._message = message
         self.experiment_id = experiment_id
+        self.error = error
+        self.advice = advice
+
+    def with_text(self, text: str) -> ExperimentStopped:
+        """The same, saying more: the error's text, as far as it is to be shown."""
+        return _rebuild_stopped(f"{self._message}: {text}", self.experiment_id, self.error, self.advice)
+
+    def with_advice(self, experiment_id: str, advice: str) -> ExperimentStopped:
+        """The same, saying how to go on with the experiment."""
+        return _rebuild_stopped(self._message, experiment_id, self.error, advice)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild_stopped, (str(self), self.experiment_id))
+        return (_rebuild_stopped, (self._message, self.experiment_id, self.error, self.advice))
 
 
-def _rebuild_stopped(message: str, experiment_id: str) -> ExperimentStopped:
-    return ExperimentStopped(message, experiment_id=experiment_id)
+def _rebuild_stopped(message: str, experiment_id: str, error: str, advice: str) -> ExperimentStopped:
+    return ExperimentStopped(message, experiment_id=experiment_id, error=error, advice=advice)
 
 
 class BackendRefused(ExperimentsError):

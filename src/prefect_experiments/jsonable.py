@@ -1,23 +1,33 @@
 """Values to JSON text and back: strict for what comes in, forgiving for what a task has made.
 
-A dataset's values are refused when they are not JSON, because nothing has been spent yet.
-A task's output has been paid for: what JSON cannot say is kept as its ``repr``.
+A dataset's values are refused when they are not JSON, because nothing has been spent yet. A task's output
+has been paid for: what has no JSON form (`json_forms`) is kept as its ``repr``, that part and no more.
 """
 
 from __future__ import annotations
 
+import datetime
 import math
-from collections.abc import Mapping
-from typing import Any
+import re
+import uuid
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import orjson
 
+from prefect_experiments.json_forms import NoForm, form, is_array, is_dataclass, kind_of
+from prefect_experiments.unread import Unread, why_unread
+
 # In step with orjson, which writes values nested 254 deep and no deeper.
 _DEEPEST = 254
-_DEEPEST_PRINTED = 200
 _LONGEST_KEY = 60
 _LONGEST_PLACE = 200
-_ONE_KEY = "are one and the same in JSON"
+# orjson leaves out a dataclass's fields that begin with an underscore.
+_FAST = orjson.OPT_PASSTHROUGH_DATACLASS
+_TOO_DEEP = f"is nested more than {_DEEPEST} deep, or holds itself"
+_AS_REPR, _AS_ATTRIBUTES, _LAST = "kept as its repr", "kept as its attributes", "the last is kept"
+_WRITTEN = (datetime.datetime, datetime.date, datetime.time, uuid.UUID)
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+(?=>)")
 
 
 class NotJson(ValueError):
@@ -30,153 +40,230 @@ def loads(text: str | None) -> Any:
 
 
 def dumps_strict(value: Any) -> str:
-    """JSON text of a value that must be JSON (numpy scalars, dates and UUIDs are understood).
+    """JSON text of a value that has a JSON form.
 
     Raises:
         NotJson: NaN or Infinity, a lone surrogate, an integer beyond 64 bits, two keys that are
             one in JSON (``1`` and ``"1"``), or a type that JSON has not.
     """
-    try:
-        text, suspicious = _dumps(value)
-    except (orjson.JSONEncodeError, RecursionError) as error:
-        raise NotJson(_fault_in(value) or str(error) or type(error).__qualname__) from None
-    if suspicious and (fault := _fault_in(value)):
-        raise NotJson(fault)
-    return text.decode()
+    return _dumps(value, "strict")[0]
 
 
 def dumps_lenient(value: Any) -> tuple[str, str | None]:
     """JSON text of anything, and a warning where a part had to be kept as its ``repr``. Never raises."""
+    return _dumps(value, "lenient")
+
+
+def dumps_output(value: Any) -> tuple[str, str | None]:
+    """JSON text of a task's output, and a warning where a part had to be kept as its ``repr``.
+
+    Raises:
+        NotJson: it is nested too deep for JSON, or a part is no data yet (a coroutine, a generator, an
+            open file, a lock, ...), whose ``repr`` would say nothing of what it would give.
+    """
+    return _dumps(value, "output")
+
+
+Mode = Literal["strict", "lenient", "output"]
+
+
+def _dumps(value: Any, mode: Mode) -> tuple[str, str | None]:
+    text: bytes | None = None
     try:
-        text, suspicious = _dumps(value)
-        if not suspicious or _fault_in(value) is None:
+        text = orjson.dumps(value, default=_understood, option=_FAST)
+        if b"null" not in text or _reads_back(text, value):  # orjson writes NaN and Infinity as null
             return text.decode(), None
     except (orjson.JSONEncodeError, RecursionError):
         pass
-    fault = _fault_in(value) or f"{type(value).__qualname__} is not JSON"
-    try:
-        text = orjson.dumps(_printable(value))
-    except (orjson.JSONEncodeError, RecursionError):
-        text = orjson.dumps(_repr(value))
-    kept = "the last is kept" if _ONE_KEY in fault else "kept as its repr"
-    return text.decode(), f"{fault}; {kept}"
-
-
-def _dumps(value: Any) -> tuple[bytes, bool]:
-    """JSON text, and whether it is worth looking for what orjson wrote although JSON has it not."""
-    try:
-        text = orjson.dumps(value, default=_understood)
-    except orjson.JSONEncodeError:  # a fault, or keys that are no text: two of those may become one
-        return orjson.dumps(value, default=_understood, option=orjson.OPT_NON_STR_KEYS), True
-    return text, b"null" in text  # orjson writes NaN and Infinity as null
+    plain, warning = _Plain(mode).of(value)
+    if text is None or warning is not None:
+        text = orjson.dumps(plain)
+    return text.decode(), warning
 
 
 def _understood(value: Any) -> Any:
-    """What orjson has no type for but JSON can say."""
-    if hasattr(value, "model_dump"):
-        return _dumped(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=repr)
-    if type(value).__name__ in {"NAType", "NaTType"}:  # pandas' missing values
-        return None
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):
-        return _array(value)
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if isinstance(value, tuple):  # a named one
-        return list(value)
-    if isinstance(value, float):  # a subclass
-        return float(value)
-    raise TypeError(f"{type(value).__qualname__} is not JSON")
+    """What orjson has no type for."""
+    if is_array(value) and kind_of(value) not in {"M", "m"}:  # it takes NaT for a date
+        try:
+            return orjson.Fragment(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+        except orjson.JSONEncodeError:  # an array of a sort that it does not take
+            pass
+    return form(value)
 
 
-def _dumped(value: Any) -> Any:
-    """The content of a pydantic model, or of a client library's response object."""
-    dumped = value.model_dump(mode="json")
-    if dumped is None or isinstance(dumped, str | int | float | list | tuple | Mapping):
-        return dumped
-    raise TypeError(f"{type(value).__qualname__} is not JSON")  # a mock: it has any method
-
-
-def _array(value: Any) -> Any:
-    """A numpy array or scalar, or a pandas Series."""
-    if getattr(value.dtype, "kind", "") == "M":  # orjson takes NaT for a date
-        if getattr(value, "shape", ()) != ():
-            return list(value)
-        if value != value:  # NaT is not equal to itself, as NaN is not
-            return None
+def _reads_back(text: bytes, value: Any) -> bool:
     try:
-        return orjson.Fragment(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
-    except orjson.JSONEncodeError:  # a Series, or an array of a sort that orjson does not take
-        return float(value) if _is_numpy_float(value) else value.tolist()
+        return type(value) in (dict, list, type(None)) and bool(orjson.loads(text) == value)
+    except Exception:  # noqa: BLE001 - an array in it, say: that has to be looked at in another way
+        return False
 
 
-def _fault_in(value: Any) -> str | None:
-    try:
-        return _first_fault(value)
-    except Exception as error:  # noqa: BLE001 - the user's own __iter__, __getattr__, ... may raise anything
-        return f"{type(value).__qualname__} is not JSON ({type(error).__qualname__} when it was read)"
+class _Plain:
+    """Makes values plain: dicts, lists, texts and numbers that orjson writes as they are."""
 
+    def __init__(self, mode: Mode) -> None:
+        self._mode = mode
+        self._path: list[tuple[str, Any]] = []
+        self._above: set[int] = set()
+        self._warning: str | None = None
 
-def _first_fault(value: Any, where: str = "", depth: int = 0) -> str | None:
-    """Where a value stops being JSON, or ``None``. Content is named by its place, not shown."""
-    at = f" at {_cut(where, _LONGEST_PLACE)}" if where else ""
-    if isinstance(value, int):
-        return None if -(2**63) <= value < 2**64 else f"an integer{at} is beyond the 64-bit range"
-    if isinstance(value, str):
-        return None if _is_unicode(value) else f"text{at} holds a lone surrogate, which is not Unicode"
-    if value is None:
-        return None
-    if isinstance(value, float) or _is_numpy_float(value):
-        return None if math.isfinite(value) else f"{float(value)!r}{at} is not JSON"
-    if depth >= _DEEPEST:
-        return f"the value{at} is nested more than {_DEEPEST} deep, or holds itself"
-    if isinstance(value, Mapping) and (fault := _key_fault(value, at)):
-        return fault
-    children = _children(value)
-    if children is not None:
-        for key, child in children:
-            if fault := _first_fault(child, f"{where}{key}", depth + 1):
-                return fault
-        return None
-    try:
-        _dumps(value)
-    except (orjson.JSONEncodeError, RecursionError):
-        return f"{type(value).__qualname__}{at} is not JSON"
-    return None
+    def of(self, value: Any) -> tuple[Any, str | None]:
+        """The value as plain JSON, and the first place where something else had to be put.
 
+        Raises:
+            NotJson: by the mode.
+        """
+        try:
+            return self._plain(value), self._warning
+        except NotJson:
+            raise
+        except RecursionError:
+            return self._too_deep(value), self._warning
+        except Exception as error:  # noqa: BLE001 - another thread may change the value meanwhile
+            return self._formless(value, error), self._warning
 
-def _children(value: Any) -> list[tuple[str, Any]] | None:
-    if isinstance(value, Mapping):
-        return [(f"[{_shown(key)}]", child) for key, child in value.items()]
-    if isinstance(value, list | tuple):
-        return [(f"[{index}]", child) for index, child in enumerate(value)]
-    if isinstance(value, set | frozenset):
-        return [(" (in a set)", child) for child in value]
-    if isinstance(value, type):
-        return None
-    if hasattr(value, "__dataclass_fields__"):
-        return [(f".{name}", getattr(value, name)) for name in value.__dataclass_fields__ if hasattr(value, name)]
-    if hasattr(value, "model_dump"):
-        return [("", _dumped(value))]
-    if hasattr(value, "tolist") and hasattr(value, "dtype") and getattr(value.dtype, "kind", "") != "M":
-        return [("", value.tolist())]
-    return None
+    def _plain(self, value: Any) -> Any:
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if isinstance(value, str):
+            return str.__str__(value) if _is_unicode(value) else self._not_unicode(value)
+        if isinstance(value, int):
+            inside = -(2**63) <= value < 2**64
+            return int(value) if inside else self._odd("an integer", "is beyond the 64-bit range", value)
+        if isinstance(value, float):
+            value = float(value)
+            return value if math.isfinite(value) else self._odd(repr(value), "is not JSON", value)
+        if id(value) in self._above:
+            return self._itself()
+        self._above.add(id(value))
+        try:
+            formed = value if isinstance(value, dict | list | tuple) else self._formed(value)
+            if isinstance(formed, dict):
+                return self._object(formed, "." if is_dataclass(value) else "[")
+            if isinstance(formed, list | tuple):
+                return self._list(formed, " (in a set)" if isinstance(value, set | frozenset) else "[")
+            return formed if formed is None or isinstance(formed, str) else self._plain(formed)
+        finally:
+            self._above.discard(id(value))
 
+    def _object(self, value: dict[Any, Any], place: str) -> Any:
+        if len(self._path) >= _DEEPEST:
+            return self._too_deep(value)
+        made: dict[str, Any] = {}
+        texts: dict[str, Any] = {}
+        for key, child in list(value.items()):
+            text = key if type(key) is str and _is_unicode(key) else self._key(key)
+            if text in texts:
+                both = f"the keys {_shown(texts[text])} and {_shown(key)}"
+                self._fault(both, "are one and the same in JSON", _LAST)
+            texts[text] = key
+            self._path.append((place, key))
+            made[text] = self._plain(child)
+            self._path.pop()
+        return made
 
-def _key_fault(value: Mapping[Any, Any], at: str) -> str | None:
-    """What is wrong with the keys: JSON's are text, and orjson makes text of some others."""
-    seen: dict[str, Any] = {}
-    for key in value:
+    def _list(self, value: list[Any] | tuple[Any, ...], place: str) -> Any:
+        if len(self._path) >= _DEEPEST:
+            return self._too_deep(value)
+        made = []
+        for index, child in enumerate(value):
+            self._path.append((place, index))
+            made.append(self._plain(child))
+            self._path.pop()
+        return made
+
+    def _formed(self, value: Any) -> Any:
+        """One level of it; a text in place of what has no form."""
+        try:
+            return _written(value) if isinstance(value, _WRITTEN) else form(value)
+        except Unread as error:
+            return self._unread(value, str(error))
+        except Exception as error:  # noqa: BLE001 - the user's own __iter__, __getattr__, ... may raise anything
+            return self._formless(value, error)
+
+    def _key(self, key: Any) -> str:
+        """What JSON calls a key."""
         text = _key_text(key)
         if text is None:
-            return f"the key {_shown(key)}{at} is not JSON"
-        if text in seen:
-            return f"the keys {_shown(seen[text])} and {_shown(key)}{at} {_ONE_KEY}"
-        seen[text] = key
-    return None
+            self._fault(f"the key {_shown(key)}", "is not JSON")
+            return _printable_key(key)
+        return text
+
+    def _odd(self, what: str, fault: str, value: Any) -> str:
+        self._fault(what, fault)
+        return _repr(value)
+
+    def _not_unicode(self, value: str) -> str:
+        self._fault("text", "holds a lone surrogate, which is not Unicode")
+        return _as_unicode(value)
+
+    def _itself(self) -> str:
+        self._fault("the value", _TOO_DEEP)
+        return "..."
+
+    def _too_deep(self, value: Any) -> str:
+        self._fault("the value", _TOO_DEEP, is_final=self._mode == "output")
+        return _repr(value)
+
+    def _unread(self, value: Any, why: str) -> str:
+        self._fault(type(value).__qualname__, why, is_final=self._mode == "output")
+        return _repr(value)
+
+    def _formless(self, value: Any, error: Exception) -> Any:
+        if self._mode == "output" and (why := _why_unread(value)) is not None:
+            return self._unread(value, why)
+        detail = "" if isinstance(error, NoForm) else f" ({type(error).__qualname__} when it was read)"
+        attributes = {} if self._mode == "strict" else _public_attributes(value)
+        instead = _AS_ATTRIBUTES if attributes else _AS_REPR
+        self._fault(type(value).__qualname__, f"is not JSON{detail}", instead)
+        return attributes or _repr(value)
+
+    def _fault(self, what: str, fault: str, instead: str = _AS_REPR, *, is_final: bool = False) -> None:
+        """Take note of what JSON cannot say. Content is named by its place, not shown."""
+        is_final = is_final or self._mode == "strict"
+        if is_final or self._warning is None:
+            where = _cut("".join(_place(*step) for step in self._path), _LONGEST_PLACE)
+            at = f"at {where} " if where else ""
+            if is_final:
+                raise NotJson(f"{what} {at}{fault}")
+            self._warning = f"{what} {at}{fault}; {instead}"
+
+
+def _place(place: str, key: Any) -> str:
+    """A step of the way to a value: ``['key']``, ``[0]``, ``.field``, `` (in a set)``."""
+    return {"[": f"[{_shown(key)}]", ".": f".{key}"}.get(place, place)
+
+
+def _written(value: Any) -> Any:
+    """The text of what orjson writes by itself, in all but a few cases."""
+    try:
+        return orjson.loads(orjson.dumps(value))
+    except orjson.JSONEncodeError:  # a time with a zone
+        return form(value)
+
+
+def _why_unread(value: Any) -> str | None:
+    try:
+        return why_unread(value)
+    except Exception:  # noqa: BLE001 - the user's own __getattr__ may raise anything
+        return None
+
+
+def _public_attributes(value: Any) -> dict[str, Any]:
+    """What an object holds for all to see, where its `repr` tells its address in place of that."""
+    try:
+        if isinstance(value, type) or hex(id(value)) not in repr(value):
+            return {}
+        slots = [name for kind in type(value).__mro__ for name in _slot_names(vars(kind).get("__slots__", ()))]
+        names = [name for name in [*slots, *getattr(value, "__dict__", {})] if not name.startswith("_")]
+        return {name: getattr(value, name) for name in names if hasattr(value, name)}
+    except Exception:  # noqa: BLE001 - as above
+        return {}
+
+
+def _slot_names(slots: str | Iterable[str]) -> Iterable[str]:
+    return [slots] if isinstance(slots, str) else slots
 
 
 def _key_text(key: Any) -> str | None:
@@ -191,51 +278,22 @@ def _key_text(key: Any) -> str | None:
         return None
 
 
-def _printable(value: Any, above: tuple[int, ...] = ()) -> Any:
-    """The value with every part that is not JSON as its ``repr``."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return int(value) if -(2**63) <= value < 2**64 else _repr(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else _repr(float(value))
-    if isinstance(value, str):
-        return _as_unicode(value)
-    if id(value) in above:  # it holds itself
-        return "..."
-    if len(above) >= _DEEPEST_PRINTED:
-        return _repr(value)
-    try:
-        return _printable_parts(value, (*above, id(value)))
-    except Exception:  # noqa: BLE001 - the user's own __iter__, __getattr__, ... may raise anything
-        return _repr(value)
-
-
-def _printable_parts(value: Any, above: tuple[int, ...]) -> Any:
-    if isinstance(value, Mapping):
-        return {_printable_key(key): _printable(child, above) for key, child in value.items()}
-    if isinstance(value, set | frozenset):
-        return [_printable(child, above) for child in sorted(value, key=_repr)]
-    if isinstance(value, list | tuple):
-        return [_printable(child, above) for child in value]
-    children = _children(value)
-    if children is None:
-        return orjson.loads(_dumps(value)[0])
-    if hasattr(value, "__dataclass_fields__"):
-        return {key[1:]: _printable(child, above) for key, child in children}
-    return _printable(children[0][1], above)  # what a model or an array holds
-
-
 def _printable_key(key: Any) -> str:
-    if hasattr(key, "dtype") and hasattr(key, "item"):  # a number of numpy's
-        key = key.item()
-    text = _key_text(key)
-    return (_as_unicode(key) if isinstance(key, str) else _repr(key)) if text is None else text
+    """A key that JSON has not, by the text or the number that its form is; else its ``repr``."""
+    try:
+        formed = form(key)
+    except Exception:  # noqa: BLE001 - as above
+        formed = None
+    text = _key_text(formed) if isinstance(formed, str | int | float) else None
+    if text is not None:
+        return text
+    return _as_unicode(key) if isinstance(key, str) else _repr(key)
 
 
 def _repr(value: Any) -> str:
+    """A ``repr`` without addresses in memory, which differ where values do not."""
     try:
-        return _as_unicode(repr(value))
+        return _as_unicode(_ADDRESS.sub("", repr(value)))
     except Exception:  # noqa: BLE001 - a __repr__ may raise anything; that of a very long integer does
         return hex(value) if isinstance(value, int) else f"<{type(value).__qualname__}>"
 
@@ -248,12 +306,9 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
-def _is_numpy_float(value: Any) -> bool:
-    # Told by its looks, so that numpy is not imported.
-    return getattr(getattr(value, "dtype", None), "kind", "") == "f" and getattr(value, "shape", None) == ()
-
-
 def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -8,21 +8,28 @@ UTF-8), shortened where people read them.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import inspect
 import math
 import operator
 import re
+import sys
+import threading
 import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
-from types import CodeType
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import orjson
+
+from prefect_experiments.local_modules import has_changed
 
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
@@ -42,13 +49,34 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{uuid.uuid4().hex[:16]}"
 
 
-def example_id(input_json: str, output_json: str | None, metadata_json: str) -> str:
-    """The id of an example that brings none: made of its content, so it is the same everywhere.
+def example_id(input_value: Any, output_value: Any) -> str:
+    """The id of an example that brings none: made of its input and expected output, so the same everywhere.
 
-    Doubles of one content are told apart by the caller with ``-2``, ``-3``, ...
+    Numbers and truth values count as the text that a CSV file holds for them, and nothing as an empty
+    cell, so that it makes no difference what sort of file a row stands in. Doubles of one content are
+    told apart by the caller with ``-2``, ``-3``, ...
     """
-    content = "\x00".join((input_json, output_json or "", metadata_json))
-    return "ex-" + hashlib.sha256(content.encode()).hexdigest()[:12]
+    content = canonical_json([_cells(input_value), _cells(output_value)])
+    return "ex-" + hashlib.sha256(content).hexdigest()[:12]
+
+
+def metadata_order(metadata: Mapping[str, Any]) -> bytes:
+    """What orders examples of one content by their metadata, in whatever file and order they stand."""
+    cells = {key: cell_text(value) for key, value in metadata.items()}
+    return canonical_json({key: text for key, text in cells.items() if text})
+
+
+def _cells(value: Any) -> Any:
+    return {key: cell_text(cell) for key, cell in value.items()} if isinstance(value, dict) else cell_text(value)
+
+
+def cell_text(value: Any) -> str:
+    """A JSON value as a cell of a CSV file holds it."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, bool | int | float) else canonical_json(value).decode()
 
 
 def run_id(experiment_id: str, position: int, repetition_number: int) -> str:
@@ -91,6 +119,8 @@ _seen: dict[tuple[int, ...], _Seen] = {}
 _kept_alive: deque[tuple[int, ...]] = deque()
 _MOST_KEPT_ALIVE = 100
 _DEEPEST = 8
+_parsing = threading.RLock()
+_PARSED_AGAIN = 3
 
 
 def _remembered(obj: Any, make: Callable[[], str]) -> str:
@@ -156,20 +186,91 @@ def _slot_names(slots: Any) -> list[str]:
 
 
 def _code(obj: Any) -> Any:
-    """The source text, or where there is none (REPL, exec) the compiled code."""
+    """The source text; or the compiled code where there is none (REPL, exec), or where its file has changed since.
+
+    In Python 3.11, threads that parse at the same time break each other's parse ("AST constructor recursion depth
+    mismatch"): ours take turns, and where somebody else's comes in between, it is tried again.
+    """
+    with _parsing:
+        for _ in range(_PARSED_AGAIN):
+            with contextlib.suppress(SystemError):
+                return _source_or_code(obj)
+        return _source_or_code(obj)
+
+
+def _source_or_code(obj: Any) -> Any:
+    if _is_stale(obj):
+        held = vars(obj).items() if inspect.isclass(obj) else ()
+        scalars = {name: _stable(part) for name, part in held if isinstance(part, str | int | float)}
+        return [_without_source(inspect.unwrap(obj)), scalars]
     try:
         if getattr(obj, "__name__", "") == "<lambda>" and (source := _lambda_source(obj)):
             return source
         return inspect.getsource(obj)
     except (OSError, TypeError, SyntaxError, IndexError):
-        code = getattr(obj, "__code__", None)
-        if code is not None:
-            return _compiled(code)
-        if inspect.isclass(obj):
-            parts = {name: getattr(part, "__func__", part) for name, part in vars(obj).items()}
-            methods = {name: _compiled(part.__code__) for name, part in parts.items() if inspect.isfunction(part)}
-            return [obj.__qualname__, methods]
-        return str(getattr(obj, "__qualname__", ""))
+        return _without_source(obj)
+
+
+def _without_source(obj: Any) -> Any:
+    code = getattr(obj, "__code__", None)
+    if code is not None:
+        return _compiled(code)
+    if inspect.isclass(obj):
+        return [obj.__qualname__, {name: _compiled(part.__code__) for name, part in _methods(obj).items()}]
+    return str(getattr(obj, "__qualname__", ""))
+
+
+def _methods(cls: type) -> dict[str, FunctionType]:
+    parts = {name: getattr(part, "__func__", part) for name, part in vars(cls).items()}
+    return {name: part for name, part in parts.items() if inspect.isfunction(part)}
+
+
+def _is_stale(obj: Any) -> bool:
+    """Whether the file that a function or a class is from says something else by now than what was loaded.
+
+    `inspect` would give the lines that stand there now.
+    """
+    if inspect.isclass(obj):
+        module = sys.modules.get(obj.__module__)
+        functions = [*_methods(obj).values()]
+    else:
+        function = inspect.unwrap(obj)
+        if not inspect.isfunction(function):
+            return False
+        module, functions = sys.modules.get(function.__module__), [function]
+    loader = getattr(module, "__loader__", None)
+    if module is None or not isinstance(loader, SourceFileLoader):
+        return False
+    if inspect.isclass(obj) and vars(module).get(obj.__name__) is obj and has_changed(module):
+        return True  # what is no method of it cannot be compared
+    file = getattr(module, "__file__", None)
+    return any(
+        function.__code__.co_filename == file and not _is_in_file(function.__code__, loader) for function in functions
+    )
+
+
+def _is_in_file(code: CodeType, loader: SourceFileLoader) -> bool:
+    """Whether the file that was loaded has this very code in this place, when it is compiled now."""
+    try:
+        found = _codes_of(Path(loader.path).read_bytes(), loader)
+    except OSError:
+        return True  # no source: it goes by the compiled code anyway
+    except (SyntaxError, ValueError):
+        return False
+    compiled = _compiled(code)
+    return any(_compiled(other) == compiled for other in found.get((code.co_qualname, code.co_firstlineno), ()))
+
+
+@functools.lru_cache(maxsize=4)  # an experiment's evaluators are often of one file
+def _codes_of(source: bytes, loader: SourceFileLoader) -> dict[tuple[str, int], list[CodeType]]:
+    """The code of every function in a source, by its name and first line."""
+    found: dict[tuple[str, int], list[CodeType]] = {}
+    waiting = [loader.source_to_code(source, loader.path)]
+    while waiting:
+        code = waiting.pop()
+        found.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
+        waiting.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return found
 
 
 def _lambda_source(function: Any) -> str | None:

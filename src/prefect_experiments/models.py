@@ -327,9 +327,12 @@ class AnnotateRecordInput(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentTaskFieldNames(_Record):
-    """Which columns of logged results hold the id of the example and the task's output."""
+    """Which columns of logged results hold the id of the example and the task's output.
 
-    example_id: str = "example_id"
+    Without a dataset there need be no column of ids, and ``None`` names none.
+    """
+
+    example_id: str | None = "example_id"
     output: str = "output"
 
 

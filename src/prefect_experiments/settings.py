@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BACKENDS = ("local", "phoenix", "arize")
+
+_SECRETS = ("PHOENIX_API_KEY", "ARIZE_API_KEY", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING")
+_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+@")  # in an address
+_SHORTEST_SECRET = 6  # a shorter text may well be an ordinary word
 
 
 class Settings(BaseSettings):
@@ -44,3 +51,23 @@ class Settings(BaseSettings):
             return url
         home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
         return f"sqlite:///{home / 'experiments.db'}"
+
+
+def without_secrets(text: str) -> str:
+    """A text that others made, such as an error's, without what the environment keeps secret for this package."""
+    for secret in _secrets():
+        text = text.replace(secret, "***")
+    return _PASSWORD.sub(r"\1:***@", text)
+
+
+def _secrets() -> list[str]:
+    """The longest first."""
+    found = [os.environ.get(name, "") for name in _SECRETS]
+    for pair in os.environ.get("PHOENIX_CLIENT_HEADERS", "").split(","):
+        value = unquote(pair.partition("=")[2]).strip()
+        found += [value, value.removeprefix("Bearer ")]
+    store_url = os.environ.get("PREFECT_EXPERIMENTS_STORE_URL", "")
+    with contextlib.suppress(ValueError):
+        password = urlsplit(store_url).password or ""
+        found += [password, unquote(password)]
+    return sorted({text for text in found if len(text) >= _SHORTEST_SECRET}, key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""The function under test: references, argument binding by name.
+"""The function under test: argument binding by name.
 
 Evaluators are bound the same way (with a few more names), so the machinery here serves both.
 """
@@ -6,20 +6,18 @@ Evaluators are bound the same way (with a few more names), so the machinery here
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from prefect_experiments import keys
-from prefect_experiments.errors import InvalidReference, InvalidTask
+from prefect_experiments.errors import InvalidTask
 from prefect_experiments.models import Example, flat_row
+from prefect_experiments.references import load_reference
 
 TASK_NAMES = ("input", "expected", "reference", "output", "metadata", "example", "dataset_row")
 
@@ -190,7 +188,7 @@ class Task:
 
     Attributes:
         name: how it is called in messages and records.
-        is_async: whether a call gives an awaitable; sync calls belong in a worker thread.
+        is_async: whether a call gives an awaitable or an async stream; sync calls belong in a worker thread.
         fingerprint: changes when the task's own code changes.
         reference: ``package.module:name`` where the task can be found again, else ``None``.
     """
@@ -223,8 +221,6 @@ def resolve_task(task: Any) -> Task:
         )
     function = getattr(function, "fn", function) if is_prefect_task(function) else function
     name = callable_name(function)
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise InvalidTask(f"task {name!r} is a generator; return the whole output at once, such as ''.join(parts)")
     try:
         binding = bind(function, TASK_GETTERS, "input")
     except ValueError as error:
@@ -245,18 +241,13 @@ def is_prefect_task(obj: Any) -> bool:
 
 
 def is_async_callable(function: Any) -> bool:
-    """Whether calling it gives an awaitable, as far as can be told before the call."""
+    """Whether calling it gives an awaitable or an async stream, as far as can be told before the call."""
     while isinstance(function, functools.partial):
         function = function.func
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return True
     call = getattr(type(function), "__call__", None)  # noqa: B004 - wanted as a function, not as a yes or no
-    return not inspect.isroutine(function) and inspect.iscoroutinefunction(call)
-
-
-def is_awaitable(value: Any) -> bool:
-    """`inspect.isawaitable` without its two passes through abstract base classes: this is called for every result."""
-    return hasattr(type(value), "__await__")
+    return not inspect.isroutine(function) and (inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call))
 
 
 def callable_name(function: Any) -> str:
@@ -277,74 +268,3 @@ def reference_to(function: Any) -> str | None:
     for part in name.split("."):
         found = getattr(found, part, None)
     return f"{module}:{name}" if found is function else None
-
-
-def load_reference(reference: str) -> Any:
-    """The object that ``package.module:name`` or ``path/file.py:name`` leads to.
-
-    A path is taken from the current directory. A module is imported once.
-
-    Raises:
-        InvalidReference: with what was looked for, and what there is instead.
-    """
-    where, colon, name = reference.rpartition(":")
-    if not colon or not where or not name:
-        raise InvalidReference(
-            f"{reference!r} is not a reference; write 'package.module:name' or 'path/to/file.py:name'"
-        )
-    module = _load_file(where, reference) if where.endswith(".py") else _load_module(where, reference)
-    found = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            public = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))
-            raise InvalidReference(
-                f"reference {reference!r}: {where} has no {name!r}. It has: {', '.join(public[:20]) or 'nothing'}"
-            )
-        found = getattr(found, part)
-    return found
-
-
-def _load_module(module: str, reference: str) -> Any:
-    cwd = str(Path.cwd())
-    added = cwd not in sys.path and "" not in sys.path
-    if added:  # as `python -m` does: a module beside the caller is found
-        sys.path.insert(0, cwd)
-    try:
-        return importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # whatever the user's module raises while it is imported
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
-            raise InvalidReference(
-                f"reference {reference!r}: there is no module {error.name!r}. "
-                "Is it installed, or the current directory its parent?"
-            ) from None
-        raise InvalidReference(
-            f"reference {reference!r}: importing {module} failed with {type(error).__name__}: {error}"
-        ) from error
-    finally:
-        if added:
-            sys.path.remove(cwd)
-
-
-def _load_file(path: str, reference: str) -> Any:
-    file = Path(path).resolve()
-    if not file.is_file():
-        raise InvalidReference(f"reference {reference!r}: there is no file {path}")
-    name = f"_prefect_experiments_{keys.fingerprint(str(file))[:12]}_{file.stem}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise InvalidReference(f"reference {reference!r}: {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # before it runs, as the import system does: dataclasses look it up
-    sys.path.insert(0, str(file.parent))  # its neighbours are importable, as for a script
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise InvalidReference(
-            f"reference {reference!r}: running {path} failed with {type(error).__name__}: {error}"
-        ) from error
-    finally:
-        sys.path.remove(str(file.parent))
-    return module

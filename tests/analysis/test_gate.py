@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -429,7 +430,49 @@ BAD: list[tuple[Any, str]] = [
     ("nowhere.yaml", "the gate nowhere.yaml cannot be read: No such file"),
     (Path("gate.toml"), "the gate gate.toml: unknown file suffix '.toml'"),
     ("!!python/object/apply:os.system ['true']", "the gate is not YAML"),
-]
+    ("!!python/name:os.system", "the gate is not YAML"),
+    # A key that stands twice: of the two bounds one would be lost.
+    ("metrics: {x: {min: 0.8}}\nmetrics: {}", "is not YAML: line 2, column 1: the key 'metrics' stands twice .*line 1"),
+    ("metrics:\n  x: {min: 0.8}\n  y:\n  'x': {min: 0}", "line 4, column 3: the key 'x' stands twice .*line 2"),
+    ("metrics:\n  x:\n    min: 0.8\n    min: 0.0", "line 4, column 5: the key 'min' stands twice"),
+    ("a: &a {min: 0.8, min: 0}\nmetrics: {x: *a}", "the key 'min' stands twice"),
+    ("metrics: {x: {<<: {min: 1}, <<: {min: 0}}}", "the key '<<' stands twice"),
+    ('{"metrics": {}, "metrics": {"x": {"min": 0.8}}}', "the gate has the key 'metrics' twice; leave one of them out"),
+    ('{"metrics": {"x": {"min": 0.8, "m\\u0069n": 0}}}', "the gate has the key 'min' twice in metrics.x"),
+    # What YAML 1.1 takes for something else than it says.
+    ("on_inconclusive: yes", "unknown Gate.on_inconclusive 'yes'"),
+    ("metrics: {x: {direction: off}}", "unknown Metric.direction 'off'"),
+    ("max_p95_latency: 1_000", "Gate.max_p95_latency must be a finite number, got '1_000'"),
+    ("max_p95_latency: 1:30", "got '1:30'"),
+    ("max_cost: 010", "got '010'"),
+    ("max_cost: 0x10", "got '0x10'"),
+    ("metrics: {x: {min: .inf}}", "Metric.min must be a finite number, got '.inf'"),
+    ("metrics: {x: {min: 2024-01-01}}", "got '2024-01-01'"),
+    ("metrics: {x: {min: !!int '010'}}", "'010' is not written as int"),
+    ('{"max_cost": NaN}', "the gate is not JSON: it has no number NaN"),
+    ('{"max_cost": 1e999}', "Gate.max_cost must be a finite number, got inf"),
+    ("a: &a [0,0,0,0,0,0,0,0]\nb: &b [*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c]\n"
+     "e: &e [*d,*d,*d,*d,*d,*d]\nmetrics: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]", "unknown key 'a'"),
+]  # fmt: skip
+
+
+def test_a_gate_in_yaml_says_what_it_says(tmp_path: Path) -> None:
+    """Names that YAML 1.1 makes truth values and dates of, numbers as people write them, and merge keys."""
+    metrics = Gate(
+        metrics={
+            "on": Metric(min=0.8, max_regression=0.01),
+            "2024-01-01": Metric(min=0.5, max_regression=0.01),
+            "no": Metric(min=0.8, max_regression=0.01, direction="minimize"),
+        }
+    )
+    text = """
+        metrics:
+          on: &defaults {min: 0.80, max_regression: 1e-2}
+          2024-01-01: {<<: *defaults, min: .5}
+          no: {<<: [{direction: minimize}, *defaults]}
+    """
+    (tmp_path / "gate.yaml").write_text("\ufeff" + textwrap.dedent(text))
+    assert Gate.parse(tmp_path / "gate.yaml") == metrics
 
 
 @pytest.mark.parametrize(("value", "message"), BAD, ids=[message[:40] for _, message in BAD])

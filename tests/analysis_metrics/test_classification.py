@@ -242,8 +242,8 @@ def test_bad_input_is_told(options: dict[str, Any], message: str) -> None:
 def test_what_is_no_classification_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no rows"):
         classification_report(table([], []), truth="expected")
-    with pytest.raises(InvalidInput, match="must be a DataFrame or a RanExperiment, got list"):
-        classification_report([{"expected": 1}], truth="expected")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="got a value of type int"):
+        classification_report(7, truth="expected")
     with pytest.raises(InvalidInput, match="600 different labels"):
         classification_report(table(range(600), range(600)), truth="expected")
     with pytest.raises(InvalidInput, match="several columns are named"):

@@ -65,13 +65,13 @@ def our_runs(ran: RanExperiment) -> Facts:
 
 
 def their_verdicts(official: PhoenixClient, experiment_id: str) -> Facts:
-    """Each evaluation with a result, by its run and name."""
+    """Each evaluation with a result, by its run and name; without what we write beside it for other machines."""
     told = official.experiments.get_experiment(experiment_id=experiment_id)
     return {
         (verdict.experiment_run_id, verdict.name): (
             verdict.annotator_kind,
             *(verdict.result[part] for part in ("score", "label", "explanation")),  # type: ignore[index,call-overload]
-            dict(verdict.metadata),
+            {key: value for key, value in verdict.metadata.items() if key != "prefect_experiments"},
             verdict.error,
             verdict.start_time,
             verdict.end_time,

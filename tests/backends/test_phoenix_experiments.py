@@ -35,6 +35,7 @@ from prefect_experiments.errors import (
     InvalidSetting,
     NotFound,
 )
+from support import kept_values
 
 from .referee import (
     assert_same,
@@ -715,6 +716,17 @@ def test_two_thousand_examples_of_fifteen_thousand(
     read = elsewhere.experiments.get_results(experiment=ran.experiment_id)
     assert (read.experiment.example_count, len(read.task_runs), len(read.evaluation_runs)) == (2_000, 2_000, 2_000)
     assert our_runs(read) == our_runs(ran)
+
+
+def test_logged_values_come_back_as_they_were(client: Client, elsewhere: Client, local: Client, name: str) -> None:
+    client.datasets.create_dataset(name=name, examples=kept_values.EXAMPLES)
+    made = client.experiments.create(name=name, dataset=name, experiment_runs=kept_values.ROWS)
+    for by in (client, elsewhere):
+        kept_values.assert_kept(by.experiments.get_results(experiment=name))
+    resumed = elsewhere.experiments.resume_experiment(experiment=name, print_summary=False)
+    assert (resumed.ran, resumed.waiting) == (0, 0)
+    kept_values.assert_kept(resumed)
+    kept_values.assert_kept(local.experiments.get_results(experiment=made.id))
 
 
 def test_a_direction_goes_to_phoenix_and_comes_back(name: str, client: Client, elsewhere: Client) -> None:

@@ -19,6 +19,7 @@ from prefect_experiments import (
     EvaluationResultFieldNames,
     ExperimentTaskFieldNames,
     arun_experiment,
+    create_evaluator,
     run_experiment,
 )
 from prefect_experiments.errors import (
@@ -29,6 +30,7 @@ from prefect_experiments.errors import (
     InvalidInput,
     NotFound,
 )
+from support import kept_values
 from support.arize import KEY, Official, OfficialError, StandIn
 
 from .conftest import ours
@@ -112,7 +114,8 @@ client.experiments.run(name='theirs', dataset='sums', space='default', task=task
     theirs, mine = arize.bodies("/v2/experiments$")
     (their_run,), (my_run,) = theirs.pop("experiment_runs"), mine.pop("experiment_runs")
     assert {**mine, "name": ""} == {**theirs, "name": ""}
-    assert my_run.pop("output.mime_type") == "application/json"  # the one column more: the output was no text
+    assert my_run.pop("output.mime_type") == "application/json"  # the output was no text
+    assert json.loads(my_run.pop("prefect_experiments")).keys() == {"times", "task", "evaluations"}  # no other one more
     assert list(my_run) == list(their_run)
     ours_alone = {"latency", *(name for name in my_run if ".trace." in name)}
     assert {k: v for k, v in my_run.items() if k not in ours_alone} == {
@@ -544,3 +547,83 @@ def test_the_older_official_client_reads_it(arize: StandIn, client: Client, offi
     assert_same(official_old, ran)
     with pytest.raises(OfficialError):
         official_old("client.experiments.get(experiment='nothing')")
+
+
+def test_logged_values_come_back_as_they_were(arize: StandIn, client: Client, elsewhere: Client) -> None:
+    client.datasets.create_dataset(name="odd", examples=kept_values.EXAMPLES)
+    client.experiments.create(name="odd", dataset="odd", experiment_runs=kept_values.ROWS)
+    for by in (client, elsewhere):
+        kept_values.assert_kept(by.experiments.get_results(experiment="odd"))
+
+
+@pytest.mark.usefixtures("prefect")
+@pytest.mark.parametrize("way", ["resume", "evaluate"])
+def test_a_mended_evaluator_runs_again_on_another_machine(
+    arize: StandIn, client: Client, elsewhere: Client, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[str] = []
+
+    def broken(output: Any, expected: Any) -> bool:
+        return False
+
+    def mended(output: Any, expected: Any) -> bool:
+        calls.append("mended")
+        return bool(output == expected)
+
+    @create_evaluator(kind="LLM", name="grades")
+    def grades(output: Any) -> list[EvaluationResult]:
+        calls.append("grades")
+        return [EvaluationResult(name=part, score=0.5, metadata={"deep": [1.0]}) for part in ("form", "tone")]
+
+    def task(input: Any) -> Any:
+        return 2 * input["number"]
+
+    def go_on(by: Client, task: Any, **evaluators: Any) -> Any:
+        if way == "evaluate":
+            return by.experiments.evaluate_experiment(experiment="first", evaluators=evaluators, print_summary=False)
+        return by.experiments.resume_experiment(
+            experiment="first", task=task, evaluators=evaluators, print_summary=False
+        )
+
+    examples = [{"id": f"e{n}", "input": {"number": n}, "output": 2 * n} for n in range(3)]
+    client.datasets.create_dataset(name="doubles", examples=examples)
+    first = client.experiments.run_experiment(
+        dataset="doubles",
+        experiment_name="first",
+        task=task,
+        evaluators={"exact": broken, "grades": grades},
+        print_summary=False,
+    )
+    assert str(first.summary.metrics["exact"]) == "0.00 over 3 of 3"
+    calls.clear()
+    for expected in (["mended"] * 3, []):
+        second = go_on(elsewhere, task, exact=mended, grades=grades)
+        assert (calls, str(second.summary.metrics["exact"])) == (expected, "1.00 over 3 of 3")
+        calls.clear()
+    assert {(v.name, v.annotator_kind, json.dumps(v.metadata)) for v in second.evaluation_runs} == {
+        ("exact", "CODE", "{}"),
+        ("form", "LLM", '{"deep": [1.0]}'),
+        ("tone", "LLM", '{"deep": [1.0]}'),
+    }
+    assert {run.metadata.get("prefect_experiments") for run in second.task_runs} == {None}
+    assert "not known whether" not in caplog.text
+
+
+@pytest.mark.usefixtures("prefect")
+def test_evaluations_of_another_client_are_made_again_only_by_what_is_passed(
+    arize: StandIn, client: Client, official: Official, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = official("result = client.datasets.create(name='s', space='default', examples=[{'answer': '1'}])")
+    (example,) = ax_ids(official, made["id"])
+    run = {"example_id": example, "output": "1", "eval.right.score": 0.0, "eval.tone.score": 0.25}
+    official(
+        "client.experiments.create(name='theirs', dataset=d, experiment_runs=[run], "
+        "task_fields=field_names(example_id='example_id', output='output'))",
+        d=made["id"],
+        run=run,
+    )
+    judged = client.experiments.evaluate_experiment(
+        experiment="theirs", dataset="s", evaluators={"right": lambda output: output == "1"}, print_summary=False
+    )
+    assert {v.name: v.score for v in judged.evaluation_runs} == {"right": 1.0, "tone": 0.25}
+    assert "1 evaluations of right are made again with what was passed" in caplog.text

@@ -16,6 +16,7 @@ import pytest
 
 from prefect_experiments import Client
 from prefect_experiments.cli.app import run
+from support.patience import PATIENCE_S
 from support.prefect_server import without_prefect
 
 APPLICATION = """
@@ -30,6 +31,19 @@ def answer(input):
 async def slow(input):
     await asyncio.sleep(0.2)
     return input
+
+calls = 0
+
+async def halting(input):
+    # After three calls it waits until there is a file "go".
+    global calls
+    calls += 1
+    while calls > 3 and not os.path.exists("go"):
+        await asyncio.sleep(0.02)
+    return input
+
+def broken(input=None, output=None):
+    raise RuntimeError("[bold]never[/bold]")
 
 def right(output, expected):
     return output == expected
@@ -94,7 +108,7 @@ class CommandLine:
     def __call__(self, *arguments: str) -> Ended:
         with self.start(*arguments) as process:
             try:
-                out, err = process.communicate(timeout=60)
+                out, err = process.communicate(timeout=PATIENCE_S)
             except BaseException:
                 process.send_signal(signal.SIGKILL)
                 raise

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments.cli.app import run
+from support.patience import PATIENCE_S, wait_for
 
 from .harness import CommandLine, Ended, lines
 
@@ -234,23 +235,24 @@ def test_run_ends_as_the_gate_says(command: CommandLine, tmp_path: Path) -> None
     assert "Reused 26 runs, ran 0" in resumed.out
     assert "FAILED  worse against good" in resumed.out
     # The process ends at once, and what automations wait for has reached the server all the same.
-    assert events(command, ended.json["experiment_id"]) == ["experiment.completed"]
+    assert events(command, ended.json["experiment_id"], 1) == ["experiment.completed"]
     worse = command.client().experiments.get(experiment="worse").id
-    assert set(events(command, worse)) == {"experiment.completed", "experiment.regressed"}
+    assert set(events(command, worse, 2)) == {"experiment.completed", "experiment.regressed"}
 
 
-def events(command: CommandLine, experiment_id: str) -> list[str]:
+def events(command: CommandLine, experiment_id: str, expected: int) -> list[str]:
+    """The events about an experiment, once there are so many: they reach the server a little later."""
     wanted = {"filter": {"resource": {"id": [f"prefect-experiments.experiment.{experiment_id}"]}}}
     request = urllib.request.Request(
         f"{command.api}/events/filter", json.dumps(wanted).encode(), {"Content-Type": "application/json"}
     )
-    deadline = time.monotonic() + 30
-    while True:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            found = json.load(answer)["events"]
-        if found or time.monotonic() > deadline:
-            return sorted(event["event"] for event in found)
-        time.sleep(0.2)
+
+    def read() -> list[str]:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            found = sorted(event["event"] for event in json.load(answer)["events"])
+        return found if len(found) >= expected else []
+
+    return wait_for(read, f"{expected} events", every=0.2)
 
 
 def test_the_first_run_of_a_team_passes_through_ci(command: CommandLine, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import Here, lines
+from .harness import CommandLine, Here, lines
 
 QUESTIONS = "key,question,context,answer,topic,part\n" + "".join(
     f"k{n},q{n},c{n},a{n},{'x' if n % 2 else 'y'},{'dev' if n < 3 else 'test'}\n" for n in range(8)
@@ -41,6 +41,34 @@ def test_create_takes_the_columns_that_it_is_told(here: Here) -> None:
     again = here("datasets", "create", "qs", "questions.csv", *KEYS)
     assert again.code == 2
     assert "there is a dataset 'qs' already" in again.err
+
+
+def test_types_are_said_once_for_each_column(here: Here) -> None:
+    Path("typed.csv").write_text('input,n,a=b,j\nx,1,true,"{""k"": [1]}"\ny,2.5,,\n')
+    types = ["--type", "n=number", "--type", "a=b=bool", "--type", "j=json"]
+    here.json("datasets", "create", "typed", "typed.csv", *types)
+    here.json("datasets", "append", "typed", "questions.csv", *KEYS, "--type", "question=text")
+    first, second, *_ = here.client.datasets.get_dataset(dataset="typed").examples
+    assert first.metadata == {"n": 1, "a=b": True, "j": {"k": [1]}}
+    assert second.metadata == {"n": 2.5, "a=b": None, "j": None}
+    for given, said in [
+        (["--type", "n"], "--type takes COLUMN=TYPE"),
+        (["--type", "n=int"], "unknown type 'int'"),
+        (["--type", "m=number"], "unknown column 'm'"),
+        (["--type", "n=number", "--type", "n=text"], "twice for column 'n'"),
+        (["--type", "n=bool"], "column 'n', row 1: '1' is no truth value"),
+    ]:
+        refused = here("datasets", "create", "other", "typed.csv", *given)
+        assert refused.code == 2
+        assert said in refused.err
+
+
+def test_what_was_left_out_is_said_beside_the_answer(tmp_path: Path) -> None:
+    (tmp_path / "blank.csv").write_text(",input\n0,x\n1,\n2,y\n")
+    made = CommandLine(tmp_path)("datasets", "create", "blank", "blank.csv", "--json")
+    assert made.json["example_count"] == 2
+    (line,) = lines(made.err)
+    assert "blank.csv: left out 1 row with nothing in it and the first column" in line
 
 
 def test_show_has_versions_splits_and_first_examples(here: Here) -> None:

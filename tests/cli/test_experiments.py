@@ -21,7 +21,7 @@ RIGHT = EvaluatorRecord("right", "CODE", "f1", "app.py:right")
 
 @pytest.fixture
 def experiment(here: Here) -> Experiment:
-    """An experiment of four runs, of which r2 and r4 failed."""
+    """An experiment of four runs: the task failed on r2 and r4, the evaluator on r3."""
     return make(here, "first")
 
 
@@ -87,6 +87,8 @@ def test_list_and_show(here: Here, experiment: Experiment) -> None:
     assert "4 of 4 made, 2 failed" in text
     assert "1.00 over 1 of 4; 2 task errors, 1 evaluator error" in text
     assert "latency p50 250 ms" in text
+    assert "right once: KeyError: 'x' (example r3)" in text
+    assert [error["count"] for error in shown["errors"]] == [2, 1]
 
 
 def test_an_empty_store_says_so(here: Here) -> None:
@@ -109,7 +111,7 @@ def test_runs_show_outputs_and_errors_as_plain_text(here: Here, experiment: Expe
 
 def test_runs_page_by_page(here: Here, experiment: Experiment) -> None:
     for option in ([], ["--failed"]):
-        wanted = ["r2", "r4"] if option else ["r1", "r2", "r3", "r4"]
+        wanted = ["r2", "r3", "r4"] if option else ["r1", "r2", "r3", "r4"]
         seen = []
         cursor: list[str] = []
         while True:
@@ -124,6 +126,10 @@ def test_runs_page_by_page(here: Here, experiment: Experiment) -> None:
     row = everything["experiment_runs"][0]
     assert row["error"].startswith("ValueError")
     assert row["eval.right.score"] is None
+    assert everything["experiment_runs"][1]["eval.right.error"] == "KeyError: 'x'"
+    _, *table = lines(here("runs", "first", "--failed").out)
+    said = ["ValueError: not  [31mtoday", "right: KeyError: 'x'", "ValueError: not  [31mtoday"]
+    assert [line.rstrip().endswith(text) for line, text in zip(table, said, strict=True)] == [True] * 3
     assert here("runs", "first", "--failed", "--limit", "0").code == 2
 
 
@@ -155,6 +161,15 @@ def test_tags_are_given_found_and_taken_away(here: Here, experiment: Experiment)
     gone = here("show", "tag:production")
     assert gone.code == 2
     assert "no experiment has the tag 'production'" in gone.err
+
+
+@pytest.mark.parametrize("name", ["latest", "LATEST", "tag:production", "a\x00b", ""])
+def test_what_is_no_tag_is_refused_with_the_reason(name: str, here: Here, experiment: Experiment) -> None:
+    refused = here("tag", "first", name)
+    assert refused.code == 2
+    [line] = lines(refused.err)
+    assert "tag" in line
+    assert repr(name) in line
 
 
 def test_delete_without_a_terminal_needs_yes(here: Here, experiment: Experiment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 from typing import Any
@@ -19,8 +20,6 @@ dry: dict[str, Any] = {"dry_run": 12, "print_summary": False, "retries": 0, "con
 
 
 async def work(n: dict[str, int]) -> int:
-    import asyncio
-
     await asyncio.sleep(0.02)
     return 1 // (n["n"] % 4)
 
@@ -32,8 +31,19 @@ def positive(output: int) -> bool:
 def test_a_listener_hears_while_it_runs_and_how_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telling, "TELL_EVERY_S", 0.02)
     heard: list[Progress] = []
+    calls = 0
+
+    async def heard_of(n: dict[str, int]) -> int:
+        """Goes on when the listener has heard of all calls but those that are under way."""
+        nonlocal calls
+        calls += 1
+        before = calls - dry["concurrency"]
+        while not any(progress.runs >= before for progress in heard):
+            await asyncio.sleep(0.005)
+        return await work(n)
+
     with heard_by(heard.append):
-        ran = run_experiment(dataset=ROWS, task=work, evaluators=[positive], **dry)
+        ran = run_experiment(dataset=ROWS, task=heard_of, evaluators=[positive], **dry)
     run_experiment(dataset=ROWS, task=work, **dry)
     assert len({progress.runs for progress in heard}) > 2
     assert heard == sorted(heard, key=lambda progress: progress.runs)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pty
 import signal
-import time
 from dataclasses import replace
 
 import pytest
+
+from support.patience import PATIENCE_S, wait_for
 
 from .harness import CommandLine, Ended, lines
 
@@ -30,6 +31,8 @@ def test_run_prints_the_summary_and_nothing_of_prefects(ran: Ended) -> None:
     assert printed[0] == "first on rows: Ran 4; 1 of 4 failed"
     assert printed[1].startswith("  right  0.67 over 3 of 4; 1 task error; between 0.50 and 0.75")
     assert printed[2].split()[0] == "same"
+    assert "  task errors, 1 of 4 (25%) runs:" in printed
+    assert "    once: ValueError: not today (example r2)" in printed
     assert "--failed" in printed[-1]
     assert "prefect-experiments resume exp-" in printed[-1]
 
@@ -55,7 +58,7 @@ def test_evaluate_shows_a_bar_on_a_terminal(ran: Ended, cli: CommandLine) -> Non
     with cli.start("evaluate", "first", "--evaluator", "app.py:length", "--json", stderr=stderr) as process:
         os.close(stderr)
         shown = _read_all(screen)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert "evaluations" in shown
     assert "\x1b[" in shown
@@ -100,7 +103,55 @@ def test_an_error_of_the_task_can_stop_it(cli: CommandLine) -> None:
     said = [line for line in said if " | prefect" not in line]
     assert len(said) == 1, ended.err
     assert said[0].startswith("error: the task raised ValueError on example 'r2'")
+    assert "ValueError: not today" in said[0]
     assert "prefect-experiments resume exp-" in said[0]
+
+
+def test_where_every_call_failed_the_exit_code_is_3(cli: CommandLine) -> None:
+    alone = replace(cli, api="http://127.0.0.1:9/api")  # dry runs need no Prefect
+    dry = ("run", "rows.csv", "--dry-run", "3", "--retries", "0")
+    scored_badly = ("--task", "app.py:slow", "--evaluator", "app.py:broken")
+    for arguments, who in ((("--task", "app.py:broken"), "task"), (scored_badly, "evaluators")):
+        ended = alone(*dry, *arguments)
+        assert ended.code == 3, ended.err
+        assert f"Every call of the {who} failed." in ended.out
+        assert "3 times: RuntimeError: [bold]never[/bold]" in ended.out
+        document = alone(*dry, *arguments, "--json")
+        assert document.code == 3
+        assert document.json["every_call_failed"] == who
+        assert document.json["errors"][0]["text"] == "RuntimeError: [bold]never[/bold]"
+    some = alone(*dry, "--task", "app.py:slow", "--evaluator", "app.py:broken", "--evaluator", "app.py:length")
+    assert some.code == 0
+    assert "broken 3 times: RuntimeError" in some.out
+
+
+def test_what_is_kept_and_failed_throughout_is_code_3_too(cli: CommandLine) -> None:
+    begun = cli("run", "rows.csv", "--task", "app.py:broken", "--retries", "0", "--name", "hopeless", "--gate", "{}")
+    assert begun.code == 3, begun.err
+    assert "Every call of the task failed." in begun.out
+    assert "FAILED" in begun.out, "the gate's verdict is told as well"
+    resumed = cli("resume", "hopeless", "--task", "app.py:slow", "--evaluator", "app.py:broken", "--json")
+    assert resumed.code == 3, resumed.err
+    assert (resumed.json["ran"], resumed.json["every_call_failed"]) == (4, "evaluators")
+    assert cli("evaluate", "hopeless", "--evaluator", "app.py:length").code == 0
+    again = cli("evaluate", "hopeless", "--evaluator", "worse=app.py:broken", "--retries", "0")
+    assert again.code == 3, "none of the evaluators that were to be called"
+    assert "worse 4 times: RuntimeError: [bold]never[/bold]" in again.out
+
+
+@pytest.mark.parametrize("name", ["latest", "tag:x"])
+def test_what_is_no_name_is_refused_before_prefect(name: str, cli: CommandLine) -> None:
+    alone = replace(cli, api="http://127.0.0.1:9/api")
+    (cli.folder / "latest.csv").write_text("example_id,output\nr1,A\n")
+    for command in (
+        ("run", "rows.csv", "--task", "app.py:answer", "--name", name),
+        ("log", "latest.csv", "--dataset", "rows.csv", "--name", name),
+        ("log", "latest.csv", "--dataset", "rows.csv", "--allow", "missing"),
+    ):
+        ended = alone(*command)
+        assert ended.code == 2
+        assert "an experiment cannot be called" in ended.err
+        assert lines(ended.err)[-1].startswith("error: ")
 
 
 def test_no_prefect_server_is_an_error_in_one_line(cli: CommandLine) -> None:
@@ -113,11 +164,12 @@ def test_no_prefect_server_is_an_error_in_one_line(cli: CommandLine) -> None:
 
 def test_an_interrupt_says_how_to_go_on_and_going_on_works(cli: CommandLine) -> None:
     with cli.start(
-        "run", "rows.csv", "--task", "app.py:slow", "--repetitions", "20", "--concurrency", "1", "--name", "long"
+        *("run", "rows.csv", "--task", "app.py:halting", "--repetitions", "20", "--concurrency", "1"),
+        *("--timeout", "0", "--name", "long"),
     ) as process:
-        _wait_for_runs(cli, "long", 3)
+        wait_for(lambda: _runs(cli, "long") == 3, "three runs")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert not out
     said = lines(err)[-1]
@@ -127,18 +179,16 @@ def test_an_interrupt_says_how_to_go_on_and_going_on_works(cli: CommandLine) -> 
         == f"error: interrupted. What has finished is kept; go on with `prefect-experiments resume {experiment_id}`"
     )
     assert "Traceback" not in err
-    kept = len(cli.client().experiments.list_runs(experiment="long", all=True))
+    assert _runs(cli, "long") == 3
+    (cli.folder / "go").touch()
     ended = cli("resume", experiment_id, "--concurrency", "40", "--json")
-    assert ended.json["reused"] == kept >= 3
+    assert ended.json["reused"] == 3
     assert ended.json["summary"]["n_runs"] == 80
 
 
-def _wait_for_runs(cli: CommandLine, experiment: str, wanted: int) -> None:
-    deadline = time.monotonic() + 30
+def _runs(cli: CommandLine, experiment: str) -> int:
+    """How many runs the store has of an experiment, if it is begun."""
     experiments = cli.client().experiments
-    while time.monotonic() < deadline:
-        begun = experiment in [found.name for found in experiments.list()]
-        if begun and len(experiments.list_runs(experiment=experiment, all=True)) >= wanted:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{experiment} made no {wanted} runs")
+    if experiment not in [found.name for found in experiments.list()]:
+        return 0
+    return len(experiments.list_runs(experiment=experiment, all=True))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE_S
+
 from .harness import Here, lines
 
 COMMANDS = ["run", "resume", "evaluate", "list", "show", "runs", "export", "annotate", "tag", "delete", "datasets"]
@@ -25,14 +27,14 @@ code = run({option.split()!r})
 heavy = sorted(set({HEAVY!r}) & set(sys.modules))
 sys.exit(f"imported: {{heavy}}" if heavy else code)
 """
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout
 
 
 def test_the_installed_command_knows_its_version() -> None:
     script = Path(sys.executable).with_name("prefect-experiments")
-    ended = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=PATIENCE_S)
     assert ended.stdout.strip() == importlib.metadata.version("prefect-experiments")
 
 

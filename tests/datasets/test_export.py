@@ -4,14 +4,13 @@ import json
 import math
 
 import numpy as np
-import orjson
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_experiments.datasets import example_rows, read_rows, to_examples, write_examples, write_rows
+from prefect_experiments.datasets import example_rows, read_rows, read_table, to_examples, write_examples, write_rows
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.models import Example
 
@@ -20,7 +19,10 @@ ROWS = [
     {"id": "a", "score": 0.5, "n": 1, "ok": True, "tags": ["x", {"y": 1}], "note": None},
     {"id": "b", "score": 1.5, "n": 2, "ok": False, "tags": [], "note": 'é, "q"\nline'},
 ]
-TABLE_ROWS = [{**row, "tags": orjson.dumps(row["tags"]).decode(), "note": row["note"] or ""} for row in ROWS]
+TEXTS = [
+    {"id": "a", "score": "0.5", "n": "1", "ok": "True", "tags": '["x",{"y":1}]', "note": ""},
+    {"id": "b", "score": "1.5", "n": "2", "ok": "False", "tags": "[]", "note": 'é, "q"\nline'},
+]
 
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".ndjson"])
@@ -31,12 +33,39 @@ def test_json_keeps_rows_as_they_are(tmp_path, suffix):
 
 def test_csv_holds_nested_values_as_json_text_and_none_as_empty(tmp_path):
     write_rows(ROWS, tmp_path / "a.csv")
-    assert read_rows(tmp_path / "a.csv") == TABLE_ROWS
+    assert read_rows(tmp_path / "a.csv") == TEXTS
 
 
-def test_parquet_keeps_types_and_holds_nested_values_as_json_text(tmp_path):
+def test_types_that_are_said_make_the_rows_again(tmp_path):
+    write_rows(ROWS, tmp_path / "a.csv")
+    types = {"score": "number", "n": "number", "ok": "bool", "tags": "json"}
+    rows = list(read_table(tmp_path / "a.csv", types=types).records())
+    assert rows == [{**row, "note": row["note"] or ""} for row in ROWS]
+
+
+def test_parquet_keeps_every_value(tmp_path):
     write_rows(ROWS, tmp_path / "a.parquet")
-    assert read_rows(tmp_path / "a.parquet") == [{**row, "note": row["note"] or None} for row in TABLE_ROWS]
+    assert read_rows(tmp_path / "a.parquet") == ROWS
+    assert pq.read_table(tmp_path / "a.parquet").column("tags").to_pylist() == ['["x",{"y":1}]', "[]"]
+
+
+ANY = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=4) | st.just({"a": [1, None]})
+
+
+@given(st.lists(ANY, min_size=1, max_size=5))
+def test_parquet_columns_of_many_types_come_back_the_same(tmp_path_factory, values):
+    path = tmp_path_factory.mktemp("parquet") / "a.parquet"
+    rows = [{"k": "x", "v": value} for value in values]
+    write_rows(rows, path)
+    again = read_rows(path)
+    assert again == rows
+    assert [type(row["v"]) for row in again] == [type(value) for value in values]
+
+
+def test_text_that_looks_like_json_stays_text_in_parquet(tmp_path):
+    rows = [{"v": '{"a":1}'}, {"v": "[1]"}]
+    write_rows(rows, tmp_path / "a.parquet")
+    assert read_rows(tmp_path / "a.parquet") == rows
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -45,7 +74,7 @@ def test_columns_are_chosen_and_ordered(tmp_path, suffix):
     write_rows(ROWS, path, columns=["n", "missing", "id"])
     rows = read_rows(path)
     assert list(rows[0]) == ["n", "missing", "id"]
-    assert [row["n"] for row in rows] == [1, 2]
+    assert [str(row["n"]) for row in rows] == ["1", "2"]
     assert not rows[0]["missing"]
 
 
@@ -53,7 +82,8 @@ def test_columns_are_chosen_and_ordered(tmp_path, suffix):
 def test_a_table_has_the_columns_of_every_row(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     write_rows([{"a": 1}, {"b": 2}, {"a": 3, "b": 4}], path)
-    assert read_rows(path) == [{"a": 1, "b": None}, {"a": None, "b": 2}, {"a": 3, "b": 4}]
+    rows = list(read_table(path, types={"a": "number", "b": "number"}).records())
+    assert rows == [{"a": 1, "b": None}, {"a": None, "b": 2}, {"a": 3, "b": 4}]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -70,7 +100,8 @@ def test_what_no_format_has_does_not_cost_the_file(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_numpy_numbers_stay_numbers(tmp_path, suffix):
     write_rows([{"i": np.int64(3), "f": np.float32(0.5), "b": np.bool_(True)}], tmp_path / f"a{suffix}")
-    assert read_rows(tmp_path / f"a{suffix}") == [{"i": 3, "f": 0.5, "b": True}]
+    table = read_table(tmp_path / f"a{suffix}", types={"i": "number", "f": "number", "b": "bool"})
+    assert list(table.records()) == [{"i": 3, "f": 0.5, "b": True}]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_experiments.datasets import is_path, read_rows
-from prefect_experiments.datasets.csv_text import parse_csv
 from prefect_experiments.errors import InvalidDataset
 
 
@@ -58,7 +57,7 @@ def test_an_unknown_suffix_lists_the_known_ones(write):
 
 
 def test_the_suffix_is_read_in_any_case(write):
-    assert read_rows(write("QA.CSV", "a\n1\n")) == [{"a": 1}]
+    assert read_rows(write("QA.CSV", "a\n1\n")) == [{"a": "1"}]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -83,7 +82,7 @@ def test_a_byte_order_mark_is_not_content(write, name, content):
     assert read_rows(write(name, b"\xef\xbb\xbf" + content.encode())) == [{"q": "x"}]
 
 
-@pytest.mark.parametrize("source", ["a.csv", "dir/a.JSON", "a.jsonl", "a.ndjson", "a.parquet"])
+@pytest.mark.parametrize("source", ["a.csv", "a.tsv", "dir/a.JSON", "a.jsonl", "a.ndjson", "a.parquet", "a.xlsx"])
 def test_a_known_suffix_means_a_file(source):
     assert is_path(source)
 
@@ -103,71 +102,56 @@ def test_quoted_fields_keep_commas_quotes_and_line_ends(write):
     assert read_rows(write("a.csv", content)) == [{"q": '1, "one"', "a": "x\r\ny"}, {"q": "z", "a": ""}]
 
 
-@pytest.mark.parametrize(
-    ("cells", "values"),
-    [
-        (["1", "-2", "0"], [1, -2, 0]),
-        (["9223372036854775807", "-9223372036854775808"], [2**63 - 1, -(2**63)]),
-        (["1.5", "-0.1", "1e-07"], [1.5, -0.1, 1e-07]),
-        (["1", "2.5"], [1, 2.5]),
-        (["9007199254740993", "0.5"], [9007199254740993, 0.5]),
-        (["True", "False"], [True, False]),
-        (["1", "", "3"], [1, None, 3]),
-        (["True", ""], [True, None]),
-    ],
-)
-def test_canonical_columns_are_converted(cells, values):
-    rows = parse_csv("k,v\n" + "".join(f"x,{cell}\n" for cell in cells), "a.csv")
-    got = [row["v"] for row in rows]
-    assert got == values
-    assert [type(value) for value in got] == [type(value) for value in values]
-
-
-@pytest.mark.parametrize(
-    "cells",
-    [
-        ["007", "1"],
-        ["+1"],
-        ["-0"],
-        ["1e5"],
-        ["1.50"],
-        [".5"],
-        ["1_000"],
-        [" 1"],
-        ["NA", "1"],
-        ["nan", "1.5"],
-        ["NaN"],
-        ["inf"],
-        ["Infinity"],
-        ["9223372036854775808"],
-        ["123456789012345678901234567890"],
-        ["٣"],
-        ["true", "false"],
-        ["True", "1"],
-        ["", ""],
-        ["text", ""],
-    ],
-)
-def test_other_columns_stay_text(cells):
-    rows = parse_csv("k,v\n" + "".join(f"x,{cell}\n" for cell in cells), "a.csv")
-    assert [row["v"] for row in rows] == cells
-
-
 CELLS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
     st.integers().map(str),
     st.floats().map(str),
-    st.sampled_from(["True", "False", "", "1", "0.5", "007"]),
+    st.sampled_from(["True", "False", "", "1", "0.5", "007", " 5 ", "NA", "nan", "1e5", '{"a":1}', "null"]),
 )
 
 
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8))
-def test_no_cell_is_changed_beyond_writing_back(tmp_path_factory, records):
+def test_every_cell_is_the_text_that_stands_there(tmp_path_factory, records):
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("a", "b"), *records])
-    for row, record in zip(read_rows(path), records, strict=True):
-        assert tuple("" if value is None else str(value) for value in row.values()) == record
+        csv.writer(file).writerows([("a", "b", "c"), *(("x", *record) for record in records)])
+    assert [tuple(row.values())[1:] for row in read_rows(path)] == records
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "q;a\n1,5;x\n",
+        "q\ta\n1,5\tx\n",
+        "q|a\n1,5|x\n",
+        'q,a\n"1,5",x\n',
+        "sep=;\r\nq;a\r\n1,5;x\r\n",
+        '"sep=;"\nq;a\n1,5;x\n',
+        "\ufeffsep=\t\nq\ta\n1,5\tx\n",
+        "\ufeff q ; a \n1,5;x\n",
+        'q,a\r"1,5",x\r',
+        "\r\n;\r\nq;a\r\n1,5;x\r\n",
+    ],
+)
+def test_the_separator_is_told_from_the_header(write, content):
+    assert read_rows(write("a.csv", content)) == [{"q": "1,5", "a": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "row"),
+    [
+        ("q,a;b\n1,x;y\n", {"q": "1", "a;b": "x;y"}),
+        ("q, in words|a\n1,5|x\n", {"q": "1", "in words|a": "5|x"}),
+        ("q,a;b;c\n1,x;y\n", {"q": "1", "a;b;c": "x;y"}),
+        ("q\na;b\n", {"q": "a;b"}),
+    ],
+)
+def test_a_separator_has_to_divide_every_row_and_the_comma_comes_first(write, content, row):
+    assert read_rows(write("a.csv", content)) == [row]
+
+
+def test_tsv_is_divided_by_tabs_alone(write):
+    assert read_rows(write("a.tsv", 'q,r\ta\n1,5\t"x\ty"\n')) == [{"q,r": "1,5", "a": "x\ty"}]
 
 
 def test_a_million_characters_in_a_cell_and_the_limit_put_back(write):
@@ -186,14 +170,31 @@ def test_a_million_characters_in_a_cell_and_the_limit_put_back(write):
     ("content", "said"),
     [
         ("a,b\n1,2\n\n1,2,3\n", ["line 4", "3 fields", "2"]),
-        ('a,b\n"x\ny",1\n"z\nz"\n', ["line 4", "1 fields"]),
+        ('a,b\n"x\ny",1\n"z\nz"\n', ["line 4", "1 field where"]),
         ("a,,c\n1,2,3\n", ["column 2", "index=False"]),
-        ("a,b,a\n1,2,3\n", ["'a'", "more than once"]),
+        (",a\nx,2\ny,3\n", ["column 1", "no name"]),
+        (",a\n1,2\n1,3\n", ["column 1", "no name"]),
+        (",,a\n1,x,2\n2,y,3\n", ["column 2", "no name"]),
+        ("a,b,a\n1,2,3\n", ["several columns", "'a'"]),
+        ("a,b, a \n1,2,3\n", ["several columns", "'a'"]),
+        ("a;b\n1;2\n1;2;3\n", ["line 3", "3 fields", "semicolons"]),
+        ("sep=;\na;b\n1;2;3\n", ["line 3", "3 fields", "semicolons"]),
+        ("a,b\n,\n , \n", ["no rows", "empty"]),
         ('a,b\n1,"2\n3,4\n', ["line 2", "quote"]),
         ('a,b\n1,"2"x\n', ["line 2"]),
         ("a,b\n1,\0\n", ["line 2", "NUL"]),
-        ("a,b\n", ["no rows"]),
+        ("a,b\n", ["no rows", "write a header above it"]),
         ("\n\n", ["no rows"]),
+        # As R's write.table has it, below a title, and with fields that are too few.
+        ('"a","b"\n"r1",1,2\n"r2",3,4\n', ["line 2", "header, line 1,", "give each column a name in the header"]),
+        ("About sums\n\nUnits\nq,a\n1,2\n", ["line 4 has 2 fields", "line 1,", "delete what is above it"]),
+        ("About sums\nq,a\n1,2\n", ["line 2 has 2 fields", "delete what is above it"]),
+        ("About,sums\nUnits\nq,a\n1,2\n", ["line 2 has 1 field ", "delete what is above it"]),
+        ("About sums,,\n,,\nq,a,n\n1,2,3\n", ["column 2, 3", "a title", "delete what is above that"]),
+        ("a,b\n1,2\n3\n", ["line 3 has 1 field ", "the commas of its empty fields"]),
+        ('a,b\n1,"x \\"y\\" z"\n', ["line 2", "written twice", "not as"]),
+        ('a,b\n1,"2" ,3\n', ["line 2", "a space say"]),
+        ('"a" "b"\n1 2\n', ["line 1", "closing quote and the next comma"]),
     ],
 )
 def test_csv_that_is_refused(write, content, said):
@@ -207,9 +208,10 @@ def test_csv_that_is_refused(write, content, said):
 
 
 def test_json_lists_and_examples(write):
-    rows = [{"input": "q", "output": 1.5}, {"input": None}]
+    rows = [{"input": "q", "output": 1.5}, {"input": "r"}]
     assert read_rows(write("a.json", json.dumps(rows))) == rows
     assert read_rows(write("b.json", json.dumps({"name": "x", "examples": rows}))) == rows
+    assert read_rows(write("c.json", json.dumps({"data": rows, "version": 2}))) == rows
 
 
 @pytest.mark.parametrize(
@@ -220,8 +222,21 @@ def test_json_lists_and_examples(write):
         ("null", ["null"]),
         ('{"rows": [], "n": 1}', ["'rows', 'n'", "examples"]),
         ('{"examples": {"a": 1}}', ["an object"]),
+        ('{"input": "q", "expected": "a"}', ["'input', 'expected'", "only row", "[ and ]"]),
+        ('{"input": {"q": "x"}}', ["only row", "[ and ]"]),
+        ('{"input": "q", "data": [{"a": 1}]}', ["only row", "[ and ]"]),
+        ('{"q": ["x", "y"], "a": [1, 2]}', ["'q', 'a'", "orient='records'"]),
+        ('{"columns": ["q"], "index": [0], "data": [["x"]]}', ["orient='split'", "orient='records'"]),
+        ('{"examples": [{"q": 1}], "data": [{"q": 1}]}', ["both"]),
+        ('{"data": [[1], [2]]}', ["'data'", "list of objects"]),
+        ('[{"a": 1},\n {"b": 2, "b": 3}]', ["line 2", "'b'", "twice"]),
+        ('[{"a": 1},\n {"b": {\n"c": 1, "c": 1}}]', ["line 2", "'c'", "twice"]),
+        ('[{"a": 1e999}]', ["line 1", "too large"]),
+        ("[" * 5000, ["nested"]),
         ('[{"a": 1}, [2]]', ["row 2", "a list"]),
         ('[{"a": 1}, true]', ["row 2", "a bool"]),
+        ('["q", "r"]', ["row 1", "a text", "a name for every column"]),
+        ('{"version": 1, "goldens": [{"q": 1}], "n": [1]}', ["'goldens'", "write it alone into a file"]),
         ("[]", ["no rows"]),
         ('[{"a": 1},\n {"a": }]', ["line 2", "column 8"]),
         ('[{"a": 1},\n {"a": NaN}]', ["line 2", "NaN is not JSON", "null"]),
@@ -254,6 +269,13 @@ def test_jsonl_one_object_a_line(write):
     [
         ('{"a": 1}\n\n{"a": \n', ["line 3"]),
         ('{"a": 1}\n[1]\n', ["line 2", "a list", ".json"]),
+        ('[{"a": 1}, {"a": 2}]\n', ["line 1", "a list", ".json"]),
+        ('[\n{"a": 1},\n{"a": 2}\n]\n', ["lines 1 to 4", "a list", ".json"]),
+        ('{"a": 1}\n{\n  "a": 1\n}\n', ["lines 2 to 4", "an object", "one line"]),
+        ('{"a": 1}\n{"a": 2} {"a": 3}\n', ["two objects or more on line 2", "column 10"]),
+        ('{"a": 1}\n{"a": 2}{"a": 3}{"a": 4}\n', ["two objects or more on line 2"]),
+        ('{"a": 1},\n{"a": 2}\n', ["line 1", "column 9", "','"]),
+        ('{"a": 1}\n{"a": 2, "b": 1, "a": 3}\n', ["line 2", "'a'", "twice"]),
         ('{"a": 1}\n{"a": NaN}\n', ["line 2", "NaN is not JSON"]),
         ('{"a": 1}\n{"a": 123456789012345678901234567890}\n', ["64 bits"]),
         (" \n\n", ["no rows"]),

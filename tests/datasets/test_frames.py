@@ -41,16 +41,16 @@ def test_missing_values_become_none(series):
 
 
 def test_nan_and_infinity_in_a_float_column_are_left_for_the_caller():
-    rows = frame_rows(pd.DataFrame({"v": [1.5, np.nan, np.inf]}))
+    rows = frame_rows(pd.DataFrame({"k": "x", "v": [1.5, np.nan, np.inf]}))
     assert math.isnan(rows[1]["v"])
     assert math.isinf(rows[2]["v"])
     with pytest.raises(InvalidDataset, match=r"row 2, input\['v'\]: nan .*fillna.*astype"):
-        to_examples(rows, input_keys=["v"])
+        to_examples(rows, input_keys=["k", "v"])
 
 
 def test_the_advice_for_nan_works():
-    df = pd.DataFrame({"v": [1.5, np.nan]}).astype("Float64")
-    assert [example.input["v"] for example in to_examples(frame_rows(df), input_keys=["v"])] == [1.5, None]
+    df = pd.DataFrame({"k": "x", "v": [1.5, np.nan]}).astype({"v": "Float64"})
+    assert [example.input["v"] for example in to_examples(df, input_keys=["k", "v"])] == [1.5, None]
 
 
 def test_numpy_scalars_among_objects_and_nested_values():

@@ -68,7 +68,7 @@ def test_messages_say_where_the_rows_are_from(tmp_path):
 
 def test_nan_in_a_file_is_told_by_its_place(tmp_path):
     path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"input": [1.5, float("nan")]}), path)
+    pq.write_table(pa.table({"input": [1.5, float("nan")], "k": ["x", "y"]}), path)
     with pytest.raises(InvalidDataset, match=r"a\.parquet: row 2, input: nan is not JSON"):
         datasets.load(path)
 

@@ -1,5 +1,7 @@
 import collections
 import datetime
+import decimal
+import itertools
 import math
 import time
 import types
@@ -26,6 +28,19 @@ JSON = st.recursive(
     max_leaves=8,
 )
 
+SPELLINGS = [
+    "output",
+    "outputs",
+    "expected",
+    "expected_output",
+    "expected_outputs",
+    "reference",
+    "reference_output",
+    "reference_outputs",
+    "ground_truth",
+    "expectation",
+    "expectations",
+]
 QA = [{"question": "2+2?", "answer": "4", "topic": "sums"}, {"question": "3+3?", "answer": "6", "topic": "sums"}]
 
 
@@ -67,7 +82,16 @@ def test_a_missing_column_is_named_with_its_row_and_the_nearest():
 
 
 def test_a_row_that_makes_up_missing_columns_has_them_not():
-    assert "unknown column" in refusal([collections.defaultdict(str)], input_keys=["question"])
+    text = refusal([QA[0], collections.defaultdict(str, answer="4")], input_keys=["question"])
+    assert "row 2, input_keys: it has no 'question', which other rows have. Its columns: answer. Add it" in text
+
+
+def test_a_column_that_no_row_has_is_named_with_those_there_are():
+    rows = [{"input": 1, **{f"c{number}": number for number in range(200)}}]
+    text = refusal(rows, input_keys=["input"], metadata_keys=["c1999"])
+    assert text.startswith("examples: metadata_keys: unknown column 'c1999'; did you mean 'c199'? Known: c199,")
+    assert text.endswith(", ...")
+    assert len(text) < 300
 
 
 def test_one_column_as_input_and_output_is_refused():
@@ -97,19 +121,35 @@ def test_any_json_comes_through_unchanged(input_, output, metadata):
     assert (example.input, example.output, example.metadata) == (input_, output, metadata)
 
 
-@pytest.mark.parametrize("spelling", ["output", "expected", "reference", "expected_output"])
+@pytest.mark.parametrize("spelling", SPELLINGS)
 def test_the_spellings_of_the_expected_output(spelling):
     (example,) = to_examples([{"input": "q", spelling: "a"}])
     assert (example.output, example.metadata) == ("a", {})
 
 
-def test_beside_an_output_another_spelling_is_metadata():
-    (example,) = to_examples([{"input": "q", "output": "a", "expected": "b"}])
-    assert (example.output, example.metadata) == ("a", {"expected": "b"})
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(SPELLINGS, 2)))
+def test_of_two_that_could_be_the_truth_none_is_taken(one, other):
+    for rows in (
+        [{"input": "q", one: "a", other: "b"}],
+        [{"input": "q", one: "a"}, {"input": "r", other: "b"}],
+        [{"input": "q", one: "a", other: None}],
+    ):
+        text = refusal(rows)
+        assert f"{one!r} and {other!r}" in text
+        assert "output_keys=" in text
+        assert "Rename" in text
+    (example,) = to_examples([{"input": "q", one: "a", other: "b"}], input_keys="input", output_keys=[one])
+    assert (example.output, example.metadata) == ({one: "a"}, {})
 
 
-def test_two_spellings_are_ambiguous():
-    assert "'expected' and 'reference'" in refusal([{"input": "q", "expected": 1, "reference": 2}])
+def test_inputs_is_the_input_and_both_spellings_are_refused():
+    (example,) = to_examples([{"inputs": {"q": 1}, "outputs": {"a": 2}, "topic": "t"}])
+    assert (example.input, example.output, example.metadata) == ({"q": 1}, {"a": 2}, {"topic": "t"})
+    assert "'input' and 'inputs'" in refusal([{"inputs": 1, "input": 2}])
+
+
+def test_a_row_without_the_input_that_others_have():
+    assert "row 2, it has no 'input'" in refusal([{"input": 1}, {"question": 1}])
 
 
 def test_further_columns_join_the_metadata():
@@ -142,7 +182,7 @@ def test_metadata_that_is_no_object_is_refused_and_not_shown(metadata):
 
 def test_rows_without_an_input_say_which_columns_there_are_and_what_to_give():
     text = refusal([{"question": "private", "answer": "4"}], origin="qa.csv")
-    assert text.startswith("qa.csv: row 1")
+    assert text.startswith("qa.csv: which columns are the input?")
     assert "input_keys=[...]" in text
     assert "question, answer" in text
     assert "private" not in text
@@ -162,6 +202,10 @@ def test_rows_without_an_input_say_which_columns_there_are_and_what_to_give():
         ('["train", "hard"]', ("train", "hard")),
         ("[draft", ("[draft",)),
         (0, ("0",)),
+        (1.0, ("1",)),
+        ("1.0", ("1",)),
+        ([1.0, np.int64(2)], ("1", "2")),
+        (" train ", ("train",)),
         (True, ("True",)),
         (None, ()),
         (math.nan, ()),
@@ -183,6 +227,7 @@ def test_the_split_column_by_its_other_name_and_a_named_one():
 
 def test_a_split_that_is_no_text_is_refused():
     assert "a split" in refusal([{"input": 1, "splits": [{"a": 1}]}])
+    assert "NUL" in refusal([{"input": 1, "splits": "a\0"}])
     assert "split_key" in refusal([{"input": 1}], split_key="fold")
 
 
@@ -197,6 +242,18 @@ def test_a_split_that_is_no_text_is_refused():
         (np.int64(7), "7"),
         (np.str_("x"), "x"),
         (1.5, "1.5"),
+        (101.0, "101"),
+        (np.float64(101), "101"),
+        ("101.0", "101"),
+        (-0.0, "0"),
+        ("-7.0", "-7"),
+        ("1.50", "1.50"),
+        ("007.0", "007.0"),
+        (" a ", " a "),
+        (decimal.Decimal(101), "101"),
+        (decimal.Decimal("101.00"), "101"),
+        (decimal.Decimal("1.50"), "1.50"),
+        (2**63, str(2**63)),
         (uuid.UUID(int=5), str(uuid.UUID(int=5))),
     ],
 )
@@ -205,7 +262,28 @@ def test_ids_become_text(value, text):
     assert (example.id, example.metadata) == (text, {})
 
 
-@pytest.mark.parametrize("value", [None, "", "  ", math.nan, 1e300, ["a"], "\ud800"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "  ",
+        math.nan,
+        math.inf,
+        1e300,
+        2.0**53,
+        ["a"],
+        b"a",
+        True,
+        np.bool_(False),
+        datetime.date(2024, 1, 1),
+        decimal.Decimal("NaN"),
+        "\ud800",
+        "a\0",
+        "x" * 2001,
+        "é" * 1001,
+    ],
+)
 def test_an_id_that_is_none_is_refused_where_ids_were_asked_for(value):
     assert "row 1" in refusal([{"key": value, "input": 1}], id_key="key")
 
@@ -242,6 +320,35 @@ def test_ids_made_of_content_are_stable_and_count_doubles():
     assert ids == [example.id for example in to_examples(rows)]
     assert ids[2:] == [f"{ids[0]}-2", f"{ids[0]}-3"]
     assert ids[1] != ids[0]
+
+
+def test_doubles_are_numbered_by_their_metadata_wherever_they_stand():
+    rows = [{"input": "a", "t": t} for t in ("x", 3, None, "y")] + [{"input": "b"}]
+    ids = {row.metadata.get("t"): row.id for row in to_examples(rows) if row.input == "a"}
+    assert len(set(ids.values())) == 4
+    for shuffled in itertools.permutations(rows):
+        assert {row.metadata.get("t"): row.id for row in to_examples(shuffled) if row.input == "a"} == ids
+
+
+def test_metadata_is_no_part_of_an_id():
+    bare, more = to_examples([{"input": "a", "expected": 1}]), to_examples([{"input": "a", "expected": "1", "t": 5}])
+    assert bare[0].id == more[0].id
+
+
+def test_a_span_id_that_no_store_keeps_is_refused():
+    assert to_examples([{"input": 1, "context.span_id": "ab" * 8}])[0].span_id == "ab" * 8
+    for span_id in ("x" * 33, "a\0", ["a"]):
+        assert "the span's id" in refusal([{"input": 1, "context.span_id": span_id}])
+
+
+def test_ids_of_examples_stay_as_they_are():
+    assert [e.id for e in to_examples([Example(input=1, id="1.0"), Example(input=1, id=" a")])] == ["1.0", " a"]
+
+
+def test_an_id_by_another_case_is_metadata_and_a_stripped_one_is_not():
+    assert to_examples([{"ID": "1", " input ": "q"}])[0].metadata == {"ID": "1"}
+    assert to_examples([{" id ": "1", "input": "q"}])[0].id == "1"
+    assert to_examples([{" key ": "1", "q": "q"}], input_keys=[" q"], id_key="key ")[0].id == "1"
 
 
 def test_made_ids_go_on_from_existing_ones():
@@ -308,7 +415,7 @@ def test_the_place_within_a_column_is_told():
 
 
 def test_a_scalar_input_and_metadata_are_checked_too():
-    assert "input: nan" in refusal([{"input": math.nan}])
+    assert "input: nan" in refusal([{"input": math.nan, "output": 1}])
     assert "output: nan" in refusal([{"input": 1, "output": math.nan}])
     assert "metadata['x']: nan" in refusal([{"input": 1, "x": math.nan}])
 
@@ -360,7 +467,13 @@ def test_a_row_that_is_no_mapping(row):
     assert type(row).__name__ in text
 
 
-@given(st.lists(st.fixed_dictionaries({"input": JSON}, optional={"output": JSON, "topic": JSON}), min_size=1))
+@given(
+    st.lists(
+        st.fixed_dictionaries({"input": JSON, "n": st.integers(0, 9)}, optional={"output": JSON, "topic": JSON}),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_what_is_kept_is_json_and_complete(rows):
     examples = to_examples(rows)
     assert [example.input for example in examples] == [row["input"] for row in rows]

@@ -107,6 +107,28 @@ def test_the_field_to_stratify_by(by):
     assert sum(int(example.id) % 2 for example in drawn) == 5
 
 
+@pytest.mark.parametrize("name", ["output", "expected", "reference", "dataset_output"])
+def test_the_expected_output_by_each_of_its_names(name):
+    objects = [Example(id=str(n), input=n, output={"topic": n % 2, "a": {"b": n % 2}}) for n in range(8)]
+    for by in (f"{name}.topic", f"{name}.a.b", name):
+        assert sum(e.input % 2 for e in draw(objects, Sample(n=4, method="stratified", by=by))) == 2
+    values = [Example(id=str(n), input=n, output=n % 2) for n in range(8)]
+    assert sum(e.input % 2 for e in draw(values, Sample(n=4, method="stratified", by=name))) == 2
+    for nothing in (f"{name}.nope", f"{name}.topic.x"):
+        with pytest.raises(InvalidSetting, match="unknown field"):
+            draw(objects, Sample(n=4, method="stratified", by=nothing))
+    with pytest.raises(InvalidSetting, match="unknown field"):
+        draw([Example(id="a", input=1)], Sample(n=1, method="stratified", by=name))
+
+
+def test_metadata_that_is_called_so_goes_by_its_part():
+    examples = [
+        Example(id=str(n), input=n, output={"topic": 1}, metadata={"expected": {"topic": n % 2}}) for n in range(8)
+    ]
+    drawn = draw(examples, Sample(n=4, method="stratified", by="metadata.expected.topic"))
+    assert sum(e.input % 2 for e in drawn) == 2
+
+
 def test_a_name_in_two_parts_needs_its_part():
     examples = [Example(id=str(n), input={"topic": n % 2}, metadata={"topic": "same"}) for n in range(8)]
     drawn = draw(examples, Sample(n=4, method="stratified", by="input.topic"))

@@ -655,7 +655,11 @@ class TestOptions:
             resolve_evaluators(evaluator)
 
     def test_schema_files_that_hold_no_schema(self, tmp_path):
-        for content, text in (("{", "cannot be read as JSON"), ("[1]", "holds a list, not a JSON Schema")):
+        for content, text in (
+            ("{", "is not JSON: line 1"),
+            ('{"type": "object", "type": "array"}', "has the key 'type' twice"),
+            ("[1]", "holds a list, not a JSON Schema"),
+        ):
             (tmp_path / "s.json").write_text(content)
             with pytest.raises(InvalidEvaluator, match=text):
                 bind({"name": "json_schema", "schema": str(tmp_path / "s.json")})

@@ -1,6 +1,7 @@
 """The process that `test_kill.py` kills: runs an experiment, or goes on with the one that is there.
 
-usage: killed.py STORE_URL LOG EXAMPLES CONCURRENCY sync|async
+usage: killed.py STORE_URL LOG EXAMPLES CONCURRENCY sync|async [GO]
+With GO, no call from the twentieth on returns before there is a file of that name.
 Each call of the task appends "call N" to the log, in one write that survives the process.
 """
 
@@ -10,12 +11,14 @@ import asyncio
 import os
 import sys
 import time
+from pathlib import Path
 
 from prefect_experiments import Client
 
-store_url, log, examples, concurrency, kind = sys.argv[1:]
+store_url, log, examples, concurrency, kind, *go = sys.argv[1:]
 LOG = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 SECONDS = 0.02
+HALTS_AT = 20
 
 
 def sync_task(input: int) -> int:
@@ -27,6 +30,8 @@ def sync_task(input: int) -> int:
 async def async_task(input: int) -> int:
     os.write(LOG, b"call %d\n" % input)
     await asyncio.sleep(SECONDS)
+    while go and input >= HALTS_AT and not Path(go[0]).exists():
+        await asyncio.sleep(SECONDS)
     return input * 2
 
 
@@ -40,8 +45,13 @@ def large(output: int) -> float:
 
 def main() -> None:
     client = Client(store_url=store_url)
-    task = sync_task if kind == "sync" else async_task
-    common = {"task": task, "evaluators": [doubled, large], "concurrency": int(concurrency), "print_summary": False}
+    common = {
+        "task": sync_task if kind == "sync" else async_task,
+        "evaluators": [doubled, large],
+        "concurrency": int(concurrency),
+        "timeout": None if go else 60,
+        "print_summary": False,
+    }
     os.write(LOG, b"start\n")
     if len(client.experiments.list()):
         client.experiments.resume_experiment(experiment="latest", **common)

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from prefect_experiments import Client, Sample, run_experiment
+from prefect_experiments import Client, Dataset, Example, Sample, run_experiment
 from prefect_experiments.errors import ExperimentsError, InvalidInput, NotFound
 
 ROWS = [{"id": "a", "input": 1, "output": 1}, {"id": "b", "input": 2, "output": 2}]
@@ -46,6 +46,20 @@ FILES: list[tuple[str, Write, str]] = [
     ("infinity.jsonl", lambda path: path.write_text('{"input": 1}\n{"input": -Infinity}\n') and None, "line 2"),
     ("scalar.json", lambda path: path.write_text("3") and None, "list"),
     ("empty.json", lambda path: path.write_text("[]") and None, "no rows"),
+    ("truth.csv", lambda path: path.write_text("input,output,expected\n1,2,3\n") and None, "'output' and 'expected'"),
+    ("unnamed.csv", lambda path: path.write_text(",input\nx,1\n") and None, "no name for column 1"),
+    (
+        "nul.json",
+        lambda path: path.write_text('[{"id": "a\\u0000", "input": 1}]') and None,
+        "row 1, the id holds a NUL",
+    ),
+    (
+        "two.jsonl",
+        lambda path: path.write_text('{"input": 1} {"input": 2}\n') and None,
+        "two objects or more on line 1",
+    ),
+    ("twice.json", lambda path: path.write_text('[{"input": 1, "input": 2}]') and None, "'input' stands twice"),
+    ("blank.csv", lambda path: path.write_text("input,output\n,\n") and None, "every row is empty"),
     ("broken.parquet", lambda path: path.write_bytes(b"PAR1 not really") and None, "[Pp]arquet"),
 ]
 
@@ -81,6 +95,37 @@ def test_names_that_lead_nowhere(client: Client) -> None:
     assert "no module 'nowhere'" in refused(client, evaluators=["nowhere:evaluator"])
     assert "no module 'nowhere'" in refused(client, rate_limit_errors="nowhere:Error")
     assert "did you mean 'local'" in refused(client, backend="locl")
+
+
+def test_types_that_cannot_be_applied(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "typed.csv"
+    path.write_text("input,output\n1,x\n")
+    assert "column 'output', row 1: 'x' is no number" in refused(client, dataset=path, types={"output": "number"})
+    assert "unknown type 'int'" in refused(client, dataset=path, types={"input": "int"})
+    examples = Dataset(name="d", examples=(Example(input=1),))
+    assert "dataset 'd': types= are for rows" in refused(client, dataset=examples, types={"input": "number"})
+    client.datasets.create_dataset(name="kept", examples=ROWS)
+    with pytest.raises(InvalidInput, match="dataset 'kept' is kept with its values"):
+        run_experiment(dataset="kept", task=never, client=client, types={"input": "number"})
+
+
+def test_types_are_applied_before_anything_runs(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "typed.csv"
+    path.write_text('input,expected\n7,"{""a"": 8}"\n')
+    types = {"input": "number", "expected": "json"}
+    ran = run_experiment(
+        dataset=path,
+        task=lambda n: {"a": n + 1},
+        evaluators="exact_match",
+        types=types,
+        client=client,
+        print_summary=False,
+    )
+    assert ran.summary.metrics["exact_match"].mean == 1
+
+
+def test_a_name_that_no_store_keeps(client: Client) -> None:
+    assert "1 to 255 printable characters" in refused(client, dataset=Dataset(name="a\0", examples=(Example(input=1),)))
 
 
 def test_parameters_that_cannot_be_filled(client: Client) -> None:

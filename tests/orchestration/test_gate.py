@@ -23,6 +23,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect_experiments import Client, Gate, Metric, RanExperiment, arun_experiment, run_experiment
 from prefect_experiments.errors import AmbiguousName, ExperimentsError, ExperimentStopped, InvalidInput, NotFound
 from support.flow_runs import flow_run_of
+from support.patience import PATIENCE_S, wait_for
 
 N = 40
 ROWS = [{"id": f"e{n}", "input": n, "output": n} for n in range(N)]
@@ -113,7 +114,7 @@ def events_of(ran: RanExperiment, expected: int) -> list[dict[str, Any]]:
     about = {"resource": {"id": [f"prefect-experiments.experiment.{ran.experiment_id}"]}}
 
     async def read(api: Any) -> list[dict[str, Any]]:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             found = (await api.request("POST", "/events/filter", json={"filter": about})).json()["events"]
             if len(found) >= expected or time.monotonic() > deadline:
@@ -286,7 +287,8 @@ def test_a_default_of_retries_does_not_run_it_again(bench: Bench, tmp_path: Path
         "print(ran.verdict.status, ran.experiment_id)\n"
     )
     environment = {**os.environ, "PREFECT_FLOWS_DEFAULT_RETRIES": "2", **store_of(bench.client)}
-    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
     verdict, experiment_id = done.stdout.split()
     assert verdict == "failed"
     run = flow_run_of(bench.client.experiments.get(experiment=experiment_id).name)
@@ -414,7 +416,7 @@ def test_the_first_run_has_no_baseline_and_says_so(client: Client, baseline: str
 
 def logged(run: FlowRun) -> str:
     """What a flow run has logged, to its last line; the lines arrive a little later, and not all at once."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while "Finished in state" not in (text := "\n".join(log["message"] for log in of_flow_run("logs", run))):
         assert time.monotonic() < deadline, text
         time.sleep(0.2)
@@ -530,9 +532,7 @@ def test_a_latest_run_that_was_killed_at_once_does_not_block_the_next(bench: Ben
         f"run_experiment(dataset={bench.dataset!r}, task=lambda n: time.sleep(600), experiment_name='killed')\n"
     )
     with subprocess.Popen([sys.executable, str(script)], env={**os.environ, **store_of(bench.client)}) as process:
-        deadline = time.monotonic() + 60
-        while not len(bench.client.experiments.list()) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for(lambda: len(bench.client.experiments.list()), "the experiment")
         process.kill()
     assert "the baseline, experiment 'killed'" in bench.refused(baseline="killed")
     ran = bench.run(baseline="latest", gate={"metrics": {"correct": {"min": 0.9}}})

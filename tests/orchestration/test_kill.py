@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments import Client
+from support.patience import PATIENCE_S
 
 CONCURRENCY = 5
 SCRIPT = Path(__file__).with_name("killed.py")
@@ -39,7 +40,7 @@ class Runner:
         """Start, wait for the first call, and kill within the time the next 150 calls may take."""
         before = len(self.lives())
         process = self.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while process.poll() is None and time.monotonic() < deadline:
             lives = self.lives()
             if len(lives) > before and lives[-1]:
@@ -74,7 +75,7 @@ def check_kills(store_url: str, tmp_path: Path, *, kills: int, examples: int, ki
             lost = set(life) - now
             assert len(lost) <= CONCURRENCY, f"{len(lost)} calls must run again"
             done = now
-    assert runner.start().wait(timeout=120) == 0, runner.errors.read_text()
+    assert runner.start().wait(timeout=PATIENCE_S) == 0, runner.errors.read_text()
     client = Client(store_url=store_url)
     ran = client.experiments.get_results(experiment="latest")
     assert [run.output for run in ran.task_runs] == [2 * n for n in range(examples)]

@@ -143,8 +143,10 @@ def test_one_content_from_every_source(client: Client, dataset: str, tmp_path: P
     made = client.experiments.create(
         name="one", dataset=dataset, experiment_runs=ROWS, evaluator_columns=CORRECT, metadata={"a": 1}
     )
-    shuffled = frame.sample(frac=1, random_state=1).set_index(pd.Index(list("xyz"), name="key"))
-    for source in (frame, shuffled, iter(ROWS), *files, str(files[0])):
+    shuffled = frame.sample(frac=1, random_state=1).set_index(pd.Index(list("xyz")))
+    indexed = frame.set_index("example_id")
+    columns = {name: frame[name].tolist() for name in frame}
+    for source in (frame, shuffled, indexed, columns, iter(ROWS), *files, str(files[0])):
         again = client.experiments.create(
             name="one", dataset=dataset, experiment_runs=source, evaluator_columns=CORRECT, metadata={"a": 1}
         )
@@ -323,18 +325,17 @@ def test_versions_and_splits(client: Client) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([], "no rows; there is nothing to log"),
+        ([], "the results: no rows"),
         (pd.DataFrame({"example_id": [], "output": []}), "DataFrame: no rows"),
         ("missing.csv", "there is no file missing.csv"),
         (7, "a value of type int"),
-        ({"example_id": ["e0"]}, "a value of type dict"),
-        ([1], "row 1 must be a mapping of column to value, got one of type int"),
+        ({"example_id": "e0"}, "must give a list for each column, all as long"),
+        ([1], "row 1 must be a mapping of column to value, got a value of type int"),
         ([{"id": "e0", "output": 1}], "the id of the example: unknown column 'example_id'. Known: id, output"),
         ([{"example_id": "e0", "outptu": 1}], "the output: unknown column 'output'; did you mean 'outptu'"),
-        (pd.DataFrame(ROWS).set_index("example_id"), "df.reset_index() makes a column of it"),
         (rows({"example_id": None}), "column 'example_id', row 1 is empty"),
         (rows({}, {"example_id": " "}), "column 'example_id', row 2 is empty"),
-        (rows({}, {"example_id": ["e1"]}), "column 'example_id', row 2: ['e1'] is no id"),
+        (rows({}, {"example_id": ["e1"]}), "'example_id', row 2: the id must be text or a whole number, got a"),
         (rows({"output": {"a": [float("nan")]}}), "column 'output', row 1: nan at ['a'][0] is not JSON"),
         (rows({"output": object()}), "column 'output', row 1: object is not JSON"),
         (rows({"eval.a.score": float("inf")}), "column 'eval.a.score', row 1: inf is infinite"),
@@ -346,7 +347,7 @@ def test_versions_and_splits(client: Client) -> None:
         (rows({"token_count": 2**31}), "column 'token_count', row 1 must be a whole number"),
         (rows({"total_cost": "1 $"}), "column 'total_cost', row 1: '1 $' is not a number"),
         (rows({"status": "passed"}), "column 'status', row 1: unknown status 'passed'"),
-        (rows({"error": 0.5}), "column 'error', row 1: 0.5 is a number; the error of a run is a text"),
+        (rows({"error": 0.5}), "column 'error', row 1: 0.5 is a number; an error is a text, blank"),
         (rows({"start_time": 17}), "column 'start_time', row 1: 17 is no time; write it as"),
         (rows({"end_time": "noon"}), "column 'end_time', row 1: 'noon' is no time"),
         (rows({"start_time": "2025-01-02", "end_time": "2025-01-01"}), "row 1: the start_time is after the end_time"),
@@ -355,7 +356,7 @@ def test_versions_and_splits(client: Client) -> None:
         (rows({"metadata": "text"}), "column 'metadata', row 1 must be an object, or the JSON text of one"),
         (rows({"metadata.model": "x"}), "columns 'model' and 'metadata.model' would both be the metadata 'model'"),
         (rows({"metadata": {"model": "x"}}), "column 'metadata', row 1 has the field 'model', and there is a column"),
-        ([{1: "a", "1": "b"}], "row 1: two columns have the same name once their names are text"),
+        ([{1: "a", "1": "b"}], "row 1, two columns have the same name once their names are text"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_refused(client: Client, dataset: str, given: Any, said: str) -> None:
@@ -475,9 +476,7 @@ def test_twenty_five_thousand_rows(client: Client) -> None:
     frame = pd.DataFrame({"example_id": [f"e{i}" for i in range(n)], "output": [{"n": i} for i in range(n)]})
     for evaluator in ("a", "b"):
         frame[f"eval.{evaluator}.score"] = np.arange(n) % 2
-    began = time.perf_counter()
     made = client.experiments.create(name="big", dataset="big", experiment_runs=frame.assign(model="m"))
-    assert time.perf_counter() - began < 20  # 2 s on an idle machine
     found = client.experiments.list_runs(experiment=made, all=True)
     assert [run.output["n"] for run in found] == list(range(n))
     assert client.experiments.get_results(experiment=made).summary.metrics["b"].mean == 0.5
@@ -563,6 +562,10 @@ def test_failed_and_missing_runs_alone_are_made_again(client: Client, dataset: s
     assert [run.output for run in ran.task_runs] == ["zero", "one", "two"]
     scores = ran.to_dataframe()["eval.correct.score"].tolist()
     assert scores == [1.0, 0.25, 1.0]  # what was logged is kept
+    again = client.experiments.evaluate_experiment(
+        experiment=made, evaluators={"correct": lambda output, expected: output == expected}, print_summary=False
+    )
+    assert again.to_dataframe()["eval.correct.score"].tolist() == [1.0, 1.0, 1.0]  # asked for by themselves
     more = evaluate_experiment(experiment=made.id, evaluators=["exact_match"], client=client, **quiet)
     assert more.summary.metrics["exact_match"].n == 3
     assert more.summary.metrics["correct"].n == 3

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments import Client
+from support.patience import PATIENCE_S
 
 SCRIPT = Path(__file__).with_name("killed.py")
 
@@ -25,7 +26,7 @@ def start(store_url: str, log: Path, kind: str) -> subprocess.Popen[str]:
 def test_two_processes_on_one_store_at_once(store_url: str, tmp_path: Path) -> None:
     processes = [start(store_url, tmp_path / f"{n}.log", kind) for n, kind in enumerate(("sync", "async"))]
     for process in processes:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, output
     client = Client(store_url=store_url)
     for experiment in client.experiments.list():
@@ -44,7 +45,7 @@ def test_resumed_elsewhere_on_postgresql(postgres_url: str, tmp_path: Path, mome
     first.kill()
     first.wait()
     second = start(postgres_url, tmp_path / "second.log", "async")
-    output, _ = second.communicate(timeout=120)
+    output, _ = second.communicate(timeout=PATIENCE_S)
     assert second.returncode == 0, output
     client = Client(store_url=postgres_url)
     ran = client.experiments.get_results(experiment="latest")

@@ -181,7 +181,7 @@ def test_a_table_of_ones_own_will_do() -> None:
             "eval.a.b.label": [pd.NA, None],
         }
     )
-    data = Document(html_report(None, dataclasses.replace(SMALL.candidate, rows=frame))).data
+    data = Document(html_report(None, table_side(result_table(frame)))).data
     assert data["metrics"] == ["a.b"]
     first, second = data["examples"]
     assert (first["id"], first["error"], second["taskErrors"]) == ("1", False, ["", "task error"])
@@ -190,11 +190,26 @@ def test_a_table_of_ones_own_will_do() -> None:
     ]
 
 
+def test_what_was_said_of_a_failed_run_is_shown_and_not_counted() -> None:
+    rows = [
+        {"example_id": "a", "output": "x", "eval.judge.score": 1.0, "eval.judge.label": "right"},
+        {"example_id": "b", "error": "Boom", "eval.judge.score": 0.0, "eval.judge.label": "wrong"},
+    ]
+    found = table_side(result_table(rows))
+    metric = found.summary.metrics["judge"]
+    assert (metric.n, metric.mean, metric.labels, metric.n_task_errors) == (1, 1.0, {"right": 1}, 1)
+    document = Document(html_report(None, found))
+    failed = document.data["examples"][1]
+    assert failed["runs"][0][2]["scores"] == [[0, "0.00", "wrong", None, None]]
+    assert failed["cells"] == [[None, None, None]]
+    assert document.data["notes"] == ["judge"]
+
+
 def test_nothing_to_show_is_still_a_page() -> None:
     empty = Comparison(baseline=Side(label="a"), candidate=Side(label="b"), n_pairs=0)
     counts = dict.fromkeys(("n_examples", "n_expected", "n_runs", "n_errors"), 0)
     summary = Summary(**counts, latency_ms={}, token_count=None, total_cost=None, metrics={})
-    nothing = ReportSide(summary=summary, rows=[], label="b")
+    nothing = ReportSide(summary=summary, runs=[], label="b")
     text = Document(html_report(empty, nothing, nothing)).text
     assert "No metric was scored on both sides." in text
     one = dataclasses.replace(empty, metrics={"m": MetricComparison(name="m", n_pairs=0)})
@@ -203,9 +218,9 @@ def test_nothing_to_show_is_still_a_page() -> None:
 
 
 def test_texts_that_utf8_cannot_hold(tmp_path: Path) -> None:
-    rows = rows_of(3, right=1, words=30, seed=2)
-    rows[0]["output"] = "half \ud83d of a pair \x00"
-    path = write_report(side(rows, "half \ud83d"), tmp_path / "new" / "report.html")
+    found = side(rows_of(3, right=1, words=30, seed=2), "half \ud83d")
+    runs = [replace(found.runs[0], output="half \ud83d of a pair \x00"), *found.runs[1:]]
+    path = write_report(replace(found, runs=runs), tmp_path / "new" / "report.html")
     data = Document(path.read_text(encoding="utf-8")).data
     assert data["examples"][0]["runs"][0][2]["output"] == "half \ud83d of a pair \x00"
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]

@@ -290,3 +290,17 @@ def test_the_last_commit_is_on_the_disk_when_the_recorder_is_left(tmp_path: Path
     record(store, experiment_id, [run_row(0)])
     assert syncs[-1] is True
     store.close()
+
+
+def test_what_was_said_of_a_failed_run_goes_with_it(store: Store) -> None:
+    """Other clients evaluate failed runs. Of two processes that make one again, the first one's stays."""
+    experiment_id = new_experiment(store, 2).experiment.id
+    given = [verdict(0, "theirs", score=0.0, label="wrong"), verdict(1, "theirs")]
+    record(store, experiment_id, [failed_row(0), run_row(1)], given)
+    assert [name for _, name, _ in names(store, experiment_id)] == ["theirs", "theirs"]
+    assert [figures[:4] for figures in store.results.verdict_figures(experiment_id)] == [(1, "theirs", "theirs", 1.0)]
+    record(store, experiment_id, [failed_row(0, error="again")])
+    assert names(store, experiment_id) == [("1.1", "theirs", 1.0)]
+    record(store, experiment_id, [run_row(0)], [verdict(0, "mine")])
+    record(store, experiment_id, [run_row(0)])
+    assert names(store, experiment_id) == [("0.1", "mine", 1.0), ("1.1", "theirs", 1.0)]

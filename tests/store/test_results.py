@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from prefect_experiments import Client
 from prefect_experiments.errors import InvalidInput, NotFound
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput, ExperimentRun
 from prefect_experiments.store import ExperimentRecord, Store
+from support import kept_values
 
 from .samples import example, examples, failed_row, new_experiment, record, run_row, verdict
 
@@ -203,3 +205,23 @@ def test_verdict_figures(store: Store, made: ExperimentRecord) -> None:
         (1, "exact", "exact", None, None, True),
         (4, "multi", "b", 1.0, "x", False),
     ]
+
+
+def test_values_come_back_as_they_were_logged(store_url: str) -> None:
+    client = Client(backend="local", store_url=store_url)
+    client.datasets.create_dataset(name="odd", examples=kept_values.EXAMPLES)
+    client.experiments.create(name="odd", dataset="odd", experiment_runs=kept_values.ROWS)
+    kept_values.assert_kept(client.experiments.get_results(experiment="odd"))
+    client.store.close()
+
+
+def test_verdicts_in_a_state_that_is_not_known(store: Store) -> None:
+    """Those of evaluators that were passed are stale, those of others stand."""
+    made = new_experiment(store, 2)
+    rows = [verdict(n, name, fingerprint=known) for n in range(2) for name, known in (("a", ""), ("b", "b" * 64))]
+    record(store, made.experiment.id, [run_row(n) for n in range(2)], [*rows, verdict(0, "c", fingerprint="c" * 64)])
+    asked = {"a": "a" * 64, "b": "b" * 64, "c": "other"}
+    for passed, missing in (((), [["c"], ["c"]]), (("a", "b"), [["a", "c"], ["a", "c"]])):
+        items = store.results.evaluation_items(made.experiment.id, made.version, [0, 1], asked, passed=passed)
+        assert [item.evaluators for item in items] == missing
+    assert store.results.of_unknown_state(made.experiment.id) == {"a": 2}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import re
 import sqlite3
 import subprocess
 import sys
@@ -98,6 +100,38 @@ def test_an_older_store_is_migrated(store_url: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(migrations, "upgrade", lambda connection: seen.append(connection.dialect.name))
     Store(store_url).close()
     assert seen == [store_url.split(":")[0]]
+
+
+OLD_STORE = Path(__file__).parent / "store_0005.sql"  # what `.dump` says of a file that was made with schema 0005
+
+
+def test_a_store_that_was_made_before_latencies_were_kept(store_url: str) -> None:
+    """It is opened, and tells what its times still tell: to the microsecond."""
+    script = OLD_STORE.read_text(encoding="utf-8")
+    if store_url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(parse_url(store_url).database or "")) as file:
+            file.executescript(script)
+    else:
+        rows = re.findall(r'^INSERT INTO "(\w+)" (VALUES\(.*?\));$', script, re.DOTALL | re.MULTILINE)
+        with connected(store_url) as connection:
+            migrations.upgrade(connection, "0005")
+            for table in metadata.sorted_tables:
+                for name, values in rows:
+                    if name == table.name:
+                        connection.exec_driver_sql(f"INSERT INTO {name} {values}".replace("%", "%%"))
+    store = Store(store_url)
+    ran, logged = (store.experiments.get(name).experiment.id for name in ("tag:baseline", "logged"))
+    assert [run.latency_ms for run in store.results.runs(ran)[0]] == [245.0, 1.0, 250.0]
+    assert [run.latency_ms for run in store.results.runs(logged)[0]] == [245.0, 57.3, None]
+    assert store.results.run_figures(logged).latencies_ms == [57.3, 245.0]
+    first = store.results.runs(ran)[0][0]
+    assert (first.total_cost, first.token_count, first.output) == (0.1 + 0.2, 12, {"said": 0})
+    assert store.results.evaluations(ran)[1].metadata == {"z": 1.0, "a": [1]}
+    link = store.links.of_experiment(ran)
+    assert link is not None
+    assert store.queue.waiting(link).runs == 0  # what was pushed is not pushed again
+    store.close()
+    Store(store_url).close()
 
 
 def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:

@@ -23,8 +23,10 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+from support.patience import PATIENCE_S
+from support.servers import STOPS_WITHIN_S
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PATIENCE_S = 20.0
 
 
 class Browser:
@@ -47,7 +49,7 @@ class Browser:
         self._connection.close()
         self._process.terminate()
         try:
-            self._process.wait(PATIENCE_S)
+            self._process.wait(STOPS_WITHIN_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -20,6 +20,8 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from support.patience import PATIENCE_S
+
 
 @dataclass
 class SeenSpan:
@@ -50,6 +52,7 @@ class Request:
     headers: dict[str, str]
     spans: list[SeenSpan] = field(default_factory=list)
     body_bytes: int = 0
+    at: float = field(default_factory=time.monotonic)
 
 
 class Collector:
@@ -109,13 +112,13 @@ class Collector:
     def named(self, name: str) -> list[SeenSpan]:
         return [span for span in self.spans if span.name == name]
 
-    def wait_for(self, spans: int, timeout: float = 20.0) -> list[SeenSpan]:
+    def wait_for(self, spans: int, timeout: float = PATIENCE_S) -> list[SeenSpan]:
         """The spans, once there are that many."""
         with self._news:
             assert self._news.wait_for(lambda: len(self.spans) >= spans, timeout), f"{len(self.spans)} spans came"
             return list(self.spans)
 
-    def wait_for_requests(self, requests: int, timeout: float = 20.0) -> list[Request]:
+    def wait_for_requests(self, requests: int, timeout: float = PATIENCE_S) -> list[Request]:
         with self._news:
             assert self._news.wait_for(lambda: len(self.requests) >= requests, timeout), f"{len(self.requests)} came"
             return list(self.requests)

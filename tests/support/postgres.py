@@ -25,9 +25,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from support.patience import PATIENCE_S
+
 PASSWORD = "s3cret-pa:ss"  # with a character that a URL must quote
 _URL_PASSWORD = "s3cret-pa%3Ass"
-_START_TIMEOUT_S = 30
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here, because after a fork is too late
 # Nothing here outlives the tests, so nothing need survive a power cut.
@@ -105,7 +106,7 @@ class PostgresServer:
                 preexec_fn=_end_with_parent,
                 **self._as,
             )
-        deadline = time.monotonic() + _START_TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 self.execute("SELECT 1")

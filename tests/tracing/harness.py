@@ -17,6 +17,7 @@ from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.tasks import resolve_task
 from prefect_experiments.tracing import ExperimentTracer, TraceExport
 from support.collector import Collector
+from support.patience import PATIENCE_S
 from tests.engine.harness import ListSink, run_items
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,11 +70,11 @@ def exported(collector: Collector, *args: Any, tracer: dict[str, Any] | None = N
     """Run an experiment and wait until its spans have arrived."""
     traced = tracer_to(collector, **(tracer or {}))
     sink = experiment(*args, tracer=traced, **options)
-    assert traced.flush(20)
+    assert traced.flush(PATIENCE_S)
     return sink
 
 
-def script(code: str, *args: str, timeout: float = 60, **env: str) -> dict[str, Any]:
+def script(code: str, *args: str, timeout: float = PATIENCE_S, **env: str) -> dict[str, Any]:
     """Run Python code in a process of its own; what it gives to ``report(...)``.
 
     OpenTelemetry's global provider can be set once in a process, and what happens at a process's

@@ -2,13 +2,13 @@
 
 import asyncio
 import threading
-import time
 
 import pytest
 from opentelemetry import context, trace
 
 from prefect_experiments.tracing import ExperimentTracer
 from prefect_experiments.tracing.router import own_provider
+from support.patience import PATIENCE_S
 
 from .harness import experiment, exported
 
@@ -149,7 +149,7 @@ def test_each_run_has_its_own():
 
 
 def test_what_ends_after_the_run_is_sent_but_not_counted(collector):
-    ended = threading.Event()
+    over, ended = threading.Event(), threading.Event()
 
     def task(input):
         llm(total=1)
@@ -158,12 +158,13 @@ def test_what_ends_after_the_run_is_sent_but_not_counted(collector):
 
     def straggle(carried):
         span = spans.start_span("straggler", carried, attributes=tokens(100))
-        time.sleep(0.3)
+        over.wait(PATIENCE_S)
         span.end()
         ended.set()
 
     sink = exported(collector, task, [1])
-    assert ended.wait(10)
+    over.set()
+    assert ended.wait(PATIENCE_S)
     [straggler] = [span for span in collector.wait_for(3) if span.name == "straggler"]
     [root] = collector.named("Task: task")
     assert sink.run().token_count == 1

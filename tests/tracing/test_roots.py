@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.tracing import ExperimentTracer
+from support.patience import PATIENCE_S
 
 from .harness import aexperiment, experiment, exported, tracer_to
 
@@ -218,7 +219,7 @@ def test_what_was_under_way_when_the_experiment_was_stopped_ends_as_an_error(col
         await begun.wait()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        return await asyncio.to_thread(tracer.flush, 20)
+        return await asyncio.to_thread(tracer.flush, PATIENCE_S)
 
     assert asyncio.run(main())
     assert {span.status for span in collector.spans} == {"ERROR"}

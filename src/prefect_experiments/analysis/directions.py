@@ -11,7 +11,6 @@ from typing import Any, get_args
 
 from prefect_experiments.analysis.verdicts import Direction
 
-KEY = "direction"
 Said = Mapping[str, tuple[Direction, ...]]
 """By metric what its evaluations say; several where they disagree, and no metric of which none says anything."""
 
@@ -29,8 +28,3 @@ def said_directions(said: Iterable[tuple[str, Any]]) -> dict[str, tuple[Directio
 def agreed(said: Said) -> dict[str, Direction]:
     """The directions of those metrics of which all evaluations that say one say the same."""
     return {name: directions[0] for name, directions in said.items() if len(directions) == 1}
-
-
-def column_of(name: str) -> str:
-    """The column of a results table that says a metric's direction."""
-    return f"eval.{name}.metadata.{KEY}"

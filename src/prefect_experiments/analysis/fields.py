@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from prefect_experiments.datasets.frames import frame_rows
 from prefect_experiments.datasets.paths import ABSENT, descend
 from prefect_experiments.datasets.scalars import is_missing
 from prefect_experiments.errors import InvalidInput, unknown_value
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from prefect_experiments.analysis.ran import RanExperiment
-    from prefect_experiments.pages import ExperimentRunList
+from prefect_experiments.results import ResultRun, Results, read_results, result_rows
 
 Row = Mapping[str, Any]
 Value = TypeVar("Value")
@@ -23,51 +17,58 @@ _DEEPEST_SHOWN = 3
 _MOST_LOOKED_AT = 200
 
 
-def rows_of(results: pd.DataFrame | RanExperiment | ExperimentRunList) -> list[Row]:
-    """The rows of a results table, one an experiment run, with plain Python values.
+@dataclass(frozen=True, slots=True)
+class ResultFields:
+    """The rows of a results table by field, one an experiment run.
+
+    Attributes:
+        rows: all with the same columns; of a `RanExperiment` also the examples' ``metadata``.
+        runs: as they were read.
+    """
+
+    rows: Sequence[Row]
+    runs: Sequence[ResultRun]
+
+    @property
+    def failed(self) -> list[bool]:
+        """For each run whether its task failed."""
+        return [run.error is not None for run in self.runs]
+
+    @property
+    def example_ids(self) -> list[Hashable]:
+        """For each run its example; where the table does not say, each row is an example of its own."""
+        return [run.example_id or ("row", run.row) for run in self.runs]
+
+
+def fields_of(results: Any) -> ResultFields:
+    """The rows of a results table.
 
     Args:
-        results: a DataFrame shaped like ``RanExperiment.to_dataframe()``; a `RanExperiment`, whose
-            rows get ``metadata`` and the annotations as well; or what ``list_runs()`` gave.
+        results: a `RanExperiment`, or a table of results such as its ``to_dataframe()``; see
+            `prefect_experiments.results.read_results`.
 
     Raises:
-        InvalidInput: not a table, one without rows, or one with two columns of one name.
+        InvalidInput: not a table, one without rows, or one with a cell that cannot be used.
     """
-    for method in ("to_dataframe", "to_df"):
-        if hasattr(results, method):
-            frame = getattr(results, method)()
-            break
-    else:
-        frame = results
-    if not hasattr(frame, "columns") or not hasattr(frame, "iloc"):
-        raise InvalidInput(f"results must be a DataFrame or a RanExperiment, got {type(results).__qualname__}")
-    rows: list[Row] = [*frame_rows(frame)]
-    if not rows:
-        raise InvalidInput("the results table has no rows; has the experiment run?")
-    return _completed(rows, results)
-
-
-def _completed(rows: list[Row], results: Any) -> list[Row]:
-    """The rows with their examples' metadata and the annotations, which ``to_dataframe()`` leaves out."""
     from prefect_experiments.analysis.ran import RanExperiment
 
-    if not isinstance(results, RanExperiment):
-        return rows
-    notes: dict[Any, dict[str, Any]] = {}
-    for note in results.annotations:
-        parts = {"score": note.score, "label": note.label, "text": note.text}
-        found = {f"annotation.{note.name}.{part}": value for part, value in parts.items()}
-        notes.setdefault(note.run_id, {}).update(found)
-    columns = dict.fromkeys(name for found in notes.values() for name in found)
-    metadata = {example_id: dict(example.metadata) for example_id, example in results.examples.items()}
-    return [{**columns, **notes.get(row["id"], {}), "metadata": metadata.get(row["example_id"]), **row} for row in rows]
+    if isinstance(results, RanExperiment):
+        found = results.results
+        metadata = {example_id: dict(example.metadata) for example_id, example in results.examples.items()}
+        rows = [{"metadata": metadata.get(row["example_id"]), **row} for row in result_rows(found)]
+    else:
+        found = results if isinstance(results, Results) else read_results(results, needs=())
+        rows = result_rows(found)
+    if not rows:
+        raise InvalidInput("the results table has no rows; has the experiment run?")
+    return ResultFields(rows, found.runs)
 
 
 def values_of(rows: Sequence[Row], field: str, what: str) -> list[Any]:
     """The values of a field, ``None`` where a row has none.
 
     Args:
-        rows: from `rows_of`.
+        rows: from `fields_of`.
         field: a column's name, or one followed by keys: ``expected.label`` is the key ``label`` of
             the objects in the column ``expected``. The longest column's name counts.
         what: what the field is for, for the error.
@@ -105,22 +106,6 @@ def _names(name: str, value: Any, depth: int) -> Iterable[str]:
     if isinstance(value, Mapping) and depth < _DEEPEST_SHOWN:
         for key, child in value.items():
             yield from _names(f"{name}.{key}", child, depth + 1)
-
-
-def failed(rows: Sequence[Row]) -> list[bool]:
-    """For each run whether its task failed."""
-    return [row.get("status") == "error" or not is_missing(row.get("error")) for row in rows]
-
-
-def example_ids(rows: Sequence[Row]) -> list[Hashable]:
-    """For each run its example; where the table does not say, each row is an example of its own."""
-    if "example_id" not in rows[0]:
-        return list(range(len(rows)))
-    # A row without an id is an example of its own as well.
-    return [
-        cast("Hashable", row["example_id"]) if not is_missing(row["example_id"]) else ("row", place)
-        for place, row in enumerate(rows)
-    ]
 
 
 @dataclass(frozen=True, slots=True)

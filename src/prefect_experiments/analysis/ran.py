@@ -7,17 +7,15 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from prefect_experiments.analysis.directions import KEY, Said, said_directions
+from prefect_experiments.analysis.directions import Said, said_directions
+from prefect_experiments.analysis.failures import Failures, failures_of
 from prefect_experiments.analysis.summary import Summary, summarize
-from prefect_experiments.analysis.table import (
-    result_frame,
-    result_rows,
-    with_remote_evaluations,
-    with_remote_runs,
-)
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
+from prefect_experiments.results import DIRECTION, Results, result_frame, results_of
+from prefect_experiments.results.frame import with_remote_evaluations, with_remote_runs
 from prefect_experiments.store import ExperimentRecord, Link, Store
+from prefect_experiments.store.failures import CallCount
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +47,7 @@ class RanExperiment(Mapping[str, Any]):
         link: its counterpart in a backend; then the ids here are that backend's.
         waiting: results that the backend does not have yet.
         logged: runs that were made elsewhere and came with this call.
+        asked: the evaluators that this call was to use; ``None`` where it made no calls.
         baseline: what it was compared with: a `RanExperiment`, or a table of results.
         comparison: with the baseline, where one was given.
         verdict: the gate's, where one was given.
@@ -73,6 +72,7 @@ class RanExperiment(Mapping[str, Any]):
         self.link = link
         self.waiting = waiting
         self.logged = 0
+        self.asked: tuple[str, ...] | None = None
         self.baseline: Any = None
         self.comparison: Comparison | None = None
         self.verdict: Verdict | None = None
@@ -166,9 +166,18 @@ class RanExperiment(Mapping[str, Any]):
         return summarize(self._store, self._record)
 
     @functools.cached_property
+    def failures(self) -> Failures:
+        """The errors of the task and of the evaluators: those that say the same together, the commonest first."""
+        summary = self.summary
+        runs = CallCount(summary.n_runs, summary.n_errors)
+        if not runs.failed and not any(metric.n_errors for metric in summary.metrics.values()):
+            return Failures(task=runs)
+        return failures_of(self._store, self._record, runs=runs)
+
+    @functools.cached_property
     def directions(self) -> Said:
         """By evaluator, what its evaluations say of which scores are better; of those that say it."""
-        return said_directions(self._store.results.said_of(self._record.experiment.id, KEY))
+        return said_directions(self._store.results.said_of(self._record.experiment.id, DIRECTION))
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row a run.
@@ -176,18 +185,34 @@ class RanExperiment(Mapping[str, Any]):
         Columns: ``id, example_id, repetition_number, input, expected, output, status, error, latency_ms,
         token_count, total_cost, trace_id``, for each evaluator ``eval.NAME.score|label|explanation|error``,
         ``eval.NAME.metadata.direction`` where an evaluation says which scores are better, and ``metadata.KEY``
-        for what else was logged of runs that were made elsewhere.
+        for what else was logged of runs that were made elsewhere. Evaluations that another client put on a
+        failed run are in it; they count nowhere.
         """
-        rows = result_rows(self.task_runs, self.evaluation_runs, self.examples)
-        return result_frame(rows, self.experiment.evaluators)
+        return result_frame(dataclasses.replace(self.results, people=()))
+
+    @property
+    def results(self) -> Results:
+        """The runs with their evaluations and annotations, as tables of results are read."""
+        return results_of(
+            f"experiment {self.experiment.name!r}",
+            self.task_runs,
+            self.evaluation_runs,
+            self.examples,
+            self.annotations,
+            self.experiment.evaluators,
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Ids, counts and the summary as plain values; the runs are left to `to_dataframe`."""
+        """Ids, counts, errors and the summary as plain values; the runs are left to `to_dataframe`."""
         records = ("summary", "comparison", "verdict")
         plain = {key: getattr(self, key) for key in _KEYS if key not in ("task_runs", "evaluation_runs", *records)}
         judged = {key: None if (value := getattr(self, key)) is None else value.to_dict() for key in records}
         counts = {"reused": self.reused, "ran": self.ran, "evaluated": self.evaluated}
-        return {**plain, "experiment_name": self.experiment.name, **counts, **judged}
+        failed = {
+            "errors": [error.to_dict() for error in self.failures.errors],
+            "every_call_failed": self.failures.every_call_of(self.asked),
+        }
+        return {**plain, "experiment_name": self.experiment.name, **counts, **failed, **judged}
 
     def __getitem__(self, key: str) -> Any:
         if key not in _KEYS:

@@ -10,16 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from prefect_experiments.errors import InvalidInput, unknown_value
 from prefect_experiments.models import _Record
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from prefect_experiments.analysis.ran import RanExperiment
-    from prefect_experiments.pages import ExperimentRunList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,29 +82,27 @@ class RepetitionSummary(_Record):
         return f"pass@{most.k} {most.pass_at_k:.2f}, pass^{most.k} {most.pass_hat_k:.2f}{few}, {flips} % flip"
 
 
-def repetition_summary(
-    results: pd.DataFrame | RanExperiment | ExperimentRunList, *, metric: str, threshold: float | None = None
-) -> RepetitionSummary:
+def repetition_summary(results: Any, *, metric: str, threshold: float | None = None) -> RepetitionSummary:
     """pass@k, pass^k and the flip rate of one metric in a results table.
 
     Args:
-        results: a `RanExperiment`, or a table shaped like its ``to_dataframe()``.
+        results: a `RanExperiment`, or a table shaped like its ``to_dataframe()``: a DataFrame, rows, a file.
         metric: the evaluator's name.
         threshold: the lowest score that passes; default, scores must be 0 or 1 and 1 passes.
 
     Raises:
         InvalidInput: no rows, no such metric, or scores other than 0 and 1 without a threshold.
     """
-    from prefect_experiments.analysis.fields import example_ids, failed, rows_of, values_of
+    from prefect_experiments.analysis.fields import fields_of, values_of
 
-    rows = rows_of(results)
+    fields = fields_of(results)
+    rows, examples, failed = fields.rows, fields.example_ids, fields.failed
     column = f"eval.{metric}.score"
     if column not in rows[0]:
         known = [name[5:-6] for name in rows[0] if name.startswith("eval.") and name.endswith(".score")]
         raise InvalidInput(unknown_value("metric", metric, known))
-    examples = example_ids(rows)
-    broken = [example for example, bad in zip(examples, failed(rows), strict=True) if bad]
-    scores = zip(examples, failed(rows), values_of(rows, column, "metric"), strict=True)
+    broken = [example for example, bad in zip(examples, failed, strict=True) if bad]
+    scores = zip(examples, failed, values_of(rows, column, "metric"), strict=True)
     scored = [(example, float(score)) for example, bad, score in scores if score is not None and not bad]
     if threshold is None and not is_two_valued(score for _, score in scored):
         raise InvalidInput(

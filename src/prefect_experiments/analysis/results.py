@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect_experiments.analysis.cells import finite_numbers, identifiers, texts, whole_numbers
-from prefect_experiments.analysis.directions import Said, column_of, said_directions
+from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.ran import RanExperiment
 from prefect_experiments.analysis.verdicts import Side, SideMetric
-from prefect_experiments.datasets import read_rows
-from prefect_experiments.errors import InvalidDataset, InvalidInput, unknown_value
+from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.results import DIRECTION, ResultRun, Results, read_results, result_frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OPERATIONS = ("latency_ms", "token_count", "total_cost")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ResultTable:
     """The runs of one experiment as columns; every array has one item a run, in the table's order.
 
@@ -35,15 +35,15 @@ class ResultTable:
 
     Attributes:
         label: how people call this side.
-        frame: the table, with ``example_id`` (text), ``repetition_number``, ``status`` and scores as
-            they are understood here.
+        results: the runs as they were read.
+        frame: the runs as a table: what is known of the schema as it is understood here, in our own
+            shape; what does not count left empty; the rest as it was given.
         example_ids: each example that has a run once, in order of appearance.
         places: for each run, which of `example_ids` it is of.
         failed: whether the task failed.
         scores: by metric; NaN where there is no score, as on every failed run.
         errors: by metric; whether the score is missing because the task or the evaluator failed.
-        operations: ``latency_ms``, ``token_count`` and ``total_cost`` where the table has them; NaN
-            where unknown.
+        operations: ``latency_ms``, ``token_count`` and ``total_cost``; NaN where unknown.
         labels_only: evaluators that gave labels and never a score; they are no metrics.
         directions: by metric, what its evaluations say of which scores are better.
         expected_ids: the examples that there should be runs of; ``None`` where nobody knows.
@@ -51,7 +51,7 @@ class ResultTable:
     """
 
     label: str
-    frame: pd.DataFrame
+    results: Results
     example_ids: tuple[str, ...]
     places: Places
     failed: Flags
@@ -66,6 +66,11 @@ class ResultTable:
     dataset_id: str = ""
     dataset_version_id: str = ""
     url: str | None = None
+
+    @functools.cached_property
+    def frame(self) -> pd.DataFrame:
+        """See above."""
+        return result_frame(self.results, counted=True)
 
     def means(self, values: Floats) -> Floats:
         """Values of runs averaged within each example, one an item of `example_ids`; NaN where none is known."""
@@ -124,36 +129,31 @@ def result_table(source: Any, label: str | None = None) -> ResultTable:
     """One side of a comparison.
 
     Args:
-        source: a `RanExperiment`; a DataFrame shaped like ``RanExperiment.to_dataframe()``, or what
-            ``list_runs()`` gave, which has one; a mapping of column to values; a list of rows; or the
-            path of a ``.csv``, ``.json``, ``.jsonl`` or ``.parquet`` file of rows. Columns:
-            ``example_id``; optionally ``repetition_number`` (from 1; 1 without), ``status`` (``ok`` or
-            ``error``), ``error``, ``latency_ms`` (milliseconds), ``token_count``, ``total_cost`` (US
-            dollars), ``input``, ``expected``, ``output``; and for each evaluator
-            ``eval.NAME.score|label|explanation|error`` and ``eval.NAME.metadata.direction``, which says
-            which scores are better. A missing score is ``None``, NaN or blank. A
-            run with the status ``error`` or an error text has failed, and what stands in its scores
-            does not count; nor does the score of an evaluation with an error.
+        source: a `RanExperiment`; or a table shaped like ``RanExperiment.to_dataframe()``: a DataFrame
+            or anything with Arrow's PyCapsule interface; what ``list_runs()`` gave; a mapping of column
+            to values; a list of rows; or the path of a file. Columns are understood as
+            `prefect_experiments.log_experiment` understands them; ``example_id`` alone must be there.
+            A run whose ``status`` or ``error`` says so has failed, and what stands in its scores does
+            not count; nor does the score of an evaluation with an error. ``eval.NAME.metadata.direction``
+            says which scores are better.
         label: how to call this side; by default the experiment's name, the file's, or ``results``.
 
     Raises:
-        InvalidDataset: no ``example_id`` column, no rows, an example's repetition twice, or a cell
-            that cannot be what its column says; with column, row (from 1) and the value.
-        InvalidInput: the source is none of these.
+        InvalidDataset: the source cannot be read, no ``example_id`` column, no rows, an example's
+            repetition twice, or a cell that cannot be what its column says; with column, row and value.
     """
     if isinstance(source, ResultTable):
         return source if label is None else replace(source, label=label)
     if isinstance(source, RanExperiment):
         return _of_experiment(source, label)
-    frame, origin = _frame(source)
     if label is None:
         label = Path(source).stem if isinstance(source, str | Path) else "results"
-    return _table(frame, origin, label)
+    return _table(read_results(source, needs=("example_id",)), label)
 
 
 def _of_experiment(ran: RanExperiment, label: str | None) -> ResultTable:
     experiment = ran.experiment
-    table = _table(ran.to_dataframe(), f"experiment {experiment.name!r}", label or experiment.name)
+    table = _table(ran.results, label or experiment.name)
     return replace(
         table,
         expected_ids=frozenset(ran.examples),
@@ -165,138 +165,64 @@ def _of_experiment(ran: RanExperiment, label: str | None) -> ResultTable:
     )
 
 
-def _frame(source: Any) -> tuple[pd.DataFrame, str]:
-    """The source as a DataFrame, and what to call it in messages."""
-    import pandas as pd
-
-    if hasattr(source, "to_df"):  # what list_runs() gives
-        source = source.to_df()
-    if isinstance(source, pd.DataFrame):
-        return source, "the results table"
-    if isinstance(source, str | Path):
-        return pd.DataFrame(read_rows(source), dtype=object), str(source)
-    if isinstance(source, Mapping):
-        try:
-            return pd.DataFrame({name: list(column) for name, column in source.items()}, dtype=object), "the results"
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(f"a mapping of results must give a list for each column, all as long: {error}") from None
-    if isinstance(source, Sequence) and not isinstance(source, bytes):
-        for number, row in enumerate(source, 1):
-            if not isinstance(row, Mapping):
-                kind = type(row).__qualname__
-                raise InvalidInput(f"the results: row {number} is of type {kind}, not a mapping of column to value")
-        return pd.DataFrame([dict(row) for row in source], dtype=object), "the results"
-    raise InvalidInput(
-        "results are a RanExperiment, a DataFrame, a list of rows, a mapping of column to values, or the path of a "
-        f"file; got a value of type {type(source).__qualname__}"
-    )
-
-
-def _table(frame: pd.DataFrame, origin: str, label: str) -> ResultTable:
-    columns = _columns(frame, origin)
-    ids = identifiers(columns["example_id"], f"{origin}: column 'example_id'")
-    repetitions = _repetitions(columns, ids, origin)
-    failed = _failed(columns, len(ids), origin)
-    scores, errors, labels_only = _metrics(columns, failed, origin)
-    operations = {
-        name: finite_numbers(columns[name], f"{origin}: column {name!r}") for name in OPERATIONS if name in columns
-    }
-    places = {example_id: place for place, example_id in enumerate(dict.fromkeys(ids))}
+def _table(results: Results, label: str) -> ResultTable:
     import numpy as np
 
-    understood = {f"eval.{name}.score": found for name, found in scores.items()}
-    status = np.where(failed, "error", "ok").tolist()
+    runs = results.runs
+    if not runs:
+        raise InvalidDataset(f"{results.origin}: no rows; there is nothing to compare. Has the experiment run?")
+    _refuse_doubles(results)
+    failed = np.array([run.error is not None for run in runs])
+    scores, errors, labels_only = _metrics(results, failed)
+    places = {example_id: place for place, example_id in enumerate(dict.fromkeys(run.example_id for run in runs))}
     return ResultTable(
         label=label,
-        frame=frame.set_axis(list(columns), axis=1).assign(
-            example_id=ids, repetition_number=repetitions, status=status, **understood, **operations
-        ),
+        results=results,
         example_ids=tuple(places),
-        places=np.fromiter((places[example_id] for example_id in ids), dtype=np.intp, count=len(ids)),
+        places=np.fromiter((places[run.example_id] for run in runs), dtype=np.intp, count=len(runs)),
         failed=failed,
         scores=scores,
         errors=errors,
-        operations=operations,
+        operations={name: _numbers(getattr(run, name) for run in runs) for name in OPERATIONS},
         labels_only=labels_only,
         directions=said_directions(
-            (name, said) for name in scores if (column := column_of(name)) in columns for said in columns[column]
+            (name, one.metadata.get(DIRECTION)) for run in runs for name, one in run.counted.items() if name in scores
         ),
-        n_expected=len(ids),
+        n_expected=len(runs),
     )
 
 
-def _columns(frame: pd.DataFrame, origin: str) -> dict[str, pd.Series[Any]]:
-    names = [str(name) for name in frame.columns]
-    doubles = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if doubles:
-        raise InvalidDataset(f"{origin}: several columns are named {', '.join(map(repr, doubles))}; keep one of each")
-    if not len(frame):
-        raise InvalidDataset(f"{origin}: no rows; there is nothing to compare. Has the experiment run?")
-    if "example_id" not in names:
-        raise InvalidDataset(
-            f"{origin}: there is no column 'example_id', which says which runs belong together. "
-            f"Columns: {', '.join(names[:20]) or 'none'}"
-        )
-    return {name: frame.iloc[:, place] for place, name in enumerate(names)}
-
-
-def _repetitions(columns: Mapping[str, pd.Series[Any]], ids: Sequence[str], origin: str) -> list[int]:
-    given = columns.get("repetition_number")
-    if given is None:
-        numbers, hint = [1] * len(ids), "Add a column 'repetition_number', or drop one"
-    else:
-        numbers = whole_numbers(given, f"{origin}: column 'repetition_number'", least=1)
-        hint = "Drop one, or number the repetitions"
-    first: dict[tuple[str, int], int] = {}
-    for row, key in enumerate(zip(ids, numbers, strict=True), 1):
-        if (earlier := first.setdefault(key, row)) != row:
+def _refuse_doubles(results: Results) -> None:
+    first: dict[tuple[str, int], ResultRun] = {}
+    for run in results.runs:
+        key = (run.example_id, run.repetition_number)
+        if (earlier := first.setdefault(key, run)) is not run:
+            numbered = "repetition_number" in results.columns
+            hint = "number the repetitions" if numbered else "add a column 'repetition_number'"
             raise InvalidDataset(
-                f"{origin}: example {key[0]!r}, repetition {key[1]} stands in row {earlier} and in row {row}. {hint}"
+                f"{results.origin}: example {key[0]!r}, repetition {key[1]} stands in row {earlier.row} and in row "
+                f"{run.row}. Drop one, or {hint}"
             )
-    return numbers
 
 
-def _failed(columns: Mapping[str, pd.Series[Any]], n: int, origin: str) -> Flags:
-    failed = _filled(columns, "error", n)
-    if "status" in columns:
-        for row, status in enumerate(texts(columns["status"])):
-            if status not in ("ok", "error", ""):
-                problem = unknown_value("status", status[:40], ["ok", "error"])
-                raise InvalidDataset(f"{origin}: column 'status', row {row + 1}: {problem}")
-            failed[row] |= status == "error"
-    return failed
-
-
-def _metrics(
-    columns: Mapping[str, pd.Series[Any]], failed: Flags, origin: str
-) -> tuple[dict[str, Floats], dict[str, Flags], tuple[str, ...]]:
+def _metrics(results: Results, failed: Flags) -> tuple[dict[str, Floats], dict[str, Flags], tuple[str, ...]]:
     """Scores and errors by metric, and the evaluators that gave labels only."""
     import numpy as np
 
     scores, errors, labels_only = {}, {}, []
-    names = dict.fromkeys(
-        column[len("eval.") : -len(part)]
-        for column in columns
-        for part in (".score", ".label", ".error")
-        if column.startswith("eval.") and column.endswith(part) and len(column) > len("eval.") + len(part)
-    )
-    nothing = np.full(len(failed), np.nan)
-    for name in names:
-        column = f"eval.{name}.score"
-        given = finite_numbers(columns[column], f"{origin}: column {column!r}") if column in columns else nothing
-        broken = _filled(columns, f"eval.{name}.error", len(failed))
-        found = np.where(failed | broken, np.nan, given)
-        if np.isnan(found).all() and _filled(columns, f"eval.{name}.label", len(failed)).any():
-            labels_only.append(name)
-        elif column in columns or broken.any():
-            scores[name], errors[name] = found, failed | broken
+    for evaluator in results.evaluators:
+        given = [run.counted.get(evaluator.name) for run in results.runs]
+        found = _numbers(None if one is None else one.score for one in given)
+        broken = np.array([one is not None and one.error is not None for one in given])
+        if np.isnan(found).all() and any(one is not None and one.label is not None for one in given):
+            labels_only.append(evaluator.name)
+        elif "score" in evaluator.parts or broken.any():
+            scores[evaluator.name], errors[evaluator.name] = found, failed | broken
     return scores, errors, tuple(labels_only)
 
 
-def _filled(columns: Mapping[str, pd.Series[Any]], name: str, n: int) -> Flags:
-    """Which cells of a column of texts say something; none where there is no such column."""
+def _numbers(values: Iterable[float | None]) -> Floats:
+    """The values, NaN where there is none."""
     import numpy as np
 
-    if name not in columns:
-        return np.zeros(n, dtype=bool)
-    return np.fromiter((text != "" for text in texts(columns[name])), dtype=bool, count=n)
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)

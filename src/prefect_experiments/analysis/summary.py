@@ -7,10 +7,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prefect_experiments import keys
-from prefect_experiments.analysis.directions import KEY, agreed, said_directions
+from prefect_experiments.analysis.directions import agreed, said_directions
 from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
 from prefect_experiments.analysis.verdicts import Direction
 from prefect_experiments.models import _Record
+from prefect_experiments.results import DIRECTION
 from prefect_experiments.store import ExperimentRecord, Store
 
 PERCENTILES = (50, 95, 99)
@@ -137,7 +138,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         if not verdicts.get(evaluator):
             verdicts.pop(evaluator, None)
     failed = _failed_positions(store, experiment.id) if runs.failed and experiment.repetitions > 1 else []
-    directions = agreed(said_directions(store.results.said_of(experiment.id, KEY)))
+    directions = agreed(said_directions(store.results.said_of(experiment.id, DIRECTION)))
     repetitions = {name: _repetitions(rows, failed, experiment.repetitions) for name, rows in verdicts.items()}
     return Summary(
         n_examples=experiment.example_count,
@@ -156,7 +157,8 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
 
 def _failed_positions(store: Store, experiment_id: str) -> list[int]:
     """The position of each failed run's example."""
-    return [keys.parse_run_id(run.id)[1] for run in store.results.runs(experiment_id, failed=True)[0]]
+    failed = store.results.runs(experiment_id, failed=True)[0]
+    return [keys.parse_run_id(run.id)[1] for run in failed if run.error is not None]
 
 
 def _repetitions(rows: Sequence[_Figures], failed: Sequence[int], repetitions: int) -> RepetitionSummary | None:

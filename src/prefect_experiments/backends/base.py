@@ -87,6 +87,9 @@ class Experiments(Protocol):
     def delete(self, experiment_id: str) -> None:
         """Delete an experiment with all that belongs to it."""
 
+    def check_name(self, name: str) -> None:
+        """Refuse a name that no experiment can have there, by what is known without asking."""
+
     def tag(self, experiment_id: str, tag: str) -> None:
         """Give a tag; another experiment of the same dataset that has it loses it."""
 
@@ -122,6 +125,7 @@ class Draft:
     """An experiment to be made in a backend.
 
     Attributes:
+        dataset_id, version_id: empty for an experiment without a dataset.
         experiment_id: what the store calls it.
     """
 
@@ -141,14 +145,17 @@ class PulledResults:
 
     Attributes:
         runs: with the backend's ids under ``id`` and the examples' ids under ``example_id``.
-        evaluations: by run id: dicts with the fields of `Evaluation`.
+        evaluations: by run id: dicts with the fields of `Evaluation`; ``evaluator`` and ``fingerprint`` where we have
+            left word of who has given it, and in which state.
         missing: (example id, repetition) of the runs that the backend lacks or has as failed;
             ``None`` where it cannot say.
+        task_fingerprint: of the task, where we have left word of it.
     """
 
     runs: Sequence[ExperimentRun]
     evaluations: Mapping[str, Sequence[Mapping[str, Any]]]
     missing: Sequence[tuple[str, int]] | None = None
+    task_fingerprint: str | None = None
 
 
 class Pusher(Protocol):
@@ -182,9 +189,11 @@ class Remote(Protocol):
         name: such as ``phoenix``.
         target: the name and where it is, without secrets; what the store knows it by.
         versions_stay: whether what was read of a dataset version once is true for ever.
+        takes_alone: whether it has experiments that are on no dataset.
     """
 
     versions_stay: bool
+    takes_alone: bool
 
     @property
     def name(self) -> str:

@@ -12,13 +12,10 @@ from prefect_experiments.backends.base import Draft, PulledResults, Remote
 from prefect_experiments.errors import AlreadyExists, BackendUnavailable, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Experiment, ExperimentRun
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
-from prefect_experiments.store.imports import (
-    UNKNOWN_FINGERPRINT,
-    ImportedEvaluation,
-    ImportedRun,
-    distinct_evaluators,
-)
+from prefect_experiments.store.imports import ImportedEvaluation, ImportedRun
 from prefect_experiments.store.links import RemoteVersion
+from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
+from prefect_experiments.store.texts import plain_text
 
 
 def mirror_version(store: Store, remote: Remote, dataset: str, version: str) -> DatasetVersion:
@@ -74,13 +71,23 @@ def _is_there(remote: Remote, known: RemoteVersion, name: str) -> bool:
         return False
 
 
-def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord) -> Link:
-    """The experiment's counterpart in a backend, made where there is none, or none any more."""
+def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord, *, alone: bool = False) -> Link:
+    """The experiment's counterpart in a backend, made where there is none, or none any more.
+
+    Args:
+        store: where the experiment is.
+        remote: the backend.
+        record: the experiment.
+        alone: make it without a dataset there, in a backend that takes that.
+    """
     experiment = record.experiment
     link = store.links.of_experiment(experiment.id, remote.target)
     if link is not None and _goes_on(remote, link):
         return link
-    dataset_id, version_id = ensure_remote_version(store, remote, record.version, experiment.dataset_name)
+    if alone or (link is not None and not link.remote_dataset_id):
+        dataset_id = version_id = ""
+    else:
+        dataset_id, version_id = ensure_remote_version(store, remote, record.version, experiment.dataset_name)
     draft = Draft(
         name=experiment.name,
         dataset_id=dataset_id,
@@ -157,7 +164,7 @@ def pull_experiment(store: Store, remote: Remote, found: Experiment) -> Experime
         record = store.experiments.create(
             found.name,
             version,
-            task=TaskRecord("", None, None),
+            task=TaskRecord("", results.task_fingerprint, None),
             repetitions=max([found.repetitions, *(run.repetition_number for run in results.runs)]),
             positions=positions if len(positions) < len(outline) else None,
             splits=found.splits,
@@ -185,12 +192,24 @@ def _import(store: Store, link: Link, results: PulledResults, outline: Mapping[s
         for run in results.runs
         if run.example_id in outline
     ]
-    known = {evaluator.name for evaluator in store.experiments.get(link.experiment_id).evaluators}
-    given = [(name, kind) for name, kind in distinct_evaluators(runs) if name not in known]
-    if given:
-        records = [EvaluatorRecord(name, kind, UNKNOWN_FINGERPRINT) for name, kind in given]
+    taken = store.imports.take(link, runs)
+    known = {evaluator.name: evaluator for evaluator in store.experiments.get(link.experiment_id).evaluators}
+    records = _evaluators(taken, known)
+    if records:
         store.experiments.put_evaluators(link.experiment_id, records)
-    store.imports.take(link, runs)
+
+
+def _evaluators(taken: Sequence[ImportedEvaluation], known: Mapping[str, EvaluatorRecord]) -> list[EvaluatorRecord]:
+    """The evaluators of what was taken that are not known yet, or only in an earlier state."""
+    found: dict[str, EvaluatorRecord] = {}
+    for verdict in sorted(taken, key=lambda verdict: verdict.end_time):
+        name = plain_text(verdict.evaluator or verdict.name)
+        before = known.get(name)
+        if before is None:
+            found[name] = EvaluatorRecord(name, verdict.annotator_kind, verdict.fingerprint)
+        elif verdict.fingerprint != UNKNOWN_FINGERPRINT:
+            found[name] = dataclasses.replace(before, fingerprint=verdict.fingerprint)
+    return [found[name] for name in sorted(found)]
 
 
 def _imported(run: ExperimentRun, position: int, verdicts: Sequence[Mapping[str, Any]]) -> ImportedRun:
@@ -203,6 +222,7 @@ def _imported(run: ExperimentRun, position: int, verdicts: Sequence[Mapping[str,
         error=run.error,
         start_time=run.start_time.timestamp(),
         end_time=run.end_time.timestamp(),
+        latency_ms=run.latency_ms,
         token_count=run.token_count,
         total_cost=run.total_cost,
         trace_id=run.trace_id,
@@ -224,4 +244,6 @@ def _imported_evaluation(verdict: Mapping[str, Any]) -> ImportedEvaluation:
         start_time=verdict["start_time"].timestamp(),
         end_time=verdict["end_time"].timestamp(),
         trace_id=verdict.get("trace_id"),
+        evaluator=verdict.get("evaluator"),
+        fingerprint=verdict.get("fingerprint", UNKNOWN_FINGERPRINT),
     )

@@ -77,6 +77,9 @@ class LocalExperiments:
         """Delete an experiment with all that belongs to it."""
         self._store.experiments.delete(experiment_id)
 
+    def check_name(self, name: str) -> None:
+        """What the store takes is checked by the store."""
+
     def tag(self, experiment_id: str, tag: str) -> None:
         """Give a tag."""
         self._store.experiments.tag(experiment_id, tag)

@@ -13,11 +13,20 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from prefect_experiments.cli import comparing, datasets, experiments, log, running
-from prefect_experiments.cli.output import Answer, Declined, Flag, Terminal, give, own_stdout
+from prefect_experiments.cli.output import (
+    DONE,
+    INTERRUPTED,
+    UNFINISHED,
+    WRONG_USE,
+    Answer,
+    Declined,
+    Flag,
+    Terminal,
+    give,
+    own_stdout,
+)
 from prefect_experiments.cli.progress import quiet_prefect
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound
-
-DONE, WRONG_USE, UNFINISHED, INTERRUPTED = 0, 2, 3, 130
 
 HELP = """Run evaluation experiments on AI applications as Prefect flows.
 
@@ -26,7 +35,8 @@ PREFECT_EXPERIMENTS_STORE_URL names. With --backend, or PREFECT_EXPERIMENTS_BACK
 it goes on from there to Phoenix, and what is there can be listed and shown.
 
 Exit codes: 0 done (and the gate passed), 1 the gate failed, or was inconclusive and is not set to pass
-then, 2 wrong use, 3 the experiment could not be finished.
+then, 2 wrong use, 3 the experiment could not be finished, or every call of the task or of the evaluators
+failed.
 """
 
 

@@ -237,7 +237,7 @@ def _classes(
 ) -> ClassificationReport:
     from prefect_experiments.analysis import RanExperiment, classification_report
 
-    results = side if isinstance(side, RanExperiment) else side.frame
+    results = side if isinstance(side, RanExperiment) else side.results
     return classification_report(results, truth=truth, prediction=prediction, positive=positive)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, Group, Parameter
 
+from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, print_page, said, table
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.models import Dataset, Sample, SampleMethod
@@ -37,6 +38,8 @@ class Keys:
         metadata_key: a column of the metadata; can be given several times.
         split_key: the column with the name, or the list of names, of splits.
         id_key: the column with the ids; by default id, where there is one.
+        cell_type: COLUMN=TYPE, what its cells are: text, number, bool or json; of a CSV file, text by default. Can
+            be given several times.
     """
 
     input_key: list[str] | None = None
@@ -44,6 +47,7 @@ class Keys:
     metadata_key: list[str] | None = None
     split_key: str | None = None
     id_key: str | None = None
+    cell_type: CellTypes = None
 
     def arguments(self) -> dict[str, Any]:
         """As the client's calls take them."""
@@ -53,6 +57,7 @@ class Keys:
             "metadata_keys": self.metadata_key,
             "split_key": self.split_key,
             "id_key": self.id_key,
+            "types": types_of(self.cell_type),
         }
 
 
@@ -67,7 +72,7 @@ def create(
 
     Args:
         name: the dataset's name, not in use yet.
-        file: a .csv, .json, .jsonl or .parquet file.
+        file: a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
         description: a sentence for people.
         keys: what the columns are.
         terminal: where it is shown.
@@ -82,7 +87,7 @@ def append(name: str, file: Path, /, *, keys: Keys = _NO_KEYS, terminal: Here) -
 
     Args:
         name: the dataset's name or id.
-        file: a .csv, .json, .jsonl or .parquet file.
+        file: a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
         keys: what the columns are.
         terminal: where it is shown.
     """
@@ -190,12 +195,14 @@ def sample(
         terminal: where it is shown.
     """
     from prefect_experiments.datasets import draw, write_examples
+    from prefect_experiments.orchestration.naming import about_dataset
 
     if to is not None and export is not None:
         raise InvalidSetting("a sample goes to a new dataset with --to or to a file with --export, not to both")
     wanted = Sample(n=n, fraction=fraction, method=method, by=by, seed=seed)
     datasets = terminal.client().datasets
-    drawn = draw(datasets.get_dataset(dataset=name, version_id=version).examples, wanted)
+    with about_dataset(name):
+        drawn = draw(datasets.get_dataset(dataset=name, version_id=version).examples, wanted)
     if to is not None:
         return _made(datasets.create_dataset(name=to, examples=drawn), "created")
     if export is not None:

@@ -75,6 +75,7 @@ def show(experiment: str, /, *, dataset: str | None = None, terminal: Here) -> A
 
     def show_it(console: Console) -> None:
         from prefect_experiments.reports.markdown import figures
+        from prefect_experiments.reports.terminal import print_errors
 
         fields = {
             "id": found.id,
@@ -90,8 +91,10 @@ def show(experiment: str, /, *, dataset: str | None = None, terminal: Here) -> A
         }
         print_fields(console, found.name, {name: value for name, value in fields.items() if value is not None})
         console.print(score_table(summary))
+        print_errors(ran, console)
 
-    return Answer({"experiment": found.to_dict(), "summary": summary.to_dict()}, show_it)
+    errors = [error.to_dict() for error in ran.failures.errors]
+    return Answer({"experiment": found.to_dict(), "summary": summary.to_dict(), "errors": errors}, show_it)
 
 
 def runs(
@@ -110,7 +113,7 @@ def runs(
     Args:
         experiment: id, name, tag:NAME or latest.
         dataset: the dataset that a name, a tag or latest is looked for in.
-        failed: only those whose task failed.
+        failed: only those whose task failed, or an evaluator of which failed.
         limit: how many; at most 1000.
         cursor: where the page begins, as the page before says.
         all: every run at once.
@@ -122,13 +125,13 @@ def runs(
     rows, pagination = records(page.to_df()), page.pagination
 
     def show_page(console: Console) -> None:
-        print_page(console, [_shown_run(row) for row in rows], pagination, none="there is no such run")
+        print_page(console, [_shown_run(row, failed=failed) for row in rows], pagination, none="there is no such run")
 
     return Answer({"experiment_runs": rows, "pagination": pagination.to_dict()}, show_page)
 
 
-def _shown_run(row: dict[str, Any]) -> dict[str, Any]:
-    """What of a run's row is shown in a line of a table."""
+def _shown_run(row: dict[str, Any], *, failed: bool) -> dict[str, Any]:
+    """What of a run's row is shown in a line of a table; of one that was asked for as failed, what failed in it."""
     latency = row["latency_ms"]
     shown = {
         "id": row["id"],
@@ -137,13 +140,18 @@ def _shown_run(row: dict[str, Any]) -> dict[str, Any]:
         "status": row["status"],
         "latency": None if latency is None else f"{latency:.0f} ms",
     }
+    errors = [] if row["error"] is None else [row["error"]]
     for name, value in row.items():
         if name.startswith("eval.") and name.endswith(".score"):
             evaluator = name.removeprefix("eval.").removesuffix(".score")
-            failed = row[f"eval.{evaluator}.error"] is not None
-            shown[evaluator] = "error" if failed else row[f"eval.{evaluator}.label"] if value is None else value
-    shown["output or error"] = row["output"] if row["error"] is None else row["error"]
-    return shown
+            error = row[f"eval.{evaluator}.error"]
+            if error is not None:
+                errors.append(f"{evaluator}: {error}")
+            score = row[f"eval.{evaluator}.label"] if value is None else value
+            shown[evaluator] = score if error is None else "error"
+    if failed:
+        return {**shown, "error": "; ".join(errors)}
+    return {**shown, "output or error": row["output"] if row["error"] is None else row["error"]}
 
 
 def export(experiment: str, path: Path, /, *, dataset: str | None = None, terminal: Here) -> Answer:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, Group, Parameter
 
+from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, write_reports
 from prefect_experiments.cli.output import Answer, Here, plain
 from prefect_experiments.cli.progress import prepare_prefect
 from prefect_experiments.cli.running import json_object, outcome
-from prefect_experiments.datasets.logged import Misfit
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
+from prefect_experiments.results import Misfit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +37,8 @@ class Columns:
         explanation: NAME=COLUMN of its explanations.
         evaluation_metadata: NAME=COLUMN of what else it said; several for one NAME.
         kind: NAME=KIND of an evaluator: CODE, LLM or HUMAN; CODE by default.
+        cell_type: COLUMN=TYPE, what its cells are: text, number, bool or json; of a CSV file, text by default. Can
+            be given several times.
     """
 
     example_id: str = "example_id"
@@ -45,6 +48,7 @@ class Columns:
     explanation: list[str] | None = None
     evaluation_metadata: list[str] | None = None
     kind: list[str] | None = None
+    cell_type: CellTypes = None
 
     def arguments(self) -> dict[str, Any]:
         """As `log_experiment` takes them."""
@@ -66,6 +70,7 @@ class Columns:
         return {
             "task_fields": ExperimentTaskFieldNames(example_id=self.example_id, output=self.output) if named else None,
             "evaluator_columns": columns or None,
+            "types": types_of(self.cell_type),
         }
 
 
@@ -118,7 +123,7 @@ def log(
     name makes nothing new.
 
     Args:
-        file: a .csv, .json, .jsonl or .parquet file with one row an example (and repetition).
+        file: a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file with one row an example (and repetition).
         dataset: the dataset's name or id, or the path of a file, that the results are of.
         name: the experiment's name; by default the file's, without its suffix.
         description: a sentence for people.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from prefect_experiments.client import Client
     from prefect_experiments.pages import Pagination
 
+DONE, WRONG_USE, UNFINISHED, INTERRUPTED = 0, 2, 3, 130
+
 _PIPE_WIDTH = 1000
 _LONGEST_CELL = 60
 _LONGEST_FIELD = 500

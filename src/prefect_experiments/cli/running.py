@@ -8,12 +8,23 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from cyclopts import App, Group, Parameter
 
+from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, print_written, write_reports
-from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, records, said, score_table
+from prefect_experiments.cli.output import (
+    DONE,
+    UNFINISHED,
+    Answer,
+    Flag,
+    Here,
+    print_fields,
+    records,
+    said,
+    score_table,
+)
 from prefect_experiments.cli.progress import watching
+from prefect_experiments.configuration import Unreadable, parse_json
 from prefect_experiments.errors import BackendUnavailable, InvalidDataset, InvalidSetting
 from prefect_experiments.models import Sample, SampleMethod
 
@@ -81,6 +92,8 @@ class Selection:
         sample_method: how the sample is drawn. [default: random]
         sample_by: the field that a stratified sample is drawn by, such as metadata.topic.
         sample_seed: the same seed draws the same examples. [default: 42]
+        cell_type: COLUMN=TYPE, what the cells of a file's column are: text, number, bool or json; of a CSV file,
+            text by default. Can be given several times.
     """
 
     dataset_version: str | None = None
@@ -90,6 +103,7 @@ class Selection:
     sample_method: SampleMethod | None = None
     sample_by: str | None = None
     sample_seed: int | None = None
+    cell_type: CellTypes = None
 
     def arguments(self) -> dict[str, Any]:
         """As `run_experiment` takes them."""
@@ -100,7 +114,12 @@ class Selection:
             by=self.sample_by,
             seed=self.sample_seed,
         )
-        return {"dataset_version": self.dataset_version, "splits": self.split, "sample": sample}
+        return {
+            "dataset_version": self.dataset_version,
+            "splits": self.split,
+            "sample": sample,
+            "types": types_of(self.cell_type),
+        }
 
 
 _LIMITS, _RUN_LIMITS, _EVERYTHING = Limits(), RunLimits(), Selection()
@@ -154,7 +173,7 @@ def run(
             --sample-fraction 0.1 --repetitions 3 --json
 
     Args:
-        dataset: a dataset's name or id, or the path of a .csv, .json, .jsonl or .parquet file.
+        dataset: a dataset's name or id, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
         task: the function under test, as package.module:name or path/file.py:name.
         evaluator: a built-in's name or a reference, or NAME=ONE_OF_THESE; can be given several times.
         name: the experiment's name; by default the task's name and the time.
@@ -330,9 +349,9 @@ def json_object(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidSetting(f"--metadata must be a JSON object, got {text!r:.80} ({error})") from None
+        value = parse_json(text)
+    except Unreadable as error:
+        raise InvalidSetting(f"--metadata must be a JSON object, got {text!r:.80}, which {error}") from None
     if not isinstance(value, dict):
         raise InvalidSetting(f"--metadata must be a JSON object, got {text!r:.80}")
     return value
@@ -345,7 +364,7 @@ def outcome(ran: RanExperiment, client: Client, reports: Reports = NO_REPORTS) -
         from prefect_experiments.reports.terminal import print_comparison, print_summary, print_verdict
 
         print_summary(ran, console, kept_in=client.store.shown_url)
-        if ran.summary.n_errors:
+        if ran.failures.errors:
             task = " --task TASK" if hasattr(ran, "report") else ""  # what was logged does not know its task
             console.print(
                 f"  see what failed with `prefect-experiments runs {ran.experiment_id} --failed`, "
@@ -357,7 +376,14 @@ def outcome(ran: RanExperiment, client: Client, reports: Reports = NO_REPORTS) -
             print_verdict(ran.verdict, console)
         print_written(reports, console)
 
-    return Answer({**ran.to_dict(), "written": reports.paths}, show, ran.verdict.exit_code if ran.verdict else 0)
+    return Answer({**ran.to_dict(), "written": reports.paths}, show, _exit_code(ran))
+
+
+def _exit_code(ran: RanExperiment) -> int:
+    """What the gate says; but where every call failed, there is nothing that it could judge."""
+    if ran.failures.every_call_of(ran.asked) and not ran.logged:
+        return UNFINISHED
+    return ran.verdict.exit_code if ran.verdict else DONE
 
 
 def _tried(ran: RanExperiment) -> Answer:
@@ -365,6 +391,8 @@ def _tried(ran: RanExperiment) -> Answer:
     rows = records(ran.to_dataframe())
 
     def show(console: Console) -> None:
+        from prefect_experiments.reports.terminal import print_errors
+
         for row in rows[:_MOST_SHOWN]:
             wanted = {name: row[name] for name in ("input", "expected", "output", "error") if row[name] is not None}
             scores = {
@@ -376,6 +404,9 @@ def _tried(ran: RanExperiment) -> Answer:
         if len(rows) > _MOST_SHOWN:
             console.print(f"and {len(rows) - _MOST_SHOWN} more; --json has them all")
         console.print(score_table(ran.summary))
+        print_errors(ran, console)
         console.print("A dry run: nothing was kept.")
 
-    return Answer({"dry_run": True, "summary": ran.summary.to_dict(), "experiment_runs": rows}, show)
+    failed = {key: value for key, value in ran.to_dict().items() if key in ("errors", "every_call_failed")}
+    data = {"dry_run": True, "summary": ran.summary.to_dict(), **failed, "experiment_runs": rows}
+    return Answer(data, show, _exit_code(ran))

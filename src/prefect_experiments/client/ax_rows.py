@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis import RanExperiment
-from prefect_experiments.datasets import frame_rows, read_rows
+from prefect_experiments.datasets import is_tabular, read_table
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import Example
@@ -26,12 +25,10 @@ def ax_examples(examples: Any) -> list[Any]:
     Raises:
         InvalidDataset: they are of no sort that can be read.
     """
-    pandas = sys.modules.get("pandas")
-    if isinstance(examples, str | Path):
-        examples = read_rows(examples)
-    elif pandas is not None and isinstance(examples, pandas.DataFrame):
+    if isinstance(examples, str | Path) or is_tabular(examples):
         examples = [
-            {name: None if is_missing(value) else value for name, value in row.items()} for row in frame_rows(examples)
+            {name: None if is_missing(value) else value for name, value in row.items()}
+            for row in read_table(examples, name="examples").records()
         ]
     elif isinstance(examples, Mapping) or not hasattr(examples, "__iter__"):
         raise InvalidDataset(

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments import datasets as sources
-from prefect_experiments.analysis.table import example_frame
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalDatasets
 from prefect_experiments.errors import InvalidDataset, InvalidInput
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
+from prefect_experiments.orchestration.naming import about_dataset
 from prefect_experiments.pages import DatasetList, ExampleList, Pagination
+from prefect_experiments.results.frame import example_frame
 from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Datasets:
         split_key: str | None = None,
         id_key: str | None = None,
         span_id_key: str | None = None,
+        types: Mapping[str, str] | None = None,
         description: str | None = None,
         metadata: Mapping[str, Any] | Rows | None = None,
         inputs: Rows | None = None,
@@ -59,8 +61,8 @@ class Datasets:
         Args:
             name: not in use yet.
             examples: `Example` objects, or mappings.
-            dataframe: one row an example.
-            file: path of a .csv, .json, .jsonl or .parquet file.
+            dataframe: one row an example: of pandas, or anything else that speaks Arrow, such as polars.
+            file: path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
             input_keys: the columns that make the input. Without any of these keys, columns called
                 ``input``, ``output`` and ``metadata`` are taken as they are.
             output_keys: the columns that make the expected output.
@@ -69,6 +71,8 @@ class Datasets:
             id_key: the column with the ids; default, ``id`` where there is one.
             span_id_key: the column with the ids of the spans that the rows were made from; default,
                 ``context.span_id`` where there is one.
+            types: by column, what its cells are: ``text``, ``number``, ``bool`` or ``json``. A CSV file has no
+                types: where nothing is said, its cells are text.
             description: a sentence for people.
             metadata: of the dataset as a whole; with `inputs`, a list: that of each example.
             inputs: one mapping an example, as Phoenix's client takes them.
@@ -90,6 +94,8 @@ class Datasets:
             split_key=split_key,
             id_key=id_key or example_id_key,
             span_id_key=span_id_key,
+            types=types,
+            origin=f"dataset {name!r}",
         )
         whole = metadata if isinstance(metadata, Mapping) else None
         return self._kept.create(name, content, description=description or dataset_description, metadata=whole)
@@ -107,6 +113,7 @@ class Datasets:
         split_key: str | None = None,
         id_key: str | None = None,
         span_id_key: str | None = None,
+        types: Mapping[str, str] | None = None,
         inputs: Rows | None = None,
         outputs: Rows | None = None,
         metadata: Rows | None = None,
@@ -120,17 +127,20 @@ class Datasets:
             InvalidDataset: content that cannot be used, or an id that the dataset has already.
         """
         key = dataset_key(dataset)
-        content = sources.load(
-            _only_source(examples, dataframe, file, csv_file_path, _in_parts(inputs, outputs, metadata)),
-            input_keys=input_keys,
-            output_keys=output_keys,
-            metadata_keys=metadata_keys,
-            split_key=split_key,
-            id_key=id_key or example_id_key,
-            span_id_key=span_id_key,
-            existing_ids=[example.id for example in self._kept.get(key).examples],
-        )
-        return self._kept.append(key, content)
+        with about_dataset(key):
+            content = sources.load(
+                _only_source(examples, dataframe, file, csv_file_path, _in_parts(inputs, outputs, metadata)),
+                input_keys=input_keys,
+                output_keys=output_keys,
+                metadata_keys=metadata_keys,
+                split_key=split_key,
+                id_key=id_key or example_id_key,
+                span_id_key=span_id_key,
+                types=types,
+                origin=f"dataset {key!r}",
+                existing_ids=[example.id for example in self._kept.get(key).examples],
+            )
+            return self._kept.append(key, content)
 
     def update_examples(self, *, dataset: str | Dataset, examples: Sequence[Mapping[str, Any] | Example]) -> Dataset:
         """A new version in which these examples are as given; the others stay as they are.
@@ -147,7 +157,8 @@ class Datasets:
         for number, example in enumerate(examples, start=1):
             if isinstance(example, Mapping | Example) and not (example.get("id") or example.get("example_id")):
                 raise InvalidDataset(f"example {number} has no id; update_examples goes by ids")
-        return self._kept.update(dataset_key(dataset), sources.load(examples))
+        key = dataset_key(dataset)
+        return self._kept.update(key, sources.load(examples, origin=f"dataset {key!r}"))
 
     def get_dataset(
         self,
@@ -170,7 +181,12 @@ class Datasets:
             InvalidDataset: a split that no example belongs to.
         """
         chosen = (splits,) if isinstance(splits, str) else tuple(splits or ())
-        return self._kept.get(dataset_key(dataset if dataset is not None else name), version=version_id, splits=chosen)
+        return self._get(dataset if dataset is not None else name, version_id, chosen)
+
+    def _get(self, dataset: str | Dataset | None, version: str | None, splits: Sequence[str] = ()) -> Dataset:
+        key = dataset_key(dataset)
+        with about_dataset(key):
+            return self._kept.get(key, version=version, splits=splits)
 
     def get_info(self, *, dataset: str | Dataset) -> DatasetInfo:
         """A dataset without its examples."""
@@ -205,7 +221,7 @@ class Datasets:
         Returns:
             The examples; ``to_df()`` has ``id`` and flat columns.
         """
-        every = self._kept.get(dataset_key(dataset), version=version_id).examples
+        every = self._get(dataset, version_id).examples
         start = 0 if cursor is None else int(decode_cursor(cursor, int)[0])
         end = len(every) if all else start + check_limit(limit)
         chosen = every[start:end]
@@ -222,7 +238,7 @@ class Datasets:
 
         JSON and JSON lines can be read back as they are; CSV and Parquet get flat columns.
         """
-        found = self._kept.get(dataset_key(dataset), version=version_id)
+        found = self._get(dataset, version_id)
         sources.write_examples(found.examples, path)
         return Path(path)
 

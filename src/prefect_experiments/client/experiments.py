@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prefect_experiments import datasets as sources
 from prefect_experiments.analysis import RanExperiment
-from prefect_experiments.analysis.table import result_frame, result_rows, with_remote_runs
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalExperiments
 from prefect_experiments.client.datasets import dataset_key
 from prefect_experiments.errors import InvalidInput, NotFound
 from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
+from prefect_experiments.orchestration.naming import about_dataset, check_tag
 from prefect_experiments.orchestration.request import experiment_key, find_experiment
 from prefect_experiments.pages import ExperimentList, ExperimentRunList
+from prefect_experiments.results import result_frame, results_of
+from prefect_experiments.results.frame import with_remote_runs
 from prefect_experiments.store import ExperimentRecord, Link
 from prefect_experiments.store.paging import check_limit
 
@@ -88,7 +90,10 @@ class Experiments:
             NotFound: there is none.
             AmbiguousName: several have the name; they are listed.
         """
-        key = experiment_key(experiment)
+        with about_dataset(dataset):
+            return self._get(experiment_key(experiment), dataset)
+
+    def _get(self, key: str, dataset: str | None) -> Experiment:
         link = None if self._remote is None else self._store.links.of_experiment(key, self._remote.target)
         if link is None:
             return self._kept.find(key, dataset)
@@ -155,7 +160,7 @@ class Experiments:
             limit: runs a page, at most 1,000.
             cursor: where the page begins, from the page before.
             all: every run at once.
-            failed: only the runs whose task failed.
+            failed: only the runs whose task failed, or an evaluator of which failed.
 
         Returns:
             The runs; ``to_df()`` has the columns of `RanExperiment.to_dataframe` and
@@ -172,16 +177,18 @@ class Experiments:
 
         def table() -> pd.DataFrame:
             ids = [run.id for run in runs]
-            results = self._store.results
-            rows = result_rows(
+            kept = self._store.results
+            found = results_of(
+                f"experiment {record.experiment.name!r}",
                 runs,
-                results.evaluations(record.experiment.id, ids),
-                results.examples_of(record.version, [run.example_id for run in runs]),
-                results.annotations(record.experiment.id, ids),
+                kept.evaluations(record.experiment.id, ids),
+                kept.examples_of(record.version, [run.example_id for run in runs]),
+                kept.annotations(record.experiment.id, ids),
+                record.experiment.evaluators,
             )
-            for row in rows:
-                row["id"] = names.get(row["id"], row["id"])
-            return result_frame(rows, record.experiment.evaluators)
+            frame = result_frame(found)
+            frame["id"] = [names.get(run_id, run_id) for run_id in ids]
+            return frame
 
         return ExperimentRunList(with_remote_runs(runs, link, names), pagination, to_df=table)
 
@@ -236,7 +243,12 @@ class Experiments:
                 )
 
     def tag(self, *, experiment: Any, tag: str, dataset: str | None = None) -> Experiment:
-        """Give an experiment a tag; another one of the same dataset that has it loses it."""
+        """Give an experiment a tag; another one of the same dataset that has it loses it.
+
+        Raises:
+            InvalidInput: no tag can be called that.
+        """
+        check_tag(tag)
         found = self.get(experiment=experiment, dataset=dataset)
         self._kept.tag(found.id, tag)
         return self._kept.find(found.id)

@@ -185,10 +185,11 @@ class Experiments(experiments.Experiments):
         self,
         *,
         name: str,
-        dataset: Any,
         experiment_runs: Any,
+        dataset: Any = None,
         task_fields: ExperimentTaskFieldNames | None = None,
         evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
+        types: Mapping[str, str] | None = None,
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         dataset_version: str | None = None,
@@ -201,10 +202,13 @@ class Experiments(experiments.Experiments):
 
         Args:
             name: as there, like all but the last two.
-            dataset: what the results are of.
+            dataset: what the results are of. Without one, the rows are examples of their own, by their column
+                ``example_id`` or ``id``, else by their content: AX has the experiment in the space, on no
+                dataset; the store keeps a dataset made from the rows; Phoenix takes none.
             experiment_runs: a DataFrame, a list of mappings, or the path of a file.
             task_fields: the columns of the example's id and of the output.
             evaluator_columns: by evaluator, the columns of its verdicts.
+            types: by column of the results, what its cells are: ``text``, ``number``, ``bool`` or ``json``.
             description: a sentence for people.
             metadata: a JSON object.
             dataset_version: id or number of a version; default, the newest.
@@ -231,6 +235,7 @@ class Experiments(experiments.Experiments):
             experiment_runs=experiment_runs,
             task_fields=task_fields,
             evaluator_columns=evaluator_columns,
+            types=types,
             description=description,
             metadata=metadata,
             dataset_version=dataset_version,
@@ -373,7 +378,7 @@ class Experiments(experiments.Experiments):
             limit: runs a page, at most 1,000.
             cursor: where the page begins, from the page before.
             all: every run at once.
-            failed: only the runs whose task failed.
+            failed: only the runs whose task failed, or an evaluator of which failed.
 
         Returns:
             The runs; ``to_df()`` has the columns of `RanExperiment.to_dataframe` and

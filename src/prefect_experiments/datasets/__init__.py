@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.datasets.columns import KeyColumns
 from prefect_experiments.datasets.export import example_rows, write_examples, write_rows
-from prefect_experiments.datasets.files import is_path, read_rows
+from prefect_experiments.datasets.files import is_path
 from prefect_experiments.datasets.frames import frame_rows
 from prefect_experiments.datasets.rows import to_examples
 from prefect_experiments.datasets.sampling import draw, of_splits
-from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.datasets.tables import Table, is_tabular, read_table
 from prefect_experiments.models import Dataset, Example
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "Table",
     "draw",
     "example_rows",
     "frame_rows",
     "is_path",
+    "is_tabular",
     "load",
     "of_splits",
     "read_rows",
+    "read_table",
     "to_examples",
     "write_examples",
     "write_rows",
@@ -42,19 +44,24 @@ def load(
     split_key: str | None = None,
     id_key: str | None = None,
     span_id_key: str | None = None,
+    types: Mapping[str, str] | None = None,
+    origin: str = "examples",
     existing_ids: Collection[str] = (),
 ) -> tuple[Example, ...]:
     """The examples of whatever a dataset can be given as.
 
     Args:
-        source: the path of a file (see `read_rows`), a DataFrame, a `Dataset`, or mappings of
-            column to value and examples. A text is always a path here; see `is_path`.
+        source: whatever `read_table` takes, a `Dataset`, or a list in which there may be examples.
+            A text is always a path here; see `is_path`.
         input_keys: see `to_examples`, as for all the others.
         output_keys: the columns of the expected output.
         metadata_keys: the columns of the metadata.
         split_key: the column of the splits.
         id_key: the column of the ids.
         span_id_key: the column of the spans' ids.
+        types: by column, what its cells are; see `read_table`. CSV files have no types: their cells are
+            text where nothing is said here.
+        origin: what a list is called in messages; a file, a table and a `Dataset` say it themselves.
         existing_ids: ids that are in use already.
 
     Returns:
@@ -63,33 +70,20 @@ def load(
     Raises:
         InvalidDataset: the source cannot be read, or does not make examples.
     """
-    rows, origin = _rows(source)
     return to_examples(
-        rows,
+        source.examples if isinstance(source, Dataset) else source,
         input_keys=input_keys,
         output_keys=output_keys,
         metadata_keys=metadata_keys,
         split_key=split_key,
         id_key=id_key,
         span_id_key=span_id_key,
-        origin=origin,
+        types=types,
+        origin=f"dataset {source.name!r}" if isinstance(source, Dataset) else origin,
         existing_ids=existing_ids,
     )
 
 
-def _rows(source: Any) -> tuple[Iterable[Mapping[Any, Any] | Example], str]:
-    """The rows of a source, and what to call it in messages."""
-    if isinstance(source, str | Path):
-        return read_rows(source), str(source)
-    # Who has a DataFrame has imported pandas; nobody else should wait a second for it.
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(source, pandas.DataFrame):
-        return frame_rows(source), "DataFrame"
-    if isinstance(source, Dataset):
-        return source.examples, f"dataset {source.name!r}"
-    if isinstance(source, Mapping | bytes | Example) or not isinstance(source, Iterable):
-        raise InvalidDataset(
-            "a dataset is the path of a file, a DataFrame, a Dataset, or a list of mappings or Examples; "
-            f"got a value of type {type(source).__qualname__}"
-        )
-    return source, "examples"
+def read_rows(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of a file as mappings of column to value; see `read_table`."""
+    return list(read_table(path).records())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-import orjson
-
+from prefect_experiments.datasets.json_text import BadJson, load_json
+from prefect_experiments.datasets.raw import first_few, header, unknown_column
 from prefect_experiments.datasets.scalars import is_blank
-from prefect_experiments.errors import InvalidDataset, unknown_value
+from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import Example
 
 KeyColumns = str | Sequence[str] | None
@@ -16,7 +17,21 @@ KeyColumns = str | Sequence[str] | None
 _ID_COLUMNS = ("id", "example_id")
 _SPLIT_COLUMNS = ("splits", "split")
 _SPAN_ID_COLUMN = "context.span_id"  # as Phoenix and AX name it in their tables of spans
-_OUTPUT_SPELLINGS = ("expected", "reference", "expected_output")
+_INPUT_SPELLINGS = ("input", "inputs")
+# What tools call the expected output; of two in one table nobody can tell which of them is the truth.
+_OUTPUT_SPELLINGS = (
+    "output",
+    "outputs",
+    "expected",
+    "expected_output",
+    "expected_outputs",
+    "reference",
+    "reference_output",
+    "reference_outputs",
+    "ground_truth",
+    "expectation",
+    "expectations",
+)
 
 
 class Parts(NamedTuple):
@@ -54,10 +69,12 @@ class Roles:
         self.input_keys = _names(input_keys)
         self.output_keys = _names(output_keys)
         self.metadata_keys = _names(metadata_keys)
-        self.split_key = None if split_key is None else str(split_key)
-        self.id_key = None if id_key is None else str(id_key)
-        self.span_id_key = None if span_id_key is None else str(span_id_key)
+        self.split_key = None if split_key is None else header(split_key)
+        self.id_key = None if id_key is None else header(id_key)
+        self.span_id_key = None if span_id_key is None else header(span_id_key)
         named = {*self.input_keys, *self.output_keys, *self.metadata_keys}
+        self._input_column: str | None = None
+        self._output_column: str | None = None
         self._id_columns = tuple(column for column in _ID_COLUMNS if column not in named)
         self._check()
 
@@ -74,7 +91,32 @@ class Roles:
                 "Leave it in one of them"
             )
 
-    def take_apart(self, row: Any) -> Parts:
+    def look_up(self, columns: Iterable[str]) -> None:
+        """Find the input and the expected output among a table's columns, where the caller has not said.
+
+        Raises:
+            InvalidDataset: a column that the caller names is not there, there is no input, or two columns could be
+                one of them.
+        """
+        columns = list(columns)
+        for argument in ("input_keys", "output_keys", "metadata_keys", "split_key", "id_key", "span_id_key"):
+            for key in _names(getattr(self, argument)):
+                if key not in columns:
+                    raise InvalidDataset(f"{argument}: {unknown_column(key, columns)}")
+        if self.input_keys:
+            return
+        self._input_column = _one_of(_INPUT_SPELLINGS, columns, "the input")
+        if self._input_column is None:
+            raise InvalidDataset(
+                "which columns are the input? Give input_keys=[...], output_keys=[...]; "
+                f"columns: {', '.join(first_few(columns)) or 'none'}"
+            )
+        not_free = {self.id_key, self.split_key, self.span_id_key}
+        self._output_column = _one_of(
+            _OUTPUT_SPELLINGS, [column for column in columns if column not in not_free], "the expected output"
+        )
+
+    def take_apart(self, row: Example | dict[str, Any]) -> Parts:
         """The parts of one row.
 
         Raises:
@@ -82,10 +124,7 @@ class Roles:
         """
         if isinstance(row, Example):
             return self._of_example(row)
-        if not isinstance(row, Mapping):
-            raise InvalidDataset(f"a row must be a mapping of column to value, or an Example; got {_kind(row)}")
-        columns = _text_keys(row)
-        return self._by_keys(columns) if self.input_keys else self._by_usual_names(columns)
+        return self._by_keys(row) if self.input_keys else self._by_usual_names(row)
 
     def _of_example(self, example: Example) -> Parts:
         if self.input_keys or self.split_key is not None or self.id_key is not None:
@@ -107,25 +146,21 @@ class Roles:
         )
 
     def _by_usual_names(self, row: dict[str, Any]) -> Parts:
-        if "input" not in row:
-            raise InvalidDataset(
-                "which columns are the input? Give input_keys=[...], output_keys=[...]; "
-                f"columns: {', '.join(row) or 'none'}"
-            )
+        input_column, output_column = self._input_column or "input", self._output_column
+        value = _pick(row, input_column)
         id_column, id_value = self._id(row)
         split_column, splits = self._splits(row)
-        output_column = _output_column(row)
         span_column, span_id = self._span_id(row)
         metadata = _metadata(row.get("metadata"))
-        taken = {"input", output_column, "metadata", id_column, split_column, span_column}
+        taken = {input_column, output_column, "metadata", id_column, split_column, span_column}
         rest = {column: value for column, value in row.items() if column not in taken}
         if metadata and (clash := [column for column in rest if column in metadata]):
             raise InvalidDataset(
                 f"column {clash[0]!r} would go into metadata, which has a field of that name already. "
                 "Rename one of them"
             )
-        output = None if output_column is None else row[output_column]
-        return Parts(row["input"], output, {**metadata, **rest} if metadata else rest, id_value, splits, span_id)
+        output = None if output_column is None else row.get(output_column)
+        return Parts(value, output, {**metadata, **rest} if metadata else rest, id_value, splits, span_id)
 
     def _id(self, row: dict[str, Any]) -> tuple[str | None, Any]:
         """The id's column and value; a column that was not asked for may be missing or empty."""
@@ -156,8 +191,8 @@ def _names(keys: KeyColumns) -> tuple[str, ...]:
     if keys is None:
         return ()
     if isinstance(keys, str) or not isinstance(keys, Iterable):
-        return (str(keys),)
-    return tuple(dict.fromkeys(str(key) for key in keys))
+        return (header(keys),)
+    return tuple(dict.fromkeys(header(key) for key in keys))
 
 
 def _first_of(columns: tuple[str, ...], row: dict[str, Any]) -> str | None:
@@ -175,25 +210,29 @@ def _text_keys(row: Mapping[Any, Any]) -> dict[str, Any]:
     return columns
 
 
-def _pick(row: dict[str, Any], key: str, argument: str) -> Any:
+def _pick(row: dict[str, Any], key: str, argument: str | None = None) -> Any:
     try:
         return row[key]
     except KeyError:
-        raise InvalidDataset(f"{argument}: {unknown_value('column', key, list(row))}") from None
+        near = "".join(f"; did you mean {name!r}?" for name in get_close_matches(key, row, n=1))
+        raise InvalidDataset(
+            f"{f'{argument}: ' if argument else ''}it has no {key!r}, which other rows have{near or '.'} Its columns: "
+            f"{', '.join(first_few(row)) or 'none'}. Add it, as null where there is no value"
+        ) from None
 
 
 def _pick_all(row: dict[str, Any], keys: tuple[str, ...], argument: str) -> dict[str, Any]:
     return {key: _pick(row, key, argument) for key in keys}
 
 
-def _output_column(row: dict[str, Any]) -> str | None:
-    if "output" in row:
-        return "output"
-    found = [column for column in _OUTPUT_SPELLINGS if column in row]
+def _one_of(spellings: Sequence[str], columns: Sequence[str], what: str) -> str | None:
+    """The one column that has one of the usual names."""
+    found = [column for column in spellings if column in columns]
     if len(found) > 1:
         raise InvalidDataset(
-            f"columns {' and '.join(map(repr, found))} could each be the expected output. Name the right one 'output', "
-            "or give input_keys and output_keys"
+            f"columns {' and '.join(map(repr, found))} could each be {what}. Rename all but one of them (so that they "
+            "become metadata) or drop them, or say what is what with input_keys=[...], output_keys=[...] and "
+            "metadata_keys=[...]"
         )
     return found[0] if found else None
 
@@ -207,8 +246,8 @@ def _metadata(value: Any) -> Mapping[str, Any]:
         return {}
     if isinstance(value, str):  # a CSV file has objects as JSON text only
         try:
-            decoded = orjson.loads(value)
-        except orjson.JSONDecodeError:
+            decoded = load_json(value)
+        except BadJson:
             decoded = None
         if isinstance(decoded, dict):
             return decoded

@@ -6,17 +6,22 @@ import csv
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import orjson
 
-from prefect_experiments.datasets.files import SUFFIXES
+from prefect_experiments.datasets.arrow import JSON_MARK
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.models import Example, flat_row
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SUFFIXES = (".csv", ".json", ".jsonl", ".ndjson", ".parquet")
 _FLAT_SUFFIXES = (".csv", ".parquet")
+_PLAIN = {str, bool, int, float}
 
 Row = Mapping[str, Any]
 
@@ -24,9 +29,10 @@ Row = Mapping[str, Any]
 def write_rows(rows: Iterable[Row], path: str | Path, columns: Sequence[str] | None = None) -> None:
     """Write rows to a file, in the format of its suffix: the whole file or, on an error, none.
 
-    CSV and Parquet hold objects and lists as JSON text, and ``None`` or NaN as an empty cell;
-    a Parquet column of mixed types holds text. ``.json`` is a list, one row a line. A value that
-    JSON has not is written as its ``repr``.
+    CSV holds objects and lists as JSON text, and ``None`` or NaN as an empty cell; so does Parquet,
+    where a column of anything but one plain type is JSON text and marked as such, so that `read_table`
+    gives the same values again. ``.json`` is a list, one row a line. A value that JSON has not is
+    written as its ``repr``.
 
     Args:
         rows: one mapping a row.
@@ -145,14 +151,25 @@ def _write_parquet(rows: list[dict[str, Any]], names: list[str], draft: Path) ->
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = []
-    for name in names:
-        cells = [_cell(row.get(name)) for row in rows]
+    columns = [_parquet_column(name, [row.get(name) for row in rows]) for name in names]
+    schema = pa.schema([field for field, _ in columns])
+    pq.write_table(pa.table([cells for _, cells in columns], schema=schema), draft)
+
+
+def _parquet_column(name: str, values: list[Any]) -> tuple[pa.Field, pa.Array]:
+    """Cells of one plain type as they are, any others each as its JSON text, with a mark that says so."""
+    import pyarrow as pa
+
+    cells = [None if is_missing(value) else python_scalar(value) for value in values]
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if len(kinds) <= 1 and kinds <= _PLAIN:
         try:
-            columns.append(pa.array(cells))
-        except (pa.ArrowException, ValueError, OverflowError):  # mixed types, integers beyond 64 bits
-            columns.append(pa.array([None if cell is None else _text(cell) for cell in cells]))
-    pq.write_table(pa.table(columns, names=names), draft)
+            array = pa.array(cells)
+            return pa.field(name, array.type), array
+        except (pa.ArrowException, ValueError, OverflowError):  # an integer beyond 64 bits, a lone surrogate
+            pass
+    array = pa.array([None if cell is None else dumps_lenient(cell)[0] for cell in cells], pa.string())
+    return pa.field(name, pa.string(), metadata=JSON_MARK), array
 
 
 def _json(row: dict[str, Any]) -> str:

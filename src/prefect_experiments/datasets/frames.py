@@ -1,46 +1,44 @@
-"""DataFrames to rows."""
+"""DataFrames to columns and rows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments.datasets.raw import Raw, header, one_name_each
 from prefect_experiments.datasets.scalars import python_scalar
-from prefect_experiments.errors import InvalidDataset
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_ORIGIN = "DataFrame"
 
-def frame_rows(df: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a DataFrame as plain dicts, columns in their order; the index is left out.
+
+def frame_raw(df: pd.DataFrame) -> Raw:
+    """The columns of a DataFrame, after the levels of its index that have a name, as its CSV file would have them.
 
     Missing values (``None``, ``pd.NA``, ``NaT``, NaN among objects or texts) become ``None``.
     NaN and Infinity in a column of floats stay as they are: whether they are missing values or
     faults is for the caller to say, and `to_examples` refuses them by row and column.
-
-    Args:
-        df: one row an example. Column names become texts.
-
-    Raises:
-        InvalidDataset: two columns have one name.
     """
-    columns = frame_columns(df)
-    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    names = [header(name) for name in df.columns]
+    columns = [_values(df.iloc[:, place]) for place in range(len(names))]
+    # Where a column has the name of the index, as in tables of spans, it is taken.
+    levels = [(header(name), place) for place, name in enumerate(df.index.names) if name is not None]
+    levels = [(name, place) for name, place in levels if name not in names]
+    index = [_values(df.index.get_level_values(place).to_series()) for _, place in levels]
+    return Raw(_ORIGIN, [*(name for name, _ in levels), *names], [*index, *columns], range(1, len(df) + 1))
 
 
-def frame_columns(df: pd.DataFrame) -> dict[str, list[Any]]:
-    """The columns of a DataFrame, with the values of `frame_rows`.
+def frame_rows(df: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a DataFrame as plain dicts, with the values of `frame_raw`; the index is left out.
 
     Raises:
         InvalidDataset: two columns have one name.
     """
     names = [str(name) for name in df.columns]
-    doubles = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if doubles:
-        raise InvalidDataset(
-            f"DataFrame: several columns are named {', '.join(map(repr, doubles))}. Rename or drop all but one"
-        )
-    return {name: _values(df.iloc[:, place]) for place, name in enumerate(names)}
+    one_name_each(names, _ORIGIN)
+    columns = [_values(df.iloc[:, place]) for place in range(len(names))]
+    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
 def _values(series: pd.Series[Any]) -> list[Any]:

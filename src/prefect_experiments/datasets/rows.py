@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import uuid
+import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 from prefect_experiments import keys
 from prefect_experiments.datasets.columns import KeyColumns, Parts, Roles
-from prefect_experiments.datasets.scalars import is_blank, python_scalar
+from prefect_experiments.datasets.ids import identifier, span_identifier, split_name
+from prefect_experiments.datasets.tables import Table, is_tabular, numbered_table, read_table
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Example
@@ -20,7 +22,7 @@ _SHOWN = 5
 
 
 def to_examples(
-    rows: Iterable[Mapping[Any, Any] | Example],
+    rows: Any,
     *,
     input_keys: KeyColumns = None,
     output_keys: KeyColumns = None,
@@ -28,19 +30,20 @@ def to_examples(
     split_key: str | None = None,
     id_key: str | None = None,
     span_id_key: str | None = None,
+    types: Mapping[str, str] | None = None,
     origin: str = "examples",
     existing_ids: Collection[str] = (),
 ) -> tuple[Example, ...]:
     """The examples that rows make, in the order of the rows.
 
     With `input_keys`, input, output and metadata are objects of the columns named; columns that
-    are named nowhere are left out. Without, a row needs an ``input`` (any JSON value) and may
-    have ``output`` (or ``expected``, ``reference``, ``expected_output`` where there is no
-    ``output``), ``metadata`` (an object, or its JSON text), ``id`` and ``splits`` or ``split``;
-    its other columns go into metadata under their own names.
+    are named nowhere are left out. Without, a row needs an ``input`` (any JSON value; also called
+    ``inputs``) and may have one of ``output``, ``expected``, ``reference``, ``ground_truth`` and their
+    kin, ``metadata`` (an object, or its JSON text), ``id`` and ``splits`` or ``split``; its other
+    columns go into metadata under their own names.
 
     Args:
-        rows: mappings of column to value, or examples.
+        rows: whatever `read_table` takes, examples, or a list of examples and mappings of column to value.
         input_keys: a column or several.
         output_keys: a column or several; only with `input_keys`.
         metadata_keys: a column or several; only with `input_keys`.
@@ -51,58 +54,93 @@ def to_examples(
             whose id is empty counts as bringing none.
         span_id_key: the column of the ids of the spans that the rows were made from; default,
             ``context.span_id`` where there is one.
-        origin: what the rows are, for messages: a path, say.
+        types: by column, what its cells are; see `read_table`.
+        origin: what the rows are, for messages, where they do not say it themselves as a file does.
         existing_ids: ids that are in use already.
 
     Returns:
         Examples whose values are what JSON makes of them. A row that brings no id gets one made
-        of its content; more rows of the same content get ``-2``, ``-3``, ...
+        of its input and expected output; more rows with the same ones get ``-2``, ``-3``, ... in an
+        order that their metadata makes, not their place.
 
     Raises:
-        InvalidDataset: no rows, a missing column, a value that is not JSON, or an id that is
-            empty, double or in use. Rows count from 1; their content is not shown.
+        InvalidDataset: no rows, a missing column, two columns that could be the expected output, a
+            value that is not JSON, or an id that is empty, double, in use, or kept by no store. Rows
+            count from 1; their content is not shown.
     """
+    examples, table = _sorted_out(rows, types, origin)
+    origin = origin if table is None else table.origin
     try:
         roles = Roles(input_keys, output_keys, metadata_keys, split_key, id_key, span_id_key)
+        if table is not None:
+            roles.look_up(table.columns)
     except InvalidDataset as error:
         raise InvalidDataset(f"{origin}: {error}") from None
-    drafts = []
-    for number, row in enumerate(rows, 1):
+    records: Iterable[tuple[int, Any]] = () if table is None else zip(table.numbers, table.records(), strict=True)
+    drafts, numbers = [], []
+    for number, row in heapq.merge(examples, records, key=itemgetter(0)) if examples else records:
         try:
-            drafts.append(_draft(roles.take_apart(row)))
+            drafts.append(_draft(roles.take_apart(row), exact=isinstance(row, Example)))
+            numbers.append(number)
         except InvalidDataset as error:
             raise InvalidDataset(f"{origin}: row {number}, {error}") from None
     if not drafts:
         raise InvalidDataset(f"{origin}: no rows. A dataset needs at least one example")
-    return _with_ids(drafts, origin, existing_ids)
+    return _with_ids(drafts, numbers, origin, existing_ids)
+
+
+def _sorted_out(
+    source: Any, types: Mapping[str, str] | None, origin: str
+) -> tuple[list[tuple[int, Example]], Table | None]:
+    """The examples in a source with their numbers, and the rest of it as a table, if there is any."""
+    no_list = isinstance(source, str | Path | bytes | Mapping | Example) or not isinstance(source, Iterable)
+    if no_list or is_tabular(source):
+        return [], read_table(source, types=types, name=origin)
+    rows = list(source)
+    examples = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Example)]
+    if len(examples) == len(rows):
+        if types:
+            raise InvalidDataset(f"{origin}: types= are for rows with columns; these are examples with values already")
+        return examples, None
+    if not examples:
+        return [], read_table(rows, types=types, name=origin)
+    rest = [(number, row) for number, row in enumerate(rows, 1) if not isinstance(row, Example)]
+    return examples, numbered_table(rest, types=types, name=origin)
 
 
 class _Draft(NamedTuple):
-    """An example as JSON text; the id is empty where the row brings none."""
+    """An example with JSON values; the id is ``None`` where the row brings none."""
 
-    id: str
-    input: str
-    output: str
-    metadata: str
+    id: str | None
+    input: Any
+    output: Any
+    metadata: dict[str, Any]
     splits: tuple[str, ...]
     span_id: str | None
 
+    def order(self) -> tuple[Any, ...]:
+        """What tells it from others of one content."""
+        return keys.metadata_order(self.metadata), sorted(self.splits), self.span_id or ""
 
-def _draft(parts: Parts) -> _Draft:
+
+def _draft(parts: Parts, *, exact: bool) -> _Draft:
     value, output, metadata, example_id, splits, span_id = parts
     return _Draft(
-        "" if is_blank(example_id) else _text(example_id, "the id"),
+        identifier(example_id, exact=exact),
         _json(value, "input"),
-        _json(output, "output"),
-        _json(metadata, "metadata") if metadata else "{}",
+        None if output is None else _json(output, "output"),
+        _json(metadata, "metadata") if metadata else {},
         () if splits is None else _splits(splits),
-        None if is_blank(span_id) else _text(span_id, "the span's id"),
+        None if span_id is None else span_identifier(span_id),
     )
 
 
-def _json(value: Any, part: str) -> str:
+def _json(value: Any, part: str) -> Any:
+    """What JSON makes of a value."""
+    if type(value) is str and value.isascii():
+        return value
     try:
-        return dumps_strict(value)
+        return orjson.loads(dumps_strict(value))
     except NotJson as error:
         raise InvalidDataset(_fault(value, part, str(error))) from None
 
@@ -132,8 +170,7 @@ def _splits(value: Any) -> tuple[str, ...]:
         value = sorted(value, key=str)
     if not isinstance(value, list | tuple):
         value = (value,)
-    names = [_text(item, "a split") for item in value if not is_blank(item)]
-    return tuple(dict.fromkeys(names)) if len(names) > 1 else tuple(names)
+    return tuple(dict.fromkeys(name for name in map(split_name, value) if name))
 
 
 def _json_list(text: str) -> Any:
@@ -144,53 +181,34 @@ def _json_list(text: str) -> Any:
         return (text,)
 
 
-def _text(value: Any, what: str) -> str:
-    """An id's or a split's text; a number that may have lost digits is refused."""
-    if type(value) is not str:
-        value = _scalar_text(value, what)
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InvalidDataset(f"{what} holds a lone surrogate, which is not Unicode") from None
-    return str(value)
-
-
-def _scalar_text(value: Any, what: str) -> str:
-    value = python_scalar(value)
-    if isinstance(value, str | int | uuid.UUID):
-        return str(value)
-    if isinstance(value, float):
-        # Above 2**53 a float has lost digits that an id needs.
-        if math.isfinite(value) and abs(value) < 2**53:
-            return repr(value)
-        raise InvalidDataset(f"{what} is a number that is infinite or has lost digits; give it as text")
-    raise InvalidDataset(f"{what} must be text or a whole number, got a value of type {type(value).__qualname__}")
-
-
-def _with_ids(drafts: Sequence[_Draft], origin: str, existing_ids: Collection[str]) -> tuple[Example, ...]:
+def _with_ids(
+    drafts: Sequence[_Draft], numbers: Sequence[int], origin: str, existing_ids: Collection[str]
+) -> tuple[Example, ...]:
     existing = frozenset(existing_ids)
-    _check_given([draft.id for draft in drafts], existing, origin)
-    taken = {draft.id for draft in drafts} | existing
-    last_number: dict[str, int] = {}
-    examples = []
-    for draft in drafts:
-        example_id = draft.id
-        if not example_id:
-            base = keys.example_id(draft.input, None if draft.output == "null" else draft.output, draft.metadata)
-            example_id, last_number[base] = _free(base, last_number.get(base, 0) + 1, taken)
-            taken.add(example_id)
-        examples.append(
-            Example(
-                id=example_id,
-                input=orjson.loads(draft.input),
-                output=None if draft.output == "null" else orjson.loads(draft.output),
-                metadata={} if draft.metadata == "{}" else orjson.loads(draft.metadata),
-                splits=draft.splits,
-                span_id=draft.span_id,
-            )
+    ids = [draft.id for draft in drafts]
+    _check_given(ids, numbers, existing, origin)
+    taken = {draft.id for draft in drafts if draft.id is not None} | existing
+    alike: dict[str, list[int]] = {}
+    for place, draft in enumerate(drafts):
+        if draft.id is None:
+            alike.setdefault(keys.example_id(draft.input, draft.output), []).append(place)
+    for base, places in alike.items():
+        number = 0
+        if len(places) > 1:  # so that it is no matter in which order they stand
+            places.sort(key=lambda place: drafts[place].order())
+        for place in places:
+            ids[place], number = _free(base, number + 1, taken)
+    return tuple(
+        Example(
+            id=example_id or "",
+            input=draft.input,
+            output=draft.output,
+            metadata=draft.metadata,
+            splits=draft.splits,
+            span_id=draft.span_id,
         )
-    return tuple(examples)
+        for example_id, draft in zip(ids, drafts, strict=True)
+    )
 
 
 def _free(base: str, number: int, taken: Collection[str]) -> tuple[str, int]:
@@ -200,11 +218,11 @@ def _free(base: str, number: int, taken: Collection[str]) -> tuple[str, int]:
     return candidate, number
 
 
-def _check_given(ids: Sequence[str], existing: frozenset[str], origin: str) -> None:
+def _check_given(ids: Sequence[str | None], numbers: Sequence[int], existing: frozenset[str], origin: str) -> None:
     first_rows: dict[str, int] = {}
     doubles, known = [], []
-    for number, example_id in enumerate(ids, 1):
-        if not example_id:
+    for number, example_id in zip(numbers, ids, strict=True):
+        if example_id is None:
             continue
         first = first_rows.setdefault(example_id, number)
         if first != number:
@@ -213,7 +231,8 @@ def _check_given(ids: Sequence[str], existing: frozenset[str], origin: str) -> N
             known.append(f"{_short(example_id)} (row {number})")
     if doubles:
         raise InvalidDataset(
-            f"{origin}: ids that stand twice: {_first_few(doubles)}. Make them unique, or name another id_key"
+            f"{origin}: ids that stand twice: {_first_few(doubles)}. Make them unique, name another id_key or, "
+            "where the column is no id of the rows, take it into metadata_keys or rename it"
         )
     if known:
         raise InvalidDataset(

@@ -11,16 +11,19 @@ from prefect_experiments.datasets.paths import ABSENT, descend
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.models import Example, Sample, flat_row
 
-_PARTS = ("input", "output", "metadata")
+_PARTS = {"input": "input", "metadata": "metadata"} | dict.fromkeys(
+    ("output", "expected", "reference", "dataset_output"), "output"
+)
 
 
 def draw(examples: Sequence[Example], sample: Sample) -> list[Example]:
     """The examples that a sample names, in dataset order.
 
     ``stratified`` looks `by` up under the names of `dataset_row` (``topic``), with its part
-    (``metadata.topic``, ``input.user.lang``), then as ``splits``. Examples without the field are
-    a stratum of their own. The size is shared out in proportion by largest remainder, so every
-    stratum is within one example of its share and together they are exactly the size asked for.
+    (``metadata.topic``, ``input.user.lang``, ``expected.label`` or ``reference.label``), then as
+    ``splits``. Examples without the field are a stratum of their own. The size is shared out in
+    proportion by largest remainder, so every stratum is within one example of its share and together
+    they are exactly the size asked for.
 
     Args:
         examples: the whole dataset.
@@ -100,8 +103,9 @@ def _field(example: Example, name: str) -> Any:
     if name == "splits":
         return example.splits or ABSENT
     part, _, rest = name.partition(".")
-    if part in _PARTS and rest:
-        return descend(getattr(example, part), rest)
+    if part in _PARTS:
+        value = getattr(example, _PARTS[part])
+        return ABSENT if value is None else descend(value, rest)
     return descend(row, name)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import random
 import signal
 import time
 import traceback
-from collections.abc import Awaitable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from prefect_experiments.contexts import alone
 from prefect_experiments.engine.limits import (
     LONGEST_RETRY_AFTER_S,
     ActiveLimits,
@@ -19,9 +21,12 @@ from prefect_experiments.engine.limits import (
     retry_after_of,
     status_of,
 )
+from prefect_experiments.engine.streams import Reading, belongs_in_a_loop, has_to_be_read, is_stream, read_async
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.errors import InvalidInput, InvalidSetting
-from prefect_experiments.tasks import Fields, is_awaitable
+from prefect_experiments.jsonable import NotJson
+from prefect_experiments.tasks import Fields
+from prefect_experiments.unread import is_async_stream, is_awaitable
 
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
@@ -51,7 +56,7 @@ class CallPolicy:
 
     Attributes:
         timeout: seconds for one attempt, ``None`` for no limit. Async work is cancelled; a thread
-            cannot be stopped, so it is no longer waited for.
+            cannot be stopped, so it is no longer waited for. Waiting for a rate limit does not count.
         retries: further attempts after one that raised.
         rate_limit_errors: errors that say "too fast": they lower the rate and use up no retry.
             ``None``: any error that carries HTTP status 429 or is of a class, or derived from one,
@@ -88,6 +93,7 @@ class Attempt:
         start: seconds since the epoch.
         began: the same moment on the monotonic clock.
         seconds: how long it took.
+        context: what it saw and could change, for what is left to do of it.
         noted: whether the rate was cut for its sake already.
     """
 
@@ -96,12 +102,18 @@ class Attempt:
     start: float
     began: float
     seconds: float
+    context: contextvars.Context | None = None
     noted: bool = False
 
 
 @dataclass(slots=True)
 class CallResult:
-    """How a call ended, after its last attempt."""
+    """How a call ended, after its last attempt.
+
+    Attributes:
+        raised: what the last attempt raised, where it failed.
+        context: what it saw and could change, where it succeeded.
+    """
 
     value: Any
     error: str | None
@@ -109,13 +121,30 @@ class CallResult:
     start: float
     end: float
     attempts: int
+    raised: BaseException | None = None
+    context: contextvars.Context | None = None
 
 
 class Caller:
-    """Makes the calls of one target (one task, or one evaluator) within an experiment."""
+    """Makes the calls of one target (one task, or one evaluator) within an experiment.
 
-    def __init__(self, target: Target, policy: CallPolicy, threads: Threads, limits: ActiveLimits) -> None:
+    Each attempt has a context of its own, a copy of the caller's.
+
+    Args:
+        keep: makes of a task's output what is kept of it, in the call's own context; a stream is read first.
+            ``None`` for an evaluator, whose result is taken as it is.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        policy: CallPolicy,
+        threads: Threads,
+        limits: ActiveLimits,
+        keep: Callable[[Any], Any] | None = None,
+    ) -> None:
         self.target = target
+        self._keep = keep
         self._policy = policy
         self._threads = threads
         self._limits = limits
@@ -163,7 +192,7 @@ class Caller:
             if error is None:
                 for limit in self.limits():
                     limit.succeeded()
-                return CallResult(attempt.value, None, None, attempt.start, attempt.start + attempt.seconds, attempts)
+                return succeeded(attempt, attempts)
             if self._policy.is_rate_limit(error):
                 refused_since = refused_since or time.monotonic()
                 if attempt.noted or self._slow_down(error, attempt.began, refused_since):
@@ -173,7 +202,7 @@ class Caller:
                 for limit in self.limits():
                     limit.server_failed()
             failures += 1
-            if failures > self._policy.retries or isinstance(error, InvalidInput):
+            if failures > self._policy.retries or isinstance(error, InvalidInput | NotJson):
                 return _failed(error, attempt, attempts)
             if self.reaches_out:
                 await asyncio.sleep(max(_backoff(failures), min(retry_after_of(error) or 0, LONGEST_RETRY_AFTER_S)))
@@ -193,56 +222,109 @@ class Caller:
         for limit in self.limits():
             await limit.acquire()
         self._limits.note_start()
+        context = contextvars.copy_context()
         start, began = time.time(), time.monotonic()
         if self.target.is_async:
-            work = self._in_time(self._called(fields), self._policy.timeout)
+            value, error = await self._in_loop(functools.partial(alone(self.target.call), fields), context)
         else:
-            work = self._call_in_thread(fields)
-        value, error = await _outcome(work)
-        return Attempt(value, error, start, began, time.monotonic() - began)
+            value, error = await self._in_thread(fields, context)
+        return Attempt(value, error, start, began, time.monotonic() - began, context)
 
     async def _finish(self, attempt: Attempt) -> Attempt:
         """An attempt made elsewhere, with what it gave awaited where it is an awaitable."""
         if is_awaitable(attempt.value):
-            began = time.monotonic()
-            attempt.value, attempt.error = await _outcome(self._finish_awaitable(attempt.value, attempt.seconds))
+            value, began = attempt.value, time.monotonic()
+            attempt.value, attempt.error = await self._in_loop(lambda: value, attempt.context, attempt.seconds)
             attempt.seconds += time.monotonic() - began
         return attempt
 
-    async def _called(self, fields: Fields) -> Any:
-        value = self.target.call(fields)
-        return await value if is_awaitable(value) else value
+    async def _in_loop(
+        self, begin: Callable[[], Any], context: contextvars.Context | None, spent: float = 0.0
+    ) -> tuple[Any, BaseException | None]:
+        """What the user's code gives or raises, as an asyncio task of its own in that context.
 
-    async def _call_in_thread(self, fields: Fields) -> Any:
-        began = time.monotonic()
-        future = self._threads.submit(functools.partial(_called_here, self.target, fields))
-        done, _ = await asyncio.wait({future}, timeout=self._policy.timeout)
-        if not done:
-            raise self.too_long()
-        value, error = future.result()
+        Args:
+            begin: gives a value or an awaitable.
+            context: what the code sees, and all that it can change.
+            spent: the seconds of its timeout that have passed before.
+        """
+        loop, lane = asyncio.get_running_loop(), asyncio.current_task()
+        cancelled = lane.cancelling() if lane else 0
+        call = loop.create_task(self._outcome(begin), context=context)
+        limit = _TimeLimit(call)
+        timer = None if self._policy.timeout is None else loop.call_later(self._policy.timeout - spent, limit.pass_)
+        try:
+            value, error = await call
+        except asyncio.CancelledError as raised:
+            if lane and lane.cancelling() > cancelled:
+                raise
+            value, error = None, raised  # the time is over, or something of the user's own was cancelled
+        finally:
+            if timer is not None:
+                timer.cancel()
+        # What code gives, or makes of its cancellation, after its time comes too late.
+        return (None, self.too_long()) if limit.has_passed else (value, error)
+
+    async def _outcome(self, begin: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+        try:
+            value = begin()
+            while is_awaitable(value):
+                value = await value
+            if self._keep is not None:
+                value = self._keep(await self._read(value) if has_to_be_read(value) else value)
+        except asyncio.CancelledError:
+            raise
+        except _Raised as raised:
+            return None, raised.error
+        except BaseException as error:
+            if not isinstance(error, Exception | BaseExceptionGroup) and _is_for_the_process(error):
+                raise
+            return None, error
+        return value, None
+
+    async def _read(self, value: Any) -> Any:
+        """A stream that a task gave, read to its end."""
+        while has_to_be_read(value) or is_awaitable(value):
+            if is_awaitable(value):
+                value = await value
+            else:
+                value = await (read_async(value) if is_async_stream(value) else self._read_in_thread(value))
+        return value
+
+    async def _read_in_thread(self, stream: Any) -> Any:
+        """A sync stream that async code gave: the event loop must not stand still meanwhile."""
+        reading = Reading()
+        try:
+            value, error = await self._threads.submit(functools.partial(_outcome_of, reading.read, stream))
+        finally:
+            reading.is_wanted = False
         if error is not None:
             raise _Raised(error)
-        if is_awaitable(value):  # a lambda around a coroutine function
-            return await self._finish_awaitable(value, time.monotonic() - began)
         return value
 
-    async def _finish_awaitable(self, value: Awaitable[Any], spent: float) -> Any:
-        """The result of an awaitable that a sync callable gave after `spent` seconds."""
-        timeout = self._policy.timeout
-        return await self._in_time(value, None if timeout is None else max(0.0, timeout - spent))
-
-    async def _in_time(self, work: Awaitable[Any], timeout: float | None) -> Any:
-        deadline = asyncio.timeout(timeout)
+    async def _in_thread(self, fields: Fields, context: contextvars.Context) -> tuple[Any, BaseException | None]:
+        """What sync code gives or raises in a thread, and where that is an awaitable, here."""
+        reading, began = Reading(), time.monotonic()
+        call = functools.partial(_outcome_of, self._call_here, fields, reading)
+        future = self._threads.submit(call, context)
         try:
-            async with deadline:
-                value = await work
-        except Exception:
-            if deadline.expired():  # also where the cancelled code made an error of its own of it
-                raise self.too_long() from None
-            raise
-        if deadline.expired():  # what code gives that would not be cancelled comes too late
-            raise self.too_long()
-        return value
+            done, _ = await asyncio.wait({future}, timeout=self._policy.timeout)
+        finally:
+            reading.is_wanted = False
+        if not done:
+            return None, self.too_long()
+        value, error = future.result()
+        if error is None and belongs_in_a_loop(value):  # of a lambda around a coroutine function, say
+            return await self._in_loop(lambda: value, context, time.monotonic() - began)
+        return value, error
+
+    def _call_here(self, fields: Fields, reading: Reading) -> Any:
+        value = alone(self.target.call)(fields)
+        if self._keep is None:
+            return value
+        if is_stream(value):
+            value = reading.read(value)
+        return value if belongs_in_a_loop(value) else self._keep(value)
 
     def too_long(self) -> TimeoutError:
         """The error of an attempt that passed its timeout."""
@@ -256,6 +338,19 @@ class Caller:
         return not limit.is_starved(refused_since)
 
 
+class _TimeLimit:
+    """Cancels a call when its time is over, unless it is done."""
+
+    __slots__ = ("_call", "has_passed")
+
+    def __init__(self, call: asyncio.Task[Any]) -> None:
+        self._call = call
+        self.has_passed = False
+
+    def pass_(self) -> None:
+        self.has_passed = self._call.cancel()
+
+
 class _Raised(Exception):
     """Carries what was raised in a thread past the rules of coroutines, which let no StopIteration through."""
 
@@ -264,29 +359,11 @@ class _Raised(Exception):
         self.error = error
 
 
-def _called_here(target: Target, fields: Fields) -> tuple[Any, BaseException | None]:
-    """What a sync target gives or raises. In a thread of ours nothing that is raised is meant for us."""
+def _outcome_of(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
+    """What sync code gives or raises. In a thread of ours nothing that is raised is meant for us."""
     try:
-        return target.call(fields), None
+        return function(*args), None
     except BaseException as error:  # noqa: BLE001 - as above
-        return None, error
-
-
-async def _outcome(work: Awaitable[Any]) -> tuple[Any, BaseException | None]:
-    """What the user's code gives or raises; what is meant for this process goes through."""
-    task = asyncio.current_task()
-    cancelled = task.cancelling() if task else 0
-    try:
-        return await work, None
-    except _Raised as raised:
-        return None, raised.error
-    except asyncio.CancelledError as error:
-        if task and task.cancelling() > cancelled:
-            raise
-        return None, error  # something of the user's own was cancelled, not the experiment
-    except BaseException as error:
-        if not isinstance(error, Exception | BaseExceptionGroup) and _is_for_the_process(error):
-            raise
         return None, error
 
 
@@ -314,10 +391,15 @@ def _error_classes(errors: Any) -> tuple[type[BaseException], ...]:
     return every
 
 
+def succeeded(attempt: Attempt, attempts: int) -> CallResult:
+    """The result of an attempt that raised nothing."""
+    end = attempt.start + attempt.seconds
+    return CallResult(attempt.value, None, None, attempt.start, end, attempts, context=attempt.context)
+
+
 def _failed(error: BaseException, attempt: Attempt, attempts: int) -> CallResult:
-    return CallResult(
-        None, describe(error), type(error).__name__, attempt.start, attempt.start + attempt.seconds, attempts
-    )
+    end = attempt.start + attempt.seconds
+    return CallResult(None, describe(error), type(error).__name__, attempt.start, end, attempts, error)
 
 
 def describe(error: BaseException) -> str:
@@ -327,7 +409,8 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001 - a __str__ may raise anything
         return name
-    return f"{name}: {text}" if text else name
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return f"{name}: {text}{notes}" if text or notes else name
 
 
 def _backoff(failures: int) -> float:

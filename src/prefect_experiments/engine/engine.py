@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect_experiments.engine.calls import Caller, CallPolicy, CallResult, Target, describe
 from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, together
@@ -22,7 +22,7 @@ from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, Ru
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.engine.traces import TraceFigures, Tracer
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, at_least_one
-from prefect_experiments.jsonable import dumps_lenient
+from prefect_experiments.jsonable import dumps_lenient, dumps_output
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.tasks import Fields, Task
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("prefect_experiments")
 
+T = TypeVar("T")
 EvaluationJob = tuple[EvaluationItem, "BoundEvaluator"]
 UNTRACED = TraceFigures()
 
@@ -78,7 +79,7 @@ class Engine:
         self._limits = ActiveLimits(pace=pace)
         self._traced_task = tracer.task(task) if tracer and task else None
         self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
-        self._task_caller = self._caller(self._traced_task or task) if task else None
+        self._task_caller = self._caller(self._traced_task or task, dumps_output) if task else None
         self._callers = {e.name: self._caller(self._traced.get(e.name, e)) for e in self.evaluators}
         # Whose verdicts a name is for: two evaluators that use one name would overwrite each other.
         self._named_by = {evaluator.name: evaluator.name for evaluator in self.evaluators}
@@ -88,8 +89,8 @@ class Engine:
         self.evaluations_done = 0
         self.evaluation_errors = 0
 
-    def _caller(self, target: Target) -> Caller:
-        return Caller(target, self._policy, self._threads, self._limits)
+    def _caller(self, target: Target, keep: Callable[[Any], Any] | None = None) -> Caller:
+        return Caller(target, self._policy, self._threads, self._limits, keep)
 
     async def run(self, items: Iterable[RunItem], nearly_done: Callable[[], None] | None = None) -> None:
         """Call the task for each item and write what comes back.
@@ -113,7 +114,10 @@ class Engine:
 
     async def _finish_run(self, job: Job[RunItem], result: CallResult) -> None:
         item = job.item
-        output = None if result.error is not None else self._output_json(result.value, item)
+        output, warning = (None, None) if result.error is not None else result.value
+        if warning and not self._warned:
+            self._warned = True
+            self._warn_of(warning, item)
         traced = self._traced_task
         trace = UNTRACED if traced is None else traced.finish(job.fields, item, output, result)
         await self._sink.write_run(
@@ -135,23 +139,20 @@ class Engine:
         if result.error is not None:
             self.run_errors += 1
             if self._exit_on_error:
-                # The exception's text may hold the row's content, and this error reaches logs.
+                # The exception's text may hold the row's content, and what this error says reaches logs.
                 raise ExperimentStopped(
                     f"the task raised {result.error_type} on example {item.example_id!r} "
-                    f"(repetition {item.repetition_number}), and exit_on_error is set"
+                    f"(repetition {item.repetition_number}), and exit_on_error is set",
+                    error=result.error,
                 )
 
-    def _output_json(self, value: object, item: RunItem) -> str:
-        text, warning = dumps_lenient(value)
-        if warning and not self._warned:
-            self._warned = True
-            logger.warning(
-                "The task's output on example %s is not JSON (%s). "
-                "Return dicts, lists, strings and numbers to keep outputs exact. Said once for this experiment.",
-                item.example_id,
-                warning,
-            )
-        return text
+    def _warn_of(self, warning: str, item: RunItem) -> None:
+        logger.warning(
+            "The task's output on example %s is not JSON (%s). "
+            "Return dicts, lists, strings and numbers to keep outputs exact. Said once for this experiment.",
+            item.example_id,
+            warning,
+        )
 
     async def evaluate(self, items: Iterable[EvaluationItem]) -> None:
         """Call the named evaluators for each item and write their verdicts.
@@ -183,7 +184,9 @@ class Engine:
         rows: list[EvaluationRow] = []
         for job, result in finished:
             item, evaluator = job.item
-            new = evaluation_rows(item, evaluator, result, self._named_by)
+            # In the call's own context: a scorer of the user's may be part of it.
+            run = result.context.run if result.context is not None else _directly
+            new = run(evaluation_rows, item, evaluator, result, self._named_by)
             if self._traced:
                 trace_id = self._traced[evaluator.name].finish(job.fields, item, new, result)
                 for row in new:
@@ -193,6 +196,10 @@ class Engine:
         self.evaluation_errors += sum(1 for row in rows if row.error is not None)
         if rows:
             await self._sink.write_evaluations(rows)
+
+
+def _directly(function: Callable[..., T], *args: Any) -> T:
+    return function(*args)
 
 
 def evaluation_rows(

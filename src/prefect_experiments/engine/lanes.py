@@ -9,6 +9,7 @@ when calls turn out to block: threads do not make pure Python faster.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections import deque
@@ -16,9 +17,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult
+from prefect_experiments.contexts import alone, make_calls_here
+from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult, succeeded
 from prefect_experiments.engine.threads import Threads
-from prefect_experiments.tasks import Fields, is_awaitable
+from prefect_experiments.tasks import Fields
+from prefect_experiments.unread import is_awaitable
 
 SLICE_S = 0.005
 OVERDUE_S = 0.02
@@ -59,6 +62,7 @@ async def call_each(
     """
 
     async def lane() -> None:
+        make_calls_here()
         while True:
             async with slots:
                 try:
@@ -99,6 +103,7 @@ async def call_each_sliced(
             lanes.append(asyncio.create_task(lane()))
 
     async def lane() -> None:
+        make_calls_here()
         while jobs and not caller.is_held_up and not caller.gives_awaitables:
             async with slots:
                 attempts = await _run_slice(jobs, caller, threads, timeout, open_lanes)
@@ -135,8 +140,7 @@ def _sorted_out(attempts: list[tuple[Job[T], Attempt]]) -> tuple[list[tuple[Job[
     done, undone = [], []
     for job, attempt in attempts:
         if attempt.error is None and not is_awaitable(attempt.value):
-            end = attempt.start + attempt.seconds
-            done.append((job, CallResult(attempt.value, None, None, attempt.start, end, 1)))
+            done.append((job, succeeded(attempt, 1)))
         else:
             undone.append(Job(job.item, job.fields, attempt))
     return done, undone
@@ -158,25 +162,27 @@ class _Slice(Generic[T]):
     def run(self) -> None:
         """Call until the slice's time is over or nothing is left."""
         until = time.monotonic() + SLICE_S
-        call = self._target.call
+        call = alone(self._target.call)
         while (job := self._next()) is not None:
-            value, error = None, None
+            value, error, context = None, None, contextvars.copy_context()
             try:
-                value = call(job.fields)
+                value = context.run(call, job.fields)
             except BaseException as raised:  # noqa: BLE001 - in a thread of ours nothing is meant for us
                 error = raised
             now = time.monotonic()
             with self._lock:
                 if self._abandoned:
                     return
-                self.done.append((job, self.attempt(value, error, now)))
+                self.done.append((job, self.attempt(value, error, now, context)))
                 self.current = None
             if now >= until:
                 return
 
-    def attempt(self, value: Any, error: BaseException | None, now: float) -> Attempt:
+    def attempt(
+        self, value: Any, error: BaseException | None, now: float, context: contextvars.Context | None = None
+    ) -> Attempt:
         """The present call as an attempt that ended now."""
-        return Attempt(value, error, self._epoch + self.began, self.began, now - self.began)
+        return Attempt(value, error, self._epoch + self.began, self.began, now - self.began, context)
 
     def _next(self) -> Job[T] | None:
         with self._lock:

@@ -30,8 +30,8 @@ class Threads:
         self._idle = 0
         self._started = 0
 
-    def submit(self, function: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Run a function in a thread, in a copy of the present context.
+    def submit(self, function: Callable[[], Any], context: contextvars.Context | None = None) -> asyncio.Future[Any]:
+        """Run a function in a thread, in this context or a copy of the present one.
 
         Returns:
             A future of the running loop with the function's result or exception.
@@ -45,7 +45,7 @@ class Threads:
             else:
                 self._started += 1
                 start = True
-        self._jobs.put((function, contextvars.copy_context(), future, loop))
+        self._jobs.put((function, context or contextvars.copy_context(), future, loop))
         if start:
             threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
         return future

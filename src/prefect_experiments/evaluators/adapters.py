@@ -2,7 +2,7 @@
 
 They are told by what they look like, so that the library is needed only by those who use it.
 Such an evaluator takes one mapping, ``eval_input``, and picks from it by its own field names or by
-the mapping that `bind_evaluator` gave it. Its retries and its rate limiter stay its own.
+the mapping that `bind_evaluator` gave it. Its rate limiter yields to the experiment's (`phoenix_limits`).
 """
 
 from __future__ import annotations

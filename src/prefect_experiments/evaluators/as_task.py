@@ -11,7 +11,8 @@ from prefect_experiments.errors import InvalidEvaluator, InvalidInput, unknown_v
 from prefect_experiments.evaluators.base import BoundEvaluator
 from prefect_experiments.evaluators.resolve import resolve_evaluators
 from prefect_experiments.models import EvaluationResult, Example
-from prefect_experiments.tasks import Fields, is_awaitable
+from prefect_experiments.tasks import Fields
+from prefect_experiments.unread import is_awaitable
 
 _PARTS = {"input": "input", "output": "output", "expected": "output", "reference": "output", "metadata": "metadata"}
 

@@ -13,10 +13,12 @@ from prefect_experiments.evaluators.autoevals import bind_autoevals, is_autoeval
 from prefect_experiments.evaluators.base import BoundEvaluator, Evaluator
 from prefect_experiments.evaluators.foreign import foreign_library, looks_like, refusal
 from prefect_experiments.evaluators.functions import bind_callable, bind_object, method_of
+from prefect_experiments.evaluators.phoenix_limits import yield_to_experiments
 from prefect_experiments.evaluators.pydantic_evals import bind_pydantic, is_pydantic_evaluator
 from prefect_experiments.evaluators.results import name_fault
 from prefect_experiments.evaluators.scoring import Builtin
-from prefect_experiments.tasks import callable_name, is_prefect_task, load_reference
+from prefect_experiments.references import load_reference
+from prefect_experiments.tasks import callable_name, is_prefect_task
 
 _USABLE = (
     "a function, an Evaluator (object or class), an evaluator of phoenix-evals, autoevals or pydantic-evals, a "
@@ -49,6 +51,7 @@ def resolve_evaluators(evaluators: Any, *, only: Collection[str] | None = None) 
         InvalidReference: a reference that leads nowhere.
     """
     bound = tuple(_resolve(where, name, obj) for where, name, obj in _listed(evaluators))
+    yield_to_experiments()  # now that a judge's module has been imported
     _check_unique(bound)
     return bound if only is None else _restrict(bound, [only] if isinstance(only, str) else only)
 

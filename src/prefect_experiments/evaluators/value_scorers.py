@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
@@ -10,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from prefect_experiments import configuration
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.evaluators.scoring import (
     ONLY_BY_TYPE,
@@ -91,9 +91,9 @@ class JsonSchema(Builtin):
         if not isinstance(schema, str | Path):
             raise self.refuse(f"schema must be a JSON Schema or the path of a .json file, got {schema!r:.200}")
         try:
-            loaded = json.loads(Path(schema).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise self.refuse(f"schema file {str(schema)!r:.200} cannot be read as JSON: {error}") from None
+            loaded = configuration.read_json(schema)
+        except configuration.Unreadable as error:
+            raise self.refuse(f"schema file {str(schema)!r:.200} {error}") from None
         if not isinstance(loaded, dict | bool):
             raise self.refuse(f"schema file {str(schema)!r} holds a {type(loaded).__name__}, not a JSON Schema")
         return loaded

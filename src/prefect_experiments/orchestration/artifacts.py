@@ -60,9 +60,11 @@ async def _narrate(session: Session) -> None:
     shown = 0.0
     try:
         artifact = await acreate_progress_artifact(progress=shown, description=f"Progress of {session.name}")
-        while not session.done.is_set():
+        over = False  # it may be done before Prefect has made the artifact, and is to be shown as done all the same
+        while not over:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(session.done.wait(), PROGRESS_EVERY_S)
+            over = session.done.is_set()
             if (done := percent_done(session)) != shown:
                 await aupdate_progress_artifact(artifact, progress=done)
                 shown = done

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from prefect_experiments.errors import AlreadyExists, NotFound
+from prefect_experiments.orchestration.naming import check_tag
 from prefect_experiments.store import ExperimentRecord, Store
-from prefect_experiments.store.paging import check_name
 from prefect_experiments.store.tables import experiment_tags
 
 
@@ -21,7 +21,7 @@ def check_key(key: str) -> str:
     Raises:
         InvalidInput: it cannot be an experiment's tag.
     """
-    return check_name(key, "tag")
+    return check_tag(key)
 
 
 def claimed(store: Store, dataset: str, key: str) -> ExperimentRecord | None:

@@ -251,7 +251,10 @@ def _whole(side: Side, named: Any) -> str | None:
     if not summary.n_runs and named == "latest":
         raise NotFound(f"experiment {experiment.id} has no runs")
     if not summary.n_runs:
-        raise InvalidDataset(f"the baseline, experiment {experiment.name!r} ({experiment.id}), has no runs")
+        raise InvalidDataset(
+            f"the baseline, experiment {experiment.name!r} ({experiment.id}) on dataset {experiment.dataset_name!r}, "
+            "has no runs"
+        )
     return (
         f"The baseline, experiment {experiment.name!r}, has {summary.n_runs} of {summary.n_expected} runs only, and is "
         f"used as it is; `prefect-experiments resume {experiment.id}` completes it."

@@ -20,7 +20,7 @@ import prefect.flow_engine
 import prefect.task_engine  # noqa: F401
 from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import SyncClientContext
+from prefect.context import FlowRunContext, SyncClientContext, TaskRunContext
 from prefect.exceptions import FailedRun
 from prefect.states import Completed, Failed
 
@@ -36,6 +36,7 @@ from prefect_experiments.orchestration.session import Session
 from prefect_experiments.orchestration.shared_limits import slots_of
 from prefect_experiments.orchestration.steps import Steps, drive
 from prefect_experiments.reports.markdown import headline
+from prefect_experiments.reports.texts import error_text
 
 RETRIES = 2
 _LONGEST_MESSAGE = 4000
@@ -202,11 +203,27 @@ def final_state(verdict: Verdict | None, message: str) -> State[Any]:
 
 def _with_advice(stopped: ExperimentStopped, session: Session) -> ExperimentStopped:
     experiment_id = session.record.experiment.id
-    return ExperimentStopped(
-        f"{stopped}. Everything finished is kept: see it with `prefect-experiments runs {experiment_id}`, "
+    return stopped.with_advice(
+        experiment_id,
+        f"Everything finished is kept: see it with `prefect-experiments runs {experiment_id}`, "
         f"go on with `prefect-experiments resume {experiment_id}`.",
-        experiment_id=experiment_id,
     )
+
+
+@contextlib.contextmanager
+def saying_why() -> Iterator[None]:
+    """Whoever made the call is told the text of the error at which the experiment stopped.
+
+    Not so inside a flow or a Prefect task: there the exception becomes the state of that run, which Prefect shows, and
+    the text may hold a row's content. It is `ExperimentStopped.error` in any case.
+    """
+    try:
+        yield
+    except ExperimentStopped as stopped:
+        if not stopped.error or FlowRunContext.get() is not None or TaskRunContext.get() is not None:
+            raise
+        told = stopped.with_text(error_text(stopped.error))
+        raise told.with_traceback(stopped.__traceback__) from None
 
 
 @contextlib.contextmanager
@@ -234,7 +251,7 @@ async def run_session(session: Session, *, dataset: str, experiment: str) -> Ran
     token = _session.set(session)
     try:
         # Prefect reads its settings for results with a synchronous client: one, and closed at the end.
-        with outliving_prefect(session), SyncClientContext.get_or_create(), spared_by_the_collector():
+        with saying_why(), outliving_prefect(session), SyncClientContext.get_or_create(), spared_by_the_collector():
             async with telling(session):
                 await experiment_flow(
                     dataset=dataset,
@@ -276,6 +293,7 @@ async def run_dry(session: Session) -> RanExperiment:
     """Run a prepared session without Prefect: nothing is written, nothing is called but the user's code."""
     for note in session.notes:
         logger.warning("%s", note)
-    async with telling(session):
-        await drive(Steps(session))
+    with saying_why():
+        async with telling(session):
+            await drive(Steps(session))
     return session.result

@@ -82,10 +82,11 @@ async def log_flow(dataset: str, experiment: str, results: str, backend: str) ->
 async def alog_experiment(
     *,
     name: str,
-    dataset: Any,
     experiment_runs: Any,
+    dataset: Any = None,
     task_fields: ExperimentTaskFieldNames | None = None,
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
+    types: Mapping[str, str] | None = None,
     description: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     dataset_version: str | None = None,
@@ -105,17 +106,20 @@ async def alog_experiment(
 
     Args:
         name: the experiment's. Names need not be unique, but AX asks for it.
-        dataset: as for `run_experiment`: what the results are of.
-        experiment_runs: a DataFrame, a list of mappings of column to value, or the path of a .csv,
-            .json, .jsonl or .parquet file. Understood are ``repetition_number`` (from 1; 1 without),
-            ``error`` (a text where the run failed), ``status`` (``ok`` or ``error``), ``latency_ms``,
-            ``start_time``, ``end_time`` (ISO 8601; without, the run ended now), ``token_count``,
-            ``total_cost`` (US dollars), ``trace_id``, ``eval.NAME.score|label|explanation|error``,
-            ``annotation.NAME.score|label|text``, ``metadata`` (an object), ``metadata.KEY``. All other
-            columns are kept as metadata of the runs.
+        dataset: as for `run_experiment`: what the results are of. Without one, the rows are examples of
+            their own; see `Experiments.create`.
+        experiment_runs: a DataFrame or another table that speaks Arrow, a list of mappings of column to
+            value, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file. Understood are
+            ``repetition_number`` (from 1; 1 without), ``error`` (a text where the run failed), ``status``
+            (``ok`` or ``error``), ``latency_ms``, ``start_time``, ``end_time`` (ISO 8601; without, the run
+            ended now), ``token_count``, ``total_cost`` (US dollars), ``trace_id``,
+            ``eval.NAME.score|label|explanation|error``, ``annotation.NAME.score|label|text``, ``metadata``
+            (an object), ``metadata.KEY``. All other columns are kept as metadata of the runs.
         task_fields: the columns of the example's id and of the output; default, ``example_id`` and
             ``output``.
         evaluator_columns: by evaluator, the columns of its score, label, explanation and metadata.
+        types: by column of the results, what its cells are, as for `run_experiment`. A CSV file has no types:
+            outputs that are objects in it need ``types={"output": "json"}``, or they are text.
         description: a sentence for people.
         metadata: of the experiment, a JSON object.
         dataset_version: id or number of a version; default, the newest.
@@ -144,6 +148,7 @@ async def alog_experiment(
         experiment_runs=experiment_runs,
         task_fields=task_fields,
         evaluator_columns=evaluator_columns,
+        types=types,
         description=description,
         metadata=metadata,
         dataset_version=dataset_version,

@@ -15,30 +15,34 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.backends.pushing import Push, PushOutcome
-from prefect_experiments.datasets.logged import (
-    LoggedRun,
-    LogReport,
-    Matched,
-    Misfit,
-    allowed_misfits,
-    fingerprint_of,
-    match,
-    read_results,
-)
 from prefect_experiments.errors import AlreadyExists, BackendUnavailable, InvalidInput, InvalidSetting
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.loops import waited
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
 from prefect_experiments.orchestration.comparing import Judging
+from prefect_experiments.orchestration.naming import check_experiment_name
 from prefect_experiments.orchestration.pinning import DatasetSource, Selection
 from prefect_experiments.orchestration.pushing import what_waits
 from prefect_experiments.orchestration.request import remote_of, store_of
 from prefect_experiments.orchestration.session import Pin
+from prefect_experiments.results import (
+    LogReport,
+    Matched,
+    Misfit,
+    ResultEvaluation,
+    ResultRun,
+    allowed_misfits,
+    fingerprint_of,
+    match,
+    read_results,
+    with_examples,
+)
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
-from prefect_experiments.store.imports import UNKNOWN_FINGERPRINT, ImportedEvaluation, ImportedRun
-from prefect_experiments.store.paging import check_name
+from prefect_experiments.store.imports import ImportedEvaluation, ImportedRun
+from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
 from prefect_experiments.store.texts import plain_text
+from prefect_experiments.store.times import milliseconds
 
 _NO_TASK = TaskRecord("(logged)", None, None)
 
@@ -101,10 +105,11 @@ class LogRequest:
     """What a caller asks to log, as it was given; see `log_experiment`."""
 
     name: str
-    dataset: Any
     experiment_runs: Any
+    dataset: Any = None
     task_fields: ExperimentTaskFieldNames | None = None
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None
+    types: Mapping[str, str] | None = None
     description: str | None = None
     metadata: Mapping[str, Any] | None = None
     dataset_version: str | None = None
@@ -128,15 +133,27 @@ class ResultLog:
     """
 
     def __init__(self, request: LogRequest, store: Store, remote: Remote | None) -> None:
-        self.name = check_name(request.name, "experiment")
+        self.name = check_experiment_name(request.name, remote)
         self._description = request.description
         self._metadata = _json_object(request.metadata)
         self._allow: frozenset[Misfit] = allowed_misfits(request.allow)
-        self._results = read_results(request.experiment_runs, request.task_fields, request.evaluator_columns)
+        self._alone = request.dataset is None
+        if self._alone:
+            _check_alone(request, remote)
+        self._results = read_results(
+            request.experiment_runs,
+            request.task_fields,
+            request.evaluator_columns,
+            alone=self._alone,
+            types=request.types,
+        )
+        dataset = request.dataset
+        if self._alone:
+            self._results, dataset = with_examples(self._results)
         if remote is not None:
             remote.check()
         splits = (request.splits,) if isinstance(request.splits, str) else tuple(request.splits or ())
-        self._source = DatasetSource(request.dataset, store, Selection(request.dataset_version, splits), remote)
+        self._source = DatasetSource(dataset, store, Selection(request.dataset_version, splits), remote)
         self.dataset = self._source.name
         self._match(self._source.example_ids(store))
         self.store = store
@@ -178,9 +195,10 @@ class ResultLog:
         outline = self.store.datasets.outline(pin.version)
         places = {example_id: place for place, example_id, _ in outline if chosen is None or place in chosen}
         matched = self._match(list(places))  # again: a dataset may have got a new version since
-        now = time.time()
-        evaluators = [EvaluatorRecord(plain_text(n), kind, UNKNOWN_FINGERPRINT) for n, kind in self._results.evaluators]
-        more = (self._description, self._metadata, self._results.evaluators, pin.positions)
+        now = round(time.time(), 6)  # as it is shown
+        named = [(evaluator.name, evaluator.kind) for evaluator in self._results.evaluators]
+        evaluators = [EvaluatorRecord(plain_text(name), kind, UNKNOWN_FINGERPRINT) for name, kind in named]
+        more = (self._description, self._metadata, named, pin.positions)
         self._record, self._is_new = self.store.logs.put(
             self.name,
             pin.version,
@@ -193,6 +211,7 @@ class ResultLog:
             splits=pin.splits,
             description=self._description,
             metadata=self._metadata,
+            now=now,
         )
         self._report = replace(matched.report, already_logged=not self._is_new)
 
@@ -207,7 +226,8 @@ class ResultLog:
         if self.remote is None:
             return
         try:
-            self.link = await asyncio.to_thread(begin_remotely, self.store, self.remote, self.record)
+            begin = partial(begin_remotely, self.store, self.remote, self.record, alone=self._alone)
+            self.link = await asyncio.to_thread(begin)
         except (AlreadyExists, InvalidInput):  # a name that the backend does not take
             if self._is_new:  # under another name it would be another experiment: this one would be left over
                 await asyncio.to_thread(self.store.experiments.delete, self.record.experiment.id)
@@ -241,6 +261,17 @@ class ResultLog:
         return what_waits(self.push, self.remote, self.record)
 
 
+def _check_alone(request: LogRequest, remote: Remote | None) -> None:
+    """Refuse results without a dataset where there has to be one."""
+    if remote is not None and not remote.takes_alone:
+        raise InvalidSetting(
+            f"an experiment in {remote.name} is on a dataset; pass dataset=, or log the results without a backend"
+        )
+    given = {"dataset_version": request.dataset_version, "splits": request.splits}
+    if wrong := [name for name, value in given.items() if value]:
+        raise InvalidSetting(f"{wrong[0]}= is of a dataset; pass dataset= as well, or leave it out")
+
+
 def _json_object(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     try:
         found = dict(metadata or {})
@@ -250,37 +281,44 @@ def _json_object(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return found
 
 
-def _imported(run: LoggedRun, position: int, now: float) -> ImportedRun:
+def _imported(run: ResultRun, position: int, now: float) -> ImportedRun:
     start, end = run.times(now)
     return ImportedRun(
         position=position,
         repetition_number=run.repetition_number,
         example_id=run.example_id,
         remote_id=None,
-        output=run.output,
+        output=None if run.error is not None else dumps_strict(run.output),
         error=run.error,
         start_time=start,
         end_time=end,
+        latency_ms=run.latency_ms if run.latency_ms is not None else milliseconds(start, end) or None,
         token_count=run.token_count,
         total_cost=run.total_cost,
         trace_id=run.trace_id,
-        metadata=run.metadata,
-        evaluations=tuple(
-            ImportedEvaluation(
-                name=verdict.name,
-                annotator_kind=verdict.kind,
-                score=verdict.score,
-                label=verdict.label,
-                explanation=verdict.explanation,
-                metadata=verdict.metadata,
-                error=verdict.error,
-                start_time=end,
-                end_time=end,
-                trace_id=verdict.trace_id,
-            )
-            for verdict in run.verdicts
-        ),
+        metadata=_json_text(run.metadata),
+        # What an evaluator said of a failed run is left out: there was no output to judge.
+        evaluations=tuple(_evaluation(one, end) for one in (*run.counted.values(), *run.annotations.values())),
     )
+
+
+def _evaluation(one: ResultEvaluation, end: float) -> ImportedEvaluation:
+    return ImportedEvaluation(
+        name=one.name,
+        annotator_kind=one.kind,
+        score=one.score,
+        label=one.label,
+        explanation=one.explanation,
+        metadata=_json_text(one.metadata),
+        error=one.error,
+        start_time=end,
+        end_time=end,
+        trace_id=one.trace_id,
+    )
+
+
+def _json_text(metadata: Mapping[str, Any]) -> str | None:
+    return dumps_strict(dict(metadata)) if metadata else None
 
 
 @waited

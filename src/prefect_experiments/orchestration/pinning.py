@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 from prefect_experiments import datasets, keys
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import keep_mirrored, remote_version_of
-from prefect_experiments.errors import InvalidDataset, NotFound
+from prefect_experiments.errors import InvalidDataset, InvalidSetting, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Example, Sample
+from prefect_experiments.orchestration.naming import about_dataset
 from prefect_experiments.orchestration.needs import Examples, GivenExamples, KeptExamples
 from prefect_experiments.orchestration.session import Pin
 from prefect_experiments.store import Store
 from prefect_experiments.store.links import RemoteVersion
+from prefect_experiments.store.paging import check_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,22 @@ class DatasetSource:
         store: where names and ids are looked up, after the backend.
         selection: what to use of it.
         remote: the backend, if it is not the store.
+        types: of the columns of a file or a table, see `datasets.load`.
 
     Raises:
         InvalidDataset: the file or the content cannot be used, or nothing is left to use.
+        InvalidInput: its name cannot be one, or there are types for a dataset that is kept.
         NotFound: no dataset of that name or id.
     """
 
-    def __init__(self, dataset: Any, store: Store, selection: Selection, remote: Remote | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        store: Store,
+        selection: Selection,
+        remote: Remote | None = None,
+        types: Mapping[str, str] | None = None,
+    ) -> None:
         self._selection = selection
         self._remote = remote
         self._key = ""
@@ -63,6 +74,12 @@ class DatasetSource:
         self._splits = selection.splits
         if isinstance(dataset, Path):
             dataset = str(dataset)
+        self.name = ""
+        with about_dataset(*_called(dataset)):
+            self._find(dataset, store, remote, types)
+            self.examples = self._select(store)
+
+    def _find(self, dataset: Any, store: Store, remote: Remote | None, types: Mapping[str, str] | None) -> None:
         if isinstance(dataset, Dataset):
             self._splits = self._splits or dataset.splits
         if isinstance(dataset, Dataset) and dataset.id and _is_kept(store, dataset):
@@ -73,10 +90,11 @@ class DatasetSource:
                 self._key = dataset
                 self.name = store.datasets.info(dataset).name
             else:
-                self._content = datasets.load(dataset)
-                self.name = _name_of(dataset, self._content)
+                self._content = datasets.load(dataset, types=types)
+                self.name = check_name(_name_of(dataset, self._content), "dataset")
                 self._description = dataset.description if isinstance(dataset, Dataset) else None
-        self.examples = self._select(store)
+        if types and self._content is None:
+            raise InvalidSetting(f"types= are for files and tables; dataset {self.name!r} is kept with its values")
 
     def _is_in(self, remote: Remote, dataset: Any, store: Store) -> bool:
         """Whether the backend has the dataset; then it is known here which version it is."""
@@ -192,6 +210,15 @@ def _has(store: Store, dataset: str) -> bool:
     except NotFound:
         return False
     return True
+
+
+def _called(dataset: Any) -> tuple[str, ...]:
+    """What a caller calls the dataset; rows have no name."""
+    if isinstance(dataset, Dataset):
+        return (dataset.name,)
+    if isinstance(dataset, str):
+        return (Path(dataset).stem, dataset) if datasets.is_path(dataset) else (dataset,)
+    return ()
 
 
 def _name_of(dataset: Any, content: Sequence[Example]) -> str:

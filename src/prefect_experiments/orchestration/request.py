@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -23,13 +23,14 @@ from prefect_experiments.errors import (
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Experiment, Sample
+from prefect_experiments.orchestration.naming import about_dataset, check_experiment_name
 from prefect_experiments.orchestration.needs import KeptExamples, check_needs
 from prefect_experiments.orchestration.pinning import DatasetSource, Selection
 from prefect_experiments.orchestration.session import Limits, Pin, Session, Start
+from prefect_experiments.references import load_reference
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import ExperimentRecord, Link, Store, open_store
-from prefect_experiments.store.paging import check_name
-from prefect_experiments.tasks import Task, load_reference, resolve_task
+from prefect_experiments.tasks import Task, resolve_task
 
 
 def remote_of(backend: str | None, client: Any = None) -> Remote | None:
@@ -129,6 +130,7 @@ def new_session(
     selection: Selection,
     repetitions: int,
     dry_run: bool | int,
+    types: Mapping[str, str] | None = None,
     remote: Remote | None = None,
     set_global_tracer_provider: bool = False,
 ) -> tuple[Session, str]:
@@ -145,10 +147,10 @@ def new_session(
         dumps_strict(dict(metadata or {}))
     except (NotJson, TypeError, ValueError) as error:
         raise InvalidSetting(f"experiment_metadata must be a JSON object: {error}") from None
-    chosen_name = check_name(name if name is not None else _default_name(bound_task.name), "experiment")
+    chosen_name = check_experiment_name(name if name is not None else _default_name(bound_task.name), remote)
     if remote is not None:
         remote.check()
-    source = DatasetSource(dataset, store, selection, remote)
+    source = DatasetSource(dataset, store, selection, remote, types)
     notes = check_needs(bound_evaluators, source.to_use(store))
     target = store
     pin: Callable[[Store], Pin] = source.pin
@@ -188,7 +190,11 @@ def find_experiment(
 
     One that only the backend has is pulled into the store, with its results.
     """
-    key = experiment_key(experiment)
+    with about_dataset(dataset):
+        return _found(experiment_key(experiment), store, dataset, remote)
+
+
+def _found(key: str, store: Store, dataset: str | None, remote: Remote | None) -> ExperimentRecord:
     if remote is None:
         return store.experiments.get(key, dataset=dataset)
     link = store.links.of_experiment(key, remote.target)
@@ -237,7 +243,7 @@ def experiment_to_continue(
     """
     notes: list[str] = []
     if remote is None:
-        record = store.experiments.get(experiment_key(experiment), dataset=dataset)
+        record = find_experiment(experiment, store, dataset)
         link = store.links.of_experiment(record.experiment.id)
         if link is None:
             return record, None, notes
@@ -245,7 +251,7 @@ def experiment_to_continue(
     try:
         return find_experiment(experiment, store, dataset, remote), remote, notes
     except BackendUnavailable as error:
-        record = store.experiments.get(experiment_key(experiment), dataset=dataset)
+        record = find_experiment(experiment, store, dataset)
         notes.append(f"{error}. Going on with what is here; the results are pushed when it answers.")
         return record, remote, notes
 
@@ -266,7 +272,9 @@ def resumed_session(
     Args:
         record: the experiment.
         task: the task; without one, the experiment's own is looked up by its reference.
-        evaluators: added to the experiment's own, which are looked up by their references.
+        evaluators: added to the experiment's own, which are looked up by their references. Those that are given make
+            their verdicts again where it is not known which state of them made the ones that are there; to make only
+            what is missing of an experiment that was logged, what was logged is kept.
         store: where it is kept.
         limits: how hard to work.
         run_missing: whether to make missing and failed runs; else only verdicts are made.
@@ -282,6 +290,7 @@ def resumed_session(
     kept = KeptExamples(record.experiment.dataset_name, store, record.version, record.positions)
     notes = check_needs(given, kept)
     named = {evaluator.name for evaluator in given}
+    again_from = set() if run_missing and record.is_logged else named
     lost = [e.name for e in record.evaluators if e.name not in named and e.reference is None]
     again: list[BoundEvaluator] = []
     if run_missing:
@@ -298,8 +307,12 @@ def resumed_session(
         limits=limits,
         remote=remote,
         set_global_tracer_provider=set_global_tracer_provider,
+        passed=again_from,
     )
     session.notes.extend(notes)
+    unknown = store.results.of_unknown_state(record.experiment.id)
+    concerned = named.union(e.name for e in record.evaluators) if run_missing else named
+    session.notes.extend(_unknown_states({name: n for name, n in unknown.items() if name in concerned}, again_from))
     if bound_task is not None:
         session.notes.extend(_mixture(record, bound_task, missing))
     if run_missing and lost and (missing or _lacks_verdicts(record, store, lost)):
@@ -331,6 +344,25 @@ def _mixture(record: ExperimentRecord, task: Task, missing: int) -> list[str]:
     return [
         f"The task has changed since experiment {record.experiment.id} began: {kept} outputs of the former one are "
         f"kept beside the {missing} of this one. For a fresh start, run a new experiment."
+    ]
+
+
+def _unknown_states(unknown: Mapping[str, int], passed: Collection[str]) -> list[str]:
+    """What is to be said of evaluations of which it is not known whether their evaluators have changed since."""
+    again, kept = ([name for name in unknown if (name in passed) is given] for given in (True, False))
+    said = [
+        f"{sum(unknown[name] for name in names)} evaluations of {', '.join(names)} {fate}"
+        for names, fate in (
+            (again, "are made again with what was passed"),
+            (kept, "are kept as they are; evaluate_experiment, with the evaluators, makes them again"),
+        )
+        if names
+    ]
+    if not said:
+        return []
+    return [
+        "Another client made evaluations here, or they were logged, so it is not known whether the evaluators have "
+        f"changed since: {', and '.join(said)}."
     ]
 
 

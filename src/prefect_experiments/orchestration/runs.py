@@ -43,6 +43,7 @@ async def arun_experiment(
     experiment_metadata: Mapping[str, Any] | None = None,
     backend: str | None = None,
     dataset_version: str | None = None,
+    types: Mapping[str, str] | None = None,
     splits: str | Sequence[str] | None = None,
     sample: Sample | None = None,
     repetitions: int = 1,
@@ -65,8 +66,8 @@ async def arun_experiment(
     """Run a task over a dataset, score the outputs, and keep everything in the store.
 
     Args:
-        dataset: a `Dataset`, the name or id of one, the path of a .csv, .json, .jsonl or .parquet
-            file, a DataFrame, or a list of examples.
+        dataset: a `Dataset`, the name or id of one, the path of a .csv, .tsv, .json, .jsonl, .parquet or
+            .xlsx file, a DataFrame or another table that speaks Arrow, or a list of examples or mappings.
         task: the function under test, or a reference ``"package.module:name"`` or
             ``"path/file.py:name"``. It may take any of ``input, expected, reference, output,
             metadata, example, dataset_row`` by name; its only parameter gets ``input``.
@@ -79,6 +80,8 @@ async def arun_experiment(
             ``"phoenix-credentials/prod"``; default the client's, else from the settings, else
             ``"local"``. Results go to the store first in any case, and from there to the backend.
         dataset_version: id or number of a version; default, the newest.
+        types: by column of a file or a table, what its cells are: ``text``, ``number``, ``bool`` or ``json``. A
+            CSV file has no types: where nothing is said, its cells are text.
         splits: use only the examples of these splits.
         sample: use only a sample of the examples.
         repetitions: how often each example is run.
@@ -142,6 +145,7 @@ async def arun_experiment(
         description=experiment_description,
         metadata=experiment_metadata,
         selection=Selection(version=dataset_version, splits=chosen, sample=sample),
+        types=types,
         repetitions=repetitions,
         dry_run=dry_run,
         remote=remote,
@@ -183,7 +187,9 @@ async def aresume_experiment(
 ) -> RanExperiment:
     """Go on with an experiment: make the missing and failed runs, and the missing, failed or changed verdicts.
 
-    Outputs that are there are kept. A finished experiment is returned as it is, and nothing is called.
+    Outputs that are there are kept. A finished experiment is returned as it is, and nothing is called; unless it has
+    evaluations of which nobody knows which state of an evaluator made them, for another client did, and that evaluator
+    is passed: then it runs again. What was logged is kept.
 
     Args:
         experiment: id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`.
@@ -254,7 +260,8 @@ async def aevaluate_experiment(
 ) -> RanExperiment:
     """Run evaluators on the outputs of an experiment; the task is not called.
 
-    Verdicts that an evaluator has given already are kept, unless it failed or has changed since.
+    Verdicts that an evaluator has given already are kept, unless it failed or has changed since, or it is not known
+    in which state it gave them: those that another client made, or that were logged, are made again.
 
     Args:
         experiment: id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +130,8 @@ class Session:
         limits: how hard to work.
         remote: the backend that gets the results, if it is not the store.
         set_global_tracer_provider: whether OpenTelemetry's global provider is to be ours.
+        passed: the evaluators that the caller has given by themselves: what they may have given in a state that is not
+            known is made again.
     """
 
     def __init__(
@@ -142,12 +144,14 @@ class Session:
         limits: Limits,
         remote: Remote | None = None,
         set_global_tracer_provider: bool = False,
+        passed: Collection[str] = (),
     ) -> None:
         self.store = store
         self.task = task
         self.evaluators = tuple(evaluators)
         self.limits = limits
         self.remote = remote
+        self._passed = frozenset(passed)
         self.link: Link | None = None
         self.push: PushOutcome | None = None
         self.tracer: ExperimentTracer | None = None
@@ -324,7 +328,9 @@ class Session:
         """The batch's ok runs that lack a verdict, with the evaluators that are to give it."""
         fingerprints = {e.name: e.fingerprint for e in self.evaluators}
         record = self.record
-        return self.store.results.evaluation_items(record.experiment.id, record.version, batch.positions, fingerprints)
+        return self.store.results.evaluation_items(
+            record.experiment.id, record.version, batch.positions, fingerprints, passed=self._passed
+        )
 
     def has_calls_to_make(self) -> bool:
         """Whether anything is missing."""
@@ -339,7 +345,7 @@ class Session:
     def result(self) -> RanExperiment:
         """The experiment as the caller gets it, once it is done."""
         engine = self._engine
-        return RanExperiment(
+        ran = RanExperiment(
             self.store,
             self.store.experiments.get(self.record.experiment.id),
             reused=self.reused,
@@ -348,6 +354,8 @@ class Session:
             link=self.link,
             waiting=self.push.waiting.total if self.push else 0,
         )
+        ran.asked = tuple(evaluator.name for evaluator in self.evaluators)
+        return ran
 
     async def push_results(self, say: Callable[[str], None]) -> None:
         """Push results to the backend as they come, until the calls have ended and it has everything."""

@@ -23,7 +23,7 @@ from prefect_experiments.reports import page, wording
 from prefect_experiments.reports.confusion import classifications
 from prefect_experiments.reports.page import Party
 from prefect_experiments.reports.page_data import examples_data
-from prefect_experiments.reports.sides import ReportSide, read_runs
+from prefect_experiments.reports.sides import ReportSide
 from prefect_experiments.reports.texts import visible
 
 _SCRIPTS = ("diff.js", "table.js", "detail.js", "main.js")
@@ -52,9 +52,9 @@ def html_report(
         The document. Texts longer than `page_data.LONGEST_TEXT` are cut in it, and say so; so are
         shorter ones where all texts together exceed `page_data.TEXT_BUDGET`.
     """
-    parties = [Party("candidate", candidate, read_runs(candidate))]
+    parties = [Party("candidate", candidate)]
     if baseline is not None:
-        parties.append(Party("baseline", baseline, read_runs(baseline)))
+        parties.append(Party("baseline", baseline))
     data = examples_data(comparison, parties[0].runs, parties[1].runs if baseline is not None else ())
     style, script = _source("report.css"), Markup("\n").join(_source(name) for name in _SCRIPTS)
     return (

@@ -29,8 +29,10 @@ def lowest_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool = Tru
     directions = {name: metric.direction for name, metric in ran.summary.metrics.items()}
     directions |= {name: metric.direction for name, metric in (comparison.metrics if comparison else {}).items()}
     verdicts: dict[str, list[Evaluation]] = defaultdict(list)
+    failed = {run.id for run in ran.failed}
     for evaluation in ran.evaluation_runs:
-        verdicts[evaluation.run_id].append(evaluation)
+        if evaluation.run_id not in failed:
+            verdicts[evaluation.run_id].append(evaluation)
     ranked = _ranked(ran.task_runs, verdicts, directions, contents)
     if not ranked:
         return []

@@ -35,8 +35,19 @@ def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
     for name, metric in summary.metrics.items():
         mean, stderr = numbers.score(metric.mean), numbers.plain(metric.stderr)
         lines.append(f"| {plain(name)} | {mean} | {metric.n} of {metric.n_expected} | {stderr} | {metric} |")
-    lines += ["", figures(summary)]
+    lines += ["", figures(summary), *error_lines(ran)]
     return "\n".join(lines)
+
+
+def error_lines(ran: RanExperiment) -> list[str]:
+    """Which classes of errors came how often, as a Markdown list; nothing of what they say, which may be a row's."""
+    failures = ran.failures
+    lines = [
+        f"- {'task' if who is None else f'evaluator {plain(who)}'}: {wording.error_types(types, plain)}"
+        for who, types in failures.types.items()
+    ]
+    whole = failures.every_call_of(ran.asked)
+    return ["", *([f"**{wording.throughout(whole)}**", ""] if whole else []), "Errors:", "", *lines] if lines else []
 
 
 def comparison_markdown(comparison: Comparison, *, worst: int = WORST_SHOWN) -> str:

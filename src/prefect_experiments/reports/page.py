@@ -13,8 +13,9 @@ from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison
 from prefect_experiments.reports import charts, wording
 from prefect_experiments.reports.charts import Histogram, Interval, IntervalPlot, Role
-from prefect_experiments.reports.sides import ReportSide, Run
+from prefect_experiments.reports.sides import ReportSide
 from prefect_experiments.reports.texts import one_line, web_address
+from prefect_experiments.results import ResultRun
 
 _MOST_LABELS = 12
 
@@ -25,7 +26,11 @@ class Party:
 
     role: Role
     side: ReportSide
-    runs: Sequence[Run]
+
+    @property
+    def runs(self) -> Sequence[ResultRun]:
+        """Its runs."""
+        return self.side.runs
 
     @property
     def url(self) -> str | None:
@@ -155,9 +160,9 @@ def score_counts(parties: Sequence[Party]) -> list[dict[str, Any]]:
 def distributions(parties: Sequence[Party]) -> list[dict[str, Any]]:
     """For each metric, how its scores spread and how often each label was given."""
     shown = []
-    for name in dict.fromkeys(name for party in parties for run in party.runs for name in run.scores):
+    for name in dict.fromkeys(name for party in parties for run in party.runs for name in run.counted):
         values = [
-            [s.score for run in party.runs if (s := run.scores.get(name)) and s.score is not None] for party in parties
+            [s.score for run in party.runs if (s := run.counted.get(name)) and s.score is not None] for party in parties
         ]
         within = all(0 <= value <= 1 for found in values for value in found)
         chart = _histogram(parties, values, numbers.score if within else numbers.plain)
@@ -181,7 +186,7 @@ def _labels(name: str, parties: Sequence[Party]) -> list[dict[str, Any]]:
     counted: dict[str, list[int]] = {}
     for place, party in enumerate(parties):
         for run in party.runs:
-            if (found := run.scores.get(name)) and found.label is not None:
+            if (found := run.counted.get(name)) and found.label is not None:
                 counted.setdefault(found.label, [0] * len(parties))[place] += 1
     most = sorted(counted.items(), key=lambda item: -sum(item[1]))
     rows = [{"label": one_line(label, 80), "counts": counts} for label, counts in most[:_MOST_LABELS]]

@@ -16,9 +16,9 @@ from markupsafe import Markup
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison
-from prefect_experiments.reports.sides import Run, Score
 from prefect_experiments.reports.texts import as_text, kind_of
 from prefect_experiments.reports.wording import regressions
+from prefect_experiments.results import ResultEvaluation, ResultRun
 
 LONGEST_TEXT = 8000
 TEXT_BUDGET = 40_000_000
@@ -30,13 +30,13 @@ TASK_ERROR = -1  # stands for the metric "task error" among the metrics' places
 @dataclass(slots=True)
 class _Example:
     id: str
-    baseline: dict[int, Run] = field(default_factory=dict)
-    candidate: dict[int, Run] = field(default_factory=dict)
+    baseline: dict[int, ResultRun] = field(default_factory=dict)
+    candidate: dict[int, ResultRun] = field(default_factory=dict)
     rank: int = 0
     worse: set[int] = field(default_factory=set)
     better: set[int] = field(default_factory=set)
 
-    def runs(self) -> Iterable[Run]:
+    def runs(self) -> Iterable[ResultRun]:
         yield from self.candidate.values()
         yield from self.baseline.values()
 
@@ -59,14 +59,16 @@ class ExamplesData:
     metrics: list[str]
 
 
-def examples_data(comparison: Comparison | None, candidate: Sequence[Run], baseline: Sequence[Run]) -> ExamplesData:
+def examples_data(
+    comparison: Comparison | None, candidate: Sequence[ResultRun], baseline: Sequence[ResultRun]
+) -> ExamplesData:
     """The examples of both sides, in the candidate's order, then those that only the baseline has."""
     examples: dict[str, _Example] = {}
     for runs, side in ((candidate, "candidate"), (baseline, "baseline")):
         for run in runs:
             found = examples.setdefault(run.example_id, _Example(run.example_id))
-            getattr(found, side)[run.repetition] = run
-    metrics = list(dict.fromkeys(name for run in (*candidate, *baseline) for name in run.scores))
+            getattr(found, side)[run.repetition_number] = run
+    metrics = list(dict.fromkeys(name for run in (*candidate, *baseline) for name in run.counted))
     minimized = {name for name, metric in comparison.metrics.items() if metric.direction == "minimize"} if (
         comparison
     ) else set()  # fmt: skip
@@ -125,18 +127,18 @@ def _matters(example: _Example) -> bool:
     return bool(example.worse or example.better) or any(_has_error(run) for run in example.runs())
 
 
-def _has_error(run: Run) -> bool:
-    return run.error is not None or any(score.error is not None for score in run.scores.values())
+def _has_error(run: ResultRun) -> bool:
+    return run.error is not None or any(score.error is not None for score in run.counted.values())
 
 
-def _text_limit(runs: Iterable[Run]) -> int:
+def _text_limit(runs: Iterable[ResultRun]) -> int:
     """How much of each text the page can hold."""
     lengths: list[int] = []
     for run in runs:
         # Rough for what is not text: writing it out twice would cost more than it is worth.
         known = (value for value in (run.output, run.input, run.expected) if value is not None)
         lengths.extend(len(value if isinstance(value, str) else str(value)) for value in known)
-        lengths.extend(len(score.explanation) for score in run.scores.values() if score.explanation)
+        lengths.extend(len(one.explanation) for one in run.evaluations.values() if one.explanation)
     limit = LONGEST_TEXT
     while limit > _SHORTEST_CUT and sum(min(length, limit) for length in lengths) > TEXT_BUDGET:
         limit = limit * 3 // 4
@@ -189,7 +191,7 @@ class _Writer:
             change = _short((after - before) * (-1 if name in self.minimized else 1))
         return [_written(before), _written(after), change]
 
-    def _run(self, run: Run | None) -> dict[str, Any] | None:
+    def _run(self, run: ResultRun | None) -> dict[str, Any] | None:
         if run is None:
             return None
         facts = {
@@ -198,8 +200,8 @@ class _Writer:
             "cost": numbers.money(run.total_cost),
             "trace": run.trace_id or "",
         }
-        scores = [[self._note(name), *self._score(score)] for name, score in run.scores.items()]
-        notes = [[self._note(f"{name} (annotation)"), *self._score(score)] for name, score in run.annotations.items()]
+        scores = [[self._note(name), *self._score(one)] for name, one in run.evaluations.items()]
+        notes = [[self._note(f"{name} (annotation)"), *self._score(one)] for name, one in run.annotations.items()]
         return {
             "output": self._text(run.output),
             "kind": kind_of(run.output),
@@ -215,7 +217,7 @@ class _Writer:
             self.notes.append(name)
         return place
 
-    def _score(self, score: Score) -> list[Any]:
+    def _score(self, score: ResultEvaluation) -> list[Any]:
         shown = None if score.score is None else numbers.score(score.score)
         texts = (score.explanation, score.error)
         return [shown, score.label, *(None if text is None else self._cut(text) for text in texts)]
@@ -228,7 +230,7 @@ class _Writer:
         return text if len(text) <= self.limit else [text[: self.limit], numbers.count(len(text))]
 
 
-def _failed(runs: dict[int, Run]) -> str:
+def _failed(runs: dict[int, ResultRun]) -> str:
     """How many of an example's runs failed; empty for none."""
     failed = sum(run.error is not None for run in runs.values())
     return "" if not failed else "task error" if len(runs) == 1 else f"{failed} of {len(runs)} task errors"
@@ -239,8 +241,8 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
-def _mean_score(name: str, runs: dict[int, Run]) -> float | None:
-    return _mean(found.score for run in runs.values() if (found := run.scores.get(name)))
+def _mean_score(name: str, runs: dict[int, ResultRun]) -> float | None:
+    return _mean(found.score for run in runs.values() if (found := run.counted.get(name)))
 
 
 def _written(score: float | None) -> str | None:

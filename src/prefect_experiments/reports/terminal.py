@@ -22,7 +22,7 @@ _METRIC_STYLES = {"improved": "green", "regressed": "red", "changed": "", "uncha
 
 
 def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in: str = "") -> None:
-    """Print what came out: one line an evaluator, each mean with its denominator."""
+    """Print what came out: one line an evaluator, each mean with its denominator; and the commonest errors."""
     out = console or Console()
     experiment, summary = ran.experiment, ran.summary
     out.print(
@@ -33,8 +33,18 @@ def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in
         out.print(f"  {_name(name)}  {escape(str(metric))}{stderr}", soft_wrap=True)
     if line := figures(summary):
         out.print(f"  [dim]{line}[/dim]")
+    print_errors(ran, out)
     where = ran.url or kept_in
     out.print(f"  experiment {experiment.id}" + (f", kept in {_name(where)}" if where else ""), soft_wrap=True)
+
+
+def print_errors(ran: RanExperiment, console: Console | None = None) -> None:
+    """Print the commonest errors of the task and of the evaluators, and whether every call failed."""
+    out = console or Console()
+    for line in wording.error_lines(ran.failures):
+        out.print(Text(f"  {line}", "" if line.startswith(" ") else "red"), soft_wrap=True)
+    if who := ran.failures.every_call_of(ran.asked):
+        out.print(Text(f"  {wording.throughout(who)}", "bold red"), soft_wrap=True)
 
 
 def print_side_by_side(rans: Sequence[RanExperiment], console: Console | None = None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from prefect_experiments.jsonable import dumps_lenient
+from prefect_experiments.settings import without_secrets
 
 # Words that Markdown, GitHub included, can only read as words: no punctuation that could begin
 # a link, a mention (@), a reference (#1), emphasis, an entity or a table's cell.
@@ -58,6 +59,11 @@ def one_line(text: str, longest: int | None = None) -> str:
     """The text in one line, cut to a length."""
     text = _LINE_BREAKING.sub(" ", visible(text)).strip()
     return text if longest is None or len(text) <= longest else text[: longest - 1].rstrip() + ELLIPSIS
+
+
+def error_text(text: str, longest: int = 300) -> str:
+    """What an error says, in one line, cut to a length, without secrets of ours."""
+    return one_line(without_secrets(text), longest)
 
 
 def visible(text: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.failures import CommonError, Failures, Who
 from prefect_experiments.analysis.numbers import Unit
 from prefect_experiments.analysis.verdicts import (
     Comparison,
@@ -16,7 +17,10 @@ from prefect_experiments.analysis.verdicts import (
     Side,
     Verdict,
 )
-from prefect_experiments.reports.texts import one_line
+from prefect_experiments.reports.texts import error_text, one_line
+
+ERRORS_SHOWN = 5
+TYPES_SHOWN = 5
 
 VERDICTS: Final = {"passed": "Passed", "failed": "Failed", "inconclusive": "Inconclusive"}
 OPERATIONS: Final[Mapping[str, tuple[str, Unit]]] = {
@@ -195,3 +199,51 @@ def failures(side: Side) -> str:
     text = f"{numbers.share(side.n_errors, side.n_runs)} runs failed"
     missing = side.n_expected - side.n_runs
     return text + (f", {numbers.count(missing)} of {side.n_expected:,} not made" if missing > 0 else "")
+
+
+def throughout(who: Who) -> str:
+    """The sentence that says that nothing worked."""
+    return "Every call of the task failed." if who == "task" else "Every call of the evaluators failed."
+
+
+def error_lines(failures: Failures, shown: int = ERRORS_SHOWN) -> list[str]:
+    """The commonest errors with their counts and texts, under a line that says whose they are; none where none failed.
+
+    Args:
+        failures: of an experiment.
+        shown: so many texts of the task at most, and as many of the evaluators.
+    """
+    lines: list[str] = []
+    if failures.task.failed:
+        lines.append(f"task errors, {numbers.share(failures.task.failed, failures.task.made)} runs:")
+        lines += _commonest(failures.of_task, failures.task.failed, shown)
+    failed = {name: calls for name, calls in failures.evaluators.items() if calls.failed}
+    if failed:
+        shares = (f"{one_line(name, 60)} {numbers.share(calls.failed, calls.made)}" for name, calls in failed.items())
+        lines.append(f"evaluator errors, {', '.join(shares)} evaluations:")
+        lines += _commonest(failures.of_evaluators, sum(calls.failed for calls in failed.values()), shown)
+    return lines
+
+
+def _commonest(errors: Sequence[CommonError], total: int, shown: int) -> list[str]:
+    lines = []
+    for error in errors[:shown]:
+        whose = "" if error.evaluator is None else f"{one_line(error.evaluator, 60)} "
+        where = f" (example {one_line(error.example_id, 60)})" if error.example_id else ""
+        times = "once" if error.count == 1 else f"{error.count:,} times"
+        lines.append(f"  {whose}{times}{'' if error.alike else ', such as'}: {error_text(error.text)}{where}")
+    others = total - sum(error.count for error in errors[:shown])
+    return [*lines, f"  and {numbers.count(others, 'other')}"] if others > 0 else lines
+
+
+def error_types(types: Mapping[str, int], written: Callable[[str], str] = one_line) -> str:
+    """Such as ``ValueError 12, TimeoutError 3, others 2``: nothing of what an error says.
+
+    Args:
+        types: how often each class came; an empty name for those that are not known.
+        written: writes a class's name for the medium.
+    """
+    named = [(name, count) for name, count in types.items() if name][:TYPES_SHOWN]
+    said = [f"{written(name)} {count:,}" for name, count in named]
+    others = sum(types.values()) - sum(count for _, count in named)
+    return ", ".join([*said, *([f"{'others' if said else 'of no known type'} {others:,}"] if others else [])])

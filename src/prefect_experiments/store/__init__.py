@@ -9,6 +9,7 @@ from prefect_experiments.settings import Settings
 from prefect_experiments.store.database import Database, parse_url
 from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
+from prefect_experiments.store.failures import FailureStore
 from prefect_experiments.store.holds import HoldStore
 from prefect_experiments.store.imports import ImportStore
 from prefect_experiments.store.links import Link, LinkStore
@@ -34,6 +35,7 @@ class Store:
         self.datasets = DatasetStore(self.database)
         self.experiments = ExperimentStore(self.database)
         self.results = ResultStore(self.database)
+        self.failures = FailureStore(self.database)
         self.links = LinkStore(self.database)
         self.queue = QueueStore(self.database)
         self.holds = HoldStore(self.database)

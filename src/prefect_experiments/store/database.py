@@ -31,7 +31,7 @@ from prefect_experiments.errors import ExperimentsError, InvalidInput, InvalidSe
 from prefect_experiments.store.tables import metadata
 
 BUSY_TIMEOUT_S = 30
-HEAD = "0005"
+HEAD = "0006"
 # PostgreSQL's advisory locks; any numbers that are ours.
 _MIGRATION_LOCK = 0x9E8F_EC7E
 _ALONE_LOCK = 0x9E8F_EC7F

@@ -18,7 +18,7 @@ from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import DatasetVersion, Experiment
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
-from prefect_experiments.store.paging import check_name, page, to_datetime
+from prefect_experiments.store.paging import check_name, page
 from prefect_experiments.store.tables import (
     dataset_versions,
     datasets,
@@ -28,6 +28,7 @@ from prefect_experiments.store.tables import (
     linked_experiments,
 )
 from prefect_experiments.store.texts import nearest_first, object_text, plain_text
+from prefect_experiments.store.times import to_datetime
 
 _LONGEST_NAME = 255  # an evaluator's name is part of a key, and PostgreSQL limits the length of those
 
@@ -57,6 +58,7 @@ class ExperimentRecord:
 
     Attributes:
         positions: which of the version's examples it uses; ``None`` for all of them.
+        is_logged: whether its results were made elsewhere and logged here.
     """
 
     experiment: Experiment
@@ -64,6 +66,7 @@ class ExperimentRecord:
     positions: tuple[int, ...] | None
     task: TaskRecord
     evaluators: tuple[EvaluatorRecord, ...]
+    is_logged: bool = False
 
 
 class ExperimentStore:
@@ -86,6 +89,7 @@ class ExperimentStore:
         metadata: Mapping[str, Any] | None = None,
         project_name: str | None = None,
         logged: str | None = None,
+        now: float | None = None,
         connection: Connection | None = None,
     ) -> ExperimentRecord:
         """A new experiment, with a new id. Names need not be unique.
@@ -102,13 +106,14 @@ class ExperimentStore:
             metadata: a JSON object.
             project_name: where its traces go.
             logged: a fingerprint of its results, where they were made elsewhere.
+            now: when it is made, where that is a time of its runs as well.
             connection: a transaction for writing to do it in; one of its own without.
 
         Raises:
             NotFound: the dataset version is no longer there.
         """
         experiment_id = keys.new_id("exp")
-        now = time.time()
+        now = time.time() if now is None else now
         with contextlib.nullcontext(connection) if connection else self._database.write() as connection:
             connection.execute(
                 experiments.insert().values(
@@ -332,6 +337,7 @@ def _record(row: Any, evaluators: Sequence[EvaluatorRecord], tags: Sequence[str]
         positions=None if row.positions is None else tuple(orjson.loads(row.positions)),
         task=TaskRecord(row.task, row.task_fingerprint, row.task_reference),
         evaluators=tuple(evaluators),
+        is_logged=row.logged is not None,
     )
 
 

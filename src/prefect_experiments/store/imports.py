@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from prefect_experiments.store.database import Database
 from prefect_experiments.store.links import Link
 from prefect_experiments.store.outgoing import annotator_in
 from prefect_experiments.store.tables import (
+    UNKNOWN_FINGERPRINT,
     evaluations,
     experiment_runs,
     pushed_evaluations,
@@ -21,16 +22,18 @@ from prefect_experiments.store.tables import (
 )
 from prefect_experiments.store.texts import plain_text
 
-UNKNOWN_FINGERPRINT = ""
-"""Of an evaluator that ran elsewhere: its verdicts are taken to be those of the one that is there now."""
-
 # Backends keep times to the microsecond or the millisecond.
 _SAME_MOMENT_S = 0.0011
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedEvaluation:
-    """An evaluation, or with the kind ``HUMAN`` an annotation, that was made elsewhere."""
+    """An evaluation, or with the kind ``HUMAN`` an annotation, that was made elsewhere.
+
+    Attributes:
+        evaluator: who has given it, where that is known; else it is called as the evaluation is.
+        fingerprint: of the evaluator as it was then, where that is known.
+    """
 
     name: str
     annotator_kind: str
@@ -42,6 +45,13 @@ class ImportedEvaluation:
     start_time: float
     end_time: float
     trace_id: str | None = None
+    evaluator: str | None = None
+    fingerprint: str = UNKNOWN_FINGERPRINT
+
+    @property
+    def is_a_persons(self) -> bool:
+        """Whether it is an annotation. An evaluator may call itself ``HUMAN``, too, and is known by its state."""
+        return self.annotator_kind == "HUMAN" and self.fingerprint == UNKNOWN_FINGERPRINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class ImportedRun:
 
     Attributes:
         remote_id: what the backend that it is from calls it.
+        latency_ms: where known.
         metadata: JSON object of what else is known of it.
     """
 
@@ -61,6 +72,7 @@ class ImportedRun:
     error: str | None
     start_time: float
     end_time: float
+    latency_ms: float | None = None
     token_count: int | None = None
     total_cost: float | None = None
     trace_id: str | None = None
@@ -74,32 +86,48 @@ class ImportStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, link: Link, runs: Sequence[ImportedRun]) -> None:
+    def take(self, link: Link, runs: Sequence[ImportedRun]) -> list[ImportedEvaluation]:
         """Put what is not here yet into the store, and note that the backend has it.
 
         A run that is ok here stays as it is; so does a verdict, unless the backend has a later one.
+
+        Returns:
+            The evaluations that were not here, or not in that state.
         """
         with self._database.write() as connection:
             here = _errors(connection, link.experiment_id)
             taken = [run for run in runs if here.get((run.position, run.repetition_number), "missing") is not None]
             # Failed on both sides: nothing new, and what was noted of it stays true.
             taken = [r for r in taken if not (r.error is not None and (r.position, r.repetition_number) in here)]
+            delete_evaluations_of_failed(
+                connection, link.experiment_id, sorted({(r.position, r.repetition_number) for r in taken} & here.keys())
+            )
             self._put(connection, experiment_runs, [run_values(link.experiment_id, run) for run in taken])
             self._put(connection, pushed_runs, [_pushed_values(link, run) for run in taken])
-            self._take_verdicts(connection, link, runs)
+            return self._take_verdicts(connection, link, runs)
 
-    def _take_verdicts(self, connection: Connection, link: Link, runs: Sequence[ImportedRun]) -> None:
-        """People's verdicts on any run; evaluators' on those that are ok, for a failed one has none here."""
+    def _take_verdicts(
+        self, connection: Connection, link: Link, runs: Sequence[ImportedRun]
+    ) -> list[ImportedEvaluation]:
+        """People's verdicts on any run; evaluators' on those that are here as they are there: ok, or failed.
+
+        Other clients evaluate failed runs, too. That is kept and shown, and counts nowhere.
+        """
+        taken: list[ImportedEvaluation] = []
+        here = _errors(connection, link.experiment_id)
+        seen = _pushed_times(connection, link)
         for table, is_human in ((evaluations, False), (run_annotations, True)):
             known = _times(connection, table, link.experiment_id)
+            # An evaluator's that was here and is not was on a failed run that has been made again.
+            times = known if is_human else seen | known
             new = [
                 (run, verdict)
                 for run in runs
-                if is_human or run.error is None
+                if is_human or (here.get((run.position, run.repetition_number)) is None) == (run.error is None)
                 for verdict in run.evaluations
-                if (verdict.annotator_kind == "HUMAN") == is_human
+                if verdict.is_a_persons == is_human
                 and verdict.end_time
-                > known.get((run.position, run.repetition_number, plain_text(verdict.name)), 0.0) + _SAME_MOMENT_S
+                > times.get((run.position, run.repetition_number, plain_text(verdict.name)), 0.0) + _SAME_MOMENT_S
             ]
             values = annotation_values if is_human else evaluation_values
             self._put(connection, table, [values(link.experiment_id, run, verdict) for run, verdict in new])
@@ -111,6 +139,8 @@ class ImportStore:
                 for key, (_, verdict) in zip(keys, new, strict=True)
             ]
             self._put(connection, pushed_evaluations, marks)
+            taken += [verdict for _, verdict in new if not is_human]
+        return taken
 
     def _put(self, connection: Connection, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
         if rows:
@@ -121,6 +151,43 @@ def _errors(connection: Connection, experiment_id: str) -> dict[tuple[int, int],
     c = experiment_runs.c
     query = sa.select(c.position, c.repetition_number, c.error).where(c.experiment_id == experiment_id)
     return {(position, repetition): error for position, repetition, error in connection.execute(query).all()}
+
+
+def _pushed_times(connection: Connection, link: Link) -> dict[tuple[int, int, str], float]:
+    """The end times of the evaluations that the backend is known to have."""
+    c = pushed_evaluations.c
+    query = sa.select(c.position, c.repetition_number, c.name, c.stamp)
+    query = query.where(c.link_id == link.id, c.refused.is_(None))
+    return {(position, repetition, name): time for position, repetition, name, time in connection.execute(query).all()}
+
+
+def evaluated_failures(connection: Connection, experiment_id: str) -> set[tuple[int, int]]:
+    """The failed runs that evaluators have said something of, which counts nowhere."""
+    r = experiment_runs.c
+    query = sa.select(r.position, r.repetition_number).where(
+        r.experiment_id == experiment_id, r.error.is_not(None), sa.exists(sa.select(1).where(*_of_the_run()))
+    )
+    return {(position, repetition) for position, repetition in connection.execute(query).all()}
+
+
+def delete_evaluations_of_failed(connection: Connection, experiment_id: str, runs: Sequence[tuple[int, int]]) -> None:
+    """Delete what evaluators have said of those of these runs that have failed."""
+    if not runs:
+        return
+    c = evaluations.c
+    query = evaluations.delete().where(
+        c.experiment_id == experiment_id,
+        c.position == sa.bindparam("p"),
+        c.repetition_number == sa.bindparam("r"),
+        sa.exists(sa.select(1).where(*_of_the_run(), experiment_runs.c.error.is_not(None))),
+    )
+    connection.execute(query, [{"p": position, "r": repetition} for position, repetition in runs])
+
+
+def _of_the_run() -> list[sa.ColumnElement[bool]]:
+    """What joins evaluations and their run."""
+    names = ("experiment_id", "position", "repetition_number")
+    return [evaluations.c[name] == experiment_runs.c[name] for name in names]
 
 
 def _times(connection: Connection, table: sa.Table, experiment_id: str) -> dict[tuple[int, int, str], float]:
@@ -134,7 +201,7 @@ def run_values(experiment_id: str, run: ImportedRun) -> tuple[Any, ...]:
     """The columns of `experiment_runs`, in order. How often the task was called is not known: once."""
     key = (experiment_id, run.position, run.repetition_number, run.example_id)
     error = run.error and plain_text(run.error)
-    figures = (run.token_count, run.total_cost, run.trace_id, run.metadata)
+    figures = (run.token_count, run.total_cost, run.trace_id, run.metadata, run.latency_ms)
     return (*key, run.output, error, run.start_time, run.end_time, 1, *figures)
 
 
@@ -146,11 +213,12 @@ def _pushed_values(link: Link, run: ImportedRun) -> tuple[Any, ...]:
 def evaluation_values(experiment_id: str, run: ImportedRun, verdict: ImportedEvaluation) -> tuple[Any, ...]:
     """The columns of `evaluations`, in order."""
     name = plain_text(verdict.name)
-    key = (experiment_id, run.position, run.repetition_number, name, name, verdict.annotator_kind)
+    evaluator = plain_text(verdict.evaluator or verdict.name)
+    key = (experiment_id, run.position, run.repetition_number, name, evaluator, verdict.annotator_kind)
     texts = [text and plain_text(text) for text in (verdict.label, verdict.explanation)]
     error = verdict.error and plain_text(verdict.error)
     times = (verdict.start_time, verdict.end_time, verdict.trace_id)
-    return (*key, UNKNOWN_FINGERPRINT, verdict.score, *texts, verdict.metadata, error, *times)
+    return (*key, verdict.fingerprint, verdict.score, *texts, verdict.metadata, error, *times)
 
 
 def annotation_values(experiment_id: str, run: ImportedRun, verdict: ImportedEvaluation) -> tuple[Any, ...]:
@@ -158,9 +226,3 @@ def annotation_values(experiment_id: str, run: ImportedRun, verdict: ImportedEva
     key = (experiment_id, run.position, run.repetition_number, plain_text(verdict.name))
     texts = [text and plain_text(text) for text in (verdict.label, verdict.explanation)]
     return (*key, verdict.score, *texts, annotator_in(verdict.metadata), verdict.end_time)
-
-
-def distinct_evaluators(runs: Iterable[ImportedRun]) -> list[tuple[str, str]]:
-    """The (name, kind) of the evaluators whose verdicts there are, without people."""
-    found = {(v.name, v.annotator_kind) for run in runs for v in run.evaluations if v.annotator_kind != "HUMAN"}
-    return sorted(found)

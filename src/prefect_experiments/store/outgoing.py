@@ -19,11 +19,17 @@ class OutgoingRun(NamedTuple):
     error: str | None
     start_time: float
     end_time: float
+    latency_ms: float | None
     trace_id: str | None
 
 
 class OutgoingEvaluation(NamedTuple):
-    """An evaluation or an annotation that the backend does not have, on a run that it has."""
+    """An evaluation or an annotation that the backend does not have, on a run that it has.
+
+    Attributes:
+        evaluator: who has given it; one evaluator may give evaluations of several names.
+        fingerprint: of the evaluator as it was then, where that is known.
+    """
 
     position: int
     repetition_number: int
@@ -38,6 +44,8 @@ class OutgoingEvaluation(NamedTuple):
     start_time: float
     end_time: float
     trace_id: str | None
+    evaluator: str
+    fingerprint: str
 
 
 class Waiting(NamedTuple):

@@ -1,10 +1,9 @@
-"""What the store's lists share: pages, cursors, names, times."""
+"""What the store's lists share: pages, cursors, names."""
 
 from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,11 +15,6 @@ from prefect_experiments.store.texts import plain_text
 
 MOST_A_PAGE = 1000
 _LONGEST_CURSOR = 500
-
-
-def to_datetime(seconds: float) -> datetime:
-    """A time of the store as an aware datetime in UTC."""
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def check_name(name: str, what: str) -> str:

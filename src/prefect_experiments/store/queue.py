@@ -23,20 +23,23 @@ from prefect_experiments.store.outgoing import (
     annotation_metadata,
 )
 from prefect_experiments.store.tables import (
+    UNKNOWN_FINGERPRINT,
     evaluations,
     experiment_evaluators,
     experiment_runs,
-    experiments,
     pushed_evaluations,
     pushed_runs,
     run_annotations,
 )
 from prefect_experiments.store.texts import plain_text
 
-_RUN = ("position", "repetition_number", "example_id", "output", "error", "start_time", "end_time", "trace_id")
+_RUN = (
+    *("position", "repetition_number", "example_id", "output", "error", "start_time", "end_time", "latency_ms"),
+    "trace_id",
+)
 _EVALUATION = (
     *("name", "annotator_kind", "score", "label", "explanation", "metadata", "error", "start_time", "end_time"),
-    "trace_id",
+    *("trace_id", "evaluator", "fingerprint"),
 )
 
 
@@ -140,12 +143,6 @@ class QueueStore:
             by_run.setdefault((position, repetition), []).append(OutgoingEvaluation(position, repetition, "", *values))
         return [_row(values, by_run.get((values[0], values[1]), [])) for values in runs]
 
-    def is_logged(self, link: Link) -> bool:
-        """Whether the experiment was made elsewhere and logged here."""
-        query = sa.select(experiments.c.logged).where(experiments.c.id == link.experiment_id)
-        with self._database.read() as connection:
-            return connection.execute(query).scalar() is not None
-
 
 # The joins are written as subqueries on whole primary keys: PostgreSQL knows nothing yet of tables that have just
 # been filled, and has been seen to compare every run with every pushed one (6 s at 20,000) where it was left a choice.
@@ -203,7 +200,7 @@ def _lacking_evaluations(link: Link) -> Any:
         link,
         evaluations,
         *(c.position, c.repetition_number, run, c.name, c.annotator_kind, c.score, c.label),
-        *(c.explanation, c.metadata, c.error, c.start_time, c.end_time, c.trace_id),
+        *(c.explanation, c.metadata, c.error, c.start_time, c.end_time, c.trace_id, c.evaluator, c.fingerprint),
     )
     return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
 
@@ -215,7 +212,7 @@ def _lacking_annotations(link: Link) -> Any:
     query = _unpushed_annotations(
         link,
         *(c.position, c.repetition_number, run, c.name, sa.literal("HUMAN"), c.score, c.label),
-        *(c.text, c.annotator, nothing, c.updated_at, c.updated_at, nothing),
+        *(c.text, c.annotator, nothing, c.updated_at, c.updated_at, nothing, c.name, sa.literal(UNKNOWN_FINGERPRINT)),
     )
     return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
 
@@ -228,7 +225,7 @@ def _with_metadata(note: OutgoingEvaluation) -> OutgoingEvaluation:
 def _row(values: Any, given: list[OutgoingEvaluation]) -> OutgoingRow:
     *run_values, token_count, total_cost, metadata = values
     run = OutgoingRun(*run_values)
-    return OutgoingRow(run, token_count, total_cost, metadata, () if run.error is not None else tuple(given))
+    return OutgoingRow(run, token_count, total_cost, metadata, tuple(given))
 
 
 def _verdicts_given() -> Any:

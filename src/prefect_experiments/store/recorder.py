@@ -20,8 +20,10 @@ from sqlalchemy.engine import Connection
 from prefect_experiments.engine import EvaluationRow, RunRow
 from prefect_experiments.errors import NotFound, StoreUnavailable
 from prefect_experiments.store.database import Database
+from prefect_experiments.store.imports import delete_evaluations_of_failed, evaluated_failures
 from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
 from prefect_experiments.store.texts import plain_text
+from prefect_experiments.store.times import milliseconds
 
 MOST_ROWS_A_COMMIT = 1000
 MOST_ROWS_WAITING = 20_000
@@ -53,6 +55,7 @@ class Recorder:
         self._replace = frozenset(replace)
         self._put_run = database.upsert(experiment_runs, where=_FAILED)
         self._put_evaluation = database.upsert(evaluations)
+        self._void: set[tuple[int, int]] | None = None  # failed runs that somebody has evaluated; not looked yet
         self._runs: deque[tuple[RunRow, _Waiter]] = deque()
         self._evaluations: deque[Sequence[EvaluationRow]] = deque()  # one entry is never split
         self._flushes: deque[tuple[int, int, _Waiter]] = deque()  # runs and evaluations to be durable; who waits
@@ -191,7 +194,16 @@ class Recorder:
         if rows:
             if not self._database.is_sqlite:  # two processes that lock rows in one order never wait for each other
                 rows = sorted(rows, key=lambda row: (row.position, row.repetition_number))
+            self._delete_void(connection, {(row.position, row.repetition_number) for row in rows})
             self._database.write_many(connection, self._put_run, [self._run_values(row) for row in rows])
+
+    def _delete_void(self, connection: Connection, made: set[tuple[int, int]]) -> None:
+        """What another client has said of a failed run is not said of the one that takes its place."""
+        if self._void is None:
+            self._void = evaluated_failures(connection, self._experiment_id)
+        if void := sorted(self._void & made):
+            delete_evaluations_of_failed(connection, self._experiment_id, void)
+            self._void.difference_update(void)
 
     def _run_values(self, row: RunRow) -> tuple[Any, ...]:
         """The columns of `experiment_runs`, in order."""
@@ -209,6 +221,7 @@ class Recorder:
             row.total_cost,
             row.trace_id,
             None,  # metadata: only runs that were logged have any
+            milliseconds(row.start_time, row.end_time) or None,
         )
 
     def _write_evaluations(self, connection: Connection, rows: list[EvaluationRow]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import orjson
@@ -25,10 +25,17 @@ from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
-from prefect_experiments.store.imports import UNKNOWN_FINGERPRINT
-from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor, to_datetime
-from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
+from prefect_experiments.store.imports import evaluated_failures
+from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
+from prefect_experiments.store.tables import (
+    UNKNOWN_FINGERPRINT,
+    evaluations,
+    examples,
+    experiment_runs,
+    run_annotations,
+)
 from prefect_experiments.store.texts import plain_text
+from prefect_experiments.store.times import to_datetime
 
 Key = tuple[int, int]
 """A run's (position, repetition) within its experiment."""
@@ -91,6 +98,8 @@ class ResultStore:
         version: DatasetVersion,
         positions: Sequence[int],
         fingerprints: Mapping[str, str],
+        *,
+        passed: Collection[str] = (),
     ) -> list[EvaluationItem]:
         """The ok runs that lack a verdict, each with the evaluators that are to give one.
 
@@ -99,12 +108,14 @@ class ResultStore:
             version: the dataset version with the examples.
             positions: the examples to look at.
             fingerprints: of each evaluator by name, as it is now; verdicts of another one are stale.
+            passed: the evaluators that the caller has given: verdicts of which it is not known what state of them
+                gave them are stale, too. Those of others stand.
         """
         if not positions:
             return []
         first, last, wanted = min(positions), max(positions), set(positions)
         with self._database.read() as connection:
-            given = self._given_verdicts(connection, experiment_id, first, last, fingerprints)
+            given = self._given_verdicts(connection, experiment_id, first, last, fingerprints, passed)
             # Not a join: with ranges on both sides SQLite looks through one range for each row of the other.
             content = {row[0]: row for row in self._examples(connection, version, first, last)}
             c = experiment_runs.c
@@ -124,7 +135,13 @@ class ResultStore:
         return items
 
     def _given_verdicts(
-        self, connection: Connection, experiment_id: str, first: int, last: int, fingerprints: Mapping[str, str]
+        self,
+        connection: Connection,
+        experiment_id: str,
+        first: int,
+        last: int,
+        fingerprints: Mapping[str, str],
+        passed: Collection[str],
     ) -> dict[Key, set[str]]:
         """For each run the evaluators whose verdict is there, without error, and not stale."""
         c = evaluations.c
@@ -133,9 +150,18 @@ class ResultStore:
         )
         given: dict[Key, set[str]] = {}
         for position, repetition, evaluator, fingerprint in connection.execute(query).all():
-            if fingerprint in (fingerprints.get(evaluator), UNKNOWN_FINGERPRINT):
+            is_known = fingerprint != UNKNOWN_FINGERPRINT
+            if fingerprint == fingerprints.get(evaluator) if is_known else evaluator not in passed:
                 given.setdefault((position, repetition), set()).add(evaluator)
         return given
+
+    def of_unknown_state(self, experiment_id: str) -> dict[str, int]:
+        """The evaluators that have given verdicts of which it is not known in which state they were, and how many."""
+        c = evaluations.c
+        query = sa.select(c.evaluator, sa.func.count()).group_by(c.evaluator).order_by(c.evaluator)
+        query = query.where(c.experiment_id == experiment_id, c.fingerprint == UNKNOWN_FINGERPRINT, c.error.is_(None))
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query).all()}
 
     def has_verdicts(self, experiment_id: str) -> set[str]:
         """The evaluators that have given any verdict or error in this experiment."""
@@ -151,20 +177,20 @@ class ResultStore:
         counts = sa.select(
             sa.func.count(), sa.func.count(c.error), sa.func.sum(c.token_count), sa.func.sum(c.total_cost)
         )
-        seconds = (c.end_time - c.start_time).label("seconds")
-        # How long a run took is not known where it ends as it begins: see `_run`.
-        latencies = sa.select(seconds).where(mine, c.error.is_(None), seconds != 0).order_by(seconds)
+        latencies = sa.select(c.latency_ms).where(mine, c.error.is_(None), c.latency_ms.is_not(None))
         with self._database.read() as connection:
             made, failed, tokens, cost = connection.execute(counts.where(mine)).one()
-            ordered = connection.execute(latencies).scalars().all()
-        return RunFigures(made, failed, [1000 * value for value in ordered], tokens, cost)
+            ordered = connection.execute(latencies.order_by(c.latency_ms)).scalars().all()
+        return RunFigures(made, failed, list(ordered), tokens, cost)
 
     def verdict_figures(self, experiment_id: str) -> Sequence[VerdictFigures]:
-        """What a summary needs of each verdict, in dataset order."""
+        """What a summary needs of each verdict that counts, in dataset order: none on a failed run does."""
         c = evaluations.c
-        query = sa.select(c.position, c.evaluator, c.name, c.score, c.label, c.error.is_not(None))
+        query = sa.select(c.position, c.repetition_number, c.evaluator, c.name, c.score, c.label, c.error.is_not(None))
         with self._database.read() as connection:
-            rows = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
+            void = evaluated_failures(connection, experiment_id)
+            found = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
+        rows = [(position, *rest) for position, repetition, *rest in found if (position, repetition) not in void]
         return cast("Sequence[VerdictFigures]", rows)
 
     def said_of(self, experiment_id: str, key: str) -> list[tuple[str, Any]]:
@@ -180,11 +206,18 @@ class ResultStore:
     def runs(
         self, experiment_id: str, *, limit: int | None = None, cursor: str | None = None, failed: bool = False
     ) -> tuple[list[ExperimentRun], Pagination]:
-        """Runs in dataset order, then by repetition; all of them without a limit; or only the failed ones."""
+        """Runs in dataset order, then by repetition; all of them without a limit.
+
+        Args:
+            experiment_id: whose.
+            limit: so many at most.
+            cursor: where the page begins.
+            failed: only the runs whose task failed, or an evaluator of which failed.
+        """
         c = experiment_runs.c
         query = sa.select(experiment_runs).where(c.experiment_id == experiment_id)
         if failed:
-            query = query.where(c.error.is_not(None))
+            query = query.where(c.error.is_not(None) | _has_failed_evaluation())
         if cursor is not None:
             position, repetition = decode_cursor(cursor, int, int)
             query = query.where(
@@ -278,6 +311,13 @@ class ResultStore:
                 raise NotFound(f"{len(unknown)} of the runs to annotate are not in the store: {names}")
 
 
+def _has_failed_evaluation() -> sa.ColumnElement[bool]:
+    """Whether an evaluator failed on a run."""
+    c, of_run = evaluations.c, experiment_runs.c
+    same = [c[name] == of_run[name] for name in ("experiment_id", "position", "repetition_number")]
+    return sa.exists().where(*same, c.error.is_not(None))
+
+
 def _parse(run_id: str) -> tuple[str, int, int]:
     try:
         return keys.parse_run_id(run_id)
@@ -306,8 +346,7 @@ def _run(row: Any) -> ExperimentRun:
         status="ok" if row.error is None else "error",
         start_time=to_datetime(row.start_time),
         end_time=to_datetime(row.end_time),
-        # No call takes no time; results that were logged without their latency have one time only.
-        latency_ms=(row.end_time - row.start_time) * 1000 if row.end_time != row.start_time else None,
+        latency_ms=row.latency_ms,
         token_count=row.token_count,
         total_cost=row.total_cost,
         trace_id=row.trace_id,

@@ -21,6 +21,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+UNKNOWN_FINGERPRINT = ""
+"""Of an evaluator in the state in which it gave an evaluation that was made elsewhere."""
+
 
 def _of(parent: str, column: str) -> Column[str]:
     return Column(column, String(64), ForeignKey(f"{parent}.id", ondelete="CASCADE"), nullable=False)
@@ -116,6 +119,7 @@ experiment_runs = Table(
     Column("total_cost", Double),
     Column("trace_id", String(32)),
     Column("metadata", Text),  # JSON object: what else is known of a run that was made elsewhere
+    Column("latency_ms", Double),  # as measured or given: two times do not tell it exactly; null: unknown
 )
 
 _RUN_KEY = ["experiment_id", "position", "repetition_number"]

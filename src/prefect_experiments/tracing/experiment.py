@@ -6,13 +6,13 @@ import contextlib
 import contextvars
 import logging
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
 from typing import Any, Generic, TypeVar
 
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, attach
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags, set_span_in_context
@@ -21,7 +21,7 @@ from opentelemetry.util.types import AttributeValue
 from prefect_experiments.engine import EvaluationItem, EvaluationRow, RunItem, TraceFigures
 from prefect_experiments.engine.calls import CallResult, Target
 from prefect_experiments.evaluators import BoundEvaluator
-from prefect_experiments.tasks import Fields, Task, is_awaitable
+from prefect_experiments.tasks import Fields, Task
 from prefect_experiments.tracing import attributes as about
 from prefect_experiments.tracing.destination import TraceExport
 from prefect_experiments.tracing.router import OpenTrace, Outlet, join_global, own_provider, router
@@ -159,12 +159,11 @@ class ExperimentTracer:
                 if error is None:
                     span.set_status(OK)
                 else:
-                    span.add_event("exception", about.of_error(error, result.error_type, opened.error), ended)
+                    span.add_event("exception", about.of_error(error, result.error_type, result.raised), ended)
                     span.set_status(Status(StatusCode.ERROR, error))
                 span.end(ended)
         except Exception as raised:  # noqa: BLE001 - as above
             self._cannot("ended", raised)
-        opened.error = None
         router.close(opened, self._outlet)
 
     def _cannot(self, what: str, error: Exception) -> None:
@@ -196,17 +195,10 @@ class _Traced(Generic[T]):
     def call(self, fields: Fields) -> Any:
         """Call the target inside its trace."""
         opened = self._open.get(fields) or self._begin(fields)
-        if opened is None:
-            return self._target.call(fields)
-        token = attach(set_span_in_context(opened.span))
-        try:
-            value = self._target.call(fields)
-        except BaseException as error:
-            opened.error = error
-            raise
-        finally:
-            detach(token)
-        return _Within(value, opened) if is_awaitable(value) else value
+        if opened is not None:
+            # Never detached: the call has its context to itself, and what it gives is awaited in there as well.
+            attach(set_span_in_context(opened.span))
+        return self._target.call(fields)
 
     def _begin(self, fields: Fields, start: float | None = None) -> OpenTrace | None:
         if not self._tracer.entered or fields in self._given_up:
@@ -268,31 +260,6 @@ class TracedEvaluator(_Traced[BoundEvaluator]):
         # A verdict that is none is an error too, which the call itself knows nothing of.
         self._tracer.end(opened, attributes, result, rows[0].error if rows else result.error)
         return _hex(opened)
-
-
-class _Within:
-    """Awaits what a target gave, inside its trace."""
-
-    __slots__ = ("_opened", "_value")
-
-    def __init__(self, value: Any, opened: OpenTrace) -> None:
-        self._value = value
-        self._opened = opened
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        token: contextvars.Token[Context] | None = attach(set_span_in_context(self._opened.span))
-        try:
-            return (yield from self._value.__await__())
-        except GeneratorExit:
-            # Nobody awaits any more, and whoever clears up does so in a context of his own.
-            token = None
-            raise
-        except BaseException as error:
-            self._opened.error = error
-            raise
-        finally:
-            if token is not None:
-                detach(token)
 
 
 def _hex(opened: OpenTrace) -> str | None:

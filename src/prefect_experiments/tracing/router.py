@@ -81,12 +81,11 @@ class Outlet:
 class OpenTrace:
     """The trace of a call that is not finished yet, and what its spans say of tokens and cost."""
 
-    __slots__ = ("_costs", "_outlet", "_parents", "_tokens", "error", "id", "span")
+    __slots__ = ("_costs", "_outlet", "_parents", "_tokens", "id", "span")
 
     def __init__(self, span: trace.Span, outlet: Outlet | None) -> None:
         self.span = span
         self.id = span.get_span_context().trace_id
-        self.error: BaseException | None = None  # what the last attempt raised
         self._outlet = outlet
         self._parents: dict[int, int] = {}
         self._tokens: dict[int, float] = {}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.verdicts import Direction, ExampleChange
-from prefect_experiments.datasets.scalars import is_missing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,26 +65,20 @@ class _Rows:
         self._runs: list[list[int]] = [[] for _ in table.example_ids]
         for row, number in enumerate(table.places.tolist()):
             self._runs[number].append(row)
-        self._columns = {name: self._column(name) for name in ("input", "expected", "output", "error")}
-
-    def _column(self, name: str) -> list[Any]:
-        if name not in self.table.frame:
-            return [None] * len(self.table.frame)
-        cells = [None if is_missing(cell) else cell for cell in self.table.frame[name].tolist()]
-        return [str(cell) if cell else None for cell in cells] if name == "error" else cells
 
     def means(self, values: Floats) -> Floats:
         """Values of runs as one value for each of the compared examples."""
         return self.table.means(values)[self._places]
 
     def shown(self, metric: str, place: int, sign: float) -> dict[str, Any]:
-        """The cells of the example's run that scored highest (sign 1) or lowest (sign -1)."""
+        """What there is of the example's run that scored highest (sign 1) or lowest (sign -1)."""
         runs = self._runs[self._places[place]]
         row = runs[0]
         if len(runs) > 1:
             values = self.table.failed if metric == TASK_ERROR else self.table.scores[metric]
             row = max(runs, key=lambda run: -math.inf if math.isnan(values[run]) else sign * values[run])
-        return {name: cells[row] for name, cells in self._columns.items()}
+        run = self.table.results.runs[row]
+        return {name: getattr(run, name) for name in ("input", "expected", "output", "error")}
 
 
 def _of_metric(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from prefect_experiments import configuration
 from prefect_experiments.analysis.verdicts import Comparison, Direction, Verdict
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
@@ -22,6 +23,8 @@ OnInconclusive = Literal["fail", "pass"]
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _SHOWN = 60
+_SHORTENED = reprlib.Repr()  # YAML's anchors make long values of small texts
+_SHORTENED.maxstring = _SHORTENED.maxother = 2 * _SHOWN
 _JUDGED: tuple[Direction, ...] = ("maximize", "minimize")
 
 
@@ -245,27 +248,19 @@ def _read(path: Path) -> Any:
     if path.suffix.lower() not in _SUFFIXES:
         raise InvalidSetting(f"the gate {path}: {unknown_value('file suffix', path.suffix, list(_SUFFIXES))}")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise InvalidSetting(f"the gate {path} cannot be read: {reason} (current directory: {Path.cwd()})") from None
+        text = configuration.read(path)
+    except configuration.Unreadable as error:
+        raise InvalidSetting(f"the gate {path} {error} (current directory: {Path.cwd()})") from None
     return _load(text, f"the gate {path}", is_json=path.suffix.lower() == ".json")
 
 
 def _load(text: str, origin: str, *, is_json: bool) -> Any:
-    import yaml  # type: ignore[import-untyped, unused-ignore]
-
     try:
-        return json.loads(text) if is_json else yaml.safe_load(text)
-    except json.JSONDecodeError as error:
-        raise InvalidSetting(f"{origin} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise InvalidSetting(f"{origin} is not YAML: {where}{problem}") from None
+        return configuration.parse_json(text) if is_json else configuration.parse_yaml(text)
+    except configuration.Unreadable as error:
+        raise InvalidSetting(f"{origin} {error}") from None
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = _SHORTENED.repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from prefect_experiments.analysis.fields import (
+    ResultFields,
     Row,
     Selection,
     column_of,
-    example_ids,
-    failed,
+    fields_of,
     known_fields,
-    rows_of,
     select,
     values_of,
 )
@@ -38,12 +37,6 @@ from prefect_experiments.analysis.labels.contingency import (
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from prefect_experiments.analysis.ran import RanExperiment
-    from prefect_experiments.pages import ExperimentRunList
 
 Part = Literal["label", "score"]
 _BOOLS = ("False", "True")
@@ -92,7 +85,7 @@ class Agreement(_Record):
 
 
 def meta_evaluation(
-    results: pd.DataFrame | RanExperiment | ExperimentRunList,
+    results: Any,
     *,
     evaluator: str,
     human: str,
@@ -105,8 +98,8 @@ def meta_evaluation(
     """How well an evaluator agrees with people, over the runs that both judged.
 
     Args:
-        results: a `RanExperiment`; what ``list_runs()`` gave, which has the annotations; or a table
-            shaped like either.
+        results: a `RanExperiment`; what ``list_runs()`` gave; or a table shaped like either: a
+            DataFrame, rows, a file.
         evaluator: an evaluator's name, or a field such as ``eval.NAME.score`` or, where the evaluator
             was the task, ``output.label``. A name stands for its labels or its scores, whichever
             the other side has (scores, where there is a threshold; else labels first).
@@ -124,15 +117,16 @@ def meta_evaluation(
             a threshold, or no run with both.
         InvalidSetting: parameters that do not go together.
     """
-    rows = rows_of(results)
+    fields = fields_of(results)
+    rows = fields.rows
     evaluator, human = _fields(rows, evaluator, human, prefer_scores=threshold is not None)
     judged = _plain(values_of(rows, evaluator, "evaluator"))
     truth = _plain(values_of(rows, human, "human"))
     return _agreement(
         (evaluator, human),
         (judged, truth),
-        select(truth, judged, _errors(rows, evaluator)),
-        example_ids(rows),
+        select(truth, judged, _errors(fields, evaluator)),
+        fields.example_ids,
         _Options(threshold, positive, labels, ignore_case, check_confidence(confidence)),
     )
 
@@ -320,10 +314,10 @@ def _plain(values: Sequence[Any]) -> list[Any]:
     return [None if is_missing(value) else value for value in map(python_scalar, values)]
 
 
-def _errors(rows: Sequence[Row], field: str) -> list[bool]:
+def _errors(fields: ResultFields, field: str) -> list[bool]:
     """For each run whether it failed, or the evaluator on it."""
     column = f"{field.rpartition('.')[0]}.error"
-    return [bad or not is_missing(row.get(column)) for row, bad in zip(rows, failed(rows), strict=True)]
+    return [bad or not is_missing(row.get(column)) for row, bad in zip(fields.rows, fields.failed, strict=True)]
 
 
 def _fields(rows: Sequence[Row], evaluator: str, human: str, *, prefer_scores: bool) -> tuple[str, str]:

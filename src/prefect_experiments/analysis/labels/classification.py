@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from prefect_experiments.analysis.fields import Selection, example_ids, failed, rows_of, select, values_of
+from prefect_experiments.analysis.fields import Selection, fields_of, select, values_of
 from prefect_experiments.analysis.labels.contingency import (
     KappaWeights,
     LabelPairs,
@@ -22,12 +22,6 @@ from prefect_experiments.analysis.labels.contingency import (
 )
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from prefect_experiments.analysis.ran import RanExperiment
-    from prefect_experiments.pages import ExperimentRunList
 
 _MOST_SHOWN = 20
 
@@ -156,7 +150,7 @@ class ClassificationReport(_Record):
 
 
 def classification_report(
-    results: pd.DataFrame | RanExperiment | ExperimentRunList,
+    results: Any,
     *,
     truth: str,
     prediction: str = "output",
@@ -174,7 +168,7 @@ def classification_report(
     is ``None`` and told in `notes`, never 0; macro and weighted averages leave such labels out.
 
     Args:
-        results: a `RanExperiment`, or a table shaped like its ``to_dataframe()``.
+        results: a `RanExperiment`, or a table shaped like its ``to_dataframe()``: a DataFrame, rows, a file.
         truth: the field with the true label: a column, or one with keys into its objects, such as
             ``expected``, ``expected.label`` or ``metadata.label``.
         prediction: the field with the predicted label, such as ``output.label`` or ``eval.NAME.label``.
@@ -196,18 +190,19 @@ def classification_report(
     if kappa_weights not in (None, "linear", "quadratic"):
         raise InvalidSetting(unknown_value("kappa weights", kappa_weights, ["linear", "quadratic"]))
     options = {"ignore_case": ignore_case, "strip": strip}
-    rows = rows_of(results)
+    fields = fields_of(results)
+    rows = fields.rows
     true = [label_of(value, truth, **options) for value in values_of(rows, truth, "truth")]
     if all(label is None for label in true):
         raise InvalidInput(f"no row has a value in the truth field {truth!r}")
     predicted = [label_of(value, prediction, **options) for value in values_of(rows, prediction, "prediction")]
-    selection = select(true, predicted, failed(rows))
+    selection = select(true, predicted, fields.failed)
     first, second = selection.of(true), selection.of(predicted)
     order = labels_in_order({*first, *second}, labels, **options)
     pairs = LabelPairs(
         first=first,
         second=second,
-        examples=selection.of(example_ids(rows)),
+        examples=selection.of(fields.example_ids),
         labels=order,
         scale=even_scale(order) if kappa_weights and labels is None else (),
     )

@@ -32,6 +32,7 @@ class ArizeBackend:
 
     name = "arize"
     versions_stay = False  # others may change a version in place
+    takes_alone = True
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class ArizeBackend:
 
     def pusher(self, store: Store, link: Link) -> AbstractAsyncContextManager[ArizePusher]:
         """What takes an experiment's results."""
-        return arize_pusher(self._api, self.datasets, store, link, self._connection.largest_body)
+        return arize_pusher(self._api, self.datasets, self._space, store, link, self._connection.largest_body)
 
     def page_url(self, experiment: Experiment) -> str | None:  # noqa: ARG002
         """Nothing: AX's pages are found by ids that its API does not give."""

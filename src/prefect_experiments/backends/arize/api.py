@@ -165,9 +165,15 @@ class ArizeApi:
         """An experiment."""
         return await self._one("GET", f"/v2/experiments/{_quoted(experiment_id)}")
 
-    async def create_experiment(self, dataset_id: str, name: str, runs: Sequence[Row]) -> Row:
-        """A new experiment with its first runs, at most 1,000; not tried again by itself."""
-        body = {"name": name, "dataset_id": dataset_id, "experiment_runs": runs}
+    async def create_experiment(self, name: str, runs: Sequence[Row], **scope: str) -> Row:
+        """A new experiment with its first runs, at most 1,000; not tried again by itself.
+
+        Args:
+            name: the experiment's.
+            runs: its first ones.
+            scope: ``dataset_id``, or ``space_id`` for one without a dataset.
+        """
+        body = {"name": name, **scope, "experiment_runs": runs}
         return await self._one("POST", "/v2/experiments", json=body)
 
     async def delete_experiment(self, experiment_id: str) -> None:

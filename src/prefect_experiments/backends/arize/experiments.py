@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prefect_experiments.backends.arize.api import MOST_ROWS, ArizeApi, Row
 from prefect_experiments.backends.arize.datasets import ArizeDatasets
@@ -68,18 +68,28 @@ class ArizeExperiments:
         except (NotFound, InvalidSetting, BackendRefused):  # an AX that has no tags yet, or a key that may not see them
             return []
 
+    def check_name(self, name: str) -> None:
+        """Refuse a name that AX does not take.
+
+        Raises:
+            InvalidInput: it does not.
+        """
+        if '"' in name or "\\" in name or not 1 <= len(name) <= 255:
+            raise InvalidInput(
+                f"an experiment's name in Arize AX has 1 to 255 characters and no double quotes or backslashes, "
+                f"got {name!r:.80}"
+            )
+
     @waited
     async def begin(self, draft: Draft) -> Experiment:
         """See that the experiment can be made, when there are results. Nothing is made yet."""
-        if '"' in draft.name or "\\" in draft.name or not 1 <= len(draft.name) <= 255:
-            raise InvalidInput(
-                f"an experiment's name in Arize AX has 1 to 255 characters and no double quotes or backslashes, "
-                f"got {draft.name!r:.80}"
-            )
-        there = await self._api.experiments(draft.name, dataset_id=draft.dataset_id)
-        if any(row.get("name") == draft.name for row in there):
+        self.check_name(draft.name)
+        scope = {"dataset_id": draft.dataset_id} if draft.dataset_id else {"space_id": await self._space.required()}
+        there = await self._api.experiments(draft.name, **scope)
+        if any((row.get("name"), row.get("dataset_id") or "") == (draft.name, draft.dataset_id) for row in there):
+            where = "on this dataset" if draft.dataset_id else "without a dataset in this space"
             raise AlreadyExists(
-                f"there is an experiment {draft.name!r} on this dataset already in {self._api.http.address}, where "
+                f"there is an experiment {draft.name!r} {where} already in {self._api.http.address}, where "
                 "names are unique; choose another name, or go on with that one by resume_experiment"
             )
         return Experiment(
@@ -169,12 +179,19 @@ class ArizeExperiments:
     @waited
     async def pull(self, experiment: Experiment) -> PulledResults:
         """All runs and evaluations. AX does not say which examples an experiment was meant to be on."""
-        rows, ids = await asyncio.gather(
-            self._api.runs(experiment.id),
-            self._datasets.ax_ids(experiment.dataset_id, experiment.dataset_version_id),
-        )
+        rows, ids = await asyncio.gather(self._api.runs(experiment.id), self._ax_ids(experiment))
         read = to_runs(rows, experiment, {ax_id: example_id for example_id, ax_id in ids.items()})
-        return PulledResults([one.run for one in read], {one.run.id: one.evaluations for one in read})
+        return PulledResults(
+            [one.run for one in read],
+            {one.run.id: one.evaluations for one in read},
+            task_fingerprint=next(filter(None, (one.task_fingerprint for one in read)), None),
+        )
+
+    async def _ax_ids(self, experiment: Experiment) -> Mapping[str, str]:
+        """AX's ids of the examples; an experiment on no dataset calls them as they were called."""
+        if not experiment.dataset_id:
+            return {}
+        return await self._datasets.ax_ids(experiment.dataset_id, experiment.dataset_version_id)
 
 
 def to_experiment(row: Row, dataset_name: str = "", tags: Sequence[str] = ()) -> Experiment:

@@ -25,7 +25,8 @@ import orjson
 from prefect_experiments.backends.arize.api import MOST_ROWS, ArizeApi, Row, Untouched
 from prefect_experiments.backends.arize.datasets import ArizeDatasets
 from prefect_experiments.backends.arize.experiments import annotation_record, write_annotations
-from prefect_experiments.backends.arize.run_rows import Print, repetition_of, row_print, run_row, same_print
+from prefect_experiments.backends.arize.run_rows import Origin, Print, repetition_of, row_print, run_row, same_print
+from prefect_experiments.backends.arize.spaces import Space
 from prefect_experiments.errors import (
     AlreadyExists,
     BackendRefused,
@@ -67,9 +68,12 @@ class ArizePusher:
 
     lanes = MOST_ROWS
 
-    def __init__(self, api: ArizeApi, datasets: ArizeDatasets, store: Store, link: Link, largest_body: int) -> None:
+    def __init__(
+        self, api: ArizeApi, datasets: ArizeDatasets, space: Space, store: Store, link: Link, largest_body: int
+    ) -> None:
         self._api = api
         self._datasets = datasets
+        self._space = space
         self._store = store
         self._link = link
         self._largest = largest_body
@@ -83,7 +87,7 @@ class ArizePusher:
         self._ax_ids: dict[str, str] = {}
         self._named_anew = False
         self._name = ""
-        self._repeated = self._logged = False
+        self._origin = Origin()
         # Whoever pushed before may have been killed before it took note of what AX had taken.
         self._unsure = True
         self._doubtful: set[_Key] = set()
@@ -194,7 +198,7 @@ class ArizePusher:
 
     def _wire(self, item: OutgoingRow) -> Row:
         example_id = self._ax_ids.get(item.run.example_id, item.run.example_id)
-        return run_row(item, example_id, repeated=self._repeated, logged=self._logged)
+        return run_row(item, example_id, self._origin)
 
     def _pieces(self, rows: Sequence[Row], places: Sequence[int]) -> list[list[int]]:
         """The places in pieces that are not too large for one request."""
@@ -213,13 +217,19 @@ class ArizePusher:
         if self._ready:
             return
         record = await self._in_thread(self._store.experiments.get, self._link.experiment_id)
-        self._name, self._repeated = record.experiment.name, record.experiment.repetitions > 1
-        self._logged = await self._in_thread(self._store.queue.is_logged, self._link)
+        self._name = record.experiment.name
+        self._origin = Origin(
+            repeated=record.experiment.repetitions > 1,
+            logged_at=record.experiment.created_at if record.is_logged else None,
+            task_fingerprint=record.task.fingerprint,
+        )
         self._ready = True
 
     async def _name_examples(self, items: Sequence[OutgoingRow]) -> None:
         """Learn AX's ids of the examples; what was read before another process had added them all is read again."""
         where = self._link.remote_dataset_id, self._link.remote_version_id
+        if not where[0]:  # the experiment is on no dataset there
+            return
         if not self._ax_ids:
             self._ax_ids = await self._datasets.ax_ids(*where)
         if not self._named_anew and any(item.run.example_id not in self._ax_ids for item in items):
@@ -262,9 +272,7 @@ class ArizePusher:
         """Make the experiment with these rows; or find that it was made, by a request that got no answer."""
         for name in (self._name, f"{self._name[:230]} ({self._link.experiment_id})"):
             try:
-                made = await self._api.create_experiment(
-                    self._link.remote_dataset_id, name, [rows[place] for place in places]
-                )
+                made = await self._api.create_experiment(name, [rows[place] for place in places], **await self._scope())
             except AlreadyExists:
                 if await self._adopted(name):
                     return
@@ -284,7 +292,14 @@ class ArizePusher:
             else:
                 await self._begun(str(made["id"]))
                 return
-        raise BackendRefused(f"experiments called {self._name!r} are on the dataset in Arize AX already")
+        where = "on the dataset" if self._link.remote_dataset_id else "in the space"
+        raise BackendRefused(f"experiments called {self._name!r} are {where} in Arize AX already")
+
+    async def _scope(self) -> dict[str, str]:
+        """What the experiment is made in: its dataset, or the space where it is on none."""
+        if self._link.remote_dataset_id:
+            return {"dataset_id": self._link.remote_dataset_id}
+        return {"space_id": await self._space.required()}
 
     async def _adopted(self, name: str) -> bool:
         """Whether the experiment of a name is this one: every run in it is one of ours."""
@@ -292,8 +307,9 @@ class ArizePusher:
         if known is not None and known.is_begun:  # by another process, just now
             self._link = known
             return True
-        there = await self._api.experiments(name, dataset_id=self._link.remote_dataset_id)
-        found = next((row for row in there if row.get("name") == name), None)
+        there = await self._api.experiments(name, **await self._scope())
+        mine = [row for row in there if (row.get("dataset_id") or "") == self._link.remote_dataset_id]
+        found = next((row for row in mine if row.get("name") == name), None)
         if found is None:
             raise BackendUnavailable(f"{self._api.http.address} says that it has an experiment, and does not list it")
         ours: dict[_Key, Print] = {}
@@ -403,10 +419,10 @@ def _note(verdict: OutgoingEvaluation) -> AnnotateRecordInput:
 
 @asynccontextmanager
 async def arize_pusher(
-    api: ArizeApi, datasets: ArizeDatasets, store: Store, link: Link, largest_body: int
+    api: ArizeApi, datasets: ArizeDatasets, space: Space, store: Store, link: Link, largest_body: int
 ) -> AsyncIterator[ArizePusher]:
     """A pusher in the running loop, with the task that does its work."""
-    pusher = ArizePusher(api, datasets, store, link, largest_body)
+    pusher = ArizePusher(api, datasets, space, store, link, largest_body)
     work = asyncio.create_task(pusher.work())
     try:
         yield pusher

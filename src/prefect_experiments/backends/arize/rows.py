@@ -17,10 +17,10 @@ from typing import Any
 
 import orjson
 
+from prefect_experiments.backends.marks import MARK
 from prefect_experiments.keys import canonical_json
 from prefect_experiments.models import Example
 
-MARK = "prefect_experiments"
 _SYSTEM = ("id", "created_at", "updated_at", "annotations")  # what AX itself keeps of an example
 _PARTS = ("input", "output", "metadata")
 _OUTPUTS = ("output", "expected", "reference", "expected_output")  # as files may call it, too

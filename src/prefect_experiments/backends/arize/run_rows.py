@@ -15,37 +15,56 @@ from typing import Any
 
 import orjson
 
+from prefect_experiments.backends.arize.row_marks import RunMark, metadata_columns, read_mark, run_mark
 from prefect_experiments.backends.arize.rows import Row, to_time
+from prefect_experiments.backends.marks import MARK
 from prefect_experiments.models import Experiment, ExperimentRun
 from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRow
+from prefect_experiments.store.times import to_datetime
 
 _EVALUATION = re.compile(r"eval\.(.+?)\.(score|label|explanation|trace\.id|trace\.timestamp|metadata\..+)", re.DOTALL)
 _JSON = "application/json"
 _KNOWN = {
     *("id", "example_id", "output", "error", "annotations", "result.trace.id", "result.trace.timestamp", "latency"),
     *("latency_ms", "token_count", "total_cost", "execution_status", "exceptions", "output.mime_type"),
-    "repetition_number",
+    *("repetition_number", MARK),
 }
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-def run_row(row: OutgoingRow, example_id: str, *, repeated: bool, logged: bool) -> Row:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is to be known of the experiment that rows are from.
+
+    Attributes:
+        repeated: whether it has repetitions, which AX does not know: they are further rows.
+        logged_at: when it was logged, where it was made elsewhere. Its rows have what was logged, as the official
+            client's ``create()`` has it, and nothing of how it was run; a run that ended then is one whose times
+            nobody has said.
+        task_fingerprint: of its task, where it is known.
+    """
+
+    repeated: bool = False
+    logged_at: datetime | None = None
+    task_fingerprint: str | None = None
+
+
+def run_row(row: OutgoingRow, example_id: str, origin: Origin) -> Row:
     """What AX takes for a run with its evaluations.
 
     Args:
         row: the run.
         example_id: as AX calls the example.
-        repeated: whether the experiment has repetitions, which AX does not know: they are further rows.
-        logged: whether it was made elsewhere; then there is what was logged, as the official client's ``create()`` has
-            it, and nothing of how it was run.
+        origin: the experiment.
     """
+    logged = origin.logged_at is not None
     run = row.run
     text, is_json = ("", False) if run.error is not None else output_text(run.output)
     found: Row = {"example_id": example_id, "output": text}
     found.update(_logged_columns(row) if logged else _columns(row))
     if is_json:  # or nobody could tell the text "7" from the number
         found["output.mime_type"] = _JSON
-    if repeated:
+    if origin.repeated:
         found["repetition_number"] = run.repetition_number
     for verdict in row.evaluations:
         columns = _evaluation_columns(verdict)
@@ -53,6 +72,13 @@ def run_row(row: OutgoingRow, example_id: str, *, repeated: bool, logged: bool) 
             moment = f"eval.{verdict.name}.trace.timestamp"
             columns = {name: value for name, value in columns.items() if value is not None and name != moment}
         found.update(columns)
+    mark = run_mark(
+        row,
+        task_fingerprint=origin.task_fingerprint,
+        with_times=origin.logged_at != to_datetime(run.end_time),
+    )
+    if mark is not None:
+        found[MARK] = mark
     return found
 
 
@@ -62,7 +88,7 @@ def _columns(row: OutgoingRow) -> Row:
         "error": run.error,
         "result.trace.id": run.trace_id,
         "result.trace.timestamp": _milliseconds(run.start_time),
-        "latency": (run.end_time - run.start_time) * 1000,
+        "latency": run.latency_ms,
         "token_count": row.token_count,
         "total_cost": row.total_cost,
         "execution_status": "COMPLETED" if run.error is None else "FAILED",
@@ -74,7 +100,7 @@ def _logged_columns(row: OutgoingRow) -> Row:
     run = row.run
     known = {
         "error": run.error,
-        "latency_ms": round((run.end_time - run.start_time) * 1000, 3) or None,
+        "latency_ms": run.latency_ms,
         "token_count": row.token_count,
         "total_cost": row.total_cost,
         "result.trace.id": run.trace_id,
@@ -120,9 +146,7 @@ def _evaluation_columns(verdict: OutgoingEvaluation) -> Row:
         f"{name}.trace.id": verdict.trace_id,
         f"{name}.trace.timestamp": _milliseconds(verdict.start_time),
     }
-    for key, value in (orjson.loads(verdict.metadata) if verdict.metadata else {}).items():
-        plain = value is None or isinstance(value, str | int | float)
-        found[f"{name}.metadata.{key}"] = value if plain else json.dumps(value)
+    found.update((f"{name}.metadata.{key}", value) for key, value in metadata_columns(verdict).items())
     if verdict.error is not None:  # the official client has no place for it: there it looks as if nothing had happened
         found[f"{name}.metadata.error"] = verdict.error
     return found
@@ -168,6 +192,7 @@ class ReadRun:
 
     run: ExperimentRun
     evaluations: tuple[Row, ...]
+    task_fingerprint: str | None = None
 
 
 def to_runs(rows: Iterable[Row], experiment: Experiment, example_of: Mapping[str, str]) -> list[ReadRun]:
@@ -209,10 +234,13 @@ def _repetition(row: Row, there: Mapping[int, ReadRun]) -> int:
 
 
 def _read(row: Row, experiment: Experiment, example_id: str, number: int) -> ReadRun:
-    error = _error(row)
+    error, mark = _error(row), read_mark(row)
     start = to_time(row.get("result.trace.timestamp")) or experiment.created_at or _EPOCH
+    end = None
+    if mark.times is not None:
+        start, end = map(to_datetime, mark.times)
     latency = next((v for name in ("latency", "latency_ms") if (v := _number(row.get(name))) is not None), None)
-    tokens = _number(row.get("token_count"))
+    tokens = row.get("token_count")
     run = ExperimentRun(
         id=row["id"],
         experiment_id=experiment.id,
@@ -222,41 +250,41 @@ def _read(row: Row, experiment: Experiment, example_id: str, number: int) -> Rea
         error=error,
         status="error" if error is not None else "ok",
         start_time=start,
-        end_time=start + timedelta(milliseconds=latency or 0.0),
+        end_time=end or start + timedelta(milliseconds=latency or 0.0),
         latency_ms=latency,
-        token_count=None if tokens is None else int(tokens),
+        token_count=int(tokens) if isinstance(tokens, int | float) else None,
         total_cost=_number(row.get("total_cost")),
         trace_id=_text(row.get("result.trace.id")),
         metadata={
             name: value
             for name, value in row.items()
-            if value is not None and name not in _KNOWN and not _EVALUATION.fullmatch(name)
+            if value is not None
+            and not _EVALUATION.fullmatch(name)
+            and (name not in _KNOWN or (name == MARK and not mark.is_ours))
         },
     )
-    verdicts = [] if error is not None else [*_evaluations(row, start), *_annotations(row, start)]
-    return ReadRun(run, tuple(verdicts))
+    return ReadRun(run, (*_evaluations(row, start, mark), *_annotations(row, start)), mark.task_fingerprint)
 
 
-def _evaluations(row: Row, moment: datetime) -> list[Row]:
+def _evaluations(row: Row, moment: datetime, mark: RunMark) -> list[Row]:
     found: dict[str, Row] = {}
     for column, value in row.items():
         if value is not None and (match := _EVALUATION.fullmatch(column)):
             found.setdefault(match[1], {})[match[2]] = value
-    return [_evaluation(name, parts, moment) for name, parts in found.items()]
+    return [_evaluation(name, parts, moment, mark) for name, parts in found.items()]
 
 
-def _evaluation(name: str, parts: Row, moment: datetime) -> Row:
+def _evaluation(name: str, parts: Row, moment: datetime, mark: RunMark) -> Row:
     metadata = {key.removeprefix("metadata."): value for key, value in parts.items() if key.startswith("metadata.")}
     verdict = [_number(parts.get("score")), _text(parts.get("label")), _text(parts.get("explanation"))]
     error = _text(metadata.pop("error", None)) if verdict == [None, None, None] else None
     time = to_time(parts.get("trace.timestamp")) or moment
     return {
         "name": name,
-        "annotator_kind": "CODE",  # AX does not keep it
         "score": verdict[0],
         "label": verdict[1],
         "explanation": verdict[2],
-        "metadata": metadata,
+        **mark.of_evaluation(name, metadata),
         "error": error,
         "start_time": time,
         "end_time": time,

@@ -29,6 +29,7 @@ class PhoenixBackend:
     """
 
     name = "phoenix"
+    takes_alone = False
     versions_stay = True
 
     def __init__(

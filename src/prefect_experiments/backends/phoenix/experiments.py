@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect_experiments.backends.base import Draft, PulledResults
+from prefect_experiments.backends.marks import unmarked
 from prefect_experiments.backends.phoenix.api import PhoenixApi, Row, each
 from prefect_experiments.backends.phoenix.datasets import find_dataset
 from prefect_experiments.backends.phoenix.rows import is_id, to_experiment, to_time
@@ -18,6 +19,7 @@ from prefect_experiments.models import AnnotateRecordInput, Experiment, Experime
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.outgoing import annotation_metadata
 from prefect_experiments.store.paging import decode_cursor, encode_cursor
+from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
 
 _TAG = re.compile(r"[a-z0-9](?:[_a-z0-9-]*[a-z0-9])?")
 
@@ -114,6 +116,9 @@ class PhoenixExperiments:
         """Delete an experiment with its runs and traces."""
         await self._api.delete_experiment(experiment_id)
 
+    def check_name(self, name: str) -> None:
+        """Phoenix takes every name that the store takes."""
+
     @waited
     async def tag(self, experiment_id: str, tag: str) -> None:
         """Give a tag.
@@ -196,8 +201,12 @@ class PhoenixExperiments:
             for number in row["repetition_numbers"]
             if row["dataset_example"]["node_id"] in example_of
         ]
+        marks = (evaluation["task_fingerprint"] for each in evaluations.values() for evaluation in each)
         return PulledResults(
-            [_run(row, example_of[row["dataset_example_id"]], _of(given, row)) for row in known], evaluations, missing
+            [_run(row, example_of[row["dataset_example_id"]], _of(given, row)) for row in known],
+            evaluations,
+            missing,
+            next(filter(None, marks), None),
         )
 
 
@@ -221,7 +230,7 @@ def _run(row: Row, example_id: str, result: Row) -> ExperimentRun:
         status="error" if failed else "ok",
         start_time=start,
         end_time=end,
-        latency_ms=(end - start).total_seconds() * 1000,
+        latency_ms=(end - start) / timedelta(milliseconds=1) or None,  # no call takes no time: it is not known
         token_count=sum(counts) if counts else None,
         trace_id=row.get("trace_id"),
     )
@@ -229,4 +238,13 @@ def _run(row: Row, example_id: str, result: Row) -> ExperimentRun:
 
 def _evaluation(given: Mapping[str, Any]) -> dict[str, Any]:
     row = Row(given)
-    return {**row, "start_time": to_time(row["start_time"]), "end_time": to_time(row["end_time"])}
+    metadata, mark = unmarked(row.get("metadata"))
+    return {
+        **row,
+        "start_time": to_time(row["start_time"]),
+        "end_time": to_time(row["end_time"]),
+        "metadata": metadata,
+        "evaluator": mark.get("evaluator"),
+        "fingerprint": mark.get("fingerprint", UNKNOWN_FINGERPRINT),
+        "task_fingerprint": mark.get("task"),
+    }

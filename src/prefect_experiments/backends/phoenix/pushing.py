@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from prefect_experiments.backends.phoenix.api import PhoenixApi
 from prefect_experiments.backends.phoenix.rows import evaluation_body, existing_run, id_among, run_body
 from prefect_experiments.errors import AlreadyExists, BackendRefused
-from prefect_experiments.store import Link, Store
+from prefect_experiments.store import Link, Store, TaskRecord
 from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRun
 
 # Measured: Phoenix's server is the limit, and four connections are 1.4 times as fast as fifty.
@@ -23,16 +23,19 @@ class PhoenixPusher:
 
     def __init__(self, api: PhoenixApi, store: Store, link: Link) -> None:
         self._api = api
-        self._queue = store.queue
+        self._store = store
         self._link = link
         self._nodes: dict[str, str] | None = None
         self._reading = asyncio.Lock()
         self._there: dict[tuple[str, int], str] | None = None
+        self._task: TaskRecord | None = None
 
     def waiting(self, limit: int, *, running: bool) -> list[OutgoingRun | OutgoingEvaluation]:  # noqa: ARG002
         """What Phoenix lacks: runs, and the verdicts on those that it has."""
-        runs = self._queue.waiting_runs(self._link, limit)
-        return [*runs, *self._queue.waiting_evaluations(self._link, limit)]
+        if self._task is None:
+            self._task = self._store.experiments.get(self._link.experiment_id).task
+        runs = self._store.queue.waiting_runs(self._link, limit)
+        return [*runs, *self._store.queue.waiting_evaluations(self._link, limit)]
 
     async def push_run(self, run: OutgoingRun) -> str:
         """Take a run; the id that it has in Phoenix, also where it was there already."""
@@ -44,7 +47,7 @@ class PhoenixPusher:
 
     async def push_evaluation(self, verdict: OutgoingEvaluation) -> None:
         """Take a verdict."""
-        await self._api.put_evaluation(evaluation_body(verdict))
+        await self._api.put_evaluation(evaluation_body(verdict, self._task.fingerprint if self._task else None))
 
     async def _node(self, example_id: str) -> str:
         """What the endpoint calls an example; datasets call it by its own id."""

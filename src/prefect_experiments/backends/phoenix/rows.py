@@ -6,13 +6,15 @@ import base64
 import binascii
 import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
+from prefect_experiments.backends.marks import evaluation_mark, marked
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example, Experiment
 from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRun
+from prefect_experiments.store.times import to_datetime
 
 _RUN_IN_TEXT = re.compile(r"Experiment run (\S+) already exists")
 
@@ -154,27 +156,35 @@ def to_experiment(row: Mapping[str, Any], *, dataset_name: str = "", tags: Seque
 
 
 def run_body(run: OutgoingRun, node_id: str) -> dict[str, Any]:
-    """What ``POST /v1/experiments/{id}/runs`` takes."""
+    """What ``POST /v1/experiments/{id}/runs`` takes.
+
+    It has no place for the latency but the time between start and end, to the microsecond: where an end was given as
+    well and says otherwise, the latency counts.
+    """
+    start, end = to_datetime(run.start_time), to_datetime(run.end_time)
+    if run.latency_ms is not None:
+        end = start + timedelta(milliseconds=run.latency_ms)
     return {
         "dataset_example_id": node_id,
         "output": None if run.output is None else orjson.Fragment(run.output.encode()),
         "repetition_number": run.repetition_number,
-        "start_time": from_seconds(run.start_time),
-        "end_time": from_seconds(run.end_time),
+        "start_time": start.isoformat(),
+        "end_time": end.isoformat(),
         "trace_id": run.trace_id,
         "error": run.error,
     }
 
 
-def evaluation_body(verdict: OutgoingEvaluation) -> dict[str, Any]:
+def evaluation_body(verdict: OutgoingEvaluation, task_fingerprint: str | None) -> dict[str, Any]:
     """What ``POST /v1/experiment_evaluations`` takes."""
+    metadata = marked(verdict.metadata, evaluation_mark(verdict, task_fingerprint))
     body: dict[str, Any] = {
         "experiment_run_id": verdict.run_id,
         "name": verdict.name,
         "annotator_kind": verdict.annotator_kind,
-        "start_time": from_seconds(verdict.start_time),
-        "end_time": from_seconds(verdict.end_time),
-        "metadata": None if verdict.metadata is None else orjson.Fragment(verdict.metadata.encode()),
+        "start_time": to_datetime(verdict.start_time).isoformat(),
+        "end_time": to_datetime(verdict.end_time).isoformat(),
+        "metadata": metadata or None,
         "trace_id": verdict.trace_id,
     }
     if verdict.error is not None:
@@ -188,11 +198,6 @@ def existing_run(said: str) -> str | None:
     """The id of the run that is there already, from what Phoenix says to a second one."""
     found = _RUN_IN_TEXT.search(said)
     return found[1] if found else None
-
-
-def from_seconds(seconds: float) -> str:
-    """A time as Phoenix takes it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def to_time(text: str | None) -> datetime | None:

@@ -10,9 +10,9 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from prefect_experiments import datasets
 from prefect_experiments.analysis.gate import Gate, Metric, OnInconclusive
@@ -24,13 +24,19 @@ from prefect_experiments.models import (
     Sample,
     SampleMethod,
 )
-from prefect_experiments.tasks import is_prefect_task, load_reference
+from prefect_experiments.orchestration.naming import check_tag
+from prefect_experiments.references import load_reference
+from prefect_experiments.tasks import is_prefect_task
 
 
 class Form(BaseModel):
     """A part of a form: a field that it does not know is a mistake of spelling."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+TagName = Annotated[str, Field(min_length=1), AfterValidator(check_tag)]
+"""A tag that an experiment is to get: one that it cannot have is refused before anything runs."""
 
 
 class Columns(Form):
@@ -41,6 +47,9 @@ class Columns(Form):
     metadata: list[str] = Field(default_factory=list, description="Columns that make the metadata.")
     splits: str | None = Field(default=None, description="Column with the name, or the list of names, of splits.")
     id: str | None = Field(default=None, description="Column with the examples' ids; else the column id, if any.")
+    types: dict[str, Literal["text", "number", "bool", "json"]] = Field(
+        default_factory=dict, description="By column, what its cells are. A CSV file has no types: else they are text."
+    )
 
     def keys(self) -> dict[str, Any]:
         """As `Datasets.create_dataset` takes them."""
@@ -50,6 +59,7 @@ class Columns(Form):
             "metadata_keys": self.metadata or None,
             "split_key": self.splits,
             "id_key": self.id,
+            "types": dict(self.types) or None,
         }
 
 

@@ -1,32 +1,70 @@
-"""Which column of logged results is what."""
+"""The columns of a results table: what each is for, how it is spelled, how its cells are read.
+
+The one place where that is decided, for whoever reads such a table: `compare`, `log`, reports and label metrics.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from prefect_experiments.datasets.logged.tables import Table
+from prefect_experiments.datasets.tables import Table
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.models import AnnotatorKind, EvaluationResultFieldNames, ExperimentTaskFieldNames
+from prefect_experiments.results import cells
+from prefect_experiments.results.records import ANNOTATION_PARTS, EVALUATION_PARTS
 
-_UNDERSTOOD = (
-    "repetition_number",
-    "status",
-    "error",
-    "latency_ms",
-    "start_time",
-    "end_time",
-    "token_count",
-    "total_cost",
-    "trace_id",
-)
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a column is for.
+
+    Attributes:
+        read: gives what a cell says, or raises `cells.Unfit`.
+        blank: what a text without a visible character is: ``nothing``; ``text``; or ``either``: nothing in a table
+            that can hold text only, such as a CSV file, where a missing cell is written so.
+        needed: what to say where a cell is missing; empty where it may be.
+    """
+
+    read: Callable[[Any], Any]
+    blank: Literal["nothing", "text", "either"] = "nothing"
+    needed: str = ""
+
+
+EXAMPLE_ID = Role(cells.example_id, needed=" is empty; every row needs the id of its example")
+VALUE = Role(cells.json_value, blank="text")  # an output, an input
+EXPECTED = Role(cells.json_value, blank="either")
+METADATA_VALUE = Role(cells.json_value, blank="either")
+METADATA = Role(cells.json_object)
+OTHER_TRACE_ID = Role(cells.other_trace_id)
+
+# By their names in our own tables.
+RUN_ROLES: Mapping[str, Role] = {
+    "repetition_number": Role(cells.repetition, needed=" is empty; repetitions count from 1"),
+    "status": Role(cells.status),
+    "error": Role(cells.error),
+    "latency_ms": Role(cells.milliseconds),
+    "start_time": Role(cells.moment),
+    "end_time": Role(cells.moment),
+    "token_count": Role(cells.count),
+    "total_cost": Role(cells.dollars),
+    "trace_id": Role(cells.trace_id),
+}
+EVALUATION_ROLES: Mapping[str, Role] = {
+    "score": Role(cells.score),
+    "label": Role(cells.text, blank="either"),
+    "explanation": Role(cells.long_text, blank="either"),
+    "error": Role(cells.error),
+    "trace_id": Role(cells.trace_id),
+}
+
 # A table with these columns is one of ours: the rest of them is what the dataset knows, and the run's former id.
 _EXPORTED = {"id", "example_id", "repetition_number", "input", "expected", "output", "status", "error"}
 _OF_THE_DATASET = ("id", "input", "expected")
 # Likewise one of AX's; `latency` alone could be seconds.
 _AX_MARKS = {"execution_status", "result.trace.id"}
-AX_TIMESTAMP = "result.trace.timestamp"  # in milliseconds
+AX_TIMESTAMP = "result.trace.timestamp"
 _AX_SPELLINGS = {
     "execution_status": "status",
     "exceptions": "error",
@@ -34,13 +72,13 @@ _AX_SPELLINGS = {
     AX_TIMESTAMP: "start_time",
     "result.trace.id": "trace_id",
 }
-_PARTS = ("score", "label", "explanation", "error")
+_AX_ROLES: Mapping[str, Role] = {AX_TIMESTAMP: Role(cells.moment_in_milliseconds)}
 _LONGEST_NAME = 255
 
 
 @dataclass(slots=True)
-class VerdictColumns:
-    """The columns of an evaluator's verdicts, or of a person's.
+class EvaluationColumns:
+    """The columns of an evaluator's evaluations, or of a person's annotations.
 
     Attributes:
         parts: column by ``score``, ``label``, ``explanation``, ``error``, ``trace_id``.
@@ -57,57 +95,91 @@ class Columns:
     """Which column is what.
 
     Attributes:
+        example_id, output: ``None`` where the table has none, and need not have.
+        shown: the columns of the example's input and expected output, which are no results.
         known: column by role: ``status``, ``latency_ms``, ...
         metadata: column by key of the run's metadata.
         metadata_object: the column of whole objects of metadata.
     """
 
-    example_id: str
-    output: str
+    example_id: str | None
+    output: str | None
+    shown: Mapping[str, str]
     known: Mapping[str, str]
-    evaluators: Mapping[str, VerdictColumns]
-    people: Mapping[str, VerdictColumns]
+    evaluators: Mapping[str, EvaluationColumns]
+    people: Mapping[str, EvaluationColumns]
     metadata: Mapping[str, str]
     metadata_object: str | None
+
+    def role(self, name: str) -> Role:
+        """How the cells of a known column are read."""
+        return _AX_ROLES.get(self.known[name]) or RUN_ROLES[name]
 
 
 def choose_columns(
     table: Table,
     task_fields: ExperimentTaskFieldNames | None = None,
     evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None,
+    *,
+    needs: Collection[str] = ("example_id", "output"),
+    alone: bool = False,
 ) -> Columns:
     """What each column is: first what the caller names, then what goes by a usual name; the rest is metadata.
 
+    Args:
+        table: the results.
+        task_fields: the columns of the example's id and of the output.
+        evaluator_columns: by evaluator, the columns of its evaluations.
+        needs: which of ``example_id`` and ``output`` must be there although the caller has not named them.
+        alone: whether ``id`` will do for the example's id.
+
     Raises:
-        InvalidDataset: a column that is named is not there.
+        InvalidDataset: a column that is named, or needed, is not there.
         InvalidSetting: what names them is of another sort.
     """
     fields = ExperimentTaskFieldNames() if task_fields is None else task_fields
     if not isinstance(fields, ExperimentTaskFieldNames):
         raise InvalidSetting(f"task_fields must be ExperimentTaskFieldNames, got {type(fields).__qualname__}")
-    advice = "" if task_fields else "Name it with task_fields=ExperimentTaskFieldNames(example_id=..., output=...)"
-    example_id = table.require(fields.example_id, "the id of the example", advice)
-    output = table.require(fields.output, "the output", advice)
-    evaluators, people = _named_verdicts(table, evaluator_columns or {})
-    taken = {example_id, output}
+    if fields.example_id is None and "example_id" in needs:
+        raise InvalidSetting(
+            "task_fields.example_id must name the column of the example's id: the results have a dataset"
+        )
+    advice = "" if task_fields or "output" not in needs else _ADVICE
+
+    def named(what: str, column: str | None, words: str) -> str | None:
+        usual = column in (None, what)  # as it is called where nobody says
+        if column is not None and (what in needs or not usual):
+            return table.require(column, words, advice)
+        return what if what in table.columns else None
+
+    example_id = named("example_id", fields.example_id, "the id of the example")
+    if example_id is None and alone and "id" in table.columns:
+        example_id = "id"
+    output = named("output", fields.output, "the output")
+    evaluators, people = _named_evaluations(table, evaluator_columns or {})
+    taken = {column for column in (example_id, output) if column is not None}
     for columns in [*evaluators.values(), *people.values()]:
         taken.update(columns.parts.values(), columns.metadata.values())
+    shown = {name: name for name in _OF_THE_DATASET if name != "id" and name in table.columns and name not in taken}
     taken |= _implied(table.columns, taken)
     known = _known(table.columns, taken)
-    taken.update(known.values())
-    _add_own_shape(evaluators, "eval.", table.columns, taken, _PARTS)
-    _add_own_shape(people, "annotation.", table.columns, taken, ("score", "label", "text"))
+    _add_own_shape(evaluators, "eval.", table.columns, taken, EVALUATION_PARTS)
+    _add_own_shape(people, "annotation.", table.columns, taken, ANNOTATION_PARTS)
     rest = [column for column in table.columns if column not in taken]
     is_object = "metadata" in rest
     return Columns(
         example_id=example_id,
         output=output,
+        shown=shown,
         known=known,
         evaluators=evaluators,
         people=people,
         metadata=_metadata_keys([column for column in rest if column != "metadata"], table),
         metadata_object="metadata" if is_object else None,
     )
+
+
+_ADVICE = "Name it with task_fields=ExperimentTaskFieldNames(example_id=..., output=...)"
 
 
 def _implied(columns: Mapping[str, Any], taken: set[str]) -> set[str]:
@@ -118,23 +190,23 @@ def _implied(columns: Mapping[str, Any], taken: set[str]) -> set[str]:
 
 
 def _known(columns: Mapping[str, Any], taken: set[str]) -> dict[str, str]:
-    known = {role: role for role in _UNDERSTOOD if role in columns and role not in taken}
+    """The column of each role; those of AX that say the same again are taken, and not read."""
+    known = {role: role for role in RUN_ROLES if role in columns and role not in taken}
+    taken.update(known.values())
     free = [column for column in _AX_SPELLINGS if column in columns and column not in taken]
-    if _AX_MARKS.isdisjoint(free):
-        return known
-    for column in free:
-        # Where both are there, as `client.experiments.run` has them, they say the same.
-        role = _AX_SPELLINGS[column]
-        known[column if role in known else role] = column
+    if not _AX_MARKS.isdisjoint(free):
+        taken.update(free)
+        for column in free:
+            known.setdefault(_AX_SPELLINGS[column], column)
     return known
 
 
-def _named_verdicts(
+def _named_evaluations(
     table: Table, given: Mapping[str, EvaluationResultFieldNames]
-) -> tuple[dict[str, VerdictColumns], dict[str, VerdictColumns]]:
+) -> tuple[dict[str, EvaluationColumns], dict[str, EvaluationColumns]]:
     """The columns that the caller names, of evaluators and of people."""
-    evaluators: dict[str, VerdictColumns] = {}
-    people: dict[str, VerdictColumns] = {}
+    evaluators: dict[str, EvaluationColumns] = {}
+    people: dict[str, EvaluationColumns] = {}
     if not isinstance(given, Mapping):
         raise InvalidSetting(
             "evaluator_columns must map the name of an evaluator to EvaluationResultFieldNames, "
@@ -147,7 +219,7 @@ def _named_verdicts(
         if not isinstance(names, EvaluationResultFieldNames):
             raise InvalidSetting(f"{what} must be EvaluationResultFieldNames, got {type(names).__qualname__}")
         parts = {"score": names.score, "label": names.label, "explanation": names.explanation}
-        columns = VerdictColumns(names.annotator_kind)
+        columns = EvaluationColumns(names.annotator_kind)
         for part, column in parts.items():
             if column is not None:
                 columns.parts[part] = table.require(column, f"{what}.{part}")
@@ -166,7 +238,7 @@ def _metadata_columns(given: Mapping[str, str | None] | Sequence[str] | str | No
 
 
 def _add_own_shape(
-    found: dict[str, VerdictColumns],
+    found: dict[str, EvaluationColumns],
     prefix: str,
     columns: Iterable[str],
     taken: set[str],
@@ -177,7 +249,7 @@ def _add_own_shape(
     for column in free:
         name, _, part = column[len(prefix) :].rpartition(".")
         if part in parts and 0 < len(name) <= _LONGEST_NAME:
-            own = found.setdefault(name, VerdictColumns())
+            own = found.setdefault(name, EvaluationColumns())
             if part not in own.parts:
                 own.parts[part] = column
                 taken.add(column)

@@ -1,4 +1,4 @@
-"""Logged results beside the examples of their dataset: which are unknown, doubled, missing."""
+"""Results beside the examples of their dataset: which are unknown, doubled, missing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from prefect_experiments.datasets.logged.records import LoggedResults, LoggedRun
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
+from prefect_experiments.results.records import ResultRun, Results
 
 Misfit = Literal["unknown", "doubled", "missing"]
 MISFITS: tuple[Misfit, ...] = ("unknown", "doubled", "missing")
@@ -59,7 +59,7 @@ class LogReport(_Record):
 class Matched(NamedTuple):
     """Results that belong to examples, one for each example and repetition."""
 
-    runs: tuple[LoggedRun, ...]
+    runs: tuple[ResultRun, ...]
     repetitions: int
     report: LogReport
 
@@ -77,7 +77,7 @@ def allowed_misfits(allow: str | Iterable[str]) -> frozenset[Misfit]:
     return frozenset(misfit for misfit in MISFITS if misfit in given)
 
 
-def match(results: LoggedResults, ids: Sequence[str], dataset: str, allow: Collection[Misfit] = ()) -> Matched:
+def match(results: Results, ids: Sequence[str], dataset: str, allow: Collection[Misfit] = ()) -> Matched:
     """The results that belong to the examples of a dataset.
 
     Args:
@@ -91,8 +91,8 @@ def match(results: LoggedResults, ids: Sequence[str], dataset: str, allow: Colle
             that belongs to the dataset; the text names them with their rows.
     """
     known = set(ids)
-    unknown: list[LoggedRun] = []
-    taken: dict[tuple[str, int], LoggedRun] = {}
+    unknown: list[ResultRun] = []
+    taken: dict[tuple[str, int], ResultRun] = {}
     doubled: dict[tuple[str, int], list[int]] = {}
     for run in results.runs:
         # A whole number that pandas or a CSV reader has made a float of.
@@ -137,7 +137,7 @@ def match(results: LoggedResults, ids: Sequence[str], dataset: str, allow: Colle
     return Matched(runs, repetitions, report)
 
 
-def _unknown(runs: Sequence[LoggedRun]) -> str:
+def _unknown(runs: Sequence[ResultRun]) -> str:
     if not runs:
         return ""
     shown = ", ".join(f"{_short(run.example_id)} (row {run.row})" for run in runs[:_SHOWN])
@@ -162,7 +162,7 @@ def _missing(keys: Sequence[tuple[str, int]], repetitions: int) -> str:
     return f"{_count(len(keys), 'example has no result', 'examples have no result')}: {shown}{_more(len(keys))}"
 
 
-def _advice(refused: Sequence[Misfit], unknown: Sequence[LoggedRun]) -> str:
+def _advice(refused: Sequence[Misfit], unknown: Sequence[ResultRun]) -> str:
     if not refused:
         return "Is it the right dataset, and the right column of ids?"
     means = {

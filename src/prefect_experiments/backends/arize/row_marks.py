@@ -1,0 +1,101 @@
+"""What AX's columns of a run and its evaluations cannot hold, in one further column, `MARK`, as JSON text.
+
+It is there where it says something: when the run began and ended to the last digit (AX has milliseconds), the state of
+the task and of each evaluator, an evaluator's kind, and which metadata are values that AX has as text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from prefect_experiments.backends.arize.rows import Row
+from prefect_experiments.backends.marks import MARK, evaluation_mark
+from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRow
+from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """What the mark of a row says.
+
+    Attributes:
+        is_ours: whether the row has one.
+        times: when the run began and ended, in seconds since the epoch.
+        task_fingerprint: of the task.
+        evaluations: by name.
+    """
+
+    is_ours: bool = False
+    times: tuple[float, float] | None = None
+    task_fingerprint: str | None = None
+    evaluations: Mapping[str, Row] = field(default_factory=dict)
+
+    def of_evaluation(self, name: str, metadata: Mapping[str, Any]) -> Row:
+        """The fields of an evaluation that its columns do not have, or not as they were."""
+        mark = self.evaluations.get(name, {})
+        as_text = [key for key in mark.get("json", ()) if isinstance(metadata.get(key), str | None)]
+        return {
+            "annotator_kind": mark.get("kind", "CODE"),  # AX does not keep it
+            "evaluator": mark.get("evaluator"),
+            "fingerprint": mark.get("fingerprint", UNKNOWN_FINGERPRINT),
+            "metadata": {**metadata, **{key: _loaded(metadata.get(key)) for key in as_text}},
+        }
+
+
+def run_mark(row: OutgoingRow, *, task_fingerprint: str | None, with_times: bool) -> str | None:
+    """The mark of a row, as JSON text; ``None`` where it has nothing to say."""
+    mark: Row = {}
+    if with_times:
+        mark["times"] = [row.run.start_time, row.run.end_time]
+    if task_fingerprint is not None:
+        mark["task"] = task_fingerprint
+    evaluations = {verdict.name: said for verdict in row.evaluations if (said := _said(verdict))}
+    if evaluations:
+        mark["evaluations"] = evaluations
+    return orjson.dumps(mark).decode() if mark else None
+
+
+def metadata_columns(verdict: OutgoingEvaluation) -> Row:
+    """The metadata of an evaluation as AX takes them: plain values, and others as JSON text."""
+    return {key: value if _is_plain(value) else json.dumps(value) for key, value in _metadata(verdict).items()}
+
+
+def read_mark(row: Mapping[str, Any]) -> RunMark:
+    """What the mark of a row says; nothing where there is none, or somebody else's column of that name."""
+    try:
+        mark = orjson.loads(row.get(MARK) or "{}")
+    except (orjson.JSONDecodeError, TypeError):
+        return RunMark()
+    if not isinstance(mark, dict) or not mark.keys() & {"times", "task", "evaluations"}:
+        return RunMark()
+    times = mark.get("times")
+    return RunMark(True, (times[0], times[1]) if times else None, mark.get("task"), mark.get("evaluations") or {})
+
+
+def _said(verdict: OutgoingEvaluation) -> Row:
+    said: Row = dict(evaluation_mark(verdict))
+    if verdict.annotator_kind != "CODE":
+        said["kind"] = verdict.annotator_kind
+    if as_text := [key for key, value in _metadata(verdict).items() if value is None or not _is_plain(value)]:
+        said["json"] = as_text
+    return said
+
+
+def _metadata(verdict: OutgoingEvaluation) -> Row:
+    return dict(orjson.loads(verdict.metadata)) if verdict.metadata else {}
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _loaded(text: str | None) -> Any:
+    try:
+        return None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError:  # somebody has changed it there
+        return text

@@ -1,0 +1,49 @@
+"""What we write beside the results in a backend, so that another machine can go on with them: under one name.
+
+It says which state of an evaluator has given an evaluation, and of which state of a task. Whoever reads results here
+gets them without it. (Arize AX has it in a column of each row; see `arize.row_marks`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from prefect_experiments.store.outgoing import OutgoingEvaluation
+from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
+
+MARK = "prefect_experiments"
+
+
+def evaluation_mark(verdict: OutgoingEvaluation, task_fingerprint: str | None = None) -> dict[str, str]:
+    """What is to be known of an evaluation besides itself; nothing of one that was made elsewhere."""
+    if verdict.fingerprint == UNKNOWN_FINGERPRINT:
+        return {}
+    mark = {"fingerprint": verdict.fingerprint}
+    if verdict.evaluator != verdict.name:
+        mark["evaluator"] = verdict.evaluator
+    if task_fingerprint is not None:
+        mark["task"] = task_fingerprint
+    return mark
+
+
+def marked(metadata: str | None, mark: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of an evaluation, given as JSON text, with our mark; a key of that name that was there stays."""
+    found: dict[str, Any] = orjson.loads(metadata) if metadata else {}
+    return {**found, MARK: dict(mark)} if mark and MARK not in found else found
+
+
+def unmarked(metadata: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The metadata of an evaluation without our mark, and the mark."""
+    found = dict(metadata or {})
+    if not is_ours(found.get(MARK)):
+        return found, {}
+    mark = found.pop(MARK)
+    return found, dict(mark)
+
+
+def is_ours(mark: Any) -> bool:
+    """Whether what stands under our name was written by us."""
+    return isinstance(mark, Mapping) and isinstance(mark.get("fingerprint"), str)

@@ -1,0 +1,106 @@
+"""A table as its source has it, before its headers, blank rows and types are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from prefect_experiments.datasets.scalars import is_missing
+from prefect_experiments.errors import InvalidDataset, unknown_value
+
+_LONGEST = 60  # characters of a name
+
+
+@dataclass(slots=True)
+class Raw:
+    """Rows as columns.
+
+    Attributes:
+        origin: what the rows are, for messages: a path, say.
+        names: of the columns, as they stand there.
+        columns: one list of cells for each of the names.
+        numbers: of the rows, from 1, as they stand there; blank lines between them count.
+        is_text: whether the source has no types, so that every cell is text.
+        absent: for a column, the places of the rows that do not have it, which is less than an empty cell.
+        blank_lines: rows with nothing in them that are left out already.
+        notes: what else should be said of what was read.
+    """
+
+    origin: str
+    names: list[str]
+    columns: list[list[Any]]
+    numbers: Sequence[int]
+    is_text: bool = False
+    absent: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    blank_lines: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def header(name: Any) -> str:
+    """A column's name as it is known: text, without white space around it; empty where it has none."""
+    return "" if is_missing(name) else str(name).strip("\ufeff").strip()
+
+
+def first_few(names: Iterable[Any], shown: int = 20) -> list[str]:
+    """Names as a message has room for them: the first, cut where they are long, and ``...`` where there are more."""
+    texts = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..." for name in map(str, names)]
+    return texts if len(texts) <= shown else [*texts[:shown], "..."]
+
+
+def unknown_column(name: Any, columns: Iterable[str]) -> str:
+    """The text for a column that is not there, with the nearest of those that are first."""
+    columns = list(columns)
+    near = get_close_matches(str(name), columns, n=3)
+    return unknown_value("column", name, first_few(dict.fromkeys([*near, *columns])))
+
+
+def raw_of_mappings(
+    rows: Sequence[Mapping[Any, Any]], origin: str, numbers: Sequence[int] | None = None, *, blank_lines: int = 0
+) -> Raw:
+    """Mappings of column to value as columns.
+
+    Raises:
+        InvalidDataset: a row has two columns whose names are one once they are text, without white space around.
+    """
+    numbers = range(1, len(rows) + 1) if numbers is None else numbers
+    known = {name: header(name) for name in dict.fromkeys(name for row in rows for name in row)}
+    if len(set(known.values())) < len(known):
+        rows = [_renamed(row, known, origin, number) for row, number in zip(rows, numbers, strict=True)]
+        known = {name: name for name in known.values()}
+    # A plain lookup also in a defaultdict and its kin, which would make up a missing column.
+    columns = [[row.get(name) for row in rows] for name in known]
+    absent = {}
+    if any(len(row) < len(known) for row in rows):
+        for name, text in known.items():
+            if places := frozenset(place for place, row in enumerate(rows) if name not in row):
+                absent[text] = places
+    return Raw(origin, list(known.values()), columns, numbers, absent=absent, blank_lines=blank_lines)
+
+
+def _renamed(row: Mapping[Any, Any], known: Mapping[Any, str], origin: str, number: int) -> dict[str, Any]:
+    renamed = {known[name]: value for name, value in row.items()}
+    if len(renamed) < len(row):
+        raise InvalidDataset(
+            f"{origin}: row {number}, two columns have the same name once their names are text. Rename one of them"
+        )
+    return renamed
+
+
+def one_name_each(names: Iterable[str], origin: str) -> None:
+    """Refuse columns of one name.
+
+    Raises:
+        InvalidDataset: there are some.
+    """
+    names = list(names)
+    if len(set(names)) == len(names):
+        return
+    doubles = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
+    if doubles:
+        listed = ", ".join(first_few(map(repr, doubles)))
+        raise InvalidDataset(
+            f"{origin}: several columns are named {listed} (white space around a name does not count). Rename or drop "
+            "all but one"
+        )

@@ -1,0 +1,274 @@
+"""References: what ``package.module:name`` or ``path/to/file.py:name`` leads to, in the state that the files have now.
+
+A module is loaded once, and again only when its file has changed since, or that of a module of the user's own that it
+imports: then those that have changed, and those that import them, are loaded anew, and nothing else is. What was made
+of them before (a task that is running, a class that somebody has imported) stays as it was. Installed packages and
+Python's own modules are left alone, and so is what is no module: a prompt's file, say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import logging
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from prefect_experiments import keys
+from prefect_experiments.errors import InvalidReference
+from prefect_experiments.local_modules import (
+    AsItIs,
+    Extra,
+    Modules,
+    Watch,
+    closure,
+    file_of,
+    has_changed,
+)
+
+logger = logging.getLogger("prefect_experiments")
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What a reference has led to.
+
+    Attributes:
+        module: as it was loaded.
+        parts: the user's modules that it imports, by name, as it got them: under those names there may be others
+            by now, such as the neighbours of another file.
+    """
+
+    module: ModuleType
+    parts: Modules
+
+    def is_current(self) -> bool:
+        """Whether no file has changed since."""
+        name = self.module.__name__
+        parts = closure({name: self.module}, _extra, self.parts)
+        return sys.modules.get(name) is self.module and not any(
+            map(has_changed, [self.module, *parts.modules.values()])
+        )
+
+
+_lock = threading.RLock()  # what is imported may itself follow a reference
+_known: dict[str, _Loaded] = {}  # by a module's name, or a file's path
+_extra: Extra = {}  # what modules import by other means than a statement
+
+
+def load_reference(reference: str) -> Any:
+    """The object that ``package.module:name`` or ``path/file.py:name`` leads to, as its file is now.
+
+    A path is taken from the current directory. A module is loaded once; once more where its file, or that of a module
+    of the user's own that it imports, has changed since.
+
+    Raises:
+        InvalidReference: with what was looked for, and what there is instead.
+    """
+    where, colon, name = reference.rpartition(":")
+    if not colon or not where or not name:
+        raise InvalidReference(
+            f"{reference!r} is not a reference; write 'package.module:name' or 'path/to/file.py:name'"
+        )
+    with _lock:
+        module = _load_file(where, reference) if where.endswith(".py") else _load_module(where, reference)
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            public = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))
+            raise InvalidReference(
+                f"reference {reference!r}: {where} has no {name!r}. It has: {', '.join(public[:20]) or 'nothing'}"
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _load_module(name: str, reference: str) -> ModuleType:
+    loaded = sys.modules.get(name)
+    stale: set[str] = set()
+    if loaded is not None:
+        known = _known.get(name)
+        if known is None or known.module is not loaded:  # others have imported it
+            known = _known[name] = _Loaded(loaded, closure({name: loaded}, _extra).modules)
+        if file_of(loaded) is None or known.is_current():
+            return loaded
+        stale = {name} | closure({name: loaded}, _extra).stale()
+    cwd = str(Path.cwd())
+    # As `python -m` does: a module beside the caller is found.
+    beside = cwd if cwd not in sys.path and "" not in sys.path else None
+    with _loading(reference, f"importing {name}", _there(stale), again=loaded is not None, folder=beside) as watch:
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name and f"{name}.".startswith(f"{error.name}."):
+                raise InvalidReference(
+                    f"reference {reference!r}: there is no module {error.name!r}. "
+                    "Is it installed, or the current directory its parent?"
+                ) from None
+            raise
+        _known[name] = _noted(module, watch)
+    return module
+
+
+def _load_file(path: str, reference: str) -> ModuleType:
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise InvalidReference(f"reference {reference!r}: there is no file {path}")
+    known = _known.get(str(file))
+    if known is not None and known.is_current():
+        _put_back(known.parts)
+        return known.module
+    name = _free_name(file)
+    if known is not None:
+        _extra[name] = _extra.get(known.module.__name__, frozenset())
+    hidden = _namesakes(file.parent)
+    stale = closure({}, _extra, beginning=(name, file)).stale()  # others may have imported what it will import
+    loader = AsItIs(name, str(file))
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    assert spec is not None, "a path that ends in .py has one"
+    module = importlib.util.module_from_spec(spec)
+    with _loading(
+        reference,
+        f"running {path}",
+        _there(stale - hidden.keys()),
+        again=known is not None,
+        folder=str(file.parent),  # its neighbours are importable, as for a script
+        hidden=hidden,
+    ) as watch:
+        sys.modules[name] = module  # before it runs, as the import system does: dataclasses look it up
+        watch.loaded.append(name)
+        loader.exec_module(module)
+        _known[str(file)] = _noted(module, watch)
+    return module
+
+
+def _free_name(file: Path) -> str:
+    """A name for the next state of a file: what was made of an earlier one finds its own module under its own name."""
+    name = first = f"_prefect_experiments_{keys.fingerprint(str(file))[:12]}_{file.stem}"
+    number = 1
+    while name in sys.modules:
+        number += 1
+        name = f"{first}_{number}"
+    return name
+
+
+def _noted(module: ModuleType, watch: Watch) -> _Loaded:
+    """What was loaded, with what was imported on the way: also what no statement says."""
+    name = module.__name__
+    said = closure({name: module}, _extra)
+    if others := [other for other in watch.loaded if other != name and other not in said.modules]:
+        _extra[name] = _extra.get(name, frozenset()).union(others)
+        said = closure({name: module}, _extra)
+    return _Loaded(module, {part: found for part, found in said.modules.items() if part != name})
+
+
+@contextlib.contextmanager
+def _loading(
+    reference: str,
+    doing: str,
+    stale: Modules,
+    *,
+    again: bool,
+    folder: str | None,
+    hidden: Mapping[str, ModuleType] | None = None,
+) -> Iterator[Watch]:
+    """Modules of the user's own are loaded from their source as it is; where that fails, nothing was loaded.
+
+    Args:
+        reference: for messages.
+        doing: for messages: what is done.
+        stale: the modules to be loaded anew.
+        again: whether it was loaded before.
+        folder: where to look first.
+        hidden: modules that are called as those of the folder, and are not meant.
+    """
+    hidden = hidden or {}
+    for name, module in stale.items():
+        _forget(name, module)
+    for name in hidden:
+        del sys.modules[name]
+    watch = Watch()
+    importlib.invalidate_caches()
+    if folder is not None:
+        sys.path.insert(0, folder)
+    sys.meta_path.insert(0, watch)
+    try:
+        yield watch
+    except BaseException as error:
+        for name in watch.loaded:
+            _forget(name, sys.modules.get(name))
+        for name, module in {**hidden, **stale}.items():
+            _remember(name, module)
+        if isinstance(error, InvalidReference) or not isinstance(error, Exception | SystemExit):
+            raise
+        twice = " (it has changed since it was loaded; what cannot be loaded twice needs a new process)"
+        raise InvalidReference(
+            f"reference {reference!r}: {doing} failed with {type(error).__name__}: {error}{twice if again else ''}"
+        ) from error
+    finally:
+        sys.meta_path.remove(watch)
+        if folder is not None:
+            sys.path.remove(folder)
+    for name, module in hidden.items():
+        if name not in sys.modules or not _is_ours(module):
+            sys.modules[name] = module
+    if theirs := sorted(name for name, module in stale.items() if not _is_ours(module)):
+        logger.warning(
+            "%s changed since this process imported it, and was loaded anew for %r; what was imported from it before "
+            "stays as it was.",
+            ", ".join(theirs),
+            reference,
+        )
+
+
+def _there(stale: set[str]) -> Modules:
+    """The modules of these names, and what is in those of them that are packages: it is reached over them."""
+    below = tuple(f"{name}." for name in stale)
+    every = {name: module for name, module in list(sys.modules.items()) if name in stale or name.startswith(below)}
+    return {name: module for name, module in every.items() if name in stale or file_of(module) is not None}
+
+
+def _forget(name: str, module: ModuleType | None) -> None:
+    """Take a module out; also out of its package, or ``from package import module`` would find it there."""
+    sys.modules.pop(name, None)
+    parent, _, last = name.rpartition(".")
+    if module is not None and getattr(sys.modules.get(parent), last, None) is module:
+        delattr(sys.modules[parent], last)
+
+
+def _remember(name: str, module: ModuleType) -> None:
+    sys.modules[name] = module
+    parent, _, last = name.rpartition(".")
+    if parent in sys.modules:
+        setattr(sys.modules[parent], last, module)
+
+
+def _is_ours(module: ModuleType) -> bool:
+    """Whether nobody but a reference has led to the module."""
+    return isinstance(getattr(module, "__loader__", None), AsItIs)
+
+
+def _namesakes(folder: Path) -> Modules:
+    """The user's modules, loaded from elsewhere, that are called as files in this folder, which has its own."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        top = name.partition(".")[0]
+        file = file_of(sys.modules.get(top))
+        own = (folder / f"{top}.py", folder / top / "__init__.py")
+        if file is not None and Path(file) not in own and any(each.is_file() for each in own):
+            found[name] = module
+    return found
+
+
+def _put_back(parts: Modules) -> None:
+    """Under their names again, where those were given to the neighbours of another file meanwhile."""
+    for name, module in parts.items():
+        there = sys.modules.get(name)
+        if there is None or (_is_ours(there) and file_of(there) != file_of(module)):
+            sys.modules[name] = module

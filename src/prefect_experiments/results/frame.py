@@ -1,0 +1,197 @@
+"""Results in our own shape: one row an experiment run, as mappings or as a DataFrame."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from prefect_experiments.models import Annotation, Evaluation, Example, ExperimentRun, flat_row
+from prefect_experiments.results.records import (
+    ANNOTATION_PARTS,
+    DIRECTION,
+    EVALUATION_PARTS,
+    ResultEvaluation,
+    ResultEvaluator,
+    ResultRun,
+    Results,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from prefect_experiments.store import Link
+
+RUN_COLUMNS = (
+    "id",
+    "example_id",
+    "repetition_number",
+    "input",
+    "expected",
+    "output",
+    "status",
+    "error",
+    "latency_ms",
+    "token_count",
+    "total_cost",
+    "trace_id",
+)
+_NUMBERS = ("latency_ms", "token_count", "total_cost")
+
+
+def with_remote_runs(
+    runs: Sequence[ExperimentRun], link: Link | None, run_ids: Mapping[str, str]
+) -> list[ExperimentRun]:
+    """The runs under the ids that their backend gave them; those that it does not have keep ours."""
+    if link is None:
+        return list(runs)
+    return [dataclasses.replace(run, id=run_ids.get(run.id, run.id), experiment_id=link.remote_id) for run in runs]
+
+
+def with_remote_evaluations(evaluations: Sequence[Evaluation], run_ids: Mapping[str, str]) -> list[Evaluation]:
+    """The evaluations of runs under the ids that their backend gave them."""
+    if not run_ids:
+        return list(evaluations)
+    return [dataclasses.replace(one, run_id=run_ids.get(one.run_id, one.run_id)) for one in evaluations]
+
+
+def results_of(
+    origin: str,
+    runs: Sequence[ExperimentRun],
+    evaluations: Iterable[Evaluation],
+    examples: Mapping[str, Example],
+    annotations: Iterable[Annotation] = (),
+    evaluators: Iterable[str] = (),
+) -> Results:
+    """The results of an experiment in the store, which have their types already.
+
+    Args:
+        origin: what they are, for messages.
+        runs: in dataset order.
+        evaluations: of these runs, and maybe of others.
+        examples: that the runs are on, by id.
+        annotations: as the evaluations.
+        evaluators: names of evaluators, also of those that gave no evaluation.
+    """
+    evaluated: dict[str, dict[str, ResultEvaluation]] = {run.id: {} for run in runs}
+    noted: dict[str, dict[str, ResultEvaluation]] = {run.id: {} for run in runs}
+    known = {name: ResultEvaluator(name) for name in evaluators}
+    people: dict[str, ResultEvaluator] = {}
+    for one in evaluations:
+        if (found := evaluated.get(one.run_id)) is not None:
+            given = (one.score, one.label, one.explanation, one.metadata, one.error, one.trace_id)
+            found[one.name] = ResultEvaluation(one.name, one.annotator_kind, *given)
+            parts = (*EVALUATION_PARTS, f"metadata.{DIRECTION}") if DIRECTION in one.metadata else EVALUATION_PARTS
+            if one.name not in known or len(parts) > len(known[one.name].parts):
+                known[one.name] = ResultEvaluator(one.name, one.annotator_kind, parts)
+    for note in annotations:
+        if (found := noted.get(note.run_id)) is not None:
+            found[note.name] = ResultEvaluation(note.name, "HUMAN", note.score, note.label, note.text)
+            people.setdefault(note.name, ResultEvaluator(note.name, "HUMAN", ANNOTATION_PARTS))
+    made = [
+        _run(row, run, examples.get(run.example_id), evaluated[run.id], noted[run.id])
+        for row, run in enumerate(runs, 1)
+    ]
+    columns = frozenset(RUN_COLUMNS)
+    return Results(origin, tuple(made), tuple(known.values()), tuple(people.values()), columns=columns)
+
+
+def _run(
+    row: int,
+    run: ExperimentRun,
+    example: Example | None,
+    evaluations: Mapping[str, ResultEvaluation],
+    annotations: Mapping[str, ResultEvaluation],
+) -> ResultRun:
+    return ResultRun(
+        row=row,
+        id=run.id,
+        example_id=run.example_id,
+        repetition_number=run.repetition_number,
+        input=example.input if example else None,
+        expected=example.output if example else None,
+        output=run.output,
+        error=run.error,
+        latency_ms=run.latency_ms,
+        start_time=run.start_time.timestamp(),
+        end_time=run.end_time.timestamp(),
+        token_count=run.token_count,
+        total_cost=run.total_cost,
+        trace_id=run.trace_id,
+        metadata=run.metadata,
+        evaluations=evaluations,
+        annotations=annotations,
+    )
+
+
+def result_rows(results: Results, *, counted: bool = False) -> list[dict[str, Any]]:
+    """One row a run, all with the same columns: those of our own shape, and the further ones that a table had.
+
+    Args:
+        results: from a table, or from the store.
+        counted: leave scores and labels that do not count empty.
+    """
+    nothing = dict.fromkeys(_columns(results))
+    rows = [{**nothing, **_row(run, results, counted=counted)} for run in results.runs]
+    for name, cells in (results.others or {}).items():
+        for row, cell in zip(rows, cells, strict=True):
+            row[name] = cell
+    return rows
+
+
+def _columns(results: Results) -> list[str]:
+    """All columns, in order."""
+    found = _own_columns(results)
+    found += [f"eval.{one.name}.{part}" for one in results.evaluators for part in one.parts]
+    if results.others is None:
+        found += dict.fromkeys(f"metadata.{key}" for run in results.runs for key in run.metadata)
+    found += [f"annotation.{one.name}.{part}" for one in results.people for part in one.parts]
+    return [*found, *(results.others or ())]
+
+
+def _own_columns(results: Results) -> list[str]:
+    return [name for name in RUN_COLUMNS if name in results.columns or name in ("repetition_number", "status")]
+
+
+def _row(run: ResultRun, results: Results, *, counted: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(run, name) for name in _own_columns(results) if name != "status"}
+    row["status"] = "ok" if run.error is None else "error"
+    if results.others is None:  # a table's metadata stand in it under names of their own
+        row.update((f"metadata.{key}", value) for key, value in run.metadata.items())
+    for evaluators, prefix, said in (
+        (results.evaluators, "eval", run.evaluations),
+        (results.people, "annotation", run.annotations),
+    ):
+        for evaluator in evaluators:
+            if (one := said.get(evaluator.name)) is not None:
+                for part in evaluator.parts:
+                    if not (counted and prefix == "eval" and run.error is not None and part in ("score", "label")):
+                        row[f"{prefix}.{evaluator.name}.{part}"] = one.part(part)
+    return row
+
+
+def result_frame(results: Results, *, counted: bool = False) -> pd.DataFrame:
+    """The rows of `result_rows` as a table; it has all its columns also where there are no rows."""
+    import pandas as pd
+
+    rows = result_rows(results, counted=counted)
+    own = [name for name in _columns(results) if name not in (results.others or ())]
+    # Column by column as objects: pandas would otherwise turn None beside numbers into NaN in
+    # text columns, and outputs that are lists into something else.
+    columns = {name: pd.Series([row[name] for row in rows], dtype=object) for name in own}
+    columns.update((name, pd.Series(list(cells))) for name, cells in (results.others or {}).items())
+    frame = pd.DataFrame(columns)
+    for name in own:
+        if name in _NUMBERS or (name.startswith("eval.") and name.endswith(".score")):
+            frame[name] = pd.to_numeric(frame[name])
+    if len(frame):
+        frame["repetition_number"] = frame["repetition_number"].astype(int)
+    return frame
+
+
+def example_frame(examples: Sequence[Example]) -> pd.DataFrame:
+    """``id`` and flat columns, in dataset order."""
+    import pandas as pd
+
+    rows = [dict(flat_row(example)) for example in examples]
+    return pd.DataFrame(rows, columns=list(dict.fromkeys(name for row in rows for name in row)) or ["id"])

@@ -1,0 +1,128 @@
+"""The package as a user installs it: the wheel, what pip and uv resolve beside it, and a Prefect server of that."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.prefect_server import prefect_server, without_prefect
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEDULED_WITHIN_S = 120
+
+QUESTIONS = """input,output
+What is 2 + 3?,5
+What is 4 * 5?,20
+What is 7 - 9?,-2
+"""
+PROJECT = {
+    "questions.csv": QUESTIONS,
+    "my_app.py": """
+def answer(input):
+    left, sign, right = input.removeprefix("What is ").removesuffix("?").split()
+    a, b = int(left), int(right)
+    return str({"+": a + b, "-": a - b, "*": a * b}[sign])
+""",
+    "nightly.py": """
+from prefect import flow
+from prefect_experiments import run_experiment
+
+@flow
+def nightly(task="my_app.py:answer"):
+    ran = run_experiment(dataset="questions.csv", task=task, evaluators="exact_match")
+    assert ran.summary.metrics["exact_match"].mean == 1.0
+""",
+    "prefect.yaml": """
+deployments:
+  - {name: first, entrypoint: "nightly.py:nightly", work_pool: {name: here}, schedules: [{interval: 3600}]}
+  - {name: second, entrypoint: "nightly.py:nightly", work_pool: {name: here}, schedules: [{cron: "0 3 * * *"}]}
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package's wheel, built from the working tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
+    said(*build, str(ROOT))
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def said(*command: str, cwd: Path | None = None, **environment: str) -> str:
+    """What a command prints, without the developer's settings and packages; it has to succeed."""
+    clean = {name: value for name, value in without_prefect(os.environ).items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command, cwd=cwd, env={**clean, **environment}, capture_output=True, text=True, check=False, timeout=1200
+    )
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def install(installer: str, wheel: Path, folder: Path) -> Path:
+    """A new environment with the wheel and what the installer resolves beside it; its folder of commands."""
+    if installer == "uv":
+        said(sys.executable, "-m", "uv", "venv", "--python", sys.executable, str(folder))
+        python = str(folder / "bin" / "python")
+        said(sys.executable, "-m", "uv", "pip", "install", "--python", python, str(wheel), UV_SYSTEM_CERTS="true")
+    else:
+        venv.create(folder, with_pip=True)
+        said(str(folder / "bin" / "python"), "-m", "pip", "install", str(wheel))
+    return folder / "bin"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_what_an_installer_gives_runs_schedules_and_scores_right(installer: str, wheel: Path, tmp_path: Path) -> None:
+    commands = install(installer, wheel, tmp_path / "environment")
+    project = tmp_path / "project"
+    project.mkdir()
+    for name, text in PROJECT.items():
+        (project / name).write_text(text, encoding="utf-8")
+
+    with prefect_server(python=commands / "python") as api:
+        own = {"PREFECT_API_URL": api, "PREFECT_HOME": str(tmp_path / "home"), "DO_NOT_TRACK": "1"}
+        ours, prefect = str(commands / "prefect-experiments"), str(commands / "prefect")
+
+        table = said(
+            ours, "run", "questions.csv", "--task", "my_app.py:answer", "--evaluator", "exact_match", cwd=project, **own
+        )
+        assert "1.00 over 3 of 3" in table
+
+        said(prefect, "work-pool", "create", "here", "--type", "process", **own)
+        said(prefect, "--no-prompt", "deploy", "--all", cwd=project, **own)
+        with httpx.Client(base_url=f"{api}/", trust_env=False, timeout=60) as http:
+            deployments = {d["id"]: d["name"] for d in posted(http, "deployments/filter")}
+            assert sorted(deployments.values()) == ["first", "second"]
+            wait_until_scheduled(http, deployments)
+            said(prefect, "deployment", "run", "nightly/second", **own)
+            said(prefect, "worker", "start", "--pool", "here", "--run-once", cwd=project, **own)
+            ended = [run for run in posted(http, "flow_runs/filter") if run["state_type"] != "SCHEDULED"]
+            names = {run["name"]: run["state_name"] for run in ended if run["deployment_id"] in deployments}
+            assert set(names.values()) == {"Completed"}, names
+
+
+def posted(http: httpx.Client, path: str) -> list[dict[str, str]]:
+    """What the server lists."""
+    answer = http.post(path, json={}).raise_for_status()
+    return list(answer.json())
+
+
+def wait_until_scheduled(http: httpx.Client, deployments: dict[str, str]) -> None:
+    """Wait until the server's scheduler has made runs of each deployment."""
+    deadline = time.monotonic() + SCHEDULED_WITHIN_S
+    waiting = set(deployments)
+    while waiting:
+        assert time.monotonic() < deadline, f"no scheduled runs of {[deployments[key] for key in waiting]}"
+        waiting -= {
+            run["deployment_id"] for run in posted(http, "flow_runs/filter") if run["state_type"] == "SCHEDULED"
+        }
+        time.sleep(0.5)

@@ -1,0 +1,30 @@
+"""How long tests wait for what must come. It is no claim on speed: others may use the machine, too.
+
+What must not come late is never measured with a clock; tests assert on what was seen when it came.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PATIENCE_S = 300.0
+"""For anything that takes seconds on a quiet machine."""
+
+
+def wait_for(look: Callable[[], T], what: str = "", *, every: float = 0.05) -> T:
+    """Look again and again until there is something.
+
+    Args:
+        look: gives what is waited for, or something that is false.
+        what: what is waited for, in words.
+        every: seconds between two looks.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"waited in vain for {what or look}"
+        time.sleep(every)
+    return found
