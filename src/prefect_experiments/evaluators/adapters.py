@@ -18,8 +18,7 @@ from prefect_experiments.errors import InvalidEvaluator
 from prefect_experiments.evaluators.base import BoundEvaluator, Needs
 from prefect_experiments.evaluators.functions import annotator_kind, is_sync_in_disguise
 from prefect_experiments.evaluators.identity import stable
-from prefect_experiments.evaluators.results import parse_result
-from prefect_experiments.models import EvaluationResult
+from prefect_experiments.evaluators.results import parse_named
 from prefect_experiments.tasks import Binding, Fields, is_async_callable
 
 _ASYNC, _SYNC = ("_async_evaluate", "async_evaluate"), ("_evaluate", "evaluate")
@@ -54,7 +53,7 @@ def bind_phoenix(obj: Any) -> BoundEvaluator:
         binding=Binding((), (("eval_input", eval_input),)),
         is_async=is_async_callable(function),
         fingerprint=_fingerprint(obj),
-        parse=functools.partial(_parse_scores, name),
+        parse=functools.partial(parse_named, name),
         needs=Needs(missing=functools.partial(_unfilled, obj), names=eval_input),
         direction=direction if isinstance(direction := getattr(obj, "direction", None), str) else None,
     )
@@ -113,15 +112,6 @@ def _leads_somewhere(path: str, there: Mapping[str, Any]) -> bool:
     except Exception:  # noqa: BLE001 - its parser's own errors among them
         return False
     return True
-
-
-def _parse_scores(own_name: str, value: Any) -> list[EvaluationResult]:
-    """Scores as results. A score named like its evaluator takes the name the evaluator has here."""
-    results = parse_result(value)
-    if len(results) == 1 and results[0].name == own_name:
-        only = results[0]
-        return [EvaluationResult(only.score, only.label, only.explanation, only.metadata)]
-    return results
 
 
 def _is_async(obj: Any) -> bool:

@@ -15,13 +15,13 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from prefect_experiments.evaluators.base import BoundEvaluator, Needs
+from prefect_experiments.evaluators.base import WHOLE, BoundEvaluator, Needs
 from prefect_experiments.evaluators.functions import is_sync_in_disguise, kind_of
 from prefect_experiments.evaluators.identity import identity_of
-from prefect_experiments.evaluators.results import parse_result
+from prefect_experiments.evaluators.results import parse_named
 from prefect_experiments.evaluators.scoring import unwrapped
-from prefect_experiments.models import AnnotatorKind, EvaluationResult
-from prefect_experiments.tasks import Binding, Fields
+from prefect_experiments.models import AnnotatorKind
+from prefect_experiments.tasks import Fields
 
 _LIBRARY = "autoevals"
 _METHODS = ("_run_eval_sync", "_run_eval_async")
@@ -65,10 +65,10 @@ def bind_autoevals(obj: Any) -> BoundEvaluator:
         name=name,
         kind=_kind(obj, name),
         function=scorer,
-        binding=Binding((_whole,), ()),
+        binding=WHOLE,
         is_async=scorer.asynchronous,
         fingerprint=identity_of(obj, [_state(obj), _fixed(obj)], library=_LIBRARY),
-        parse=functools.partial(_parse, name),
+        parse=functools.partial(parse_named, name),
         needs=_needs(obj, fixed),
     )
 
@@ -94,10 +94,6 @@ class _Scorer:
             if name not in self._fixed and (self._named is None or name in self._named)
         }
         return self._call(output, None if "expected" in self._fixed else expected, **given)
-
-
-def _whole(fields: Fields) -> Fields:
-    return fields
 
 
 def _fields(fields: Fields) -> dict[str, Any]:
@@ -215,12 +211,3 @@ def _state(obj: Any) -> dict[str, Any]:
         else:
             found[name] = value
     return found
-
-
-def _parse(own_name: str, value: Any) -> list[EvaluationResult]:
-    """A score as a result. One named like its scorer takes the name that the evaluator has here."""
-    results = parse_result(value)
-    if len(results) == 1 and results[0].name == own_name:
-        only = results[0]
-        return [EvaluationResult(only.score, only.label, only.explanation, only.metadata)]
-    return results

@@ -46,6 +46,14 @@ class Evaluator:
         raise NotImplementedError
 
 
+def _whole(fields: Fields) -> Fields:
+    return fields
+
+
+WHOLE = Binding((_whole,), ())
+"""For an evaluator that picks from the fields itself: they are its one argument."""
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What an evaluator needs of the examples, as far as that can be known before anything is run.

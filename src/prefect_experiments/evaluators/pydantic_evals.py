@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefect_experiments.errors import InvalidEvaluator
-from prefect_experiments.evaluators.base import BoundEvaluator, Needs
+from prefect_experiments.evaluators.base import WHOLE, BoundEvaluator, Needs
 from prefect_experiments.evaluators.functions import kind_of
 from prefect_experiments.evaluators.identity import identity_of
-from prefect_experiments.evaluators.results import parse_result
+from prefect_experiments.evaluators.results import parse_result, renamable
 from prefect_experiments.models import AnnotatorKind, EvaluationResult
-from prefect_experiments.tasks import Binding, Fields, is_async_callable
+from prefect_experiments.tasks import Fields, is_async_callable
 
 _LIBRARY = "pydantic_evals"
 _JUDGES = frozenset({"LLMJudge", "GEval"})
@@ -49,16 +49,12 @@ def bind_pydantic(obj: Any) -> BoundEvaluator:
         name=name,
         kind=_kind(obj, name, classes),
         function=functools.partial(_evaluate, obj),
-        binding=Binding((_whole,), ()),
+        binding=WHOLE,
         is_async=is_async_callable(obj.evaluate),
         fingerprint=identity_of(obj, _state(obj, classes), library=_LIBRARY),
         parse=functools.partial(_parse, name),
         needs=Needs(expected="EqualsExpected" in classes or bool(getattr(obj, "include_expected_output", False))),
     )
-
-
-def _whole(fields: Fields) -> Fields:
-    return fields
 
 
 def _evaluate(obj: Any, fields: Fields) -> Any:
@@ -130,10 +126,8 @@ def _called(obj: Any, method: str) -> Any:
 
 
 def _parse(own_name: str, value: Any) -> list[EvaluationResult]:
-    """What it returned: one value, or several by name. One named like its evaluator takes the name it has here."""
+    """What it returned: one value, or several by name."""
     if not isinstance(value, Mapping):
         return parse_result(value)
     results = [dataclasses.replace(parse_result(item)[0], name=str(name)) for name, item in value.items()]
-    if len(results) == 1 and results[0].name == own_name:
-        return [dataclasses.replace(results[0], name=None)]
-    return results or [EvaluationResult()]
+    return renamable(results, own_name) or [EvaluationResult()]

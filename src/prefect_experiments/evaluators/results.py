@@ -6,6 +6,7 @@ exact, because a verdict that was guessed is worse than an error that is shown.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import unicodedata
 from collections.abc import Mapping
@@ -45,6 +46,18 @@ def parse_result(value: Any) -> list[EvaluationResult]:
             raise type(error)(f"result {number} of {len(value)}: {error}") from None
     _check_names(results)
     return results
+
+
+def renamable(results: list[EvaluationResult], own_name: str) -> list[EvaluationResult]:
+    """Results of another library's evaluator. A single one named like it takes the name that it has here."""
+    if len(results) == 1 and results[0].name == own_name:
+        return [dataclasses.replace(results[0], name=None)]
+    return results
+
+
+def parse_named(own_name: str, value: Any) -> list[EvaluationResult]:
+    """`parse_result` and `renamable` in one."""
+    return renamable(parse_result(value), own_name)
 
 
 MOST_CHARACTERS = 255  # it is part of a key, which databases bound
