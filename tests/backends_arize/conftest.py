@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_s
 from prefect_experiments import Client
 from prefect_experiments.backends import pushing as queue
 from prefect_experiments.backends import trouble
-from prefect_experiments.backends.arize import api, datasets, experiments, pushing
+from prefect_experiments.backends.arize import api, datasets, experiments, pushing, taken
 from support.arize import KEY, StandIn, arize, arize_server, arize_url, official, official_old
 
 __all__ = ["arize", "arize_server", "arize_url", "official", "official_old"]
@@ -69,7 +69,7 @@ def local(store_url: str) -> Client:
 def hasty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """A tenth of the waiting. How many rows make more than two requests: a hundred are in one, except in slow tests."""
     monkeypatch.setattr(pushing, "LINGER_S", 0.1)
-    monkeypatch.setattr(pushing, "SHORTEST_DOUBT_S", 0.2)
+    monkeypatch.setattr(taken, "SHORTEST_DOUBT_S", 0.2)
     monkeypatch.setattr(api, "FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(datasets, "SETTLED_S", 0.5)
     monkeypatch.setattr(trouble, "FIRST_PAUSE_S", 0.05)

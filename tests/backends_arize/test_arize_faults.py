@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments import Client, RanExperiment, run_experiment
-from prefect_experiments.backends.arize import pushing
+from prefect_experiments.backends.arize import taken
 from prefect_experiments.errors import BackendRefused, BackendUnavailable, InvalidSetting
 from support.arize import KEY, Official, StandIn
 
@@ -149,7 +149,7 @@ def test_a_request_that_is_answered_too_late(
 
     experiment = log(local)
     monkeypatch.setattr(api, "UPLOAD_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(pushing, "SHORTEST_DOUBT_S", 1.5)
+    monkeypatch.setattr(taken, "SHORTEST_DOUBT_S", 1.5)
     client = ours(arize, store_url=store_url)
     arize.fail({"method": "POST", "path": "/runs$", "skip": 1, "times": 1, "delay": 1.3})
     assert client.experiments.push(experiment=experiment).waiting == 0

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_experiments.datasets import example_rows, read_rows, read_table, to_examples, write_examples, write_rows
+from prefect_experiments.datasets import (
+    example_rows,
+    load,
+    read_rows,
+    read_table,
+    to_examples,
+    write_examples,
+    write_rows,
+)
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.models import Example
 
@@ -222,6 +230,27 @@ def test_a_field_called_splits_beside_splits_is_refused_for_tables(tmp_path):
     with pytest.raises(InvalidDataset, match="splits"):
         write_examples(examples, tmp_path / "a.csv")
     write_examples(examples, tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"split": "x"}, {"expected": 1}, {"inputs": 1}, {"output": "x"}, {"example_id": "7"}, {" a": 1}]
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_metadata_that_a_column_would_make_something_else_is_refused_for_tables(tmp_path, metadata, suffix):
+    examples = [Example(id="1", input={"q": 1}, output={"a": 2}, metadata=metadata)]
+    with pytest.raises(InvalidDataset, match=r"metadata of example '1' has a field called .* Write \.json"):
+        write_examples(examples, tmp_path / f"a{suffix}")
+    write_examples(examples, tmp_path / "a.json")
+    assert list(load(tmp_path / "a.json")) == examples
+
+
+@pytest.mark.parametrize("part", ["input", "output"])
+def test_objects_beside_other_values_are_refused_for_tables(tmp_path, part):
+    examples = [Example(**{"id": str(n), "input": {"q": 1}, part: value}) for n, value in enumerate([{"q": 1}, 2])]
+    with pytest.raises(InvalidDataset, match=f"some {part}s are objects"):
+        write_examples(examples, tmp_path / "a.csv")
+    write_examples(examples, tmp_path / "a.jsonl")
+    assert list(load(tmp_path / "a.jsonl")) == examples
 
 
 def test_the_csv_header_is_the_field_names(tmp_path):

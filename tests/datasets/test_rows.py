@@ -330,6 +330,27 @@ def test_doubles_are_numbered_by_their_metadata_wherever_they_stand():
         assert {row.metadata.get("t"): row.id for row in to_examples(shuffled) if row.input == "a"} == ids
 
 
+def test_twins_that_a_csv_file_writes_alike_keep_their_ids_in_every_order():
+    """1 and "1" are one content, and one metadata; what tells the two rows apart must be the rows themselves."""
+    rows = [{"input": 1, "t": 5}, {"input": "1", "t": 5}, {"input": 1, "t": "5"}]
+    ids = {(repr(row.input), repr(row.metadata)): row.id for row in to_examples(rows)}
+    assert len(set(ids.values())) == 3
+    for shuffled in itertools.permutations(rows):
+        assert {(repr(row.input), repr(row.metadata)): row.id for row in to_examples(shuffled)} == ids
+
+
+@pytest.mark.parametrize("alike", [(1, 1.0, "1", "1.0"), (-3, -3.0, "-3.0"), (None, ""), (True, "True"), (2.5, "2.5")])
+def test_what_one_cell_of_a_csv_file_may_come_from_is_one_content(alike):
+    ids = {to_examples([{"input": "q", "expected": value}])[0].id for value in alike}
+    assert len(ids) == 1
+    assert len({to_examples([{"input": {"q": value}}])[0].id for value in alike}) == 1
+
+
+@pytest.mark.parametrize("other", ["01", "1.00", "1e0", " 1", "+1", "1.5", "one"])
+def test_what_is_another_text_is_another_content(other):
+    assert to_examples([{"input": other}])[0].id != to_examples([{"input": "1"}])[0].id
+
+
 def test_metadata_is_no_part_of_an_id():
     bare, more = to_examples([{"input": "a", "expected": 1}]), to_examples([{"input": "a", "expected": "1", "t": 5}])
     assert bare[0].id == more[0].id

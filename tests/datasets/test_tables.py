@@ -147,8 +147,9 @@ def test_rows_that_spell_a_header_otherwise_are_one_column():
 
 
 @pytest.mark.parametrize("name", ["", " ", "Unnamed: 0", "Unnamed: 0.1"])
-def test_a_first_column_without_a_name_that_only_counts_is_left_out(made, name, said):
-    frame = pd.DataFrame({name: [0, 1, 7], "input": ["a", "b", "c"], "expected": ["x", None, "z"]})
+@pytest.mark.parametrize("numbers", [[0, 1, 2], [1, 2, 3], [0, 1, 7], [7, 0, 1]])
+def test_a_first_column_without_a_name_that_only_counts_is_left_out(made, name, numbers, said):
+    frame = pd.DataFrame({name: numbers, "input": ["a", "b", "c"], "expected": ["x", None, "z"]})
     examples = load(made(frame))
     assert [example.input for example in examples] == ["a", "b", "c"]
     assert all(example.metadata == {} for example in examples)
@@ -171,7 +172,7 @@ def test_a_name_that_is_missing_is_none(said):
     assert "only counts the rows" in said()[0]
 
 
-@pytest.mark.parametrize("cells", [["x", "y"], [1, 1], [1.5, 2.5], [1, None]])
+@pytest.mark.parametrize("cells", [["x", "y"], [1, 1], [1.5, 2.5], [1, None], [-1, 0]])
 def test_another_column_without_a_name_is_refused_with_the_way_out(made, cells):
     text = refusal(made(pd.DataFrame({"": cells, "input": ["a", "b"]})))
     assert "column 1" in text
@@ -448,6 +449,27 @@ def test_workbooks_that_are_refused(tmp_path):
     assert "row 2 of the sheet, column 2 is a formula without a value" in refusal(tmp_path / "a.xlsx")
     (tmp_path / "a.xlsx").write_text("input\na\n")
     assert "not an .xlsx workbook" in refusal(tmp_path / "a.xlsx")
+
+
+def test_merged_cells_are_refused_with_the_way_out(tmp_path):
+    """Of those only the first holds a value: what pandas merges of an index would be missing from the other rows."""
+    pytest.importorskip("openpyxl")
+    levels = pd.MultiIndex.from_tuples([("geo", 1), ("geo", 2)], names=["topic", "n"])
+    frame = pd.DataFrame({"input": ["a", "b"]}, index=levels)
+    frame.to_excel(tmp_path / "a.xlsx")
+    assert "cells A2:A3 of the first sheet are merged" in refusal(tmp_path / "a.xlsx")
+    frame.to_excel(tmp_path / "a.xlsx", merge_cells=False)
+    assert [example.metadata["topic"] for example in load(tmp_path / "a.xlsx")] == ["geo", "geo"]
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#DIV/0!", "#REF!"])
+def test_an_error_of_a_spreadsheet_is_no_text(tmp_path, error):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["input", "expected"], ["a", "x"], ["b", error]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert f"row 3 of the sheet, column 2 is the error {error}" in refusal(tmp_path / "a.xlsx")
 
 
 def test_without_openpyxl_the_way_out_is_said(tmp_path, monkeypatch):

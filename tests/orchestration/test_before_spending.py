@@ -82,7 +82,7 @@ def test_several_are_named_at_once(client: Client) -> None:
         run(client, NONE, ["exact_match", "regex(pattern='a')", "edit_similarity"])
 
 
-@pytest.mark.parametrize("output", [None, "", {"answer": None}, {"answer": ""}])
+@pytest.mark.parametrize("output", [None, "", " ", {"answer": None}, {"answer": ""}])
 def test_what_is_no_expected_output(client: Client, tmp_path: Path, output: Any) -> None:
     dataset = client.datasets.create_dataset(name="kept", examples=[{**row, "output": output} for row in NONE])
     for given in (dataset, "kept"):
@@ -102,6 +102,18 @@ def test_where_some_have_none(client: Client, caplog: pytest.LogCaptureFixture) 
         caplog.clear()
         run(client, "some", "exact_match", echo, dry_run=2)
         assert line in caplog.text
+
+
+def test_an_empty_text_is_compared_with_and_said(
+    client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be the right answer; it may be an empty cell of a CSV file."""
+    table = csv(tmp_path, "input,expected\na,\nb,  \nc,x\n")
+    with caplog.at_level(logging.WARNING):
+        ran = run(client, table, "exact_match", says(""))
+    assert "2 of the 3 examples of dataset 'questions' have an empty text as the expected output" in caplog.text
+    assert "write null in a .json file" in caplog.text
+    assert (ran.summary.metrics["exact_match"].n, ran.summary.metrics["exact_match"].mean) == (3, pytest.approx(1 / 3))
 
 
 def test_who_needs_none_and_who_is_not_asked(client: Client) -> None:

@@ -242,6 +242,25 @@ def test_different_datasets_share_nothing_and_pass_no_gate(kept: Kept) -> None:
     kept.client.experiments.delete(experiment=ran)
 
 
+def test_without_a_shared_example_an_id_column_is_said_to_help(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where ids are made of content, a reworded question is another example."""
+    run = client.experiments.run_experiment
+    asked = [{"input": f"What is {n}?", "expected": n} for n in range(3)]
+    reworded = [{"input": f"What's {n}?", "expected": n} for n in range(3)]
+    before, after = (run(dataset=rows, task=echo, evaluators=[correct], **quiet) for rows in (asked, reworded))
+    found = client.experiments.compare(baseline=before, candidate=after, gate={})
+    advice = "a column with ids (id, or id_key=) would pair them"
+    assert advice in found.verdict.reasons[0]
+    compare_experiments(baseline=before, candidate=after, client=client)
+    assert advice in " ".join(capsys.readouterr().out.split())
+    given_ids = [{"id": f"z{n}", **row} for n, row in enumerate(asked)]
+    named = run(dataset=given_ids, task=echo, evaluators=[correct], **quiet)
+    assert client.experiments.compare(baseline=before, candidate=before).why_unpaired == ""
+    assert advice in client.experiments.compare(baseline=before, candidate=named).why_unpaired
+
+
 def test_repetitions_count_as_one_example(client: Client) -> None:
     passes: dict[int, int] = {}
 

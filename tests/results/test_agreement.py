@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import math
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -312,6 +313,37 @@ def test_whatever_the_table_comes_in(client: Client, tmp_path: Path, suffix: str
     assert [row["token_count"] for row in found] == [5, None, 7]
     assert [row["eval.a.score"] for row in found] == [1, None, 1]
     assert [row["eval.a.label"] for row in found] == ["yes", None, "no"]
+
+
+def test_an_example_that_stands_in_two_rows_is_refused_by_all(client: Client, tmp_path: Path) -> None:
+    rows = rows_with("output", "x")
+    rows[2]["example_id"] = "e1"
+    readers: list[Callable[[], Any]] = [
+        lambda: client.experiments.create(name="twice", dataset="d", experiment_runs=rows, allow=("missing",)),
+        lambda: result_table(rows),
+        lambda: write_report(rows, tmp_path / "page.html"),
+        lambda: classification_report(rows, truth="truth", prediction="guess"),
+        lambda: meta_evaluation(rows, evaluator="guess", human="truth"),
+        lambda: repetition_summary(rows, metric="a", threshold=0.5),
+    ]
+    for read in readers:
+        with pytest.raises(InvalidInput, match=r"'e1'.*row.* 2.* 3\b"):
+            read()
+    rows[2]["repetition_number"] = 2
+    rows[0]["repetition_number"] = rows[1]["repetition_number"] = 1
+    assert repetition_summary(rows, metric="a", threshold=0.5).repetitions == 2
+
+
+def test_one_example_that_differs_leans_nowhere() -> None:
+    """An exact test of a single example cannot be below 1; it used to end in a traceback."""
+    rows = [
+        {"example_id": name, "repetition_number": number, "truth": truth, "guess": guess}
+        for name, truth, guess in [("a", True, True), ("b", False, False), ("c", False, True)]
+        for number in (1, 2)
+    ]
+    labels = meta_evaluation(rows, evaluator="guess", human="truth").labels
+    assert labels is not None
+    assert labels.bias_p_value == 1.0
 
 
 def test_a_row_with_nothing_in_it_is_no_run(client: Client, tmp_path: Path) -> None:

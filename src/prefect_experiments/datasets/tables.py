@@ -20,7 +20,7 @@ from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import Example
 
 _UNNAMED = re.compile(r"|Unnamed: \d+(\.\d+)?")  # the latter is what pandas calls it
-_WHOLE = re.compile(r"[+-]?\d+(\.0)?")
+_WHOLE = re.compile(r"\d+(\.0)?")
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -241,7 +241,7 @@ def _leave_out_unnamed(raw: Raw) -> list[str]:
         InvalidDataset: one says something.
     """
     left_out = 0
-    while len(raw.names) > 1 and _UNNAMED.fullmatch(raw.names[0]) and _counts(raw.columns[0], raw.numbers):
+    while len(raw.names) > 1 and _UNNAMED.fullmatch(raw.names[0]) and _counts(raw.columns[0]):
         left_out += 1
         del raw.names[0], raw.columns[0]
     places = [place for place, name in enumerate(raw.names) if _UNNAMED.fullmatch(name)]
@@ -259,16 +259,16 @@ def _leave_out_unnamed(raw: Raw) -> list[str]:
         raise InvalidDataset(f"{raw.origin}: the header has no name for column {listed}. {advice}")
     for place in reversed(empty):
         del raw.names[place], raw.columns[place]
-    said = ["the first column, which has no name and only counts the rows"] if left_out else []
+    said = ["the first column, which has no name and only counts the rows (name it to keep it)"] if left_out else []
     if empty:
         said.append(f"{len(empty)} {'column' if len(empty) == 1 else 'columns'} without a name and content")
     return said
 
 
-def _counts(column: Sequence[Any], numbers: Sequence[int]) -> bool:
-    """Whether a column only counts the rows, from 0 or from 1, as pandas and R write it; blank rows count as well."""
-    texts = [str(python_scalar(cell)).strip() for cell in column]
-    if not all(map(_WHOLE.fullmatch, texts)):
-        return False
-    found = [int(float(text)) for text in texts]
-    return any(all(one + first == number for one, number in zip(found, numbers, strict=True)) for first in (0, 1))
+def _counts(column: Sequence[Any]) -> bool:
+    """Whether a column only numbers the rows: whole numbers, each once.
+
+    They need not be in order: a DataFrame keeps its numbers when it is filtered, sorted or sampled.
+    """
+    texts = {str(python_scalar(cell)).strip() for cell in column}
+    return len(texts) == len(column) and all(map(_WHOLE.fullmatch, texts))

@@ -5,7 +5,7 @@ A text and a number, or a text and a truth value, are the same where the text sa
 stands for its canonical JSON text, and no output (``None``) for the empty text. An expected object
 with one key stands for that key's value, unless the output is another kind of object:
 ``{"answer": "Paris"}`` is matched by ``"Paris"`` and by ``{"answer": "Paris"}``. An example without
-an expected output (none, or a blank text) is this evaluator's error there, never a score of 0.
+an expected output is this evaluator's error there, never a score of 0.
 """
 
 from __future__ import annotations
@@ -74,19 +74,9 @@ class Builtin(Evaluator):
             InvalidInput: there is no expected output.
         """
         output, expected = unwrapped(output, expected)
-        if is_no_expectation(expected):
-            what = "none" if expected is None else "an empty text, which counts as none"
-            raise InvalidInput(f"no expected output: {self.builtin} compares with one, and this example has {what}")
+        if expected is None:
+            raise InvalidInput(f"no expected output: {self.builtin} compares with one, and this example has none")
         return output, expected
-
-
-def is_no_expectation(expected: Any) -> bool:
-    """Whether an expected output, out of an object that only wraps it, says nothing.
-
-    A blank text does not: a CSV file has no other way to say that there is none, and one table has to be
-    scored alike whatever file it stands in.
-    """
-    return expected is None or (isinstance(expected, str) and not expected.strip())
 
 
 def unwrapped(output: Any, expected: Any) -> tuple[Any, Any]:
@@ -205,18 +195,6 @@ def says(text: str, value: bool | float) -> bool:
         return Decimal(text) == value
     # A whole number is compared exactly; one with a point is the float nearest to it, as it is in JSON.
     return (float(text) if set(text) & set(".eE") else int(text)) == value
-
-
-def said_by(value: Any) -> Any:
-    """The number or truth value that a text says, else the value itself."""
-    if not isinstance(value, str):
-        return value
-    if (truth := _TRUTH.get(value.lower())) is not None:
-        return truth
-    if not _is_number_text(value):
-        return value
-    number = float(value) if set(value) & set(".eE") else int(value)
-    return number if math.isfinite(number) else value
 
 
 def _is_number_text(text: str) -> bool:

@@ -13,7 +13,6 @@ from prefect_experiments.evaluators.scoring import (
     Builtin,
     in_types,
     parsed,
-    said_by,
     says,
     shown,
     similarity,
@@ -88,10 +87,10 @@ def _json_in_a_text(given: Any, wanted: Any) -> str | None:
 class Contains(Builtin):
     """1 where the output's text holds the expected text, else 0.
 
-    A text is looked for as Python's ``in`` does: ``"is"`` is in ``"this"``. An expected number or truth
-    value, be it one of JSON or a text that says one (a CSV file has texts only), is looked for as a word:
-    5 is in ``"5 of 6"`` and in ``"5.0"``, not in ``"15"`` and not in ``"1.5"``. An output that is a number
-    or a truth value itself holds what says the same, and nothing else.
+    A text is looked for as Python's ``in`` does: ``"5"`` is in ``"15"``. A number and a truth value are
+    looked for as words that say them: 5 is in ``"5 of 6"`` and in ``"5.0"``, not in ``"15"`` and not in
+    ``"1.5"``; a CSV file holds texts, and ``types={"expected": "number"}`` makes them numbers. An output
+    that is a number or a truth value itself holds what says the same, and nothing else.
 
     Args:
         text: what to look for instead of the expected output: a text or a list of them. An
@@ -102,7 +101,7 @@ class Contains(Builtin):
     """
 
     builtin = "contains"
-    version = "3"
+    version = "2"
 
     def __init__(
         self,
@@ -131,8 +130,6 @@ class Contains(Builtin):
             wanted = _list_of(looked_for)
             if not wanted:
                 raise InvalidInput("no expected output: the list of texts to look for is empty")
-            if not self.options["strict"]:
-                wanted = [said_by(item) for item in wanted]
         held = self._fold(text_of(output))
         missing = [item for item in wanted if not self._holds(output, held, item)]
         passed = len(missing) < len(wanted) if self.options["match"] == "any" else not missing

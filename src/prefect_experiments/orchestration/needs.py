@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from prefect_experiments.errors import InvalidEvaluator, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator
-from prefect_experiments.evaluators.scoring import is_no_expectation
 from prefect_experiments.jsonable import dumps_strict, loads
 from prefect_experiments.models import DatasetVersion, Example
 from prefect_experiments.store import Store
@@ -107,21 +106,30 @@ def check_needs(evaluators: Sequence[BoundEvaluator], examples: Examples) -> lis
 
 
 def _check_expected(names: Sequence[str], examples: Examples) -> list[str]:
-    n_none = sum(is_no_expectation(_bare(output)) for output in examples.bare_outputs())
+    found = [_bare(output) for output in examples.bare_outputs()]
+    n_none = sum(output is None for output in found)
+    n_blank = sum(isinstance(output, str) and not output.strip() for output in found)
     total, who = len(examples), ", ".join(map(repr, names))
     compares = f"{'evaluators' if len(names) > 1 else 'evaluator'} {who} {'compare' if len(names) > 1 else 'compares'}"
-    if n_none >= total:
+    if n_none + n_blank >= total:
         raise InvalidEvaluator(
             f"{compares} with the expected output, and none of the {total:,} examples of dataset {examples.name!r} has "
             "one: nothing was run. Give the dataset one (a column expected, or output_keys=), or choose evaluators "
             "that need none"
         )
-    if not n_none:
-        return []
-    return [
-        f"{n_none:,} of the {total:,} examples of dataset {examples.name!r} have no expected output; {compares} "
-        "with one and will have no score there."
-    ]
+    said = []
+    if n_none:
+        said.append(
+            f"{n_none:,} of the {total:,} examples of dataset {examples.name!r} have no expected output; {compares} "
+            "with one and will have no score there."
+        )
+    if n_blank:  # which may be the right answer, or an empty cell of a CSV file
+        said.append(
+            f"{n_blank:,} of the {total:,} examples of dataset {examples.name!r} have an empty text as the expected "
+            f"output; {compares} with it. Where an example is to have none, leave its row out, or write null in a "
+            ".json file."
+        )
+    return said
 
 
 def _check_names(evaluator: BoundEvaluator, examples: Examples) -> None:

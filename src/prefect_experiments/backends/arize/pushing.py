@@ -25,8 +25,9 @@ import orjson
 from prefect_experiments.backends.arize.api import MOST_ROWS, ArizeApi, Row, Untouched
 from prefect_experiments.backends.arize.datasets import ArizeDatasets
 from prefect_experiments.backends.arize.experiments import annotation_record, write_annotations
-from prefect_experiments.backends.arize.run_rows import Origin, Print, repetition_of, row_print, run_row, same_print
+from prefect_experiments.backends.arize.run_rows import Origin, Print, row_print, run_row, same_print
 from prefect_experiments.backends.arize.spaces import Space
+from prefect_experiments.backends.arize.taken import RowKey, TakenRuns, key_of
 from prefect_experiments.errors import (
     AlreadyExists,
     BackendRefused,
@@ -41,7 +42,6 @@ from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRow
 
 LINGER_S = 1.0  # how long rows wait for others to share a request with
 HELD_S = 180.0  # longer than any request may take
-SHORTEST_DOUBT_S, LONGEST_DOUBT_S = 1.0, 60.0
 MOST_REFUSED_ALONE = 10  # rows that are refused one by one before the rest is refused with them
 _LATE = (
     "Arize AX takes evaluations only together with their run, and has this one already; the verdict is kept in the "
@@ -51,7 +51,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger("prefect_experiments")
 
-_Key = tuple[str, int | None]
 _Outcome = str | ExperimentsError
 
 
@@ -88,13 +87,7 @@ class ArizePusher:
         self._named_anew = False
         self._name = ""
         self._origin = Origin()
-        # Whoever pushed before may have been killed before it took note of what AX had taken.
-        self._unsure = True
-        self._doubtful: set[_Key] = set()
-        self._doubt_until = 0.0
-        self._there: dict[_Key, list[tuple[Print, str]]] = {}  # runs in AX that were not asked for yet
-        self._seen: set[str] = set()
-        self._cursor: str | None = None  # of the page that was the last one when AX was last read
+        self._taken = TakenRuns(api)
 
     async def push_run(self, run: OutgoingRow) -> str:
         """Take a run with its evaluations; the id that it has in AX."""
@@ -176,17 +169,15 @@ class ArizePusher:
         refused: dict[int, ExperimentsError] = {}
         if not self._link.is_begun:
             await self._begin(rows, list(range(len(rows))), refused)
-        if self._unsure:
-            await self._look()
+        await self._taken.look(self._link.remote_id)
         outcomes: dict[int, _Outcome] = dict(refused)
         to_send = []
         for place, row in enumerate(rows):
             if place in outcomes:
                 continue
-            if (run_id := self._found(row)) is not None:
+            if (run_id := self._taken.claim(row)) is not None:
                 outcomes[place] = run_id
-            elif self._unsure and _key(row) in self._doubtful:
-                left = max(0.0, self._doubt_until - time.monotonic())
+            elif (left := self._taken.doubt_s(row)) is not None:
                 outcomes[place] = BackendUnavailable(
                     f"{self._api.http.address} has not said whether it took the last results", retry_after=left
                 )
@@ -243,7 +234,8 @@ class ArizePusher:
         except Untouched as error:
             outcomes.update(dict.fromkeys(places, error))
         except (BackendUnavailable, InvalidSetting) as error:
-            self._doubt({_key(rows[place]) for place in places}, time.monotonic() - began)
+            self._taken.doubt([rows[place] for place in places], time.monotonic() - began)
+            self._size = max(1, self._size // 4)
             outcomes.update(dict.fromkeys(places, error))
         except NotFound as error:
             gone = BackendRefused(f"the experiment is no longer in Arize AX ({error}); push it again to begin it anew")
@@ -312,61 +304,19 @@ class ArizePusher:
         found = next((row for row in mine if row.get("name") == name), None)
         if found is None:
             raise BackendUnavailable(f"{self._api.http.address} says that it has an experiment, and does not list it")
-        ours: dict[_Key, Print] = {}
+        ours: dict[RowKey, Print] = {}
         for item in await self._in_thread(lambda: self._store.queue.waiting_rows(self._link, None, complete=False)):
             row = self._wire(item)
-            ours[_key(row)] = row_print(row)
+            ours[key_of(row)] = row_print(row)
         runs = await self._api.runs(found["id"])
-        if not runs or not all(_key(r) in ours and same_print(ours[_key(r)], row_print(r)) for r in runs):
+        if not runs or not all(key_of(r) in ours and same_print(ours[key_of(r)], row_print(r)) for r in runs):
             return False
         await self._begun(str(found["id"]))
         return True
 
     async def _begun(self, remote_id: str) -> None:
         self._link = await self._in_thread(self._store.links.begun, self._link, remote_id)
-        self._unsure = True  # the answer has no ids of the runs
-
-    # What AX has
-
-    def _doubt(self, keys: set[_Key], waited: float) -> None:
-        """Take note that these rows may be there. A request that got no answer in time may even be under way still."""
-        self._unsure = True
-        self._doubtful |= keys
-        doubt = min(max(waited / 2, SHORTEST_DOUBT_S), LONGEST_DOUBT_S)
-        self._doubt_until = max(self._doubt_until, time.monotonic() + doubt)
-        self._size = max(1, self._size // 4)
-
-    async def _look(self) -> None:
-        """Read what AX has; what is not there now is not there, once the time of doubt is over."""
-        is_over = time.monotonic() >= self._doubt_until
-        if self._api.searches:  # then the order is not that in which runs came
-            self._cursor = None
-        try:
-            await self._read_on()
-        except BackendRefused:  # the cursor
-            self._cursor = None
-            await self._read_on()
-        if is_over:
-            self._unsure = False
-            self._doubtful.clear()
-
-    async def _read_on(self) -> None:
-        async for rows, cursor in self._api.run_pages(self._link.remote_id, self._cursor):
-            self._cursor = cursor
-            for row in rows:
-                if (run_id := str(row.get("id"))) not in self._seen:
-                    self._seen.add(run_id)
-                    self._there.setdefault(_key(row), []).append((row_print(row), run_id))
-
-    def _found(self, row: Row) -> str | None:
-        """The id of a row that AX has already, each once."""
-        candidates = self._there.get(_key(row), [])
-        mine = row_print(row)
-        for place, (found, run_id) in enumerate(candidates):
-            if same_print(mine, found):
-                del candidates[place]
-                return run_id
-        return None
+        self._taken.unsure = True  # the answer has no ids of the runs
 
     # People's verdicts
 
@@ -406,10 +356,6 @@ def _tell(waiting: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
             one.done.set_result(outcome)
         else:
             one.done.set_exception(outcome)
-
-
-def _key(row: Row) -> _Key:
-    return str(row.get("example_id")), repetition_of(row)
 
 
 def _note(verdict: OutgoingEvaluation) -> AnnotateRecordInput:
