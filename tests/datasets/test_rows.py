@@ -38,6 +38,8 @@ SPELLINGS = [
     "reference_output",
     "reference_outputs",
     "ground_truth",
+    "ideal",
+    "target",
     "expectation",
     "expectations",
 ]

@@ -326,11 +326,12 @@ def test_an_example_that_stands_in_two_rows_is_refused_by_all(client: Client, tm
         lambda: meta_evaluation(rows, evaluator="guess", human="truth"),
         lambda: repetition_summary(rows, metric="a", threshold=0.5),
     ]
+    for row in rows:
+        row["repetition_number"] = 1
     for read in readers:
         with pytest.raises(InvalidInput, match=r"'e1'.*row.* 2.* 3\b"):
             read()
     rows[2]["repetition_number"] = 2
-    rows[0]["repetition_number"] = rows[1]["repetition_number"] = 1
     assert repetition_summary(rows, metric="a", threshold=0.5).repetitions == 2
 
 

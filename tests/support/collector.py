@@ -125,6 +125,7 @@ class Collector:
 
     def take(self, request: Request) -> int | None:
         """The status to answer with; ``None`` for no answer."""
+        status = self.judge(request.spans) if self.judge else self.status  # as it is when the request comes
         with self._news:
             self.requests.append(request)
             self._news.notify_all()
@@ -132,7 +133,6 @@ class Collector:
             self._over.wait()
             return None
         time.sleep(self.delay)
-        status = self.judge(request.spans) if self.judge else self.status
         if 200 <= status < 300:
             with self._news:
                 self.spans.extend(request.spans)

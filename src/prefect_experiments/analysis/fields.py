@@ -58,7 +58,7 @@ def fields_of(results: Any) -> ResultFields:
         rows = [{"metadata": metadata.get(row["example_id"]), **row} for row in result_rows(found)]
     else:
         found = results if isinstance(results, Results) else read_results(results, needs=())
-        if "example_id" in found.columns:
+        if "repetition_number" in found.columns:  # else the rows of an example are its repetitions
             refuse_doubles(found)
         rows = result_rows(found)
     if not rows:

@@ -29,6 +29,8 @@ _OUTPUT_SPELLINGS = (
     "reference_output",
     "reference_outputs",
     "ground_truth",
+    "ideal",
+    "target",
     "expectation",
     "expectations",
 )

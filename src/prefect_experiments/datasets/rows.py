@@ -38,9 +38,9 @@ def to_examples(
 
     With `input_keys`, input, output and metadata are objects of the columns named; columns that
     are named nowhere are left out. Without, a row needs an ``input`` (any JSON value; also called
-    ``inputs``) and may have one of ``output``, ``expected``, ``reference``, ``ground_truth`` and their
-    kin, ``metadata`` (an object, or its JSON text), ``id`` and ``splits`` or ``split``; its other
-    columns go into metadata under their own names.
+    ``inputs``) and may have one of ``output``, ``expected``, ``reference``, ``ground_truth``,
+    ``ideal``, ``target`` and their kin, ``metadata`` (an object, or its JSON text), ``id`` and
+    ``splits`` or ``split``; its other columns go into metadata under their own names.
 
     Args:
         rows: whatever `read_table` takes, examples, or a list of examples and mappings of column to value.

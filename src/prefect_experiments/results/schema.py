@@ -146,13 +146,13 @@ def choose_columns(
         )
     advice = "" if task_fields or "output" not in needs else _ADVICE
 
-    def named(what: str, column: str | None, words: str) -> str | None:
+    def named(what: str, column: str | None, words: str, advice: str = advice) -> str | None:
         usual = column in (None, what)  # as it is called where nobody says
         if column is not None and (what in needs or not usual):
             return table.require(column, words, advice)
         return what if what in table.columns else None
 
-    example_id = named("example_id", fields.example_id, "the id of the example")
+    example_id = named("example_id", fields.example_id, "the id of the example", advice or _WITHOUT_IDS)
     if example_id is None and alone and "id" in table.columns:
         example_id = "id"
     output = named("output", fields.output, "the output")
@@ -179,6 +179,9 @@ def choose_columns(
     )
 
 
+_WITHOUT_IDS = (
+    "With no column 'example_id' nobody can tell which example a row belongs to: rename the one that holds the ids"
+)
 _ADVICE = "Name it with task_fields=ExperimentTaskFieldNames(example_id=..., output=...)"
 
 
