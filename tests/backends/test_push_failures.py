@@ -143,7 +143,7 @@ def test_cancelled(phoenix_url: str, store_url: str, name: str, official: Phoeni
             began = time.monotonic()
             with pytest.raises(asyncio.CancelledError):
                 await running
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 30
 
         asyncio.run(cancelled())
         proxy.plan = lambda _: None

@@ -122,7 +122,7 @@ def test_interrupted_while_phoenix_takes_its_time(
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
         process.communicate(timeout=60)
-        assert time.monotonic() - began < 12, "it took its time to end"
+        assert time.monotonic() - began < 30, "it took its time to end"
         assert process.returncode != 0
         proxy.plan = lambda _: None
         ran = phoenix(proxy.url, store_url).experiments.resume_experiment(experiment=name, **options)

@@ -82,22 +82,22 @@ def test_delays_grow_exponentially(is_async, monkeypatch):
 
 
 def test_delays_have_jitter(monkeypatch):
-    monkeypatch.setattr(calls, "FIRST_BACKOFF_S", 0.2)
+    monkeypatch.setattr(calls, "FIRST_BACKOFF_S", 2)
     task, made = failing(1, is_async=True)
     run(task, range(30), retries=1, concurrency=30)
     delays = sorted(second - first for first, second in made.values())
-    assert delays[0] >= 0.1
-    assert delays[-1] - delays[0] > 0.03  # of 0.1
-    assert len({round(delay, 3) for delay in delays}) > 10
+    assert delays[0] >= 1
+    assert delays[-1] - delays[0] > 0.3  # of 1
+    assert len({round(delay, 2) for delay in delays}) > 5
 
 
 def test_delays_have_an_end(monkeypatch):
-    monkeypatch.setattr(calls, "FIRST_BACKOFF_S", 0.01)
-    monkeypatch.setattr(calls, "LONGEST_BACKOFF_S", 0.02)
+    monkeypatch.setattr(calls, "FIRST_BACKOFF_S", 0.05)
+    monkeypatch.setattr(calls, "LONGEST_BACKOFF_S", 0.1)
     task, made = failing(8)
     began = time.monotonic()
     run(task, ["x"], retries=8)
-    assert time.monotonic() - began < 0.16 + 0.5
+    assert time.monotonic() - began < 6  # without an end, half of it alone would be 6.4 s
     assert len(made["x"]) == 9
 
 
@@ -271,7 +271,7 @@ def test_cancelling_ends_the_run_and_its_calls(is_async):
     began = time.monotonic()
     sink = asyncio.run(main())
     over.set()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
     assert sink.runs == []
     assert len(in_flight.starts) == 3
     assert in_flight.now == 0 or not is_async

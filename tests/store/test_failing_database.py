@@ -123,7 +123,7 @@ def test_giving_up_tells_everyone_who_waits(
                 await recorder.write_evaluations([verdict(0)])
                 waiting = [recorder.write_run(run_row(position)) for position in range(1, 6)] + [recorder.flush()]
                 ended = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 30)
-                assert 1 <= time.monotonic() - began < 10
+                assert 1 <= time.monotonic() - began < 30
                 assert [type(error) for error in ended] == [StoreUnavailable] * 6
                 for write in (recorder.write_run(run_row(1)), recorder.write_evaluations([]), recorder.flush()):
                     with pytest.raises(StoreUnavailable, match="does not answer"):

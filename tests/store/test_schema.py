@@ -292,7 +292,7 @@ def test_a_server_that_is_not_there() -> None:
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match=r"refused.*Is the database running"):
         Store("postgresql://u:s3cret@127.0.0.1:1/db")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_a_user_who_may_not_make_tables(postgres_server: Any, postgres_url: str) -> None:
