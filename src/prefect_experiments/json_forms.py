@@ -137,8 +137,7 @@ def _filled(written: Any, held: Any) -> Any:
         return held  # two of its keys are one in JSON
     if isinstance(written, list) and isinstance(held, list | tuple) and len(written) == len(held):
         return list(map(_filled, written, held))
-    is_lost = written is None and isinstance(held, float)  # NaN, Infinity
-    return held if is_lost or (isinstance(held, Decimal) and isinstance(written, str)) else written
+    return held if written is None and isinstance(held, float) else written  # NaN, Infinity
 
 
 class RaisingField:

@@ -66,7 +66,7 @@ class Reading:
             if (close := getattr(stream, "close", None)) is not None:
                 with contextlib.suppress(Exception):  # what has come has come
                     close()
-        return chunks if _is_of_a_container(stream) else joined(chunks)
+        return joined(chunks)
 
 
 async def read_async(stream: Any) -> Any:
@@ -84,11 +84,6 @@ async def read_async(stream: Any) -> Any:
         with contextlib.suppress(Exception):
             await _close(stream)
     return joined(chunks)
-
-
-def _is_of_a_container(stream: Any) -> bool:
-    """Whether it goes through something that is all there, as ``iter([...])`` does: that knows how much is left."""
-    return hasattr(type(stream), "__length_hint__")
 
 
 async def _close(stream: Any) -> None:
