@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from prefect_experiments import keys
-from prefect_experiments.errors import InvalidReference
+from prefect_experiments.errors import InvalidReference, current_directory
 from prefect_experiments.local_modules import (
     AsItIs,
     Extra,
@@ -99,9 +99,9 @@ def _load_module(name: str, reference: str) -> ModuleType:
         if file_of(loaded) is None or known.is_current():
             return loaded
         stale = {name} | closure({name: loaded}, _extra).stale()
-    cwd = str(Path.cwd())
+    here = current_directory()
     # As `python -m` does: a module beside the caller is found.
-    beside = cwd if cwd not in sys.path and "" not in sys.path else None
+    beside = None if here is None or str(here) in sys.path or "" in sys.path else str(here)
     with _loading(reference, f"importing {name}", _there(stale), again=loaded is not None, folder=beside) as watch:
         try:
             module = importlib.import_module(name)
@@ -117,9 +117,9 @@ def _load_module(name: str, reference: str) -> ModuleType:
 
 
 def _load_file(path: str, reference: str) -> ModuleType:
-    file = Path(path).resolve()
-    if not file.is_file():
+    if not Path(path).is_file():
         raise InvalidReference(f"reference {reference!r}: there is no file {path}")
+    file = Path(path).resolve()
     known = _known.get(str(file))
     if known is not None and known.is_current():
         _put_back(known.parts)
