@@ -24,7 +24,7 @@ from typing import Any
 
 from prefect_experiments import keys
 from prefect_experiments.contexts import importing
-from prefect_experiments.errors import InvalidReference
+from prefect_experiments.errors import InvalidReference, current_directory
 from prefect_experiments.import_statements import as_module
 from prefect_experiments.local_modules import (
     AsItIs,
@@ -114,9 +114,9 @@ def _load_module(name: str, reference: str) -> ModuleType:
         if file_of(loaded) is None or (known.is_current() and known.is_complete()):
             return loaded
         stale = set() if known.is_current() else {name} | closure({name: loaded}, _extra).stale()
-    cwd = str(Path.cwd())
+    here = current_directory()
     # As `python -m` does: a module beside the caller is found.
-    beside = cwd if cwd not in sys.path and "" not in sys.path else None
+    beside = None if here is None or str(here) in sys.path or "" in sys.path else str(here)
     with _loading(reference, f"importing {name}", _there(stale), again=loaded is not None, folder=beside) as watch:
         try:
             module = importlib.import_module(name)  # or what is there and lacks something that its functions import
@@ -132,9 +132,9 @@ def _load_module(name: str, reference: str) -> ModuleType:
 
 
 def _load_file(path: str, reference: str) -> ModuleType:
-    file = Path(path).resolve()
-    if not file.is_file():
+    if not Path(path).is_file():
         raise InvalidReference(f"reference {reference!r}: there is no file {path}")
+    file = Path(path).resolve()
     known = _known.get(str(file))
     loading = functools.partial(
         _loading,
