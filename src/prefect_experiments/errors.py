@@ -56,7 +56,21 @@ class InvalidEvaluator(InvalidInput):
 
 
 class InvalidSetting(InvalidInput):
-    """A setting or parameter out of its range."""
+    """A setting or parameter out of its range.
+
+    Attributes:
+        is_of_connection: whether the backend cannot be used so, whatever is asked of it: by its address,
+            the key, its version.
+    """
+
+    is_of_connection = False
+
+
+def unusable_connection(text: str) -> InvalidSetting:
+    """The error where a backend cannot be used as it is set."""
+    error = InvalidSetting(text)
+    error.is_of_connection = True
+    return error
 
 
 class NotFound(ExperimentsError, LookupError):

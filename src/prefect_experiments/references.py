@@ -256,7 +256,8 @@ def _way_out(error: BaseException, reference: str, file: Path | None, *, again: 
     """What to do about a file that does not load, as far as that can be told."""
     if file is not None and "relative import" in str(error) and (found := as_module(file)):
         module, folder = found
-        there = "" if folder == current_directory() or str(folder) in sys.path else f", with {folder} as the current directory"
+        is_found = folder == current_directory() or str(folder) in sys.path
+        there = "" if is_found else f", with {folder} as the current directory"
         name = reference.rpartition(":")[2]
         return f". It is a module of a package, as it imports relatively: write {f'{module}:{name}'!r}{there}"
     lacks_name = isinstance(error, ImportError) and str(error.path).endswith(".py")
