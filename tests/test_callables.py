@@ -469,6 +469,28 @@ def test_a_script_is_the_users_own(folder: Path) -> None:
     assert printed(1, 1) == printed(1, 1, "called")
 
 
+def test_what_only_type_checkers_read_is_not_loaded(folder: Path) -> None:
+    text = (
+        "from typing import TYPE_CHECKING\ndef check(output):\n    if TYPE_CHECKING:\n        import evh\n    return 1"
+    )
+    write(folder, ev=text, evh="open('ran', 'w').close()")
+    assert of("ev:check")
+    assert callable_fingerprint(importlib.import_module("ev").check)
+    assert not (folder / "ran").exists()
+
+
+def test_a_part_that_fills_a_container_is_the_same_in_the_next_process(folder: Path) -> None:
+    text = "class Cache:\n    def __init__(self):\n        self.path, self.known = 'c', {known}\nclass check:\n"
+    text += "    def __init__(self): self.cache = Cache()\n    def evaluate(self, output): return 1\ncheck = check()"
+    seen = set()
+    for known in ("", "abc"):
+        (folder / "known").write_text(known)
+        write(folder, ev=text.format(known="{*open('known').read()}"))
+        sys.modules.pop("ev", None)
+        seen.add(callable_fingerprint(importlib.import_module("ev").check))
+    assert len(seen) == 1
+
+
 def test_installed_packages_are_not_followed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = folder / "site-packages"
     installed.mkdir()
@@ -530,7 +552,7 @@ def test_objects_that_hold_each_other(folder: Path) -> None:
         check = Node(0)
         for n in range(30):
             for m in range(2):
-                Node({value}, Node(n, check))
+                Node(m, Node({value}, check))
     """
     seen = []
     for value in (1, 1, 2):

@@ -202,17 +202,23 @@ def lacks_late(module: ModuleType) -> bool:
 def _late_names(module: ModuleType) -> frozenset[str]:
     loader = getattr(module, "__loader__", None)
     file = loader.path if isinstance(loader, AsItIs) else file_of(module)
+    return frozenset() if file is None else _late_names_in(file, getattr(module, "__package__", None) or "")
+
+
+def _late_names_in(file: str, package: str) -> frozenset[str]:
     try:
-        source = b"" if file is None else Path(file).read_bytes()
+        names = names_in(Path(file).read_bytes(), package, late=True)
     except OSError:
         return frozenset()
-    names = names_in(source, getattr(module, "__package__", None) or "", late=True)
     return frozenset(name for name in names if name.partition(".")[0] not in sys.stdlib_module_names)
 
 
 def imported_by(scope: Mapping[str, Any], name: str, level: int) -> ModuleType | None:
     """The module of the user's own that a function of theirs imports by this name when it is called."""
-    full = full_name(name, level, scope.get("__package__") or "")
+    package, file = scope.get("__package__") or "", scope.get("__file__")
+    full = full_name(name, level, package)
+    if isinstance(file, str) and full not in _late_names_in(file, package):  # only type checkers read it
+        return None
     found = _own_of(scope).get(full) or load_own(full)
     return found if isinstance(found, ModuleType) and is_own(vars(found)) else None
 

@@ -108,14 +108,11 @@ class _Description:
         for name, part in sorted(vars(cls).items()):
             functions = list(_functions_in(part))
             for function in functions:
-                if (
-                    function.__closure__
-                    or vars(function)
-                    or not function.__qualname__.startswith(f"{cls.__qualname__}.")
-                ):
-                    self._follow(function)
-                else:
+                its_own = function.__qualname__.startswith(f"{cls.__qualname__}.")
+                if its_own and not function.__closure__ and not vars(function):  # its text is that of the class
                     found.update(self._named_by_function(function))
+                else:
+                    self._follow(function)
             if not functions and not name.startswith("__"):
                 found[f".{name}"] = self._value(part)
         return found
@@ -167,8 +164,10 @@ class _Description:
         if _is(value, MethodType):
             value = value.__func__
         if _is(value, FunctionType):
-            if is_own(value.__globals__) or "__wrapped__" in vars(value):
+            if is_own(value.__globals__):
                 self.leads_to.append(value)
+            else:
+                self._follow(vars(value).get("__wrapped__"))
             return
         cls = value if _is(value, type) else type(value)
         if _is_own_class(cls):
@@ -199,8 +198,12 @@ class _Description:
             value = cell.cell_contents
         except ValueError:  # a closure variable that is not assigned yet
             return "<empty>"
-        # A container that may be changed is where a function keeps its state: results, counts, a cache.
-        return type(value).__qualname__ if isinstance(value, list | dict | set | bytearray) else self._stable(value)
+        return self._kept(value)
+
+    def _kept(self, value: Any, depth: int = 0) -> Any:
+        """A container that may be changed is where a function or a part keeps its state: results, counts, a cache."""
+        known = isinstance(value, list | dict | set | bytearray)
+        return type(value).__qualname__ if known else self._stable(value, depth)
 
     def _stable(self, value: Any, depth: int = 0) -> Any:
         """A value as JSON that is the same in every process: no memory addresses."""
@@ -222,7 +225,7 @@ class _Description:
             return [type(value).__qualname__, self._stable(_attributes(value), depth + 1)]
         if _is_plain(value) and id(value) not in self._told:
             self._told.add(id(value))
-            held = self._stable(_attributes(value), depth + 1)
+            held = {name: self._kept(part, depth + 1) for name, part in _attributes(value).items()}
             return [type(value).__qualname__, remembered(value, lambda: (held, ()), what="held")]
         return type(value).__qualname__
 
