@@ -189,7 +189,8 @@ def _described(error: BaseException, above: tuple[BaseException, ...]) -> str:
     remarks = list(getattr(error, "__notes__", ()))
     deep = len(above) == _DEEPEST
     cause = error.__cause__
-    if cause is not None and not deep and not any(cause is other for other in chain):  # `raise error from error`
+    # What is no `Exception`, such as a cancellation from which asyncio makes a TimeoutError, says nothing of the cause.
+    if isinstance(cause, Exception) and not deep and not any(cause is other for other in chain):
         remarks.append(f"caused by {_part(cause, chain)}")
     told = f"{text}{''.join(f' ({remark})' for remark in remarks)}".lstrip(" " if not text else "")
     members = "" if deep or not isinstance(error, BaseExceptionGroup) else _members(error, chain)
