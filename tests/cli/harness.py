@@ -50,7 +50,7 @@ async def lingering(input):
         await asyncio.sleep(3600)
     finally:
         open("cancelled", "w").close()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.05)
 
 def broken(input=None, output=None):
     raise RuntimeError("[bold]never[/bold]")
