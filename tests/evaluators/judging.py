@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import dataclasses
 import functools
 import inspect
 import json
@@ -42,7 +43,15 @@ def results(evaluator: Any, *args: Any, **kwargs: Any) -> list[EvaluationResult]
     assert inspect.isawaitable(value) == bound.is_async
     if inspect.isawaitable(value):
         value = run(value)
-    return list(bound.parse(value))
+    return parsed(bound, value)
+
+
+def parsed(bound: BoundEvaluator, raw: Any) -> list[EvaluationResult]:
+    """What was said, without a trace's id: phoenix.evals adds one if any test before has set a global provider."""
+    said = bound.parse(raw)
+    return [
+        dataclasses.replace(one, metadata={k: v for k, v in one.metadata.items() if k != "trace_id"}) for one in said
+    ]
 
 
 def run(awaitable: Awaitable[Any]) -> Any:

@@ -25,7 +25,7 @@ from prefect_experiments.evaluators import EvaluationResult, resolve_evaluators
 from prefect_experiments.evaluators.adapters import eval_input
 from support.openai_stand_in import OpenAIStandIn
 
-from .judging import bind, fields, result, results, run
+from .judging import bind, fields, parsed, result, results, run
 
 PROMPT = "Question: {question}\n<output>{output}</output>\n<reference>{expected}</reference>\nIs it right?"
 QUESTION = {"question": "What is the capital of France?"}
@@ -61,7 +61,7 @@ class TestClassifier:
 
         async def both():
             rows = [fields(text, "The capital is Paris.", input=QUESTION) for text in ("Paris", "Lyon")]
-            return [bound.parse(raw) for raw in await asyncio.gather(*(bound.call(row) for row in rows))]
+            return [parsed(bound, raw) for raw in await asyncio.gather(*(bound.call(row) for row in rows))]
 
         [[right], [wrong]] = run(both())
         assert right == EvaluationResult(1.0, "correct", "found correct: 'Paris'", {"model": "stand-in"})
