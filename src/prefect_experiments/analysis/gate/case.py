@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
 from prefect_experiments.analysis.comparison.paired import holm, mcnemar_p_value
+from prefect_experiments.analysis.directions import agreed, unclear
 from prefect_experiments.analysis.verdicts import Comparison, Direction, MetricComparison, Side, WorstCase
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class MetricCase:
 
     Attributes:
         direction: which scores are better.
-        unclear: the directions that its evaluations say, where they do not agree and the gate says none.
+        unclear: what its evaluations say, where that leaves the direction open and the gate says none.
         mean: the candidate's, over all its examples; ``None`` where there is nothing to judge by.
         coverage: examples with a score, and those that should have one; ``None`` where nobody knows.
         metric: the candidate beside its baseline, on the pairs with both scores.
@@ -39,7 +40,7 @@ class MetricCase:
 
     name: str
     direction: Better
-    unclear: tuple[Direction, ...] = ()
+    unclear: tuple[str, ...] = ()
     mean: float | None = None
     coverage: tuple[int, int] | None = None
     metric: MetricComparison | None = None
@@ -135,13 +136,14 @@ class Case:
         means = {name: metric.mean for name, metric in side.metrics.items()}
         for name, function in experiment_evaluators.items():
             means[name] = corpus_value(name, function, table.frame)
+        directions = agreed(table.directions)
         metrics = {}
         for name, direction in (asked or dict.fromkeys(means)).items():
             said, metric = table.directions.get(name, ()), side.metrics.get(name)
             metrics[name] = MetricCase(
                 name=name,
-                direction=direction or _better(next(iter(said), None)),
-                unclear=said if direction is None and len(said) > 1 else (),
+                direction=direction or _better(directions.get(name)),
+                unclear=said if direction is None and unclear(said) else (),
                 mean=means.get(name),
                 coverage=None if metric is None else (metric.n_examples, side.n_examples),
             )

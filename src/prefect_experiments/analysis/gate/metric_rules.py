@@ -105,8 +105,8 @@ class Min(Rule):
             if case.metric is None:
                 yield Clause("passed", f"the mean is {case.mean:.4g}, and no minimum is set")
         elif case.unclear:
-            ways = " and ".join(case.unclear)
-            yield Clause("failed", f"its evaluations say both {ways}; say which in the gate's direction")
+            ways = f"{'both ' if len(case.unclear) > 1 else ''}{' and '.join(case.unclear)}"
+            yield Clause("failed", f"its evaluations say {ways}; say which in the gate's direction")
         else:
             is_least = case.direction == "maximize"
             bound = f"the {'minimum' if is_least else 'maximum'} of {numbers.score(self.min)}"
