@@ -64,7 +64,7 @@ class Datasets(datasets.Datasets):
 
         Args:
             name: not in use yet.
-            examples: mappings, a DataFrame, or the path of a .csv, .json, .jsonl or .parquet file. With a
+            examples: mappings, a DataFrame, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file. With a
                 column ``input`` as for `create_dataset`. Without one all columns are the input, but
                 ``attributes.output.value``, which is the expected output.
             space: the space; see above.

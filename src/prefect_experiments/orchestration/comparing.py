@@ -126,10 +126,11 @@ async def acompare_experiments(
 
     found = await asyncio.to_thread(compare)
     if print_summary:
-        from prefect_experiments.reports.terminal import print_comparison
+        from prefect_experiments.reports.terminal import beside_the_result, print_comparison
 
-        for one in found if isinstance(found, tuple) else (found,):
-            print_comparison(one)
+        with beside_the_result():
+            for one in found if isinstance(found, tuple) else (found,):
+                print_comparison(one)
     return found
 
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 from pydantic import ConfigDict, TypeAdapter
 
 from prefect_experiments import configuration
-from prefect_experiments.errors import InvalidSetting, unknown_value
+from prefect_experiments.errors import InvalidSetting, from_here, unknown_value
 from prefect_experiments.models import _Record
 
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -142,7 +142,7 @@ def _read(path: Path, origin: str) -> Any:
     try:
         text = configuration.read(path)
     except configuration.Unreadable as error:
-        raise InvalidSetting(f"{origin} {error} (current directory: {Path.cwd()})") from None
+        raise InvalidSetting(f"{origin} {error} {from_here()}") from None
     return _load(text, origin, is_json=path.suffix.lower() == ".json")
 
 
