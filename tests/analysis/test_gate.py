@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from scipy import stats
 
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate, Metric
+from prefect_experiments.analysis.gate.case import Case
+from prefect_experiments.analysis.gate.rule import Rule
 from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.analysis.verdicts import MetricCheck
 from prefect_experiments.errors import InvalidSetting
 
 from .tables import checks, columns, judged, pairs, table, with_errors
@@ -367,6 +371,66 @@ def test_the_gate_judges_a_comparison_that_fits_it() -> None:
         Gate(confidence=0.9).judge(comparison)
     with pytest.raises(InvalidSetting, match="'correctness' as something to maximize, and the gate says minimize"):
         Gate(metrics={"correctness": Metric(direction="minimize")}).judge(comparison)
+
+
+# A rule is one class ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinRuns(Rule):
+    """A rule that the package does not have."""
+
+    called = "runs"
+
+    min_runs: int = field(default=10, metadata={"ge": 1})
+    """The fewest runs
+    that are enough."""
+
+    def check(self, case: Case) -> Iterator[MetricCheck]:
+        n = case.candidate.n_runs
+        status: Any = "passed" if n >= self.min_runs else "failed"
+        yield MetricCheck(name=self.called, status=status, reason=f"{n} of at least {self.min_runs} runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateWithRuns(MinRuns, Gate):
+    """A gate with one rule more."""
+
+
+def test_a_rule_is_one_class_with_its_field_its_check_and_its_sentence() -> None:
+    gate = GateWithRuns.parse("metrics: {correctness: {min: 0.5}}\nmin_runs: 20")
+    assert gate == GateWithRuns(metrics={"correctness": Metric(min=0.5)}, min_runs=20)
+    assert list(gate.to_dict()) == [*Gate().to_dict(), "min_runs"]
+    assert gate.descriptions() == {**Gate.descriptions(), "min_runs": "The fewest runs that are enough."}
+    few, enough = table(correctness=[1.0] * 19), table(correctness=[1.0] * 20)
+    assert judged(few, few, gate).reasons == ("19 of at least 20 runs",)
+    assert checks(judged(enough, enough, gate)) == {**checks(judged(enough, enough, Gate())), "runs": "passed"}
+    assert checks(gate.judge_alone(few))["runs"] == "failed"
+    assert gate.judge_alone(few).reasons[-1].endswith(" and runs were checked")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"min_run": 3}, "the gate: unknown key 'min_run'; did you mean 'min_runs'"),
+        ({"min_runs": 0}, "GateWithRuns.min_runs must be at least 1, such as 10; got 0"),
+        ({"min_runs": 2.5}, r"GateWithRuns.min_runs must be a whole number, got 2\.5"),
+        ({"min_runs": True}, "GateWithRuns.min_runs must be a whole number, got True"),
+        ({"min_runs": None}, "GateWithRuns.min_runs must be at least 1"),
+        ({"max_cost": 10**400}, "GateWithRuns.max_cost must be a finite number, got 1000"),
+    ],
+)
+def test_what_a_rule_may_hold_is_what_its_field_says(value: Any, message: str) -> None:
+    with pytest.raises(InvalidSetting, match=message):
+        GateWithRuns.parse(value)
+
+
+def test_the_documents_say_of_each_rule_what_its_class_says() -> None:
+    document = (Path(__file__).parents[2] / "docs/comparing.md").read_text()
+    described = {**Metric.descriptions(), **Gate.descriptions()}
+    assert all(described.values())
+    table_of_rules = "\n".join(f"| `{name}` | {text} |" for name, text in described.items())
+    assert f"|---|---|\n{table_of_rules}\n\n" in document, f"docs/comparing.md should have\n{table_of_rules}"
 
 
 # YAML and JSON -----------------------------------------------------------------------------------

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prefect.cli._app import _app as _prefect  # the part of it that can be asked to read a command only
 from prefect.events.schemas.automations import AutomationCore
+from pydantic import ValidationError
 
-from prefect_experiments import Gate
+from prefect_experiments import Gate, Metric
 from prefect_experiments.cli.app import app
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.models import _Record
@@ -78,6 +81,25 @@ def test_forms_offer_all_that_there_is(form: Any, made: _Record) -> None:
     assert {name: rules[name] for name in rules if name != "metrics"} == {
         name: value for name, value in made.to_dict().items() if name != "metrics"
     }
+
+
+@pytest.mark.parametrize(("form", "rules"), [(GateRules, Gate), (MetricRules, Metric)])
+def test_forms_say_of_each_rule_what_its_class_says(form: Any, rules: type[Gate | Metric]) -> None:
+    described = {name: field.description for name, field in form.model_fields.items()}
+    assert {**described, **rules.descriptions()} == described
+
+
+@settings(deadline=None)
+@given(st.sampled_from([*Gate().keys()[1:], *Metric().keys()]), st.floats(-3, 3) | st.sampled_from([0, 0.5, 1]))
+def test_forms_take_what_a_gate_takes(name: str, value: float) -> None:
+    form, rules, more = (MetricRules, Metric, {"name": "x"}) if name in set(Metric()) else (GateRules, Gate, {})
+    try:
+        filled = form(**{name: value}, **more)
+    except ValidationError:
+        with pytest.raises(InvalidSetting):
+            rules(**{name: value})
+    else:
+        assert rules(**{name: getattr(filled, name)})[name] == value
 
 
 def test_a_form_makes_the_gate_that_its_fields_say() -> None:

@@ -182,8 +182,8 @@ class MetricCheck(_Record):
     """What the gate says of one metric, or of one of its other rules.
 
     Attributes:
-        name: the metric's, or ``error rate``, ``coverage``, ``p95 latency``, ``cost``; and where
-            nothing can be compared ``examples``, ``metrics`` or ``baseline``.
+        name: the metric's, or what the rule is called; and where nothing can be compared ``examples``,
+            ``metrics`` or ``baseline``.
         reason: one sentence with the figures.
     """
 

@@ -6,16 +6,17 @@ hold is checked by what they are made into: a `Sample`, a `Gate`, the limits of 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from prefect_experiments import datasets
-from prefect_experiments.analysis.gate import Gate, Metric, OnInconclusive
+from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.models import (
     Dataset,
@@ -126,46 +127,31 @@ class SampleRules(Form):
         return Sample(**self.model_dump())
 
 
-class MetricRules(Form):
+def _form_of(owner: type[Gate | Metric], base: type[Form]) -> Any:
+    """A form with what a gate or a metric has more than `base`: types, bounds, defaults, and what each is for."""
+    hints, texts = get_type_hints(owner), owner.descriptions()
+    fields: dict[str, Any] = {
+        each.name: (hints[each.name], Field(default=each.default, description=texts[each.name], **each.metadata))
+        for each in dataclasses.fields(owner)
+        if each.name not in base.model_fields
+    }
+    return create_model(f"{owner.__name__}Form", __base__=base, **fields)
+
+
+class _NamedMetric(Form):
+    name: str = Field(min_length=1, description="The evaluator's name.")
+
+
+class MetricRules(_form_of(Metric, _NamedMetric)):  # type: ignore[misc]  # a class that is made
     """What the gate asks of one metric."""
 
-    name: str = Field(min_length=1, description="The evaluator's name.")
-    min: float | None = Field(default=None, description="The worst mean that passes.")
-    max_regression: float | None = Field(
-        default=None,
-        ge=0,
-        description="How much worse than the baseline it may be, in the metric's own unit. With it, only what is "
-        "shown to be no worse than that passes; without it, only what is shown to be worse fails.",
-    )
-    direction: Literal["maximize", "minimize"] | None = Field(
-        default=None,
-        description="minimize where less is better. Empty: what the evaluations say, else more is better.",
-    )
+
+class _NamedMetrics(Form):
+    metrics: list[MetricRules] = Field(default_factory=list, description=Gate.descriptions()["metrics"])
 
 
-class GateRules(Form):
+class GateRules(_form_of(Gate, _NamedMetrics)):  # type: ignore[misc]  # a class that is made
     """The rules that turn the results into a verdict. It fails closed."""
-
-    metrics: list[MetricRules] = Field(
-        default_factory=list,
-        description="What is asked of which metric. Empty: no metric may be worse than the baseline's.",
-    )
-    max_error_rate: float | None = Field(
-        default=None, ge=0, le=1, description="The largest share of runs whose task may fail. Empty: half of them."
-    )
-    min_coverage: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="The smallest share of the examples that must have a score. Empty: 0.9, and a missing score "
-        "counts as the worst one.",
-    )
-    max_p95_latency: float | None = Field(default=None, ge=0, description="The largest p95 latency, in milliseconds.")
-    max_cost: float | None = Field(default=None, ge=0, description="What the whole experiment may cost, in US dollars.")
-    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of intervals and tests.")
-    on_inconclusive: OnInconclusive = Field(
-        default="fail", description="What becomes of a run that the data cannot tell anything of."
-    )
 
     def gate(self) -> Gate:
         """The gate.
