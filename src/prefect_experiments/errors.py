@@ -22,7 +22,12 @@ secret or the content of a dataset's row, because Prefect shows them in states a
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+# What each extra of the package brings.
+_EXTRAS = {"parquet": "pyarrow", "postgres": "psycopg", "xlsx": "openpyxl"}
 
 
 class ExperimentsError(Exception):
@@ -149,6 +154,32 @@ def unknown_value(what: str, value: object, known: list[str]) -> str:
     near = get_close_matches(str(value), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"unknown {what} {value!r}{hint} Known: {', '.join(known) or 'none'}"
+
+
+@contextmanager
+def needs_extra(
+    extra: Literal["parquet", "postgres", "xlsx"],
+    what: str,
+    *,
+    instead: str = "",
+    error: type[InvalidInput] = InvalidSetting,
+) -> Iterator[None]:
+    """What is imported inside comes with an extra of this package.
+
+    Args:
+        extra: its name.
+        what: what needs it, for the message.
+        instead: what can be done without it, for the message.
+        error: what to raise instead of `InvalidSetting`.
+
+    Raises:
+        InvalidSetting: it is not installed; the text has the command to type.
+    """
+    try:
+        yield
+    except ImportError:
+        command = f"pip install 'prefect-experiments[{extra}]'"
+        raise error(f"{what} needs {_EXTRAS[extra]}: {command}{instead and f', or {instead}'}") from None
 
 
 def at_least_one(name: str, value: object) -> int:

@@ -27,7 +27,14 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
-from prefect_experiments.errors import ExperimentsError, InvalidInput, InvalidSetting, NotFound, StoreUnavailable
+from prefect_experiments.errors import (
+    ExperimentsError,
+    InvalidInput,
+    InvalidSetting,
+    NotFound,
+    StoreUnavailable,
+    needs_extra,
+)
 from prefect_experiments.store.tables import metadata
 
 BUSY_TIMEOUT_S = 30
@@ -197,12 +204,8 @@ class Database:
     def _connect(self) -> Engine:
         if not self.is_sqlite:
             timeouts = {key: value for key, value in _POSTGRES_TIMEOUTS.items() if key not in self.url.query}
-            try:
+            with needs_extra("postgres", "a store in PostgreSQL"):
                 return sa.create_engine(self.url, connect_args=timeouts, pool_pre_ping=True, hide_parameters=True)
-            except ImportError:
-                raise InvalidSetting(
-                    "a store in PostgreSQL needs the driver psycopg: pip install 'prefect-experiments[postgres]'"
-                ) from None
         arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
         if self.in_memory:
             engine = sa.create_engine("sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True)
