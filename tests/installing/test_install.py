@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
+import tomllib
 import venv
 from pathlib import Path
 
 import httpx
 import pytest
 
+from prefect_experiments.errors import InvalidSetting, needs_extra
 from support.prefect_server import prefect_server, without_prefect
 from tests.test_documents import python_blocks
 
@@ -109,6 +112,15 @@ def test_what_an_installer_gives_runs_schedules_and_scores_right(installer: str,
             ended = [run for run in posted(http, "flow_runs/filter") if run["state_type"] != "SCHEDULED"]
             names = {run["name"]: run["state_name"] for run in ended if run["deployment_id"] in deployments}
             assert set(names.values()) == {"Completed"}, names
+
+
+def test_each_extra_that_an_error_names_is_one_and_brings_what_is_missing() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for extra in {*extras} - {"test", "lint"}:
+        with pytest.raises(InvalidSetting) as refused, needs_extra(extra, "this"):
+            raise ImportError
+        (package,) = [re.match(r"[\w-]+", requirement)[0] for requirement in extras[extra]]
+        assert str(refused.value) == f"this needs {package}: pip install 'prefect-experiments[{extra}]'"
 
 
 NO_EXTRAS = """
