@@ -114,7 +114,7 @@ def test_shell_blocks_of_the_readme_run_as_they_stand(prefect_api: str, phoenix_
     assert "nightly on questions: Ran 3; 0 of 3 failed" in nightly
     assert "exact_match  1.00 over 3 of 3" in nightly
     assert "PASSED" in "".join(printed.values())
-    assert {path.name for path in folder.iterdir()} >= {"results.parquet", "report.html"}
+    assert {path.name for path in folder.iterdir()} >= {"results.csv", "report.html"}
 
 
 def test_examples_of_phoenix_run(

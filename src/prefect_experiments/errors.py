@@ -22,8 +22,13 @@ secret or the content of a dataset's row, because Prefect shows them in states a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+# What each extra of the package brings.
+_EXTRAS = {"parquet": "pyarrow", "postgres": "psycopg", "xlsx": "openpyxl"}
 
 # Of what an error's text tells of others: how many below one another, how many of a group, and how much of each.
 _DEEPEST = 3
@@ -223,6 +228,32 @@ def from_here() -> str:
     """What relative paths begin at, for a text about a path."""
     here = current_directory()
     return "(the current directory does not exist any more)" if here is None else f"(current directory: {here})"
+
+
+@contextmanager
+def needs_extra(
+    extra: Literal["parquet", "postgres", "xlsx"],
+    what: str,
+    *,
+    instead: str = "",
+    error: type[InvalidInput] = InvalidSetting,
+) -> Iterator[None]:
+    """What is imported inside comes with an extra of this package.
+
+    Args:
+        extra: its name.
+        what: what needs it, for the message.
+        instead: what can be done without it, for the message.
+        error: what to raise instead of `InvalidSetting`.
+
+    Raises:
+        InvalidSetting: it is not installed; the text has the command to type.
+    """
+    try:
+        yield
+    except ImportError:
+        command = f"pip install 'prefect-experiments[{extra}]'"
+        raise error(f"{what} needs {_EXTRAS[extra]}: {command}{instead and f', or {instead}'}") from None
 
 
 def at_least_one(name: str, value: object) -> int:

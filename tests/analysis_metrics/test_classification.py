@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 from sklearn import metrics
@@ -17,29 +18,41 @@ from prefect_experiments.analysis.labels.classification import classification_re
 from prefect_experiments.errors import InvalidInput, InvalidSetting
 from tests.analysis_metrics.tables import FAILED, from_confusion, table
 
-labels = st.sampled_from(["ham", "spam", "other"])
+WORDS = ["ham", "spam", "other", "never"]
+labels = st.sampled_from(WORDS[:3])
 
 
-@pytest.mark.filterwarnings("ignore:A single label was found")
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.tuples(labels, labels), min_size=1, max_size=40))
-def test_agrees_with_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+@pytest.mark.filterwarnings("ignore:A single label was found", "ignore:y_pred contains classes not in y_true")
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.tuples(labels, labels), min_size=1, max_size=40),
+    st.none() | st.permutations(WORDS),
+    st.sampled_from([None, "linear", "quadratic"]),
+)
+@example([("ham", "spam")], WORDS, None)
+@example([("ham", "ham")], WORDS, "quadratic")
+def test_agrees_with_scikit_learn(pairs: list[tuple[str, str]], order: list[str] | None, weights: Any) -> None:
+    """Where something is 0/0 too: in one label, in all of them, or where no label that is left has a weight."""
     truth, output = [one for one, _ in pairs], [two for _, two in pairs]
-    report = classification_report(table(truth, output), truth="expected")
+    weights = weights if order else None  # of labels in no order there is no weighted kappa
+    report = classification_report(table(truth, output), truth="expected", labels=order, kappa_weights=weights)
     known = list(report.labels)
-    assert known == sorted({*truth, *output})
+    assert known == (order or sorted({*truth, *output}))
     assert report.accuracy == pytest.approx(metrics.accuracy_score(truth, output))
     assert np.array_equal(report.confusion, metrics.confusion_matrix(truth, output, labels=known))
-    for average in ("macro", "weighted"):
-        expected = metrics.precision_recall_fscore_support(
+    for average in (None, "macro", "weighted"):
+        precision, recall, f1, support = metrics.precision_recall_fscore_support(
             truth, output, labels=known, average=average, zero_division=np.nan
         )
-        mine = getattr(report, average)
-        assert [mine.precision, mine.recall, mine.f1] == pytest.approx(expected[:3], nan_ok=True)
-    for one in report.classes:
-        assert (one.precision is None) == (one.label not in output)
-        assert (one.recall is None) == (one.label not in truth)
-        assert (one.support, one.predicted) == (truth.count(one.label), output.count(one.label))
+        mine = report.classes if average is None else [getattr(report, average)]
+        for name, expected in (("precision", precision), ("recall", recall), ("f1", f1)):
+            figures = [math.nan if getattr(one, name) is None else getattr(one, name) for one in mine]
+            assert figures == pytest.approx(np.atleast_1d(expected).tolist(), nan_ok=True)
+        if average is None:
+            assert [one.support for one in mine] == list(support)
+            assert [one.predicted for one in mine] == [output.count(label) for label in known]
+    kappa = metrics.cohen_kappa_score(truth, output, labels=known, weights=weights)
+    assert (math.nan if report.kappa is None else report.kappa) == pytest.approx(kappa, abs=1e-12, nan_ok=True)
     assert report.accuracy_ci_low <= report.accuracy <= report.accuracy_ci_high  # type: ignore[operator]
     json.dumps(report.to_dict(), allow_nan=False)
     assert str(report)

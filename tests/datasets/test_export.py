@@ -2,6 +2,7 @@ import csv
 import datetime
 import json
 import math
+import sys
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,14 @@ def test_types_that_are_said_make_the_rows_again(tmp_path):
     types = {"score": "number", "n": "number", "ok": "bool", "tags": "json"}
     rows = list(read_table(tmp_path / "a.csv", types=types).records())
     assert rows == [{**row, "note": row["note"] or ""} for row in ROWS]
+
+
+def test_without_pyarrow_the_command_is_said_and_the_file_stays(tmp_path, monkeypatch):
+    (tmp_path / "a.parquet").write_text("kept")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InvalidSetting, match=r"needs pyarrow: pip install 'prefect-experiments\[parquet\]'"):
+        write_rows(ROWS, tmp_path / "a.parquet")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["kept"]
 
 
 def test_parquet_keeps_every_value(tmp_path):

@@ -6,10 +6,13 @@ import json
 import logging
 import math
 import random
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -472,10 +475,37 @@ def test_an_error_of_a_spreadsheet_is_no_text(tmp_path, error):
     assert f"row 3 of the sheet, column 2 is the error {error}" in refusal(tmp_path / "a.xlsx")
 
 
-def test_without_openpyxl_the_way_out_is_said(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
-    (tmp_path / "a.xlsx").write_text("x")
-    assert "pip install 'prefect-experiments[xlsx]'" in refusal(tmp_path / "a.xlsx")
+@pytest.mark.parametrize(
+    ("package", "extra", "source"),
+    [("openpyxl", "xlsx", "a.xlsx"), ("pyarrow", "parquet", "a.parquet"), ("pyarrow", "parquet", "a frame of polars")],
+)
+def test_without_an_extra_the_command_is_said(tmp_path, monkeypatch, package, extra, source):
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / source).write_text("x")
+    given = pl.DataFrame({"input": ["a"]}) if source == "a frame of polars" else tmp_path / source
+    said = refusal(given)
+    assert f"needs {package}: pip install 'prefect-experiments[{extra}]', or " in said
+    assert "\n" not in said
+
+
+WITHOUT_PYARROW = """
+import sys
+sys.modules["pyarrow"] = None
+import pandas as pd
+from prefect_experiments.datasets import read_table
+frame = pd.DataFrame({"input": ["a", None], "n": [1, 2]})
+for dtype in (frame["input"].dtype, "object", "string", "category"):
+    rows = list(read_table(frame.astype({"input": dtype})).records())
+    assert rows == [{"input": "a", "n": 1}, {"input": None, "n": 2}], dtype
+frame.to_csv("a.csv", index=False)
+frame.to_json("a.json", orient="records")
+assert read_table("a.json").columns["input"] == ["a", None]
+assert read_table("a.csv").columns["n"] == ["1", "2"]
+"""
+
+
+def test_what_is_no_parquet_needs_no_pyarrow(tmp_path):
+    subprocess.run([sys.executable, "-c", WITHOUT_PYARROW], check=True, cwd=tmp_path)
 
 
 # --- speed ------------------------------------------------------------------------------------

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
+import tomllib
 import venv
 from pathlib import Path
 
 import httpx
 import pytest
 
+from prefect_experiments.errors import InvalidSetting, needs_extra
 from support.prefect_server import prefect_server, without_prefect
+from tests.test_documents import python_blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEDULED_WITHIN_S = 120
@@ -57,13 +61,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def said(*command: str, cwd: Path | None = None, **environment: str) -> str:
-    """What a command prints, without the developer's settings and packages; it has to succeed."""
+def said(*command: str, cwd: Path | None = None, code: int = 0, **environment: str) -> str:
+    """What a command prints, without the developer's settings and packages; it has to end with the exit code."""
     clean = {name: value for name, value in without_prefect(os.environ).items() if name != "PYTHONPATH"}
     done = subprocess.run(
         command, cwd=cwd, env={**clean, **environment}, capture_output=True, text=True, check=False, timeout=1200
     )
-    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
 
@@ -108,6 +112,61 @@ def test_what_an_installer_gives_runs_schedules_and_scores_right(installer: str,
             ended = [run for run in posted(http, "flow_runs/filter") if run["state_type"] != "SCHEDULED"]
             names = {run["name"]: run["state_name"] for run in ended if run["deployment_id"] in deployments}
             assert set(names.values()) == {"Completed"}, names
+
+
+def test_each_extra_that_an_error_names_is_one_and_brings_what_is_missing() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for extra in {*extras} - {"test", "lint"}:
+        with pytest.raises(InvalidSetting) as refused, needs_extra(extra, "this"):
+            raise ImportError
+        (package,) = [re.match(r"[\w-]+", requirement)[0] for requirement in extras[extra]]
+        assert str(refused.value) == f"this needs {package}: pip install 'prefect-experiments[{extra}]'"
+
+
+NO_EXTRAS = """
+import importlib.util
+import sys
+
+assert not [name for name in ("pyarrow", "sklearn", "openpyxl", "psycopg") if importlib.util.find_spec(name)]
+
+{sample}
+
+from prefect_experiments import Client, classification_report
+
+print(classification_report(ran, truth="expected"))
+frame = ran.to_dataframe()[["input", "output"]].astype("string")
+assert len(Client().datasets.create_dataset(name="again", dataframe=frame)) == 3
+"""
+
+
+@pytest.mark.slow
+def test_without_extras_the_first_sample_runs_and_parquet_is_refused_with_the_command(
+    wheel: Path, tmp_path: Path
+) -> None:
+    commands = install("uv", wheel, tmp_path / "environment")
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("questions.csv", "my_app.py"):
+        (project / name).write_text(PROJECT[name], encoding="utf-8")
+    (project / "questions.parquet").write_text("PAR1", encoding="utf-8")
+    sample = python_blocks(ROOT / "README.md")[0]
+    from_csv = sample.replace("dataset=questions,", 'dataset="questions.csv",')
+    assert from_csv != sample
+    (project / "first.py").write_text(NO_EXTRAS.format(sample=from_csv), encoding="utf-8")
+    command = "needs pyarrow: pip install 'prefect-experiments[parquet]'"
+
+    with prefect_server(python=commands / "python") as api:
+        own = {"PREFECT_API_URL": api, "PREFECT_HOME": str(tmp_path / "home"), "DO_NOT_TRACK": "1", "COLUMNS": "200"}
+        printed = said(str(commands / "python"), "first.py", cwd=project, **own)
+        assert "1.00 over 3 of 3" in printed
+        assert "accuracy 1.00" in printed
+
+        ours = str(commands / "prefect-experiments")
+        asked = ["run", "questions.parquet", "--task", "my_app.py:answer", "--evaluator", "exact_match"]
+        assert command in said(ours, *asked, cwd=project, code=2, **own)
+        assert command in said(ours, "export", "latest", "runs.parquet", cwd=project, code=2, **own)
+        said(ours, "export", "latest", "runs.csv", cwd=project, **own)
+        assert sorted(path.name for path in project.glob("runs.*")) == ["runs.csv"]
 
 
 def posted(http: httpx.Client, path: str) -> list[dict[str, str]]:

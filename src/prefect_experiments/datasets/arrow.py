@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from prefect_experiments.datasets.raw import Raw
-from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.errors import InvalidDataset, needs_extra
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,10 +25,12 @@ def read_parquet(path: Path) -> Raw:
     """The columns of a Parquet file but an index without a name, which pandas may have written.
 
     Raises:
-        InvalidDataset: it is not one that can be read.
+        InvalidDataset: pyarrow is not installed, or it is not one that can be read.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    instead = "save the table as .csv or .jsonl"
+    with needs_extra("parquet", f"{path}: reading .parquet", instead=instead, error=InvalidDataset):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
     try:
         # Not read_table(), which adds columns when a folder on the way is called "name=value".
@@ -50,11 +52,13 @@ def arrow_raw(source: Any) -> Raw:
     """The columns of an object with Arrow's PyCapsule interface.
 
     Raises:
-        InvalidDataset: it is no table, or holds what Arrow cannot pass on.
+        InvalidDataset: pyarrow is not installed, it is no table, or holds what Arrow cannot pass on.
     """
-    import pyarrow as pa
-
     kind = type(source).__qualname__
+    instead = "give its rows as a list of mappings (polars: to_dicts())"
+    with needs_extra("parquet", f"{kind}: reading what speaks Arrow", instead=instead, error=InvalidDataset):
+        import pyarrow as pa
+
     try:
         table = pa.table(source)
     except Exception as error:  # noqa: BLE001 - each library has errors of its own

@@ -14,7 +14,7 @@ from prefect_experiments.datasets.arrow import JSON_MARK
 from prefect_experiments.datasets.columns import has_a_role
 from prefect_experiments.datasets.raw import header
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
-from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
+from prefect_experiments.errors import InvalidDataset, InvalidSetting, needs_extra, unknown_value
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.models import Example, flat_row
 
@@ -43,8 +43,8 @@ def write_rows(rows: Iterable[Row], path: str | Path, columns: Sequence[str] | N
             every column of any row, in the order they first appear.
 
     Raises:
-        InvalidSetting: an unknown suffix, a folder that is not there, or a path that cannot be
-            written.
+        InvalidSetting: an unknown suffix, a folder that is not there, a path that cannot be written,
+            or ``.parquet`` without pyarrow.
     """
     path = Path(path)
     write = _writer(path)
@@ -173,8 +173,9 @@ def _write_jsonl(rows: list[dict[str, Any]], _names: list[str], draft: Path) -> 
 
 
 def _write_parquet(rows: list[dict[str, Any]], names: list[str], draft: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    with needs_extra("parquet", "writing .parquet", instead="write .csv or .jsonl"):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
     columns = [_parquet_column(name, [row.get(name) for row in rows]) for name in names]
     schema = pa.schema([field for field, _ in columns])

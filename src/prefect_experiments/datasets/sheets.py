@@ -7,9 +7,7 @@ from typing import Any
 
 from prefect_experiments.datasets.raw import Raw
 from prefect_experiments.datasets.scalars import is_blank
-from prefect_experiments.errors import InvalidDataset
-
-_NEEDED = "reading .xlsx needs openpyxl: pip install 'prefect-experiments[xlsx]', or save the sheet as .csv"
+from prefect_experiments.errors import InvalidDataset, needs_extra
 
 
 def read_xlsx(path: Path) -> Raw:
@@ -20,10 +18,8 @@ def read_xlsx(path: Path) -> Raw:
     Raises:
         InvalidDataset: openpyxl is not installed, it is no workbook, or a formula has no value.
     """
-    try:
+    with needs_extra("xlsx", f"{path}: reading .xlsx", instead="save the sheet as .csv", error=InvalidDataset):
         import openpyxl  # type: ignore[import-untyped]
-    except ImportError:
-        raise InvalidDataset(f"{path}: {_NEEDED}") from None
 
     def cells(*, kept_values: bool) -> tuple[list[str], list[list[Any]], list[list[Any]]]:
         """The sheets' names, and the values and the types of the first one's cells."""

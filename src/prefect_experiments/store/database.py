@@ -35,6 +35,7 @@ from prefect_experiments.errors import (
     NotFound,
     StoreUnavailable,
     from_here,
+    needs_extra,
 )
 from prefect_experiments.store.tables import metadata
 
@@ -205,12 +206,8 @@ class Database:
     def _connect(self) -> Engine:
         if not self.is_sqlite:
             timeouts = {key: value for key, value in _POSTGRES_TIMEOUTS.items() if key not in self.url.query}
-            try:
+            with needs_extra("postgres", "a store in PostgreSQL"):
                 return sa.create_engine(self.url, connect_args=timeouts, pool_pre_ping=True, hide_parameters=True)
-            except ImportError:
-                raise InvalidSetting(
-                    "a store in PostgreSQL needs the driver psycopg: pip install 'prefect-experiments[postgres]'"
-                ) from None
         arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
         if self.in_memory:
             engine = sa.create_engine("sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True)

@@ -1,4 +1,4 @@
-"""The figures of an agreement between an evaluator and people, by SciPy and scikit-learn."""
+"""The figures of an agreement between an evaluator and people, by SciPy."""
 
 from __future__ import annotations
 

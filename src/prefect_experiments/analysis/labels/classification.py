@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from prefect_experiments.analysis.fields import Selection, fields_of, select, values_of
@@ -14,7 +16,6 @@ from prefect_experiments.analysis.labels.contingency import (
     check_confidence,
     confusion_lines,
     even_scale,
-    finite,
     label_of,
     labels_in_order,
     shown,
@@ -161,7 +162,7 @@ def classification_report(
     strip: bool = False,
     confidence: float = 0.95,
 ) -> ClassificationReport:
-    """Accuracy, precision, recall, F1, confusion matrix and Cohen's kappa of an experiment (by scikit-learn).
+    """Accuracy, precision, recall, F1, confusion matrix and Cohen's kappa of an experiment, as scikit-learn has them.
 
     Labels are compared as texts: True and False as those words, whole numbers without a decimal
     point, everything else as it is; case and white space count unless said otherwise. What is 0/0
@@ -243,8 +244,8 @@ def _report(
         interval_method=method,
         accuracy_with_errors_as_wrong=agree / (n + n_errors) if n + n_errors else None,
         binary=next((Averages(**_scores(one)) for one in classes if one.label == positive), None),
-        macro=_averages(pairs, "macro"),
-        weighted=_averages(pairs, "weighted"),
+        macro=_averages(classes, [1] * len(classes)),
+        weighted=_averages(classes, [one.support for one in classes]),
         classes=classes,
         confusion=pairs.confusion(),
         kappa=kappa,
@@ -257,38 +258,35 @@ def _report(
 
 
 def _classes(pairs: LabelPairs) -> tuple[ClassFigures, ...]:
-    if not pairs.first:
-        return tuple(_class(label, None, None, None, 0, 0) for label in pairs.labels)
-    columns = _sklearn_scores(pairs, None)
-    predicted = [pairs.second.count(label) for label in pairs.labels]
-    return tuple(_class(*row) for row in zip(pairs.labels, *columns, predicted, strict=True))
+    right = Counter(one for one, other in zip(pairs.first, pairs.second, strict=True) if one == other)
+    true, predicted = Counter(pairs.first), Counter(pairs.second)
+    return tuple(_class(label, right[label], true[label], predicted[label]) for label in pairs.labels)
 
 
-def _class(label: str, precision: Any, recall: Any, f1: Any, support: int, predicted: int) -> ClassFigures:
+def _class(label: str, right: int, support: int, predicted: int) -> ClassFigures:
+    """Precision, recall and F as van Rijsbergen has them ("Information Retrieval", 1979, chapter 7)."""
     return ClassFigures(
         label=label,
-        precision=finite(precision),
-        recall=finite(recall),
-        f1=finite(f1),
-        support=int(support),
+        precision=right / predicted if predicted else None,
+        recall=right / support if support else None,
+        f1=2 * right / (support + predicted) if support + predicted else None,
+        support=support,
         predicted=predicted,
     )
 
 
-def _averages(pairs: LabelPairs, average: str) -> Averages:
-    if not pairs.first:
-        return Averages(precision=None, recall=None, f1=None)
-    precision, recall, f1, _ = _sklearn_scores(pairs, average)
-    return Averages(precision=finite(precision), recall=finite(recall), f1=finite(f1))
+def _averages(classes: Sequence[ClassFigures], weights: Sequence[int]) -> Averages:
+    names = ("precision", "recall", "f1")
+    return Averages(**{name: _mean([getattr(one, name) for one in classes], weights) for name in names})
 
 
-def _sklearn_scores(pairs: LabelPairs, average: str | None) -> Any:
-    from sklearn.metrics import precision_recall_fscore_support
-
-    # With NaN for 0/0 the averages are over the labels where the figure is defined.
-    return precision_recall_fscore_support(
-        pairs.first, pairs.second, labels=list(pairs.labels), average=average, zero_division=float("nan")
-    )
+def _mean(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
+    """Over the values there are; each counts the same where all their weights are 0, as with scikit-learn."""
+    found = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
+    if not found:
+        return None
+    kept = [weight for _, weight in found]
+    return fmean((value for value, _ in found), kept if any(kept) else None)
 
 
 def _scores(one: ClassFigures | Averages) -> dict[str, float | None]:

@@ -6,7 +6,7 @@ Serves the classification report (truth and prediction) and meta-evaluation (peo
 from __future__ import annotations
 
 import math
-import warnings
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -69,25 +69,14 @@ class LabelPairs:
 
     def confusion(self) -> tuple[tuple[int, ...], ...]:
         """How often each pair of labels occurs: a row for each `first`, a column for each `second`."""
-        from sklearn.metrics import confusion_matrix
-
-        if not self.first:
-            return tuple(tuple(0 for _ in self.labels) for _ in self.labels)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that only one label occurs
-            table = confusion_matrix(self.first, self.second, labels=list(self.labels))
-        return tuple(tuple(int(count) for count in row) for row in table)
+        times = Counter(zip(self.first, self.second, strict=True))
+        return tuple(tuple(times[one, other] for other in self.labels) for one in self.labels)
 
     def kappa(self, weights: KappaWeights | None = None) -> float | None:
-        """Cohen's kappa (1960; weighted, 1968); ``None`` where chance alone gives full agreement."""
-        from sklearn.metrics import cohen_kappa_score
-
+        """Cohen's kappa; ``None`` where chance alone gives full agreement."""
         if not self.first:
             return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it is undefined; `None` says so
-            labels = list(self._scale(weights))
-            return finite(cohen_kappa_score(self.first, self.second, labels=labels, weights=weights))
+        return finite(self._kappas(self._sums_of([0] * len(self.first), weights), weights)[0])
 
     def share_interval(self, confidence: float) -> tuple[Interval, str]:
         """An interval for the share of runs that agree, and how it was made.
@@ -107,16 +96,20 @@ class LabelPairs:
 
     def kappa_interval(self, confidence: float, weights: KappaWeights | None = None) -> Interval:
         """The percentile bootstrap over examples; ``(None, None)`` where kappa does not vary."""
-        import numpy as np
-
         if self.n_examples < 2 or self.n_agree == len(self.first):
             return None, None
-        sums, k = self._resampled(weights), len(self._scale(weights))
-        rows, columns = sums[:, 2 : 2 + k], sums[:, 2 + k :]
-        # scikit-learn's takes one table at a time: 2,000 calls of it would be seconds.
-        by_chance = ((rows @ self._distances(weights)) * columns).sum(axis=1) / sums[:, 0]
+        return _percentiles(self._kappas(self._resampled(weights), weights), confidence)
+
+    def _kappas(self, sums: Floats, weights: KappaWeights | None) -> Floats:
+        """Of each row of sums: 1 - the disagreement / that by chance (Cohen 1960; weighted, 1968); NaN for 0/0."""
+        import numpy as np
+
+        k = len(self._scale(weights))
+        first, second = sums[:, 2 : 2 + k], sums[:, 2 + k :]
+        by_chance = ((first @ self._distances(weights)) * second).sum(axis=1) / sums[:, 0]
         with np.errstate(divide="ignore", invalid="ignore"):
-            return _percentiles(1 - sums[:, 1] / by_chance, confidence)
+            kappas: Floats = 1 - sums[:, 1] / by_chance
+        return kappas
 
     def _scale(self, weights: KappaWeights | None) -> Sequence[str]:
         return self.scale if weights and self.scale else self.labels
@@ -132,7 +125,7 @@ class LabelPairs:
         return apart if weights == "linear" else apart**2
 
     def _resampled(self, weights: KappaWeights | None) -> Floats:
-        """For each resample of the examples: runs, disagreement, and how often either side gave each label.
+        """The sums of `_sums_of` for each resample of the examples.
 
         Drawing examples with replacement is drawing how often each of them is in; examples that
         look the same are drawn together, which makes it quick.
@@ -141,7 +134,7 @@ class LabelPairs:
 
         if weights in self._sums:
             return self._sums[weights]
-        kinds, times = np.unique(self._per_example(weights), axis=0, return_counts=True)
+        kinds, times = np.unique(self._sums_of(self.examples, weights), axis=0, return_counts=True)
         n, random = int(times.sum()), np.random.default_rng(self.seed)
         step = max(1, _AT_ONCE // len(kinds))
         parts = [
@@ -151,19 +144,20 @@ class LabelPairs:
         self._sums[weights] = np.concatenate(parts)
         return self._sums[weights]
 
-    def _per_example(self, weights: KappaWeights | None) -> Floats:
+    def _sums_of(self, groups: Sequence[Hashable], weights: KappaWeights | None) -> Floats:
+        """For each group of runs: runs, disagreement, and how often either side gave each label."""
         import numpy as np
 
         place = {label: number for number, label in enumerate(self._scale(weights))}
         first = np.array([place[label] for label in self.first])
         second = np.array([place[label] for label in self.second])
         numbers: dict[Hashable, int] = {}
-        example = np.array([numbers.setdefault(one, len(numbers)) for one in self.examples])
+        group = np.array([numbers.setdefault(one, len(numbers)) for one in groups])
         sums = np.zeros((len(numbers), 2 + 2 * len(place)))
-        sums[:, 0] = np.bincount(example)
-        sums[:, 1] = np.bincount(example, weights=self._distances(weights)[first, second])
-        np.add.at(sums, (example, 2 + first), 1)
-        np.add.at(sums, (example, 2 + len(place) + second), 1)
+        sums[:, 0] = np.bincount(group)
+        sums[:, 1] = np.bincount(group, weights=self._distances(weights)[first, second])
+        np.add.at(sums, (group, 2 + first), 1)
+        np.add.at(sums, (group, 2 + len(place) + second), 1)
         return sums
 
 
