@@ -28,6 +28,7 @@ ORDER = [
         "local_modules",
     },
     {"models"},
+    {"options", "signatures"},
     {"pages"},
     {"datasets", "references", "tasks", "evaluators"},
     {"engine", "tracing"},

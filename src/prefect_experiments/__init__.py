@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         Experiment,
         ExperimentRun,
         ExperimentTaskFieldNames,
+    )
+    from prefect_experiments.options import (
         Sample,
     )
     from prefect_experiments.orchestration.blocks import (
@@ -111,8 +113,8 @@ _WHERE = {
         "Experiment",
         "ExperimentRun",
         "ExperimentTaskFieldNames",
-        "Sample",
     ),
+    "prefect_experiments.options": ("Sample",),
     "prefect_experiments.orchestration.blocks": (
         "ArizeCredentials",
         "ExperimentStore",

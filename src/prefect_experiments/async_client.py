@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.client import Client, Datasets, Experiments, Spans
-from prefect_experiments.client.ax_run import ax_answer, ax_run_arguments
+from prefect_experiments.client.ax_run import AxRunArguments, check_space
 from prefect_experiments.client.experiments import with_experiment
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Experiment
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
+from prefect_experiments.signatures import method_takes
 from prefect_experiments.store import Store
 
 if TYPE_CHECKING:
@@ -146,13 +147,13 @@ class AsyncExperiments:
         """`Experiments.create`."""
         return await asyncio.to_thread(partial(self._sync.create, **arguments))
 
-    async def run(self, *, space: str | None = None, **arguments: Any) -> tuple[Experiment | None, pd.DataFrame]:
+    @method_takes(AxRunArguments)
+    async def run(self, arguments: AxRunArguments) -> tuple[Experiment | None, pd.DataFrame]:
         """`Experiments.run`."""
-        from prefect_experiments.orchestration.runs import arun_experiment
+        from prefect_experiments.orchestration.runs import run_new
 
-        given = ax_run_arguments(space=space, **arguments)
-        ran = await arun_experiment(client=self._client.sync.in_space(space), **given)
-        return ax_answer(ran, **arguments)
+        check_space(arguments.space)
+        return arguments.answer(await run_new(arguments.ours(), self._client.sync.in_space(arguments.space)))
 
     async def list(self, **arguments: Any) -> ExperimentList:
         """`Experiments.list`."""

@@ -149,14 +149,3 @@ def unknown_value(what: str, value: object, known: list[str]) -> str:
     near = get_close_matches(str(value), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"unknown {what} {value!r}{hint} Known: {', '.join(known) or 'none'}"
-
-
-def at_least_one(name: str, value: object) -> int:
-    """A whole number of at least 1.
-
-    Raises:
-        InvalidSetting: it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidSetting(f"{name} must be a whole number of at least 1, got {value!r}")
-    return value

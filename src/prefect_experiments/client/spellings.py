@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from prefect_experiments.client import datasets, experiments
 from prefect_experiments.client.ax_rows import ax_examples
-from prefect_experiments.client.ax_run import ax_answer, ax_run_arguments, check_space
+from prefect_experiments.client.ax_run import AxRunArguments, check_space
 from prefect_experiments.models import (
     AnnotateRecordInput,
     Dataset,
@@ -23,6 +23,7 @@ from prefect_experiments.models import (
     ExperimentTaskFieldNames,
 )
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
+from prefect_experiments.signatures import method_takes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,7 +227,8 @@ class Experiments(experiments.Experiments):
             NotFound: no such dataset or version.
             BackendUnavailable: the backend does not answer.
         """
-        from prefect_experiments.orchestration.logged import LogRequest, log_directly
+        from prefect_experiments.orchestration.arguments import LogRequest
+        from prefect_experiments.orchestration.logged import log_directly
 
         check_space(space)
         request = LogRequest(
@@ -244,43 +246,13 @@ class Experiments(experiments.Experiments):
         )
         return log_directly(self._client, request).experiment
 
-    @_in_space
-    def run(
-        self,
-        *,
-        name: str,
-        dataset: Any,
-        task: Any,
-        evaluators: Any = None,
-        space: str | None = None,
-        dry_run: bool = False,
-        dry_run_count: int = 10,
-        concurrency: int = 10,
-        set_global_tracer_provider: bool = False,
-        exit_on_error: bool = False,
-        timeout: float | None = 120,
-        force_http: bool = False,  # noqa: ARG002 - everything goes by HTTP
-        metadata: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> tuple[Experiment | None, pd.DataFrame]:
-        """`prefect_experiments.run_experiment`, in AX's spelling.
+    @method_takes(AxRunArguments)
+    def run(self, arguments: AxRunArguments) -> tuple[Experiment | None, pd.DataFrame]:
+        """`prefect_experiments.run_experiment`, in AX's spelling, with all that it takes besides.
 
-        Args:
-            name: the experiment's.
-            dataset: as for `run_experiment`; a DataFrame or a list may have AX's columns, as for `datasets.create`.
-            task: likewise.
-            evaluators: likewise, but what they return is read as AX's client does: ``(score, text)`` and
-                ``[score, text]`` are score and explanation, where `run_experiment` takes a pair for score and label.
-            space: the space; see above.
-            dry_run: try the first examples; nothing is written.
-            dry_run_count: how many of them.
-            concurrency: as for `run_experiment`, like the four that follow.
-            set_global_tracer_provider: make our tracer provider OpenTelemetry's global one.
-            exit_on_error: stop at the first task error.
-            timeout: seconds for one attempt; ``None`` for no limit.
-            force_http: accepted, and means nothing here.
-            metadata: the experiment's.
-            options: anything else that `run_experiment` takes, such as ``repetitions`` and ``retries``.
+        Rows may have AX's columns, as for `datasets.create`. What evaluators return is read as AX's client does:
+        ``(score, text)`` and ``[score, text]`` are score and explanation, where `run_experiment` takes a pair for score
+        and label.
 
         Returns:
             The experiment (``None`` for a dry run), and one row a run: the columns of
@@ -293,22 +265,9 @@ class Experiments(experiments.Experiments):
             NotFound: no such dataset.
             ExperimentStopped: a task failed and `exit_on_error` was set.
         """
-        arguments = ax_run_arguments(
-            name=name,
-            space=space,
-            dry_run=dry_run,
-            dry_run_count=dry_run_count,
-            timeout=timeout,
-            metadata=metadata,
-            dataset=dataset,
-            task=task,
-            evaluators=evaluators,
-            concurrency=concurrency,
-            exit_on_error=exit_on_error,
-            set_global_tracer_provider=set_global_tracer_provider,
-            **options,
-        )
-        return ax_answer(self.run_experiment(**arguments), dry_run=dry_run)
+        check_space(arguments.space)
+        there = self._client.in_space(arguments.space).experiments
+        return arguments.answer(there.run_experiment(**arguments.ours()))
 
     @_in_space
     def list(
