@@ -39,7 +39,6 @@ ORDER = [
     {"reports"},
     {"orchestration"},
     {"client"},
-    {"async_client"},
     {"cli"},
 ]
 LAYER = {name: number for number, names in enumerate(ORDER) for name in names}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import importlib
 import importlib.util
 import inspect
 import json
@@ -38,6 +40,7 @@ CALLS = {
 
 
 def every_model() -> list[type[Options]]:
+    importlib.import_module("prefect_experiments.client")
     found, new = set(), [Options]
     while new:
         new = [sub for model in new for sub in model.__subclasses__() if sub.__module__.startswith("prefect_exp")]
@@ -48,6 +51,12 @@ def every_model() -> list[type[Options]]:
 @pytest.mark.parametrize("model", every_model(), ids=lambda model: model.__name__)
 def test_every_parameter_is_described(model: type[Options]) -> None:
     assert {name for name, words in described(model).items() if not words.endswith(".")} == set()
+
+
+@pytest.mark.parametrize("model", every_model(), ids=lambda model: model.__name__)
+def test_every_model_is_whole(model: type[Options]) -> None:
+    """All types that it names are there."""
+    assert model.model_rebuild(force=True, raise_errors=True)
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -139,6 +148,24 @@ def test_a_model_says_which_parameter_it_does_not_know() -> None:
 def test_options_stay_as_they_are() -> None:
     with pytest.raises(ValueError, match="frozen"):
         CallOptions().retries = 3  # type: ignore[misc]
+
+
+def test_a_call_option_is_written_down_once() -> None:
+    """In what people call, and what lies directly below, nothing but its model has it as a field or a parameter."""
+    below = {"engine", "backends", "tracing"}
+    paths = [path for path in (ROOT / "src").rglob("*.py") if not below & set(path.parts)]
+    for path in [*paths, *(ROOT / "flows").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                names = {ast.unparse(field.target) for field in node.body if isinstance(field, ast.AnnAssign)}
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                names = {argument.arg for argument in [*node.args.args, *node.args.kwonlyargs]}
+            else:
+                continue
+            spelled = names & CallOptions.model_fields.keys()
+            # AX's usual timeout is another one, and the flow's page shows how wide it works.
+            allowed = {"RunInSpace": {"timeout"}, "experiment_flow": {"concurrency"}}.get(node.name, set())
+            assert path.name == "options.py" or spelled == allowed, f"{path.name}: {node.name}"
 
 
 # --- commands ---------------------------------------------------------------------------------

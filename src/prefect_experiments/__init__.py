@@ -25,11 +25,11 @@ if TYPE_CHECKING:
         meta_evaluation,
         repetition_summary,
     )
-    from prefect_experiments.async_client import (
-        AsyncClient,
-    )
     from prefect_experiments.client import (
         Client,
+    )
+    from prefect_experiments.client.asynchronous import (
+        AsyncClient,
     )
     from prefect_experiments.evaluators import (
         Evaluator,
@@ -94,8 +94,8 @@ _WHERE = {
         "meta_evaluation",
         "repetition_summary",
     ),
-    "prefect_experiments.async_client": ("AsyncClient",),
     "prefect_experiments.client": ("Client",),
+    "prefect_experiments.client.asynchronous": ("AsyncClient",),
     "prefect_experiments.evaluators": (
         "Evaluator",
         "create_evaluator",

@@ -168,6 +168,21 @@ class Selection(Options):
     """only a sample of the examples, drawn after the splits were chosen."""
 
 
+class Columns(Options):
+    """Which columns make an example; without any of these keys, those called ``input``, ``output`` and ``metadata``."""
+
+    input_keys: Annotated[str | Sequence[str] | None, AsIs] = None
+    """the columns that make the input."""
+    output_keys: Annotated[str | Sequence[str] | None, AsIs] = None
+    """the columns that make the expected output."""
+    metadata_keys: Annotated[str | Sequence[str] | None, AsIs] = None
+    """the columns that make the metadata."""
+    split_key: str | None = None
+    """the column with the name, or the list of names, of splits."""
+    id_key: str | None = None
+    """the column with the ids; by default ``id``, where there is one."""
+
+
 class Attempts(Options):
     """How one call of the task or an evaluator is made."""
 

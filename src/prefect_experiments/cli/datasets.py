@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group
 
 from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.options import OptionGroup, made_from
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, print_page, said, table
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.models import Dataset
-from prefect_experiments.options import Sample
+from prefect_experiments.options import Columns, Sample
 from prefect_experiments.pages import Pagination
 
 if TYPE_CHECKING:
@@ -29,38 +28,15 @@ _FIRST = 5
 app = App(name="datasets", help="Create, list, show, extend, sample, export and delete datasets.")
 
 
-@Parameter(name="*", group=Group("Columns", sort_key=5))
-@dataclass(frozen=True, kw_only=True)
-class Keys:
-    """What the columns of a file are. Without any of these, columns called input, output and metadata are taken.
+@made_from(Columns, Group("Columns", sort_key=5))
+class Keys(OptionGroup):
+    """What the columns of a file are. Without any of these, columns called input, output and metadata are taken."""
 
-    Attributes:
-        input_key: a column of the input; can be given several times.
-        output_key: a column of the expected output; can be given several times.
-        metadata_key: a column of the metadata; can be given several times.
-        split_key: the column with the name, or the list of names, of splits.
-        id_key: the column with the ids; by default id, where there is one.
-        cell_type: COLUMN=TYPE, what its cells are: text, number, bool or json; of a CSV file, text by default. Can
-            be given several times.
-    """
-
-    input_key: list[str] | None = None
-    output_key: list[str] | None = None
-    metadata_key: list[str] | None = None
-    split_key: str | None = None
-    id_key: str | None = None
     cell_type: CellTypes = None
 
     def arguments(self) -> dict[str, Any]:
         """As the client's calls take them."""
-        return {
-            "input_keys": self.input_key,
-            "output_keys": self.output_key,
-            "metadata_keys": self.metadata_key,
-            "split_key": self.split_key,
-            "id_key": self.id_key,
-            "types": types_of(self.cell_type),
-        }
+        return {**super().arguments(), "types": types_of(self.cell_type)}
 
 
 _NO_KEYS = Keys()

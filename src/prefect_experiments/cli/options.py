@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="OptionGroup")
 
 # What can be given several times is called by the singular.
-_NAMES = {"rate_limit_errors": "rate_limit_error", "splits": "split"}
+_NAMES = {
+    "rate_limit_errors": "rate_limit_error",
+    "splits": "split",
+    "input_keys": "input_key",
+    "output_keys": "output_key",
+    "metadata_keys": "metadata_key",
+}
 
 
 class OptionGroup:

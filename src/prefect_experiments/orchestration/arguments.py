@@ -180,14 +180,19 @@ class RunArguments(NewArguments):
 class Continued(Options):
     """What goes on with an experiment."""
 
-    experiment: Annotated[ExperimentKey, AsIs]
-    """id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`."""
     dataset: Annotated[str | None, AsIs] = None
     """name or id of the dataset that a name, a tag or ``latest`` is looked for in."""
 
 
-class ResumeArguments(Shown, Traced, Judged, CallOptions, Continued):
-    """What `resume_experiment` takes."""
+class OfExperiment(Options):
+    """Which experiment."""
+
+    experiment: Annotated[ExperimentKey, AsIs]
+    """id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`."""
+
+
+class ResumeOptions(Shown, Traced, Judged, CallOptions, Continued):
+    """How an experiment is gone on with."""
 
     task: Annotated[TaskSource | None, AsIs] = None
     """the task; by default the experiment's own, found again by its reference."""
@@ -195,11 +200,19 @@ class ResumeArguments(Shown, Traced, Judged, CallOptions, Continued):
     """further ones, or new states of those there are; the experiment's own are found again by their references."""
 
 
-class EvaluateArguments(Shown, Traced, EvaluationOptions, Continued):
-    """What `evaluate_experiment` takes."""
+class ResumeArguments(ResumeOptions, OfExperiment):
+    """What `resume_experiment` takes."""
+
+
+class EvaluateOptions(Shown, Traced, EvaluationOptions, Continued):
+    """How an experiment's outputs are evaluated."""
 
     evaluators: Annotated[EvaluatorSources, AsIs]
     """as for `run_experiment`."""
+
+
+class EvaluateArguments(EvaluateOptions, OfExperiment):
+    """What `evaluate_experiment` takes."""
 
 
 class LogRequest(Options):
@@ -248,7 +261,7 @@ class CompareArguments(Options):
     baseline: Annotated[Side, AsIs]
     """an id, a name, ``tag:NAME``, ``latest``, a `RanExperiment`, or a table of results (a DataFrame, rows or a file)
     shaped like ``RanExperiment.to_dataframe()``."""
-    candidate: Annotated[Side | Sequence[Side], AsIs]
+    candidate: Annotated[Side | Sequence[object], AsIs]
     """likewise; or a list of several, each compared with the baseline."""
     gate: Annotated[GateSource | None, AsIs] = None
     """turns a comparison into a verdict: a `Gate`, a mapping of its fields, or the path of a YAML or JSON file of them.
