@@ -80,7 +80,11 @@ def _signature(function: Any, model: type[Options], before: tuple[inspect.Parame
 
 def _type_as_written(model: type[Options], name: str) -> str:
     """A field's type in the words of the model, without what is said to pydantic: unions are long when spelled out."""
-    written = next(found[name] for base in model.__mro__ if name in (found := vars(base).get("__annotations__", {})))
+    return _plain(next(found[name] for b in model.__mro__ if name in (found := vars(b).get("__annotations__", {}))))
+
+
+@functools.cache
+def _plain(written: str) -> str:
     return ast.unparse(_PlainTypes().visit(ast.parse(written, mode="eval")))
 
 
