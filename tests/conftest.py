@@ -29,6 +29,7 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job of a shell script has it, and its children
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")  # of those who start a server
     os.environ.update(getattr(config, "workerinput", {}).get("servers", {}))
 
 

@@ -17,6 +17,7 @@ import pathlib
 import re
 import threading
 import types
+import typing
 from unittest.mock import MagicMock
 from xml.etree import ElementTree
 
@@ -389,9 +390,63 @@ def test_a_model_with_one_odd_field_keeps_the_others_as_it_writes_them(value, ke
     assert warning == f"{fault} is not JSON; kept as its repr"
 
 
+class Base(pydantic.BaseModel):
+    x: int = 1
+
+
+class Derived(Base):
+    y: int = 2
+
+
+class Bases(pydantic.BaseModel):
+    items: list[Base] = []
+    more: typing.Any = None
+
+
+class Raises(Base):
+    @pydantic.computed_field
+    @property
+    def total(self) -> int:
+        raise ValueError("no total")
+
+
 @pytest.mark.parametrize(
     ("value", "kept", "warned"),
     [
+        (Bases(items=[Derived()]), {"items": [{"x": 1, "y": 2}], "more": None}, None),
+        (Bases(more=math.nan), {"items": [], "more": "nan"}, "nan at ['more'] is not JSON; kept as its repr"),
+        (
+            Bases(more={1: "a", 2: [math.inf, None]}),
+            {"items": [], "more": {"1": "a", "2": ["inf", None]}},
+            "inf at ['more']['2'][0] is not JSON; kept as its repr",
+        ),
+        (
+            Bases(more={1: "a", "1": "b"}),
+            {"items": [], "more": {"1": "b"}},
+            "the keys 1 and '1' at ['more'] are one and the same in JSON; the last is kept",
+        ),
+        (
+            {"m": Raises()},
+            {"m": {"x": 1, "total": "<ValueError: no total>"}},
+            "RaisingField at ['m']['total'] is not JSON; kept as its repr",
+        ),
+    ],
+    ids=["derived", "NaN", "keys", "one key", "raises"],
+)
+def test_a_model_leaves_nothing_out_by_the_types_that_its_fields_say(value, kept, warned):
+    text, warning = dumps_output(value)
+    assert (loads(text), warning) == (kept, warned)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept", "warned"),
+    [
+        (["a\ud800"], ["a\\ud800"], "text at [0] holds a lone surrogate, which is not Unicode; kept as its repr"),
+        (
+            dict.fromkeys(["\ud800", "\ud801"], 1),
+            {"\\ud800": 1, "\\ud801": 1},
+            "the key '\\ud800' is not JSON; kept as its repr",
+        ),
         (Holder(ODD), {"value": "<object object>"}, "object at .value is not JSON; kept as its repr"),
         (Attrs(1, ODD), {"x": 1, "y": "<object object>"}, "object at ['y'] is not JSON; kept as its repr"),
         ([1, {ODD}], [1, ["<object object>"]], "object at [1] (in a set) is not JSON; kept as its repr"),

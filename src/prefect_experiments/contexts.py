@@ -7,13 +7,17 @@ not keep in contexts, that is globals, the environment and thread-locals, is the
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import decimal
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_UNSET: Any = object()
+_set_by_imports: dict[contextvars.ContextVar[Any], Any] = {}
 
 _in_call: contextvars.ContextVar[bool] = contextvars.ContextVar("prefect_experiments_in_call", default=False)
 
@@ -33,8 +37,24 @@ def in_call() -> bool:
 
 
 def make_calls_here() -> None:
-    """Say that the calls of an experiment are made from copies of the present context."""
+    """Say that the calls of an experiment are made from copies of the present context.
+
+    What the modules of tasks and evaluators have set when they were imported is set here too, unless the caller
+    has set it: wherever the import took place, the calls see it as after an ``import`` of the caller's own.
+    """
     _in_call.set(True)
+    for variable, value in list(_set_by_imports.items()):
+        if variable.get(_UNSET) is _UNSET:
+            variable.set(value)
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Take note of what is set in the present context meanwhile, for `make_calls_here`."""
+    before = contextvars.copy_context()
+    yield
+    after = contextvars.copy_context()
+    _set_by_imports.update((key, value) for key, value in after.items() if before.get(key, _UNSET) is not value)
 
 
 def alone(function: Callable[..., T]) -> Callable[..., T]:

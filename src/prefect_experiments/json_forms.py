@@ -109,7 +109,7 @@ def _model(value: Any) -> Any:
     fields = getattr(kind, "model_fields", None)
     if not any(map(_is_iterator, getattr(value, "__dict__", {}).values())):
         try:
-            return value.model_dump(mode="json")
+            return _complete(value.model_dump(mode="json"), value)
         except Exception:  # one odd value is enough
             if not isinstance(fields, Mapping):
                 raise
@@ -119,16 +119,53 @@ def _model(value: Any) -> Any:
     return {key: item for name in names for key, item in _model_field(value, name).items()}
 
 
+def _complete(written: Any, model: Any) -> Any:
+    """What a model wrote, with what it left out by the types that its fields say: fields of derived models, NaN."""
+    if not isinstance(getattr(type(model), "model_fields", None), Mapping):  # a response object of another sort
+        return written
+    return _filled(written, model.model_dump(mode="python", serialize_as_any=True))
+
+
+def _filled(written: Any, held: Any) -> Any:
+    """JSON that pydantic wrote, beside the same values as they are held."""
+    if isinstance(written, Mapping) and isinstance(held, Mapping):
+        if len(written) == len(held):  # the keys are in one order, and may be texts of others
+            pairs = zip(written.items(), held.values(), strict=True)
+            return {name: _filled(item, other) for (name, item), other in pairs}
+        if written.keys() <= held.keys():
+            return {name: _filled(written[name], item) if name in written else item for name, item in held.items()}
+        return held  # two of its keys are one in JSON
+    if isinstance(written, list) and isinstance(held, list | tuple) and len(written) == len(held):
+        return list(map(_filled, written, held))
+    return held if written is None and isinstance(held, float) else written  # NaN, Infinity
+
+
+class RaisingField:
+    """In the place of a model's field that raises when it is asked for; its `repr` says what."""
+
+    def __init__(self, error: Exception) -> None:
+        self._text = f"<{type(error).__name__}: {error}>"
+
+    def __repr__(self) -> str:
+        """The error."""
+        return self._text
+
+
 def _model_field(value: Any, name: str) -> dict[str, Any]:
     """One field of a model as the model writes it, as it is where the model cannot."""
-    item = getattr(value, name)
+    try:
+        item = getattr(value, name)
+    except Exception as error:  # noqa: BLE001 - a computed field may raise anything
+        return {name: RaisingField(error)}
     if _is_iterator(item):  # written, it would be used up
         return {name: item}
     try:
         written: dict[str, Any] = value.model_dump(mode="json", include={name})
     except Exception:  # noqa: BLE001 - the odd one; it may have a form all the same
         return {name: item}
-    return written
+    held = value.model_dump(mode="python", serialize_as_any=True, include={name})
+    filled: dict[str, Any] = _filled(written, held)
+    return filled
 
 
 def _is_iterator(value: Any) -> bool:
@@ -187,9 +224,13 @@ def _response(value: Any) -> dict[str, Any]:
         body = value.content
     except RuntimeError:  # httpx's
         raise Unread("was not read; read it before its client is closed") from None
+    try:
+        url = str(value.url)
+    except RuntimeError:  # httpx's, of one that nobody asked for
+        url = ""
     return {
         "status_code": value.status_code,
-        "url": str(value.url),
+        "url": url,
         "headers": dict(value.headers),
         "content": _body(body, value.encoding or "utf-8"),
     }

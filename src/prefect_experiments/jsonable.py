@@ -15,13 +15,13 @@ from typing import Any, Literal
 
 import orjson
 
-from prefect_experiments.json_forms import NoForm, form, is_array, is_dataclass, kind_of
+from prefect_experiments.json_forms import NoForm, form, has_form, is_array, is_dataclass, kind_of
 from prefect_experiments.unread import Unread, why_unread
 
 # In step with orjson, which writes values nested 254 deep and no deeper.
 _DEEPEST = 254
 _LONGEST_KEY = 60
-_LONGEST_PLACE = 200
+_LONGEST_PLACE = 80
 # orjson leaves out a dataclass's fields that begin with an underscore.
 _FAST = orjson.OPT_PASSTHROUGH_DATACLASS
 _TOO_DEEP = f"is nested more than {_DEEPEST} deep, or holds itself"
@@ -211,7 +211,7 @@ class _Plain:
         return _repr(value)
 
     def _formless(self, value: Any, error: Exception) -> Any:
-        if self._mode == "output" and (why := _why_unread(value)) is not None:
+        if self._mode == "output" and not has_form(value) and (why := _why_unread(value)) is not None:
             return self._unread(value, why)
         detail = "" if isinstance(error, NoForm) else f" ({type(error).__qualname__} when it was read)"
         attributes = {} if self._mode == "strict" else _public_attributes(value)
@@ -317,4 +317,4 @@ def _is_unicode(text: str) -> bool:
 
 
 def _as_unicode(text: str) -> str:
-    return str.__str__(text) if _is_unicode(text) else text.encode("utf-8", "replace").decode()
+    return str.__str__(text) if _is_unicode(text) else text.encode("utf-8", "backslashreplace").decode()

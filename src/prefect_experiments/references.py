@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from prefect_experiments import keys
+from prefect_experiments.contexts import importing
 from prefect_experiments.errors import InvalidReference
 from prefect_experiments.local_modules import (
     AsItIs,
@@ -76,7 +77,7 @@ def load_reference(reference: str) -> Any:
         raise InvalidReference(
             f"{reference!r} is not a reference; write 'package.module:name' or 'path/to/file.py:name'"
         )
-    with _lock:
+    with _lock, importing():
         module = _load_file(where, reference) if where.endswith(".py") else _load_module(where, reference)
     found: Any = module
     for part in name.split("."):

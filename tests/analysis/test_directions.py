@@ -92,8 +92,23 @@ def test_sides_that_do_not_agree_are_refused() -> None:
     assert Gate().judge_alone(result_table(mixed)).status == "passed"  # nothing is asked of it
 
 
-def test_what_is_no_direction_says_nothing() -> None:
-    for said in ("down", 5, "", None, float("nan")):
+@pytest.mark.parametrize("said", ["MINIMIZE", " minimize", "Minimize\n"])
+def test_the_case_of_a_direction_and_white_space_do_not_count(said: str) -> None:
+    assert compare_results(side(0, said), side(1, LESS)).metrics["hallucination"].verdict == "regressed"
+    assert judged(side(0, said), side(1, said)).status == "failed"
+
+
+@pytest.mark.parametrize("said", ["down", "min", "lower_is_better", 5])
+def test_what_is_no_direction_is_refused(said: Any) -> None:
+    sides = side(0, said), side(1, said)
+    with pytest.raises(InvalidSetting, match=rf"do not say in a known way which scores are better .*{said}.* minimize"):
+        compare_results(*sides)
+    assert compare_results(*sides, directions={"hallucination": "maximize"}).metrics["hallucination"].wins == 40
+    assert Gate(metrics={"hallucination": Metric(min=0.2)}).judge_alone(sides[1]).status == "failed"
+
+
+def test_no_direction_says_nothing() -> None:
+    for said in ("", " ", None, float("nan")):
         assert compare_results(side(0, said), side(1, said)).metrics["hallucination"].direction == "maximize"
 
 

@@ -13,6 +13,7 @@ from phoenix.client import Client as PhoenixClient
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
+from support.patience import PATIENCE_S
 
 pytest.register_assert_rewrite("tests.backends.referee")
 
@@ -32,7 +33,7 @@ def name(phoenix_url: str) -> Iterator[str]:
     """A name that nothing has on the Phoenix that all tests share; datasets whose names begin with it go away."""
     chosen = f"test-{uuid.uuid4().hex[:12]}"
     yield chosen
-    with httpx.Client(base_url=phoenix_url) as http:
+    with httpx.Client(base_url=phoenix_url, timeout=PATIENCE_S) as http:
         for dataset in http.get("/v1/datasets", params={"limit": 100}).json()["data"]:
             if dataset["name"].startswith(chosen):
                 http.delete(f"/v1/datasets/{dataset['id']}")

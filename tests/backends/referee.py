@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import httpx
 from phoenix.client import Client as PhoenixClient
 
 from prefect_experiments import RanExperiment
+from support.patience import http
 
 Facts = dict[tuple[Any, ...], tuple[Any, ...]]
 
@@ -19,7 +19,7 @@ def moment(text: str | datetime) -> datetime:
 
 def experiment_of(url: str, experiment_id: str) -> dict[str, Any]:
     """An experiment's head: name, counts and all."""
-    return dict(httpx.get(f"{url}/v1/experiments/{experiment_id}").raise_for_status().json()["data"])
+    return dict(http.get(f"{url}/v1/experiments/{experiment_id}").raise_for_status().json()["data"])
 
 
 def counts(url: str, experiment_id: str) -> tuple[int, int, int]:
@@ -29,7 +29,7 @@ def counts(url: str, experiment_id: str) -> tuple[int, int, int]:
 
 
 def tags(url: str, experiment_id: str) -> list[str]:
-    answer = httpx.get(f"{url}/v1/experiments/{experiment_id}/tags").raise_for_status()
+    answer = http.get(f"{url}/v1/experiments/{experiment_id}/tags").raise_for_status()
     return [tag["name"] for tag in answer.json()["data"]]
 
 
@@ -83,7 +83,7 @@ def their_verdicts(official: PhoenixClient, experiment_id: str) -> Facts:
 
 def their_evaluator_errors(url: str, experiment_id: str) -> list[tuple[str, str]]:
     """Name and text of the errors of evaluators, which its client leaves out."""
-    rows = httpx.get(f"{url}/v1/experiments/{experiment_id}/json").raise_for_status().json()
+    rows = http.get(f"{url}/v1/experiments/{experiment_id}/json").raise_for_status().json()
     return sorted((note["name"], note["error"]) for row in rows for note in row["annotations"] if note["error"])
 
 

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pandas as pd
 import pytest
 from phoenix.client import Client as PhoenixClient
 
 from prefect_experiments import Client, Dataset, Example
 from prefect_experiments.errors import AlreadyExists, InvalidDataset, InvalidInput, NotFound
+from support.patience import http
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -187,7 +187,7 @@ def _update(url: str, name: str, rows: list[dict[str, Any]]) -> None:
         "metadata": [row.get("metadata", {}) for row in rows],
         "example_ids": [row["id"] for row in rows],
     }
-    httpx.post(f"{url}/v1/datasets/upload", params={"sync": "true"}, json=body).raise_for_status()
+    http.post(f"{url}/v1/datasets/upload", params={"sync": "true"}, json=body).raise_for_status()
 
 
 def _before_the_upload(client: Client, action: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ from prefect_experiments.errors import (
     NotFound,
 )
 from support import kept_values
+from support.patience import http
 
 from .referee import (
     assert_same,
@@ -151,7 +152,7 @@ def test_what_is_run_is_there_value_for_value(
     assert (ran.project_name, ran.experiment.project_name) == (told["project_name"],) * 2
     assert all(run.trace_id for run in ran.task_runs)
     assert ran.url == f"{phoenix_url}/datasets/{here.id}/compare?experimentId={ran.experiment_id}"
-    assert httpx.get(ran.url).status_code == 200
+    assert http.get(ran.url).status_code == 200
 
 
 def test_everything_that_can_be_run_on(
@@ -232,7 +233,7 @@ def test_a_name_that_no_header_can_hold(client: Client, elsewhere: Client, datas
     ran = client.experiments.run_experiment(
         dataset=dataset, task=square, evaluators=[exact], experiment_name=name, **quiet
     )
-    assert httpx.get(f"{phoenix_url}/v1/experiments/{ran.experiment_id}/json").status_code == 500
+    assert http.get(f"{phoenix_url}/v1/experiments/{ran.experiment_id}/json").status_code == 500
     run = ran.task_runs[0].id
     note = AnnotationInput(name="tone", text="mm — 良い")
     client.experiments.annotate_runs(annotations=[AnnotateRecordInput(record_id=run, values=[note])])
@@ -637,12 +638,12 @@ def test_pushing_what_was_made_offline(
     human = {key: facts[:5] for key, facts in verdicts.items() if facts[0] == "HUMAN"}
     assert human == {(pushed.task_runs[0].id, "tone"): ("HUMAN", 1, "kind", "good", {"annotator": "Ada"})}
     assert len(their_evaluator_errors(phoenix_url, pushed.experiment_id)) == 2
-    before = httpx.get(f"{phoenix_url}/v1/experiments/{pushed.experiment_id}/json").json()
+    before = http.get(f"{phoenix_url}/v1/experiments/{pushed.experiment_id}/json").json()
     monkeypatch.setenv("PHOENIX_BASE_URL", phoenix_url)
     for by in (client, local):
         again = by.experiments.push(experiment=made)
         assert again.experiment_id == pushed.experiment_id
-    assert httpx.get(f"{phoenix_url}/v1/experiments/{pushed.experiment_id}/json").json() == before
+    assert http.get(f"{phoenix_url}/v1/experiments/{pushed.experiment_id}/json").json() == before
     assert experiments_on(client, name) == [f"{name} offline"]
     # Another machine sees all of it.
     read = elsewhere.experiments.get_results(experiment=pushed.experiment_id)

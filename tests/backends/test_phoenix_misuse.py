@@ -14,7 +14,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
@@ -24,6 +23,7 @@ from prefect_experiments import AsyncClient, Client
 from prefect_experiments.cli.app import run as run_command
 from prefect_experiments.errors import BackendUnavailable, ExperimentsError, InvalidSetting
 from support.fault_proxy import Answer, FaultProxy, Request
+from support.patience import http
 from support.phoenix_server import phoenix_server
 from support.servers import free_port
 
@@ -292,7 +292,7 @@ def locked() -> Iterator[tuple[str, str]]:
         "PHOENIX_ADMIN_SECRET": ADMIN,
     }
     with phoenix_server(**settings) as (url, _):
-        answer = httpx.post(
+        answer = http.post(
             f"{url}/v1/system/api_keys",
             json={"data": {"name": "tests", "description": None, "expires_at": None}},
             headers={"Authorization": f"Bearer {ADMIN}"},
@@ -357,7 +357,7 @@ def test_the_right_key_is_nowhere_to_be_seen(
             experiment_name=name,
         )
     assert (ran.waiting, len(calls)) == (0, 1)
-    assert httpx.get(f"{url}/v1/experiments/{ran.experiment_id}").status_code == 401
+    assert http.get(f"{url}/v1/experiments/{ran.experiment_id}").status_code == 401
     assert client.experiments.get(experiment=name).id == ran.experiment_id
     shown = [repr(client), repr(client.remote), repr(ran), json.dumps(ran.to_dict(), default=str), caplog.text]
     assert flow_runs(name)

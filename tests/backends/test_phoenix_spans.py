@@ -17,6 +17,7 @@ from phoenix.client import Client as PhoenixClient
 from prefect_experiments import AsyncClient, Client
 from prefect_experiments.backends.phoenix import api
 from prefect_experiments.errors import InvalidInput, InvalidSetting, NotFound
+from support.patience import PATIENCE_S, http
 
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 KINDS = ["LLM", "CHAIN", "TOOL"]
@@ -55,7 +56,7 @@ def traced(phoenix_url: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     trace = uuid.uuid4().hex
     for n in range(SPANS):
         spans.append(span(n, trace, spans[-1]["context"]["span_id"] if spans else None))
-    with httpx.Client(base_url=phoenix_url) as http:
+    with httpx.Client(base_url=phoenix_url, timeout=PATIENCE_S) as http:
         http.post(f"/v1/projects/{project}/spans", json={"data": spans}).raise_for_status()
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:  # they are queued there
@@ -145,7 +146,7 @@ def test_more_than_a_page(
 
 
 def test_projects_that_are_empty_or_unknown(client: Client, local: Client, name: str, phoenix_url: str) -> None:
-    made = httpx.post(f"{phoenix_url}/v1/projects", json={"name": name}).raise_for_status().json()["data"]
+    made = http.post(f"{phoenix_url}/v1/projects", json={"name": name}).raise_for_status().json()["data"]
     for key in (name, made["id"]):
         frame = client.spans.get_spans_dataframe(project_identifier=key)
         assert len(frame) == 0

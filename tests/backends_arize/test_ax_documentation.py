@@ -171,7 +171,7 @@ def test_what_evaluators_return_means_what_it_means_to_ax(client: Client) -> Non
     more = client.experiments.evaluate_experiment(
         experiment=experiment, evaluators={"ours": lambda output: (0.25, "new")}
     )
-    assert said(more.to_dataframe(), "ours") == (0.25, "new", None)
+    assert said(more.to_dataframe(), "ours") == (0.25, None, "new")
     ran = client.experiments.run_experiment(dataset="questions", task=answer, evaluators=[pair], dry_run=2)
     assert said(ran.to_dataframe(), "pair") == (0.5, "because", None)
 

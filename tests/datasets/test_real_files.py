@@ -106,7 +106,7 @@ SEPARATORS = {
     "statsmodels/datasets/anes96/anes96.csv": "\t",
     "statsmodels/datasets/modechoice/modechoice.csv": ";",
 }
-COUNTS = "the first column, which has no name and only counts the rows"
+COUNTS = "the first column, which has no name and only counts the rows (name it to keep it)"
 # Those of which something is left out, with a word.
 LEFT_OUT = {
     "statsmodels/tsa/statespace/tests/results/results_dynamic_factor_stata.csv": "1 row with nothing in it",
@@ -148,7 +148,7 @@ REFUSED = {
     "inspect_evals/abstention_bench/data/fast-subset-indices.json": "an object with the fields 'ALCUNADataset',",
     "inspect_evals/abstention_bench/data/freshqa/FreshQA_v12182024.csv": "the header has no name for column 2, 3, 4,",
     "inspect_evals/theagentcompany/tasks/admin_make_spreadsheet/drinks_survey.csv": "no rows; there is only a header",
-    "inspect_evals/theagentcompany/tasks/ds_format_excel_sheets/respondent_counts.xlsx": "the header has no name for",
+    "inspect_evals/theagentcompany/tasks/ds_format_excel_sheets/respondent_counts.xlsx": "the cells ",
     "inspect_evals/cybench/challenges/glacier_exchange/metadata.json": "an object with the fields 'categories',",
     "langtest/data/textcat_imdb/vocab/strings.json": "row 1 is a text, not an object. Write each row as one, with",
     "libpysal/examples/us_income/spi_download.csv": "the record that begins on line 1 is not CSV: ',' expected",

@@ -24,7 +24,7 @@ from pydantic_evals.evaluators import (
     ReportEvaluator,
 )
 
-from prefect_experiments.errors import InvalidEvaluator
+from prefect_experiments.errors import InvalidEvaluator, InvalidInput
 from prefect_experiments.evaluators import EvaluationResult, resolve_evaluators
 
 from .judging import bind, fields, result, results
@@ -119,9 +119,20 @@ def test_what_they_see():
         def evaluate(self, ctx: EvaluatorContext):
             assert (ctx.name, ctx.inputs, ctx.output) == ("ex-1", {"q": 2}, [1])
             assert (ctx.metadata, ctx.expected_output) == ({"topic": "maths"}, {"a": 1})
-            return ctx.duration == ctx.duration
+            return True
 
-    assert result(Looks(), [1], {"a": 1}, input={"q": 2}, metadata={"topic": "maths"}).score == 0  # it is not known
+    assert result(Looks(), [1], {"a": 1}, input={"q": 2}, metadata={"topic": "maths"}).score == 1
+
+    @dataclass
+    class Asks(Evaluator):
+        name: str
+
+        def evaluate(self, ctx: EvaluatorContext):
+            return getattr(ctx, self.name)
+
+    for name in ("duration", "metrics", "attributes"):
+        with pytest.raises(InvalidInput, match=f"asks for ctx.{name}, which is not at hand"):
+            result(Asks(name), 1)
 
     @dataclass
     class Spans(Evaluator):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autoevals import LLMClassifier
 from phoenix.evals import LLM, bind_evaluator, create_classifier
 from phoenix.evals import create_evaluator as create_phoenix_evaluator
 from phoenix.evals.evaluators import Score
@@ -150,6 +151,10 @@ def test_a_finished_experiment(client: Client) -> None:
         (judge("{question} {output} {reference}"), "needs 'reference'"),
         (judge("{a} {output}", a="input.answer"), "needs 'input.answer'"),
         (judge("{a} {output}", a="metadata.topics"), "needs 'metadata.topics'"),
+        (judge("[{{metadata.topics}}] {{output}}"), "needs 'metadata.topics'"),
+        (judge("[{{input.questoin}}] {{output.a}}"), "needs 'input.questoin'"),
+        (judge("{expected} {output}"), "needs 'expected', and no example .* There it is empty. Give the dataset"),
+        (LLMClassifier("named", "[{{metadata.topics}}]", {"a": 1}), "needs 'metadata.topics'"),
         (create_phoenix_evaluator(name="code")(lambda output, topc: True), "needs 'topc'.*did you mean 'topic'"),
     ],
 )
@@ -160,6 +165,14 @@ def test_a_prompt_that_nobody_fills(client: Client, evaluator: Any, text: str) -
             with pytest.raises(InvalidEvaluator, match=text):
                 run(client, dataset, [evaluator], **options)
     assert len(client.experiments.list()) == 0
+
+
+def test_numbers_that_are_none(client: Client) -> None:
+    words = [{"input": n, "output": {"answer": "seven"}} for n in range(3)]
+    with pytest.raises(InvalidEvaluator, match=r"compare with none of the 3 expected outputs .* such as 'seven': noth"):
+        run(client, words, ["numeric_closeness"])
+    ran = run(client, [*words, {"input": 3, "output": "7"}], ["numeric_closeness"], says("7"))
+    assert ran.summary.metrics["numeric_closeness"].n_errors == 3
 
 
 def test_a_prompt_that_somebody_may_fill(client: Client) -> None:

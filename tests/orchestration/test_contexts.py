@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import decimal
+from pathlib import Path
 
 import pytest
 from opentelemetry import baggage, context
@@ -55,6 +56,39 @@ def check(ran):
     labels = ran.to_dataframe()
     for name in ("judge", "ajudge"):
         assert labels[f"eval.{name}.label"].tolist() == [f"caller;{output};17;s1" for output in EXPECTED]
+
+
+MODULE = """
+import contextvars, decimal
+MODE = contextvars.ContextVar("mode", default="unset")
+MODE.set("at import")
+decimal.getcontext().prec = 50
+
+def answer(input): return f"{MODE.get()} {decimal.getcontext().prec}"
+async def aanswer(input): return answer(input)
+def judge(output): return answer(None)
+"""
+
+
+@pytest.mark.parametrize("task", ["answer", "aanswer"])
+def test_what_an_application_sets_when_it_is_imported_is_seen_by_its_calls(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    """A module that is named by a reference is imported somewhere within the experiment."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app_of_contexts.py").write_text(MODULE)
+    for where in ("app_of_contexts.py", "app_of_contexts"):
+        ran = contextvars.Context().run(
+            lambda where=where: run_experiment(
+                dataset=ROWS[:3],
+                task=f"{where}:{task}",
+                evaluators={"judge": f"{where}:judge"},
+                client=client,
+                print_summary=False,
+            )
+        )
+        assert [run["output"] for run in ran.task_runs] == ["at import 50"] * 3
+        assert ran.to_dataframe()["eval.judge.label"].tolist() == ["at import 50"] * 3
 
 
 @pytest.mark.parametrize("task", [answer, aanswer])

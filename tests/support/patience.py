@@ -9,10 +9,15 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import httpx
+
 T = TypeVar("T")
 
 PATIENCE_S = 300.0
 """For anything that takes seconds on a quiet machine."""
+
+http = httpx.Client(timeout=PATIENCE_S)
+"""For what a test asks a server itself."""
 
 
 def wait_for(look: Callable[[], T], what: str = "", *, every: float = 0.05) -> T:

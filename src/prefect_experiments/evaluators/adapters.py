@@ -15,6 +15,7 @@ from typing import Any
 
 from prefect_experiments import keys
 from prefect_experiments.errors import InvalidEvaluator
+from prefect_experiments.evaluators import prompts
 from prefect_experiments.evaluators.base import BoundEvaluator, Needs
 from prefect_experiments.evaluators.functions import annotator_kind, is_sync_in_disguise
 from prefect_experiments.evaluators.identity import stable
@@ -90,7 +91,19 @@ def _unfilled(obj: Any, fields: Fields) -> list[str]:
         path = mapping.get(field, field) or field
         if isinstance(path, str) and path not in there and not _leads_somewhere(path, there):
             found.append(path)
-    return found
+    parts = [name for name in _parts_named(obj) if name.partition(".")[0] in there.keys() - mapping.keys()]
+    return found + [name for name in parts if not prompts.is_filled(name, there)]
+
+
+def _parts_named(obj: Any) -> list[str]:
+    """The parts of fields that a mustache prompt names, ``{{input.question}}``: its schema has their roots alone."""
+    template = getattr(getattr(obj, "prompt_template", None), "template", None)
+    roots = set(_required(obj.input_schema))
+    return [
+        name
+        for name in prompts.variables(prompts.texts_of(template))
+        if name not in roots and name.partition(".")[0] in roots
+    ]
 
 
 def _required(schema: Any) -> list[str]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from prefect_experiments.evaluators import prompts
 from prefect_experiments.evaluators.base import WHOLE, BoundEvaluator, Needs
 from prefect_experiments.evaluators.functions import is_sync_in_disguise, kind_of
 from prefect_experiments.evaluators.identity import identity_of
@@ -27,8 +27,6 @@ _LIBRARY = "autoevals"
 _METHODS = ("_run_eval_sync", "_run_eval_async")
 _OWN = frozenset({"self", "output", "expected", "schema", "trace"})  # no column of a dataset is one of these
 _SECRETS = frozenset({"client", "api_key", "base_url"})  # who asks, not what is asked
-_SECTION = re.compile(r"\{\{[#^]\s*([\w.]+)\s*\}\}.*?\{\{/\s*\1\s*\}\}", re.DOTALL)
-_VARIABLE = re.compile(r"\{\{\{?\s*&?\s*(\w+)")
 # What the library's own scorers refuse to go without, and say so in each call.
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "AnswerCorrectness": ("input", "expected"),
@@ -107,7 +105,7 @@ def _fields(fields: Fields) -> dict[str, Any]:
 
 def _named(obj: Any) -> frozenset[str] | None:
     """The names that a scorer takes; ``None`` for all there are, where it is of the user's own making."""
-    names: set[str] = set(_variables(obj))
+    names = {variable.partition(".")[0] for variable in _variables(obj)}
     for method in _METHODS:
         owner = _owner(obj, method)
         parameters = inspect.signature(getattr(owner, method)).parameters.values()
@@ -118,24 +116,28 @@ def _named(obj: Any) -> frozenset[str] | None:
 
 
 def _variables(obj: Any) -> list[str]:
-    """The variables of its prompt that stand in the text, not those that only a section asks for."""
-    messages = getattr(obj, "messages", None)
-    texts = [m.get("content") for m in messages if isinstance(m, Mapping)] if isinstance(messages, list) else []
+    """The variables of its prompt that it does not fill itself."""
     filled = getattr(obj, "render_args", None) or {}
-    found = [name for text in texts if isinstance(text, str) for name in _VARIABLE.findall(_SECTION.sub("", text))]
-    return [name for name in dict.fromkeys(found) if name not in filled and not name.startswith("__")]
+    found = prompts.variables(prompts.texts_of(getattr(obj, "messages", None)))
+    return [name for name in found if name.partition(".")[0] not in filled]
 
 
 def _needs(obj: Any, fixed: Collection[str]) -> Needs:
     needed = _NEEDED.get(type(obj).__name__, ()) if _is_the_library_s(_owner(obj, _METHODS[0])) else ()
-    wanted = [name for name in dict.fromkeys([*needed, *_variables(obj)]) if name not in (*fixed, "output", "expected")]
+    # That there is an expected output is asked for by itself.
+    given = {*fixed, "output"}
+    wanted = [
+        name
+        for name in dict.fromkeys([*needed, *_variables(obj)])
+        if name.partition(".")[0] not in given and name != "expected"
+    ]
 
     def names(fields: Fields) -> dict[str, Any]:
         return {"output": None, "expected": fields.expected(), **_fields(fields)}
 
     def missing(fields: Fields) -> list[str]:
-        there = _fields(fields)
-        return [name for name in wanted if there.get(name) is None]
+        there = {**_fields(fields), "expected": fields.expected()}
+        return [name for name in wanted if not prompts.is_filled(name, there)]
 
     expected = "expected" in needed or "expected" in _variables(obj)
     return Needs(expected=expected and "expected" not in fixed, missing=missing, names=names)

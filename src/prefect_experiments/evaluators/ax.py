@@ -31,13 +31,14 @@ def ax_evaluators(evaluators: Any) -> tuple[BoundEvaluator, ...]:
 
 
 def as_before(bound: Sequence[BoundEvaluator], fingerprints: Mapping[str, str]) -> tuple[BoundEvaluator, ...]:
-    """Evaluators that go on with an experiment: those that it knows in AX's spelling are read so again.
+    """Evaluators that go on with an experiment: what it knows in AX's spelling is read so again, what is new as well.
 
     Args:
         bound: the evaluators.
         fingerprints: of those that the experiment knows, by name.
     """
-    return tuple(_as_ax(one) if fingerprints.get(one.name, "").startswith(_MARK) else one for one in bound)
+    usual = next((_MARK for fingerprint in fingerprints.values() if fingerprint.startswith(_MARK)), "")
+    return tuple(_as_ax(one) if fingerprints.get(one.name, usual).startswith(_MARK) else one for one in bound)
 
 
 def _as_ax(bound: BoundEvaluator) -> BoundEvaluator:

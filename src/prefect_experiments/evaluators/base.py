@@ -60,12 +60,14 @@ class Needs:
 
     Attributes:
         expected: whether it has nothing to say without an expected output.
+        usable: whether it can compare with an expected output, out of an object that only wraps it.
         missing: of one example, by its fields, the names that it needs, such as a prompt's variables, and
             that the example does not fill.
         names: of one example the names that could fill them.
     """
 
     expected: bool = False
+    usable: Callable[[Any], bool] | None = None
     missing: Callable[[Fields], Collection[str]] | None = None
     names: Callable[[Fields], Collection[str]] | None = None
 

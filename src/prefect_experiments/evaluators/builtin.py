@@ -107,7 +107,7 @@ def bind_builtin(scorer: Builtin, *, reference: str | None = None) -> BoundEvalu
     """A built-in evaluator, ready to be called."""
     identity = keys.fingerprint(keys.callable_fingerprint(type(scorer)), scorer.version, scorer.identity())
     bound = bind_object(scorer, reference=reference or _spec_of(scorer))
-    return dataclasses.replace(bound, fingerprint=identity, needs=Needs(expected=scorer.compares))
+    return dataclasses.replace(bound, fingerprint=identity, needs=Needs(expected=scorer.compares, usable=scorer.usable))
 
 
 def _spec_of(scorer: Builtin) -> str | None:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from prefect_experiments.errors import InvalidEvaluator
+from prefect_experiments.errors import InvalidEvaluator, InvalidInput
 from prefect_experiments.evaluators.base import WHOLE, BoundEvaluator, Needs
 from prefect_experiments.evaluators.functions import kind_of
 from prefect_experiments.evaluators.identity import identity_of
@@ -28,6 +28,7 @@ _JUDGES = frozenset({"LLMJudge", "GEval"})
 _OF_SPANS = frozenset(
     {"HasMatchingSpan", "ToolCorrectness", "TrajectoryMatch", "ArgumentCorrectness", "MaxToolCalls", "MaxModelRequests"}
 )
+_UNKNOWN = frozenset({"duration", "metrics", "attributes"})
 _METHODS = ("evaluate", "evaluate_async", "get_serialization_name", "as_spec")
 
 
@@ -59,7 +60,7 @@ def bind_pydantic(obj: Any) -> BoundEvaluator:
 
 def _evaluate(obj: Any, fields: Fields) -> Any:
     """Call it with the library's context. An object of the library's is there, so the library is."""
-    context = importlib.import_module(f"{_LIBRARY}.evaluators").EvaluatorContext(
+    context = _context_class()(
         name=fields.example_id,
         inputs=fields.input(),
         metadata=fields.metadata() or None,
@@ -71,6 +72,24 @@ def _evaluate(obj: Any, fields: Fields) -> Any:
         metrics={},
     )
     return obj.evaluate(context)
+
+
+@functools.cache
+def _context_class() -> Any:
+    """The library's context, without what is not known here: asked for, that is an error and no number."""
+    library = importlib.import_module(f"{_LIBRARY}.evaluators")
+
+    class Context(library.EvaluatorContext):  # type: ignore[name-defined, misc]
+        def __getattribute__(self, name: str) -> Any:
+            if name in _UNKNOWN:
+                raise InvalidInput(
+                    f"the evaluator asks for ctx.{name}, which is not at hand when an output is evaluated. How long "
+                    "the task took, its tokens and its cost are kept with each run: let a gate look at them "
+                    "(max_p95_latency, ...), or let the task return what is to be evaluated"
+                )
+            return super().__getattribute__(name)
+
+    return Context
 
 
 def _no_spans() -> Any:

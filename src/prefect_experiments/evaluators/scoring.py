@@ -41,11 +41,13 @@ class Builtin(Evaluator):
     Attributes:
         builtin: the name it is asked for by.
         compares: whether it needs an expected output.
+        usable: tells the expected outputs that it can compare with, where not all are.
         options: as they were given.
     """
 
     builtin = ""
     compares = False
+    usable: Callable[[Any], bool] | None = None
     version = "1"
 
     def __init__(self, name: str | None, **options: Any) -> None:

@@ -152,9 +152,11 @@ class NumericCloseness(Builtin):
         output, expected = self.sides(output, expected)
         given, wanted = number_of(output), number_of(expected)
         types = [TypeDifference("", output, expected)] if isinstance(output, str) != isinstance(expected, str) else []
-        if wanted is None or (self.options["strict"] and isinstance(expected, str)):
-            told = " and strict=True reads none" if isinstance(expected, str) and wanted is not None else ""
-            raise InvalidInput(f"the expected output is not a number but a {type(expected).__name__}{told}")
+        if wanted is None or not self.usable(expected):
+            told = " and strict=True reads none" if wanted is not None else ""
+            raise InvalidInput(
+                f"the expected output is not a number but a {type(expected).__name__}{told}: {short(repr(expected))}"
+            )
         if given is None:
             return EvaluationResult(score=0.0, explanation="the output is not a number")
         score = self._closeness(given, wanted)
@@ -163,6 +165,10 @@ class NumericCloseness(Builtin):
             return EvaluationResult(score=0.0, explanation=only)
         note = f"{SAME_BUT_TYPE}: {in_types(types)}" if types and given == wanted else None
         return EvaluationResult(score=score, explanation=note)
+
+    def usable(self, expected: Any) -> bool:
+        """Whether it is a number."""
+        return number_of(expected) is not None and not (self.options["strict"] and isinstance(expected, str))
 
     def _closeness(self, given: float, wanted: float) -> float:
         relative, absolute = self.options["relative_tolerance"], self.options["tolerance"]

@@ -101,11 +101,12 @@ def check_needs(evaluators: Sequence[BoundEvaluator], examples: Examples) -> lis
     """
     for evaluator in evaluators:
         _check_names(evaluator, examples)
-    names = [evaluator.name for evaluator in evaluators if evaluator.needs.expected]
-    return _check_expected(names, examples) if names else []
+    comparing = [evaluator for evaluator in evaluators if evaluator.needs.expected]
+    return _check_expected(comparing, examples) if comparing else []
 
 
-def _check_expected(names: Sequence[str], examples: Examples) -> list[str]:
+def _check_expected(comparing: Sequence[BoundEvaluator], examples: Examples) -> list[str]:
+    names = [evaluator.name for evaluator in comparing]
     found = [_bare(output) for output in examples.bare_outputs()]
     n_none = sum(output is None for output in found)
     n_blank = sum(isinstance(output, str) and not output.strip() for output in found)
@@ -117,6 +118,15 @@ def _check_expected(names: Sequence[str], examples: Examples) -> list[str]:
             "one: nothing was run. Give the dataset one (a column expected, or output_keys=), or choose evaluators "
             "that need none"
         )
+    for evaluator in comparing:
+        usable = evaluator.needs.usable
+        if usable is not None and len(found) == total and not any(map(usable, found)):
+            first = next(output for output in found if output is not None)
+            raise InvalidEvaluator(
+                f"evaluator {evaluator.name!r} can compare with none of the {total:,} expected outputs of dataset "
+                f"{examples.name!r}, which are such as {first!r:.80}: nothing was run. Choose another evaluator, "
+                "or other expected outputs"
+            )
     said = []
     if n_none:
         said.append(
@@ -147,7 +157,11 @@ def _check_names(evaluator: BoundEvaluator, examples: Examples) -> None:
         if names is not None and len(known) < _MOST_NAMES:
             known.update(dict.fromkeys(names(fields)))
     if unfilled:
+        name = unfilled[0]
+        why = "There it is empty" if name in known else unknown_value("field", name, list(known))
         raise InvalidEvaluator(
             f"evaluator {evaluator.name!r} needs {', '.join(map(repr, unfilled))}, and no example of dataset "
-            f"{examples.name!r} fills it: nothing was run. {unknown_value('field', unfilled[0], list(known))}"
+            f"{examples.name!r} fills it: nothing was run. {why}. Give the dataset a column for it, or map it to "
+            "another field: bind_evaluator(evaluator=..., input_mapping={...}) of phoenix-evals, .partial(...) of "
+            "autoevals"
         )

@@ -10,6 +10,7 @@ from prefect_experiments.analysis.comparison.changes import changed_examples
 from prefect_experiments.analysis.comparison.corpus import compare_corpus_metric
 from prefect_experiments.analysis.comparison.paired import PairedResult, examples_to_detect, holm, paired_test
 from prefect_experiments.analysis.comparison.pairing import Pairs, failures, worst_case
+from prefect_experiments.analysis.directions import agreed, unclear
 from prefect_experiments.analysis.results import OPERATIONS, ResultTable
 from prefect_experiments.analysis.verdicts import Comparison, Direction, MetricComparison, MetricVerdict
 from prefect_experiments.errors import InvalidSetting, unknown_value
@@ -160,18 +161,20 @@ def _said(tables: Sequence[ResultTable], found: Mapping[str, Direction]) -> dict
     """What the evaluations say of metrics of which nobody else says anything.
 
     Raises:
-        InvalidSetting: they do not agree.
+        InvalidSetting: they do not agree, or what they say is no direction.
     """
     said: dict[str, Direction] = {}
     for name in dict.fromkeys(name for table in tables for name in table.directions if name not in found):
         by_table = [(table.label, table.directions[name]) for table in tables if name in table.directions]
-        if len({direction for _, directions in by_table for direction in directions}) > 1:
+        every = tuple(dict.fromkeys(direction for _, directions in by_table for direction in directions))
+        if unclear(every):
             texts = ", ".join(f"{label}: {' and '.join(directions)}" for label, directions in by_table)
+            do_not = "do not agree on" if len(every) > 1 else "do not say in a known way"
             raise InvalidSetting(
-                f"the evaluations of {name!r} do not agree on which scores are better ({texts}); say it in the gate or "
-                f"with directions={{{name!r}: ...}}"
+                f"the evaluations of {name!r} {do_not} which scores are better ({texts}); say it in the gate or "
+                f"with directions={{{name!r}: ...}}: {', '.join(get_args(Direction))}"
             )
-        said[name] = by_table[0][1][0]
+        said.update(agreed({name: every}))
     return said
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
+from prefect_experiments.analysis.directions import agreed, unclear
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.gate.metric_checks import (
     ERROR_RATE,
@@ -71,11 +72,11 @@ def judge_alone(
         if mean is None:
             checks.append(_failed(name, no_scores(name, [side], list(means))))
             continue
-        if rule.direction is None and rule.min is not None and len(said.get(name, ())) > 1:
-            ways = " and ".join(said[name])
-            checks.append(_failed(name, f"{name}: its evaluations say both {ways}; say which in the gate's direction"))
+        if rule.direction is None and rule.min is not None and unclear(said.get(name, ())):
+            ways = f"{'both ' if len(said[name]) > 1 else ''}{' and '.join(said[name])}"
+            checks.append(_failed(name, f"{name}: its evaluations say {ways}; say which in the gate's direction"))
             continue
-        status, clause = minimum(rule.settled(next(iter(said.get(name, ())), None)), mean)
+        status, clause = minimum(rule.settled(agreed(said).get(name)), mean)
         reason = f"{name}: {clause or f'the mean is {mean:.4g}, and no minimum is set'}"
         checks.append(MetricCheck(name=name, status=status, reason=reason))
     found = {name: (side.metrics[name].n_examples, side.n_examples) for name in rules if name in side.metrics}
