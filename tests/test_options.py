@@ -173,7 +173,12 @@ def test_a_call_option_is_written_down_once() -> None:
 
 @pytest.mark.parametrize(
     ("group", "model"),
-    [(running.Limits, EvaluationOptions), (running.RunLimits, CallOptions), (running.Selection, Selection)],
+    [
+        (running.Limits, EvaluationOptions),
+        (running.RunLimits, CallOptions),
+        (running.Selection, Selection),
+        (running.Beginning, running.Beginning.model),
+    ],
 )
 def test_commands_offer_all_that_there_is(group: Any, model: type[Options]) -> None:
     assert {name: value for name, value in group().arguments().items() if name in model.model_fields} == {**model()}

@@ -183,6 +183,25 @@ class Columns(Options):
     """the column with the ids; by default ``id``, where there is one."""
 
 
+class Named(Options):
+    """What a new experiment is called."""
+
+    experiment_name: str | None = None
+    """the experiment's name; by default the task's name and the time."""
+
+
+class Begun(Options):
+    """What else a new experiment is begun with."""
+
+    experiment_description: str | None = None
+    """a sentence for people."""
+    repetitions: Annotated[int, Field(ge=1)] = 1
+    """how often each example is run."""
+    idempotency_key: str | None = None
+    """begin only one experiment of the dataset for this key, whoever asks, and give it the key as a tag; so ``tag:KEY``
+    leads to it."""
+
+
 class Attempts(Options):
     """How one call of the task or an evaluator is made."""
 

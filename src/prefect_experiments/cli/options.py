@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="OptionGroup")
 
-# What can be given several times is called by the singular.
+# What can be given several times is called by the singular, and a command knows what it is about.
 _NAMES = {
     "rate_limit_errors": "rate_limit_error",
     "splits": "split",
+    "experiment_name": "name",
+    "experiment_description": "description",
     "input_keys": "input_key",
     "output_keys": "output_key",
     "metadata_keys": "metadata_key",
@@ -44,7 +46,7 @@ class OptionGroup:
         return given
 
 
-def made_from(model: type[Options], group: Group) -> Callable[[type[T]], type[T]]:
+def made_from(model: type[Options], group: Group | None = None) -> Callable[[type[T]], type[T]]:
     """Decorator of an `OptionGroup`: an option for each parameter of a model, besides those of its own."""
 
     def decorate(cls: type[T]) -> type[T]:
@@ -55,13 +57,15 @@ def made_from(model: type[Options], group: Group) -> Callable[[type[T]], type[T]
             else:
                 _add(cls, _NAMES.get(name, name), _type_of(field), field.default, _said(words[name], field))
         cls.model = model
-        return Parameter(name="*", group=group)(dataclasses.dataclass(frozen=True, kw_only=True)(cls))
+        shown = Parameter(name="*") if group is None else Parameter(name="*", group=group)
+        return shown(dataclasses.dataclass(frozen=True, kw_only=True)(cls))
 
     return decorate
 
 
 def _add(cls: type, name: str, kind: Any, default: Any, words: str) -> None:
-    cls.__annotations__[name] = Annotated[kind, Parameter(help=words, show_default=kind is not bool)]
+    shown = default is not None and kind is not bool
+    cls.__annotations__[name] = Annotated[kind, Parameter(help=words, show_default=shown)]
     setattr(cls, name, default)
 
 

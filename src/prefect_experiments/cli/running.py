@@ -26,7 +26,7 @@ from prefect_experiments.cli.output import (
 from prefect_experiments.cli.progress import watching
 from prefect_experiments.configuration import Unreadable, parse_json
 from prefect_experiments.errors import BackendUnavailable, InvalidDataset, InvalidSetting
-from prefect_experiments.options import CallOptions, EvaluationOptions
+from prefect_experiments.options import Begun, CallOptions, EvaluationOptions, Named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +62,16 @@ class Selection(OptionGroup):
         return {**super().arguments(), "types": types_of(self.cell_type)}
 
 
-_LIMITS, _RUN_LIMITS, _EVERYTHING = Limits(), RunLimits(), Selection()
+class _New(Named, Begun):
+    """What a new experiment is begun with."""
+
+
+@made_from(_New)
+class Beginning(OptionGroup):
+    """What a new experiment is begun with."""
+
+
+_LIMITS, _RUN_LIMITS, _EVERYTHING, _USUAL_BEGINNING = Limits(), RunLimits(), Selection(), Beginning()
 
 
 def register(app: App) -> None:
@@ -77,14 +86,11 @@ def run(
     *,
     task: str,
     evaluator: list[str] | None = None,
-    name: str | None = None,
-    description: str | None = None,
+    begun: Beginning = _USUAL_BEGINNING,
     metadata: str | None = None,
-    repetitions: int = 1,
     dry_run: int | None = None,
     baseline: str | None = None,
     gate: str | None = None,
-    idempotency_key: str | None = None,
     selection: Selection = _EVERYTHING,
     limits: RunLimits = _RUN_LIMITS,
     reports: Reports = NO_REPORTS,
@@ -110,14 +116,11 @@ def run(
         dataset: a dataset's name or id, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
         task: the function under test, as package.module:name or path/file.py:name.
         evaluator: a built-in's name or a reference, or NAME=ONE_OF_THESE; can be given several times.
-        name: the experiment's name; by default the task's name and the time.
-        description: a sentence for people.
+        begun: what it is begun with.
         metadata: a JSON object.
-        repetitions: how often each example is run.
         dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
         baseline: what the result is compared with: id, name, tag:NAME, latest, or a table of results.
         gate: the rules that judge it, as the path of a YAML or JSON file, or as such text.
-        idempotency_key: begin only one experiment of the dataset for this key, and tag it with the key.
         selection: which examples.
         limits: how hard to work.
         reports: what to write.
@@ -131,15 +134,12 @@ def run(
             dataset=dataset,
             task=task,
             evaluators=_evaluators(evaluator),
-            experiment_name=name,
-            experiment_description=description,
             experiment_metadata=json_object(metadata),
-            repetitions=repetitions,
             dry_run=False if dry_run is None else dry_run,
             baseline=baseline,
             gate=gate,
-            idempotency_key=idempotency_key,
             print_summary=False,
+            **begun.arguments(),
             **selection.arguments(),
             **limits.arguments(),
         )

@@ -25,9 +25,11 @@ from prefect_experiments.models import (
 )
 from prefect_experiments.options import (
     AsIs,
+    Begun,
     CallOptions,
     EvaluationOptions,
     Must,
+    Named,
     Options,
     Selection,
 )
@@ -145,30 +147,16 @@ class Subject(Options):
     types: Annotated[Mapping[str, str] | None, AsIs] = None
     """by column of a file or a table, what its cells are: ``text``, ``number``, ``bool`` or ``json``. A CSV file has no
     types: where nothing is said, its cells are text."""
-    repetitions: Annotated[int, Field(ge=1)] = 1
-    """how often each example is run."""
-    experiment_description: str | None = None
-    """a sentence for people."""
-
-
-class Once(Options):
-    """What is begun only once."""
-
-    idempotency_key: str | None = None
-    """begin only one experiment of the dataset for this key, whoever asks, and give it the key as a tag; so ``tag:KEY``
-    leads to it."""
 
 
 # Bases stand in reverse: the last one's fields come first.
-class NewArguments(InBackend, Shown, Traced, Once, Judged, CallOptions, Selection, Subject):
+class NewArguments(InBackend, Shown, Traced, Judged, CallOptions, Selection, Begun, Subject):
     """What starts a new experiment, in whatever spelling."""
 
 
-class RunArguments(NewArguments):
+class RunArguments(NewArguments, Named):
     """What `run_experiment` takes."""
 
-    experiment_name: str | None = None
-    """by default, the task's name and the time."""
     experiment_metadata: Annotated[Mapping[str, Any] | None, AsIs] = None
     """a JSON object."""
     dry_run: Annotated[bool | Annotated[int, Field(ge=1)], Must("be a whole number of at least 1")] = False
