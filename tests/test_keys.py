@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_experiments import keys
+from prefect_experiments.callables import first_sight
 from prefect_experiments.evaluators import Evaluator, create_evaluator, resolve_evaluators
 from prefect_experiments.keys import callable_fingerprint, fingerprint
 
@@ -372,20 +373,20 @@ def test_nothing_is_kept_alive():
     watched = [weakref.ref(obj) for obj in (evaluator, function, partial)]
     for obj in (evaluator, method, function, partial):
         callable_fingerprint(obj)
-    remembered = len(keys._seen)
+    remembered = len(first_sight._seen)
     del evaluator, method, function, partial, obj
     gc.collect()
     assert [ref() for ref in watched] == [None, None, None]
-    assert len(keys._seen) <= remembered - 4
+    assert len(first_sight._seen) <= remembered - 4
 
 
 def test_memory_stays_bounded(monkeypatch):
-    monkeypatch.setattr(keys, "_MOST_KEPT_ALIVE", 10)
+    monkeypatch.setattr(first_sight, "_MOST_KEPT_ALIVE", 10)
     callable_fingerprint(Slotted(0))
-    before = len(keys._seen)
+    before = len(first_sight._seen)
     for n in range(30):
         callable_fingerprint(Slotted(n))
-    assert len(keys._seen) <= before + 10
+    assert len(first_sight._seen) <= before + 10
 
 
 def test_a_new_object_in_an_old_ones_place_is_another():

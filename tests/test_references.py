@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import logging
 import os
@@ -11,6 +12,7 @@ import sys
 import textwrap
 import threading
 import traceback
+import types
 import typing
 from pathlib import Path
 from typing import Any
@@ -162,9 +164,10 @@ def test_a_file_that_no_longer_loads_is_refused_and_the_old_one_is_not_used(
     for fault in ("1 / 0\n", "def answer(:\n", "import no_such_module_at_all\n"):
         write(folder / broken, texts[broken] + fault)
         for _ in range(2):
-            with pytest.raises(InvalidReference, match=r"failed with \w+Error: .*\(it has changed since") as error:
+            with pytest.raises(InvalidReference, match=r"failed with \w+Error: ") as error:
                 load_reference(reference)
             assert reference in str(error.value)
+            assert "process" not in str(error.value), "it would be the same in another one"
     write(folder / broken, texts[broken].replace("1", "2") + "# mended\n")
     assert answer(reference) == (2 if broken == "helper.py" else 1)
     (folder / broken).unlink()
@@ -277,6 +280,185 @@ def test_many_at_once(folder: Path) -> None:
         thread.join()
     assert len(found) == 8
     assert all(each is found[0] for each in found)
+
+
+def test_a_new_process_is_named_where_it_may_help(folder: Path) -> None:
+    text = "import builtins\nif hasattr(builtins, 'registered'): raise ValueError('registered twice')\n"
+    text += "builtins.registered = True\ndef answer(input): return 1\n"
+    write(folder / "app.py", text)
+    try:
+        assert answer("app.py:answer") == 1
+        write(folder / "app.py", text + "# another\n")
+        with pytest.raises(
+            InvalidReference, match=r"registered twice \(it has changed since it was loaded.*new process"
+        ):
+            load_reference("app.py:answer")
+    finally:
+        del builtins.registered  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "fault", ["def answer(:\n", "import no_such_module\n", "from helper import no_such\n", "nam\n"]
+)
+def test_nor_at_the_first_time(folder: Path, fault: str) -> None:
+    write(folder / "helper.py", "")
+    write(folder / "app.py", "def answer(input): return 1\n")
+    assert answer("app.py:answer") == 1
+    for name in ("app.py", "new.py"):
+        write(folder / name, fault)
+        with pytest.raises(InvalidReference, match=r"failed with \w+Error") as error:
+            load_reference(f"{name}:answer")
+        assert "process" not in str(error.value)
+
+
+# --- what is imported within a function ---------------------------------------------------------
+
+WITHIN = {
+    "import": "import lazy\n    return lazy.X",
+    "from": "from lazy import X\n    return X",
+    "as": "import lazy as l\n    return l.X",
+    "by call": "import importlib\n    return importlib.import_module('lazy').X",
+    "of a package": "import lib.deep\n    return lib.deep.X",
+    "from a package": "from lib import deep\n    return deep.X",
+    "from a module of a package": "from lib.deep import X\n    return X",
+    "of a folder": "from folder.deep import X\n    return X",
+    "within another": "from between import get\n    return get()",
+    "in a nested one": "def inner():\n        import lazy\n        return lazy.X\n    return inner()",
+    "in a class": "class C:\n        import lazy\n    return C.lazy.X",
+    "where it can be": "try: import no_such\n    except ImportError: from lazy import X\n    return X",
+    "what is installed": "import json, orjson, lazy\n    return json.loads(orjson.dumps(lazy.X))",
+    "in a circle": "from circle import get\n    return get()",
+}
+
+
+def lay_out(place: Path, value: Any) -> None:
+    for name in ("lazy.py", "lib/deep.py", "folder/deep.py"):
+        write(place / name, f"X = {value!r}\n")
+    write(place / "lib/__init__.py", "")
+    write(place / "between.py", "def get():\n    from lib import deep\n    return deep.X\n")
+    write(place / "circle.py", "def get():\n    import app, lazy\n    return lazy.X\n")
+
+
+@pytest.mark.parametrize("reference", ["app.py:answer", "app:answer", "place/app.py:answer"])
+@pytest.mark.parametrize("how", WITHIN)
+def test_what_a_function_imports_is_found_and_is_as_it_is_now(folder: Path, how: str, reference: str) -> None:
+    place = folder / "place" if reference.startswith("place") else folder
+    write(place / "app.py", f"def answer(input):\n    {WITHIN[how]}\n")
+    for number in (1, 2, 3):
+        lay_out(place, number)
+        before = load_reference(reference)
+        assert before("question") == number
+        assert load_reference(reference) is before
+    importlib.invalidate_caches()
+
+
+@pytest.mark.parametrize("how", [how for how in WITHIN if how != "by call"])
+def test_two_folders_stay_apart_at_any_time(folder: Path, how: str) -> None:
+    """Also when both are called after both were loaded, and the process has a module of that name of its own."""
+    lay_out(folder, "mine")
+    mine = importlib.import_module("lazy")
+    for place in ("a", "b"):
+        lay_out(folder / place, place)
+        write(folder / place / "app.py", f"def answer(input):\n    {WITHIN[how]}\n")
+    for _ in range(2):
+        functions = {place: load_reference(f"{place}/app.py:answer") for place in ("a", "b")}
+        assert {place: function("q") for place, function in functions.items()} == {"a": "a", "b": "b"}
+        assert sys.modules["lazy"] is mine
+    lay_out(folder / "a", "A")
+    assert answer("a/app.py:answer") == "A"
+    assert {place: function("q") for place, function in functions.items()} == {"a": "a", "b": "b"}, "as they were"
+
+
+def test_what_fails_is_left_to_the_call_and_tried_again(folder: Path) -> None:
+    write(folder / "apps/app.py", "def answer(input):\n    import lazy\n    return lazy.X\n")
+    for text, error in (("X = = 1\n", SyntaxError), ("1 / 0\n", ZeroDivisionError), (None, ModuleNotFoundError)):
+        write(folder / "apps/lazy.py", text) if text else (folder / "apps/lazy.py").unlink()
+        function = load_reference("apps/app.py:answer")
+        for _ in range(2):
+            with pytest.raises(error):
+                function("q")
+    write(folder / "apps/lazy.py", "X = 1\n")
+    assert answer("apps/app.py:answer") == 1
+    write(folder / "apps/lazy.py", "X = 2\n")
+    assert answer("apps/app.py:answer") == 2
+
+
+def test_what_no_call_imports_is_not_run(folder: Path) -> None:
+    write(folder / "never.py", "raise SystemExit('not to be run')\nopen('ran', 'w')\n")
+    write(folder / "apps/never.py", f"open({str(folder / 'ran')!r}, 'w')\n")
+    text = """
+        import typing
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            import never
+        def answer(input):
+            if TYPE_CHECKING:
+                import never
+            if typing.TYPE_CHECKING:
+                from never import x
+            return 1
+        if __name__ == "__main__":
+            def main():
+                import never
+            main()
+    """
+    write(folder / "apps/app.py", text)
+    assert answer("apps/app.py:answer") == 1
+    assert not (folder / "ran").exists()
+
+
+def test_builtins_are_as_ever_for_what_imports_within_a_function(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder / "apps/lazy.py", "X = 1\n")
+    text = "class A: pass\ndef answer(input):\n    import lazy\n    return len([A]), added(lazy.X), open('f')\n"
+    text += "def unknown(input):\n    return no_such_name\n"
+    write(folder / "apps/app.py", text)
+    function = load_reference("apps/app.py:answer")
+    monkeypatch.setattr(builtins, "added", lambda x: x + 1, raising=False)
+    monkeypatch.setattr(builtins, "open", lambda name: name)
+    assert function("q") == (1, 2, "f")
+    with pytest.raises(NameError):
+        load_reference("apps/app.py:unknown")("q")
+    fake = types.ModuleType("lazy")
+    fake.X = 41  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "lazy", fake)
+    assert function("q") == (1, 42, "f"), "what a test puts there is found"
+
+
+# --- files of a package -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "way"),
+    [
+        ("pkg/core.py", "from .part import X\ndef f(input): return X\n", "pkg.core:f"),
+        ("pkg/core.py", "from . import part\ndef f(input): return part.X\n", "pkg.core:f"),
+        ("pkg/sub/core.py", "from ..part import X\ndef f(input): return X\n", "pkg.sub.core:f"),
+        ("bare/core.py", "from .part import X\ndef f(input): return X\n", "bare.core:f"),
+    ],
+)
+def test_a_file_that_imports_relatively_is_named_as_a_module(folder: Path, path: str, text: str, way: str) -> None:
+    for name in ("pkg/__init__.py", "pkg/sub/__init__.py"):
+        write(folder / name, "")
+    for name in ("pkg/part.py", "bare/part.py"):
+        write(folder / name, "X = 1\n")
+    write(folder / path, text)
+    with pytest.raises(InvalidReference, match=f"relative import.*write '{way}'$"):
+        load_reference(f"{path}:f")
+    assert answer(way) == 1
+
+
+def test_also_where_that_is_elsewhere_or_within_a_function(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder / "apps/pkg/__init__.py", "")
+    write(folder / "apps/pkg/core.py", "from . import part\n")
+    write(folder / "apps/pkg/late.py", "def f(input):\n    from . import part\n    return part.X\n")
+    write(folder / "apps/pkg/part.py", "X = 1\n")
+    with pytest.raises(InvalidReference, match=r"write 'pkg.core:f', with .*apps as the current directory$"):
+        load_reference("apps/pkg/core.py:f")
+    late = load_reference("apps/pkg/late.py:f")
+    with pytest.raises(ImportError, match=r"cannot import relatively; name it 'pkg.late'"):
+        late("q")
+    monkeypatch.chdir(folder / "apps")
+    assert answer("pkg.late:f") == 1
 
 
 # --- fingerprints ------------------------------------------------------------------------------

@@ -22,7 +22,13 @@ secret or the content of a dataset's row, because Prefect shows them in states a
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+# Of what an error's text tells of others: how many below one another, how many of a group, and how much of each.
+_DEEPEST = 3
+_MOST_OF_A_GROUP, _LOOKED_AT = 5, 50
+_LONGEST_PART = 500
 
 
 class ExperimentsError(Exception):
@@ -50,7 +56,21 @@ class InvalidEvaluator(InvalidInput):
 
 
 class InvalidSetting(InvalidInput):
-    """A setting or parameter out of its range."""
+    """A setting or parameter out of its range.
+
+    Attributes:
+        is_of_connection: whether the backend cannot be used so, whatever is asked of it: by its address,
+            the key, its version.
+    """
+
+    is_of_connection = False
+
+
+def unusable_connection(text: str) -> InvalidSetting:
+    """The error where a backend cannot be used as it is set."""
+    error = InvalidSetting(text)
+    error.is_of_connection = True
+    return error
 
 
 class NotFound(ExperimentsError, LookupError):
@@ -149,3 +169,57 @@ def unknown_value(what: str, value: object, known: list[str]) -> str:
     near = get_close_matches(str(value), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"unknown {what} {value!r}{hint} Known: {', '.join(known) or 'none'}"
+
+
+def describe(error: BaseException) -> str:
+    """An exception's type and text, as results keep it, with its notes, its explicit cause and its sub-exceptions.
+
+    >>> describe(ExceptionGroup("both", [ValueError("a"), KeyError("b")]))
+    "ExceptionGroup: both (2 sub-exceptions): ValueError: a; KeyError: 'b'"
+    """
+    return _described(error, ())
+
+
+def _described(error: BaseException, above: tuple[BaseException, ...]) -> str:
+    chain = (*above, error)
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a __str__ may raise anything
+        text = ""
+    remarks = list(getattr(error, "__notes__", ()))
+    deep = len(above) == _DEEPEST
+    cause = error.__cause__
+    # What is no `Exception`, such as a cancellation from which asyncio makes a TimeoutError, says nothing of the cause.
+    if isinstance(cause, Exception) and not deep and not any(cause is other for other in chain):
+        remarks.append(f"caused by {_part(cause, chain)}")
+    told = f"{text}{''.join(f' ({remark})' for remark in remarks)}".lstrip(" " if not text else "")
+    members = "" if deep or not isinstance(error, BaseExceptionGroup) else _members(error, chain)
+    return ": ".join(filter(None, (type(error).__name__, told, members)))
+
+
+def _members(group: BaseExceptionGroup[BaseException], chain: tuple[BaseException, ...]) -> str:
+    """The errors of a group, those that say the same once; a group among them in brackets."""
+    looked_at = group.exceptions[:_LOOKED_AT]
+    texts = list(dict.fromkeys(_part(member, chain) for member in looked_at))
+    more = len(texts) > _MOST_OF_A_GROUP or len(group.exceptions) > _LOOKED_AT
+    return "; ".join([*texts[:_MOST_OF_A_GROUP], *(["…"] if more else [])])
+
+
+def _part(error: BaseException, chain: tuple[BaseException, ...]) -> str:
+    text = _described(error, chain)
+    text = text if len(text) <= _LONGEST_PART else f"{text[: _LONGEST_PART - 1]}…"
+    return f"[{text}]" if isinstance(error, BaseExceptionGroup) else text
+
+
+def current_directory() -> Path | None:
+    """The current directory, ``None`` where it has been deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def from_here() -> str:
+    """What relative paths begin at, for a text about a path."""
+    here = current_directory()
+    return "(the current directory does not exist any more)" if here is None else f"(current directory: {here})"

@@ -317,4 +317,4 @@ def _is_unicode(text: str) -> bool:
 
 
 def _as_unicode(text: str) -> str:
-    return str.__str__(text) if _is_unicode(text) else text.encode("utf-8", "backslashreplace").decode()
+    return str.__str__(text) if _is_unicode(text) else text.encode("utf-8", "replace").decode()

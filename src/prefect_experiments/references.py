@@ -3,12 +3,14 @@
 A module is loaded once, and again only when its file has changed since, or that of a module of the user's own that it
 imports: then those that have changed, and those that import them, are loaded anew, and nothing else is. What was made
 of them before (a task that is running, a class that somebody has imported) stays as it was. Installed packages and
-Python's own modules are left alone, and so is what is no module: a prompt's file, say.
+Python's own modules are left alone, and so is what is no module: a prompt's file, say. What is imported within a
+function is loaded with the rest, so that it is found, and is the same, whenever that is called.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import logging
@@ -22,7 +24,8 @@ from typing import Any
 
 from prefect_experiments import keys
 from prefect_experiments.contexts import importing
-from prefect_experiments.errors import InvalidReference
+from prefect_experiments.errors import InvalidReference, current_directory
+from prefect_experiments.import_statements import as_module
 from prefect_experiments.local_modules import (
     AsItIs,
     Extra,
@@ -31,7 +34,12 @@ from prefect_experiments.local_modules import (
     closure,
     file_of,
     has_changed,
+    lacks_late,
+    load_late,
 )
+
+# What a text or a folder lacks, it lacks in a new process too.
+_THE_SAME_IN_ANY_PROCESS = (SyntaxError, ModuleNotFoundError, NameError, ArithmeticError, FileNotFoundError)
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -49,13 +57,19 @@ class _Loaded:
     module: ModuleType
     parts: Modules
 
+    def everything(self) -> list[ModuleType]:
+        """The module and its parts, those that were added meanwhile included."""
+        name = self.module.__name__
+        parts = closure({name: self.module}, _extra, self.parts).modules
+        return [self.module, *(part for part in parts.values() if part is not self.module)]
+
     def is_current(self) -> bool:
         """Whether no file has changed since."""
-        name = self.module.__name__
-        parts = closure({name: self.module}, _extra, self.parts)
-        return sys.modules.get(name) is self.module and not any(
-            map(has_changed, [self.module, *parts.modules.values()])
-        )
+        return sys.modules.get(self.module.__name__) is self.module and not any(map(has_changed, self.everything()))
+
+    def is_complete(self) -> bool:
+        """Whether nothing is to be found any more of what its functions import."""
+        return not any(map(lacks_late, self.everything()))
 
 
 _lock = threading.RLock()  # what is imported may itself follow a reference
@@ -97,15 +111,15 @@ def _load_module(name: str, reference: str) -> ModuleType:
         known = _known.get(name)
         if known is None or known.module is not loaded:  # others have imported it
             known = _known[name] = _Loaded(loaded, closure({name: loaded}, _extra).modules)
-        if file_of(loaded) is None or known.is_current():
+        if file_of(loaded) is None or (known.is_current() and known.is_complete()):
             return loaded
-        stale = {name} | closure({name: loaded}, _extra).stale()
-    cwd = str(Path.cwd())
+        stale = set() if known.is_current() else {name} | closure({name: loaded}, _extra).stale()
+    here = current_directory()
     # As `python -m` does: a module beside the caller is found.
-    beside = cwd if cwd not in sys.path and "" not in sys.path else None
+    beside = None if here is None or str(here) in sys.path or "" in sys.path else str(here)
     with _loading(reference, f"importing {name}", _there(stale), again=loaded is not None, folder=beside) as watch:
         try:
-            module = importlib.import_module(name)
+            module = importlib.import_module(name)  # or what is there and lacks something that its functions import
         except ModuleNotFoundError as error:
             if error.name and f"{name}.".startswith(f"{error.name}."):
                 raise InvalidReference(
@@ -118,12 +132,24 @@ def _load_module(name: str, reference: str) -> ModuleType:
 
 
 def _load_file(path: str, reference: str) -> ModuleType:
-    file = Path(path).resolve()
-    if not file.is_file():
+    if not Path(path).is_file():
         raise InvalidReference(f"reference {reference!r}: there is no file {path}")
+    file = Path(path).resolve()
     known = _known.get(str(file))
+    loading = functools.partial(
+        _loading,
+        reference,
+        f"running {path}",
+        again=known is not None,
+        folder=str(file.parent),  # its neighbours are importable, as for a script
+        file=file,
+    )
     if known is not None and known.is_current():
         _put_back(known.parts)
+        if not known.is_complete():
+            with loading({}, hidden=_namesakes(file.parent)) as watch:
+                _put_back(known.parts)
+                _known[str(file)] = _noted(known.module, watch, known.parts)
         return known.module
     name = _free_name(file)
     if known is not None:
@@ -134,14 +160,7 @@ def _load_file(path: str, reference: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file, loader=loader)
     assert spec is not None, "a path that ends in .py has one"
     module = importlib.util.module_from_spec(spec)
-    with _loading(
-        reference,
-        f"running {path}",
-        _there(stale - hidden.keys()),
-        again=known is not None,
-        folder=str(file.parent),  # its neighbours are importable, as for a script
-        hidden=hidden,
-    ) as watch:
+    with loading(_there(stale - hidden.keys()), hidden=hidden) as watch:
         sys.modules[name] = module  # before it runs, as the import system does: dataclasses look it up
         watch.loaded.append(name)
         loader.exec_module(module)
@@ -159,13 +178,18 @@ def _free_name(file: Path) -> str:
     return name
 
 
-def _noted(module: ModuleType, watch: Watch) -> _Loaded:
-    """What was loaded, with what was imported on the way: also what no statement says."""
+def _noted(module: ModuleType, watch: Watch, parts: Modules | None = None) -> _Loaded:
+    """What was loaded, with what its functions import and what was imported on the way: also what no statement says."""
     name = module.__name__
-    said = closure({name: module}, _extra)
-    if others := [other for other in watch.loaded if other != name and other not in said.modules]:
+    load_late(module)
+    ready = {name}
+    while late := {n: m for n, m in closure({name: module}, _extra, parts).modules.items() if n not in ready}:
+        for each in late.values():
+            load_late(each)
+        ready |= late.keys()
+    if others := [other for other in watch.loaded if other not in ready]:
         _extra[name] = _extra.get(name, frozenset()).union(others)
-        said = closure({name: module}, _extra)
+    said = closure({name: module}, _extra, parts)
     return _Loaded(module, {part: found for part, found in said.modules.items() if part != name})
 
 
@@ -178,6 +202,7 @@ def _loading(
     again: bool,
     folder: str | None,
     hidden: Mapping[str, ModuleType] | None = None,
+    file: Path | None = None,
 ) -> Iterator[Watch]:
     """Modules of the user's own are loaded from their source as it is; where that fails, nothing was loaded.
 
@@ -188,6 +213,7 @@ def _loading(
         again: whether it was loaded before.
         folder: where to look first.
         hidden: modules that are called as those of the folder, and are not meant.
+        file: that is run, where it is not one of a module's.
     """
     hidden = hidden or {}
     for name, module in stale.items():
@@ -208,10 +234,8 @@ def _loading(
             _remember(name, module)
         if isinstance(error, InvalidReference) or not isinstance(error, Exception | SystemExit):
             raise
-        twice = " (it has changed since it was loaded; what cannot be loaded twice needs a new process)"
-        raise InvalidReference(
-            f"reference {reference!r}: {doing} failed with {type(error).__name__}: {error}{twice if again else ''}"
-        ) from error
+        said = f"reference {reference!r}: {doing} failed with {type(error).__name__}: {error}"
+        raise InvalidReference(said + _way_out(error, reference, file, again=again)) from error
     finally:
         sys.meta_path.remove(watch)
         if folder is not None:
@@ -226,6 +250,20 @@ def _loading(
             ", ".join(theirs),
             reference,
         )
+
+
+def _way_out(error: BaseException, reference: str, file: Path | None, *, again: bool) -> str:
+    """What to do about a file that does not load, as far as that can be told."""
+    if file is not None and "relative import" in str(error) and (found := as_module(file)):
+        module, folder = found
+        is_found = folder == current_directory() or str(folder) in sys.path
+        there = "" if is_found else f", with {folder} as the current directory"
+        name = reference.rpartition(":")[2]
+        return f". It is a module of a package, as it imports relatively: write {f'{module}:{name}'!r}{there}"
+    lacks_name = isinstance(error, ImportError) and str(error.path).endswith(".py")
+    if not again or lacks_name or isinstance(error, _THE_SAME_IN_ANY_PROCESS):
+        return ""
+    return " (it has changed since it was loaded; what cannot be loaded twice needs a new process)"
 
 
 def _there(stale: set[str]) -> Modules:
@@ -257,14 +295,21 @@ def _is_ours(module: ModuleType) -> bool:
 
 def _namesakes(folder: Path) -> Modules:
     """The user's modules, loaded from elsewhere, that are called as files in this folder, which has its own."""
-    found = {}
-    for name, module in list(sys.modules.items()):
-        top = name.partition(".")[0]
-        file = file_of(sys.modules.get(top))
-        own = (folder / f"{top}.py", folder / top / "__init__.py")
-        if file is not None and Path(file) not in own and any(each.is_file() for each in own):
-            found[name] = module
-    return found
+    loaded = list(sys.modules.items())
+    tops = set()
+    for name, module in loaded:
+        file, top = file_of(module), name.partition(".")[0]
+        if file is None:
+            continue
+        if name == top:
+            own = [each for each in (folder / f"{top}.py", folder / top / "__init__.py") if each.is_file()]
+            elsewhere = own and Path(file) not in own
+        else:  # a package without a file is where that is which it holds
+            bare = getattr(sys.modules.get(top), "__file__", None) is None
+            elsewhere = bare and (folder / top).is_dir() and not Path(file).is_relative_to(folder / top)
+        if elsewhere:
+            tops.add(top)
+    return {name: module for name, module in loaded if name.partition(".")[0] in tops}
 
 
 def _put_back(parts: Modules) -> None:

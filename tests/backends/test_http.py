@@ -234,16 +234,16 @@ def test_an_answer_that_never_ends_is_given_up_too() -> None:
 
 
 def test_waiting_for_a_turn_is_not_waiting_for_an_answer() -> None:
-    """Many requests at once, each answered in 50 ms: none is given up because others went before it."""
-    with slow_server(0.05) as url:
+    """Many requests at once, each answered in half a second: none is given up because others went before it."""
+    with slow_server(0.5) as url:
 
         async def many() -> list[Any]:
-            client = Http(Address("Phoenix", url, timeout=0.9))
-            return await asyncio.gather(*(client.once("GET", f"/{n}") for n in range(400)))
+            client = Http(Address("Phoenix", url, timeout=4))
+            return await asyncio.gather(*(client.once("GET", f"/{n}") for n in range(200)))
 
         began = time.monotonic()
-        assert asyncio.run(many()) == [1] * 400
-        assert time.monotonic() - began > 0.9, "it was too quick to prove anything"
+        assert asyncio.run(many()) == [1] * 200
+        assert time.monotonic() - began > 4, "it was too quick to prove anything"
 
 
 @contextlib.contextmanager

@@ -42,6 +42,16 @@ async def halting(input):
         await asyncio.sleep(0.02)
     return input
 
+async def lingering(input):
+    # Takes its time when it is cancelled. By then it has been told how far it is, and so what experiment it is.
+    await asyncio.sleep(1)
+    open("begun", "w").close()
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        open("cancelled", "w").close()
+        await asyncio.sleep(0.05)
+
 def broken(input=None, output=None):
     raise RuntimeError("[bold]never[/bold]")
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments.cli.app import run
+from prefect_experiments.datasets.files import SUFFIXES
 from support.patience import PATIENCE_S, wait_for
 
 from .harness import CommandLine, Ended, lines
@@ -167,6 +168,15 @@ def test_files_compare_without_a_store(here: Here, tmp_path: Path, monkeypatch: 
                      store_url=store_url)  # fmt: skip
         assert ended.code == 0, ended.err
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+
+
+def test_the_help_names_every_sort_of_file(here: Here) -> None:
+    every = [suffix for suffix in SUFFIXES if suffix != ".ndjson"]  # a .jsonl by another name
+    for command in (["compare"], ["run"], ["log"], ["datasets", "create"], ["datasets", "append"]):
+        said = here(*command, "--help").out
+        assert [suffix for suffix in every if suffix not in said] == [], command
+    document = (Path(__file__).parents[2] / "docs" / "comparing.md").read_text()
+    assert [suffix for suffix in every if f"`{suffix}`" not in document] == []
 
 
 def test_classification_metrics(here: Here, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_delete_asks_a_person_and_nobody_else(here: Here, monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "stdin", _Typed("n\n"))
     declined = here("datasets", "delete", "qs", "--json")
     assert declined.code == 2
-    assert not declined.out
+    assert declined.json == {"error": "nothing was deleted", "experiment_id": None}
     assert "every experiment on it? [y/N]" in declined.err
     assert "error: nothing was deleted" in declined.err
     assert len(here.client.datasets.list_datasets()) == 1

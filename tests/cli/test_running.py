@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -97,14 +98,15 @@ def test_an_error_of_the_task_can_stop_it(cli: CommandLine) -> None:
     arguments = ("run", "rows.csv", "--task", "app.py:answer", "--retries", "0", "--concurrency", "1")
     ended = cli(*arguments, "--exit-on-error", "--json")
     assert ended.code == 3
-    assert not ended.out
     # What Prefect's client says of a busy server (a line with a time) is not ours to count; nor is progress.
     said = [line for line in lines(ended.err) if not line.startswith(("working on", "run "))]
     said = [line for line in said if " | prefect" not in line]
     assert len(said) == 1, ended.err
     assert said[0].startswith("error: the task raised ValueError on example 'r2'")
     assert "ValueError: not today" in said[0]
-    assert "prefect-experiments resume exp-" in said[0]
+    stopped = ended.json
+    assert f"prefect-experiments resume {stopped['experiment_id']}" in said[0]
+    assert stopped == {"error": said[0].removeprefix("error: "), "experiment_id": stopped["experiment_id"]}
 
 
 def test_where_every_call_failed_the_exit_code_is_3(cli: CommandLine) -> None:
@@ -165,25 +167,37 @@ def test_no_prefect_server_is_an_error_in_one_line(cli: CommandLine) -> None:
 def test_an_interrupt_says_how_to_go_on_and_going_on_works(cli: CommandLine) -> None:
     with cli.start(
         *("run", "rows.csv", "--task", "app.py:halting", "--repetitions", "20", "--concurrency", "1"),
-        *("--timeout", "0", "--name", "long"),
+        *("--timeout", "0", "--name", "long", "--json"),
     ) as process:
         wait_for(lambda: _runs(cli, "long") == 3, "three runs")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
-    assert not out
     said = lines(err)[-1]
     experiment_id = cli.client().experiments.get(experiment="long").id
     assert (
         said
         == f"error: interrupted. What has finished is kept; go on with `prefect-experiments resume {experiment_id}`"
     )
+    assert json.loads(out) == {"error": said.removeprefix("error: "), "experiment_id": experiment_id}
     assert "Traceback" not in err
     assert _runs(cli, "long") == 3
     (cli.folder / "go").touch()
     ended = cli("resume", experiment_id, "--concurrency", "40", "--json")
     assert ended.json["reused"] == 3
     assert ended.json["summary"]["n_runs"] == 80
+
+
+def test_a_second_interrupt_adds_nothing(cli: CommandLine) -> None:
+    with cli.start("run", "rows.csv", "--task", "app.py:lingering", "--timeout", "0", "--name", "twice") as process:
+        for moment in ("begun", "cancelled"):
+            wait_for((cli.folder / moment).exists, moment)
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode in (130, -signal.SIGINT), err
+    said = [line for line in lines(err) if not line.startswith("run ")]
+    assert len(said) == 1, err
+    assert said[0].startswith("error: interrupted. What has finished is kept")
 
 
 def _runs(cli: CommandLine, experiment: str) -> int:

@@ -96,6 +96,23 @@ def test_wrong_use_is_one_line_and_code_2(arguments: list[str], text: str, here:
     assert not ended.out
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "--bogus", "--json"],
+        ["show", "nothing", "--json"],
+        ["--json=true", "run", "none.csv", "--task", "os.path:basename"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_an_error_is_a_document_too(arguments: list[str], here: Here) -> None:
+    ended = here(*arguments)
+    assert ended.code == 2
+    [line] = lines(ended.err)
+    assert ended.json == {"error": line.removeprefix("error: "), "experiment_id": None}
+    assert '"experiment_id"' in here("--help").out
+
+
 def test_debug_shows_the_traceback_as_well(here: Here) -> None:
     ended = here("show", "nothing", "--debug")
     assert ended.code == 2
@@ -119,4 +136,19 @@ def test_what_nobody_expected_is_one_line_too(here: Here, monkeypatch: pytest.Mo
     monkeypatch.setattr("prefect_experiments.client.Experiments.list", broken)
     ended = here("list")
     assert ended.code == 3
-    assert lines(ended.err) == ["error: RuntimeError: first second (run with --debug for the traceback)"]
+    said = "RuntimeError: first second (run with --debug for the traceback)"
+    assert lines(ended.err) == [f"error: {said}"]
+    assert here("list", "--json").json == {"error": said, "experiment_id": None}
+
+
+def test_whose_store_url_is_wrong(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect_experiments.cli.app import run
+
+    monkeypatch.delenv("PREFECT_EXPERIMENTS_STORE_URL", raising=False)
+    assert run(["list", "--store-url", "foo"]) == 2
+    assert capfd.readouterr().err.startswith("error: the store's URL 'foo' is not a database URL that can be used")
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", "bar")
+    assert run(["list", "--store-url", "foo:s3cret@host"]) == 2
+    assert capfd.readouterr().err.startswith("error: the store's URL is not a database URL that can be used")
+    assert run(["list"]) == 2
+    assert capfd.readouterr().err.startswith("error: PREFECT_EXPERIMENTS_STORE_URL is not a database URL")

@@ -173,8 +173,11 @@ ERRORS = [
     (asyncio.InvalidStateError("x"), "InvalidStateError: x"),
     (SystemExit(2), "SystemExit: 2"),
     (Panic("index out of bounds"), "Panic: index out of bounds"),
-    (ExceptionGroup("two", [ValueError("a"), KeyError("b")]), "ExceptionGroup: two (2 sub-exceptions)"),
-    (BaseExceptionGroup("one", [SystemExit(1)]), "BaseExceptionGroup: one (1 sub-exception)"),
+    (
+        ExceptionGroup("two", [ValueError("a"), KeyError("b")]),
+        "ExceptionGroup: two (2 sub-exceptions): ValueError: a; KeyError: 'b'",
+    ),
+    (BaseExceptionGroup("one", [SystemExit(1)]), "BaseExceptionGroup: one (1 sub-exception): SystemExit: 1"),
 ]
 IN_A_THREAD = [
     *ERRORS,
@@ -215,7 +218,8 @@ def test_whatever_is_raised_is_that_rows_error_and_no_others(is_async, error, te
 
 def test_stop_iteration_of_an_async_task_is_an_error_of_its_row():
     row = run(raising(StopIteration("end"), is_async=True), ["bad"], retries=0).run()
-    assert row.error == "RuntimeError: coroutine raised StopIteration"  # as Python has it
+    # As Python has it.
+    assert row.error == "RuntimeError: coroutine raised StopIteration (caused by StopIteration: end)"
 
 
 def test_without_a_timeout_too():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 import uuid
 from pathlib import Path
@@ -156,6 +157,42 @@ def test_where_every_call_failed_the_summary_says_so(
     printed = capsys.readouterr().out
     assert [line.strip() for line in printed.splitlines() if "Every call" in line] == ([said] if said else [])
     assert ran.to_dict()["every_call_failed"] == who
+
+
+def test_causes_and_sub_exceptions_are_told_and_equal_ones_counted_together(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def connects(input: int) -> int:
+        raise ConnectionError("no connection") from OSError(f"port {input} refused")
+
+    def several(output: int) -> float:
+        raise ExceptionGroup("both", [ValueError(f"bad {output}"), TypeError("t"), TypeError("t")])
+
+    name = fresh("caused")
+    kept: dict[str, Any] = {"retries": 0, "concurrency": 1, "client": client}
+    run_experiment(dataset=ROWS[:3], task=connects, experiment_name=name, **kept)
+    printed = capsys.readouterr().out
+    assert "    3 times, such as: ConnectionError: no connection (caused by OSError: port 0 refused)" in printed
+    told = told_to_prefect(flow_run_of(name))
+    assert "task: ConnectionError 3" in told
+    assert "refused" not in told
+    run_experiment(dataset=ROWS[:3], task=lambda n: n, evaluators=[several], **kept)
+    inner = "ExceptionGroup: both (3 sub-exceptions): ValueError: bad 0; TypeError: t"
+    assert f"    several 3 times, such as: {inner} (example e0)" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_summary_that_cannot_be_printed_loses_no_result(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = open("/dev/full", "w")  # noqa: SIM115, PTH123 - closing it raises
+    monkeypatch.setattr("sys.stdout", full)
+    ran = run_experiment(dataset=ROWS[:2], task=lambda n: n, dry_run=2)
+    monkeypatch.undo()
+    with contextlib.suppress(OSError):
+        full.close()
+    assert ran.summary.n_runs == 2
+    assert "The summary could not be printed (No space left on device)." in caplog.text
 
 
 def test_no_secret_of_ours_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,11 +135,12 @@ def test_an_error_is_a_status_and_an_event(collector, task):
     sink = exported(collector, task, [1])
     [span] = collector.spans
     assert sink.run().trace_id == span.trace_id
-    assert (span.status, span.status_text) == ("ERROR", "ValueError: not \U0001f600 like this")
+    message = "not \U0001f600 like this (caused by KeyError: 'below')"
+    assert (span.status, span.status_text) == ("ERROR", f"ValueError: {message}")
     [(name, event)] = span.events
     assert name == "exception"
     assert event["exception.type"] == "ValueError"
-    assert event["exception.message"] == "not \U0001f600 like this"
+    assert event["exception.message"] == message
     assert re.search(
         r"KeyError: 'below'(?s:.)*test_roots.py.*in raises(?s:.)*ValueError: not", event["exception.stacktrace"]
     )

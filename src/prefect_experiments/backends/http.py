@@ -34,6 +34,7 @@ from prefect_experiments.errors import (
     ExperimentsError,
     InvalidSetting,
     NotFound,
+    unusable_connection,
 )
 
 CONNECT_TIMEOUT_S = 5.0
@@ -190,7 +191,7 @@ class Http:
     def _named(self, response: httpx.Response) -> ExperimentsError:
         status, said = response.status_code, self._said(response)
         if status in (401, 403):
-            return InvalidSetting(
+            return unusable_connection(
                 f"{self.address} refused the key (HTTP {status}); set {self.address.key_setting} to one that has "
                 "the right to do this"
             )
@@ -202,7 +203,7 @@ class Http:
         if status == 413:
             return BackendRefused(f"{self.address} refused the request as too large (HTTP 413)")
         if response.has_redirect_location:
-            return InvalidSetting(
+            return unusable_connection(
                 f"{self.address} sends on to {_origin(response.headers['location'])}; "
                 f"set {self.address.url_setting} to the address itself"
             )
@@ -219,10 +220,10 @@ class Http:
         path = f"{response.request.method} {response.request.url.path}"
         version = response.headers.get(self._version_header)  # of this answer: a proxy's page has none
         if version is not None and response.status_code in (404, 405):
-            return InvalidSetting(
+            return unusable_connection(
                 f"{self.address} is version {version:.40}, which has no {path}; upgrade {self.address.service}"
             )
-        return InvalidSetting(
+        return unusable_connection(
             f"what answers at {self.address.base_url} is not {self.address.service}: {path} gave HTTP "
             f"{response.status_code} and {response.headers.get('content-type', 'no content')!r:.60}; "
             f"set {self.address.url_setting}"
@@ -230,11 +231,11 @@ class Http:
 
     def _unreachable(self, error: httpx.RequestError) -> ExperimentsError:
         if isinstance(error.__cause__, ssl.SSLError) or "CERTIFICATE" in str(error):
-            return InvalidSetting(f"{self.address}: its certificate is not trusted ({error!s:.200})")
+            return unusable_connection(f"{self.address}: its certificate is not trusted ({error!s:.200})")
         if isinstance(error, httpx.ReadTimeout):
             return BackendUnavailable(f"{self.address} did not answer within {error}")
         if isinstance(error, httpx.LocalProtocolError):  # whose text is the header
-            return InvalidSetting(f"{self.address.service}'s key or headers hold text that HTTP cannot carry")
+            return unusable_connection(f"{self.address.service}'s key or headers hold text that HTTP cannot carry")
         text = self._without_key(" ".join(str(error).split()))
         why = f"{type(error).__name__}: {text:.120}" if text else type(error).__name__
         return BackendUnavailable(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import logging
+import re
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -22,11 +25,16 @@ from prefect_experiments.cli.output import (
     Declined,
     Flag,
     Terminal,
+    Unprinted,
     give,
+    open_streams,
     own_stdout,
+    printing,
+    tell,
+    write_json,
 )
 from prefect_experiments.cli.progress import quiet_prefect
-from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound
+from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound, current_directory
 
 HELP = """Run evaluation experiments on AI applications as Prefect flows.
 
@@ -35,8 +43,8 @@ PREFECT_EXPERIMENTS_STORE_URL names. With --backend, or PREFECT_EXPERIMENTS_BACK
 it goes on from there to Phoenix, and what is there can be listed and shown.
 
 Exit codes: 0 done (and the gate passed), 1 the gate failed, or was inconclusive and is not set to pass
-then, 2 wrong use, 3 the experiment could not be finished, or every call of the task or of the evaluators
-failed.
+then, 2 wrong use, 3 the experiment could not be finished or its result not printed, or every call of the
+task or of the evaluators failed.
 """
 
 
@@ -61,6 +69,7 @@ experiments.register(app)
 app.command(datasets.app)
 app.meta.group_parameters = Group("Global options", sort_key=100)
 app.meta.suppress_keyboard_interrupt = False
+app.meta.help_flags = app.meta.version_flags = ()  # they are left to the root, inside `_launch`
 
 
 @app.meta.default
@@ -78,12 +87,14 @@ def _launch(
         store_url: the store, such as sqlite:///path/to/experiments.db or postgresql://user@host/name.
         backend: where experiments are kept: local, phoenix, arize, or a saved block such as phoenix-credentials/prod;
             by default what the settings say, else local.
-        json: print one JSON document to stdout, and nothing else there.
+        json: print one JSON document to stdout, and nothing else there; where nothing comes out, it is
+            {"error": TEXT, "experiment_id": ID or null}.
         debug: show tracebacks, and all that Prefect logs.
     """
     command, bound, ignored = app.parse_args(tokens)
     if "terminal" not in ignored:  # help or version
-        command(*bound.args, **bound.kwargs)
+        with printing(sys.stdout):
+            command(*bound.args, **bound.kwargs)
         return DONE
     if not debug:
         quiet_prefect()
@@ -95,10 +106,18 @@ def _launch(
 
 def main() -> None:
     """The entry point: run the command of ``sys.argv`` and exit."""
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # no output is lost for a terminal that lacks a letter
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == INTERRUPTED:  # all is said: a further one ends it at once, and threads still at work log no more
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        logging.disable()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Unprinted), printing(stream):
+            pass  # but flush it
+    sys.exit(code)
 
 
 def run(tokens: Sequence[str]) -> int:
@@ -129,12 +148,21 @@ def _with_number(tokens: Sequence[str], option: str) -> list[str]:
 
 
 def _fail(error: BaseException, code: int, text: str, tokens: Sequence[str]) -> int:
-    if "--debug" in tokens:
-        traceback.print_exception(error)
+    if _asked(tokens, "--debug"):
+        tell("".join(traceback.format_exception(error)), end="")
     sentences = [text, *getattr(error, "__notes__", ())]
     line = " ".join(" ".join(sentence.split()).rstrip(".") + "." for sentence in sentences)
-    print(f"error: {line.rstrip('.')}", file=sys.stderr)  # noqa: T201
+    said = line.rstrip(".")
+    tell(f"error: {said}")
+    if _asked(tokens, "--json"):
+        with contextlib.suppress(Unprinted), printing(sys.stdout):
+            write_json({"error": said, "experiment_id": getattr(error, "experiment_id", "") or None}, sys.stdout)
     return code
+
+
+def _asked(tokens: Sequence[str], flag: str) -> bool:
+    """Whether a flag is given: what is wrong with the rest may have kept it from being read."""
+    return any(re.fullmatch(rf"{flag}(=(true|t|yes|y|1))?", token, re.IGNORECASE) for token in tokens)
 
 
 def _unexpected(error: Exception) -> str:
@@ -143,4 +171,6 @@ def _unexpected(error: Exception) -> str:
             f"Prefect's server does not answer ({error}). Is PREFECT_API_URL right, and is the server running? "
             "`prefect server start` starts one; without PREFECT_API_URL each run gets one of its own"
         )
+    if isinstance(error, FileNotFoundError) and current_directory() is None:
+        return "the current directory does not exist any more; go to one that does"
     return f"{type(error).__name__}: {error} (run with --debug for the traceback)"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cyclopts import App, Group, Parameter
 
 from prefect_experiments.cli.output import Answer, Here, Terminal
-from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.errors import InvalidSetting, current_directory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,7 +80,8 @@ def compare(
         prefect-experiments compare tag:baseline latest --gate gate.yaml --report report.html
 
     Args:
-        baseline: id, name, tag:NAME or latest; or the path of a table of results (.csv, .json, .jsonl, .parquet).
+        baseline: id, name, tag:NAME or latest; or the path of a table of results (.csv, .tsv, .json, .jsonl,
+            .parquet or .xlsx).
         candidate: likewise.
         gate: the rules, as the path of a YAML or JSON file, or as such text.
         minimize: a metric of which less is better; can be given several times.
@@ -125,7 +126,7 @@ def report(
     """Write a report on an experiment: an HTML page, JUnit's XML, a pull request's comment.
 
     Args:
-        experiment: id, name, tag:NAME or latest; or the path of a table of results.
+        experiment: id, name, tag:NAME or latest; or the path of a table of results, as for compare.
         baseline: what it is compared with, named likewise.
         gate: the rules that judge it, as a file or as text.
         minimize: a metric of which less is better; can be given several times.
@@ -243,6 +244,8 @@ def _classes(
 
 def _trouble_with(path: Path) -> str:
     """Why a file cannot be written; folders that are missing are made."""
+    if not path.is_absolute() and current_directory() is None:
+        return "the current directory does not exist any more"
     if path.is_dir():
         return "it is a folder"
     try:

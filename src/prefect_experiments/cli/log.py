@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from cyclopts import App, Group, Parameter
 
 from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, write_reports
-from prefect_experiments.cli.output import Answer, Here, plain
+from prefect_experiments.cli.output import Answer, Here, about, plain, tell
 from prefect_experiments.cli.progress import prepare_prefect
 from prefect_experiments.cli.running import json_object, outcome
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
@@ -141,7 +140,7 @@ def log(
     arguments = columns.arguments()
     reports.check()
     if words := prepare_prefect(terminal):
-        print(words, file=sys.stderr, flush=True)  # noqa: T201
+        tell(words)
     with _advice_on_options():
         client = terminal.client()
         ran = client.experiments.log_experiment(
@@ -161,7 +160,8 @@ def log(
     try:
         write_reports(reports, ran.comparison, candidate=ran, baseline=ran.baseline, verdict=ran.verdict)
     except InvalidSetting as error:
-        error.add_note(f"The results are logged; `prefect-experiments report {ran.experiment_id}` writes the report")
+        writing = f"`prefect-experiments report {ran.experiment_id}` writes the report"
+        about(error, ran.experiment_id, f"The results are logged; {writing}")
         raise
     answer = outcome(ran, client, reports)
 
@@ -170,7 +170,7 @@ def log(
         for line in ran.said():
             console.print(plain(f"  {line}"), soft_wrap=True)
 
-    return Answer(answer.data, show, answer.exit_code)
+    return replace(answer, show=show)
 
 
 @contextlib.contextmanager

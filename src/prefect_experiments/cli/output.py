@@ -38,11 +38,13 @@ class Answer:
         data: for ``--json``.
         show: prints it for people.
         exit_code: 0, or what a gate says.
+        experiment_id: of the experiment that was run for it.
     """
 
     data: Any
     show: Callable[[Console], None]
     exit_code: int = 0
+    experiment_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Terminal:
             return
         if not sys.stdin.isatty():
             raise InvalidInput(f"{question} Say so with --yes: there is no terminal to ask on")
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+        tell(f"{question} [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Declined("nothing was deleted")
 
@@ -81,6 +83,22 @@ Flag = Annotated[bool, Parameter(show_default=False)]
 
 class Declined(ExperimentsError):
     """The person said no."""
+
+
+class Unprinted(ExperimentsError):
+    """What came out could not be written to stdout."""
+
+
+def tell(text: str, *, end: str = "\n") -> None:
+    """Say something beside the answer, on stderr. Where that cannot be written, nobody is to be told."""
+    with contextlib.suppress(OSError):
+        print(text, end=end, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def about(error: BaseException, experiment_id: str, note: str) -> None:
+    """Have an error tell which experiment it is about, and how to go on with it."""
+    error.add_note(note)
+    error.experiment_id = experiment_id  # type: ignore[attr-defined]
 
 
 def said(data: Any, text: str) -> Answer:
@@ -113,7 +131,7 @@ def print_page(console: Console, rows: Sequence[Mapping[str, Any]], pagination: 
         return
     console.print(table(rows))
     if pagination.has_more:
-        print(f"there is more: --cursor {pagination.next_cursor}", file=sys.stderr)  # noqa: T201
+        tell(f"there is more: --cursor {pagination.next_cursor}")
 
 
 def print_fields(console: Console, title: str, fields: Mapping[str, Any]) -> None:
@@ -171,24 +189,50 @@ def cell(value: Any, *, longest: int = _LONGEST_CELL) -> str:
 
 
 def give(answer: Answer, out: TextIO, *, as_json: bool) -> None:
-    """Write the answer. A reader that has seen enough, such as ``head``, is no error."""
-    try:
+    """Write the answer.
+
+    Raises:
+        Unprinted: it cannot be written.
+    """
+    with printing(out, answer.experiment_id):
         if as_json:
-            out.write(_json(answer.data, indented=out.isatty()) + "\n")
+            write_json(answer.data, out)
         else:
             answer.show(_console(out))
+
+
+@contextlib.contextmanager
+def printing(out: TextIO, experiment_id: str = "") -> Iterator[None]:
+    """While something is printed. A reader that has seen enough, such as ``head``, is no error.
+
+    Args:
+        out: where to.
+        experiment_id: of the experiment that was run for it.
+
+    Raises:
+        Unprinted: it cannot be written: the disk is full, say.
+    """
+    try:
+        yield
         out.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):  # from which rich makes an exit code of 1, a gate's
+            raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # Python would try again when it ends
+        if not isinstance(error, BrokenPipeError):
+            done = f"; experiment {experiment_id} is complete" if experiment_id else ""
+            raise Unprinted(f"the result could not be printed ({error.strerror or error}){done}") from error
 
 
-def _json(data: Any, *, indented: bool) -> str:
+def write_json(data: Any, out: TextIO) -> None:
+    """Write one document, over several lines for a person."""
     import json
 
     from prefect_experiments.jsonable import dumps_lenient
 
     text = dumps_lenient(data)[0]
-    return json.dumps(json.loads(text), indent=2, ensure_ascii=False) if indented else text
+    out.write((json.dumps(json.loads(text), indent=2, ensure_ascii=False) if out.isatty() else text) + "\n")
 
 
 def _console(out: TextIO) -> Console:
@@ -196,6 +240,19 @@ def _console(out: TextIO) -> Console:
     from rich.console import Console
 
     return Console(file=out, width=None if out.isatty() else _PIPE_WIDTH, highlight=False, emoji=False)
+
+
+def open_streams() -> None:
+    """Put nothing in the place of a standard stream that was closed (``>&-``).
+
+    Python has ``None`` there, and the next file to be opened, such as the store, would get the stream's number, and
+    with it what other processes print.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: the stream's
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from prefect_experiments.cli.output import about, tell
 from prefect_experiments.errors import ExperimentStopped
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def watching(terminal: Terminal, *, resumable: bool = True) -> Iterator[None]:
         raise  # it says so itself
     except BaseException as error:
         if resumable and watcher.experiment_id:
-            error.add_note(_advice(watcher.experiment_id, terminal))
+            about(error, watcher.experiment_id, _advice(watcher.experiment_id, terminal))
         raise
 
 
@@ -99,7 +100,7 @@ class _Watcher:
 
     def __call__(self, progress: Progress) -> None:
         if self.first_words:
-            print(self.first_words, file=sys.stderr, flush=True)  # noqa: T201
+            tell(self.first_words)
             self.first_words = ""
         self.experiment_id = progress.experiment_id
         if progress.began:
@@ -123,7 +124,7 @@ class _LineWatcher(_Watcher):
         now = time.monotonic()
         if now - self._last >= LINE_EVERY_S:
             self._last = now
-            print(describe(progress), file=sys.stderr, flush=True)  # noqa: T201
+            tell(describe(progress))
 
 
 class _BarWatcher(_Watcher):

@@ -18,6 +18,7 @@ from prefect_experiments.cli.output import (
     UNFINISHED,
     Answer,
     Here,
+    about,
     print_fields,
     records,
     said,
@@ -152,7 +153,8 @@ def _reported(ran: RanExperiment, client: Client, reports: Reports) -> Answer:
     try:
         write_reports(reports, ran.comparison, candidate=ran, baseline=ran.baseline, verdict=ran.verdict)
     except InvalidSetting as error:
-        error.add_note(f"The experiment is done; `prefect-experiments report {ran.experiment_id}` writes its report")
+        writing = f"`prefect-experiments report {ran.experiment_id}` writes its report"
+        about(error, ran.experiment_id, f"The experiment is done; {writing}")
         raise
     return outcome(ran, client, reports)
 
@@ -310,7 +312,7 @@ def outcome(ran: RanExperiment, client: Client, reports: Reports = NO_REPORTS) -
             print_verdict(ran.verdict, console)
         print_written(reports, console)
 
-    return Answer({**ran.to_dict(), "written": reports.paths}, show, _exit_code(ran))
+    return Answer({**ran.to_dict(), "written": reports.paths}, show, _exit_code(ran), ran.experiment_id)
 
 
 def _exit_code(ran: RanExperiment) -> int:

@@ -100,9 +100,9 @@ class AxExamples(Options):
     """Rows of AX's."""
 
     examples: Annotated[Rows | str | Path, AsIs]
-    """mappings, a DataFrame, or the path of a .csv, .json, .jsonl or .parquet file. With a column ``input`` as for
-    `create_dataset`. Without one all columns are the input, but ``attributes.output.value``, which is the expected
-    output."""
+    """mappings, a DataFrame, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file. With a column
+    ``input`` as for `create_dataset`. Without one all columns are the input, but ``attributes.output.value``, which is
+    the expected output."""
 
 
 class CreateDataset(InSpace, AxExamples):

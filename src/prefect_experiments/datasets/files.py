@@ -11,7 +11,7 @@ from prefect_experiments.datasets.csv_text import parse_csv
 from prefect_experiments.datasets.json_rows import parse_json, parse_jsonl
 from prefect_experiments.datasets.raw import Raw
 from prefect_experiments.datasets.sheets import read_xlsx
-from prefect_experiments.errors import InvalidDataset, unknown_value
+from prefect_experiments.errors import InvalidDataset, from_here, unknown_value
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 
@@ -63,7 +63,7 @@ def is_path(source: str) -> bool:
 
 
 def _check_file(path: Path) -> None:
-    here = f"(current directory: {Path.cwd()})"
+    here = from_here()
     try:
         if path.is_dir():
             raise InvalidDataset(f"{path} is a directory; give one of its files {here}")

@@ -24,7 +24,7 @@ from prefect_experiments.engine.limits import (
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.streams import Reading, belongs_in_a_loop, has_to_be_read, is_stream, read_async
 from prefect_experiments.engine.threads import Threads
-from prefect_experiments.errors import InvalidInput
+from prefect_experiments.errors import InvalidInput, describe
 from prefect_experiments.jsonable import NotJson
 from prefect_experiments.tasks import Fields
 from prefect_experiments.unread import is_async_stream, is_awaitable
@@ -352,17 +352,6 @@ def succeeded(attempt: Attempt, attempts: int) -> CallResult:
 def _failed(error: BaseException, attempt: Attempt, attempts: int) -> CallResult:
     end = attempt.start + attempt.seconds
     return CallResult(None, describe(error), type(error).__name__, attempt.start, end, attempts, error)
-
-
-def describe(error: BaseException) -> str:
-    """An exception's type and text, as results keep it."""
-    name = type(error).__name__
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - a __str__ may raise anything
-        return name
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    return f"{name}: {text}{notes}" if text or notes else name
 
 
 def _backoff(failures: int) -> float:

@@ -15,14 +15,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefect_experiments.engine.calls import Caller, CallResult, Target, describe
+from prefect_experiments.engine.calls import Caller, CallResult, Target
 from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.limits import ActiveLimits, Pace
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.engine.traces import TraceFigures, Tracer
-from prefect_experiments.errors import ExperimentStopped, InvalidSetting
+from prefect_experiments.errors import ExperimentStopped, InvalidSetting, describe
 from prefect_experiments.jsonable import dumps_lenient, dumps_output
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.options import EvaluationOptions

@@ -28,8 +28,8 @@ class Evaluator:
         name: default, the class's name.
         kind: ``CODE`` unless said; ``LLM`` for a judge, ``HUMAN`` for a person's verdict.
         annotator_kind: the same, as Arize AX spells it; say one of the two.
-        version: part of the fingerprint; change it when something behind the code has changed,
-            and a resumed experiment runs this evaluator again.
+        version: part of the fingerprint; change it when something behind the code has changed (a
+            prompt file, a model), and a resumed experiment runs this evaluator again.
     """
 
     name: str = ""
@@ -79,7 +79,7 @@ class BoundEvaluator:
     Attributes:
         name: unique within an experiment.
         is_async: whether `call` gives an awaitable; sync calls belong in a worker thread.
-        fingerprint: changes when the evaluator's own code, options or version change.
+        fingerprint: changes when the evaluator's code, options or version change, or what of the user's own it names.
         reference: where it can be found again (import reference or built-in name), else ``None``.
         parse: turns what the call returned into results; raises TypeError or ValueError for
             anything that is no verdict.

@@ -115,10 +115,11 @@ def compare(arguments: CompareArguments, client: Place | None) -> Comparison | t
     else:
         found = make(table(candidate, "candidate"))
     if arguments.print_summary:
-        from prefect_experiments.reports.terminal import print_comparison
+        from prefect_experiments.reports.terminal import beside_the_result, print_comparison
 
-        for one in found if isinstance(found, tuple) else (found,):
-            print_comparison(one)
+        with beside_the_result():
+            for one in found if isinstance(found, tuple) else (found,):
+                print_comparison(one)
     return found
 
 

@@ -109,7 +109,9 @@ async def log_in_flow(arguments: LogArguments, client: Place | None) -> LoggedEx
     log.judging = await asyncio.to_thread(judge)
     ran = await _run(log)
     if arguments.print_summary:
-        _print(ran, log)
+        from prefect_experiments.reports.terminal import print_outcome
+
+        print_outcome(ran, kept_in=log.store.shown_url, lines=ran.said())
     return ran
 
 
@@ -127,21 +129,6 @@ async def _run(log: ResultLog) -> LoggedExperiment:
         _log.reset(token)
     assert log.ran is not None
     return log.ran
-
-
-def _print(ran: LoggedExperiment, log: ResultLog) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    from prefect_experiments.reports.terminal import print_comparison, print_summary, print_verdict
-
-    print_summary(ran, kept_in=log.store.shown_url)
-    for line in ran.said():
-        Console().print(Text(f"  {line}"), soft_wrap=True)
-    if ran.comparison is not None:
-        print_comparison(ran.comparison)
-    elif ran.verdict is not None:
-        print_verdict(ran.verdict)
 
 
 log_experiment = sync_twin(alog_experiment)

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 
 from prefect_experiments.backends import Remote
-from prefect_experiments.errors import InvalidInput, InvalidSetting, NotFound
+from prefect_experiments.errors import InvalidInput, NotFound
 from prefect_experiments.store.paging import check_name
 
 LATEST, BY_TAG = "latest", "tag:"
@@ -71,9 +71,9 @@ def about_dataset(*names: str | None) -> Iterator[None]:
     known = [name for name in names if name]
     try:
         yield
-    except InvalidSetting:  # of the backend's address or key, or of an option: true of any dataset
-        raise
     except (InvalidInput, NotFound) as error:
+        if getattr(error, "is_of_connection", False):  # true of any dataset
+            raise
         text = str(error)
         is_named = text.startswith("dataset '") or any(repr(n) in text or text.startswith(n) for n in known)
         if is_named or not known:

@@ -148,14 +148,9 @@ def _refuse_itself(session: Session, record: ExperimentRecord) -> None:
 
 def _shown(ran: RanExperiment, session: Session, arguments: Shown) -> RanExperiment:
     if arguments.print_summary:
-        from prefect_experiments.reports.terminal import print_comparison, print_verdict
-        from prefect_experiments.reports.terminal import print_summary as show
+        from prefect_experiments.reports.terminal import print_outcome
 
-        show(ran, kept_in=session.store.shown_url)
-        if ran.comparison is not None:
-            print_comparison(ran.comparison)
-        elif ran.verdict is not None:
-            print_verdict(ran.verdict)
+        print_outcome(ran, kept_in=session.store.shown_url)
     return ran
 
 

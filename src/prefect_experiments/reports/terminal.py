@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -19,6 +21,33 @@ WORST_SHOWN = 5
 _NARROW = 110
 _VERDICT_STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "bold yellow"}
 _METRIC_STYLES = {"improved": "green", "regressed": "red", "changed": "", "unchanged": "", "no data": "yellow"}
+
+
+logger = logging.getLogger("prefect_experiments")
+
+
+@contextlib.contextmanager
+def beside_the_result() -> Iterator[None]:
+    """While a call prints what it also returns: that it cannot be written loses nothing of the result."""
+    try:
+        yield
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):  # what rich makes of it
+            raise
+    except OSError as error:
+        logger.warning("The summary could not be printed (%s).", error.strerror or type(error).__name__)
+
+
+def print_outcome(ran: RanExperiment, *, kept_in: str, lines: Sequence[str] = ()) -> None:
+    """Print what a call has made: the summary, what else there is to say, and the comparison or the verdict."""
+    with beside_the_result():
+        print_summary(ran, kept_in=kept_in)
+        for line in lines:
+            Console().print(Text(f"  {line}"), soft_wrap=True)
+        if ran.comparison is not None:
+            print_comparison(ran.comparison)
+        elif ran.verdict is not None:
+            print_verdict(ran.verdict)
 
 
 def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in: str = "") -> None:

@@ -17,7 +17,7 @@ import orjson
 
 from prefect_experiments.datasets.ids import identifier
 from prefect_experiments.datasets.scalars import is_blank, is_missing, python_scalar
-from prefect_experiments.errors import InvalidDataset, unknown_value
+from prefect_experiments.errors import InvalidDataset, describe, unknown_value
 from prefect_experiments.jsonable import NotJson, dumps_lenient, dumps_strict
 
 NO_REASON = "failed; the results give no reason"
@@ -30,8 +30,9 @@ _RENAME = "If it means something else, rename the column, and it is kept as meta
 _LEAVE_EMPTY = "Leave empty what is missing"
 
 # How people and libraries write a missing value into text.
-_NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>", "nat"})
+_NOTHING = frozenset({"", "-", "–", "—", "nan", "none", "null", "na", "n/a", "<na>", "nat"})  # noqa: RUF001 - dashes
 _TRUTH = {"true": True, "false": False}
+_YES_OR_NO = _TRUTH | {"yes": True, "no": False, "y": True, "n": False, "t": True, "f": False}
 _STATUSES = {
     **dict.fromkeys(("ok", "success", "succeeded", "completed", "unset"), False),
     **dict.fromkeys(("error", "failed", "failure"), True),
@@ -73,7 +74,8 @@ def status(value: Any) -> bool:
 def error(value: Any) -> str | None:
     """Why a run, or an evaluation, has failed; ``None`` where it has not.
 
-    A truth value says whether, and so do 0 and 1. Another number is no reason: a column of such means something else.
+    A truth value says whether, and so do yes and no, 0 and 1. Another number is no reason: a column of such means
+    something else.
     """
     if says_nothing(value) or (isinstance(value, Mapping | list | tuple) and not value):
         return None
@@ -82,12 +84,12 @@ def error(value: Any) -> str | None:
         return NO_REASON if flag else None
     if _as_number(value) is not None:
         raise Unfit(f": {_shown(value)} is a number; an error is a text, blank where there is none. {_RENAME}")
-    return text(value, objects=True)
+    return text(describe(value) if isinstance(value, BaseException) else value, objects=True)
 
 
 def _flag(value: Any) -> bool | None:
     """The truth value that a cell is, also as text or as 0 and 1."""
-    if isinstance(value, str) and (found := _TRUTH.get(value.strip().lower())) is not None:
+    if isinstance(value, str) and (found := _YES_OR_NO.get(value.strip().lower())) is not None:
         return found
     number = _as_number(value)
     return bool(number) if number in (0, 1) else None
@@ -216,7 +218,7 @@ def text(value: Any, *, objects: bool = False) -> str:
 
     Args:
         value: the cell.
-        objects: whether objects and lists are taken as well, as their JSON text.
+        objects: whether other values are taken as well: as the text that JSON makes of them, else as their JSON text.
     """
     if type(value) is str and value.isascii():
         return value
@@ -226,6 +228,7 @@ def text(value: Any, *, objects: bool = False) -> str:
         if not objects:
             raise Unfit(f" must be text, got a value of type {type(value).__qualname__}. Convert it first")
         value = dumps_lenient(value)[0]
+        value = orjson.loads(value) if value.startswith('"') else value
     found = str(value)
     if not found.isascii():
         try:
@@ -236,7 +239,7 @@ def text(value: Any, *, objects: bool = False) -> str:
 
 
 def long_text(value: Any) -> str:
-    """An explanation: text, and what is no text as its JSON text."""
+    """An explanation: text, and what is no text as JSON has it."""
     return text(value, objects=True)
 
 

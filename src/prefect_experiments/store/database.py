@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -27,7 +28,14 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
-from prefect_experiments.errors import ExperimentsError, InvalidInput, InvalidSetting, NotFound, StoreUnavailable
+from prefect_experiments.errors import (
+    ExperimentsError,
+    InvalidInput,
+    InvalidSetting,
+    NotFound,
+    StoreUnavailable,
+    from_here,
+)
 from prefect_experiments.store.tables import metadata
 
 BUSY_TIMEOUT_S = 30
@@ -277,7 +285,7 @@ def parse_url(url: str) -> sa.URL:
         parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise InvalidSetting(
-            "PREFECT_EXPERIMENTS_STORE_URL is not a database URL that can be used "
+            f"{_origin(url)} is not a database URL that can be used "
             f"({type(error).__name__}); write sqlite:///path/to/experiments.db or postgresql://user:password@host/name"
         ) from None
     backend = parsed.get_backend_name()
@@ -290,9 +298,18 @@ def parse_url(url: str) -> sa.URL:
         # A later change of the working directory must not lead to another file.
         try:
             path = str(Path(path).expanduser().absolute())
-        except (RuntimeError, FileNotFoundError) as error:  # ~ of an unknown user; a working directory that is gone
+        except RuntimeError as error:  # ~ of an unknown user
             raise InvalidSetting(f"the store's path {path} leads nowhere: {error}") from None
+        except FileNotFoundError:
+            raise InvalidSetting(f"the store's path {path} leads nowhere {from_here()}") from None
     return parsed.set(drivername="sqlite", database=path)
+
+
+def _origin(url: str) -> str:
+    """What a URL that cannot be read is called. It may hold a password anywhere."""
+    if url == os.environ.get("PREFECT_EXPERIMENTS_STORE_URL"):
+        return "PREFECT_EXPERIMENTS_STORE_URL"
+    return f"the store's URL {url!r}" if re.fullmatch(r"[\w./-]+", url) else "the store's URL"
 
 
 def _check_file(path: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from prefect_experiments.engine import EvaluationItem, EvaluationRow, RunItem
-from prefect_experiments.engine.calls import describe
+from prefect_experiments.errors import describe
 from prefect_experiments.jsonable import dumps_lenient
 
 if TYPE_CHECKING:

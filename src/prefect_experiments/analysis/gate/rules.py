@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from prefect_experiments import configuration
 from prefect_experiments.analysis.verdicts import Comparison, Direction, Verdict
-from prefect_experiments.errors import InvalidSetting, unknown_value
+from prefect_experiments.errors import InvalidSetting, from_here, unknown_value
 from prefect_experiments.models import _Record
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def _read(path: Path) -> Any:
     try:
         text = configuration.read(path)
     except configuration.Unreadable as error:
-        raise InvalidSetting(f"the gate {path} {error} (current directory: {Path.cwd()})") from None
+        raise InvalidSetting(f"the gate {path} {error} {from_here()}") from None
     return _load(text, f"the gate {path}", is_json=path.suffix.lower() == ".json")
 
 

@@ -15,7 +15,13 @@ import httpx
 
 from prefect_experiments.backends.arize.connection import Connection
 from prefect_experiments.backends.http import Http
-from prefect_experiments.errors import BackendUnavailable, ExperimentsError, InvalidSetting, NotFound
+from prefect_experiments.errors import (
+    BackendUnavailable,
+    ExperimentsError,
+    InvalidSetting,
+    NotFound,
+    unusable_connection,
+)
 
 PAGE, ROWS_PAGE = 100, 500  # the most that AX gives at once: of datasets and experiments, and of their rows
 MOST_ROWS = 1000  # that a request may hold
@@ -311,7 +317,7 @@ class ArizeApi:
 
     def _odd(self, lacking: str) -> InvalidSetting:
         address = self.http.address
-        return InvalidSetting(
+        return unusable_connection(
             f"{address} gave an answer that is not one of AX's: it lacks {lacking}; set {address.url_setting}"
         )
 

@@ -12,7 +12,14 @@ from urllib.parse import quote
 
 from prefect_experiments.backends.http import Http
 from prefect_experiments.backends.phoenix.graphql import fits_a_header, results_by_graphql
-from prefect_experiments.errors import BackendRefused, BackendUnavailable, InvalidInput, InvalidSetting, NotFound
+from prefect_experiments.errors import (
+    BackendRefused,
+    BackendUnavailable,
+    InvalidInput,
+    InvalidSetting,
+    NotFound,
+    unusable_connection,
+)
 
 UPLOAD_TIMEOUT_S = 600.0  # thousands of examples in one request
 PAGE = 100
@@ -213,7 +220,7 @@ class PhoenixApi:
 
     def _strange(self, what: str) -> InvalidSetting:
         address = self.http.address
-        return InvalidSetting(
+        return unusable_connection(
             f"{address} gave an answer that is not one of Phoenix's ({what}); set {address.url_setting}, "
             "or upgrade Phoenix"
         )
