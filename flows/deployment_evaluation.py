@@ -97,7 +97,7 @@ async def deployment_evaluation(
         "task": task_of(task, model=model, version=version),
         "evaluators": evaluators,
         "baseline": baseline,
-        **limits.arguments(),
+        **limits,
     }
     about: dict[str, Any] = {"experiment_metadata": {"model": model, "version": version}}
     try:
@@ -107,7 +107,7 @@ async def deployment_evaluation(
                 # Few examples often cannot tell; only what is shown to be worse ends it here.
                 gate=dataclasses.replace(rules, on_inconclusive="pass"),
                 idempotency_key=None if again else f"{key} quick",
-                new={**about, "experiment_name": f"{key} quick", "sample": quick.sample()},
+                new={**about, "experiment_name": f"{key} quick", "sample": quick},
                 **common,
             )
             if tried.verdict is not None and tried.verdict.exit_code:

@@ -76,7 +76,7 @@ async def meta_evaluation(
             dataset=dataset_of(dataset or "", columns),
             task=evaluator_task(judge, **(judged or JudgedFields()).model_dump()),
             evaluators=[],
-            **limits.arguments(),
+            **limits,
         )
     measure = partial(
         agreement_of,

@@ -87,13 +87,13 @@ async def regression(
         new={
             "dataset_version": dataset_version,
             "splits": splits,
-            "sample": sample and sample.sample(),
+            "sample": sample,
             "repetitions": repetitions,
             "experiment_name": experiment_name,
             "experiment_description": experiment_description,
             "experiment_metadata": experiment_metadata,
         },
-        **limits.arguments(),
+        **limits,
     )
     promoted = promote_as if promote else None
     return await conclude(ran, client, report=report, report_url=report_url, promote_as=promoted)

@@ -30,6 +30,7 @@ ORDER = [
         "callables",
     },
     {"models"},
+    {"options", "signatures"},
     {"pages"},
     {"datasets", "references", "tasks", "evaluators"},
     {"engine", "tracing"},
@@ -40,7 +41,6 @@ ORDER = [
     {"reports"},
     {"orchestration"},
     {"client"},
-    {"async_client"},
     {"cli"},
 ]
 LAYER = {name: number for number, names in enumerate(ORDER) for name in names}

@@ -20,9 +20,9 @@ from prefect_experiments.models import (
     EvaluationResult,
     Example,
     Experiment,
-    Sample,
     flat_row,
 )
+from prefect_experiments.options import Sample
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList, Pagination
 
 # --- Sample -----------------------------------------------------------------------------------

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
         meta_evaluation,
         repetition_summary,
     )
-    from prefect_experiments.async_client import (
-        AsyncClient,
-    )
     from prefect_experiments.client import (
         Client,
+    )
+    from prefect_experiments.client.asynchronous import (
+        AsyncClient,
     )
     from prefect_experiments.evaluators import (
         Evaluator,
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         Experiment,
         ExperimentRun,
         ExperimentTaskFieldNames,
+    )
+    from prefect_experiments.options import (
         Sample,
     )
     from prefect_experiments.orchestration.blocks import (
@@ -92,8 +94,8 @@ _WHERE = {
         "meta_evaluation",
         "repetition_summary",
     ),
-    "prefect_experiments.async_client": ("AsyncClient",),
     "prefect_experiments.client": ("Client",),
+    "prefect_experiments.client.asynchronous": ("AsyncClient",),
     "prefect_experiments.evaluators": (
         "Evaluator",
         "create_evaluator",
@@ -111,8 +113,8 @@ _WHERE = {
         "Experiment",
         "ExperimentRun",
         "ExperimentTaskFieldNames",
-        "Sample",
     ),
+    "prefect_experiments.options": ("Sample",),
     "prefect_experiments.orchestration.blocks": (
         "ArizeCredentials",
         "ExperimentStore",

@@ -254,14 +254,3 @@ def needs_extra(
     except ImportError:
         command = f"pip install 'prefect-experiments[{extra}]'"
         raise error(f"{what} needs {_EXTRAS[extra]}: {command}{instead and f', or {instead}'}") from None
-
-
-def at_least_one(name: str, value: object) -> int:
-    """A whole number of at least 1.
-
-    Raises:
-        InvalidSetting: it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidSetting(f"{name} must be a whole number of at least 1, got {value!r}")
-    return value

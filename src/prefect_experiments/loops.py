@@ -67,6 +67,13 @@ def waited(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     return call
 
 
+def sync_twin(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """`waited` for a public call: ``run_experiment`` of ``arun_experiment``."""
+    call = waited(function)
+    call.__name__ = call.__qualname__ = function.__name__.removeprefix("a")
+    return call
+
+
 def _shared_loop() -> asyncio.AbstractEventLoop:
     global _loop, _loop_pid
     with _lock:

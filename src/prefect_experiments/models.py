@@ -250,52 +250,6 @@ class EvaluationResult(_Record):
             raise ValueError(f"a score must be a finite number, got {self.score!r}")
 
 
-SampleMethod = Literal["random", "head", "systematic", "stratified"]
-SAMPLE_METHODS: tuple[SampleMethod, ...] = ("random", "head", "systematic", "stratified")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample(_Record):
-    """Which part of a dataset to use.
-
-    Attributes:
-        n: how many examples; all of them where the dataset has fewer.
-        fraction: which share of them, above 0 and at most 1 (at least one example). Exactly one
-            of `n` and `fraction` is given.
-        method: ``random`` draws without replacement; ``head`` takes the first; ``systematic``
-            takes every k-th from a seeded start; ``stratified`` draws from each value of `by` in
-            proportion to its share.
-        by: for ``stratified``, a field such as ``metadata.topic`` or ``topic``.
-        seed: the same seed draws the same examples.
-
-    Raises:
-        InvalidSetting: when the values do not go together.
-    """
-
-    n: int | None = None
-    fraction: float | None = None
-    method: SampleMethod = "random"
-    by: str | None = None
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        if (self.n is None) == (self.fraction is None):
-            raise InvalidSetting(
-                f"Sample takes n= or fraction=, exactly one of them; got n={self.n!r}, fraction={self.fraction!r}"
-            )
-        if self.n is not None and (isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1):
-            raise InvalidSetting(f"Sample.n must be a whole number of at least 1, got {self.n!r}")
-        if self.fraction is not None and not 0 < self.fraction <= 1:
-            raise InvalidSetting(f"Sample.fraction must be above 0 and at most 1, got {self.fraction!r}")
-        if self.method not in SAMPLE_METHODS:
-            raise InvalidSetting(unknown_value("sample method", self.method, list(SAMPLE_METHODS)))
-        if (self.method == "stratified") != (self.by is not None):
-            raise InvalidSetting(
-                "Sample(method='stratified') needs by=, the field to stratify by; other methods take none; "
-                f"got method={self.method!r}, by={self.by!r}"
-            )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotationInput(_Record):
     """One annotation to write: a name and at least one of score, label and text."""

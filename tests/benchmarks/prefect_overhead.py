@@ -129,32 +129,14 @@ def engine_alone() -> float:
     from functools import partial
 
     from prefect_experiments import Client
-    from prefect_experiments.orchestration.request import Selection, limits_of, new_session
+    from prefect_experiments.orchestration.arguments import RunArguments
+    from prefect_experiments.orchestration.request import new_session
     from prefect_experiments.orchestration.steps import Steps, drive
 
     with fresh_store(EXAMPLES) as url:
         began = time.perf_counter()
-        prepare = partial(
-            new_session,
-            dataset="questions",
-            task=TASK,
-            evaluators=EVALUATORS,
-            store=Client(store_url=url).store,
-            limits=limits_of(
-                concurrency=CONCURRENCY,
-                timeout=60,
-                retries=3,
-                rate_limit_errors=None,
-                exit_on_error=False,
-                batch_size=None,
-            ),
-            name=None,
-            description=None,
-            metadata=None,
-            selection=Selection(),
-            repetitions=1,
-            dry_run=False,
-        )
+        arguments = RunArguments(dataset="questions", task=TASK, evaluators=EVALUATORS, concurrency=CONCURRENCY)
+        prepare = partial(new_session, arguments, Client(store_url=url).store, None)
 
         async def through() -> int:
             session, _ = prepare()

@@ -9,7 +9,8 @@ import pytest
 
 from prefect_experiments import datasets
 from prefect_experiments.errors import InvalidDataset
-from prefect_experiments.models import Dataset, Example, Sample
+from prefect_experiments.models import Dataset, Example
+from prefect_experiments.options import Sample
 
 GSM8K = Path(__file__).resolve().parents[2] / "../shared/data/gsm8k/test.jsonl"
 ROWS = [{"question": "2+2?", "answer": "4"}, {"question": "3+3?", "answer": "6"}]

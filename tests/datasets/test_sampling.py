@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from prefect_experiments.datasets import draw
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.models import Example, Sample
+from prefect_experiments.models import Example
+from prefect_experiments.options import Sample
 
 TOPICS = st.lists(st.sampled_from(["a", "b", "c", "d", None]), max_size=60)
 METHODS = st.sampled_from(["random", "head", "systematic", "stratified"])

@@ -9,7 +9,14 @@ from cyclopts import Parameter
 
 from prefect_experiments.errors import InvalidSetting
 
-CellTypes = Annotated[list[str] | None, Parameter(name="--type")]
+CellTypes = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--type",
+        help="COLUMN=TYPE, what the cells of a file's column are: text, number, bool or json; of a CSV file, text by "
+        "default. Can be given several times.",
+    ),
+]
 """``--type COLUMN=TYPE``, once for each column."""
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group
 
 from prefect_experiments.cli.columns import CellTypes, types_of
+from prefect_experiments.cli.options import OptionGroup, made_from
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, print_page, said, table
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.models import Dataset, Sample, SampleMethod
+from prefect_experiments.models import Dataset
+from prefect_experiments.options import Columns, Sample
 from prefect_experiments.pages import Pagination
 
 if TYPE_CHECKING:
@@ -27,41 +28,26 @@ _FIRST = 5
 app = App(name="datasets", help="Create, list, show, extend, sample, export and delete datasets.")
 
 
-@Parameter(name="*", group=Group("Columns", sort_key=5))
-@dataclass(frozen=True, kw_only=True)
-class Keys:
-    """What the columns of a file are. Without any of these, columns called input, output and metadata are taken.
+@made_from(Columns, Group("Columns", sort_key=5))
+class Keys(OptionGroup):
+    """What the columns of a file are. Without any of these, columns called input, output and metadata are taken."""
 
-    Attributes:
-        input_key: a column of the input; can be given several times.
-        output_key: a column of the expected output; can be given several times.
-        metadata_key: a column of the metadata; can be given several times.
-        split_key: the column with the name, or the list of names, of splits.
-        id_key: the column with the ids; by default id, where there is one.
-        cell_type: COLUMN=TYPE, what its cells are: text, number, bool or json; of a CSV file, text by default. Can
-            be given several times.
-    """
-
-    input_key: list[str] | None = None
-    output_key: list[str] | None = None
-    metadata_key: list[str] | None = None
-    split_key: str | None = None
-    id_key: str | None = None
     cell_type: CellTypes = None
 
     def arguments(self) -> dict[str, Any]:
         """As the client's calls take them."""
-        return {
-            "input_keys": self.input_key,
-            "output_keys": self.output_key,
-            "metadata_keys": self.metadata_key,
-            "split_key": self.split_key,
-            "id_key": self.id_key,
-            "types": types_of(self.cell_type),
-        }
+        return {**super().arguments(), "types": types_of(self.cell_type)}
 
 
 _NO_KEYS = Keys()
+
+
+@made_from(Sample, Group("Sample", sort_key=5))
+class SampleOptions(OptionGroup):
+    """How a sample is drawn."""
+
+
+_USUAL_SAMPLE = SampleOptions()
 
 
 @app.command
@@ -170,11 +156,7 @@ def sample(
     name: str,
     /,
     *,
-    n: int | None = None,
-    fraction: float | None = None,
-    method: SampleMethod = "random",
-    by: str | None = None,
-    seed: int = 42,
+    drawn: SampleOptions = _USUAL_SAMPLE,
     version: str | None = None,
     to: str | None = None,
     export: Path | None = None,
@@ -184,11 +166,7 @@ def sample(
 
     Args:
         name: the dataset's name or id.
-        n: how many examples.
-        fraction: which share of them, above 0 and at most 1.
-        method: how it is drawn.
-        by: the field that a stratified sample is drawn by, such as metadata.topic.
-        seed: the same seed draws the same examples.
+        drawn: how it is drawn.
         version: id or number of a version; by default the newest.
         to: the name of a new dataset for the sample.
         export: a .csv, .json, .jsonl or .parquet file for the sample.
@@ -199,17 +177,17 @@ def sample(
 
     if to is not None and export is not None:
         raise InvalidSetting("a sample goes to a new dataset with --to or to a file with --export, not to both")
-    wanted = Sample(n=n, fraction=fraction, method=method, by=by, seed=seed)
+    wanted = Sample(**drawn.arguments())
     datasets = terminal.client().datasets
     with about_dataset(name):
-        drawn = draw(datasets.get_dataset(dataset=name, version_id=version).examples, wanted)
+        found = draw(datasets.get_dataset(dataset=name, version_id=version).examples, wanted)
     if to is not None:
-        return _made(datasets.create_dataset(name=to, examples=drawn), "created")
+        return _made(datasets.create_dataset(name=to, examples=found), "created")
     if export is not None:
-        write_examples(drawn, export)
-        return said({"path": str(export), "example_count": len(drawn)}, f"wrote {len(drawn)} examples to {export}")
+        write_examples(found, export)
+        return said({"path": str(export), "example_count": len(found)}, f"wrote {len(found)} examples to {export}")
     return Answer(
-        {"examples": [example.to_dict() for example in drawn]}, lambda console: _print_examples(console, drawn)
+        {"examples": [example.to_dict() for example in found]}, lambda console: _print_examples(console, found)
     )
 
 

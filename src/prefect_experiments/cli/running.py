@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group
 
+from prefect_experiments import options
 from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, print_written, write_reports
+from prefect_experiments.cli.options import OptionGroup, made_from
 from prefect_experiments.cli.output import (
     DONE,
     UNFINISHED,
     Answer,
-    Flag,
     Here,
     about,
     print_fields,
@@ -27,7 +27,7 @@ from prefect_experiments.cli.output import (
 from prefect_experiments.cli.progress import watching
 from prefect_experiments.configuration import Unreadable, parse_json
 from prefect_experiments.errors import BackendUnavailable, InvalidDataset, InvalidSetting
-from prefect_experiments.models import Sample, SampleMethod
+from prefect_experiments.options import Begun, CallOptions, EvaluationOptions, Named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,97 +39,40 @@ _NAMED = re.compile(r"([A-Za-z_][\w-]*)=(.+)", re.DOTALL)
 _MOST_SHOWN = 10
 
 
-@Parameter(name="*", group=Group("Limits", sort_key=10))
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How hard to work.
-
-    Attributes:
-        concurrency: calls of the task in flight at most, and as many of the evaluators.
-        timeout: seconds for one attempt of the task or an evaluator; 0 for no limit.
-        retries: further attempts after one that raised.
-        rate_limit_error: reference to an exception class that means "too fast"; can be given several times.
-        batch_size: examples for each Prefect task run; by default a size that fits.
-        concurrency_limit: a global concurrency limit of Prefect's, shared with other flows, to take slots of.
-        rate_limit: one with a slot decay, which says how many calls of all flows may start in a second.
-    """
-
-    concurrency: int = 10
-    timeout: float = 60
-    retries: int = 3
-    rate_limit_error: list[str] | None = None
-    batch_size: int | None = None
-    concurrency_limit: str | None = None
-    rate_limit: str | None = None
-
-    def arguments(self) -> dict[str, Any]:
-        """As the client's calls take them."""
-        given = asdict(self)
-        return {"rate_limit_errors": given.pop("rate_limit_error"), **given, "timeout": self.timeout or None}
+_LIMITS_GROUP = Group("Limits", sort_key=10)
 
 
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class RunLimits(Limits):
-    """Limits of what calls the task.
-
-    Attributes:
-        exit_on_error: stop at the first task error; what has finished is kept.
-    """
-
-    exit_on_error: Flag = False
+@made_from(EvaluationOptions, _LIMITS_GROUP)
+class Limits(OptionGroup):
+    """How hard to work."""
 
 
-@Parameter(name="*", group=Group("Examples to use", sort_key=5))
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Which examples of the dataset.
+@made_from(CallOptions, _LIMITS_GROUP)
+class RunLimits(OptionGroup):
+    """Limits of what calls the task."""
 
-    Attributes:
-        dataset_version: id or number of a version; by default the newest.
-        split: only the examples of this split; can be given several times.
-        sample_n: a sample of so many examples.
-        sample_fraction: a sample of this share of the examples, above 0 and at most 1.
-        sample_method: how the sample is drawn. [default: random]
-        sample_by: the field that a stratified sample is drawn by, such as metadata.topic.
-        sample_seed: the same seed draws the same examples. [default: 42]
-        cell_type: COLUMN=TYPE, what the cells of a file's column are: text, number, bool or json; of a CSV file,
-            text by default. Can be given several times.
-    """
 
-    dataset_version: str | None = None
-    split: list[str] | None = None
-    sample_n: int | None = None
-    sample_fraction: float | None = None
-    sample_method: SampleMethod | None = None
-    sample_by: str | None = None
-    sample_seed: int | None = None
+@made_from(options.Selection, Group("Examples to use", sort_key=5))
+class Selection(OptionGroup):
+    """Which examples of the dataset, and how a file of them is read."""
+
     cell_type: CellTypes = None
 
     def arguments(self) -> dict[str, Any]:
         """As `run_experiment` takes them."""
-        sample = sample_of(
-            n=self.sample_n,
-            fraction=self.sample_fraction,
-            method=self.sample_method,
-            by=self.sample_by,
-            seed=self.sample_seed,
-        )
-        return {
-            "dataset_version": self.dataset_version,
-            "splits": self.split,
-            "sample": sample,
-            "types": types_of(self.cell_type),
-        }
+        return {**super().arguments(), "types": types_of(self.cell_type)}
 
 
-_LIMITS, _RUN_LIMITS, _EVERYTHING = Limits(), RunLimits(), Selection()
+class _New(Named, Begun):
+    """What a new experiment is begun with."""
 
 
-def sample_of(**given: Any) -> Sample | None:
-    """The sample that the options name, if any of them is given."""
-    options = {name: value for name, value in given.items() if value is not None}
-    return Sample(**options) if options else None
+@made_from(_New)
+class Beginning(OptionGroup):
+    """What a new experiment is begun with."""
+
+
+_LIMITS, _RUN_LIMITS, _EVERYTHING, _USUAL_BEGINNING = Limits(), RunLimits(), Selection(), Beginning()
 
 
 def register(app: App) -> None:
@@ -144,14 +87,11 @@ def run(
     *,
     task: str,
     evaluator: list[str] | None = None,
-    name: str | None = None,
-    description: str | None = None,
+    begun: Beginning = _USUAL_BEGINNING,
     metadata: str | None = None,
-    repetitions: int = 1,
     dry_run: int | None = None,
     baseline: str | None = None,
     gate: str | None = None,
-    idempotency_key: str | None = None,
     selection: Selection = _EVERYTHING,
     limits: RunLimits = _RUN_LIMITS,
     reports: Reports = NO_REPORTS,
@@ -177,14 +117,11 @@ def run(
         dataset: a dataset's name or id, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
         task: the function under test, as package.module:name or path/file.py:name.
         evaluator: a built-in's name or a reference, or NAME=ONE_OF_THESE; can be given several times.
-        name: the experiment's name; by default the task's name and the time.
-        description: a sentence for people.
+        begun: what it is begun with.
         metadata: a JSON object.
-        repetitions: how often each example is run.
         dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
         baseline: what the result is compared with: id, name, tag:NAME, latest, or a table of results.
         gate: the rules that judge it, as the path of a YAML or JSON file, or as such text.
-        idempotency_key: begin only one experiment of the dataset for this key, and tag it with the key.
         selection: which examples.
         limits: how hard to work.
         reports: what to write.
@@ -198,15 +135,12 @@ def run(
             dataset=dataset,
             task=task,
             evaluators=_evaluators(evaluator),
-            experiment_name=name,
-            experiment_description=description,
             experiment_metadata=json_object(metadata),
-            repetitions=repetitions,
             dry_run=False if dry_run is None else dry_run,
             baseline=baseline,
             gate=gate,
-            idempotency_key=idempotency_key,
             print_summary=False,
+            **begun.arguments(),
             **selection.arguments(),
             **limits.arguments(),
         )

@@ -2,145 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from prefect_experiments import datasets as sources
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalDatasets
 from prefect_experiments.errors import InvalidDataset, InvalidInput
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
+from prefect_experiments.options import AsIs, Columns, Options, names_of
+from prefect_experiments.orchestration.arguments import Rows, SpeaksArrow
 from prefect_experiments.orchestration.naming import about_dataset
 from prefect_experiments.pages import DatasetList, ExampleList, Pagination
 from prefect_experiments.results.frame import example_frame
+from prefect_experiments.signatures import method_takes
 from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from prefect_experiments.client import Client
 
-KeyColumns = str | Sequence[str] | None
-Rows = Sequence[Mapping[str, Any]]
+
+class Content(Columns):
+    """What becomes examples: exactly one of examples, a DataFrame and a file; and how."""
+
+    examples: Annotated[Rows | None, AsIs] = None
+    """`Example` objects, or mappings."""
+    dataframe: Annotated[SpeaksArrow | None, AsIs] = None
+    """one row an example: of pandas, or anything else that speaks Arrow, such as polars."""
+    file: Annotated[str | Path | None, AsIs] = None
+    """path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file."""
+    span_id_key: str | None = None
+    """the column with the ids of the spans that the rows were made from; by default ``context.span_id``, where there is
+    one."""
+    types: Annotated[Mapping[str, str] | None, AsIs] = None
+    """by column, what its cells are: ``text``, ``number``, ``bool`` or ``json``. A CSV file has no types: where nothing
+    is said, its cells are text."""
+
+    def read(self, source: Any, origin: str, existing_ids: Sequence[str] = ()) -> tuple[Example, ...]:
+        """The examples in a source."""
+        return sources.load(
+            source,
+            **Columns.of(self),
+            span_id_key=self.span_id_key,
+            types=self.types,
+            origin=origin,
+            existing_ids=existing_ids,
+        )
+
+
+class Naming(Options):
+    """What a new dataset is called."""
+
+    name: Annotated[str, AsIs]
+    """not in use yet."""
+    description: str | None = None
+    """a sentence for people."""
+
+
+class NewDataset(Content, Naming):
+    """What `create_dataset` takes."""
+
+    metadata: Annotated[Mapping[str, Any] | None, AsIs] = None
+    """of the dataset as a whole."""
+
+
+class MoreExamples(Content):
+    """What `add_examples_to_dataset` takes."""
+
+    dataset: Annotated[str | Dataset, AsIs]
+    """name or id."""
 
 
 class Datasets:
     """``client.datasets``."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self.client = client
         remote = client.remote
         self._kept: backends.Datasets = LocalDatasets(client.store) if remote is None else remote.datasets
 
-    def create_dataset(
-        self,
-        *,
-        name: str,
-        examples: Sequence[Mapping[str, Any] | Example] | None = None,
-        dataframe: pd.DataFrame | None = None,
-        file: str | Path | None = None,
-        input_keys: KeyColumns = None,
-        output_keys: KeyColumns = None,
-        metadata_keys: KeyColumns = None,
-        split_key: str | None = None,
-        id_key: str | None = None,
-        span_id_key: str | None = None,
-        types: Mapping[str, str] | None = None,
-        description: str | None = None,
-        metadata: Mapping[str, Any] | Rows | None = None,
-        inputs: Rows | None = None,
-        outputs: Rows | None = None,
-        csv_file_path: str | Path | None = None,
-        example_id_key: str | None = None,
-        dataset_description: str | None = None,
-    ) -> Dataset:
-        """A new dataset, from exactly one of examples, inputs, a DataFrame and a file.
-
-        Args:
-            name: not in use yet.
-            examples: `Example` objects, or mappings.
-            dataframe: one row an example: of pandas, or anything else that speaks Arrow, such as polars.
-            file: path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
-            input_keys: the columns that make the input. Without any of these keys, columns called
-                ``input``, ``output`` and ``metadata`` are taken as they are.
-            output_keys: the columns that make the expected output.
-            metadata_keys: the columns that make the metadata.
-            split_key: the column with the name, or the list of names, of splits.
-            id_key: the column with the ids; default, ``id`` where there is one.
-            span_id_key: the column with the ids of the spans that the rows were made from; default,
-                ``context.span_id`` where there is one.
-            types: by column, what its cells are: ``text``, ``number``, ``bool`` or ``json``. A CSV file has no
-                types: where nothing is said, its cells are text.
-            description: a sentence for people.
-            metadata: of the dataset as a whole; with `inputs`, a list: that of each example.
-            inputs: one mapping an example, as Phoenix's client takes them.
-            outputs: as many expected outputs.
-            csv_file_path: Phoenix's word for `file`.
-            example_id_key: Phoenix's word for `id_key`.
-            dataset_description: Phoenix's word for `description`.
+    @method_takes(NewDataset)
+    def create_dataset(self, given: NewDataset) -> Dataset:
+        """A new dataset, from exactly one of examples, a DataFrame and a file.
 
         Raises:
             InvalidDataset: content that cannot be used; nothing is written.
             AlreadyExists: the name is in use.
         """
-        of_examples = None if metadata is None or isinstance(metadata, Mapping) else metadata
-        content = sources.load(
-            _only_source(examples, dataframe, file, csv_file_path, _in_parts(inputs, outputs, of_examples)),
-            input_keys=input_keys,
-            output_keys=output_keys,
-            metadata_keys=metadata_keys,
-            split_key=split_key,
-            id_key=id_key or example_id_key,
-            span_id_key=span_id_key,
-            types=types,
-            origin=f"dataset {name!r}",
-        )
-        whole = metadata if isinstance(metadata, Mapping) else None
-        return self._kept.create(name, content, description=description or dataset_description, metadata=whole)
+        content = given.read(only_source(given.examples, given.dataframe, given.file), f"dataset {given.name!r}")
+        return self._kept.create(given.name, content, description=given.description, metadata=given.metadata)
 
-    def add_examples_to_dataset(
-        self,
-        *,
-        dataset: str | Dataset,
-        examples: Sequence[Mapping[str, Any] | Example] | None = None,
-        dataframe: pd.DataFrame | None = None,
-        file: str | Path | None = None,
-        input_keys: KeyColumns = None,
-        output_keys: KeyColumns = None,
-        metadata_keys: KeyColumns = None,
-        split_key: str | None = None,
-        id_key: str | None = None,
-        span_id_key: str | None = None,
-        types: Mapping[str, str] | None = None,
-        inputs: Rows | None = None,
-        outputs: Rows | None = None,
-        metadata: Rows | None = None,
-        csv_file_path: str | Path | None = None,
-        example_id_key: str | None = None,
-    ) -> Dataset:
+    @method_takes(MoreExamples)
+    def add_examples_to_dataset(self, given: MoreExamples) -> Dataset:
         """A new version of a dataset with further examples at its end; see `create_dataset`.
 
         Raises:
             NotFound: no such dataset.
             InvalidDataset: content that cannot be used, or an id that the dataset has already.
         """
-        key = dataset_key(dataset)
+        key = dataset_key(given.dataset)
         with about_dataset(key):
-            content = sources.load(
-                _only_source(examples, dataframe, file, csv_file_path, _in_parts(inputs, outputs, metadata)),
-                input_keys=input_keys,
-                output_keys=output_keys,
-                metadata_keys=metadata_keys,
-                split_key=split_key,
-                id_key=id_key or example_id_key,
-                span_id_key=span_id_key,
-                types=types,
-                origin=f"dataset {key!r}",
-                existing_ids=[example.id for example in self._kept.get(key).examples],
-            )
-            return self._kept.append(key, content)
+            source = only_source(given.examples, given.dataframe, given.file)
+            there = [example.id for example in self._kept.get(key).examples]
+            return self._kept.append(key, given.read(source, f"dataset {key!r}", there))
 
     def update_examples(self, *, dataset: str | Dataset, examples: Sequence[Mapping[str, Any] | Example]) -> Dataset:
         """A new version in which these examples are as given; the others stay as they are.
@@ -166,7 +132,7 @@ class Datasets:
         dataset: str | Dataset | None = None,
         name: str | None = None,
         version_id: str | None = None,
-        splits: str | Sequence[str] | None = None,
+        splits: str | Iterable[str] | None = None,
     ) -> Dataset:
         """A dataset with its examples.
 
@@ -180,8 +146,7 @@ class Datasets:
             NotFound: no such dataset or version.
             InvalidDataset: a split that no example belongs to.
         """
-        chosen = (splits,) if isinstance(splits, str) else tuple(splits or ())
-        return self._get(dataset if dataset is not None else name, version_id, chosen)
+        return self._get(dataset if dataset is not None else name, version_id, names_of(splits))
 
     def _get(self, dataset: str | Dataset | None, version: str | None, splits: Sequence[str] = ()) -> Dataset:
         key = dataset_key(dataset)
@@ -243,25 +208,16 @@ class Datasets:
         return Path(path)
 
 
-def _only_source(*given: Any) -> Any:
-    sources_given = [source for source in given if source is not None]
-    if len(sources_given) != 1:
-        raise InvalidDataset(f"give exactly one of examples=, inputs=, dataframe= and file=; got {len(sources_given)}")
-    return sources_given[0]
+def only_source(*given: Any) -> Any:
+    """The one source of examples that is given.
 
-
-def _in_parts(inputs: Rows | None, outputs: Rows | None, metadata: Rows | None) -> list[dict[str, Any]] | None:
-    """Examples from a list for each part of them."""
-    if inputs is None:
-        if outputs is not None or metadata is not None:
-            raise InvalidDataset("outputs and a list of metadata go with inputs=")
-        return None
-    parts = {"input": list(inputs)}
-    parts |= {name: list(rows) for name, rows in {"output": outputs, "metadata": metadata}.items() if rows is not None}
-    counts = {name: len(rows) for name, rows in parts.items()}
-    if len(set(counts.values())) > 1:
-        raise InvalidDataset(f"inputs, outputs and metadata must be as many as each other, got {counts}")
-    return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
+    Raises:
+        InvalidDataset: there is none, or there are several.
+    """
+    found = [source for source in given if source is not None]
+    if len(found) != 1:
+        raise InvalidDataset(f"give exactly one of examples=, inputs=, dataframe= and file=; got {len(found)}")
+    return found[0]
 
 
 def dataset_key(dataset: str | Dataset | None) -> str:

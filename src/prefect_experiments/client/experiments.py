@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,12 +15,23 @@ from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalExperiments
 from prefect_experiments.client.datasets import dataset_key
 from prefect_experiments.errors import InvalidInput, NotFound
+from prefect_experiments.loops import run_sync
 from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
+from prefect_experiments.orchestration.arguments import (
+    CompareArguments,
+    EvaluateArguments,
+    ExperimentKey,
+    LogArguments,
+    ResumeArguments,
+    RunArguments,
+)
+from prefect_experiments.orchestration.comparing import compare
 from prefect_experiments.orchestration.naming import about_dataset, check_tag
 from prefect_experiments.orchestration.request import experiment_key, find_experiment
 from prefect_experiments.pages import ExperimentList, ExperimentRunList
 from prefect_experiments.results import result_frame, results_of
 from prefect_experiments.results.frame import with_remote_runs
+from prefect_experiments.signatures import method_takes
 from prefect_experiments.store import ExperimentRecord, Link
 from prefect_experiments.store.paging import check_limit
 
@@ -34,47 +46,45 @@ class Experiments:
     """``client.experiments``. An experiment is an id, a name, ``tag:NAME``, ``latest``, or an object with its id."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self.client = client
         self._store = client.store
         self._remote = client.remote
         self._kept: backends.Experiments = (
             LocalExperiments(client.store) if client.remote is None else client.remote.experiments
         )
 
-    def run_experiment(self, **arguments: Any) -> RanExperiment:
-        """`prefect_experiments.run_experiment` on this client's store."""
-        from prefect_experiments.orchestration.runs import run_experiment
+    @method_takes(RunArguments)
+    def run_experiment(self, arguments: RunArguments) -> RanExperiment:
+        """`prefect_experiments.run_experiment` in this client's store and backend."""
+        from prefect_experiments.orchestration.runs import run_new
 
-        return run_experiment(client=self._client, **arguments)
+        return run_sync(partial(run_new, arguments, self.client))
 
-    def resume_experiment(self, *, experiment_id: str | None = None, **arguments: Any) -> RanExperiment:
-        """`prefect_experiments.resume_experiment` on this client's store; ``experiment_id`` is Phoenix's word."""
-        from prefect_experiments.orchestration.runs import resume_experiment
+    @method_takes(ResumeArguments)
+    def resume_experiment(self, arguments: ResumeArguments) -> RanExperiment:
+        """`prefect_experiments.resume_experiment` in this client's store and backend."""
+        from prefect_experiments.orchestration.runs import go_on
 
-        return resume_experiment(client=self._client, **with_experiment(experiment_id, arguments))
+        return run_sync(partial(go_on, arguments, self.client))
 
-    def evaluate_experiment(self, **arguments: Any) -> RanExperiment:
-        """`prefect_experiments.evaluate_experiment` on this client's store."""
-        from prefect_experiments.orchestration.runs import evaluate_experiment
+    @method_takes(EvaluateArguments)
+    def evaluate_experiment(self, arguments: EvaluateArguments) -> RanExperiment:
+        """`prefect_experiments.evaluate_experiment` in this client's store and backend."""
+        from prefect_experiments.orchestration.runs import go_on
 
-        return evaluate_experiment(client=self._client, **arguments)
+        return run_sync(partial(go_on, arguments, self.client))
 
-    def resume_evaluation(self, *, experiment_id: str, **arguments: Any) -> RanExperiment:
-        """Phoenix's word for `evaluate_experiment`: verdicts that are there are kept."""
-        return self.evaluate_experiment(experiment=experiment_id, **arguments)
+    @method_takes(LogArguments)
+    def log_experiment(self, arguments: LogArguments) -> LoggedExperiment:
+        """`prefect_experiments.log_experiment` in this client's store and backend."""
+        from prefect_experiments.orchestration.log_flow import log_in_flow
 
-    def log_experiment(self, **arguments: Any) -> LoggedExperiment:
-        """`prefect_experiments.log_experiment` on this client's store."""
-        from prefect_experiments.orchestration.log_flow import log_experiment
+        return run_sync(partial(log_in_flow, arguments, self.client))
 
-        return log_experiment(client=self._client, **arguments)
-
-    def compare(self, *, baseline: Any, candidate: Any, **arguments: Any) -> Comparison | tuple[Comparison, ...]:
-        """`prefect_experiments.compare_experiments` on this client's store and backend."""
-        from prefect_experiments.orchestration.comparing import compare_experiments
-
-        arguments = {"print_summary": False, **arguments}
-        return compare_experiments(baseline=baseline, candidate=candidate, client=self._client, **arguments)
+    @method_takes(CompareArguments)
+    def compare(self, arguments: CompareArguments) -> Comparison | tuple[Comparison, ...]:
+        """`prefect_experiments.compare_experiments` in this client's store and backend."""
+        return compare(arguments, self.client)
 
     def list(
         self, *, dataset: str | Dataset | None = None, limit: int = 50, cursor: str | None = None
@@ -83,7 +93,7 @@ class Experiments:
         key = None if dataset is None else dataset_key(dataset)
         return ExperimentList(*self._kept.page(dataset=key, limit=check_limit(limit), cursor=cursor))
 
-    def get(self, *, experiment: Any, dataset: str | None = None) -> Experiment:
+    def get(self, *, experiment: ExperimentKey, dataset: str | None = None) -> Experiment:
         """One experiment.
 
         Raises:
@@ -99,19 +109,15 @@ class Experiments:
             return self._kept.find(key, dataset)
         found = self._kept.find(link.remote_id)
         if not link.leads_to(found):
-            raise NotFound(f"experiment {key} is no longer in {self._client.backend}; push it, and it is there again")
+            raise NotFound(f"experiment {key} is no longer in {self.client.backend}; push it, and it is there again")
         return found
 
-    def get_results(self, *, experiment: Any, dataset: str | None = None) -> RanExperiment:
+    def get_results(self, *, experiment: ExperimentKey, dataset: str | None = None) -> RanExperiment:
         """One experiment with its runs, evaluations and summary."""
         record, link = self._find(experiment, dataset)
         return RanExperiment(self._store, record, link=link)
 
-    def get_experiment(self, *, experiment_id: str) -> RanExperiment:
-        """Phoenix's word for `get_results`."""
-        return self.get_results(experiment=experiment_id)
-
-    def delete(self, *, experiment: Any, dataset: str | None = None) -> None:
+    def delete(self, *, experiment: ExperimentKey, dataset: str | None = None) -> None:
         """Delete an experiment with its runs, evaluations, annotations and tags.
 
         From a backend's client it is deleted there, and what the store has of it as well.
@@ -122,7 +128,7 @@ class Experiments:
         if link is not None and link.leads_to(found):
             self._store.experiments.delete(link.experiment_id)
 
-    def push(self, *, experiment: Any, to: str | None = None, dataset: str | None = None) -> RanExperiment:
+    def push(self, *, experiment: ExperimentKey, to: str | None = None, dataset: str | None = None) -> RanExperiment:
         """Push what a backend does not have of an experiment; continue the one that was begun there, or begin one.
 
         Args:
@@ -140,12 +146,12 @@ class Experiments:
         """
         from prefect_experiments.orchestration.pushing import push_experiment
 
-        return push_experiment(self._client, experiment, to, dataset)
+        return push_experiment(self.client, experiment, to, dataset)
 
     def list_runs(
         self,
         *,
-        experiment: Any,
+        experiment: ExperimentKey,
         dataset: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -196,7 +202,7 @@ class Experiments:
         self,
         *,
         annotations: Sequence[AnnotateRecordInput],
-        experiment: Any = None,
+        experiment: ExperimentKey | None = None,
         dataset: str | None = None,
         annotator: str | None = None,
     ) -> int:
@@ -242,7 +248,7 @@ class Experiments:
                     f"{self._remote.name}; choose another name"
                 )
 
-    def tag(self, *, experiment: Any, tag: str, dataset: str | None = None) -> Experiment:
+    def tag(self, *, experiment: ExperimentKey, tag: str, dataset: str | None = None) -> Experiment:
         """Give an experiment a tag; another one of the same dataset that has it loses it.
 
         Raises:
@@ -253,24 +259,24 @@ class Experiments:
         self._kept.tag(found.id, tag)
         return self._kept.find(found.id)
 
-    def untag(self, *, experiment: Any, tag: str, dataset: str | None = None) -> Experiment:
+    def untag(self, *, experiment: ExperimentKey, tag: str, dataset: str | None = None) -> Experiment:
         """Take a tag away."""
         found = self.get(experiment=experiment, dataset=dataset)
         self._kept.untag(found.id, tag)
         return self._kept.find(found.id)
 
-    def export(self, *, experiment: Any, path: str | Path, dataset: str | None = None) -> Path:
+    def export(self, *, experiment: ExperimentKey, path: str | Path, dataset: str | None = None) -> Path:
         """Write the table of runs to a .csv, .json, .jsonl or .parquet file."""
         frame = self.list_runs(experiment=experiment, dataset=dataset, all=True).to_df()
         rows = cast("list[dict[str, Any]]", frame.to_dict(orient="records"))
         sources.write_rows(rows, path, columns=list(frame.columns))
         return Path(path)
 
-    def _find(self, experiment: Any, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:
+    def _find(self, experiment: ExperimentKey, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:
         """An experiment with everything that the backend has of it."""
         return self._linked(find_experiment(experiment, self._store, dataset, self._remote))
 
-    def _find_here(self, experiment: Any, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:
+    def _find_here(self, experiment: ExperimentKey, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:
         """An experiment as the store has it; pulled where it does not."""
         if self._remote is not None:
             try:
@@ -286,8 +292,3 @@ class Experiments:
     def _linked(self, record: ExperimentRecord) -> tuple[ExperimentRecord, Link | None]:
         remote = self._remote
         return record, None if remote is None else self._store.links.of_experiment(record.experiment.id, remote.target)
-
-
-def with_experiment(experiment_id: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with Phoenix's word for the experiment."""
-    return arguments if experiment_id is None else {"experiment": experiment_id, **arguments}

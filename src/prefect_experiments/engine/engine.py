@@ -22,9 +22,10 @@ from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.engine.traces import TraceFigures, Tracer
-from prefect_experiments.errors import ExperimentStopped, InvalidSetting, at_least_one, describe
+from prefect_experiments.errors import ExperimentStopped, InvalidSetting, describe
 from prefect_experiments.jsonable import dumps_lenient, dumps_output
 from prefect_experiments.models import EvaluationResult
+from prefect_experiments.options import EvaluationOptions
 from prefect_experiments.tasks import Fields, Task
 
 if TYPE_CHECKING:
@@ -68,10 +69,9 @@ class Engine:
         tracer: Tracer | None = None,
         pace: Pace | None = None,
     ) -> None:
-        at_least_one("concurrency", concurrency)
         self.evaluators = tuple(evaluators)
         self._sink = sink
-        self._concurrency = concurrency
+        self._concurrency = EvaluationOptions(concurrency=concurrency).concurrency
         self._policy = policy or CallPolicy()
         self._exit_on_error = exit_on_error
         self._threads = Threads()

@@ -11,16 +11,18 @@ from typing import Any
 
 from prefect_experiments import datasets
 from prefect_experiments.analysis import RanExperiment
-from prefect_experiments.analysis.comparison import ExperimentEvaluators, compare_results
+from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import ResultTable, result_table
-from prefect_experiments.analysis.verdicts import Comparison, Direction
+from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.backends import Remote
 from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidSetting, NotFound
 from prefect_experiments.evaluators import BoundEvaluator
-from prefect_experiments.loops import waited
+from prefect_experiments.loops import sync_twin
 from prefect_experiments.models import Experiment
+from prefect_experiments.orchestration.arguments import CompareArguments, Place, Placed
 from prefect_experiments.orchestration.request import experiment_key, find_experiment, remote_of, store_of
+from prefect_experiments.signatures import takes
 from prefect_experiments.store import Store
 
 Side = RanExperiment | ResultTable
@@ -63,33 +65,15 @@ def _several(candidate: Any) -> bool:
     return not all(isinstance(item, Mapping) and not isinstance(item, RanExperiment) for item in candidate)
 
 
-async def acompare_experiments(
-    *,
-    baseline: Any,
-    candidate: Any,
-    gate: Gate | Mapping[str, Any] | str | Path | None = None,
-    confidence: float | None = None,
-    directions: Mapping[str, Direction] | None = None,
-    experiment_evaluators: ExperimentEvaluators | None = None,
-    dataset: str | None = None,
-    print_summary: bool = True,
-    client: Any = None,
-) -> Comparison | tuple[Comparison, ...]:
-    """Compare experiments on the examples that both sides ran, with the right paired test for each metric.
+class CompareCall(Placed, CompareArguments):
+    """`CompareArguments` outside a client."""
 
-    Args:
-        baseline: an id, a name, ``tag:NAME``, ``latest``, a `RanExperiment`, or a results table (a
-            DataFrame, rows or a file) shaped like ``RanExperiment.to_dataframe()``.
-        candidate: likewise; or a list of several, each compared with the baseline.
-        gate: turns a comparison into a verdict: a `Gate`, a mapping of its fields, or the path of a
-            YAML or JSON file of them.
-        confidence: of the intervals; default the gate's, else 0.95.
-        directions: ``"minimize"`` for metrics of which less is better, ``"neutral"`` for those of which neither
-            is; default, what the gate says, else what the evaluations say, else ``"maximize"``.
-        experiment_evaluators: functions over the whole table of runs of one side, by name.
-        dataset: the dataset that a name, a tag or ``latest`` is looked for in.
-        print_summary: print the comparison.
-        client: the `Client` whose store and backend to use; default, those that the settings name.
+    print_summary: bool = True
+
+
+@takes(CompareCall)
+async def acompare_experiments(call: CompareCall) -> Comparison | tuple[Comparison, ...]:
+    """Compare experiments on the examples that both sides ran, with the right paired test for each metric.
 
     Returns:
         A `Comparison`, for several candidates a tuple of them.
@@ -99,43 +83,44 @@ async def acompare_experiments(
         InvalidInput: a table, a gate or a parameter that cannot be used.
         InvalidEvaluator: an experiment evaluator raised, or gave no number.
     """
-    checked = None if gate is None else Gate.parse(gate)
+    return await asyncio.to_thread(compare, call, call.client)
+
+
+compare_experiments = sync_twin(acompare_experiments)
+
+
+def compare(arguments: CompareArguments, client: Place | None) -> Comparison | tuple[Comparison, ...]:
+    """`compare_experiments` in a client's store and backend."""
+    gate = None if arguments.gate is None else Gate.parse(arguments.gate)
 
     @cache
     def places() -> tuple[Store, Remote | None]:
         return store_of(client), remote_of(None, client)
 
     def table(source: Any, role: str) -> ResultTable:
-        return result_table(result_side(source, places, dataset, role=role))
+        return result_table(result_side(source, places, arguments.dataset, role=role))
 
-    def compare() -> Comparison | tuple[Comparison, ...]:
-        make: Any = partial(
-            compare_results,
-            table(baseline, "baseline"),
-            confidence=confidence,
-            directions=directions,
-            experiment_evaluators=experiment_evaluators,
-            gate=checked,
-        )
-        compared: Comparison | tuple[Comparison, ...]
-        if _several(candidate):
-            compared = make([table(one, f"candidate {number}") for number, one in enumerate(candidate, 1)])
-        else:
-            compared = make(table(candidate, "candidate"))
-        return compared
-
-    found = await asyncio.to_thread(compare)
-    if print_summary:
+    make: Any = partial(
+        compare_results,
+        table(arguments.baseline, "baseline"),
+        confidence=arguments.confidence,
+        directions=arguments.directions,
+        experiment_evaluators=arguments.experiment_evaluators,
+        gate=gate,
+    )
+    candidate: Any = arguments.candidate
+    found: Comparison | tuple[Comparison, ...]
+    if _several(candidate):
+        found = make([table(one, f"candidate {number}") for number, one in enumerate(candidate, 1)])
+    else:
+        found = make(table(candidate, "candidate"))
+    if arguments.print_summary:
         from prefect_experiments.reports.terminal import beside_the_result, print_comparison
 
         with beside_the_result():
             for one in found if isinstance(found, tuple) else (found,):
                 print_comparison(one)
     return found
-
-
-compare_experiments = waited(acompare_experiments)
-compare_experiments.__name__ = compare_experiments.__qualname__ = "compare_experiments"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,14 +16,15 @@ from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.backends.pushing import Push, PushOutcome
 from prefect_experiments.errors import AlreadyExists, BackendUnavailable, InvalidInput, InvalidSetting
-from prefect_experiments.jsonable import NotJson, dumps_strict
+from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.loops import waited
-from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
+from prefect_experiments.options import Selection
+from prefect_experiments.orchestration.arguments import LogRequest, Place
 from prefect_experiments.orchestration.comparing import Judging
 from prefect_experiments.orchestration.naming import check_experiment_name
-from prefect_experiments.orchestration.pinning import DatasetSource, Selection
+from prefect_experiments.orchestration.pinning import DatasetSource
 from prefect_experiments.orchestration.pushing import what_waits
-from prefect_experiments.orchestration.request import remote_of, store_of
+from prefect_experiments.orchestration.request import json_object, remote_of, store_of
 from prefect_experiments.orchestration.session import Pin
 from prefect_experiments.results import (
     LogReport,
@@ -100,23 +101,6 @@ class LoggedExperiment(RanExperiment):
         return {**super().to_dict(), "log": self.report.to_dict()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRequest:
-    """What a caller asks to log, as it was given; see `log_experiment`."""
-
-    name: str
-    experiment_runs: Any
-    dataset: Any = None
-    task_fields: ExperimentTaskFieldNames | None = None
-    evaluator_columns: Mapping[str, EvaluationResultFieldNames] | None = None
-    types: Mapping[str, str] | None = None
-    description: str | None = None
-    metadata: Mapping[str, Any] | None = None
-    dataset_version: str | None = None
-    splits: str | Iterable[str] | None = None
-    allow: str | Iterable[str] = ()
-
-
 class ResultLog:
     """Results that were read and checked and belong to a dataset; nothing is written yet.
 
@@ -135,7 +119,7 @@ class ResultLog:
     def __init__(self, request: LogRequest, store: Store, remote: Remote | None) -> None:
         self.name = check_experiment_name(request.name, remote)
         self._description = request.description
-        self._metadata = _json_object(request.metadata)
+        self._metadata = json_object("metadata", request.metadata)
         self._allow: frozenset[Misfit] = allowed_misfits(request.allow)
         self._alone = request.dataset is None
         if self._alone:
@@ -152,8 +136,7 @@ class ResultLog:
             self._results, dataset = with_examples(self._results)
         if remote is not None:
             remote.check()
-        splits = (request.splits,) if isinstance(request.splits, str) else tuple(request.splits or ())
-        self._source = DatasetSource(dataset, store, Selection(request.dataset_version, splits), remote)
+        self._source = DatasetSource(dataset, store, Selection.of(request), remote)
         self.dataset = self._source.name
         self._match(self._source.example_ids(store))
         self.store = store
@@ -272,15 +255,6 @@ def _check_alone(request: LogRequest, remote: Remote | None) -> None:
         raise InvalidSetting(f"{wrong[0]}= is of a dataset; pass dataset= as well, or leave it out")
 
 
-def _json_object(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    try:
-        found = dict(metadata or {})
-        dumps_strict(found)
-    except (NotJson, TypeError, ValueError) as error:
-        raise InvalidSetting(f"metadata must be a JSON object: {error}") from None
-    return found
-
-
 def _imported(run: ResultRun, position: int, now: float) -> ImportedRun:
     start, end = run.times(now)
     return ImportedRun(
@@ -322,7 +296,7 @@ def _json_text(metadata: Mapping[str, Any]) -> str | None:
 
 
 @waited
-async def log_directly(client: Any, request: LogRequest) -> LoggedExperiment:
+async def log_directly(client: Place, request: LogRequest) -> LoggedExperiment:
     """Log results without a flow; see `Experiments.create`."""
     log = await asyncio.to_thread(partial(ResultLog, request, store_of(client), remote_of(None, client)))
     await asyncio.to_thread(log.load_dataset)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +10,14 @@ from prefect_experiments import datasets, keys
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import keep_mirrored, remote_version_of
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, NotFound
-from prefect_experiments.models import Dataset, DatasetVersion, Example, Sample
+from prefect_experiments.models import Dataset, DatasetVersion, Example
+from prefect_experiments.options import Sample, Selection, names_of
 from prefect_experiments.orchestration.naming import about_dataset
 from prefect_experiments.orchestration.needs import Examples, GivenExamples, KeptExamples
 from prefect_experiments.orchestration.session import Pin
 from prefect_experiments.store import Store
 from prefect_experiments.store.links import RemoteVersion
 from prefect_experiments.store.paging import check_name
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which version of a dataset, and which of its examples.
-
-    Attributes:
-        version: id or number; the newest without.
-        splits: only the examples of one of these.
-        sample: drawn after `splits` were applied.
-    """
-
-    version: str | None = None
-    splits: tuple[str, ...] = ()
-    sample: Sample | None = None
 
 
 class DatasetSource:
@@ -62,16 +47,17 @@ class DatasetSource:
         remote: Remote | None = None,
         types: Mapping[str, str] | None = None,
     ) -> None:
-        self._selection = selection
         self._remote = remote
         self._key = ""
-        self._version = selection.version
+        self._version = selection.dataset_version
+        self._sample = selection.sample
         self._content: tuple[Example, ...] | None = None
         self._description: str | None = None
         self._kept: Dataset | None = None  # a `Dataset` of this store: its examples are the ones to use
         self._theirs: Dataset | None = None  # a version of the backend's that is not here yet
         self._chosen: Sequence[Example] | None = None  # those of the splits, as the backend has them now
-        self._splits = selection.splits
+        self._only = names_of(selection.splits)
+        self._splits = self._only
         if isinstance(dataset, Path):
             dataset = str(dataset)
         self.name = ""
@@ -101,8 +87,8 @@ class DatasetSource:
         if isinstance(dataset, Dataset) and dataset.id and dataset.version_id:
             there = remote_version_of(dataset)
             self._chosen = dataset.examples
-            if self._selection.splits:
-                self._chosen = datasets.of_splits(dataset.examples, self._selection.splits, dataset.name)
+            if self._only:
+                self._chosen = datasets.of_splits(dataset.examples, self._only, dataset.name)
         elif isinstance(dataset, str) and not datasets.is_path(dataset):
             try:
                 info = remote.datasets.info(dataset)
@@ -133,9 +119,9 @@ class DatasetSource:
 
     def _select(self, store: Store) -> Sequence[Example] | None:
         """The examples to use; ``None`` for all of a version, which need not be read here."""
-        selection = self._selection
+        sample = self._sample
         whole = self._content is None and self._kept is None and self._theirs is None and self._chosen is None
-        if whole and not selection.splits and selection.sample is None:
+        if whole and not self._only and sample is None:
             if store.datasets.version(self._key, self._version).example_count == 0:
                 raise InvalidDataset(f"dataset {self.name!r} has no examples")
             return None
@@ -149,10 +135,10 @@ class DatasetSource:
             chosen = self._content
         else:
             chosen = store.datasets.get(self._key, version=self._version).examples
-        if selection.splits and self._chosen is None:
-            chosen = datasets.of_splits(chosen, selection.splits, self.name)
-        if selection.sample is not None:
-            chosen = datasets.draw(chosen, selection.sample)
+        if self._only and self._chosen is None:
+            chosen = datasets.of_splits(chosen, self._only, self.name)
+        if sample is not None:
+            chosen = datasets.draw(chosen, sample)
         if not chosen:
             raise InvalidDataset(f"dataset {self.name!r} has no examples to run on")
         return chosen

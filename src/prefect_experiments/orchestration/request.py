@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,22 +18,22 @@ from prefect_experiments.errors import (
     InvalidSetting,
     InvalidTask,
     NotFound,
-    at_least_one,
 )
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.jsonable import NotJson, dumps_strict
-from prefect_experiments.models import Experiment, Sample
+from prefect_experiments.models import Experiment
+from prefect_experiments.options import CallOptions, Sample, Selection
+from prefect_experiments.orchestration.arguments import EvaluateArguments, Place, ResumeArguments, RunArguments
 from prefect_experiments.orchestration.naming import about_dataset, check_experiment_name
 from prefect_experiments.orchestration.needs import KeptExamples, check_needs
-from prefect_experiments.orchestration.pinning import DatasetSource, Selection
-from prefect_experiments.orchestration.session import Limits, Pin, Session, Start
-from prefect_experiments.references import load_reference
+from prefect_experiments.orchestration.pinning import DatasetSource
+from prefect_experiments.orchestration.session import Pin, Session, Start
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import ExperimentRecord, Link, Store, open_store
 from prefect_experiments.tasks import Task, resolve_task
 
 
-def remote_of(backend: str | None, client: Any = None) -> Remote | None:
+def remote_of(backend: str | None, client: Place | None = None) -> Remote | None:
     """The backend that is asked for, else the client's, else the one that the settings name; ``None`` for the store.
 
     Args:
@@ -76,7 +76,7 @@ def remote_of_link(link: Link, remote: Remote | None) -> Remote:
     )
 
 
-def store_of(client: Any) -> Store:
+def store_of(client: Place | None) -> Store:
     """The store of a client; without a client the one that the settings name."""
     if client is None:
         return open_store()
@@ -86,96 +86,55 @@ def store_of(client: Any) -> Store:
     return store
 
 
-def limits_of(
-    *,
-    concurrency: int,
-    timeout: float | None,
-    retries: int,
-    rate_limit_errors: Any,
-    exit_on_error: bool,
-    batch_size: int | None,
-    concurrency_limit: str | None = None,
-    rate_limit: str | None = None,
-) -> Limits:
-    """The limits, checked; those that flows share are looked up later."""
-    policy = CallPolicy(timeout=timeout, retries=retries, rate_limit_errors=_error_types(rate_limit_errors))
-    return Limits(
-        concurrency=concurrency,
-        policy=policy,
-        exit_on_error=exit_on_error,
-        batch_size=batch_size,
-        concurrency_limit=concurrency_limit,
-        rate_limit=rate_limit,
-    )
-
-
-def _error_types(errors: Any) -> Any:
-    """The errors with references such as ``openai:RateLimitError`` followed; `CallPolicy` checks what they are."""
-    if errors is None:
-        return None
-    every = errors if isinstance(errors, Sequence) and not isinstance(errors, str) else [errors]
-    return tuple(load_reference(error) if isinstance(error, str) else error for error in every)
-
-
-def new_session(
-    *,
-    dataset: Any,
-    task: Any,
-    evaluators: Any,
-    store: Store,
-    limits: Limits,
-    name: str | None,
-    description: str | None,
-    metadata: Mapping[str, Any] | None,
-    selection: Selection,
-    repetitions: int,
-    dry_run: bool | int,
-    types: Mapping[str, str] | None = None,
-    remote: Remote | None = None,
-    set_global_tracer_provider: bool = False,
-) -> tuple[Session, str]:
+def new_session(arguments: RunArguments, store: Store, remote: Remote | None) -> tuple[Session, str]:
     """A session for a new experiment, and the name of its dataset. Nothing is written yet.
 
     A dry run gets a store of its own in memory, and a random sample of the examples.
     """
-    at_least_one("repetitions", repetitions)
-    if task is None:
+    policy = CallPolicy.of(arguments)
+    if arguments.task is None:
         raise InvalidTask("there is no task to run; pass task=, a function or a reference 'package.module:name'")
-    bound_task = resolve_task(task)
-    bound_evaluators = resolve_evaluators(evaluators)
-    try:
-        dumps_strict(dict(metadata or {}))
-    except (NotJson, TypeError, ValueError) as error:
-        raise InvalidSetting(f"experiment_metadata must be a JSON object: {error}") from None
-    chosen_name = check_experiment_name(name if name is not None else _default_name(bound_task.name), remote)
+    task = resolve_task(arguments.task)
+    evaluators = resolve_evaluators(arguments.evaluators)
+    metadata = json_object("experiment_metadata", arguments.experiment_metadata)
+    name = _default_name(task.name) if arguments.experiment_name is None else arguments.experiment_name
+    check_experiment_name(name, remote)
     if remote is not None:
         remote.check()
-    source = DatasetSource(dataset, store, selection, remote, types)
-    notes = check_needs(bound_evaluators, source.to_use(store))
+    source = DatasetSource(arguments.dataset, store, Selection.of(arguments), remote, arguments.types)
+    notes = check_needs(evaluators, source.to_use(store))
     target = store
     pin: Callable[[Store], Pin] = source.pin
-    if dry_run is not False:
-        sample = Sample(n=1 if dry_run is True else at_least_one("dry_run", dry_run))
+    if arguments.dry_run is not False:
+        sample = Sample(n=int(arguments.dry_run))
         target, pin = Store("sqlite://"), partial(source.pin_sample, source=store, sample=sample)
         remote = None
-    start = Start(
-        name=chosen_name,
-        pin=pin,
-        repetitions=repetitions,
-        description=description,
-        metadata=dict(metadata or {}),
-    )
     session = Session(
         target,
-        start,
-        task=bound_task,
-        evaluators=bound_evaluators,
-        limits=limits,
+        Start(name, pin, arguments.repetitions, arguments.experiment_description, metadata),
+        task=task,
+        evaluators=evaluators,
+        limits=CallOptions.of(arguments),
+        policy=policy,
         remote=remote,
-        set_global_tracer_provider=set_global_tracer_provider,
+        set_global_tracer_provider=arguments.set_global_tracer_provider,
     )
     session.notes.extend(notes)
     return session, source.name
+
+
+def json_object(name: str, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is known of an experiment, if it can be kept as JSON.
+
+    Raises:
+        InvalidSetting: it cannot.
+    """
+    try:
+        found = dict(metadata or {})
+        dumps_strict(found)
+    except (NotJson, TypeError, ValueError) as error:
+        raise InvalidSetting(f"{name} must be a JSON object: {error}") from None
+    return found
 
 
 def _default_name(task: str) -> str:
@@ -258,35 +217,30 @@ def experiment_to_continue(
 
 def resumed_session(
     record: ExperimentRecord,
-    *,
-    task: Any,
-    evaluators: Any,
+    arguments: ResumeArguments | EvaluateArguments,
     store: Store,
-    limits: Limits,
-    run_missing: bool,
-    remote: Remote | None = None,
-    set_global_tracer_provider: bool = False,
+    remote: Remote | None,
+    policy: CallPolicy,
 ) -> Session:
     """A session that goes on with an experiment.
 
     Args:
         record: the experiment.
-        task: the task; without one, the experiment's own is looked up by its reference.
-        evaluators: added to the experiment's own, which are looked up by their references. Those that are given make
-            their verdicts again where it is not known which state of them made the ones that are there; to make only
-            what is missing of an experiment that was logged, what was logged is kept.
+        arguments: to resume, missing and failed runs are made; to evaluate, only verdicts. Evaluators that are given
+            are added to the experiment's own, which are looked up by their references. They make their verdicts again
+            where it is not known which state of them made the ones that are there; to make only what is missing of an
+            experiment that was logged, what was logged is kept.
         store: where it is kept.
-        limits: how hard to work.
-        run_missing: whether to make missing and failed runs; else only verdicts are made.
         remote: the backend that gets the results, if it is not the store.
-        set_global_tracer_provider: whether OpenTelemetry's global provider is to be ours.
+        policy: how calls are made.
 
     Raises:
         InvalidTask: runs are missing, and the task cannot be found again.
         InvalidEvaluator: verdicts are missing, and an evaluator cannot be found again.
     """
+    run_missing = isinstance(arguments, ResumeArguments)
     known_as = {known.name: known.fingerprint for known in record.evaluators}
-    given = as_before(resolve_evaluators(evaluators), known_as)
+    given = as_before(resolve_evaluators(arguments.evaluators), known_as)
     kept = KeptExamples(record.experiment.dataset_name, store, record.version, record.positions)
     notes = check_needs(given, kept)
     named = {evaluator.name for evaluator in given}
@@ -298,23 +252,24 @@ def resumed_session(
             if known.name not in named and known.reference is not None:
                 again.extend(as_before(resolve_evaluators({known.name: known.reference}), known_as))
     missing = _missing_runs(record, store) if run_missing else 0
-    bound_task = _task_again(record, task, missing) if run_missing else None
+    task = _task_again(record, arguments.task, missing) if isinstance(arguments, ResumeArguments) else None
     session = Session(
         store,
         record,
-        task=bound_task,
+        task=task,
         evaluators=[*again, *given],
-        limits=limits,
+        limits=CallOptions.of(arguments),
+        policy=policy,
         remote=remote,
-        set_global_tracer_provider=set_global_tracer_provider,
+        set_global_tracer_provider=arguments.set_global_tracer_provider,
         passed=again_from,
     )
     session.notes.extend(notes)
     unknown = store.results.of_unknown_state(record.experiment.id)
     concerned = named.union(e.name for e in record.evaluators) if run_missing else named
     session.notes.extend(_unknown_states({name: n for name, n in unknown.items() if name in concerned}, again_from))
-    if bound_task is not None:
-        session.notes.extend(_mixture(record, bound_task, missing))
+    if task is not None:
+        session.notes.extend(_mixture(record, task, missing))
     if run_missing and lost and (missing or _lacks_verdicts(record, store, lost)):
         raise InvalidEvaluator(
             f"experiment {record.experiment.id} has verdicts missing of evaluators that cannot be found again by a "

@@ -18,9 +18,10 @@ from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.backends.pushing import Push, PushOutcome
 from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
-from prefect_experiments.errors import AlreadyExists, InvalidInput, at_least_one
+from prefect_experiments.errors import AlreadyExists, InvalidInput
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.models import DatasetVersion
+from prefect_experiments.options import CallOptions
 from prefect_experiments.orchestration.claims import claim, claimed, refuse
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Recorder, Store, TaskRecord
@@ -29,33 +30,6 @@ from prefect_experiments.tasks import Task
 if TYPE_CHECKING:
     from prefect_experiments.orchestration.comparing import Judging
     from prefect_experiments.tracing import ExperimentTracer
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How hard an experiment may work.
-
-    Attributes:
-        concurrency: calls of the task in flight at most, and as many of the evaluators.
-        batch_size: examples for each Prefect task run; ``None`` for a size that fits.
-        concurrency_limit: the limit of Prefect's, by name, that the experiment takes `concurrency` slots of.
-        rate_limit: the one that says how many calls of all flows may start in a second.
-
-    Raises:
-        InvalidSetting: a value out of its range.
-    """
-
-    concurrency: int = 10
-    policy: CallPolicy = field(default_factory=CallPolicy)
-    exit_on_error: bool = False
-    batch_size: int | None = None
-    concurrency_limit: str | None = None
-    rate_limit: str | None = None
-
-    def __post_init__(self) -> None:
-        at_least_one("concurrency", self.concurrency)
-        if self.batch_size is not None:
-            at_least_one("batch_size", self.batch_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +102,7 @@ class Session:
         task: what to run; ``None`` to run evaluators only.
         evaluators: what to evaluate with.
         limits: how hard to work.
+        policy: the same for one call, with references followed.
         remote: the backend that gets the results, if it is not the store.
         set_global_tracer_provider: whether OpenTelemetry's global provider is to be ours.
         passed: the evaluators that the caller has given by themselves: what they may have given in a state that is not
@@ -141,7 +116,8 @@ class Session:
         *,
         task: Task | None,
         evaluators: Sequence[BoundEvaluator],
-        limits: Limits,
+        limits: CallOptions,
+        policy: CallPolicy,
         remote: Remote | None = None,
         set_global_tracer_provider: bool = False,
         passed: Collection[str] = (),
@@ -150,6 +126,7 @@ class Session:
         self.task = task
         self.evaluators = tuple(evaluators)
         self.limits = limits
+        self._policy = policy
         self.remote = remote
         self._passed = frozenset(passed)
         self.link: Link | None = None
@@ -276,7 +253,7 @@ class Session:
                 self.evaluators,
                 sink=recorder,
                 concurrency=self.limits.concurrency,
-                policy=self.limits.policy,
+                policy=self._policy,
                 exit_on_error=self.limits.exit_on_error,
                 tracer=self.tracer,
                 pace=self.pace,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -46,7 +45,7 @@ async def look_up(session: Session) -> None:
     if limits.concurrency_limit is not None:
         found = await _read(limits.concurrency_limit)
         if found.active and found.limit < limits.concurrency:
-            session.limits = dataclasses.replace(limits, concurrency=found.limit)
+            session.limits = limits.model_copy(update={"concurrency": found.limit})
             session.notes.append(
                 f"concurrency is {found.limit} and not {limits.concurrency}: "
                 f"the limit {found.name!r} has no more slots."

@@ -71,7 +71,7 @@ class PartOfDataset(Form):
         found = client.datasets.get_dataset(
             dataset=self.dataset, version_id=self.version, splits=self.splits or None
         ).examples
-        return found if self.sample is None else datasets.draw(found, self.sample.sample())
+        return found if self.sample is None else datasets.draw(found, self.sample)
 
 
 def add_new(client: Any, name: str, examples: Sequence[Example], description: str | None = None) -> tuple[Dataset, int]:

@@ -1,7 +1,7 @@
 """What flows take as parameters: forms in Prefect's UI, and values in a deployment's YAML.
 
-Every field says what it is for, because the form shows that and nothing else. What the fields may
-hold is checked by what they are made into: a `Sample`, a `Gate`, the limits of a call.
+Every field says what it is for, because the form shows that and nothing else. A `Sample` and the limits of a call
+are forms as they are; what other fields may hold is checked by what they are made into, such as a `Gate`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator
 
 from prefect_experiments import datasets
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.models import (
-    Dataset,
-    EvaluationResultFieldNames,
-    ExperimentTaskFieldNames,
-    Sample,
-    SampleMethod,
-)
+from prefect_experiments.models import Dataset, EvaluationResultFieldNames, ExperimentTaskFieldNames
+from prefect_experiments.options import CallOptions, Sample, described
 from prefect_experiments.orchestration.naming import check_tag
 from prefect_experiments.references import load_reference
 from prefect_experiments.tasks import is_prefect_task
+
+
+def _as_in_a_form(schema: dict[str, Any], model: type[Any]) -> None:
+    """Say what each field means, and ``None`` as a form has it."""
+    for name, words in described(model).items():
+        plain = words.replace("``None``", "empty").replace("`", "")
+        schema["properties"][name]["description"] = plain[0].upper() + plain[1:]
+
+
+FROM_OPTIONS = ConfigDict(strict=False, json_schema_extra=_as_in_a_form)
+"""For a form that is made of a model of `options`: a form, or an event, gives a number as a text."""
 
 
 class Form(BaseModel):
@@ -106,25 +112,10 @@ class JudgedFields(Form):
     metadata: str | None = Field(default=None, description="What it gets as the metadata. Empty: nothing.")
 
 
-class SampleRules(Form):
+class SampleRules(Sample):
     """Which part of the examples to use: a number or a share of them."""
 
-    n: int | None = Field(default=None, ge=1, description="So many examples. Leave empty where a share is given.")
-    fraction: float | None = Field(default=None, gt=0, le=1, description="This share of the examples, such as 0.1.")
-    method: SampleMethod = Field(
-        default="random",
-        description="random; head: the first; systematic: every k-th; stratified: in proportion to the values of by.",
-    )
-    by: str | None = Field(default=None, description="For stratified: the field, such as metadata.topic.")
-    seed: int = Field(default=42, description="The same seed draws the same examples.")
-
-    def sample(self) -> Sample:
-        """The sample.
-
-        Raises:
-            InvalidSetting: values that do not go together.
-        """
-        return Sample(**self.model_dump())
+    model_config = FROM_OPTIONS
 
 
 def _form_of(owner: type[Gate | Metric], base: type[Form]) -> Any:
@@ -181,31 +172,15 @@ def gate_of(rules: GateRules | None, file: str | None) -> Gate:
     return Gate() if rules is None else rules.gate()
 
 
-class CallLimits(Form):
+class CallLimits(CallOptions):
     """How hard to work."""
 
-    concurrency: int = Field(default=10, ge=1, description="Calls of the task, and of evaluators, in flight at most.")
-    timeout: float | None = Field(default=60, gt=0, description="Seconds for one attempt. Empty: no limit.")
-    retries: int = Field(default=3, ge=0, description="Further attempts after one that raised.")
-    rate_limit_errors: list[str] = Field(
-        default_factory=list,
-        description="References to exception classes that mean too fast, such as openai:RateLimitError. Empty: those "
-        "with HTTP status 429.",
-    )
-    exit_on_error: bool = Field(default=False, description="Stop at the first task error; what finished is kept.")
-    batch_size: int | None = Field(default=None, ge=1, description="Examples a Prefect task run. Empty: what fits.")
-    concurrency_limit: str | None = Field(
-        default=None,
-        description="A global concurrency limit of Prefect's that flows share, by name: as many of its slots are taken "
-        "as calls are made at a time.",
-    )
-    rate_limit: str | None = Field(
-        default=None, description="One with a slot decay: so many calls of all flows may start in a second."
-    )
+    model_config = FROM_OPTIONS
 
-    def arguments(self) -> dict[str, Any]:
-        """As `run_experiment` takes them."""
-        return {**self.model_dump(), "rate_limit_errors": self.rate_limit_errors or None}
+    @field_validator("rate_limit_errors", mode="before")
+    @classmethod
+    def _an_empty_list_is_none(cls, errors: Any) -> Any:
+        return errors or None
 
 
 class ResultColumns(Form):

@@ -1,0 +1,261 @@
+"""The parameters that the calls, the commands and the flows' forms share, each of them written down once.
+
+A field of these models is a parameter's name, type, bounds, default and description. Everything else is made from it:
+the keywords of the public calls (`signatures.takes`), the options of the commands (`cli.options`), and the forms in
+Prefect's UI (`orchestration.deployed.parameters`). So descriptions are for all three: ``None`` in them is said as each
+of these says it.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
+
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
+
+from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
+from prefect_experiments.models import _Record
+
+
+class AsIs:
+    """Marks a field that is taken as it is given, and checked where it is used."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.any_schema()
+
+
+@dataclass(frozen=True)
+class Must:
+    """What a field must be, in words, where its bounds alone do not say it."""
+
+    words: str
+
+
+class Options(_Record, BaseModel):
+    """Base of the models: frozen, strict, and refusing with a sentence.
+
+    Raises:
+        InvalidSetting: a value that a parameter cannot have.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
+    said_before_names: ClassVar[str] = ""
+    """Stands before a parameter's name in a refusal."""
+
+    if not TYPE_CHECKING:  # what a model takes is what its fields say
+
+        def __init__(self, /, **given: Any) -> None:
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                raise _refusal(type(self), error) from None
+
+    @classmethod
+    def of(cls, given: Options, **instead: Any) -> Self:
+        """What other options say of the parameters that this model has; of some of them, something else."""
+        return cls(**{name: given[name] for name in given if name in cls.model_fields} | instead)
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        return iter(self.keys())
+
+    def keys(self) -> list[str]:
+        """The names of the parameters."""
+        return list(type(self).model_fields)
+
+
+def _refusal(model: type[Options], error: ValidationError) -> InvalidInput:
+    """What is wrong with the first value that cannot be, as a sentence."""
+    first = error.errors(include_url=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidInput):
+        return cause
+    name, value = str(first["loc"][0]), first["input"]
+    field = model.model_fields.get(name)
+    if field is None:
+        return InvalidSetting(unknown_value("parameter", name, list(model.model_fields)))
+    if first["type"] == "missing":
+        return InvalidSetting(f"{model.said_before_names}{name} is missing")
+    if first["type"] == "literal_error":
+        what = f"{model.said_before_names.rstrip('.').lower()} {name}".strip()
+        return InvalidSetting(unknown_value(what, value, [str(known) for known in get_args(field.annotation)]))
+    must = _must(field) or first["msg"].removeprefix("Input should ")
+    return InvalidSetting(f"{model.said_before_names}{name} must {must}, got {value!r:.100}")
+
+
+def _must(field: FieldInfo) -> str:
+    bounds = []
+    for found in field.metadata:
+        match found:
+            case Must():
+                return found.words
+            case Gt():
+                bounds.append(f"above {found.gt}")
+            case Ge():
+                bounds.append(f"at least {found.ge}")
+            case Le():
+                bounds.append(f"at most {found.le}")
+    whole = "a whole number of " if int in (field.annotation, *get_args(field.annotation)) else ""
+    return f"be {whole}{' and '.join(bounds)}" if bounds else ""
+
+
+ErrorTypes = type[BaseException] | str | Sequence[type[BaseException] | str]
+"""Exception classes, or references to them."""
+
+_TEXTS = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
+
+SampleMethod = Literal["random", "head", "systematic", "stratified"]
+
+
+def names_of(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    """One name, or several, or none, as a tuple."""
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+class Sample(Options):
+    """Which part of a dataset to use: a number of examples or a share of them.
+
+    Raises:
+        InvalidSetting: values that do not go together.
+    """
+
+    said_before_names: ClassVar[str] = "Sample."
+
+    n: Annotated[int | None, Field(ge=1)] = None
+    """so many examples; all of them where the dataset has fewer. Not with a fraction."""
+    fraction: Annotated[float | None, Field(gt=0, le=1)] = None
+    """this share of the examples, above 0 and at most 1; at least one example. Not with n."""
+    method: SampleMethod = "random"
+    """``random`` draws without replacement; ``head`` takes the first; ``systematic`` takes every k-th from a seeded
+    start; ``stratified`` draws from each value of `by` in proportion to its share."""
+    by: str | None = None
+    """the field that a ``stratified`` sample is drawn by, such as ``metadata.topic`` or ``topic``."""
+    seed: int = 42
+    """the same seed draws the same examples."""
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if (self.n is None) == (self.fraction is None):
+            raise InvalidSetting(
+                f"Sample takes n= or fraction=, exactly one of them; got n={self.n!r}, fraction={self.fraction!r}"
+            )
+        if (self.method == "stratified") != (self.by is not None):
+            raise InvalidSetting(
+                "Sample(method='stratified') needs by=, the field to stratify by; other methods take none; "
+                f"got method={self.method!r}, by={self.by!r}"
+            )
+        return self
+
+
+class Selection(Options):
+    """Which version of a dataset, and which of its examples."""
+
+    dataset_version: str | None = None
+    """id or number of a version; by default the newest."""
+    splits: Annotated[str | Iterable[str] | None, AsIs] = None
+    """only the examples of these splits."""
+    sample: Sample | None = None
+    """only a sample of the examples, drawn after the splits were chosen."""
+
+
+class Columns(Options):
+    """Which columns make an example; without any of these keys, those called ``input``, ``output`` and ``metadata``."""
+
+    input_keys: Annotated[str | Sequence[str] | None, AsIs] = None
+    """the columns that make the input."""
+    output_keys: Annotated[str | Sequence[str] | None, AsIs] = None
+    """the columns that make the expected output."""
+    metadata_keys: Annotated[str | Sequence[str] | None, AsIs] = None
+    """the columns that make the metadata."""
+    split_key: str | None = None
+    """the column with the name, or the list of names, of splits."""
+    id_key: str | None = None
+    """the column with the ids; by default ``id``, where there is one."""
+
+
+class Named(Options):
+    """What a new experiment is called."""
+
+    experiment_name: str | None = None
+    """the experiment's name; by default the task's name and the time."""
+
+
+class Begun(Options):
+    """What else a new experiment is begun with."""
+
+    experiment_description: str | None = None
+    """a sentence for people."""
+    repetitions: Annotated[int, Field(ge=1)] = 1
+    """how often each example is run."""
+    idempotency_key: str | None = None
+    """begin only one experiment of the dataset for this key, whoever asks, and give it the key as a tag; so ``tag:KEY``
+    leads to it."""
+
+
+class Attempts(Options):
+    """How one call of the task or an evaluator is made."""
+
+    timeout: Annotated[float | None, Field(gt=0), Must("be above 0 seconds (or None for no limit)")] = 60
+    """seconds for one attempt of the task or an evaluator; ``None`` for no limit."""
+    retries: Annotated[int, Field(ge=0)] = 3
+    """further attempts after one that raised."""
+    rate_limit_errors: Annotated[ErrorTypes | None, AsIs, WithJsonSchema(_TEXTS)] = None
+    """exception classes, or references to them such as ``openai:RateLimitError``, that mean "too fast": they lower the
+    rate and use up no retry. By default, errors with HTTP status 429, or whose class is called ``RateLimitError``,
+    ``TooManyRequests`` or ``ResourceExhausted``."""
+
+
+class EvaluationOptions(Attempts):
+    """How hard to work."""
+
+    concurrency: Annotated[int, Field(ge=1)] = 10
+    """calls of the task in flight at most, and as many of the evaluators."""
+    batch_size: Annotated[int | None, Field(ge=1)] = None
+    """examples for each Prefect task run; by default a size that fits."""
+    concurrency_limit: str | None = None
+    """a global concurrency limit of Prefect's, by name, that flows share: as many of its slots are taken as there are
+    calls in flight, or what there is; they are waited for."""
+    rate_limit: str | None = None
+    """one with a slot decay: so many calls of all flows that name it start in a second."""
+
+
+class CallOptions(EvaluationOptions):
+    """How hard to work, and when to stop."""
+
+    exit_on_error: bool = False
+    """stop at the first task error; what has finished is kept."""
+
+
+def described(model: type[Options]) -> dict[str, str]:
+    """What each parameter of a model means: the docstring under it, in one line."""
+    found: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if issubclass(base, Options):
+            found |= _docstrings(base.__module__).get(base.__name__, {})
+    return {name: found.get(name, "") for name in model.model_fields}
+
+
+@functools.cache
+def _docstrings(module: str) -> dict[str, dict[str, str]]:
+    """By class of a module and attribute, the docstring under it. pydantic reads the module once for each class."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except OSError:  # there is no source: an application in one file
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for defined in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for field, below in itertools.pairwise(defined.body):
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                    found.setdefault(defined.name, {})[name] = " ".join(words.split())
+    return found
