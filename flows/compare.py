@@ -9,8 +9,8 @@ from prefect import flow
 from pydantic import Field
 
 from prefect_experiments import Client, acompare_experiments
+from prefect_experiments.experiment.compare import result_side
 from prefect_experiments.orchestration.artifacts import show_compared
-from prefect_experiments.orchestration.comparing import result_side
 from prefect_experiments.orchestration.deployed.parameters import GateRules, gate_of, run_name
 from prefect_experiments.orchestration.deployed.reporting import report_on_comparison, verdict_on
 

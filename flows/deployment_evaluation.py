@@ -27,8 +27,8 @@ from prefect_experiments.orchestration.deployed.parameters import (
     run_name,
     task_of,
 )
+from prefect_experiments.orchestration.deployed.recovery import arun_for_flow_run, what_became_of
 from prefect_experiments.orchestration.deployed.reporting import conclude, outcome
-from prefect_experiments.orchestration.deployed.rerun import arun_for_flow_run, what_became_of
 
 QUICK = SampleRules(n=20)
 

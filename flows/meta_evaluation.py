@@ -20,8 +20,8 @@ from prefect_experiments.orchestration.deployed.parameters import (
     dataset_of,
     run_name,
 )
+from prefect_experiments.orchestration.deployed.recovery import arun_for_flow_run
 from prefect_experiments.orchestration.deployed.reporting import agreed
-from prefect_experiments.orchestration.deployed.rerun import arun_for_flow_run
 
 
 @flow(name="meta-evaluation", flow_run_name=run_name("{evaluator} against {human}"), persist_result=False)

@@ -19,8 +19,8 @@ from prefect_experiments.orchestration.deployed.parameters import (
     gate_of,
     run_name,
 )
+from prefect_experiments.orchestration.deployed.recovery import arun_for_flow_run
 from prefect_experiments.orchestration.deployed.reporting import conclude
-from prefect_experiments.orchestration.deployed.rerun import arun_for_flow_run
 
 
 # No retries: a gate that has failed is a finding. What breaks is run again by Prefect, and goes on where it was.

@@ -24,8 +24,8 @@ from prefect_experiments import options as shared
 from prefect_experiments.cli import running
 from prefect_experiments.cli.app import app
 from prefect_experiments.errors import InvalidInput, InvalidSetting
+from prefect_experiments.experiment import arguments as models
 from prefect_experiments.options import CallOptions, EvaluationOptions, Options, Sample, Selection, described
-from prefect_experiments.orchestration import arguments as models
 from prefect_experiments.orchestration.deployed.parameters import CallLimits, SampleRules
 from prefect_experiments.signatures import takes
 

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
         create_evaluator,
         evaluator_task,
     )
+    from prefect_experiments.experiment.compare import (
+        acompare_experiments,
+        compare_experiments,
+    )
     from prefect_experiments.models import (
         AnnotateRecordInput,
         Annotation,
@@ -56,10 +60,6 @@ if TYPE_CHECKING:
         ArizeCredentials,
         ExperimentStore,
         PhoenixCredentials,
-    )
-    from prefect_experiments.orchestration.comparing import (
-        acompare_experiments,
-        compare_experiments,
     )
     from prefect_experiments.orchestration.log_flow import (
         alog_experiment,
@@ -120,7 +120,7 @@ _WHERE = {
         "ExperimentStore",
         "PhoenixCredentials",
     ),
-    "prefect_experiments.orchestration.comparing": (
+    "prefect_experiments.experiment.compare": (
         "acompare_experiments",
         "compare_experiments",
     ),

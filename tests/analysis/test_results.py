@@ -10,7 +10,7 @@ import orjson
 import pandas as pd
 import pytest
 
-from prefect_experiments.analysis.ran import RanExperiment
+from prefect_experiments.analysis.ran_experiment import RanExperiment
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.errors import InvalidDataset, InvalidInput
 from prefect_experiments.store import EvaluatorRecord, Store

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from prefect_experiments.models import Example
 from prefect_experiments.store import EvaluatorRecord, Link, Store, TaskRecord
-from prefect_experiments.store.outgoing import OutgoingRun
+from prefect_experiments.store.outbox import OutgoingRun
 from prefect_experiments.store.tables import evaluations, experiment_runs
 
 START = 1_800_000_000.0
@@ -69,7 +69,7 @@ class Filled:
 
     def take(self, limit: int = 100_000, *, refuse: Callable[[Any], str | None] = lambda _: None) -> int:
         """Push what waits, as far as it can be now; how much it was."""
-        queue = self.store.queue
+        queue = self.store.outbox
         items = [*queue.waiting_runs(self.link, limit), *queue.waiting_evaluations(self.link, limit)]
         queue.mark(
             self.link,

@@ -416,7 +416,7 @@ def test_nothing_is_left_open_at_the_end_of_a_process(server: FaultProxy) -> Non
     script = f"""
 import asyncio
 from prefect_experiments.backends.http import Address, Http
-from prefect_experiments.loops import run_sync
+from prefect_experiments.sync import run_sync
 client = Http(Address("Phoenix", {server.url!r}))
 print(run_sync(lambda: client.get("/")), asyncio.run(client.get("/")))
 """

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from prefect_experiments.backends import pushing, trouble
-from prefect_experiments.backends.pushing import Item, Push, PushOutcome
+from prefect_experiments.backends import circuit_breaker
+from prefect_experiments.backends import pusher as pushing
+from prefect_experiments.backends.pusher import Item, Push, PushOutcome
 from prefect_experiments.errors import BackendUnavailable, InvalidSetting, StoreUnavailable
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.outgoing import OutgoingRun
+from prefect_experiments.store.outbox import OutgoingRun
 
 from .filled import Filled
 
@@ -38,7 +39,7 @@ class Backend:
 
     @contextlib.asynccontextmanager
     async def pusher(self, store: Store, link: Link) -> AsyncIterator[Backend]:
-        self._queue, self._link = store.queue, link
+        self._queue, self._link = store.outbox, link
         yield self
 
     def waiting(self, limit: int, *, running: bool) -> list[Item]:
@@ -150,7 +151,7 @@ def test_what_comes_while_it_is_under_way(pushing_to: Pushing) -> None:
 def test_with_nothing_to_do_it_looks_seldom(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look that takes 50 ms is made twice a second at most: no more than a tenth of the time goes to it."""
     filled = Filled(pushing_to.store, 5)
-    queue = type(pushing_to.store.queue)
+    queue = type(pushing_to.store.outbox)
     looks: list[float] = []
     original = queue.waiting_runs
 
@@ -173,7 +174,7 @@ def test_an_outage_is_waited_for_and_asked_about_seldom(pushing_to: Pushing) -> 
     assert outcome.is_complete
     assert pushing_to.all_taken(filled)
     asked_in_vain = sum(at < up_at for at in pushing_to.backend.asked)
-    assert asked_in_vain <= trouble.HICCUPS + 3 + 6
+    assert asked_in_vain <= circuit_breaker.HICCUPS + 3 + 6
     [out, again] = pushing_to.said
     assert out == "it is out. 120 results wait in the store; trying again until they are taken."
     assert again.startswith("backend answers again after ")
@@ -210,7 +211,7 @@ def test_patience_ends_in_the_midst_of_a_request(pushing_to: Pushing) -> None:
 
     def hangs_later(item: Item) -> Any:
         asked.append(item)
-        return asyncio.sleep(60) if len(asked) > trouble.HICCUPS + 3 else unavailable()
+        return asyncio.sleep(60) if len(asked) > circuit_breaker.HICCUPS + 3 else unavailable()
 
     pushing_to.backend.does = hangs_later
     began = time.monotonic()
@@ -271,7 +272,7 @@ def test_the_last_result_is_not_given_up_when_the_backend_is_out(
 ) -> None:
     """All but one are taken, then it is out for longer than a bad result would be tried for."""
     monkeypatch.setattr(pushing, "LONGEST_PAUSE_S", 0.2)
-    monkeypatch.setattr(trouble, "LONGEST_PAUSE_S", 0.3)
+    monkeypatch.setattr(circuit_breaker, "LONGEST_PAUSE_S", 0.3)
     filled = Filled(pushing_to.store, 6)
     out: list[float] = []
 
@@ -303,7 +304,7 @@ def test_cancelled_it_marks_what_was_taken_and_leaves_nothing_behind(pushing_to:
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(run())
-    assert pushing_to.store.queue.waiting(filled.link).total == 200 - len(pushing_to.backend.taken)
+    assert pushing_to.store.outbox.waiting(filled.link).total == 200 - len(pushing_to.backend.taken)
     assert pushing_to.held == 0
     pushing_to.backend.does = lambda _: None
     assert pushing_to(filled).is_complete
@@ -311,7 +312,7 @@ def test_cancelled_it_marks_what_was_taken_and_leaves_nothing_behind(pushing_to:
 
 
 def store_that_fails(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch, does: Callable[[], None]) -> None:
-    queue = type(pushing_to.store.queue)
+    queue = type(pushing_to.store.outbox)
     for name in ("waiting_runs", "mark"):
         original = getattr(queue, name)
 

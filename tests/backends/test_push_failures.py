@@ -10,7 +10,7 @@ import pytest
 from phoenix.client import Client as PhoenixClient
 
 from prefect_experiments import Client, arun_experiment
-from prefect_experiments.backends import pushing
+from prefect_experiments.backends import pusher as pushing
 from prefect_experiments.errors import BackendRefused, ExperimentStopped
 from support.fault_proxy import Action, Answer, Cut, FaultProxy, Hang, Request
 from support.flow_runs import flow_run_of

@@ -32,7 +32,7 @@ def queue_store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 def test_what_waits_and_what_does_not(queue_store: Store) -> None:
     filled = Filled(queue_store, 5)
-    waits, link = queue_store.queue, filled.link
+    waits, link = queue_store.outbox, filled.link
     assert [run.position for run in waits.waiting_runs(link, 3)] == filled.positions[:3]
     assert waits.waiting_evaluations(link, 10) == [], "their runs are not there yet"
     assert waits.waiting(link) == (5, 15, 0)
@@ -57,7 +57,7 @@ def test_what_waits_and_what_does_not(queue_store: Store) -> None:
 
 def test_a_refused_run_keeps_its_verdicts_waiting(queue_store: Store) -> None:
     filled = Filled(queue_store, 3)
-    waits, link = queue_store.queue, filled.link
+    waits, link = queue_store.outbox, filled.link
     bad = filled.positions[0]
     filled.take(refuse=lambda item: "no\x00t this" if item.position == bad else None)
     assert filled.take() == 6
@@ -73,7 +73,7 @@ def test_annotations_go_the_same_way_unless_an_evaluator_has_the_name(queue_stor
     filled = Filled(queue_store, 2)
     rows = [(filled.id, p, 1, name, 1.0, "good", "text", "Ann", START) for p in filled.positions for name in ("a", "z")]
     filled.write(run_annotations, rows)
-    assert queue_store.queue.waiting(filled.link) == (2, 8, 0)
+    assert queue_store.outbox.waiting(filled.link) == (2, 8, 0)
     assert [filled.take(), filled.take(), filled.take()] == [2, 8, 0]
 
 
@@ -81,8 +81,8 @@ def test_two_backends_and_two_experiments_know_nothing_of_each_other(queue_store
     first, second = Filled(queue_store, 3, "one"), Filled(queue_store, 4, "two")
     other = first.linked("phoenix http://elsewhere")
     assert [first.take(), first.take()] == [3, 9]
-    assert queue_store.queue.waiting(other) == (3, 9, 0)
-    assert queue_store.queue.waiting(second.link) == (4, 12, 0)
+    assert queue_store.outbox.waiting(other) == (3, 9, 0)
+    assert queue_store.outbox.waiting(second.link) == (4, 12, 0)
 
 
 def test_the_first_of_two_that_link_an_experiment_wins(queue_store: Store) -> None:
@@ -111,7 +111,7 @@ def seconds(function: Callable[[], Any]) -> float:
 
 def looks(filled: Filled) -> dict[str, float]:
     """How long each question takes at three moments: nothing pushed, half of it, all."""
-    waits, link = filled.store.queue, filled.link
+    waits, link = filled.store.outbox, filled.link
     found: dict[str, float] = {}
     for share in (0.0, 0.5, 1.0):
         positions = filled.positions[: int(len(filled.positions) * share)]

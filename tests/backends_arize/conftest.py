@@ -11,8 +11,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
-from prefect_experiments.backends import pushing as queue
-from prefect_experiments.backends import trouble
+from prefect_experiments.backends import circuit_breaker
+from prefect_experiments.backends import pusher as queue
 from prefect_experiments.backends.arize import api, datasets, experiments, pushing, taken
 from support.arize import KEY, StandIn, arize, arize_server, arize_url, official, official_old
 
@@ -72,8 +72,8 @@ def hasty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     monkeypatch.setattr(taken, "SHORTEST_DOUBT_S", 0.2)
     monkeypatch.setattr(api, "FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(datasets, "SETTLED_S", 0.5)
-    monkeypatch.setattr(trouble, "FIRST_PAUSE_S", 0.05)
-    monkeypatch.setattr(trouble, "LONGEST_PAUSE_S", 1.5)
+    monkeypatch.setattr(circuit_breaker, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(circuit_breaker, "LONGEST_PAUSE_S", 1.5)
     monkeypatch.setattr(queue, "FIRST_PAUSE_S", 0.05)
     if request.node.get_closest_marker("slow") is not None:
         return 2600

@@ -129,9 +129,9 @@ def engine_alone() -> float:
     from functools import partial
 
     from prefect_experiments import Client
-    from prefect_experiments.orchestration.arguments import RunArguments
-    from prefect_experiments.orchestration.request import new_session
-    from prefect_experiments.orchestration.steps import Steps, drive
+    from prefect_experiments.experiment.arguments import RunArguments
+    from prefect_experiments.experiment.request import new_session
+    from prefect_experiments.experiment.steps import Steps, drive
 
     with fresh_store(EXAMPLES) as url:
         began = time.perf_counter()

@@ -29,7 +29,7 @@ from prefect_experiments import (
     run_experiment,
 )
 from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidEvaluator, InvalidInput, InvalidSetting
-from prefect_experiments.store.logs import LogStore
+from prefect_experiments.store.ingest import IngestStore
 from support.flow_runs import flow_run_of
 
 quiet: dict[str, Any] = {"print_summary": False}
@@ -455,13 +455,13 @@ def test_logged_at_once_by_several_it_is_one_experiment(client: Client, dataset:
 
 
 def test_all_or_nothing_is_written(client: Client, dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill = LogStore._fill
+    fill = IngestStore._fill
 
-    def half(self: LogStore, connection: Any, experiment_id: str, runs: Any) -> None:
+    def half(self: IngestStore, connection: Any, experiment_id: str, runs: Any) -> None:
         fill(self, connection, experiment_id, runs[:2])
         raise InvalidInput("as if the disk were full")
 
-    monkeypatch.setattr(LogStore, "_fill", half)
+    monkeypatch.setattr(IngestStore, "_fill", half)
     with pytest.raises(InvalidInput):
         client.experiments.create(name="x", dataset=dataset, experiment_runs=ROWS)
     assert len(client.experiments.list()) == 0

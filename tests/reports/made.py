@@ -14,7 +14,7 @@ from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison
-from prefect_experiments.reports.sides import ReportSide, table_side
+from prefect_experiments.reports.report_model import ReportSide, table_side
 
 Row = dict[str, Any]
 # What becomes of the comparison that `made` makes.

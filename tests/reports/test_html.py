@@ -28,7 +28,7 @@ from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.reports import page_data
 from prefect_experiments.reports.files import write_report
 from prefect_experiments.reports.html import html_report
-from prefect_experiments.reports.sides import ReportSide, report_side, table_side
+from prefect_experiments.reports.report_model import ReportSide, report_side, table_side
 
 from .hostile import hostile_report
 from .made import made, rows_of, side, table

@@ -129,7 +129,7 @@ def test_a_store_that_was_made_before_latencies_were_kept(store_url: str) -> Non
     assert store.results.evaluations(ran)[1].metadata == {"z": 1.0, "a": [1]}
     link = store.links.of_experiment(ran)
     assert link is not None
-    assert store.queue.waiting(link).runs == 0  # what was pushed is not pushed again
+    assert store.outbox.waiting(link).runs == 0  # what was pushed is not pushed again
     store.close()
     Store(store_url).close()
 

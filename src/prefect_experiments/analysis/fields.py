@@ -50,7 +50,7 @@ def fields_of(results: Any) -> ResultFields:
     Raises:
         InvalidInput: not a table, one without rows, or one with a cell that cannot be used.
     """
-    from prefect_experiments.analysis.ran import RanExperiment
+    from prefect_experiments.analysis.ran_experiment import RanExperiment
 
     if isinstance(results, RanExperiment):
         found = results.results

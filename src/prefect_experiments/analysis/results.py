@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis.directions import Said, said_directions
-from prefect_experiments.analysis.ran import RanExperiment
+from prefect_experiments.analysis.ran_experiment import RanExperiment
 from prefect_experiments.analysis.verdicts import Side, SideMetric
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.results import DIRECTION, Results, read_results, refuse_doubles, result_frame

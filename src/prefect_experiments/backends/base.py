@@ -25,7 +25,7 @@ from prefect_experiments.models import (
 )
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.outgoing import Outgoing, OutgoingEvaluation
+from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,10 +12,10 @@ from prefect_experiments.backends.base import Draft, PulledResults, Remote
 from prefect_experiments.errors import AlreadyExists, BackendUnavailable, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Experiment, ExperimentRun
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
-from prefect_experiments.store.imports import ImportedEvaluation, ImportedRun
+from prefect_experiments.store.ingest import ImportedEvaluation, ImportedRun
 from prefect_experiments.store.links import RemoteVersion
+from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
-from prefect_experiments.store.texts import plain_text
 
 
 def mirror_version(store: Store, remote: Remote, dataset: str, version: str) -> DatasetVersion:
@@ -192,7 +192,7 @@ def _import(store: Store, link: Link, results: PulledResults, outline: Mapping[s
         for run in results.runs
         if run.example_id in outline
     ]
-    taken = store.imports.take(link, runs)
+    taken = store.ingest.take(link, runs)
     known = {evaluator.name: evaluator for evaluator in store.experiments.get(link.experiment_id).evaluators}
     records = _evaluators(taken, known)
     if records:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from prefect_experiments.store.outgoing import OutgoingEvaluation
+from prefect_experiments.store.outbox import OutgoingEvaluation
 from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
 
 MARK = "prefect_experiments"

@@ -224,7 +224,7 @@ def write_reports(
 
 def _side(terminal: Terminal, name: str, dataset: str | None, role: str) -> RanExperiment | ResultTable:
     """What a command names; the store and the backend are opened only where it is no file."""
-    from prefect_experiments.orchestration.comparing import result_side
+    from prefect_experiments.experiment.compare import result_side
 
     def places() -> Any:
         client = terminal.client()

@@ -173,7 +173,7 @@ def sample(
         terminal: where it is shown.
     """
     from prefect_experiments.datasets import draw, write_examples
-    from prefect_experiments.orchestration.naming import about_dataset
+    from prefect_experiments.experiment.naming import about_dataset
 
     if to is not None and export is not None:
         raise InvalidSetting("a sample goes to a new dataset with --to or to a file with --export, not to both")

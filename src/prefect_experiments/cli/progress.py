@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from prefect_experiments.cli.output import Terminal
-    from prefect_experiments.orchestration.session import Progress
+    from prefect_experiments.experiment.session import Progress
 
 LINE_EVERY_S = 5.0
 # What Prefect's engine says of the states it goes through, and its event queue of being emptied.
@@ -48,7 +48,7 @@ def watching(terminal: Terminal, *, resumable: bool = True) -> Iterator[None]:
     watcher = _BarWatcher() if sys.stderr.isatty() else _LineWatcher()
     try:
         with watcher.shown():
-            from prefect_experiments.orchestration.progress import heard_by
+            from prefect_experiments.experiment.progress import heard_by
 
             if resumable:
                 watcher.first_words = prepare_prefect(terminal)

@@ -11,15 +11,15 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.client import Client, Datasets, Experiments, Spans
 from prefect_experiments.client.compat_ax import RunInSpace, in_space
 from prefect_experiments.client.compat_phoenix import PhoenixEvaluate, PhoenixResume
+from prefect_experiments.experiment.arguments import EvaluateArguments, LogArguments, RunArguments
 from prefect_experiments.models import Experiment
-from prefect_experiments.orchestration.arguments import EvaluateArguments, LogArguments, RunArguments
 from prefect_experiments.signatures import method_takes
 from prefect_experiments.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from prefect_experiments.orchestration.logged import LoggedExperiment
+    from prefect_experiments.experiment.log import LoggedExperiment
 
 P = ParamSpec("P")
 R = TypeVar("R")

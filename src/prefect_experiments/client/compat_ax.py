@@ -19,10 +19,10 @@ from prefect_experiments.client.ax_rows import ax_examples, ax_frame
 from prefect_experiments.client.datasets import dataset_key
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.evaluators import ax_evaluators
+from prefect_experiments.experiment.arguments import ExperimentKey, LogRequest, NewArguments, Rows, RunArguments
+from prefect_experiments.experiment.request import experiment_key
 from prefect_experiments.models import AnnotateRecordInput, Dataset, Example, Experiment
 from prefect_experiments.options import AsIs, Options, Sample
-from prefect_experiments.orchestration.arguments import ExperimentKey, LogRequest, NewArguments, Rows, RunArguments
-from prefect_experiments.orchestration.request import experiment_key
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
 from prefect_experiments.signatures import method_takes
 
@@ -291,7 +291,7 @@ class Experiments(phoenix.Experiments):
             NotFound: no such dataset or version.
             BackendUnavailable: the backend does not answer.
         """
-        from prefect_experiments.orchestration.logged import log_directly
+        from prefect_experiments.experiment.log import log_directly
 
         dataset = arguments.dataset_id if arguments.dataset is None else arguments.dataset
         request = LogRequest.of(arguments, dataset=dataset)

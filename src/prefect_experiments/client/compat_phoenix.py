@@ -10,15 +10,15 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.client import datasets, experiments
 from prefect_experiments.client.datasets import Content, MoreExamples, Naming, NewDataset, only_source
 from prefect_experiments.errors import InvalidDataset
-from prefect_experiments.models import Dataset
-from prefect_experiments.options import AsIs
-from prefect_experiments.orchestration.arguments import (
+from prefect_experiments.experiment.arguments import (
     EvaluateArguments,
     EvaluateOptions,
     ExperimentKey,
     ResumeArguments,
     ResumeOptions,
 )
+from prefect_experiments.models import Dataset
+from prefect_experiments.options import AsIs
 from prefect_experiments.signatures import method_takes
 
 Parts = Sequence[Mapping[str, Any]]

@@ -11,10 +11,10 @@ from prefect_experiments import datasets as sources
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalDatasets
 from prefect_experiments.errors import InvalidDataset, InvalidInput
+from prefect_experiments.experiment.arguments import Rows, SpeaksArrow
+from prefect_experiments.experiment.naming import about_dataset
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
 from prefect_experiments.options import AsIs, Columns, Options, names_of
-from prefect_experiments.orchestration.arguments import Rows, SpeaksArrow
-from prefect_experiments.orchestration.naming import about_dataset
 from prefect_experiments.pages import DatasetList, ExampleList, Pagination
 from prefect_experiments.results.frame import example_frame
 from prefect_experiments.signatures import method_takes

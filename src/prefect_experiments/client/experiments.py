@@ -15,9 +15,7 @@ from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalExperiments
 from prefect_experiments.client.datasets import dataset_key
 from prefect_experiments.errors import InvalidInput, NotFound
-from prefect_experiments.loops import run_sync
-from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
-from prefect_experiments.orchestration.arguments import (
+from prefect_experiments.experiment.arguments import (
     CompareArguments,
     EvaluateArguments,
     ExperimentKey,
@@ -25,21 +23,23 @@ from prefect_experiments.orchestration.arguments import (
     ResumeArguments,
     RunArguments,
 )
-from prefect_experiments.orchestration.comparing import compare
-from prefect_experiments.orchestration.naming import about_dataset, check_tag
-from prefect_experiments.orchestration.request import experiment_key, find_experiment
+from prefect_experiments.experiment.compare import compare
+from prefect_experiments.experiment.naming import about_dataset, check_tag
+from prefect_experiments.experiment.request import experiment_key, find_experiment
+from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
 from prefect_experiments.pages import ExperimentList, ExperimentRunList
 from prefect_experiments.results import result_frame, results_of
 from prefect_experiments.results.frame import with_remote_runs
 from prefect_experiments.signatures import method_takes
 from prefect_experiments.store import ExperimentRecord, Link
 from prefect_experiments.store.paging import check_limit
+from prefect_experiments.sync import run_sync
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from prefect_experiments.client import Client
-    from prefect_experiments.orchestration.logged import LoggedExperiment
+    from prefect_experiments.experiment.log import LoggedExperiment
 
 
 class Experiments:
@@ -144,7 +144,7 @@ class Experiments:
             InvalidSetting: there is no backend to push to, or it cannot be used.
             BackendUnavailable: it does not answer.
         """
-        from prefect_experiments.orchestration.pushing import push_experiment
+        from prefect_experiments.experiment.push import push_experiment
 
         return push_experiment(self.client, experiment, to, dataset)
 

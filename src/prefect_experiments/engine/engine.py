@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect_experiments.engine.calls import Caller, CallResult, Target
-from prefect_experiments.engine.lanes import Job, call_each, call_each_sliced, together
+from prefect_experiments.engine.dispatch import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.limits import ActiveLimits, Pace
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink

@@ -21,12 +21,12 @@ from prefect.artifacts import (
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
+from prefect_experiments.experiment.session import Session
 from prefect_experiments.keys import fingerprint
-from prefect_experiments.orchestration.session import Session
-from prefect_experiments.reports.lowest import lowest_lines
+from prefect_experiments.reports.escaping import code, markdown_link
 from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows, summary_markdown
-from prefect_experiments.reports.texts import code, markdown_link
-from prefect_experiments.reports.wording import verdict_word
+from prefect_experiments.reports.phrases import verdict_word
+from prefect_experiments.reports.worst_runs import worst_runs_lines
 
 PROGRESS_EVERY_S = 5.0
 PATIENCE_S = 10.0  # Prefect's client tries a server that is gone for minutes; an artifact is not worth that
@@ -151,7 +151,7 @@ async def _with_lowest(text: str, ran: RanExperiment, *, contents: bool = True) 
     most = MOST_RUNS_READ if ran.verdict or summary.n_errors else MOST_RUNS_READ_UNASKED
     if summary.n_runs > most:
         return text
-    return "\n".join([text, "", *await asyncio.to_thread(partial(lowest_lines, ran, contents=contents))])
+    return "\n".join([text, "", *await asyncio.to_thread(partial(worst_runs_lines, ran, contents=contents))])
 
 
 async def show_report(path: Path, url: str | None, name: str) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from prefect_experiments.backends import Remote, open_remote
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.loops import run_sync
+from prefect_experiments.sync import run_sync
 
 # Prefect's own, as its blocks for secrets and files have them: a page of block types without pictures looks broken.
 _LOGOS = (

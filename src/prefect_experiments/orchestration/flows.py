@@ -28,15 +28,15 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Status, Verdict
 from prefect_experiments.engine import Batch
 from prefect_experiments.errors import AlreadyExists, ExperimentStopped, InvalidInput, InvalidSetting
+from prefect_experiments.experiment.progress import telling
+from prefect_experiments.experiment.push import what_waits
+from prefect_experiments.experiment.session import Session
+from prefect_experiments.experiment.steps import Steps, drive
 from prefect_experiments.orchestration.artifacts import progress_of, show_comparison, show_summary
 from prefect_experiments.orchestration.events import tell_of
-from prefect_experiments.orchestration.progress import telling
-from prefect_experiments.orchestration.pushing import what_waits
-from prefect_experiments.orchestration.session import Session
 from prefect_experiments.orchestration.shared_limits import slots_of
-from prefect_experiments.orchestration.steps import Steps, drive
+from prefect_experiments.reports.escaping import error_text
 from prefect_experiments.reports.markdown import headline
-from prefect_experiments.reports.texts import error_text
 
 RETRIES = 2
 _LONGEST_MESSAGE = 4000

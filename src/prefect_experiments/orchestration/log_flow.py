@@ -11,10 +11,11 @@ from prefect import flow, get_run_logger
 from prefect.context import SyncClientContext
 
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.loops import sync_twin
-from prefect_experiments.orchestration.arguments import LogArguments, Place, Placed
+from prefect_experiments.experiment.arguments import LogArguments, Place, Placed
+from prefect_experiments.experiment.compare import judging
+from prefect_experiments.experiment.log import LoggedExperiment, ResultLog
+from prefect_experiments.experiment.request import remote_of, store_of
 from prefect_experiments.orchestration.artifacts import show_comparison, show_summary
-from prefect_experiments.orchestration.comparing import judging
 from prefect_experiments.orchestration.events import tell_of
 from prefect_experiments.orchestration.flows import (
     final_state,
@@ -23,9 +24,8 @@ from prefect_experiments.orchestration.flows import (
     prefect_task,
     spared_by_the_collector,
 )
-from prefect_experiments.orchestration.logged import LoggedExperiment, ResultLog
-from prefect_experiments.orchestration.request import remote_of, store_of
 from prefect_experiments.signatures import takes
+from prefect_experiments.sync import sync_twin
 
 _log: contextvars.ContextVar[ResultLog] = contextvars.ContextVar("prefect_experiments_log")
 

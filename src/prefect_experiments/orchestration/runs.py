@@ -8,8 +8,7 @@ from functools import partial
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.engine import CallPolicy
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.loops import sync_twin
-from prefect_experiments.orchestration.arguments import (
+from prefect_experiments.experiment.arguments import (
     EvaluateArguments,
     Judged,
     Place,
@@ -18,20 +17,21 @@ from prefect_experiments.orchestration.arguments import (
     RunArguments,
     Shown,
 )
-from prefect_experiments.orchestration.claims import check_key
-from prefect_experiments.orchestration.comparing import check_directions, judging
-from prefect_experiments.orchestration.flows import run_dry, run_session
-from prefect_experiments.orchestration.request import (
+from prefect_experiments.experiment.compare import check_directions, judging
+from prefect_experiments.experiment.idempotency import check_key
+from prefect_experiments.experiment.request import (
     experiment_to_continue,
     new_session,
     remote_of,
     resumed_session,
     store_of,
 )
-from prefect_experiments.orchestration.session import Session
+from prefect_experiments.experiment.session import Session
+from prefect_experiments.orchestration.flows import run_dry, run_session
 from prefect_experiments.orchestration.shared_limits import look_up
 from prefect_experiments.signatures import takes
 from prefect_experiments.store import ExperimentRecord
+from prefect_experiments.sync import sync_twin
 
 
 class RunCall(Placed, RunArguments):

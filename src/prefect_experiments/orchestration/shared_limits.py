@@ -23,7 +23,7 @@ from prefect.concurrency.asyncio import (
 from prefect.exceptions import ObjectNotFound
 
 from prefect_experiments.errors import InvalidSetting, TransientError
-from prefect_experiments.orchestration.session import Session
+from prefect_experiments.experiment.session import Session
 from prefect_experiments.settings import Settings
 
 LEASE_S = 60.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect_experiments.analysis import numbers
-from prefect_experiments.reports.texts import absent, one_line
+from prefect_experiments.reports.escaping import absent, one_line
 
 _LONGEST_LABEL = 60
 # Told elsewhere on the page, or how a figure was made rather than one.

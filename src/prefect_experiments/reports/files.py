@@ -13,7 +13,7 @@ from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.reports.html import html_report
 from prefect_experiments.reports.junit import junit_xml
 from prefect_experiments.reports.pull_request import first_comment, pull_request_comment
-from prefect_experiments.reports.sides import ReportSide, report_side, table_side
+from prefect_experiments.reports.report_model import ReportSide, report_side, table_side
 
 Form = Literal["page", "junit", "comment"]
 FORM_OF: dict[str, Form] = {".html": "page", ".htm": "page", ".xml": "junit", ".md": "comment"}

@@ -19,12 +19,12 @@ from markupsafe import Markup
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
-from prefect_experiments.reports import page, wording
+from prefect_experiments.reports import page, phrases
 from prefect_experiments.reports.confusion import classifications
+from prefect_experiments.reports.escaping import visible
 from prefect_experiments.reports.page import Party
 from prefect_experiments.reports.page_data import examples_data
-from prefect_experiments.reports.sides import ReportSide
-from prefect_experiments.reports.texts import visible
+from prefect_experiments.reports.report_model import ReportSide
 
 _SCRIPTS = ("diff.js", "table.js", "detail.js", "main.js")
 
@@ -114,7 +114,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.globals.update(numbers=numbers, wording=wording)
+    environment.globals.update(numbers=numbers, phrases=phrases)
     return environment
 
 

@@ -7,8 +7,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from prefect_experiments.analysis import MetricSummary, Summary, numbers
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Side, Verdict
-from prefect_experiments.reports import wording
-from prefect_experiments.reports.texts import visible
+from prefect_experiments.reports import phrases
+from prefect_experiments.reports.escaping import visible
 
 
 def junit_xml(results: Comparison | Summary, *, name: str | None = None, verdict: Verdict | None = None) -> str:
@@ -83,11 +83,11 @@ def _checks(suite: Element, verdict: Verdict) -> None:
 
 
 def _metric(suite: Element, metric: MetricComparison, *, decides: bool) -> None:
-    found = wording.figures_of(metric)
+    found = phrases.figures_of(metric)
     case = _case(suite, "metrics", metric.name)
     shown = ("baseline", "candidate", "difference", "interval", "p", "pairs", "improved", "regressed", "ties")
     _properties(case, {key: getattr(found, key) for key in (*shown, "verdict")})
-    line = wording.metric_line(found)
+    line = phrases.metric_line(found)
     if metric.verdict == "no data":
         _add(case, "skipped", line)
     elif metric.verdict == "regressed" and decides:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from prefect_experiments.analysis import RanExperiment, Summary, numbers
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
-from prefect_experiments.reports import texts, wording
-from prefect_experiments.reports.texts import markdown as plain
+from prefect_experiments.reports import escaping, phrases
+from prefect_experiments.reports.escaping import markdown as plain
 
 WORST_SHOWN = 10
 LONGEST_TEXT = 120
@@ -21,13 +21,13 @@ def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
         verdict: a gate's, where there is no baseline to compare with; it comes first.
     """
     summary, experiment = ran.summary, ran.experiment
-    word = f"{wording.verdict_word(verdict)}: " if verdict else ""
+    word = f"{phrases.verdict_word(verdict)}: " if verdict else ""
     lines = [f"# {word}{plain(experiment.name)}", ""]
     if verdict:
-        lines += [wording.verdict_sentence(verdict, plain), "", *reason_lines(verdict), ""]
+        lines += [phrases.verdict_sentence(verdict, plain), "", *reason_lines(verdict), ""]
     lines += [
-        f"Dataset **{plain(experiment.dataset_name)}** (version {texts.code(experiment.dataset_version_id)}), "
-        f"task {texts.code(experiment.task)}, experiment {texts.code(experiment.id)}. {headline(ran)}.",
+        f"Dataset **{plain(experiment.dataset_name)}** (version {escaping.code(experiment.dataset_version_id)}), "
+        f"task {escaping.code(experiment.task)}, experiment {escaping.code(experiment.id)}. {headline(ran)}.",
         "",
         "| evaluator | mean | of | standard error | what is behind it |",
         "|---|---|---|---|---|",
@@ -43,11 +43,11 @@ def error_lines(ran: RanExperiment) -> list[str]:
     """Which classes of errors came how often, as a Markdown list; nothing of what they say, which may be a row's."""
     failures = ran.failures
     lines = [
-        f"- {'task' if who is None else f'evaluator {plain(who)}'}: {wording.error_types(types, plain)}"
+        f"- {'task' if who is None else f'evaluator {plain(who)}'}: {phrases.error_types(types, plain)}"
         for who, types in failures.types.items()
     ]
     whole = failures.every_call_of(ran.asked)
-    return ["", *([f"**{wording.throughout(whole)}**", ""] if whole else []), "Errors:", "", *lines] if lines else []
+    return ["", *([f"**{phrases.throughout(whole)}**", ""] if whole else []), "Errors:", "", *lines] if lines else []
 
 
 def comparison_markdown(comparison: Comparison, *, worst: int = WORST_SHOWN) -> str:
@@ -58,9 +58,9 @@ def comparison_markdown(comparison: Comparison, *, worst: int = WORST_SHOWN) -> 
         worst: how many of the examples that got worse are shown; their texts are cut.
     """
     lines = [
-        f"# {wording.verdict_word(comparison.verdict)}: {plain(comparison.candidate.label)}",
+        f"# {phrases.verdict_word(comparison.verdict)}: {plain(comparison.candidate.label)}",
         "",
-        wording.opening(comparison, plain),
+        phrases.opening(comparison, plain),
         "",
     ]
     reasons = [*reason_lines(comparison.verdict), ""] if comparison.verdict else []
@@ -77,7 +77,7 @@ def comparison_markdown(comparison: Comparison, *, worst: int = WORST_SHOWN) -> 
 
 def reason_lines(verdict: Verdict) -> list[str]:
     """The verdict's reasons as a Markdown list."""
-    return [f"- {texts.sentence(reason)}" for reason in verdict.reasons]
+    return [f"- {escaping.sentence(reason)}" for reason in verdict.reasons]
 
 
 def metric_table(comparison: Comparison) -> list[str]:
@@ -89,7 +89,7 @@ def metric_table(comparison: Comparison) -> list[str]:
         "| better | worse | same | p | verdict |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
-    for found in wording.all_figures(comparison):
+    for found in phrases.all_figures(comparison):
         _, *cells = _row(found).values()
         lines.append("| " + " | ".join([plain(found.name) + found.direction_note, *cells]) + " |")
     return lines
@@ -97,10 +97,10 @@ def metric_table(comparison: Comparison) -> list[str]:
 
 def comparison_rows(comparison: Comparison) -> list[dict[str, str]]:
     """The same numbers as rows for a Prefect table artifact: one a metric, all values written out."""
-    return [_row(found) for found in wording.all_figures(comparison)]
+    return [_row(found) for found in phrases.all_figures(comparison)]
 
 
-def _row(found: wording.Figures) -> dict[str, str]:
+def _row(found: phrases.Figures) -> dict[str, str]:
     return {
         "metric": found.name + found.direction_note,
         "baseline": found.baseline,
@@ -121,16 +121,16 @@ def side_lines(comparison: Comparison) -> list[str]:
 
 
 def _side(role: str, side: Side) -> str:
-    named = f"- {role}: {texts.markdown_link(side.label, side.url)}"
-    identity = f" (experiment {texts.code(side.experiment_id)})" if side.experiment_id else ""
-    return f"{named}{identity}, {wording.failures(side)}"
+    named = f"- {role}: {escaping.markdown_link(side.label, side.url)}"
+    identity = f" (experiment {escaping.code(side.experiment_id)})" if side.experiment_id else ""
+    return f"{named}{identity}, {phrases.failures(side)}"
 
 
 def worst_lines(comparison: Comparison, worst: int) -> list[str]:
     """The examples that got worse, worst first, as the lines of a Markdown table."""
     if not comparison.regressed or worst < 1:
         return []
-    shown = wording.regressions(comparison)[:worst]
+    shown = phrases.regressions(comparison)[:worst]
     of = len(comparison.regressed)
     lines = [
         f"**Worse, worst first** ({numbers.count(len(shown))} of {of:,})",
@@ -143,11 +143,11 @@ def worst_lines(comparison: Comparison, worst: int) -> list[str]:
 
 def _change(change: ExampleChange) -> Sequence[str]:
     def cell(value: object, error: str | None = None) -> str:
-        text = f"failed: {error}" if error else texts.as_text(value)
-        return texts.code(text, longest=LONGEST_TEXT) if text.strip() else numbers.NOTHING
+        text = f"failed: {error}" if error else escaping.as_text(value)
+        return escaping.code(text, longest=LONGEST_TEXT) if text.strip() else numbers.NOTHING
 
     return (
-        texts.code(change.example_id, longest=60),
+        escaping.code(change.example_id, longest=60),
         # One cell: with two, the table does not fit on Prefect's page.
         f"{plain(change.metric, longest=60)} "
         f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}",

@@ -11,10 +11,10 @@ import numpy as np
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison
-from prefect_experiments.reports import charts, wording
+from prefect_experiments.reports import charts, phrases
 from prefect_experiments.reports.charts import Histogram, Interval, IntervalPlot, Role
-from prefect_experiments.reports.sides import ReportSide
-from prefect_experiments.reports.texts import one_line, web_address
+from prefect_experiments.reports.escaping import one_line, web_address
+from prefect_experiments.reports.report_model import ReportSide
 from prefect_experiments.results import ResultRun
 
 _MOST_LABELS = 12
@@ -42,7 +42,7 @@ class Party:
 class MetricRow:
     """One metric of the page's first table."""
 
-    figures: wording.Figures
+    figures: phrases.Figures
     means: IntervalPlot | None
     change: IntervalPlot | None
     filterable: bool = False
@@ -60,7 +60,7 @@ def metric_rows(comparison: Comparison, parties: Sequence[Party], columns: Seque
         axis = shared if in_points else _difference_axis([metric], 1)
         rows.append(
             MetricRow(
-                wording.figures_of(metric),
+                phrases.figures_of(metric),
                 _means(metric, parties),
                 _change(metric, axis, 100 if in_points else 1),
                 metric.name in columns,
@@ -73,9 +73,9 @@ def operation_rows(comparison: Comparison) -> list[MetricRow]:
     """Latency, tokens and cost, compared on the shared examples; each has an axis of its own."""
     rows = []
     for metric in comparison.operations.values():
-        unit = wording.OPERATIONS.get(metric.name, ("", "plain"))[1]
+        unit = phrases.OPERATIONS.get(metric.name, ("", "plain"))[1]
         change = _change(metric, _difference_axis([metric], 1), 1, partial(numbers.value, unit=unit))
-        rows.append(MetricRow(wording.figures_of(metric, operation=True), None, change))
+        rows.append(MetricRow(phrases.figures_of(metric, operation=True), None, change))
     return rows
 
 

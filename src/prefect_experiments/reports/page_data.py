@@ -16,8 +16,8 @@ from markupsafe import Markup
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison
-from prefect_experiments.reports.texts import as_text, kind_of
-from prefect_experiments.reports.wording import regressions
+from prefect_experiments.reports.escaping import as_text, kind_of
+from prefect_experiments.reports.phrases import regressions
 from prefect_experiments.results import ResultEvaluation, ResultRun
 
 LONGEST_TEXT = 8000

@@ -6,7 +6,7 @@ import re
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
-from prefect_experiments.reports import texts, wording
+from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.markdown import metric_table, reason_lines, side_lines, summary_markdown, worst_lines
 
 MARKER = "prefect-experiments"
@@ -27,15 +27,15 @@ def pull_request_comment(comparison: Comparison, *, marker: str = MARKER, worst:
     verdict = comparison.verdict
     symbol = _SYMBOLS[verdict.status] if verdict else "⚖️"
     lines = [
-        f"{symbol} **{wording.verdict_word(verdict)}**: {texts.markdown(comparison.candidate.label)} "
-        f"against {texts.markdown(comparison.baseline.label)}",
+        f"{symbol} **{phrases.verdict_word(verdict)}**: {escaping.markdown(comparison.candidate.label)} "
+        f"against {escaping.markdown(comparison.baseline.label)}",
         "",
-        wording.opening(comparison, texts.markdown),
+        phrases.opening(comparison, escaping.markdown),
         "",
     ]
     for metric in comparison.metrics.values():
-        found = wording.figures_of(metric)
-        lines.append(f"- {wording.metric_line(found, texts.markdown(found.name))}")
+        found = phrases.figures_of(metric)
+        lines.append(f"- {phrases.metric_line(found, escaping.markdown(found.name))}")
     if not comparison.metrics:
         lines.append("- no metric that both sides were scored on")
     passed = verdict is not None and verdict.status == "passed"

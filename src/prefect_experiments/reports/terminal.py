@@ -14,7 +14,7 @@ from rich.text import Text
 
 from prefect_experiments.analysis import RanExperiment, numbers
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
-from prefect_experiments.reports import texts, wording
+from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.markdown import figures, headline
 
 WORST_SHOWN = 5
@@ -70,10 +70,10 @@ def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in
 def print_errors(ran: RanExperiment, console: Console | None = None) -> None:
     """Print the commonest errors of the task and of the evaluators, and whether every call failed."""
     out = console or Console()
-    for line in wording.error_lines(ran.failures):
+    for line in phrases.error_lines(ran.failures):
         out.print(Text(f"  {line}", "" if line.startswith(" ") else "red"), soft_wrap=True)
     if who := ran.failures.every_call_of(ran.asked):
-        out.print(Text(f"  {wording.throughout(who)}", "bold red"), soft_wrap=True)
+        out.print(Text(f"  {phrases.throughout(who)}", "bold red"), soft_wrap=True)
 
 
 def print_side_by_side(rans: Sequence[RanExperiment], console: Console | None = None) -> None:
@@ -101,33 +101,33 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
     out = console or Console()
     verdict = comparison.verdict
     style = _VERDICT_STYLES[verdict.status] if verdict else "bold"
-    sides = f"{texts.one_line(comparison.candidate.label)} against {texts.one_line(comparison.baseline.label)}"
-    out.print(Text.assemble((wording.verdict_word(verdict).upper(), style), f"  {sides}"), soft_wrap=True)
-    out.print(Text(f"  {wording.opening(comparison)}"), soft_wrap=True)
+    sides = f"{escaping.one_line(comparison.candidate.label)} against {escaping.one_line(comparison.baseline.label)}"
+    out.print(Text.assemble((phrases.verdict_word(verdict).upper(), style), f"  {sides}"), soft_wrap=True)
+    out.print(Text(f"  {phrases.opening(comparison)}"), soft_wrap=True)
     if verdict:
         _print_reasons(verdict, out)
     if comparison.metrics:
         out.print(comparison_table(comparison, narrow=out.width < _NARROW))
     for metric in comparison.operations.values():
-        found = wording.figures_of(metric, operation=True)
+        found = phrases.figures_of(metric, operation=True)
         out.print(Text(f"  {found.name} {found.baseline} → {found.candidate}, {found.change}", "dim"), soft_wrap=True)
     out.print(Text(f"  {_side('candidate', comparison.candidate)}"), soft_wrap=True)
     out.print(Text(f"  {_side('baseline', comparison.baseline)}"), soft_wrap=True)
     if comparison.regressed and worst > 0:
-        out.print(_worst_table(wording.regressions(comparison), worst))
+        out.print(_worst_table(phrases.regressions(comparison), worst))
 
 
 def print_verdict(verdict: Verdict, console: Console | None = None) -> None:
     """Print a gate's verdict on its own: of a first run, which has no baseline."""
     out = console or Console()
-    out.print(Text(wording.verdict_word(verdict).upper(), _VERDICT_STYLES[verdict.status]))
-    out.print(Text(f"  {wording.verdict_sentence(verdict)}"), soft_wrap=True)
+    out.print(Text(phrases.verdict_word(verdict).upper(), _VERDICT_STYLES[verdict.status]))
+    out.print(Text(f"  {phrases.verdict_sentence(verdict)}"), soft_wrap=True)
     _print_reasons(verdict, out)
 
 
 def _print_reasons(verdict: Verdict, out: Console) -> None:
     for reason in verdict.reasons:
-        out.print(Text(f"  - {texts.one_line(reason)}"), soft_wrap=True)
+        out.print(Text(f"  - {escaping.one_line(reason)}"), soft_wrap=True)
 
 
 def comparison_table(comparison: Comparison, *, narrow: bool = False) -> Table:
@@ -145,10 +145,10 @@ def comparison_table(comparison: Comparison, *, narrow: bool = False) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for metric in comparison.metrics.values():
-        found = wording.figures_of(metric)
+        found = phrases.figures_of(metric)
         change = f"{found.difference}\n{found.interval}".rstrip() if narrow else found.change
         cells = [found.baseline, found.candidate, change, found.improved, found.regressed, found.ties, found.p]
-        name = Text.assemble(texts.one_line(found.name), (found.direction_note, "dim"))
+        name = Text.assemble(escaping.one_line(found.name), (found.direction_note, "dim"))
         verdict = Text(found.verdict, _METRIC_STYLES[found.verdict])
         table.add_row(name, *map(Text, cells[: len(names)]), verdict)
     return table
@@ -162,8 +162,8 @@ def _worst_table(changes: Sequence[ExampleChange], worst: int) -> Table:
         table.add_column(name, overflow="fold", no_wrap=name == "score")
     for change in shown:
         table.add_row(
-            Text(texts.one_line(change.example_id, 40)),
-            Text(texts.one_line(change.metric, 40)),
+            Text(escaping.one_line(change.example_id, 40)),
+            Text(escaping.one_line(change.metric, 40)),
             Text(f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}"),
             _output(change.baseline_output, change.baseline_error),
             _output(change.candidate_output, change.candidate_error),
@@ -172,13 +172,15 @@ def _worst_table(changes: Sequence[ExampleChange], worst: int) -> Table:
 
 
 def _output(output: object, error: str | None) -> Text:
-    return Text(texts.one_line(f"failed: {error}" if error else texts.as_text(output), 120), "red" if error else "")
+    return Text(
+        escaping.one_line(f"failed: {error}" if error else escaping.as_text(output), 120), "red" if error else ""
+    )
 
 
 def _side(role: str, side: Side) -> str:
-    where = texts.one_line(side.url or "") or (f"experiment {side.experiment_id}" if side.experiment_id else "")
-    return f"{role}: {texts.one_line(side.label)}, {wording.failures(side)}" + (f", {where}" if where else "")
+    where = escaping.one_line(side.url or "") or (f"experiment {side.experiment_id}" if side.experiment_id else "")
+    return f"{role}: {escaping.one_line(side.label)}, {phrases.failures(side)}" + (f", {where}" if where else "")
 
 
 def _name(text: str) -> str:
-    return escape(texts.one_line(text))
+    return escape(escaping.one_line(text))

@@ -9,7 +9,7 @@ from prefect_experiments.datasets.scalars import is_blank, is_missing
 from prefect_experiments.datasets.tables import Table, read_table
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
-from prefect_experiments.results import cells
+from prefect_experiments.results import coerce
 from prefect_experiments.results.evaluations import read_evaluations
 from prefect_experiments.results.records import (
     ANNOTATION_PARTS,
@@ -103,7 +103,7 @@ def _runs(table: Table, columns: Columns) -> list[ResultRun]:
 
     ids = [""] * table.rows if columns.example_id is None else _read(table, columns.example_id, EXAMPLE_ID)
     errors = [
-        error or (cells.NO_REASON if has_failed else None)
+        error or (coerce.NO_REASON if has_failed else None)
         for error, has_failed in zip(known("error"), known("status", default=False), strict=True)
     ]
     outputs = value(columns.output)
@@ -149,14 +149,14 @@ def _read(table: Table, column: str, role: Role) -> list[Any]:
         if cell is None and not role.needed:
             found.append(None)
             continue
-        value = cell if type(cell) in _PLAIN else cells.plain(cell)
+        value = cell if type(cell) in _PLAIN else coerce.plain(cell)
         is_text = isinstance(value, str)
         missing = blank_is_missing and (not value or value.isspace()) if is_text else is_missing(value)
         if missing and role.needed:
             raise InvalidDataset(f"{table.where(column)}, row {number}{role.needed}")
         try:
             found.append(None if missing else read(value))
-        except cells.Unfit as unfit:
+        except coerce.Unfit as unfit:
             raise InvalidDataset(f"{table.where(column)}, row {number}{unfit}") from None
     return found
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from prefect_experiments.datasets.tables import Table
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.models import AnnotatorKind, EvaluationResultFieldNames, ExperimentTaskFieldNames
-from prefect_experiments.results import cells
+from prefect_experiments.results import coerce
 from prefect_experiments.results.records import ANNOTATION_PARTS, EVALUATION_PARTS
 
 
@@ -21,7 +21,7 @@ class Role:
     """What a column is for.
 
     Attributes:
-        read: gives what a cell says, or raises `cells.Unfit`.
+        read: gives what a cell says, or raises `coerce.Unfit`.
         blank: what a text without a visible character is: ``nothing``; ``text``; or ``either``: nothing in a table
             that can hold text only, such as a CSV file, where a missing cell is written so.
         needed: what to say where a cell is missing; empty where it may be.
@@ -32,31 +32,31 @@ class Role:
     needed: str = ""
 
 
-EXAMPLE_ID = Role(cells.example_id, needed=" is empty; every row needs the id of its example")
-VALUE = Role(cells.json_value, blank="text")  # an output, an input
-EXPECTED = Role(cells.json_value, blank="either")
-METADATA_VALUE = Role(cells.json_value, blank="either")
-METADATA = Role(cells.json_object)
-OTHER_TRACE_ID = Role(cells.other_trace_id)
+EXAMPLE_ID = Role(coerce.example_id, needed=" is empty; every row needs the id of its example")
+VALUE = Role(coerce.json_value, blank="text")  # an output, an input
+EXPECTED = Role(coerce.json_value, blank="either")
+METADATA_VALUE = Role(coerce.json_value, blank="either")
+METADATA = Role(coerce.json_object)
+OTHER_TRACE_ID = Role(coerce.other_trace_id)
 
 # By their names in our own tables.
 RUN_ROLES: Mapping[str, Role] = {
-    "repetition_number": Role(cells.repetition, needed=" is empty; repetitions count from 1"),
-    "status": Role(cells.status),
-    "error": Role(cells.error),
-    "latency_ms": Role(cells.milliseconds),
-    "start_time": Role(cells.moment),
-    "end_time": Role(cells.moment),
-    "token_count": Role(cells.count),
-    "total_cost": Role(cells.dollars),
-    "trace_id": Role(cells.trace_id),
+    "repetition_number": Role(coerce.repetition, needed=" is empty; repetitions count from 1"),
+    "status": Role(coerce.status),
+    "error": Role(coerce.error),
+    "latency_ms": Role(coerce.milliseconds),
+    "start_time": Role(coerce.moment),
+    "end_time": Role(coerce.moment),
+    "token_count": Role(coerce.count),
+    "total_cost": Role(coerce.dollars),
+    "trace_id": Role(coerce.trace_id),
 }
 EVALUATION_ROLES: Mapping[str, Role] = {
-    "score": Role(cells.score),
-    "label": Role(cells.text, blank="either"),
-    "explanation": Role(cells.long_text, blank="either"),
-    "error": Role(cells.error),
-    "trace_id": Role(cells.trace_id),
+    "score": Role(coerce.score),
+    "label": Role(coerce.text, blank="either"),
+    "explanation": Role(coerce.long_text, blank="either"),
+    "error": Role(coerce.error),
+    "trace_id": Role(coerce.trace_id),
 }
 
 # A table with these columns is one of ours: the rest of them is what the dataset knows, and the run's former id.
@@ -72,7 +72,7 @@ _AX_SPELLINGS = {
     AX_TIMESTAMP: "start_time",
     "result.trace.id": "trace_id",
 }
-_AX_ROLES: Mapping[str, Role] = {AX_TIMESTAMP: Role(cells.moment_in_milliseconds)}
+_AX_ROLES: Mapping[str, Role] = {AX_TIMESTAMP: Role(coerce.moment_in_milliseconds)}
 _LONGEST_NAME = 255
 
 

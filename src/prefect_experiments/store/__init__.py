@@ -10,11 +10,10 @@ from prefect_experiments.store.database import Database, parse_url
 from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
 from prefect_experiments.store.failures import FailureStore
-from prefect_experiments.store.holds import HoldStore
-from prefect_experiments.store.imports import ImportStore
+from prefect_experiments.store.ingest import IngestStore
+from prefect_experiments.store.leases import LeaseStore
 from prefect_experiments.store.links import Link, LinkStore
-from prefect_experiments.store.logs import LogStore
-from prefect_experiments.store.queue import QueueStore
+from prefect_experiments.store.outbox import OutboxStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
 
@@ -37,10 +36,9 @@ class Store:
         self.results = ResultStore(self.database)
         self.failures = FailureStore(self.database)
         self.links = LinkStore(self.database)
-        self.queue = QueueStore(self.database)
-        self.holds = HoldStore(self.database)
-        self.imports = ImportStore(self.database)
-        self.logs = LogStore(self.database, self.experiments)
+        self.outbox = OutboxStore(self.database)
+        self.leases = LeaseStore(self.database)
+        self.ingest = IngestStore(self.database, self.experiments)
 
     @property
     def shown_url(self) -> str:

@@ -18,8 +18,8 @@ from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.examples import ExampleRow, fingerprint, to_example, to_rows, to_splits
 from prefect_experiments.store.paging import check_name, page
+from prefect_experiments.store.sanitize import nearest_first, object_text, plain_text
 from prefect_experiments.store.tables import dataset_versions, datasets, examples
-from prefect_experiments.store.texts import nearest_first, object_text, plain_text
 from prefect_experiments.store.times import to_datetime
 
 _INSERT = examples.insert()

@@ -11,7 +11,7 @@ import orjson
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import Example
-from prefect_experiments.store.texts import plain_text
+from prefect_experiments.store.sanitize import plain_text
 
 
 class ExampleRow(NamedTuple):

@@ -19,6 +19,7 @@ from prefect_experiments.models import DatasetVersion, Experiment
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.paging import check_name, page
+from prefect_experiments.store.sanitize import nearest_first, object_text, plain_text
 from prefect_experiments.store.tables import (
     dataset_versions,
     datasets,
@@ -27,7 +28,6 @@ from prefect_experiments.store.tables import (
     experiments,
     linked_experiments,
 )
-from prefect_experiments.store.texts import nearest_first, object_text, plain_text
 from prefect_experiments.store.times import to_datetime
 
 _LONGEST_NAME = 255  # an evaluator's name is part of a key, and PostgreSQL limits the length of those

@@ -20,9 +20,9 @@ from sqlalchemy.engine import Connection
 from prefect_experiments.engine import EvaluationRow, RunRow
 from prefect_experiments.errors import NotFound, StoreUnavailable
 from prefect_experiments.store.database import Database
-from prefect_experiments.store.imports import delete_evaluations_of_failed, evaluated_failures
+from prefect_experiments.store.ingest import delete_evaluations_of_failed, evaluated_failures
+from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
-from prefect_experiments.store.texts import plain_text
 from prefect_experiments.store.times import milliseconds
 
 MOST_ROWS_A_COMMIT = 1000

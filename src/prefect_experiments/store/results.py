@@ -25,8 +25,9 @@ from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
-from prefect_experiments.store.imports import evaluated_failures
+from prefect_experiments.store.ingest import evaluated_failures
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
+from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import (
     UNKNOWN_FINGERPRINT,
     evaluations,
@@ -34,7 +35,6 @@ from prefect_experiments.store.tables import (
     experiment_runs,
     run_annotations,
 )
-from prefect_experiments.store.texts import plain_text
 from prefect_experiments.store.times import to_datetime
 
 Key = tuple[int, int]

@@ -15,10 +15,10 @@ from prefect_experiments.backends.arize.pushing import ArizePusher, arize_pusher
 from prefect_experiments.backends.arize.spaces import Space
 from prefect_experiments.backends.arize.spans import ArizeSpans
 from prefect_experiments.backends.base import Draft, PulledResults
-from prefect_experiments.loops import run_sync
 from prefect_experiments.models import Dataset, Experiment
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import Link, Store
+from prefect_experiments.sync import run_sync
 
 
 class ArizeBackend:

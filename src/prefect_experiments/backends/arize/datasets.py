@@ -26,9 +26,9 @@ from prefect_experiments.errors import (
     NotFound,
     unknown_value,
 )
-from prefect_experiments.loops import waited
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
 from prefect_experiments.pages import Pagination
+from prefect_experiments.sync import waited
 
 GETS_AT_ONCE = 4
 SETTLED_S = 5.0  # a dataset that grows no more for so long is taken to be filled

@@ -24,9 +24,9 @@ from prefect_experiments.errors import (
     InvalidSetting,
     NotFound,
 )
-from prefect_experiments.loops import waited
 from prefect_experiments.models import AnnotateRecordInput, Experiment
 from prefect_experiments.pages import Pagination
+from prefect_experiments.sync import waited
 
 
 class ArizeExperiments:

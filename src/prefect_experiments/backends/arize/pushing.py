@@ -38,7 +38,7 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRow
+from prefect_experiments.store.outbox import OutgoingEvaluation, OutgoingRow
 
 LINGER_S = 1.0  # how long rows wait for others to share a request with
 HELD_S = 180.0  # longer than any request may take
@@ -104,8 +104,8 @@ class ArizePusher:
 
         What is incomplete because the experiment was interrupted waits until it is gone on with, or pushed as it is.
         """
-        rows = self._store.queue.waiting_rows(self._link, limit, complete=running)
-        return [*rows, *self._store.queue.waiting_evaluations(self._link, limit)]
+        rows = self._store.outbox.waiting_rows(self._link, limit, complete=running)
+        return [*rows, *self._store.outbox.waiting_evaluations(self._link, limit)]
 
     async def _wait(self, item: OutgoingRow | OutgoingEvaluation) -> str:
         waiting = _Waiting(item, asyncio.get_running_loop().create_future())
@@ -305,7 +305,7 @@ class ArizePusher:
         if found is None:
             raise BackendUnavailable(f"{self._api.http.address} says that it has an experiment, and does not list it")
         ours: dict[RowKey, Print] = {}
-        for item in await self._in_thread(lambda: self._store.queue.waiting_rows(self._link, None, complete=False)):
+        for item in await self._in_thread(lambda: self._store.outbox.waiting_rows(self._link, None, complete=False)):
             row = self._wire(item)
             ours[key_of(row)] = row_print(row)
         runs = await self._api.runs(found["id"])
@@ -338,11 +338,11 @@ class ArizePusher:
 
     async def _hold(self) -> None:
         """Be the only one who pushes this experiment: two who push the same rows at once would double them."""
-        if not await self._in_thread(self._store.holds.take, self._link, self._owner, HELD_S):
+        if not await self._in_thread(self._store.leases.take, self._link, self._owner, HELD_S):
             raise BackendUnavailable("another process is pushing this experiment just now", retry_after=2.0)
 
     async def _release(self) -> None:
-        await self._in_thread(self._store.holds.release, self._link, self._owner)
+        await self._in_thread(self._store.leases.release, self._link, self._owner)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

@@ -15,7 +15,7 @@ import orjson
 
 from prefect_experiments.backends.arize.rows import Row
 from prefect_experiments.backends.marks import MARK, evaluation_mark
-from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRow
+from prefect_experiments.store.outbox import OutgoingEvaluation, OutgoingRow
 from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
 
 

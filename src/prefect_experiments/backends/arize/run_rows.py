@@ -19,7 +19,7 @@ from prefect_experiments.backends.arize.row_marks import RunMark, metadata_colum
 from prefect_experiments.backends.arize.rows import Row, to_time
 from prefect_experiments.backends.marks import MARK
 from prefect_experiments.models import Experiment, ExperimentRun
-from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRow
+from prefect_experiments.store.outbox import OutgoingEvaluation, OutgoingRow
 from prefect_experiments.store.times import to_datetime
 
 _EVALUATION = re.compile(r"eval\.(.+?)\.(score|label|explanation|trace\.id|trace\.timestamp|metadata\..+)", re.DOTALL)

@@ -11,7 +11,7 @@ from prefect_experiments.backends.arize.rows import is_id
 from prefect_experiments.backends.arize.spaces import Space
 from prefect_experiments.backends.span_tables import FIRST_COLUMNS, iso, span_frame, upper_cased
 from prefect_experiments.errors import AmbiguousName, NotFound, unknown_value
-from prefect_experiments.loops import waited
+from prefect_experiments.sync import waited
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,9 +16,9 @@ from prefect_experiments.backends.phoenix.datasets import PhoenixDatasets
 from prefect_experiments.backends.phoenix.experiments import PhoenixExperiments
 from prefect_experiments.backends.phoenix.pushing import phoenix_pusher
 from prefect_experiments.backends.phoenix.spans import PhoenixSpans
-from prefect_experiments.loops import run_sync
 from prefect_experiments.models import Dataset, Experiment
 from prefect_experiments.store import Link, Store
+from prefect_experiments.sync import run_sync
 
 
 class PhoenixBackend:

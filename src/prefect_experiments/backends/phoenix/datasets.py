@@ -17,10 +17,10 @@ from prefect_experiments.backends.phoenix.rows import (
     upload_body,
 )
 from prefect_experiments.errors import AlreadyExists, InvalidDataset, InvalidInput, NotFound, unknown_value
-from prefect_experiments.loops import waited
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.paging import check_name
+from prefect_experiments.sync import waited
 
 
 class PhoenixDatasets:

@@ -14,12 +14,12 @@ from prefect_experiments.backends.phoenix.api import PhoenixApi, Row, each
 from prefect_experiments.backends.phoenix.datasets import find_dataset
 from prefect_experiments.backends.phoenix.rows import is_id, to_experiment, to_time
 from prefect_experiments.errors import AmbiguousName, BackendUnavailable, InvalidInput, NotFound, unknown_value
-from prefect_experiments.loops import waited
 from prefect_experiments.models import AnnotateRecordInput, Experiment, ExperimentRun
 from prefect_experiments.pages import Pagination
-from prefect_experiments.store.outgoing import annotation_metadata
+from prefect_experiments.store.outbox import annotation_metadata
 from prefect_experiments.store.paging import decode_cursor, encode_cursor
 from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
+from prefect_experiments.sync import waited
 
 _TAG = re.compile(r"[a-z0-9](?:[_a-z0-9-]*[a-z0-9])?")
 

@@ -10,7 +10,7 @@ from prefect_experiments.backends.phoenix.api import PhoenixApi
 from prefect_experiments.backends.phoenix.rows import evaluation_body, existing_run, id_among, run_body
 from prefect_experiments.errors import AlreadyExists, BackendRefused
 from prefect_experiments.store import Link, Store, TaskRecord
-from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRun
+from prefect_experiments.store.outbox import OutgoingEvaluation, OutgoingRun
 
 # Measured: Phoenix's server is the limit, and four connections are 1.4 times as fast as fifty.
 LANES = 4
@@ -34,8 +34,8 @@ class PhoenixPusher:
         """What Phoenix lacks: runs, and the verdicts on those that it has."""
         if self._task is None:
             self._task = self._store.experiments.get(self._link.experiment_id).task
-        runs = self._store.queue.waiting_runs(self._link, limit)
-        return [*runs, *self._store.queue.waiting_evaluations(self._link, limit)]
+        runs = self._store.outbox.waiting_runs(self._link, limit)
+        return [*runs, *self._store.outbox.waiting_evaluations(self._link, limit)]
 
     async def push_run(self, run: OutgoingRun) -> str:
         """Take a run; the id that it has in Phoenix, also where it was there already."""

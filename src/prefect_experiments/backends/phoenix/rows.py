@@ -13,7 +13,7 @@ import orjson
 
 from prefect_experiments.backends.marks import evaluation_mark, marked
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example, Experiment
-from prefect_experiments.store.outgoing import OutgoingEvaluation, OutgoingRun
+from prefect_experiments.store.outbox import OutgoingEvaluation, OutgoingRun
 from prefect_experiments.store.times import to_datetime
 
 _RUN_IN_TEXT = re.compile(r"Experiment run (\S+) already exists")

@@ -11,7 +11,7 @@ import orjson
 from prefect_experiments.backends.phoenix.api import PhoenixApi, Row
 from prefect_experiments.backends.span_tables import FIRST_COLUMNS, iso, span_frame, upper_cased
 from prefect_experiments.errors import BackendRefused, InvalidInput
-from prefect_experiments.loops import waited
+from prefect_experiments.sync import waited
 
 if TYPE_CHECKING:
     import pandas as pd

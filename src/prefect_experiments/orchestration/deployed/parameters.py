@@ -18,9 +18,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model,
 from prefect_experiments import datasets
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.experiment.naming import check_tag
 from prefect_experiments.models import Dataset, EvaluationResultFieldNames, ExperimentTaskFieldNames
 from prefect_experiments.options import CallOptions, Sample, described
-from prefect_experiments.orchestration.naming import check_tag
 from prefect_experiments.references import load_reference
 from prefect_experiments.tasks import is_prefect_task
 

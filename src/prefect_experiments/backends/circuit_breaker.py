@@ -21,7 +21,7 @@ def backoff(failures: int, first: float, longest: float) -> float:
     return min(first * 2.0 ** (min(failures, 20) - 1), longest) * random.uniform(0.75, 1.0)  # noqa: S311 - no secret
 
 
-class Trouble:
+class CircuitBreaker:
     """Failures since a backend has last taken something.
 
     Some in a row make an outage, as does a backend that asks to be left alone (``Retry-After``).

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from prefect_experiments.backends.base import Pusher, Remote
-from prefect_experiments.backends.trouble import Trouble, backoff
+from prefect_experiments.backends.circuit_breaker import CircuitBreaker, backoff
 from prefect_experiments.errors import (
     AlreadyExists,
     BackendRefused,
@@ -30,7 +30,7 @@ from prefect_experiments.errors import (
     StoreUnavailable,
 )
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.outgoing import Outgoing, OutgoingEvaluation, OutgoingRow, OutgoingRun, Pushed, Waiting
+from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation, OutgoingRow, OutgoingRun, Pushed, Waiting
 
 QUIET_S = 2.0
 AT_ONCE = 512  # results read from the store at once
@@ -132,13 +132,13 @@ class Push:
         beside: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
         self._beside = beside
-        self._queue = store.queue
+        self._queue = store.outbox
         self._store = store
         self._remote = remote
         self._link = link
         self._patience = patience
         self._say = say
-        self._trouble = Trouble()
+        self._breaker = CircuitBreaker()
         # A thread of its own: those of the loop are for the task, which may need them all.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="experiment-push")
         self._fresh: deque[Item] = deque()
@@ -214,14 +214,14 @@ class Push:
 
     def _patient_until(self) -> float:
         """When to give up, as far as is known now."""
-        stuck = self._trouble.is_outage or (self._later and not self._fresh and not self._in_flight)
+        stuck = self._breaker.is_outage or (self._later and not self._fresh and not self._in_flight)
         return max(self._ended_at, self._progress_at) + self._patience if stuck and self._ended_at else math.inf
 
     def _idle_for(self, pusher: Pusher) -> float:
         """Seconds until something is to be done, unless something happens before."""
         moments = [time.monotonic() + LONGEST_IDLE_S, self._patient_until()]
         if len(self._in_flight) < self._lanes(pusher) and (self._fresh or self._later):
-            moments.append(max(self._trouble.again_at, 0.0 if self._fresh else self._later[0][0]))
+            moments.append(max(self._breaker.again_at, 0.0 if self._fresh else self._later[0][0]))
         if self._visit is None:
             visits = [self._next_mark] * bool(self._taken) + [self._next_look] * (len(self._fresh) < FEW)
             moments.append(max(self._store_again_at, min(visits, default=math.inf)))
@@ -230,10 +230,10 @@ class Push:
     # Requests
 
     def _lanes(self, pusher: Pusher) -> int:
-        return 1 if self._trouble.is_outage else pusher.lanes
+        return 1 if self._breaker.is_outage else pusher.lanes
 
     def _start_requests(self, pusher: Pusher) -> None:
-        while len(self._in_flight) < self._lanes(pusher) and time.monotonic() >= self._trouble.again_at:
+        while len(self._in_flight) < self._lanes(pusher) and time.monotonic() >= self._breaker.again_at:
             item = self._next_item()
             if item is None:
                 return
@@ -242,7 +242,7 @@ class Push:
     def _next_item(self) -> Item | None:
         due = bool(self._later) and self._later[0][0] <= time.monotonic()
         # In an outage it is the other way round: a backend that is only slow has done what it did not answer to.
-        if self._fresh and not (due and self._trouble.is_outage):
+        if self._fresh and not (due and self._breaker.is_outage):
             return self._fresh.popleft()
         if self._sample_wanted:
             self._sample_wanted = False
@@ -273,19 +273,19 @@ class Push:
             if attempt.error is None:
                 self._took(attempt)
             else:
-                self._trouble.failed(attempt.error, attempt.began)
+                self._breaker.failed(attempt.error, attempt.began)
                 if attempt.item is not self._sample:
                     self._failed(attempt.item, attempt.error)
         if self._visit is not None and self._visit.done():
             visit, self._visit = self._visit, None
             self._visited(visit)
-        if self._trouble.is_to_be_said():
+        if self._breaker.is_to_be_said():
             waiting = (await self._in_thread(self._queue.waiting, self._link)).total - len(self._taken)
-            why = self._trouble.reason + "." * (self._trouble.reason[-1:] not in "?!.")
+            why = self._breaker.reason + "." * (self._breaker.reason[-1:] not in "?!.")
             self._say(f"{why} {waiting} results wait in the store; trying again until they are taken.")
 
     def _took(self, attempt: _Attempt) -> None:
-        lasted = self._trouble.passed(attempt.began)
+        lasted = self._breaker.passed(attempt.began)
         if lasted is not None:
             self._say(f"{self._remote.name} answers again after {lasted:.0f} s; the push goes on.")
         self._times_taken += 1
@@ -362,8 +362,8 @@ class Push:
     def _outcome(self) -> PushOutcome:
         waiting = self._queue.waiting(self._link)
         refusals = tuple(self._queue.refusals(self._link)) if waiting.refused else ()
-        trouble = self._trouble.reason if self._later or self._trouble.is_outage else self._left
-        return PushOutcome(self.pushed, waiting, refusals, trouble, *self._trouble.waited())
+        trouble = self._breaker.reason if self._later or self._breaker.is_outage else self._left
+        return PushOutcome(self.pushed, waiting, refusals, trouble, *self._breaker.waited())
 
     async def _stop(self, ended: asyncio.Task[Any]) -> None:
         """End what is under way; what was taken is marked."""

@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 from prefect_experiments.engine import Batch
-from prefect_experiments.orchestration.session import Session
+from prefect_experiments.experiment.session import Session
 
 MOST_BATCHES_UNDER_WAY = 4
 

@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from rich.console import Console
 
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, MetricComparison, Side, Verdict
-from prefect_experiments.reports import texts
+from prefect_experiments.reports import escaping
 from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows
 from prefect_experiments.reports.pull_request import pull_request_comment
 from prefect_experiments.reports.terminal import print_comparison
@@ -194,9 +194,9 @@ def test_any_text_stays_text_in_markdown(text: str) -> None:
 
 @given(st.text(max_size=60))
 def test_code_in_a_cell_is_what_was_given(text: str) -> None:
-    table = f"| a | b |\n|---|---|\n| {texts.code(text)} | end |"
+    table = f"| a | b |\n|---|---|\n| {escaping.code(text)} | end |"
     [shown] = [token.content for token in tokens(table) if token.type == "code_inline"]
-    assert shown.strip() == texts.one_line(re.sub(r"\\\|", "\\ |", texts.one_line(text))).strip()
+    assert shown.strip() == escaping.one_line(re.sub(r"\\\|", "\\ |", escaping.one_line(text))).strip()
 
 
 @pytest.mark.parametrize(
@@ -212,12 +212,12 @@ def test_code_in_a_cell_is_what_was_given(text: str) -> None:
     ],
 )
 def test_names_are_plain_where_they_are_harmless(text: str, shown: str) -> None:
-    assert texts.markdown(text) == shown
+    assert escaping.markdown(text) == shown
 
 
 @pytest.mark.parametrize("text", ["@someone is worse", "see #12", "http://evil.example", "www.evil.example"])
 def test_a_sentence_makes_no_mention_or_link_on_github(text: str) -> None:
-    assert not re.search(r"@\w|#\d|://|www\.", html.unescape(texts.sentence(text)))
+    assert not re.search(r"@\w|#\d|://|www\.", html.unescape(escaping.sentence(text)))
 
 
 def printed(comparison: Comparison, **options: Any) -> str:

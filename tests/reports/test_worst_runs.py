@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client, RanExperiment, run_experiment
-from prefect_experiments.reports.lowest import lowest_lines
+from prefect_experiments.reports.worst_runs import worst_runs_lines
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def ran(tmp_path: Path, count: int, **more: Any) -> RanExperiment:
 
 
 def test_what_failed_comes_first(tmp_path: Path) -> None:
-    lines = lowest_lines(ran(tmp_path, 10))
+    lines = worst_runs_lines(ran(tmp_path, 10))
     assert lines[0] == "**Failed runs and lowest scores** (3 of 3)"
     assert [line.split("|")[1].strip() for line in lines[4:]] == ["`e7`", "`e3`", "`e5`"]
     assert "failed: `ValueError: cannot do <b>seven</b>" in lines[4]
@@ -61,15 +61,15 @@ def test_what_failed_comes_first(tmp_path: Path) -> None:
     assert kinds.count("tr_open") == 4
     assert kinds.count("td_open") == 15
     assert not [token for token in read for child in token.children or () if child.type == "html_inline"]
-    assert len(lowest_lines(ran(tmp_path, 10), shown=1)) == 5
-    bare = lowest_lines(ran(tmp_path, 10), contents=False)
+    assert len(worst_runs_lines(ran(tmp_path, 10), shown=1)) == 5
+    bare = worst_runs_lines(ran(tmp_path, 10), contents=False)
     assert bare[4:] == ["| `e7` | failed |", "| `e3` | fussy failed |", "| `e5` | short 0.25 |"]
 
 
 def test_nothing_where_all_is_at_its_best(tmp_path: Path) -> None:
-    assert lowest_lines(ran(tmp_path, 3)) == []
+    assert worst_runs_lines(ran(tmp_path, 3)) == []
 
 
 def test_repetitions_are_told_apart(tmp_path: Path) -> None:
-    lines = lowest_lines(ran(tmp_path, 6, repetitions=2))
+    lines = worst_runs_lines(ran(tmp_path, 6, repetitions=2))
     assert [line for line in lines if "`e5`, repetition 2" in line]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from prefect_experiments.errors import AlreadyExists, NotFound
-from prefect_experiments.orchestration.naming import check_tag
+from prefect_experiments.experiment.naming import check_tag
 from prefect_experiments.store import ExperimentRecord, Store
 from prefect_experiments.store.tables import experiment_tags
 

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
-from prefect_experiments.backends.pushing import Push, PushOutcome
+from prefect_experiments.backends.pusher import Push, PushOutcome
 from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
 from prefect_experiments.errors import AlreadyExists, InvalidInput
 from prefect_experiments.evaluators import BoundEvaluator
+from prefect_experiments.experiment.idempotency import claim, claimed, refuse
 from prefect_experiments.models import DatasetVersion
 from prefect_experiments.options import CallOptions
-from prefect_experiments.orchestration.claims import claim, claimed, refuse
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Recorder, Store, TaskRecord
 from prefect_experiments.tasks import Task
 
 if TYPE_CHECKING:
-    from prefect_experiments.orchestration.comparing import Judging
+    from prefect_experiments.experiment.compare import Judging
     from prefect_experiments.tracing import ExperimentTracer
 
 

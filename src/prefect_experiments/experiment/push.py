@@ -8,12 +8,12 @@ from typing import Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
-from prefect_experiments.backends.pushing import Push, PushOutcome
+from prefect_experiments.backends.pusher import Push, PushOutcome
 from prefect_experiments.errors import BackendRefused, InvalidSetting
-from prefect_experiments.loops import waited
-from prefect_experiments.orchestration.request import experiment_key, remote_of, remote_of_link, store_of
+from prefect_experiments.experiment.request import experiment_key, remote_of, remote_of_link, store_of
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import ExperimentRecord, Store
+from prefect_experiments.sync import waited
 
 
 @waited
@@ -28,7 +28,7 @@ async def push_experiment(client: Any, experiment: Any, to: str | None, dataset:
     record, remote = await asyncio.to_thread(prepare)
     await asyncio.to_thread(remote.check)
     link = await asyncio.to_thread(begin_remotely, store, remote, record)
-    await asyncio.to_thread(store.queue.retry_refused, link)
+    await asyncio.to_thread(store.outbox.retry_refused, link)
     outcome = await Push(store, remote, link, patience=Settings().push_patience).run()
     _refuse_refusals(outcome, remote)
     begun = await asyncio.to_thread(store.links.of_experiment, record.experiment.id, remote.target)

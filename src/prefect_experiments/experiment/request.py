@@ -20,14 +20,14 @@ from prefect_experiments.errors import (
     NotFound,
 )
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
+from prefect_experiments.experiment.arguments import EvaluateArguments, Place, ResumeArguments, RunArguments
+from prefect_experiments.experiment.dataset_source import DatasetSource
+from prefect_experiments.experiment.naming import about_dataset, check_experiment_name
+from prefect_experiments.experiment.needs import KeptExamples, check_needs
+from prefect_experiments.experiment.session import Pin, Session, Start
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Experiment
 from prefect_experiments.options import CallOptions, Sample, Selection
-from prefect_experiments.orchestration.arguments import EvaluateArguments, Place, ResumeArguments, RunArguments
-from prefect_experiments.orchestration.naming import about_dataset, check_experiment_name
-from prefect_experiments.orchestration.needs import KeptExamples, check_needs
-from prefect_experiments.orchestration.pinning import DatasetSource
-from prefect_experiments.orchestration.session import Pin, Session, Start
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import ExperimentRecord, Link, Store, open_store
 from prefect_experiments.tasks import Task, resolve_task

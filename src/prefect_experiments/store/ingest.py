@@ -9,9 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from prefect_experiments.models import DatasetVersion
 from prefect_experiments.store.database import Database
+from prefect_experiments.store.experiments import ExperimentRecord, ExperimentStore
 from prefect_experiments.store.links import Link
-from prefect_experiments.store.outgoing import annotator_in
+from prefect_experiments.store.outbox import annotator_in
+from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import (
     UNKNOWN_FINGERPRINT,
     evaluations,
@@ -20,7 +23,6 @@ from prefect_experiments.store.tables import (
     pushed_runs,
     run_annotations,
 )
-from prefect_experiments.store.texts import plain_text
 
 # Backends keep times to the microsecond or the millisecond.
 _SAME_MOMENT_S = 0.0011
@@ -80,11 +82,12 @@ class ImportedRun:
     metadata: str | None = None
 
 
-class ImportStore:
-    """Takes results from backends."""
+class IngestStore:
+    """Takes in results that were made elsewhere: what backends have, and whole experiments."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, experiments: ExperimentStore) -> None:
         self._database = database
+        self._experiments = experiments
 
     def take(self, link: Link, runs: Sequence[ImportedRun]) -> list[ImportedEvaluation]:
         """Put what is not here yet into the store, and note that the backend has it.
@@ -141,6 +144,42 @@ class ImportStore:
             self._put(connection, pushed_evaluations, marks)
             taken += [verdict for _, verdict in new if not is_human]
         return taken
+
+    def put(
+        self, name: str, version: DatasetVersion, runs: Sequence[ImportedRun], *, fingerprint: str, **fields: Any
+    ) -> tuple[ExperimentRecord, bool]:
+        """An experiment with these results.
+
+        Args:
+            name: the experiment's.
+            version: what it is on.
+            runs: with their verdicts; one for each example and repetition.
+            fingerprint: of all that is put; an experiment of that name on that version which has it is
+                taken to be this one.
+            fields: see `ExperimentStore.create`.
+
+        Returns:
+            The experiment, and whether it is new.
+
+        Raises:
+            NotFound: the dataset version is no longer there.
+            InvalidInput: something that cannot be kept; then nothing is.
+        """
+        # Alone, so that of two processes which log the same file one finds what the other has made.
+        with self._database.write(alone=True) as connection:
+            if (found := self._experiments.find_logged(connection, name, version, fingerprint)) is not None:
+                return found, False
+            made = self._experiments.create(name, version, logged=fingerprint, connection=connection, **fields)
+            self._fill(connection, made.experiment.id, runs)
+            return made, True
+
+    def _fill(self, connection: Connection, experiment_id: str, runs: Sequence[ImportedRun]) -> None:
+        verdicts = [(run, verdict) for run in runs for verdict in run.evaluations]
+        people = [(run, verdict) for run, verdict in verdicts if verdict.annotator_kind == "HUMAN"]
+        others = [(run, verdict) for run, verdict in verdicts if verdict.annotator_kind != "HUMAN"]
+        self._put(connection, experiment_runs, [run_values(experiment_id, run) for run in runs])
+        self._put(connection, evaluations, [evaluation_values(experiment_id, *pair) for pair in others])
+        self._put(connection, run_annotations, [annotation_values(experiment_id, *pair) for pair in people])
 
     def _put(self, connection: Connection, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
         if rows:

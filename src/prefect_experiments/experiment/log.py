@@ -14,18 +14,17 @@ from typing import Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
-from prefect_experiments.backends.pushing import Push, PushOutcome
+from prefect_experiments.backends.pusher import Push, PushOutcome
 from prefect_experiments.errors import AlreadyExists, BackendUnavailable, InvalidInput, InvalidSetting
+from prefect_experiments.experiment.arguments import LogRequest, Place
+from prefect_experiments.experiment.compare import Judging
+from prefect_experiments.experiment.dataset_source import DatasetSource
+from prefect_experiments.experiment.naming import check_experiment_name
+from prefect_experiments.experiment.push import what_waits
+from prefect_experiments.experiment.request import json_object, remote_of, store_of
+from prefect_experiments.experiment.session import Pin
 from prefect_experiments.jsonable import dumps_strict
-from prefect_experiments.loops import waited
 from prefect_experiments.options import Selection
-from prefect_experiments.orchestration.arguments import LogRequest, Place
-from prefect_experiments.orchestration.comparing import Judging
-from prefect_experiments.orchestration.naming import check_experiment_name
-from prefect_experiments.orchestration.pinning import DatasetSource
-from prefect_experiments.orchestration.pushing import what_waits
-from prefect_experiments.orchestration.request import json_object, remote_of, store_of
-from prefect_experiments.orchestration.session import Pin
 from prefect_experiments.results import (
     LogReport,
     Matched,
@@ -40,10 +39,11 @@ from prefect_experiments.results import (
 )
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
-from prefect_experiments.store.imports import ImportedEvaluation, ImportedRun
+from prefect_experiments.store.ingest import ImportedEvaluation, ImportedRun
+from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
-from prefect_experiments.store.texts import plain_text
 from prefect_experiments.store.times import milliseconds
+from prefect_experiments.sync import waited
 
 _NO_TASK = TaskRecord("(logged)", None, None)
 
@@ -182,7 +182,7 @@ class ResultLog:
         named = [(evaluator.name, evaluator.kind) for evaluator in self._results.evaluators]
         evaluators = [EvaluatorRecord(plain_text(name), kind, UNKNOWN_FINGERPRINT) for name, kind in named]
         more = (self._description, self._metadata, named, pin.positions)
-        self._record, self._is_new = self.store.logs.put(
+        self._record, self._is_new = self.store.ingest.put(
             self.name,
             pin.version,
             [_imported(run, places[run.example_id], now) for run in matched.runs],

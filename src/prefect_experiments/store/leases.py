@@ -13,7 +13,7 @@ from prefect_experiments.store.links import Link
 from prefect_experiments.store.tables import push_holds
 
 
-class HoldStore:
+class LeaseStore:
     """One holder for each link, until it lets go, or for some time after it was last heard of."""
 
     def __init__(self, database: Database) -> None:

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from prefect_experiments.analysis import RanExperiment, numbers
 from prefect_experiments.models import Evaluation, ExperimentRun
-from prefect_experiments.reports import texts
-from prefect_experiments.reports.texts import markdown as plain
+from prefect_experiments.reports import escaping
+from prefect_experiments.reports.escaping import markdown as plain
 
 SHOWN = 10
 LONGEST_TEXT = 120
 
 
-def lowest_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool = True) -> list[str]:
+def worst_runs_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool = True) -> list[str]:
     """Failed runs, then those with the lowest scores, as the lines of a Markdown table; none where all is at its best.
 
     Scores of different ranges count alike: each as its place between the experiment's lowest and highest.
@@ -44,7 +44,7 @@ def lowest_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool = Tru
         "|---|---|" + ("---|---|---|" if contents else ""),
     ]
     for run, found in ranked[:shown]:
-        name = texts.code(run.example_id, longest=60) + (f", repetition {run.repetition_number}" if several else "")
+        name = escaping.code(run.example_id, longest=60) + (f", repetition {run.repetition_number}" if several else "")
         cells = [name, found]
         if contents:
             example = ran.examples.get(run.example_id)
@@ -98,9 +98,9 @@ def _ranges(verdicts: Mapping[str, Sequence[Evaluation]]) -> dict[str, tuple[flo
 
 def _why(error: str | None, contents: bool) -> str:
     """An error's text may hold a row's."""
-    return f": {texts.code(str(error), longest=LONGEST_TEXT)}" if contents else ""
+    return f": {escaping.code(str(error), longest=LONGEST_TEXT)}" if contents else ""
 
 
 def _cell(value: object) -> str:
-    text = texts.as_text(value)
-    return texts.code(text, longest=LONGEST_TEXT) if text.strip() else numbers.NOTHING
+    text = escaping.as_text(value)
+    return escaping.code(text, longest=LONGEST_TEXT) if text.strip() else numbers.NOTHING

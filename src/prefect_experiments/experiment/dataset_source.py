@@ -10,11 +10,11 @@ from prefect_experiments import datasets, keys
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import keep_mirrored, remote_version_of
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, NotFound
+from prefect_experiments.experiment.naming import about_dataset
+from prefect_experiments.experiment.needs import Examples, GivenExamples, KeptExamples
+from prefect_experiments.experiment.session import Pin
 from prefect_experiments.models import Dataset, DatasetVersion, Example
 from prefect_experiments.options import Sample, Selection, names_of
-from prefect_experiments.orchestration.naming import about_dataset
-from prefect_experiments.orchestration.needs import Examples, GivenExamples, KeptExamples
-from prefect_experiments.orchestration.session import Pin
 from prefect_experiments.store import Store
 from prefect_experiments.store.links import RemoteVersion
 from prefect_experiments.store.paging import check_name

@@ -11,7 +11,7 @@ import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from prefect_experiments.orchestration.session import Progress, Session
+from prefect_experiments.experiment.session import Progress, Session
 
 Listener = Callable[[Progress], None]
 

@@ -17,7 +17,7 @@ from prefect_experiments.analysis.verdicts import (
     Side,
     Verdict,
 )
-from prefect_experiments.reports.texts import error_text, one_line
+from prefect_experiments.reports.escaping import error_text, one_line
 
 ERRORS_SHOWN = 5
 TYPES_SHOWN = 5
