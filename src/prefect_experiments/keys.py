@@ -103,7 +103,7 @@ def parse_run_id(run_id: str) -> tuple[str, int, int]:
 
 
 def evaluation_id(experiment_run_id: str, name: str) -> str:
-    """The id of an evaluation: one name has one verdict on one experiment run."""
+    """The id of an evaluation: one name has one evaluation on one experiment run."""
     return f"{experiment_run_id}.{name}"
 
 

@@ -195,7 +195,7 @@ class ExperimentRun(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation(_Record):
-    """One evaluator's verdict on one experiment run, or its error."""
+    """What one evaluator gave on one experiment run, or its error."""
 
     id: str
     run_id: str
@@ -292,12 +292,12 @@ class ExperimentTaskFieldNames(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationResultFieldNames(_Record):
-    """Which columns of logged results hold an evaluator's verdicts; at least the score's or the label's.
+    """Which columns of logged results hold what an evaluator gave; at least the score's or the label's.
 
     Attributes:
         metadata: a mapping of key to column (``None`` for one of the key's own name), a list of
             columns, or one column.
-        annotator_kind: what gave the verdicts.
+        annotator_kind: what gave the evaluations.
 
     Raises:
         InvalidSetting: neither a score nor a label, or an unknown kind.

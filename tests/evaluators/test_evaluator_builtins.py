@@ -14,7 +14,7 @@ from prefect_experiments.errors import InvalidEvaluator, InvalidInput
 from prefect_experiments.evaluators import builtin_names, resolve_evaluators
 from prefect_experiments.evaluators.builtin import BUILTINS, build, parse_spec
 from prefect_experiments.evaluators.scoring import bucket_of, type_differences
-from prefect_experiments.evaluators.value_scorers import largest_pairing
+from prefect_experiments.evaluators.value_evaluators import largest_pairing
 
 from .judging import bind, result, score
 

@@ -7,7 +7,7 @@ import pytest
 
 from prefect_experiments.errors import InvalidEvaluator, InvalidReference
 from prefect_experiments.evaluators import Evaluator, create_evaluator, resolve_evaluators
-from prefect_experiments.evaluators.text_scorers import Regex
+from prefect_experiments.evaluators.text_evaluators import Regex
 
 from .judging import bind, fields
 

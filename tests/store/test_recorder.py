@@ -298,7 +298,9 @@ def test_what_was_said_of_a_failed_run_goes_with_it(store: Store) -> None:
     given = [verdict(0, "theirs", score=0.0, label="wrong"), verdict(1, "theirs")]
     record(store, experiment_id, [failed_row(0), run_row(1)], given)
     assert [name for _, name, _ in names(store, experiment_id)] == ["theirs", "theirs"]
-    assert [figures[:4] for figures in store.results.verdict_figures(experiment_id)] == [(1, "theirs", "theirs", 1.0)]
+    assert [figures[:4] for figures in store.results.evaluation_figures(experiment_id)] == [
+        (1, "theirs", "theirs", 1.0)
+    ]
     record(store, experiment_id, [failed_row(0, error="again")])
     assert names(store, experiment_id) == [("1.1", "theirs", 1.0)]
     record(store, experiment_id, [run_row(0)], [verdict(0, "mine")])

@@ -84,10 +84,10 @@ def test_evaluation_items_carry_what_an_evaluator_needs(store: Store, made: Expe
     assert (item.run.expected_json, item.run.splits) == ('{"answer":3}', ("test",))
 
 
-def test_has_verdicts(store: Store, made: ExperimentRecord) -> None:
-    assert store.results.has_verdicts(made.experiment.id) == set()
+def test_has_evaluations(store: Store, made: ExperimentRecord) -> None:
+    assert store.results.has_evaluations(made.experiment.id) == set()
     record(store, made.experiment.id, verdicts=[verdict(0, "multi", name="x"), verdict(1, "judge", error="E")])
-    assert store.results.has_verdicts(made.experiment.id) == {"multi", "judge"}
+    assert store.results.has_evaluations(made.experiment.id) == {"multi", "judge"}
 
 
 def test_runs_come_in_pages(store: Store, made: ExperimentRecord) -> None:
@@ -196,10 +196,10 @@ def test_run_figures(store: Store) -> None:
     assert all(type(value) is int for value in (figures.made, figures.failed, figures.token_count))
 
 
-def test_verdict_figures(store: Store, made: ExperimentRecord) -> None:
+def test_evaluation_figures(store: Store, made: ExperimentRecord) -> None:
     given = [verdict(4, "multi", name="b", label="x"), verdict(0), verdict(1, score=None, error="E")]
     record(store, made.experiment.id, verdicts=given)
-    found = [tuple(row) for row in store.results.verdict_figures(made.experiment.id)]
+    found = [tuple(row) for row in store.results.evaluation_figures(made.experiment.id)]
     assert found == [
         (0, "exact", "exact", 1.0, None, False),
         (1, "exact", "exact", None, None, True),

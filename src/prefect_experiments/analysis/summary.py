@@ -128,18 +128,18 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     experiment = record.experiment
     expected = experiment.example_count * experiment.repetitions
     runs = store.results.run_figures(experiment.id)
-    verdicts: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators}
+    evaluations: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators}
     renamed = set()
-    for position, evaluator, name, score, label, has_error in store.results.verdict_figures(experiment.id):
-        verdicts.setdefault(name, []).append((position, score, label, has_error))
+    for position, evaluator, name, score, label, has_error in store.results.evaluation_figures(experiment.id):
+        evaluations.setdefault(name, []).append((position, score, label, has_error))
         if name != evaluator:
             renamed.add(evaluator)
-    for evaluator in renamed:  # it gives its verdicts under other names
-        if not verdicts.get(evaluator):
-            verdicts.pop(evaluator, None)
+    for evaluator in renamed:  # it gives its evaluations under other names
+        if not evaluations.get(evaluator):
+            evaluations.pop(evaluator, None)
     failed = _failed_positions(store, experiment.id) if runs.failed and experiment.repetitions > 1 else []
     directions = agreed(said_directions(store.results.said_of(experiment.id, DIRECTION)))
-    repetitions = {name: _repetitions(rows, failed, experiment.repetitions) for name, rows in verdicts.items()}
+    repetitions = {name: _repetitions(rows, failed, experiment.repetitions) for name, rows in evaluations.items()}
     return Summary(
         n_examples=experiment.example_count,
         n_expected=expected,
@@ -150,7 +150,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         total_cost=runs.total_cost,
         metrics={
             name: _metric(rows, expected, runs.failed, repetitions[name], directions.get(name))
-            for name, rows in verdicts.items()
+            for name, rows in evaluations.items()
         },
     )
 

@@ -99,7 +99,7 @@ class Experiments(Protocol):
     def annotate(
         self, annotations: Sequence[AnnotateRecordInput], annotator: str | None, experiment_id: str | None = None
     ) -> int:
-        """Write people's verdicts, on runs of an experiment where it is known; how many were written."""
+        """Write people's annotations, on runs of an experiment where it is known; how many were written."""
 
 
 class Spans(Protocol):
@@ -178,8 +178,8 @@ class Pusher(Protocol):
     async def push_run(self, run: Any) -> str:
         """Take a run, as `waiting` gave it; the id that it has there."""
 
-    async def push_evaluation(self, verdict: OutgoingEvaluation) -> None:
-        """Take a verdict on a run that was taken."""
+    async def push_evaluation(self, evaluation: OutgoingEvaluation) -> None:
+        """Take an evaluation on a run that was taken."""
 
 
 class Remote(Protocol):

@@ -202,17 +202,17 @@ def _import(store: Store, link: Link, results: PulledResults, outline: Mapping[s
 def _evaluators(taken: Sequence[ImportedEvaluation], known: Mapping[str, EvaluatorRecord]) -> list[EvaluatorRecord]:
     """The evaluators of what was taken that are not known yet, or only in an earlier state."""
     found: dict[str, EvaluatorRecord] = {}
-    for verdict in sorted(taken, key=lambda verdict: verdict.end_time):
-        name = plain_text(verdict.evaluator or verdict.name)
+    for evaluation in sorted(taken, key=lambda evaluation: evaluation.end_time):
+        name = plain_text(evaluation.evaluator or evaluation.name)
         before = known.get(name)
         if before is None:
-            found[name] = EvaluatorRecord(name, verdict.annotator_kind, verdict.fingerprint)
-        elif verdict.fingerprint != UNKNOWN_FINGERPRINT:
-            found[name] = dataclasses.replace(before, fingerprint=verdict.fingerprint)
+            found[name] = EvaluatorRecord(name, evaluation.annotator_kind, evaluation.fingerprint)
+        elif evaluation.fingerprint != UNKNOWN_FINGERPRINT:
+            found[name] = dataclasses.replace(before, fingerprint=evaluation.fingerprint)
     return [found[name] for name in sorted(found)]
 
 
-def _imported(run: ExperimentRun, position: int, verdicts: Sequence[Mapping[str, Any]]) -> ImportedRun:
+def _imported(run: ExperimentRun, position: int, evaluations: Sequence[Mapping[str, Any]]) -> ImportedRun:
     return ImportedRun(
         position=position,
         repetition_number=run.repetition_number,
@@ -227,23 +227,23 @@ def _imported(run: ExperimentRun, position: int, verdicts: Sequence[Mapping[str,
         total_cost=run.total_cost,
         trace_id=run.trace_id,
         metadata=orjson.dumps(dict(run.metadata)).decode() if run.metadata else None,
-        evaluations=tuple(_imported_evaluation(verdict) for verdict in verdicts),
+        evaluations=tuple(_imported_evaluation(evaluation) for evaluation in evaluations),
     )
 
 
-def _imported_evaluation(verdict: Mapping[str, Any]) -> ImportedEvaluation:
-    metadata = verdict.get("metadata")
+def _imported_evaluation(evaluation: Mapping[str, Any]) -> ImportedEvaluation:
+    metadata = evaluation.get("metadata")
     return ImportedEvaluation(
-        name=verdict["name"],
-        annotator_kind=verdict["annotator_kind"],
-        score=verdict.get("score"),
-        label=verdict.get("label"),
-        explanation=verdict.get("explanation"),
+        name=evaluation["name"],
+        annotator_kind=evaluation["annotator_kind"],
+        score=evaluation.get("score"),
+        label=evaluation.get("label"),
+        explanation=evaluation.get("explanation"),
         metadata=orjson.dumps(metadata).decode() if metadata else None,
-        error=verdict.get("error"),
-        start_time=verdict["start_time"].timestamp(),
-        end_time=verdict["end_time"].timestamp(),
-        trace_id=verdict.get("trace_id"),
-        evaluator=verdict.get("evaluator"),
-        fingerprint=verdict.get("fingerprint", UNKNOWN_FINGERPRINT),
+        error=evaluation.get("error"),
+        start_time=evaluation["start_time"].timestamp(),
+        end_time=evaluation["end_time"].timestamp(),
+        trace_id=evaluation.get("trace_id"),
+        evaluator=evaluation.get("evaluator"),
+        fingerprint=evaluation.get("fingerprint", UNKNOWN_FINGERPRINT),
     )

@@ -94,5 +94,5 @@ class LocalExperiments:
         annotator: str | None,
         experiment_id: str | None = None,  # noqa: ARG002
     ) -> int:
-        """Write people's verdicts."""
+        """Write people's annotations."""
         return self._store.results.annotate(annotations, annotator)

@@ -17,13 +17,13 @@ from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
 MARK = "prefect_experiments"
 
 
-def evaluation_mark(verdict: OutgoingEvaluation, task_fingerprint: str | None = None) -> dict[str, str]:
+def evaluation_mark(evaluation: OutgoingEvaluation, task_fingerprint: str | None = None) -> dict[str, str]:
     """What is to be known of an evaluation besides itself; nothing of one that was made elsewhere."""
-    if verdict.fingerprint == UNKNOWN_FINGERPRINT:
+    if evaluation.fingerprint == UNKNOWN_FINGERPRINT:
         return {}
-    mark = {"fingerprint": verdict.fingerprint}
-    if verdict.evaluator != verdict.name:
-        mark["evaluator"] = verdict.evaluator
+    mark = {"fingerprint": evaluation.fingerprint}
+    if evaluation.evaluator != evaluation.name:
+        mark["evaluator"] = evaluation.evaluator
     if task_fingerprint is not None:
         mark["task"] = task_fingerprint
     return mark

@@ -110,7 +110,7 @@ class AsyncExperiments:
 
     @method_takes(PhoenixEvaluate)
     async def resume_evaluation(self, arguments: PhoenixEvaluate) -> RanExperiment:
-        """Phoenix's word for `evaluate_experiment`: verdicts that are there are kept."""
+        """Phoenix's word for `evaluate_experiment`: evaluations that are there are kept."""
         from prefect_experiments.orchestration.runs import go_on
 
         return await go_on(arguments.ours(), self.sync.client)

@@ -66,15 +66,15 @@ def ax_frame(ran: RanExperiment) -> pd.DataFrame:
         "exceptions": [run.error for run in runs],
     }
     places = {run.id: place for place, run in enumerate(runs)}
-    for verdict in ran.evaluation_runs:
+    for evaluation in ran.evaluation_runs:
         values = {
-            "trace.id": verdict.trace_id,
-            "trace.timestamp": int(verdict.start_time.timestamp() * 1000),
-            **{f"metadata.{key}": value for key, value in verdict.metadata.items()},
+            "trace.id": evaluation.trace_id,
+            "trace.timestamp": int(evaluation.start_time.timestamp() * 1000),
+            **{f"metadata.{key}": value for key, value in evaluation.metadata.items()},
         }
         for part, value in values.items():
-            column = added.setdefault(f"eval.{verdict.name}.{part}", [None] * len(runs))
-            column[places[verdict.run_id]] = value
+            column = added.setdefault(f"eval.{evaluation.name}.{part}", [None] * len(runs))
+            column[places[evaluation.run_id]] = value
     new = {name: values for name, values in added.items() if name not in frame}
     columns = {name: pd.Series(values, index=frame.index, dtype=object) for name, values in new.items()}
     frame = pd.concat([frame, pd.DataFrame(columns)], axis=1)

@@ -128,7 +128,7 @@ class Experiments(experiments.Experiments):
 
     @method_takes(PhoenixEvaluate)
     def resume_evaluation(self, arguments: PhoenixEvaluate) -> RanExperiment:
-        """Phoenix's word for `evaluate_experiment`: verdicts that are there are kept."""
+        """Phoenix's word for `evaluate_experiment`: evaluations that are there are kept."""
         return self.evaluate_experiment(**arguments.ours())
 
     def get_experiment(self, *, experiment_id: str) -> RanExperiment:

@@ -206,7 +206,7 @@ class Experiments:
         dataset: str | None = None,
         annotator: str | None = None,
     ) -> int:
-        """Write people's verdicts; one of the same name on the same run is replaced.
+        """Write people's annotations; one of the same name on the same run is replaced.
 
         Args:
             annotations: for each run its annotations; ``record_id`` is the run's id.
@@ -236,7 +236,7 @@ class Experiments:
         return self._kept.annotate(annotations, annotator, experiment_id)
 
     def _refuse_evaluators_names(self, annotations: Sequence[AnnotateRecordInput]) -> None:
-        """A backend has one verdict of a name on a run: a person's would replace an evaluator's."""
+        """A backend has one evaluation of a name on a run: a person's would replace an evaluator's."""
         if self._remote is None:
             return
         ids = [note.record_id for note in annotations]
@@ -244,7 +244,7 @@ class Experiments:
             evaluators = self._store.experiments.get(experiment_id).experiment.evaluators
             if taken := {value.name for note in annotations for value in note.values} & set(evaluators):
                 raise InvalidInput(
-                    f"an annotation called {min(taken)!r} would replace the verdict of the evaluator of that name in "
+                    f"an annotation called {min(taken)!r} would replace what the evaluator of that name has given in "
                     f"{self._remote.name}; choose another name"
                 )
 

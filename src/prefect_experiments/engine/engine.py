@@ -82,7 +82,7 @@ class Engine:
         self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
         self._task_caller = self._caller(self._traced_task or task, dumps_output) if task else None
         self._callers = {e.name: self._caller(self._traced.get(e.name, e)) for e in self.evaluators}
-        # Whose verdicts a name is for: two evaluators that use one name would overwrite each other.
+        # Whose evaluations a name is for: two evaluators that use one name would overwrite each other.
         self._named_by = {evaluator.name: evaluator.name for evaluator in self.evaluators}
         self._warned = False
         self.runs_done = 0
@@ -156,9 +156,9 @@ class Engine:
         )
 
     async def evaluate(self, items: Iterable[EvaluationItem]) -> None:
-        """Call the named evaluators for each item and write their verdicts.
+        """Call the named evaluators for each item and write their evaluations.
 
-        An evaluator that fails is a verdict with its error; the others go on.
+        An evaluator that fails is an evaluation with its error; the others go on.
         """
         wanted: dict[str, deque[Job[EvaluationJob]]] = {e.name: deque() for e in self.evaluators}
         by_name = {e.name: e for e in self.evaluators}
@@ -185,7 +185,7 @@ class Engine:
         rows: list[EvaluationRow] = []
         for job, result in finished:
             item, evaluator = job.item
-            # In the call's own context: a scorer of the user's may be part of it.
+            # In the call's own context: a `scorer` of the user's may be part of it.
             run = result.context.run if result.context is not None else _directly
             new = run(evaluation_rows, item, evaluator, result, self._named_by)
             if self._traced:
@@ -206,49 +206,49 @@ def _directly(function: Callable[..., T], *args: Any) -> T:
 def evaluation_rows(
     item: EvaluationItem, evaluator: BoundEvaluator, result: CallResult, named_by: dict[str, str]
 ) -> list[EvaluationRow]:
-    """The rows of one evaluator's call: its verdicts, or the error it ended in.
+    """The rows of one evaluator's call: its evaluations, or the error it ended in.
 
     Args:
         item: what was evaluated.
         evaluator: by whom.
         result: how the call ended.
-        named_by: which evaluator gives the verdicts of a name; filled as names are met.
+        named_by: which evaluator gives the evaluations of a name; filled as names are met.
     """
-    verdicts: Sequence[EvaluationResult] = ()
+    evaluations: Sequence[EvaluationResult] = ()
     error = result.error
     if error is None:
         try:
-            verdicts = _parsed(evaluator, result.value, named_by)
-        except Exception as raised:  # noqa: BLE001 - a scorer of the user's may be part of it
+            evaluations = _parsed(evaluator, result.value, named_by)
+        except Exception as raised:  # noqa: BLE001 - a `scorer` of the user's may be part of it
             error = describe(raised)
     if error is not None:
-        verdicts = (EvaluationResult(),)
+        evaluations = (EvaluationResult(),)
     return [
         EvaluationRow(
             position=item.run.position,
             repetition_number=item.run.repetition_number,
             evaluator=evaluator.name,
-            name=verdict.name or evaluator.name,
+            name=evaluation.name or evaluator.name,
             annotator_kind=evaluator.kind,
             fingerprint=evaluator.fingerprint,
-            score=None if verdict.score is None else float(verdict.score),
-            label=verdict.label,
-            explanation=verdict.explanation,
-            metadata_json=dumps_lenient(verdict.metadata)[0] if verdict.metadata else None,
+            score=None if evaluation.score is None else float(evaluation.score),
+            label=evaluation.label,
+            explanation=evaluation.explanation,
+            metadata_json=dumps_lenient(evaluation.metadata)[0] if evaluation.metadata else None,
             error=error,
             start_time=result.start,
             end_time=result.end,
         )
-        for verdict in verdicts
+        for evaluation in evaluations
     ]
 
 
 def _parsed(evaluator: BoundEvaluator, value: object, named_by: dict[str, str]) -> Sequence[EvaluationResult]:
-    verdicts = evaluator.parse(value)
-    for verdict in verdicts:
-        if verdict.name and (owner := named_by.setdefault(verdict.name, evaluator.name)) != evaluator.name:
-            raise ValueError(f"a result is named {verdict.name!r}, as those of evaluator {owner!r} are; rename one")
-    return verdicts or (EvaluationResult(),)
+    evaluations = evaluator.parse(value)
+    for evaluation in evaluations:
+        if evaluation.name and (owner := named_by.setdefault(evaluation.name, evaluator.name)) != evaluator.name:
+            raise ValueError(f"a result is named {evaluation.name!r}, as those of evaluator {owner!r} are; rename one")
+    return evaluations or (EvaluationResult(),)
 
 
 def _task_fields(item: RunItem) -> Fields:

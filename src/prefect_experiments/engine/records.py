@@ -63,10 +63,10 @@ class EvaluationItem:
 
 @dataclass(slots=True)
 class EvaluationRow:
-    """A verdict, or an evaluator's error, on one experiment run. Times are seconds since the epoch.
+    """An evaluation, or an evaluator's error, on one experiment run. Times are seconds since the epoch.
 
     Attributes:
-        evaluator: the evaluator that gave it; `name` differs where one gives several verdicts.
+        evaluator: the evaluator that gave it; `name` differs where one gives several evaluations.
         fingerprint: of the evaluator as it was then.
     """
 

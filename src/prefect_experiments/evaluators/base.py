@@ -26,7 +26,7 @@ class Evaluator:
 
     Attributes:
         name: default, the class's name.
-        kind: ``CODE`` unless said; ``LLM`` for a judge, ``HUMAN`` for a person's verdict.
+        kind: ``CODE`` unless said; ``LLM`` for a judge, ``HUMAN`` for a person's annotation.
         annotator_kind: the same, as Arize AX spells it; say one of the two.
         version: part of the fingerprint; change it when something behind the code has changed (a
             prompt file, a model), and a resumed experiment runs this evaluator again.
@@ -82,7 +82,7 @@ class BoundEvaluator:
         fingerprint: changes when the evaluator's code, options or version change, or what of the user's own it names.
         reference: where it can be found again (import reference or built-in name), else ``None``.
         parse: turns what the call returned into results; raises TypeError or ValueError for
-            anything that is no verdict.
+            anything that is no evaluation.
         needs: what can be asked of the examples before it is called.
         direction: ``maximize``, ``minimize`` or ``neutral``, where the evaluator says which scores are better.
     """

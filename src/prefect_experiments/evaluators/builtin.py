@@ -20,12 +20,12 @@ from prefect_experiments.errors import InvalidEvaluator, unknown_value
 from prefect_experiments.evaluators.base import BoundEvaluator, Needs
 from prefect_experiments.evaluators.functions import bind_object
 from prefect_experiments.evaluators.scoring import Builtin
-from prefect_experiments.evaluators.text_scorers import Contains, EditSimilarity, ExactMatch, Regex
-from prefect_experiments.evaluators.value_scorers import JsonSchema, JsonValid, ListContains, NumericCloseness
+from prefect_experiments.evaluators.text_evaluators import Contains, EditSimilarity, ExactMatch, Regex
+from prefect_experiments.evaluators.value_evaluators import JsonSchema, JsonValid, ListContains, NumericCloseness
 
 BUILTINS: Mapping[str, type[Builtin]] = {
-    scorer.builtin: scorer
-    for scorer in (
+    evaluator.builtin: evaluator
+    for evaluator in (
         ExactMatch,
         Contains,
         Regex,
@@ -92,33 +92,35 @@ def build(name: str, options: Mapping[str, Any]) -> Builtin:
             f"{unknown_value('built-in evaluator', name, builtin_names())}. "
             "Your own are found by 'package.module:name' or 'path/to/file.py:name'"
         )
-    scorer = BUILTINS[name]
-    parameters = inspect.signature(scorer).parameters
+    evaluator = BUILTINS[name]
+    parameters = inspect.signature(evaluator).parameters
     unknown = next((option for option in options if option not in parameters), None)
     if unknown is not None:
         raise InvalidEvaluator(f"evaluator {name!r}: {unknown_value('option', unknown, list(parameters))}")
     missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in options]
     if missing:
         raise InvalidEvaluator(f"evaluator {name!r} needs {missing[0]}=, as in {name}({missing[0]}=...)")
-    return scorer(**options)
+    return evaluator(**options)
 
 
-def bind_builtin(scorer: Builtin, *, reference: str | None = None) -> BoundEvaluator:
+def bind_builtin(evaluator: Builtin, *, reference: str | None = None) -> BoundEvaluator:
     """A built-in evaluator, ready to be called."""
-    identity = keys.fingerprint(keys.callable_fingerprint(type(scorer)), scorer.version, scorer.identity())
-    bound = bind_object(scorer, reference=reference or _spec_of(scorer))
-    return dataclasses.replace(bound, fingerprint=identity, needs=Needs(expected=scorer.compares, usable=scorer.usable))
+    identity = keys.fingerprint(keys.callable_fingerprint(type(evaluator)), evaluator.version, evaluator.identity())
+    bound = bind_object(evaluator, reference=reference or _spec_of(evaluator))
+    return dataclasses.replace(
+        bound, fingerprint=identity, needs=Needs(expected=evaluator.compares, usable=evaluator.usable)
+    )
 
 
-def _spec_of(scorer: Builtin) -> str | None:
+def _spec_of(evaluator: Builtin) -> str | None:
     """The text that asks for this evaluator again; ``None`` where its options cannot be written down."""
-    if BUILTINS.get(scorer.builtin) is not type(scorer):
+    if BUILTINS.get(evaluator.builtin) is not type(evaluator):
         return None
-    parameters = inspect.signature(type(scorer)).parameters
-    given = [f"{key}={value!r}" for key, value in scorer.options.items() if value != parameters[key].default]
-    spec = f"{scorer.builtin}({', '.join(given)})" if given else scorer.builtin
+    parameters = inspect.signature(type(evaluator)).parameters
+    given = [f"{key}={value!r}" for key, value in evaluator.options.items() if value != parameters[key].default]
+    spec = f"{evaluator.builtin}({', '.join(given)})" if given else evaluator.builtin
     try:
-        return spec if parse_spec(spec)[1].keys() <= scorer.options.keys() else None
+        return spec if parse_spec(spec)[1].keys() <= evaluator.options.keys() else None
     except InvalidEvaluator:
         return None
 

@@ -1,7 +1,7 @@
 """What an evaluator returned, as results.
 
 What may be returned is wide, because people come from several libraries; what is accepted is
-exact, because a verdict that was guessed is worse than an error that is shown.
+exact, because a score that was guessed is worse than an error that is shown.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def parse_result(value: Any) -> list[EvaluationResult]:
 
     A bool is a score of 1 or 0 and the label ``True`` or ``False``; a number is a score; a text
     is a label; ``None``, an empty list and an empty dict are one result with nothing in it, "no
-    verdict". A name that was given is kept; a result without one has the evaluator's name.
+    evaluation". A name that was given is kept; a result without one has the evaluator's name.
     Where a phoenix-evals score is better when smaller, its metadata says ``direction: minimize``.
 
     Raises:
@@ -79,7 +79,7 @@ def name_fault(name: Any) -> str | None:
 def _parse_one(value: Any) -> EvaluationResult:
     if value is None:
         return EvaluationResult()
-    kind = type(value)  # the usual answers first: this is called for every verdict
+    kind = type(value)  # the usual answers first: this is called for every evaluation
     if kind is bool:
         return EvaluationResult(score=float(value), label=str(value))
     if kind is float:

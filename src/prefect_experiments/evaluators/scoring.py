@@ -277,7 +277,7 @@ def similarity(one: str, other: str) -> float:
     return float(Levenshtein.normalized_similarity(one, other))
 
 
-def verdict(passed: bool, explanation: str | None = None) -> EvaluationResult:
+def pass_or_fail(passed: bool, explanation: str | None = None) -> EvaluationResult:
     """A pass or a fail, as a bool would be."""
     return EvaluationResult(score=float(passed), label=str(passed), explanation=explanation)
 

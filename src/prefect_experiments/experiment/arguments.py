@@ -56,7 +56,7 @@ class GivesDataFrame(Protocol):
         """The table."""
 
 
-class Judge(Protocol):
+class HasEvaluate(Protocol):
     """An object that evaluates: one of ours, of phoenix-evals or of pydantic-evals."""
 
     @property
@@ -78,7 +78,7 @@ class Place(Protocol):
 
 Rows = Iterable[Mapping[str, Any] | Example] | SpeaksArrow | GivesFrame | GivesDataFrame
 TaskSource = Callable[..., Any] | str
-EvaluatorSource = Evaluator | Judge | BoundEvaluator | Callable[..., Any] | str
+EvaluatorSource = Evaluator | HasEvaluate | BoundEvaluator | Callable[..., Any] | str
 EvaluatorSources = (
     EvaluatorSource | Sequence[EvaluatorSource | Mapping[str, Any]] | Mapping[str, EvaluatorSource | Any] | None
 )

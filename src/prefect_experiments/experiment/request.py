@@ -226,8 +226,8 @@ def resumed_session(
 
     Args:
         record: the experiment.
-        arguments: to resume, missing and failed runs are made; to evaluate, only verdicts. Evaluators that are given
-            are added to the experiment's own, which are looked up by their references. They make their verdicts again
+        arguments: to resume, missing and failed runs are made; to evaluate, none. Evaluators that are given are added
+            to the experiment's own, which are looked up by their references. They evaluate again
             where it is not known which state of them made the ones that are there; to make only what is missing of an
             experiment that was logged, what was logged is kept.
         store: where it is kept.
@@ -236,7 +236,7 @@ def resumed_session(
 
     Raises:
         InvalidTask: runs are missing, and the task cannot be found again.
-        InvalidEvaluator: verdicts are missing, and an evaluator cannot be found again.
+        InvalidEvaluator: evaluations are missing, and an evaluator cannot be found again.
     """
     run_missing = isinstance(arguments, ResumeArguments)
     known_as = {known.name: known.fingerprint for known in record.evaluators}
@@ -270,9 +270,9 @@ def resumed_session(
     session.notes.extend(_unknown_states({name: n for name, n in unknown.items() if name in concerned}, again_from))
     if task is not None:
         session.notes.extend(_mixture(record, task, missing))
-    if run_missing and lost and (missing or _lacks_verdicts(record, store, lost)):
+    if run_missing and lost and (missing or _lacks_evaluations(record, store, lost)):
         raise InvalidEvaluator(
-            f"experiment {record.experiment.id} has verdicts missing of evaluators that cannot be found again by a "
+            f"experiment {record.experiment.id} has evaluations missing of evaluators that cannot be found again by a "
             f"reference: {', '.join(lost)}; pass evaluators="
         )
     return session
@@ -326,7 +326,7 @@ def _missing_runs(record: ExperimentRecord, store: Store) -> int:
     return expected - len(store.results.finished_runs(record.experiment.id))
 
 
-def _lacks_verdicts(record: ExperimentRecord, store: Store, evaluators: list[str]) -> bool:
+def _lacks_evaluations(record: ExperimentRecord, store: Store, evaluators: list[str]) -> bool:
     fingerprints = {e.name: e.fingerprint for e in record.evaluators if e.name in evaluators}
     positions = store.datasets.positions(record.version)
     return bool(store.results.evaluation_items(record.experiment.id, record.version, positions, fingerprints))

@@ -85,7 +85,7 @@ class Progress:
     def share(self) -> float:
         """The share of all calls that have ended, from 0 to 1, as far as is known.
 
-        How many verdicts the runs of an earlier session lack is not known beforehand.
+        How many evaluations the runs of an earlier session lack is not known beforehand.
         """
         if not self.runs_expected:
             return float(self.began)
@@ -245,7 +245,7 @@ class Session:
     async def recording(self) -> AsyncIterator[None]:
         """Results go to the store while this is entered; leaving it waits until all are durable."""
         experiment_id = self.record.experiment.id
-        replace = await asyncio.to_thread(self.store.results.has_verdicts, experiment_id)
+        replace = await asyncio.to_thread(self.store.results.has_evaluations, experiment_id)
         async with Recorder(self.store.database, experiment_id, replace=tuple(replace)) as recorder:
             self._recorder = recorder
             self._engine = Engine(
@@ -292,17 +292,17 @@ class Session:
         await self.engine.run(items, nearly_done)
 
     async def evaluate_batch(self, batch: Batch) -> None:
-        """Run the evaluators for the verdicts that the batch's ok runs lack."""
+        """Run the evaluators for the evaluations that the batch's ok runs lack."""
         await self.engine.evaluate(await asyncio.to_thread(self._lacking, batch))
         assert self._recorder is not None
         await self._recorder.flush()
 
-    def lacks_verdicts(self, batch: Batch) -> bool:
-        """Whether some ok run of the batch lacks a verdict of the present evaluators."""
+    def lacks_evaluations(self, batch: Batch) -> bool:
+        """Whether some ok run of the batch lacks an evaluation of the present evaluators."""
         return bool(self.evaluators and self._lacking(batch))
 
     def _lacking(self, batch: Batch) -> list[EvaluationItem]:
-        """The batch's ok runs that lack a verdict, with the evaluators that are to give it."""
+        """The batch's ok runs that lack an evaluation, with the evaluators that are to give it."""
         fingerprints = {e.name: e.fingerprint for e in self.evaluators}
         record = self.record
         return self.store.results.evaluation_items(
@@ -311,7 +311,7 @@ class Session:
 
     def has_calls_to_make(self) -> bool:
         """Whether anything is missing."""
-        return bool(self.to_run) or any(self.lacks_verdicts(batch) for batch in self.batches)
+        return bool(self.to_run) or any(self.lacks_evaluations(batch) for batch in self.batches)
 
     def judge(self) -> None:
         """Compare the result with the baseline and let the gate judge it, where there are any."""

@@ -55,7 +55,7 @@ async def drive(steps: Steps) -> None:
                     await steps.run_task(batch, started.set)
                     wanted = bool(session.evaluators)
                 else:
-                    wanted = await asyncio.to_thread(session.lacks_verdicts, batch)
+                    wanted = await asyncio.to_thread(session.lacks_evaluations, batch)
             finally:
                 started.set()
             if wanted:

@@ -83,7 +83,7 @@ async def run_new(arguments: RunArguments, client: Place | None) -> RanExperimen
 
 @takes(ResumeCall)
 async def aresume_experiment(call: ResumeCall) -> RanExperiment:
-    """Go on with an experiment: make the missing and failed runs, and the missing, failed or changed verdicts.
+    """Go on with an experiment: make the missing and failed runs, and the missing, failed or changed evaluations.
 
     Outputs that are there are kept. A finished experiment is returned as it is, and nothing is called; unless it has
     evaluations of which nobody knows which state of an evaluator made them, for another client did, and that evaluator
@@ -93,7 +93,7 @@ async def aresume_experiment(call: ResumeCall) -> RanExperiment:
         NotFound: no such experiment.
         InvalidSetting: the experiment is its own baseline.
         InvalidTask: runs are missing and the task cannot be found again.
-        InvalidEvaluator: verdicts are missing and their evaluator cannot be found again.
+        InvalidEvaluator: evaluations are missing and their evaluator cannot be found again.
     """
     return await go_on(call, call.client)
 
@@ -102,8 +102,8 @@ async def aresume_experiment(call: ResumeCall) -> RanExperiment:
 async def aevaluate_experiment(call: EvaluateCall) -> RanExperiment:
     """Run evaluators on the outputs of an experiment; the task is not called.
 
-    Verdicts that an evaluator has given already are kept, unless it failed or has changed since, or it is not known
-    in which state it gave them: those that another client made, or that were logged, are made again.
+    Evaluations that are there are kept, unless they failed, their evaluator has changed since, or it is not known in
+    which state it made them: those that another client made, or that were logged, are made again.
 
     Raises:
         NotFound: no such experiment.

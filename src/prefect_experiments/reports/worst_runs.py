@@ -28,12 +28,12 @@ def worst_runs_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool =
     comparison = ran.comparison
     directions = {name: metric.direction for name, metric in ran.summary.metrics.items()}
     directions |= {name: metric.direction for name, metric in (comparison.metrics if comparison else {}).items()}
-    verdicts: dict[str, list[Evaluation]] = defaultdict(list)
+    evaluations: dict[str, list[Evaluation]] = defaultdict(list)
     failed = {run.id for run in ran.failed}
     for evaluation in ran.evaluation_runs:
         if evaluation.run_id not in failed:
-            verdicts[evaluation.run_id].append(evaluation)
-    ranked = _ranked(ran.task_runs, verdicts, directions, contents)
+            evaluations[evaluation.run_id].append(evaluation)
+    ranked = _ranked(ran.task_runs, evaluations, directions, contents)
     if not ranked:
         return []
     several = ran.experiment.repetitions > 1
@@ -55,12 +55,12 @@ def worst_runs_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool =
 
 def _ranked(
     runs: Sequence[ExperimentRun],
-    verdicts: Mapping[str, Sequence[Evaluation]],
+    evaluations: Mapping[str, Sequence[Evaluation]],
     directions: Mapping[str, str | None],
     contents: bool,
 ) -> list[tuple[ExperimentRun, str]]:
     """What is not at its best, worst first, with what became of it."""
-    ranges = _ranges(verdicts)
+    ranges = _ranges(evaluations)
     found: list[tuple[float, ExperimentRun, str]] = []
     for run in runs:
         if run.status == "error":
@@ -68,31 +68,31 @@ def _ranked(
             continue
         places: list[float] = []
         said: list[str] = []
-        for verdict in verdicts.get(run.id, ()):
-            if verdict.error is not None:
-                said.append(f"{plain(verdict.name)} failed{_why(verdict.error, contents)}")
+        for evaluation in evaluations.get(run.id, ()):
+            if evaluation.error is not None:
+                said.append(f"{plain(evaluation.name)} failed{_why(evaluation.error, contents)}")
                 places.append(-1.0)
-            elif verdict.score is not None and directions.get(verdict.name) != "neutral":
-                low, high = ranges[verdict.name]
-                place = (verdict.score - low) / (high - low) if high > low else 1.0
-                less_is_better = directions.get(verdict.name) == "minimize"
+            elif evaluation.score is not None and directions.get(evaluation.name) != "neutral":
+                low, high = ranges[evaluation.name]
+                place = (evaluation.score - low) / (high - low) if high > low else 1.0
+                less_is_better = directions.get(evaluation.name) == "minimize"
                 places.append(1 - place if less_is_better and high > low else place)
                 if places[-1] < 1:
-                    said.append(f"{plain(verdict.name)} {numbers.score(verdict.score)}")
+                    said.append(f"{plain(evaluation.name)} {numbers.score(evaluation.score)}")
         if said:
             found.append((sum(places) / len(places), run, "; ".join(said)))
     found.sort(key=lambda each: each[0])  # stable: else in dataset order
     return [(run, what) for _, run, what in found]
 
 
-def _ranges(verdicts: Mapping[str, Sequence[Evaluation]]) -> dict[str, tuple[float, float]]:
+def _ranges(evaluations: Mapping[str, Sequence[Evaluation]]) -> dict[str, tuple[float, float]]:
     """Between which values the scores of each evaluator lie; what lies between 0 and 1 has that range."""
     ranges: dict[str, tuple[float, float]] = {}
-    for verdict in (each for one in verdicts.values() for each in one):
-        if verdict.score is None:
+    for evaluation in (each for one in evaluations.values() for each in one):
+        if evaluation.score is None:
             continue
-        low, high = ranges.get(verdict.name, (math.inf, -math.inf))
-        ranges[verdict.name] = min(low, verdict.score), max(high, verdict.score)
+        low, high = ranges.get(evaluation.name, (math.inf, -math.inf))
+        ranges[evaluation.name] = min(low, evaluation.score), max(high, evaluation.score)
     return {name: (0.0, 1.0) if low >= 0 and high <= 1 else (low, high) for name, (low, high) in ranges.items()}
 
 

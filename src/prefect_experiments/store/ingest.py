@@ -92,7 +92,7 @@ class IngestStore:
     def take(self, link: Link, runs: Sequence[ImportedRun]) -> list[ImportedEvaluation]:
         """Put what is not here yet into the store, and note that the backend has it.
 
-        A run that is ok here stays as it is; so does a verdict, unless the backend has a later one.
+        A run that is ok here stays as it is; so does an evaluation, unless the backend has a later one.
 
         Returns:
             The evaluations that were not here, or not in that state.
@@ -107,12 +107,12 @@ class IngestStore:
             )
             self._put(connection, experiment_runs, [run_values(link.experiment_id, run) for run in taken])
             self._put(connection, pushed_runs, [_pushed_values(link, run) for run in taken])
-            return self._take_verdicts(connection, link, runs)
+            return self._take_evaluations(connection, link, runs)
 
-    def _take_verdicts(
+    def _take_evaluations(
         self, connection: Connection, link: Link, runs: Sequence[ImportedRun]
     ) -> list[ImportedEvaluation]:
-        """People's verdicts on any run; evaluators' on those that are here as they are there: ok, or failed.
+        """People's annotations on any run; evaluators' on those that are here as they are there: ok, or failed.
 
         Other clients evaluate failed runs, too. That is kept and shown, and counts nowhere.
         """
@@ -124,25 +124,25 @@ class IngestStore:
             # An evaluator's that was here and is not was on a failed run that has been made again.
             times = known if is_human else seen | known
             new = [
-                (run, verdict)
+                (run, evaluation)
                 for run in runs
                 if is_human or (here.get((run.position, run.repetition_number)) is None) == (run.error is None)
-                for verdict in run.evaluations
-                if verdict.is_a_persons == is_human
-                and verdict.end_time
-                > times.get((run.position, run.repetition_number, plain_text(verdict.name)), 0.0) + _SAME_MOMENT_S
+                for evaluation in run.evaluations
+                if evaluation.is_a_persons == is_human
+                and evaluation.end_time
+                > times.get((run.position, run.repetition_number, plain_text(evaluation.name)), 0.0) + _SAME_MOMENT_S
             ]
             values = annotation_values if is_human else evaluation_values
-            self._put(connection, table, [values(link.experiment_id, run, verdict) for run, verdict in new])
-            # Where a person's verdict has taken the place of an evaluator's there, that is not pushed over it.
+            self._put(connection, table, [values(link.experiment_id, run, evaluation) for run, evaluation in new])
+            # Where a person's annotation has taken the place of an evaluator's there, that is not pushed over it.
             replaced = _times(connection, evaluations, link.experiment_id) if is_human else {}
-            keys = [(run.position, run.repetition_number, plain_text(verdict.name)) for run, verdict in new]
+            keys = [(run.position, run.repetition_number, plain_text(evaluation.name)) for run, evaluation in new]
             marks = [
-                (link.id, *key, replaced.get(key, verdict.end_time), None)
-                for key, (_, verdict) in zip(keys, new, strict=True)
+                (link.id, *key, replaced.get(key, evaluation.end_time), None)
+                for key, (_, evaluation) in zip(keys, new, strict=True)
             ]
             self._put(connection, pushed_evaluations, marks)
-            taken += [verdict for _, verdict in new if not is_human]
+            taken += [evaluation for _, evaluation in new if not is_human]
         return taken
 
     def put(
@@ -153,7 +153,7 @@ class IngestStore:
         Args:
             name: the experiment's.
             version: what it is on.
-            runs: with their verdicts; one for each example and repetition.
+            runs: with their evaluations; one for each example and repetition.
             fingerprint: of all that is put; an experiment of that name on that version which has it is
                 taken to be this one.
             fields: see `ExperimentStore.create`.
@@ -174,9 +174,9 @@ class IngestStore:
             return made, True
 
     def _fill(self, connection: Connection, experiment_id: str, runs: Sequence[ImportedRun]) -> None:
-        verdicts = [(run, verdict) for run in runs for verdict in run.evaluations]
-        people = [(run, verdict) for run, verdict in verdicts if verdict.annotator_kind == "HUMAN"]
-        others = [(run, verdict) for run, verdict in verdicts if verdict.annotator_kind != "HUMAN"]
+        given = [(run, evaluation) for run in runs for evaluation in run.evaluations]
+        people = [(run, evaluation) for run, evaluation in given if evaluation.annotator_kind == "HUMAN"]
+        others = [(run, evaluation) for run, evaluation in given if evaluation.annotator_kind != "HUMAN"]
         self._put(connection, experiment_runs, [run_values(experiment_id, run) for run in runs])
         self._put(connection, evaluations, [evaluation_values(experiment_id, *pair) for pair in others])
         self._put(connection, run_annotations, [annotation_values(experiment_id, *pair) for pair in people])
@@ -249,19 +249,19 @@ def _pushed_values(link: Link, run: ImportedRun) -> tuple[Any, ...]:
     return (link.id, run.position, run.repetition_number, run.remote_id, run.end_time, None)
 
 
-def evaluation_values(experiment_id: str, run: ImportedRun, verdict: ImportedEvaluation) -> tuple[Any, ...]:
+def evaluation_values(experiment_id: str, run: ImportedRun, evaluation: ImportedEvaluation) -> tuple[Any, ...]:
     """The columns of `evaluations`, in order."""
-    name = plain_text(verdict.name)
-    evaluator = plain_text(verdict.evaluator or verdict.name)
-    key = (experiment_id, run.position, run.repetition_number, name, evaluator, verdict.annotator_kind)
-    texts = [text and plain_text(text) for text in (verdict.label, verdict.explanation)]
-    error = verdict.error and plain_text(verdict.error)
-    times = (verdict.start_time, verdict.end_time, verdict.trace_id)
-    return (*key, verdict.fingerprint, verdict.score, *texts, verdict.metadata, error, *times)
+    name = plain_text(evaluation.name)
+    evaluator = plain_text(evaluation.evaluator or evaluation.name)
+    key = (experiment_id, run.position, run.repetition_number, name, evaluator, evaluation.annotator_kind)
+    texts = [text and plain_text(text) for text in (evaluation.label, evaluation.explanation)]
+    error = evaluation.error and plain_text(evaluation.error)
+    times = (evaluation.start_time, evaluation.end_time, evaluation.trace_id)
+    return (*key, evaluation.fingerprint, evaluation.score, *texts, evaluation.metadata, error, *times)
 
 
-def annotation_values(experiment_id: str, run: ImportedRun, verdict: ImportedEvaluation) -> tuple[Any, ...]:
+def annotation_values(experiment_id: str, run: ImportedRun, evaluation: ImportedEvaluation) -> tuple[Any, ...]:
     """The columns of `annotations`, in order."""
-    key = (experiment_id, run.position, run.repetition_number, plain_text(verdict.name))
-    texts = [text and plain_text(text) for text in (verdict.label, verdict.explanation)]
-    return (*key, verdict.score, *texts, annotator_in(verdict.metadata), verdict.end_time)
+    key = (experiment_id, run.position, run.repetition_number, plain_text(evaluation.name))
+    texts = [text and plain_text(text) for text in (evaluation.label, evaluation.explanation)]
+    return (*key, evaluation.score, *texts, annotator_in(evaluation.metadata), evaluation.end_time)

@@ -108,12 +108,12 @@ Pushed = tuple[Outgoing, str | None, str | None]
 
 
 def annotation_metadata(annotator: str | None) -> dict[str, str] | None:
-    """What a backend gets as the metadata of a person's verdict: they have no other place for who has given it."""
+    """What a backend gets as the metadata of a person's annotation: they have no other place for who has given it."""
     return {"annotator": annotator} if annotator else None
 
 
 def annotator_in(metadata: str | None) -> str | None:
-    """Who has given a verdict, from the JSON text of its metadata."""
+    """Who has given an evaluation, from the JSON text of its metadata."""
     found = orjson.loads(metadata).get("annotator") if metadata else None
     return plain_text(found) if isinstance(found, str) else None
 
@@ -155,15 +155,15 @@ class OutboxStore:
         with self._database.read() as connection:
             runs = connection.execute(_lacking_runs(link, sa.func.count())).scalar_one()
             # Verdicts on runs that the backend lacks wait as well.
-            verdicts = connection.execute(_unpushed(link, evaluations, sa.func.count())).scalar_one()
-            verdicts += connection.execute(_unpushed_annotations(link, sa.func.count())).scalar_one()
+            scored = connection.execute(_unpushed(link, evaluations, sa.func.count())).scalar_one()
+            scored += connection.execute(_unpushed_annotations(link, sa.func.count())).scalar_one()
             refused = sum(
                 connection.execute(
                     sa.select(sa.func.count()).where(table.c.link_id == link.id, table.c.refused.is_not(None))
                 ).scalar_one()
                 for table in (pushed_runs, pushed_evaluations)
             )
-        return Waiting(runs, verdicts, refused)
+        return Waiting(runs, scored, refused)
 
     def refusals(self, link: Link, limit: int = 5) -> list[str]:
         """What the backend said to results that it would not take."""
@@ -176,19 +176,19 @@ class OutboxStore:
 
     def mark(self, link: Link, pushed: Iterable[Pushed]) -> None:
         """Remember what the backend has taken, or has refused."""
-        runs, verdicts = [], []
+        runs, judged = [], []
         for item, remote_id, refused in pushed:
             refused = refused and plain_text(refused)
             key = (link.id, item.position, item.repetition_number)
             if isinstance(item, OutgoingEvaluation):
-                verdicts.append((*key, item.name, item.end_time, refused))
+                judged.append((*key, item.name, item.end_time, refused))
                 continue
             run, given = (item.run, item.evaluations) if isinstance(item, OutgoingRow) else (item, ())
             runs.append((*key, remote_id, run.end_time, refused))
-            verdicts += [(*key, verdict.name, verdict.end_time, refused) for verdict in given]
+            judged += [(*key, evaluation.name, evaluation.end_time, refused) for evaluation in given]
         with self._database.write(sync=False) as connection:
             self._put(connection, pushed_runs, runs)
-            self._put(connection, pushed_evaluations, verdicts)
+            self._put(connection, pushed_evaluations, judged)
 
     def _put(self, connection: Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
@@ -207,13 +207,13 @@ class OutboxStore:
             link: the experiment's counterpart.
             limit: how many at most; ``None`` for all.
             complete: only those that nothing more will come to: failed ones, and ok ones that every evaluator of the
-                experiment has given a verdict on.
+                experiment has given an evaluation on.
         """
         r = experiment_runs.c
         columns = (*(r[name] for name in _RUN), r.token_count, r.total_cost, r.metadata)
         query = _lacking_runs(link, *columns).order_by(r.position, r.repetition_number).limit(limit)
         if complete:
-            query = query.where(sa.or_(r.error.is_not(None), _verdicts_given() >= _evaluators(link)))
+            query = query.where(sa.or_(r.error.is_not(None), _evaluators_done() >= _evaluators(link)))
         with self._database.read() as connection:
             runs = connection.execute(query).all()
             if not runs:
@@ -251,14 +251,14 @@ def _lacking_runs(link: Link, *columns: Any) -> Any:
 
 
 def _unpushed(link: Link, table: sa.Table, *columns: Any) -> Any:
-    """The verdicts of a table that the backend lacks; annotations have but the time they were written at."""
+    """The evaluations of a table that the backend lacks; annotations have but the time they were written at."""
     stamp = table.c.updated_at if table is run_annotations else table.c.end_time
     there = _stamp(link, pushed_evaluations, table, pushed_evaluations.c.name == table.c.name)
     return sa.select(*columns).where(table.c.experiment_id == link.experiment_id, stamp.is_distinct_from(there))
 
 
 def _unpushed_annotations(link: Link, *columns: Any) -> Any:
-    """A backend has one verdict of a name on a run: an evaluator's goes before a person's."""
+    """A backend has one evaluation of a name on a run: an evaluator's goes before a person's."""
     same = sa.and_(
         evaluations.c.experiment_id == link.experiment_id,
         _same_run(run_annotations, evaluations),
@@ -267,15 +267,15 @@ def _unpushed_annotations(link: Link, *columns: Any) -> Any:
     return _unpushed(link, run_annotations, *columns).where(~sa.exists(sa.select(1).where(same)))
 
 
-def _run_there(link: Link, verdicts: sa.Table) -> Any:
-    """What the backend calls the run of a verdict; null where it does not have it as it is now."""
+def _run_there(link: Link, table: sa.Table) -> Any:
+    """What the backend calls the run of an evaluation; null where it does not have it as it is now."""
     runs, pushed = experiment_runs, pushed_runs
     query = (
         sa.select(pushed.c.remote_id)
         .select_from(pushed.join(runs, sa.and_(_same_run(pushed, runs), pushed.c.stamp == runs.c.end_time)))
-        .where(pushed.c.link_id == link.id, _same_run(pushed, verdicts), runs.c.experiment_id == link.experiment_id)
+        .where(pushed.c.link_id == link.id, _same_run(pushed, table), runs.c.experiment_id == link.experiment_id)
     )
-    return query.correlate(verdicts).scalar_subquery()
+    return query.correlate(table).scalar_subquery()
 
 
 def _lacking_evaluations(link: Link) -> Any:
@@ -313,8 +313,8 @@ def _row(values: Any, given: list[OutgoingEvaluation]) -> OutgoingRow:
     return OutgoingRow(run, token_count, total_cost, metadata, tuple(given))
 
 
-def _verdicts_given() -> Any:
-    """How many evaluators have given a verdict on the run; one may give several."""
+def _evaluators_done() -> Any:
+    """How many evaluators have given an evaluation on the run; one may give several."""
     r, e = experiment_runs.c, evaluations.c
     return (
         sa.select(sa.func.count(sa.distinct(e.evaluator)))

@@ -45,8 +45,8 @@ class Recorder:
     Args:
         database: where to.
         experiment_id: whose results.
-        replace: evaluators whose earlier verdicts on a run are removed when a new one comes, for
-            when an evaluator that gives several named verdicts runs again.
+        replace: evaluators whose earlier evaluations on a run are removed when a new one comes, for
+            when an evaluator that gives several named evaluations runs again.
     """
 
     def __init__(self, database: Database, experiment_id: str, replace: Sequence[str] = ()) -> None:
@@ -132,17 +132,17 @@ class Recorder:
                 if self._closing and not (self._runs or self._evaluations or self._flushes or self._unsynced):
                     return
                 runs = [self._runs.popleft() for _ in range(min(len(self._runs), MOST_ROWS_A_COMMIT))]
-                verdicts: list[EvaluationRow] = []
-                while self._evaluations and len(verdicts) < MOST_ROWS_A_COMMIT:
-                    verdicts.extend(self._evaluations.popleft())
+                evaluations: list[EvaluationRow] = []
+                while self._evaluations and len(evaluations) < MOST_ROWS_A_COMMIT:
+                    evaluations.extend(self._evaluations.popleft())
             try:
-                if runs or verdicts or (self._unsynced and self._sync_is_due()):
-                    self._commit([row for row, _ in runs], verdicts)
+                if runs or evaluations or (self._unsynced and self._sync_is_due()):
+                    self._commit([row for row, _ in runs], evaluations)
             except Exception as error:  # noqa: BLE001 - handed to whoever waits for these rows
                 self._fail(error, [waiter for _, waiter in runs])
                 return
             self._runs_durable += len(runs)
-            self._durable += len(verdicts)
+            self._durable += len(evaluations)
             _release([waiter for _, waiter in runs] + self._flushed())
 
     def _flushed(self) -> list[_Waiter]:
@@ -152,10 +152,10 @@ class Recorder:
                 waiters.append(self._flushes.popleft()[2])
             return waiters
 
-    def _is_durable(self, runs: int, verdicts: int) -> bool:
-        return runs <= self._runs_durable and verdicts <= self._durable
+    def _is_durable(self, runs: int, evaluations: int) -> bool:
+        return runs <= self._runs_durable and evaluations <= self._durable
 
-    def _commit(self, runs: list[RunRow], verdicts: list[EvaluationRow]) -> None:
+    def _commit(self, runs: list[RunRow], evaluations: list[EvaluationRow]) -> None:
         """Write one group, trying again while the database is away."""
         deadline = time.monotonic() + GIVE_UP_AFTER_S
         pause = 0.1
@@ -164,7 +164,7 @@ class Recorder:
             try:
                 with self._database.write(sync=sync) as connection:
                     self._write_runs(connection, runs)
-                    self._write_evaluations(connection, verdicts)
+                    self._write_evaluations(connection, evaluations)
                     if sync:
                         self._touch(connection)
             except StoreUnavailable:

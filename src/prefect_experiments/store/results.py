@@ -52,7 +52,7 @@ class RunFigures(NamedTuple):
     total_cost: float | None
 
 
-VerdictFigures = tuple[int, str, str, float | None, str | None, bool]
+EvaluationFigures = tuple[int, str, str, float | None, str | None, bool]
 """Position, evaluator, name, score, label, whether it is an error."""
 
 
@@ -101,21 +101,21 @@ class ResultStore:
         *,
         passed: Collection[str] = (),
     ) -> list[EvaluationItem]:
-        """The ok runs that lack a verdict, each with the evaluators that are to give one.
+        """The ok runs that lack an evaluation, each with the evaluators that are to give one.
 
         Args:
             experiment_id: whose runs.
             version: the dataset version with the examples.
             positions: the examples to look at.
-            fingerprints: of each evaluator by name, as it is now; verdicts of another one are stale.
-            passed: the evaluators that the caller has given: verdicts of which it is not known what state of them
+            fingerprints: of each evaluator by name, as it is now; evaluations of another one are stale.
+            passed: the evaluators that the caller has given: evaluations of which it is not known what state of them
                 gave them are stale, too. Those of others stand.
         """
         if not positions:
             return []
         first, last, wanted = min(positions), max(positions), set(positions)
         with self._database.read() as connection:
-            given = self._given_verdicts(connection, experiment_id, first, last, fingerprints, passed)
+            given = self._given_evaluations(connection, experiment_id, first, last, fingerprints, passed)
             # Not a join: with ranges on both sides SQLite looks through one range for each row of the other.
             content = {row[0]: row for row in self._examples(connection, version, first, last)}
             c = experiment_runs.c
@@ -134,7 +134,7 @@ class ResultStore:
                 items.append(EvaluationItem(run, output, trace_id, missing))
         return items
 
-    def _given_verdicts(
+    def _given_evaluations(
         self,
         connection: Connection,
         experiment_id: str,
@@ -143,7 +143,7 @@ class ResultStore:
         fingerprints: Mapping[str, str],
         passed: Collection[str],
     ) -> dict[Key, set[str]]:
-        """For each run the evaluators whose verdict is there, without error, and not stale."""
+        """For each run the evaluators whose evaluation is there, without error, and not stale."""
         c = evaluations.c
         query = sa.select(c.position, c.repetition_number, c.evaluator, c.fingerprint).where(
             c.experiment_id == experiment_id, c.position.between(first, last), c.error.is_(None)
@@ -156,15 +156,15 @@ class ResultStore:
         return given
 
     def of_unknown_state(self, experiment_id: str) -> dict[str, int]:
-        """The evaluators that have given verdicts of which it is not known in which state they were, and how many."""
+        """The evaluators with evaluations of which it is not known in what state they made them, and how many."""
         c = evaluations.c
         query = sa.select(c.evaluator, sa.func.count()).group_by(c.evaluator).order_by(c.evaluator)
         query = query.where(c.experiment_id == experiment_id, c.fingerprint == UNKNOWN_FINGERPRINT, c.error.is_(None))
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query).all()}
 
-    def has_verdicts(self, experiment_id: str) -> set[str]:
-        """The evaluators that have given any verdict or error in this experiment."""
+    def has_evaluations(self, experiment_id: str) -> set[str]:
+        """The evaluators that have given any evaluation or error in this experiment."""
         c = evaluations.c
         query = sa.select(c.evaluator).where(c.experiment_id == experiment_id).distinct()
         with self._database.read() as connection:
@@ -183,15 +183,15 @@ class ResultStore:
             ordered = connection.execute(latencies.order_by(c.latency_ms)).scalars().all()
         return RunFigures(made, failed, list(ordered), tokens, cost)
 
-    def verdict_figures(self, experiment_id: str) -> Sequence[VerdictFigures]:
-        """What a summary needs of each verdict that counts, in dataset order: none on a failed run does."""
+    def evaluation_figures(self, experiment_id: str) -> Sequence[EvaluationFigures]:
+        """What a summary needs of each evaluation that counts, in dataset order: none on a failed run does."""
         c = evaluations.c
         query = sa.select(c.position, c.repetition_number, c.evaluator, c.name, c.score, c.label, c.error.is_not(None))
         with self._database.read() as connection:
             void = evaluated_failures(connection, experiment_id)
             found = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
         rows = [(position, *rest) for position, repetition, *rest in found if (position, repetition) not in void]
-        return cast("Sequence[VerdictFigures]", rows)
+        return cast("Sequence[EvaluationFigures]", rows)
 
     def said_of(self, experiment_id: str, key: str) -> list[tuple[str, Any]]:
         """By name what the scored evaluations have in their metadata under a key, each once; of those that have it."""

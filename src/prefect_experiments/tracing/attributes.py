@@ -55,7 +55,7 @@ def of_run(item: RunItem, output_json: str | None) -> Attributes:
 
 
 def of_evaluation(item: EvaluationItem, rows: Sequence[EvaluationRow]) -> Attributes:
-    """What an evaluator was given and its verdict; ``score``, ``label`` and ``explanation`` where it is one."""
+    """What an evaluator was given and its evaluation; ``score``, ``label`` and ``explanation`` where it is one."""
     run = item.run
     attributes: Attributes = {
         "input.value": (
@@ -64,22 +64,22 @@ def of_evaluation(item: EvaluationItem, rows: Sequence[EvaluationRow]) -> Attrib
         ),
         "input.mime_type": JSON,
     }
-    verdicts = [_verdict(row) for row in rows if row.error is None]
-    if len(verdicts) == 1:
-        attributes.update(verdicts[0])
+    evaluations = [_evaluation(row) for row in rows if row.error is None]
+    if len(evaluations) == 1:
+        attributes.update(evaluations[0])
     else:
-        for row, verdict in zip(rows, verdicts, strict=False):
-            verdict["name"] = row.name
-    if any(verdicts):
-        value = verdicts[0] if len(verdicts) == 1 else verdicts
+        for row, evaluation in zip(rows, evaluations, strict=False):
+            evaluation["name"] = row.name
+    if any(evaluations):
+        value = evaluations[0] if len(evaluations) == 1 else evaluations
         attributes["output.value"] = orjson.dumps(value).decode()
         attributes["output.mime_type"] = JSON
     return attributes
 
 
-def _verdict(row: EvaluationRow) -> Attributes:
-    verdict = {"score": row.score, "label": row.label, "explanation": row.explanation}
-    return {name: value for name, value in verdict.items() if value is not None}
+def _evaluation(row: EvaluationRow) -> Attributes:
+    evaluation = {"score": row.score, "label": row.label, "explanation": row.explanation}
+    return {name: value for name, value in evaluation.items() if value is not None}
 
 
 def _put(attributes: Attributes, side: str, text: str | None) -> None:

@@ -257,7 +257,7 @@ class TracedEvaluator(_Traced[BoundEvaluator]):
         if opened.span.is_recording():
             metadata = self._tracer.metadata.of(item.run, result.attempts)
             attributes = {**attributes, **about.of_evaluation(item, rows), "metadata": metadata}
-        # A verdict that is none is an error too, which the call itself knows nothing of.
+        # An evaluation that is none is an error too, which the call itself knows nothing of.
         self._tracer.end(opened, attributes, result, rows[0].error if rows else result.error)
         return _hex(opened)
 

@@ -205,7 +205,7 @@ class ArizeApi:
         return self.pages(f"/v2/experiments/{_quoted(experiment_id)}/runs", "experiment_runs", cursor)
 
     async def annotate_runs(self, experiment_id: str, annotations: Sequence[Row]) -> None:
-        """People's verdicts on runs, at most 1,000; those of the same name are replaced."""
+        """People's annotations on runs, at most 1,000; those of the same name are replaced."""
         path = f"/v2/experiments/{_quoted(experiment_id)}/runs/annotate"
         await self.http.patiently("POST", path, json={"annotations": annotations}, timeout=UPLOAD_TIMEOUT_S)
 

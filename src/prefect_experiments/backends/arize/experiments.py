@@ -155,7 +155,7 @@ class ArizeExperiments:
     async def annotate(
         self, annotations: Sequence[AnnotateRecordInput], annotator: str | None, experiment_id: str | None = None
     ) -> int:
-        """Write people's verdicts, 1,000 runs a request; AX takes the annotator from the key.
+        """Write people's annotations, 1,000 runs a request; AX takes the annotator from the key.
 
         Raises:
             NotFound: a run that is not there, which AX would not say; then nothing is written.

@@ -44,7 +44,7 @@ LINGER_S = 1.0  # how long rows wait for others to share a request with
 HELD_S = 180.0  # longer than any request may take
 MOST_REFUSED_ALONE = 10  # rows that are refused one by one before the rest is refused with them
 _LATE = (
-    "Arize AX takes evaluations only together with their run, and has this one already; the verdict is kept in the "
+    "Arize AX takes evaluations only together with their run, and has this one already; the evaluation is kept in the "
     "store. To have it in AX, log the table of runs (list_runs(all=True).to_df(), or export) under a new name"
 )
 T = TypeVar("T")
@@ -93,11 +93,11 @@ class ArizePusher:
         """Take a run with its evaluations; the id that it has in AX."""
         return await self._wait(run)
 
-    async def push_evaluation(self, verdict: OutgoingEvaluation) -> None:
-        """Take a person's verdict on a run that AX has; an evaluator's comes too late."""
-        if verdict.annotator_kind != "HUMAN":
+    async def push_evaluation(self, evaluation: OutgoingEvaluation) -> None:
+        """Take a person's annotation on a run that AX has; an evaluator's comes too late."""
+        if evaluation.annotator_kind != "HUMAN":
             raise BackendRefused(_LATE)
-        await self._wait(verdict)
+        await self._wait(evaluation)
 
     def waiting(self, limit: int, *, running: bool) -> list[OutgoingRow | OutgoingEvaluation]:
         """What AX lacks: of an experiment that is running, only the rows that nothing more will come to.
@@ -318,7 +318,7 @@ class ArizePusher:
         self._link = await self._in_thread(self._store.links.begun, self._link, remote_id)
         self._taken.unsure = True  # the answer has no ids of the runs
 
-    # People's verdicts
+    # People's annotations
 
     async def _push_notes(self, items: Sequence[OutgoingEvaluation]) -> Sequence[_Outcome]:
         """Name by name: one that AX does not know must not keep back the others."""
@@ -358,9 +358,11 @@ def _tell(waiting: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
             one.done.set_exception(outcome)
 
 
-def _note(verdict: OutgoingEvaluation) -> AnnotateRecordInput:
-    value = AnnotationInput(name=verdict.name, score=verdict.score, label=verdict.label, text=verdict.explanation)
-    return AnnotateRecordInput(record_id=verdict.run_id, values=[value])
+def _note(evaluation: OutgoingEvaluation) -> AnnotateRecordInput:
+    value = AnnotationInput(
+        name=evaluation.name, score=evaluation.score, label=evaluation.label, text=evaluation.explanation
+    )
+    return AnnotateRecordInput(record_id=evaluation.run_id, values=[value])
 
 
 @asynccontextmanager

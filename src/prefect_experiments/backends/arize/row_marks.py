@@ -54,15 +54,15 @@ def run_mark(row: OutgoingRow, *, task_fingerprint: str | None, with_times: bool
         mark["times"] = [row.run.start_time, row.run.end_time]
     if task_fingerprint is not None:
         mark["task"] = task_fingerprint
-    evaluations = {verdict.name: said for verdict in row.evaluations if (said := _said(verdict))}
+    evaluations = {evaluation.name: said for evaluation in row.evaluations if (said := _said(evaluation))}
     if evaluations:
         mark["evaluations"] = evaluations
     return orjson.dumps(mark).decode() if mark else None
 
 
-def metadata_columns(verdict: OutgoingEvaluation) -> Row:
+def metadata_columns(evaluation: OutgoingEvaluation) -> Row:
     """The metadata of an evaluation as AX takes them: plain values, and others as JSON text."""
-    return {key: value if _is_plain(value) else json.dumps(value) for key, value in _metadata(verdict).items()}
+    return {key: value if _is_plain(value) else json.dumps(value) for key, value in _metadata(evaluation).items()}
 
 
 def read_mark(row: Mapping[str, Any]) -> RunMark:
@@ -77,17 +77,17 @@ def read_mark(row: Mapping[str, Any]) -> RunMark:
     return RunMark(True, (times[0], times[1]) if times else None, mark.get("task"), mark.get("evaluations") or {})
 
 
-def _said(verdict: OutgoingEvaluation) -> Row:
-    said: Row = dict(evaluation_mark(verdict))
-    if verdict.annotator_kind != "CODE":
-        said["kind"] = verdict.annotator_kind
-    if as_text := [key for key, value in _metadata(verdict).items() if value is None or not _is_plain(value)]:
+def _said(evaluation: OutgoingEvaluation) -> Row:
+    said: Row = dict(evaluation_mark(evaluation))
+    if evaluation.annotator_kind != "CODE":
+        said["kind"] = evaluation.annotator_kind
+    if as_text := [key for key, value in _metadata(evaluation).items() if value is None or not _is_plain(value)]:
         said["json"] = as_text
     return said
 
 
-def _metadata(verdict: OutgoingEvaluation) -> Row:
-    return dict(orjson.loads(verdict.metadata)) if verdict.metadata else {}
+def _metadata(evaluation: OutgoingEvaluation) -> Row:
+    return dict(orjson.loads(evaluation.metadata)) if evaluation.metadata else {}
 
 
 def _is_plain(value: Any) -> bool:

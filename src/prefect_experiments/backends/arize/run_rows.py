@@ -66,10 +66,10 @@ def run_row(row: OutgoingRow, example_id: str, origin: Origin) -> Row:
         found["output.mime_type"] = _JSON
     if origin.repeated:
         found["repetition_number"] = run.repetition_number
-    for verdict in row.evaluations:
-        columns = _evaluation_columns(verdict)
+    for evaluation in row.evaluations:
+        columns = _evaluation_columns(evaluation)
         if logged:
-            moment = f"eval.{verdict.name}.trace.timestamp"
+            moment = f"eval.{evaluation.name}.trace.timestamp"
             columns = {name: value for name, value in columns.items() if value is not None and name != moment}
         found.update(columns)
     mark = run_mark(
@@ -137,18 +137,19 @@ def output_value(row: Mapping[str, Any]) -> Any:
         return text
 
 
-def _evaluation_columns(verdict: OutgoingEvaluation) -> Row:
-    name = f"eval.{verdict.name}"
+def _evaluation_columns(evaluation: OutgoingEvaluation) -> Row:
+    name = f"eval.{evaluation.name}"
     found: Row = {
-        f"{name}.score": verdict.score,
-        f"{name}.label": verdict.label,
-        f"{name}.explanation": verdict.explanation,
-        f"{name}.trace.id": verdict.trace_id,
-        f"{name}.trace.timestamp": _milliseconds(verdict.start_time),
+        f"{name}.score": evaluation.score,
+        f"{name}.label": evaluation.label,
+        f"{name}.explanation": evaluation.explanation,
+        f"{name}.trace.id": evaluation.trace_id,
+        f"{name}.trace.timestamp": _milliseconds(evaluation.start_time),
     }
-    found.update((f"{name}.metadata.{key}", value) for key, value in metadata_columns(verdict).items())
-    if verdict.error is not None:  # the official client has no place for it: there it looks as if nothing had happened
-        found[f"{name}.metadata.error"] = verdict.error
+    found.update((f"{name}.metadata.{key}", value) for key, value in metadata_columns(evaluation).items())
+    # The official client has no place for an error: there it looks as if nothing had happened.
+    if evaluation.error is not None:
+        found[f"{name}.metadata.error"] = evaluation.error
     return found
 
 
@@ -276,14 +277,14 @@ def _evaluations(row: Row, moment: datetime, mark: RunMark) -> list[Row]:
 
 def _evaluation(name: str, parts: Row, moment: datetime, mark: RunMark) -> Row:
     metadata = {key.removeprefix("metadata."): value for key, value in parts.items() if key.startswith("metadata.")}
-    verdict = [_number(parts.get("score")), _text(parts.get("label")), _text(parts.get("explanation"))]
-    error = _text(metadata.pop("error", None)) if verdict == [None, None, None] else None
+    values = [_number(parts.get("score")), _text(parts.get("label")), _text(parts.get("explanation"))]
+    error = _text(metadata.pop("error", None)) if values == [None, None, None] else None
     time = to_time(parts.get("trace.timestamp")) or moment
     return {
         "name": name,
-        "score": verdict[0],
-        "label": verdict[1],
-        "explanation": verdict[2],
+        "score": values[0],
+        "label": values[1],
+        "explanation": values[2],
         **mark.of_evaluation(name, metadata),
         "error": error,
         "start_time": time,

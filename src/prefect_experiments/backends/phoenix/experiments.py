@@ -151,7 +151,7 @@ class PhoenixExperiments:
         annotator: str | None,
         experiment_id: str | None = None,  # noqa: ARG002
     ) -> int:
-        """Write people's verdicts as ``HUMAN`` evaluations, one request each."""
+        """Write people's annotations as ``HUMAN`` evaluations, one request each."""
         for record in annotations:
             if not is_id(record.record_id, "ExperimentRun"):
                 raise InvalidInput(f"{record.record_id!r:.80} is not the id of a run in Phoenix; list_runs gives them")

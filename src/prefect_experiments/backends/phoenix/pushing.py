@@ -1,4 +1,4 @@
-"""Results on their way to Phoenix: one request for each run and each verdict, which is all it takes."""
+"""Results on their way to Phoenix: one request for each run and each evaluation, which is all it takes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PhoenixPusher:
         self._task: TaskRecord | None = None
 
     def waiting(self, limit: int, *, running: bool) -> list[OutgoingRun | OutgoingEvaluation]:  # noqa: ARG002
-        """What Phoenix lacks: runs, and the verdicts on those that it has."""
+        """What Phoenix lacks: runs, and the evaluations on those that it has."""
         if self._task is None:
             self._task = self._store.experiments.get(self._link.experiment_id).task
         runs = self._store.outbox.waiting_runs(self._link, limit)
@@ -45,9 +45,9 @@ class PhoenixPusher:
         except AlreadyExists as error:
             return existing_run(str(error)) or await self._look_up(node, run.repetition_number)
 
-    async def push_evaluation(self, verdict: OutgoingEvaluation) -> None:
-        """Take a verdict."""
-        await self._api.put_evaluation(evaluation_body(verdict, self._task.fingerprint if self._task else None))
+    async def push_evaluation(self, evaluation: OutgoingEvaluation) -> None:
+        """Take an evaluation."""
+        await self._api.put_evaluation(evaluation_body(evaluation, self._task.fingerprint if self._task else None))
 
     async def _node(self, example_id: str) -> str:
         """What the endpoint calls an example; datasets call it by its own id."""

@@ -175,22 +175,22 @@ def run_body(run: OutgoingRun, node_id: str) -> dict[str, Any]:
     }
 
 
-def evaluation_body(verdict: OutgoingEvaluation, task_fingerprint: str | None) -> dict[str, Any]:
+def evaluation_body(evaluation: OutgoingEvaluation, task_fingerprint: str | None) -> dict[str, Any]:
     """What ``POST /v1/experiment_evaluations`` takes."""
-    metadata = marked(verdict.metadata, evaluation_mark(verdict, task_fingerprint))
+    metadata = marked(evaluation.metadata, evaluation_mark(evaluation, task_fingerprint))
     body: dict[str, Any] = {
-        "experiment_run_id": verdict.run_id,
-        "name": verdict.name,
-        "annotator_kind": verdict.annotator_kind,
-        "start_time": to_datetime(verdict.start_time).isoformat(),
-        "end_time": to_datetime(verdict.end_time).isoformat(),
+        "experiment_run_id": evaluation.run_id,
+        "name": evaluation.name,
+        "annotator_kind": evaluation.annotator_kind,
+        "start_time": to_datetime(evaluation.start_time).isoformat(),
+        "end_time": to_datetime(evaluation.end_time).isoformat(),
         "metadata": metadata or None,
-        "trace_id": verdict.trace_id,
+        "trace_id": evaluation.trace_id,
     }
-    if verdict.error is not None:
-        body["error"] = verdict.error
+    if evaluation.error is not None:
+        body["error"] = evaluation.error
     else:
-        body["result"] = {"score": verdict.score, "label": verdict.label, "explanation": verdict.explanation}
+        body["result"] = {"score": evaluation.score, "label": evaluation.label, "explanation": evaluation.explanation}
     return body
 
 

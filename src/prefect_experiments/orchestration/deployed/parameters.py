@@ -195,7 +195,7 @@ class ResultColumns(Form):
 
 
 class EvaluatorColumns(Form):
-    """Which columns of a file of results hold the verdicts of one evaluator; at least one of them."""
+    """Which columns of a file of results hold what one evaluator gave; at least one of them."""
 
     evaluator: str = Field(min_length=1, description="What the evaluator is called.")
     score: str | None = Field(default=None, description="The column with its score.")

@@ -94,7 +94,7 @@ function scoreTable(baseline, candidate) {
   if (!places.length) return el("p", { class: "note" }, "No scores.");
   const cellOf = (place, name, run) => {
     const found = run && run.scores.find(([at]) => at === place);
-    return el("td", { "data-label": name }, ...(found ? verdictOf(found) : [el("span", { class: "quiet" }, "no score")]));
+    return el("td", { "data-label": name }, ...(found ? evaluationOf(found) : [el("span", { class: "quiet" }, "no score")]));
   };
   return el("table", { class: "scores cards" },
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Metric"), ...sides.map(([name]) => el("th", { scope: "col" }, name || "Score")))),
@@ -102,7 +102,7 @@ function scoreTable(baseline, candidate) {
       ...sides.map(([name, run]) => cellOf(place, name, run))))));
 }
 
-function verdictOf([, score, label, explanation, error]) {
+function evaluationOf([, score, label, explanation, error]) {
   return [
     score === null ? "" : el("strong", {}, score),
     label === null ? "" : el("span", { class: "badge" }, textOf(label)), cutNote(label),

@@ -20,13 +20,13 @@ from prefect_experiments.evaluators.scoring import (
     in_types,
     number_of,
     parsed,
+    pass_or_fail,
     same_key,
     short,
     shown,
     similarity,
     text_of,
     type_differences,
-    verdict,
 )
 from prefect_experiments.models import EvaluationResult
 
@@ -45,7 +45,7 @@ class JsonValid(Builtin):
     def evaluate(self, output: Any) -> EvaluationResult:  # type: ignore[override]
         """Parse one output."""
         _, fault = parsed(output)
-        return verdict(fault is None, fault)
+        return pass_or_fail(fault is None, fault)
 
 
 class JsonSchema(Builtin):
@@ -76,12 +76,12 @@ class JsonSchema(Builtin):
         if self.options["parse"]:
             output, fault = parsed(output)
             if fault is not None:
-                return verdict(False, fault)
+                return pass_or_fail(False, fault)
         errors = list(islice(self._validator().iter_errors(output), _SHOWN_ERRORS + 1))
         texts = [f"{error.json_path}: {short(error.message)}" for error in errors[:_SHOWN_ERRORS]]
         if len(errors) > _SHOWN_ERRORS:
             texts.append("and more")
-        return verdict(not errors, "; ".join(texts) or None)
+        return pass_or_fail(not errors, "; ".join(texts) or None)
 
     def _load(self, schema: Any) -> Any:
         if hasattr(schema, "model_json_schema"):

@@ -13,13 +13,13 @@ from prefect_experiments.evaluators.scoring import (
     Builtin,
     in_types,
     parsed,
+    pass_or_fail,
     says,
     shown,
     similarity,
     spellings,
     text_of,
     type_differences,
-    verdict,
 )
 from prefect_experiments.models import EvaluationResult
 
@@ -65,8 +65,8 @@ class ExactMatch(Builtin):
         ignore_case, strip, strict = (self.options[name] for name in ("ignore_case", "strip", "strict"))
         found = type_differences(given, wanted, ignore_case=ignore_case, strip=strip)
         if not found:
-            return verdict(found is not None, _json_in_a_text(given, wanted) if found is None else None)
-        return verdict(not strict, f"{ONLY_BY_TYPE if strict else SAME_BUT_TYPE}: {in_types(found)}")
+            return pass_or_fail(found is not None, _json_in_a_text(given, wanted) if found is None else None)
+        return pass_or_fail(not strict, f"{ONLY_BY_TYPE if strict else SAME_BUT_TYPE}: {in_types(found)}")
 
 
 def _json_in_a_text(given: Any, wanted: Any) -> str | None:
@@ -133,7 +133,7 @@ class Contains(Builtin):
         held = self._fold(text_of(output))
         missing = [item for item in wanted if not self._holds(output, held, item)]
         passed = len(missing) < len(wanted) if self.options["match"] == "any" else not missing
-        return verdict(passed, self._note(output, wanted) if passed else f"missing: {shown(missing)}")
+        return pass_or_fail(passed, self._note(output, wanted) if passed else f"missing: {shown(missing)}")
 
     def _holds(self, output: Any, held: str, item: Any) -> bool:
         """Whether an output, and its text, holds one thing."""
