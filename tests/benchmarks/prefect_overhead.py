@@ -126,22 +126,21 @@ def count_large(api: str, examples: int = 2000) -> tuple[int, int]:
 
 def engine_alone() -> float:
     """The same experiment on the same sort of store without Prefect; the seconds it takes."""
-    from functools import partial
-
     from prefect_experiments import Client
     from prefect_experiments.experiment.arguments import RunArguments
-    from prefect_experiments.experiment.request import new_session
+    from prefect_experiments.experiment.request import plan_new
     from prefect_experiments.experiment.steps import Steps, drive
+    from prefect_experiments.experiment.work import RunWork
 
     with fresh_store(EXAMPLES) as url:
         began = time.perf_counter()
         arguments = RunArguments(dataset="questions", task=TASK, evaluators=EVALUATORS, concurrency=CONCURRENCY)
-        prepare = partial(new_session, arguments, Client(store_url=url).store, None)
+        client = Client(store_url=url)
 
         async def through() -> int:
-            session, _ = prepare()
-            await drive(Steps(session))
-            return len(session.result.task_runs)
+            work = RunWork(plan_new(arguments, client))
+            await drive(Steps(work))
+            return len(work.result.task_runs)
 
         assert asyncio.run(through()) == EXAMPLES
         return time.perf_counter() - began

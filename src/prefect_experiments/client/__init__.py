@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from prefect_experiments.backends import open_remote
 from prefect_experiments.client.compat_ax import Datasets, Experiments
 from prefect_experiments.client.spans import Spans
-from prefect_experiments.experiment.request import remote_of
+from prefect_experiments.experiment.places import remote_of
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import Store, open_store
 

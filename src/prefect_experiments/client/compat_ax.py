@@ -20,7 +20,7 @@ from prefect_experiments.client.datasets import dataset_key
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.evaluators import ax_evaluators
 from prefect_experiments.experiment.arguments import ExperimentKey, LogRequest, NewArguments, Rows, RunArguments
-from prefect_experiments.experiment.request import experiment_key
+from prefect_experiments.experiment.places import experiment_key
 from prefect_experiments.models import AnnotateRecordInput, Dataset, Example, Experiment
 from prefect_experiments.options import AsIs, Options, Sample
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList

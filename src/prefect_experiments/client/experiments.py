@@ -25,7 +25,7 @@ from prefect_experiments.experiment.arguments import (
 )
 from prefect_experiments.experiment.compare import compare
 from prefect_experiments.experiment.naming import about_dataset, check_tag
-from prefect_experiments.experiment.request import experiment_key, find_experiment
+from prefect_experiments.experiment.places import experiment_key, find_experiment
 from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
 from prefect_experiments.pages import ExperimentList, ExperimentRunList
 from prefect_experiments.results import result_frame, results_of

@@ -19,7 +19,7 @@ from prefect_experiments.backends import Remote
 from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidSetting, NotFound
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.arguments import CompareArguments, Place, Placed
-from prefect_experiments.experiment.request import experiment_key, find_experiment, remote_of, store_of
+from prefect_experiments.experiment.places import experiment_key, find_experiment, remote_of, store_of
 from prefect_experiments.models import Experiment
 from prefect_experiments.signatures import takes
 from prefect_experiments.store import Store

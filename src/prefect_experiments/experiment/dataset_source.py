@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,24 @@ from prefect_experiments.backends.linking import keep_mirrored, remote_version_o
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, NotFound
 from prefect_experiments.experiment.naming import about_dataset
 from prefect_experiments.experiment.needs import Examples, GivenExamples, KeptExamples
-from prefect_experiments.experiment.session import Pin
 from prefect_experiments.models import Dataset, DatasetVersion, Example
 from prefect_experiments.options import Sample, Selection, names_of
 from prefect_experiments.store import Store
 from prefect_experiments.store.links import RemoteVersion
 from prefect_experiments.store.paging import check_name
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The examples an experiment is made on.
+
+    Attributes:
+        positions: ``None`` for all of the version.
+    """
+
+    version: DatasetVersion
+    positions: tuple[int, ...] | None = None
+    splits: tuple[str, ...] = ()
 
 
 class DatasetSource:

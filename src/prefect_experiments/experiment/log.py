@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
-from prefect_experiments.backends.linking import begin_remotely
-from prefect_experiments.backends.pusher import Push, PushOutcome
-from prefect_experiments.errors import AlreadyExists, BackendUnavailable, InvalidInput, InvalidSetting
-from prefect_experiments.experiment.arguments import LogRequest, Place
-from prefect_experiments.experiment.compare import Judging
-from prefect_experiments.experiment.dataset_source import DatasetSource
+from prefect_experiments.errors import BackendUnavailable, InvalidSetting
+from prefect_experiments.experiment.arguments import Judged, LogRequest, Place
+from prefect_experiments.experiment.compare import judging
+from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name
-from prefect_experiments.experiment.push import what_waits
-from prefect_experiments.experiment.request import json_object, remote_of, store_of
-from prefect_experiments.experiment.session import Pin
+from prefect_experiments.experiment.places import remote_of, store_of
+from prefect_experiments.experiment.request import json_object
+from prefect_experiments.experiment.work import Plan, Work
 from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.options import Selection
 from prefect_experiments.results import (
@@ -37,7 +35,7 @@ from prefect_experiments.results import (
     read_results,
     with_examples,
 )
-from prefect_experiments.settings import Settings
+from prefect_experiments.results.records import Results
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
 from prefect_experiments.store.ingest import ImportedEvaluation, ImportedRun
 from prefect_experiments.store.sanitize import plain_text
@@ -101,13 +99,41 @@ class LoggedExperiment(RanExperiment):
         return {**super().to_dict(), "log": self.report.to_dict()}
 
 
-class ResultLog:
-    """Results that were read and checked and belong to a dataset; nothing is written yet.
+@dataclass(frozen=True, slots=True)
+class LogPlan(Plan):
+    """Results to log, read and checked.
+
+    Attributes:
+        source: the dataset that they are of.
+        results: what was read.
+        allow: what of them need not fit the dataset.
+        alone: whether they are of no dataset but their own.
+    """
+
+    source: DatasetSource = field(kw_only=True)
+    results: Results = field(kw_only=True)
+    allow: frozenset[Misfit] = frozenset()
+    alone: bool = False
+    description: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def match(self, ids: Sequence[str]) -> Matched:
+        """The results beside the examples of these ids.
+
+        Raises:
+            InvalidDataset: they do not fit.
+        """
+        return match(self.results, ids, self.dataset, self.allow)
+
+
+def plan_log(request: LogRequest, store: Store, remote: Remote | None, judged: Judged | None = None) -> LogPlan:
+    """The plan of logging results that belong to a dataset. Nothing is written yet.
 
     Args:
         request: what to log.
         store: where it is kept.
         remote: the backend that gets the results, if it is not the store.
+        judged: what becomes of the result.
 
     Raises:
         InvalidDataset: results that cannot be used, or do not fit the dataset.
@@ -115,75 +141,69 @@ class ResultLog:
         NotFound: no such dataset.
         BackendUnavailable: the backend does not answer.
     """
+    name = check_experiment_name(request.name, remote)
+    metadata = json_object("metadata", request.metadata)
+    allow: frozenset[Misfit] = allowed_misfits(request.allow)
+    dataset, alone = request.dataset, request.dataset is None
+    if alone:
+        _check_alone(request, remote)
+    results = read_results(
+        request.experiment_runs, request.task_fields, request.evaluator_columns, alone=alone, types=request.types
+    )
+    if alone:
+        results, dataset = with_examples(results)
+    if remote is not None:
+        remote.check()
+    source = DatasetSource(dataset, store, Selection.of(request), remote)
+    match(results, source.example_ids(store), source.name, allow)
+    found = None if judged is None else judging(judged.baseline, judged.gate, store, remote, source.name)
+    return LogPlan(
+        name,
+        source.name,
+        store,
+        remote,
+        found,
+        source=source,
+        results=results,
+        allow=allow,
+        alone=alone,
+        description=request.description,
+        metadata=metadata,
+    )
 
-    def __init__(self, request: LogRequest, store: Store, remote: Remote | None) -> None:
-        self.name = check_experiment_name(request.name, remote)
-        self._description = request.description
-        self._metadata = json_object("metadata", request.metadata)
-        self._allow: frozenset[Misfit] = allowed_misfits(request.allow)
-        self._alone = request.dataset is None
-        if self._alone:
-            _check_alone(request, remote)
-        self._results = read_results(
-            request.experiment_runs,
-            request.task_fields,
-            request.evaluator_columns,
-            alone=self._alone,
-            types=request.types,
-        )
-        dataset = request.dataset
-        if self._alone:
-            self._results, dataset = with_examples(self._results)
-        if remote is not None:
-            remote.check()
-        self._source = DatasetSource(dataset, store, Selection.of(request), remote)
-        self.dataset = self._source.name
-        self._match(self._source.example_ids(store))
-        self.store = store
-        self.remote = remote
-        self.link: Link | None = None
-        self.push: PushOutcome | None = None
-        self.judging: Judging | None = None
-        self.ran: LoggedExperiment | None = None
-        self.flow_ended = False
+
+class LogWork(Work):
+    """Results being logged.
+
+    Args:
+        plan: what is to be done.
+    """
+
+    def __init__(self, plan: LogPlan) -> None:
+        super().__init__(plan)
+        self.plan = plan
         self._pin: Pin | None = None
-        self._record: ExperimentRecord | None = None
-        self._is_new = True
-
-    @property
-    def origin(self) -> str:
-        """What the results are: a path, say."""
-        return self._results.origin
-
-    @property
-    def record(self) -> ExperimentRecord:
-        """The experiment in the store, once `write` has run."""
-        assert self._record is not None, "nothing is written yet"
-        return self._record
-
-    def _match(self, ids: list[str]) -> Matched:
-        return match(self._results, ids, self.dataset, self._allow)
 
     def load_dataset(self) -> None:
         """Put the dataset into the store where it is not there yet, and keep to that version."""
-        self._pin = self._source.pin(self.store)
+        self._pin = self.plan.source.pin(self.store)
 
     def write(self) -> None:
         """Put the experiment with all its results into the store, at once; or find that it is there already."""
         if self._record is not None:  # a second try, and the first one came thus far
             return
         assert self._pin is not None, "the dataset is not loaded"
-        pin = self._pin
+        plan, pin = self.plan, self._pin
         chosen = None if pin.positions is None else set(pin.positions)
         outline = self.store.datasets.outline(pin.version)
         places = {example_id: place for place, example_id, _ in outline if chosen is None or place in chosen}
-        matched = self._match(list(places))  # again: a dataset may have got a new version since
+        matched = plan.match(list(places))  # again: a dataset may have got a new version since
         now = round(time.time(), 6)  # as it is shown
-        named = [(evaluator.name, evaluator.kind) for evaluator in self._results.evaluators]
+        named = [(evaluator.name, evaluator.kind) for evaluator in plan.results.evaluators]
         evaluators = [EvaluatorRecord(plain_text(name), kind, UNKNOWN_FINGERPRINT) for name, kind in named]
-        more = (self._description, self._metadata, named, pin.positions)
+        more = (plan.description, plan.metadata, named, pin.positions)
         self._record, self._is_new = self.store.ingest.put(
-            self.name,
+            plan.name,
             pin.version,
             [_imported(run, places[run.example_id], now) for run in matched.runs],
             fingerprint=fingerprint_of(matched.runs, *more),
@@ -192,8 +212,8 @@ class ResultLog:
             repetitions=matched.repetitions,
             positions=pin.positions,
             splits=pin.splits,
-            description=self._description,
-            metadata=self._metadata,
+            description=plan.description,
+            metadata=plan.metadata,
             now=now,
         )
         self._report = replace(matched.report, already_logged=not self._is_new)
@@ -206,42 +226,22 @@ class ResultLog:
             InvalidInput: the backend does not take such a name; nothing is kept.
             BackendUnavailable: it could not be begun; the results are in the store.
         """
-        if self.remote is None:
-            return
         try:
-            begin = partial(begin_remotely, self.store, self.remote, self.record, alone=self._alone)
-            self.link = await asyncio.to_thread(begin)
-        except (AlreadyExists, InvalidInput):  # a name that the backend does not take
-            if self._is_new:  # under another name it would be another experiment: this one would be left over
-                await asyncio.to_thread(self.store.experiments.delete, self.record.experiment.id)
-                self._record = None
-            raise
+            await asyncio.to_thread(self._begin_remotely, alone=self.plan.alone)
         except BackendUnavailable as error:
+            assert self.remote is not None
             raise BackendUnavailable(
                 f"{error}. The results are kept here as experiment {self.record.experiment.id}; log them again, or "
                 f"push them with `prefect-experiments push {self.record.experiment.id} --to {self.remote.name}`",
                 retry_after=error.retry_after,
             ) from None
-        push = Push(self.store, self.remote, self.link, patience=Settings().push_patience, say=say)
-        self.push = await push.run()
-        self.link = await asyncio.to_thread(self.store.links.of_experiment, self.link.experiment_id, self.link.target)
+        await self._push(say)
 
-    def judge(self, ran: RanExperiment) -> None:
-        """Compare with the baseline and let the gate judge it, where there are any."""
-        if self.judging is not None:
-            self.judging.apply(ran)
-
-    @property
+    @functools.cached_property
     def result(self) -> LoggedExperiment:
         """The experiment as the caller gets it, once everything is done."""
         record = self.store.experiments.get(self.record.experiment.id)
-        waiting = self.push.waiting.total if self.push else 0
-        return LoggedExperiment(self.store, record, self._report, link=self.link, waiting=waiting)
-
-    @property
-    def unpushed(self) -> str | None:
-        """What is to be said where the backend does not have every result."""
-        return what_waits(self.push, self.remote, self.record)
+        return LoggedExperiment(self.store, record, self._report, link=self.link, waiting=self.waiting)
 
 
 def _check_alone(request: LogRequest, remote: Remote | None) -> None:
@@ -298,13 +298,14 @@ def _json_text(metadata: Mapping[str, Any]) -> str | None:
 @waited
 async def log_directly(client: Place, request: LogRequest) -> LoggedExperiment:
     """Log results without a flow; see `Experiments.create`."""
-    log = await asyncio.to_thread(partial(ResultLog, request, store_of(client), remote_of(None, client)))
-    await asyncio.to_thread(log.load_dataset)
-    await asyncio.to_thread(log.write)
-    await log.push_results(logger.warning)
-    logged = log.result
+    plan = await asyncio.to_thread(plan_log, request, store_of(client), remote_of(None, client))
+    work = LogWork(plan)
+    await asyncio.to_thread(work.load_dataset)
+    await asyncio.to_thread(work.write)
+    await work.push_results(logger.warning)
+    logged = work.result
     for note in logged.said() if logged.report.already_logged else logged.report.notes():
-        logger.warning("%s on %s: %s.", log.name, log.dataset, note)
-    if log.unpushed is not None:
-        logger.warning("%s.", log.unpushed)
+        logger.warning("%s on %s: %s.", work.name, work.dataset, note)
+    if work.unpushed is not None:
+        logger.warning("%s.", work.unpushed)
     return logged

@@ -11,7 +11,8 @@ import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from prefect_experiments.experiment.session import Progress, Session
+from prefect_experiments.experiment.session import Progress
+from prefect_experiments.experiment.work import RunWork
 
 Listener = Callable[[Progress], None]
 
@@ -36,33 +37,33 @@ def heard_by(listener: Listener) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def telling(session: Session) -> AsyncIterator[None]:
+async def telling(work: RunWork) -> AsyncIterator[None]:
     """Tell the listener, if there is one, while this is entered, and how it ended."""
     listener = _listener.get()
     if listener is None:
         yield
         return
     token = _listener.set(None)  # an experiment that the user's task starts is none of its business
-    teller = asyncio.create_task(_keep_telling(session, listener))
+    teller = asyncio.create_task(_keep_telling(work, listener))
     try:
         yield
     finally:
         _listener.reset(token)
         if teller.cancel():  # else the listener has failed
-            _tell(session, listener)
+            _tell(work, listener)
 
 
-async def _keep_telling(session: Session, listener: Listener) -> None:
+async def _keep_telling(work: RunWork, listener: Listener) -> None:
     while True:
-        if not _tell(session, listener):
+        if not _tell(work, listener):
             return
         await asyncio.sleep(TELL_EVERY_S)
 
 
-def _tell(session: Session, listener: Listener) -> bool:
+def _tell(work: RunWork, listener: Listener) -> bool:
     """Whether the listener took it."""
     try:
-        listener(session.progress())
+        listener(work.progress())
     except Exception as error:  # noqa: BLE001 - what watches an experiment must not end it
         logger.warning("No more progress is shown (%s: %s).", type(error).__name__, error)
         return False

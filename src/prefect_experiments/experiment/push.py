@@ -10,7 +10,7 @@ from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.backends.pusher import Push, PushOutcome
 from prefect_experiments.errors import BackendRefused, InvalidSetting
-from prefect_experiments.experiment.request import experiment_key, remote_of, remote_of_link, store_of
+from prefect_experiments.experiment.places import experiment_key, remote_of, remote_of_link, store_of
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import ExperimentRecord, Store
 from prefect_experiments.sync import waited
@@ -33,24 +33,6 @@ async def push_experiment(client: Any, experiment: Any, to: str | None, dataset:
     _refuse_refusals(outcome, remote)
     begun = await asyncio.to_thread(store.links.of_experiment, record.experiment.id, remote.target)
     return RanExperiment(store, record, link=begun, waiting=outcome.waiting.total)
-
-
-def what_waits(push: PushOutcome | None, remote: Remote | None, record: ExperimentRecord) -> str | None:
-    """What is to be said where a backend does not have every result of an experiment, or had to be waited for."""
-    if push is None or remote is None:
-        return None
-    said = []
-    if push.waiting.total:
-        why = f" ({push.trouble})" if push.trouble else ""
-        said.append(
-            f"{push.waiting.total} results wait for {remote.name}{why}; push them with "
-            f"`prefect-experiments push {record.experiment.id} --to {remote.name}`"
-        )
-    elif push.waited_for is not None:
-        said.append(f"The push waited {push.waited_s:.0f} s for {remote.name} ({push.waited_for}) and went on then")
-    if push.waiting.refused:
-        said.append(f"{remote.name} refused {push.waiting.refused} results: {'; '.join(push.refusals)}")
-    return ". ".join(said) or None
 
 
 def _target(record: ExperimentRecord, store: Store, to: str | None, client: Any) -> Remote:

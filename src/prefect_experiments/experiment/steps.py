@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from prefect_experiments.engine import Batch
-from prefect_experiments.experiment.session import Session
+from prefect_experiments.experiment.session import Progress, Session
+from prefect_experiments.experiment.spec import ExperimentSpec
+from prefect_experiments.experiment.work import RunWork
 
 MOST_BATCHES_UNDER_WAY = 4
 
@@ -18,20 +20,20 @@ logger = logging.getLogger("prefect_experiments")
 class Steps:
     """The steps of an experiment as plain calls; the flow wraps each into a Prefect task."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, work: RunWork) -> None:
+        self.work = work
 
     async def load_dataset(self) -> None:
         """Pin the dataset, make the experiment, plan."""
-        await asyncio.to_thread(self.session.open)
+        await asyncio.to_thread(self.work.load_dataset)
 
     async def run_task(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
         """Run the task on one batch."""
-        await self.session.run_batch(batch, nearly_done)
+        await self.work.session.run_batch(batch, nearly_done)
 
     async def evaluate(self, batch: Batch) -> None:
         """Evaluate one batch."""
-        await self.session.evaluate_batch(batch)
+        await self.work.session.evaluate_batch(batch)
 
     def calling(self) -> contextlib.AbstractAsyncContextManager[None]:
         """What is entered while calls are made."""
@@ -39,48 +41,70 @@ class Steps:
 
     async def log_results(self) -> None:
         """Push what the backend does not have; the embedded store has everything already."""
-        await self.session.push_results(logger.warning)
+        await self.work.push_results(logger.warning)
 
 
 async def drive(steps: Steps) -> None:
-    """Take an experiment through its steps: evaluating one batch overlaps with running the next."""
-    session = steps.session
+    """Take an experiment through its steps."""
     await steps.load_dataset()
+    async with _pushing(steps), steps.calling():
+        await _make_calls(steps.work.session, steps.run_task, steps.evaluate)
+    steps.work.done.set()
+
+
+async def run_spec(spec: ExperimentSpec) -> Progress:
+    """Make the calls that an experiment lacks, by the description that another process has made.
+
+    Every result goes to the store at once. Pushing them to the backend, comparing and judging is left to the process
+    that began the experiment.
+
+    Raises:
+        NotFound: the experiment is not in the store.
+        InvalidReference: the task or an evaluator is not where the spec says.
+        InvalidSetting: the store or the backend is not what this process's settings lead to.
+        ExperimentStopped: a task failed, and that is to stop the experiment.
+    """
+    session = await asyncio.to_thread(Session.open, spec)
+    await _make_calls(session, session.run_batch, session.evaluate_batch)
+    return session.progress()
+
+
+async def _make_calls(
+    session: Session,
+    run_task: Callable[[Batch, Callable[[], None]], Awaitable[None]],
+    evaluate: Callable[[Batch], Awaitable[None]],
+) -> None:
+    """Run and evaluate every batch: evaluating one overlaps with running the next."""
     under_way = asyncio.Semaphore(MOST_BATCHES_UNDER_WAY)
 
     async def batch_through(batch: Batch, started: asyncio.Event) -> None:
         async with under_way:
             try:
                 if batch.missing and session.task is not None:
-                    await steps.run_task(batch, started.set)
+                    await run_task(batch, started.set)
                     wanted = bool(session.evaluators)
                 else:
                     wanted = await asyncio.to_thread(session.lacks_evaluations, batch)
             finally:
                 started.set()
             if wanted:
-                await steps.evaluate(batch)
+                await evaluate(batch)
 
-    async def every_batch() -> None:
-        async with session.recording():
-            pending: list[asyncio.Task[None]] = []
-            try:
-                for batch in session.batches:
-                    # The next batch begins when this one has started its last calls, so that the
-                    # slots never stand empty, and not earlier, so that batches finish one by one.
-                    started = asyncio.Event()
-                    pending.append(asyncio.create_task(batch_through(batch, started)))
-                    await started.wait()
-                    await _raise_first(pending)
-                await asyncio.gather(*pending)
-            finally:
-                for task in pending:
-                    task.cancel()
-                await asyncio.gather(*pending, return_exceptions=True)
-
-    async with _pushing(steps), steps.calling():
-        await every_batch()
-    session.done.set()
+    async with session.recording():
+        pending: list[asyncio.Task[None]] = []
+        try:
+            for batch in session.batches:
+                # The next batch begins when this one has started its last calls, so that the
+                # slots never stand empty, and not earlier, so that batches finish one by one.
+                started = asyncio.Event()
+                pending.append(asyncio.create_task(batch_through(batch, started)))
+                await started.wait()
+                await _raise_first(pending)
+            await asyncio.gather(*pending)
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -90,8 +114,8 @@ async def _pushing(steps: Steps) -> AsyncIterator[None]:
     What was finished is pushed also where an experiment stops at an error, but not where it is
     cancelled: then somebody wants it to end.
     """
-    session = steps.session
-    if session.remote is None:  # everything is where it belongs, and people expect to see it last
+    work = steps.work
+    if work.remote is None:  # everything is where it belongs, and people expect to see it last
         yield
         await steps.log_results()
         return
@@ -99,14 +123,14 @@ async def _pushing(steps: Steps) -> AsyncIterator[None]:
     try:
         yield
     except Exception:
-        session.calls_ended.set()
+        work.calls_ended.set()
         await asyncio.gather(pushing, return_exceptions=True)
         raise
     except BaseException:
         pushing.cancel()
         await asyncio.gather(pushing, return_exceptions=True)
         raise
-    session.calls_ended.set()
+    work.calls_ended.set()
     await pushing
 
 

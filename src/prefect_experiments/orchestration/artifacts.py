@@ -21,7 +21,7 @@ from prefect.artifacts import (
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
-from prefect_experiments.experiment.session import Session
+from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.keys import fingerprint
 from prefect_experiments.reports.escaping import code, markdown_link
 from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows, summary_markdown
@@ -40,41 +40,41 @@ logger = logging.getLogger("prefect_experiments")
 
 
 @contextlib.asynccontextmanager
-async def progress_of(session: Session) -> AsyncIterator[None]:
+async def progress_of(work: RunWork) -> AsyncIterator[None]:
     """Keep a progress artifact up to date while this is entered; at most one update in 5 seconds.
 
     A Prefect server that does not answer costs the experiment its progress bar and nothing else.
     """
-    narrator = asyncio.create_task(_narrate(session))
+    narrator = asyncio.create_task(_narrate(work))
     try:
         yield
     finally:
-        # The last update has been under way since the session's work ended.
-        session.done.set()
+        # The last update has been under way since the work ended.
+        work.done.set()
         await asyncio.wait({narrator}, timeout=PATIENCE_S)
         narrator.cancel()
         await asyncio.gather(narrator, return_exceptions=True)
 
 
-async def _narrate(session: Session) -> None:
+async def _narrate(work: RunWork) -> None:
     shown = 0.0
     try:
-        artifact = await acreate_progress_artifact(progress=shown, description=f"Progress of {session.name}")
+        artifact = await acreate_progress_artifact(progress=shown, description=f"Progress of {work.name}")
         over = False  # it may be done before Prefect has made the artifact, and is to be shown as done all the same
         while not over:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(session.done.wait(), PROGRESS_EVERY_S)
-            over = session.done.is_set()
-            if (done := percent_done(session)) != shown:
+                await asyncio.wait_for(work.done.wait(), PROGRESS_EVERY_S)
+            over = work.done.is_set()
+            if (done := percent_done(work)) != shown:
                 await aupdate_progress_artifact(artifact, progress=done)
                 shown = done
     except Exception as error:  # noqa: BLE001 - see `progress_of`
         logger.warning("No progress is shown, because Prefect's server refused it (%s).", type(error).__name__)
 
 
-def percent_done(session: Session) -> float:
-    """How much of the calls that this session has to make are made, from 0 to 100."""
-    return round(100 * session.progress().share, 1)
+def percent_done(work: RunWork) -> float:
+    """How much of the calls that are to be made are made, from 0 to 100."""
+    return round(100 * work.progress().share, 1)
 
 
 async def show_summary(ran: RanExperiment) -> None:

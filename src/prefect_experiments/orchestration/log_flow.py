@@ -3,45 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from functools import partial
 from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.context import SyncClientContext
 
-from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.arguments import LogArguments, Place, Placed
-from prefect_experiments.experiment.compare import judging
-from prefect_experiments.experiment.log import LoggedExperiment, ResultLog
-from prefect_experiments.experiment.request import remote_of, store_of
-from prefect_experiments.orchestration.artifacts import show_comparison, show_summary
-from prefect_experiments.orchestration.events import tell_of
-from prefect_experiments.orchestration.flows import (
-    final_state,
-    in_a_line,
-    outliving_prefect,
-    prefect_task,
-    spared_by_the_collector,
-)
+from prefect_experiments.experiment.log import LoggedExperiment, LogWork, plan_log
+from prefect_experiments.experiment.places import remote_of, store_of
+from prefect_experiments.orchestration.running import conclude, prefect_task, run_in_flow, say_notes, work_of_call
 from prefect_experiments.signatures import takes
 from prefect_experiments.sync import sync_twin
 
-_log: contextvars.ContextVar[ResultLog] = contextvars.ContextVar("prefect_experiments_log")
+
+def _work() -> LogWork:
+    return work_of_call(LogWork, "log_experiment")
 
 
 @prefect_task("load-dataset", "load {dataset}", "Pin the dataset version that the results are on.")
 async def load_dataset(dataset: str) -> None:  # noqa: ARG001 - for Prefect's page
     """Pin the dataset."""
-    await asyncio.to_thread(_log.get().load_dataset)
+    await asyncio.to_thread(_work().load_dataset)
 
 
 @prefect_task("log-results", "log to {backend}", "Write the results to the store, and push what the backend lacks.")
 async def log_results(backend: str) -> None:  # noqa: ARG001 - for Prefect's page
     """Write to the store, and push to the backend."""
-    log = _log.get()
-    await asyncio.to_thread(log.write)
-    await log.push_results(get_run_logger().warning)
+    work = _work()
+    await asyncio.to_thread(work.write)
+    await work.push_results(get_run_logger().warning)
 
 
 @flow(
@@ -54,27 +43,13 @@ async def log_results(backend: str) -> None:  # noqa: ARG001 - for Prefect's pag
 )
 async def log_flow(dataset: str, experiment: str, results: str, backend: str) -> Any:
     """Log what the calling `log_experiment` has prepared."""
-    log = _log.get(None)
-    if log is None:
-        raise InvalidSetting("this flow is started by log_experiment, not on its own")
-    if log.judging is not None and log.judging.note:
-        get_run_logger().warning("%s", log.judging.note)
+    work = _work()
+    say_notes(work)
     get_run_logger().info("Logging %s as %r.", results, experiment)
     await load_dataset(dataset)
     await log_results(backend)
-    ran = log.result
-    await asyncio.to_thread(log.judge, ran)
-    await show_summary(ran)
-    await show_comparison(ran)
-    if not ran.report.already_logged:
-        tell_of(ran)
-    message = "; ".join([in_a_line(ran), *ran.said()])
-    if (unpushed := log.unpushed) is not None:
-        get_run_logger().warning("%s", unpushed)
-        message = f"{message}. {unpushed}"
-    get_run_logger().info("%s", message)
-    log.ran, log.flow_ended = ran, True
-    return final_state(ran.verdict, message)
+    report = work.result.report
+    return await conclude(work, lines=work.result.said(), is_news=not report.already_logged)
 
 
 class LogCall(Placed, LogArguments):
@@ -104,31 +79,22 @@ async def alog_experiment(call: LogCall) -> LoggedExperiment:
 async def log_in_flow(arguments: LogArguments, client: Place | None) -> LoggedExperiment:
     """`alog_experiment` in a client's store and backend."""
     remote, store = remote_of(arguments.backend, client), store_of(client)
-    log = await asyncio.to_thread(ResultLog, arguments, store, remote)
-    judge = partial(judging, arguments.baseline, arguments.gate, store, remote, log.dataset)
-    log.judging = await asyncio.to_thread(judge)
-    ran = await _run(log)
+    plan = await asyncio.to_thread(plan_log, arguments, store, remote, arguments)
+    work = LogWork(plan)
+    await run_in_flow(
+        work,
+        lambda: log_flow(
+            dataset=work.dataset,
+            experiment=work.name,
+            results=plan.results.origin,
+            backend=remote.name if remote else "local",
+        ),
+    )
     if arguments.print_summary:
         from prefect_experiments.reports.terminal import print_outcome
 
-        print_outcome(ran, kept_in=log.store.shown_url, lines=ran.said())
-    return ran
-
-
-async def _run(log: ResultLog) -> LoggedExperiment:
-    token = _log.set(log)
-    try:
-        with outliving_prefect(log), SyncClientContext.get_or_create(), spared_by_the_collector():
-            await log_flow(
-                dataset=log.dataset,
-                experiment=log.name,
-                results=log.origin,
-                backend=log.remote.name if log.remote else "local",
-            )
-    finally:
-        _log.reset(token)
-    assert log.ran is not None
-    return log.ran
+        print_outcome(work.result, kept_in=store.shown_url, lines=work.result.said())
+    return work.result
 
 
 log_experiment = sync_twin(alog_experiment)

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 from prefect_experiments.analysis import RanExperiment
-from prefect_experiments.engine import CallPolicy
-from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.arguments import (
     EvaluateArguments,
-    Judged,
     Place,
     Placed,
     ResumeArguments,
     RunArguments,
     Shown,
 )
-from prefect_experiments.experiment.compare import check_directions, judging
 from prefect_experiments.experiment.idempotency import check_key
-from prefect_experiments.experiment.request import (
-    experiment_to_continue,
-    new_session,
-    remote_of,
-    resumed_session,
-    store_of,
-)
-from prefect_experiments.experiment.session import Session
-from prefect_experiments.orchestration.flows import run_dry, run_session
-from prefect_experiments.orchestration.shared_limits import look_up
+from prefect_experiments.experiment.request import plan_continued, plan_new
+from prefect_experiments.experiment.work import RunWork
+from prefect_experiments.orchestration.experiment_flow import run_dry, run_work
+from prefect_experiments.orchestration.shared_limits import within_limits
 from prefect_experiments.signatures import takes
-from prefect_experiments.store import ExperimentRecord
 from prefect_experiments.sync import sync_twin
 
 
@@ -65,20 +53,14 @@ async def arun_experiment(call: RunCall) -> RanExperiment:
 
 async def run_new(arguments: RunArguments, client: Place | None) -> RanExperiment:
     """`arun_experiment` in a client's store and backend."""
-    store, remote = store_of(client), remote_of(arguments.backend, client)
-    tried = arguments.dry_run is not False
-    session, dataset = await asyncio.to_thread(new_session, arguments, store, remote)
-    check = partial(judging, arguments.baseline, arguments.gate, store, remote, dataset, dry_run=tried)
-    session.judging = await asyncio.to_thread(check)
-    await asyncio.to_thread(check_directions, session.judging, session.evaluators)
-    if tried:
-        ran = await run_dry(session)
-    else:
-        await look_up(session)
-        if (key := arguments.idempotency_key) is not None:
-            await asyncio.to_thread(session.begin_once, check_key(key))
-        ran = await run_session(session, dataset=dataset, experiment=session.name)
-    return _shown(ran, session, arguments)
+    plan = await asyncio.to_thread(plan_new, arguments, client)
+    if arguments.dry_run is not False:
+        work = RunWork(plan)
+        return _shown(await run_dry(work), work, arguments)
+    work = RunWork(await within_limits(plan))
+    if (key := arguments.idempotency_key) is not None:
+        await asyncio.to_thread(work.begin_once, check_key(key))
+    return _shown(await run_work(work), work, arguments)
 
 
 @takes(ResumeCall)
@@ -114,43 +96,16 @@ async def aevaluate_experiment(call: EvaluateCall) -> RanExperiment:
 
 async def go_on(arguments: ResumeArguments | EvaluateArguments, client: Place | None) -> RanExperiment:
     """`aresume_experiment` or `aevaluate_experiment` in a client's store and backend."""
-    store, remote = store_of(client), remote_of(None, client)
-    policy = CallPolicy.of(arguments)
-
-    def prepare() -> tuple[Session, ExperimentRecord]:
-        record, keeper, notes = experiment_to_continue(arguments.experiment, store, arguments.dataset, remote)
-        session = resumed_session(record, arguments, store, keeper, policy)
-        session.notes.extend(notes)
-        wanted = Judged.of(arguments)
-        session.judging = judging(wanted.baseline, wanted.gate, store, keeper, record.experiment.dataset_name)
-        check_directions(session.judging, session.evaluators)
-        _refuse_itself(session, record)
-        return session, record
-
-    session, record = await asyncio.to_thread(prepare)
-    await look_up(session)
-    found = record.experiment
-    ran = await run_session(session, dataset=found.dataset_name, experiment=found.name)
-    return _shown(ran, session, arguments)
+    plan = await asyncio.to_thread(plan_continued, arguments, client)
+    work = RunWork(await within_limits(plan))
+    return _shown(await run_work(work), work, arguments)
 
 
-def _refuse_itself(session: Session, record: ExperimentRecord) -> None:
-    """An experiment is no worse than itself: ``latest``, or a tag that it was given, may lead to it."""
-    baseline = session.judging and session.judging.baseline
-    if not isinstance(baseline, RanExperiment):
-        return
-    kept_as = baseline.experiment_id if baseline.link is None else baseline.link.experiment_id
-    if kept_as == record.experiment.id:
-        raise InvalidSetting(
-            f"experiment {record.experiment.id} would be compared with itself; name its baseline by another id"
-        )
-
-
-def _shown(ran: RanExperiment, session: Session, arguments: Shown) -> RanExperiment:
+def _shown(ran: RanExperiment, work: RunWork, arguments: Shown) -> RanExperiment:
     if arguments.print_summary:
         from prefect_experiments.reports.terminal import print_outcome
 
-        print_outcome(ran, kept_in=session.store.shown_url)
+        print_outcome(ran, kept_in=work.store.shown_url)
     return ran
 
 

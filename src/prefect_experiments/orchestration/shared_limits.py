@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from prefect import get_client, get_run_logger
@@ -24,6 +25,7 @@ from prefect.exceptions import ObjectNotFound
 
 from prefect_experiments.errors import InvalidSetting, TransientError
 from prefect_experiments.experiment.session import Session
+from prefect_experiments.experiment.work import RunPlan
 from prefect_experiments.settings import Settings
 
 LEASE_S = 60.0
@@ -35,23 +37,24 @@ RELEASE_PATIENCE_S = 10.0
 logger = logging.getLogger("prefect_experiments")
 
 
-async def look_up(session: Session) -> None:
-    """Make sure that the limits a session names are there, and that it asks for no more than they have.
+async def within_limits(plan: RunPlan) -> RunPlan:
+    """The plan, with no more calls at a time than the limits that it names have, and at their pace.
 
     Raises:
         InvalidSetting: there is no such limit, or it is of another sort.
     """
-    limits = session.limits
-    if limits.concurrency_limit is not None:
-        found = await _read(limits.concurrency_limit)
-        if found.active and found.limit < limits.concurrency:
-            session.limits = limits.model_copy(update={"concurrency": found.limit})
-            session.notes.append(
-                f"concurrency is {found.limit} and not {limits.concurrency}: "
+    options = plan.options
+    if options.concurrency_limit is not None:
+        found = await _read(options.concurrency_limit)
+        if found.active and found.limit < options.concurrency:
+            note = (
+                f"concurrency is {found.limit} and not {options.concurrency}: "
                 f"the limit {found.name!r} has no more slots."
             )
-    if limits.rate_limit is not None:
-        found = await _read(limits.rate_limit)
+            fewer = options.model_copy(update={"concurrency": found.limit})
+            plan = replace(plan, options=fewer, notes=(*plan.notes, note))
+    if options.rate_limit is not None:
+        found = await _read(options.rate_limit)
         rate = found.slot_decay_per_second
         if not rate:
             raise InvalidSetting(
@@ -59,7 +62,9 @@ async def look_up(session: Session) -> None:
                 "makes it one of ten a second"
             )
         if found.active:
-            session.pace = SharedPace(found.name, rate, max(1, min(found.limit, int(rate * STARTS_FOR_S))))
+            pace = SharedPace(found.name, rate, max(1, min(found.limit, int(rate * STARTS_FOR_S))))
+            plan = replace(plan, pace=pace)
+    return plan
 
 
 async def _read(name: str) -> GlobalConcurrencyLimitResponse:
@@ -88,11 +93,11 @@ async def slots_of(session: Session) -> AsyncIterator[None]:
         TransientError: the slots were not free for as long as the settings have patience.
         InvalidSetting: the limit is no longer there, or has fewer slots now.
     """
-    name = session.limits.concurrency_limit
+    name = session.spec.options.concurrency_limit
     if name is None or not await asyncio.to_thread(session.has_calls_to_make):
         yield
         return
-    wanted, patience = session.limits.concurrency, Settings().limit_patience
+    wanted, patience = session.spec.options.concurrency, Settings().limit_patience
     get_run_logger().info("Waiting for %d slots of the limit %r.", wanted, name)
     held = concurrency(
         name,
@@ -107,7 +112,7 @@ async def slots_of(session: Session) -> AsyncIterator[None]:
     except AcquireConcurrencySlotTimeoutError:
         raise TransientError(
             f"waited {patience:g} s for {wanted} slots of the limit {name!r} (PREFECT_EXPERIMENTS_LIMIT_PATIENCE); "
-            f"go on with `prefect-experiments resume {session.record.experiment.id}` when they are free"
+            f"go on with `prefect-experiments resume {session.spec.experiment_id}` when they are free"
         ) from None
     except ConcurrencySlotAcquisitionError as error:
         raise InvalidSetting(f"no slots of the limit {name!r} can be had: {error}") from None

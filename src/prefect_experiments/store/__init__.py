@@ -6,7 +6,7 @@ import os
 import threading
 
 from prefect_experiments.settings import Settings
-from prefect_experiments.store.database import Database, parse_url
+from prefect_experiments.store.database import Database, parse_url, portable
 from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
 from prefect_experiments.store.failures import FailureStore
@@ -44,6 +44,11 @@ class Store:
     def shown_url(self) -> str:
         """The URL without its password."""
         return self.database.shown_url
+
+    @property
+    def portable_url(self) -> str:
+        """The URL as other processes can be told it: without a secret."""
+        return portable(self.database.url)
 
     def close(self) -> None:
         """Close every connection."""

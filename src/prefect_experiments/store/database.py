@@ -268,6 +268,12 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(sa.select(_alembic_version.c.version_num)).scalar()
 
 
+def portable(url: sa.URL) -> str:
+    """A URL that `parse_url` gave, without a secret in it: the password, if any, is for whoever opens it to know."""
+    plain = {key: value for key, value in url.query.items() if key not in _SECRET_OPTIONS}
+    return url.set(password=None, query=plain).render_as_string(hide_password=False)
+
+
 def parse_url(url: str) -> sa.URL:
     """The URL of a store with everything filled in: the driver, and a file's absolute path.
 

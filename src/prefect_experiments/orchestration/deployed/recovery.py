@@ -24,9 +24,9 @@ from prefect.states import Completed, Scheduled
 from prefect_experiments import datasets
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.errors import AlreadyExists, AmbiguousName, ExperimentsError, InvalidSetting, NotFound
-from prefect_experiments.experiment.request import find_experiment, remote_of, store_of
+from prefect_experiments.experiment.places import find_experiment, remote_of, store_of
 from prefect_experiments.models import Dataset, Experiment
-from prefect_experiments.orchestration.flows import is_verdict
+from prefect_experiments.orchestration.running import is_verdict
 from prefect_experiments.orchestration.runs import aresume_experiment, arun_experiment
 from prefect_experiments.store import Store
 

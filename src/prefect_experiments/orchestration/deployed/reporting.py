@@ -15,7 +15,7 @@ from prefect_experiments.analysis import Agreement, RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.artifacts import show_outcome, show_report
-from prefect_experiments.orchestration.flows import final_state, in_a_line
+from prefect_experiments.orchestration.running import final_state, in_a_line
 from prefect_experiments.reports.files import write_report
 
 

@@ -1,0 +1,296 @@
+"""What a flow takes through its steps: an experiment to run, or results to log. Knows nothing of Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.backends import Remote
+from prefect_experiments.backends.linking import begin_remotely
+from prefect_experiments.backends.pusher import Push, PushOutcome
+from prefect_experiments.engine import Pace
+from prefect_experiments.errors import AlreadyExists, InvalidInput
+from prefect_experiments.evaluators import BoundEvaluator
+from prefect_experiments.experiment.compare import Judging
+from prefect_experiments.experiment.dataset_source import Pin
+from prefect_experiments.experiment.idempotency import claim, claimed, refuse
+from prefect_experiments.experiment.session import Progress, Session
+from prefect_experiments.experiment.spec import CallableSpec, ExperimentSpec
+from prefect_experiments.options import CallOptions
+from prefect_experiments.settings import Settings
+from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
+from prefect_experiments.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was asked for, checked, with everything found that it names; nothing of it is written yet.
+
+    Attributes:
+        name: the experiment's.
+        dataset: the name of its dataset.
+        store: where it is kept.
+        remote: the backend that gets the results, if it is not the store.
+        judging: what it is compared with when it is done.
+        notes: what whoever watches should know.
+    """
+
+    name: str
+    dataset: str
+    store: Store
+    remote: Remote | None = None
+    judging: Judging | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A new experiment to make.
+
+    Attributes:
+        pin: puts the dataset into a store and says which version and which examples.
+    """
+
+    name: str
+    pin: Callable[[Store], Pin]
+    repetitions: int = 1
+    description: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan(Plan):
+    """An experiment to run, or to go on with.
+
+    Attributes:
+        begin: a new experiment to make, or the record of one to go on with.
+        task: what to run; ``None`` to run evaluators only.
+        evaluators: what to evaluate with.
+        passed: names of the evaluators that the caller has given by themselves; what they may have given in a state
+            that is not known is made again.
+        options: how hard to work.
+        backend: what leads to `remote` in another process: its name, or a saved block.
+        set_global_tracer_provider: whether OpenTelemetry's global provider is to be ours.
+        pace: at which the calls of several flows together may start.
+    """
+
+    begin: Start | ExperimentRecord = field(kw_only=True)
+    task: Task | None = None
+    evaluators: tuple[BoundEvaluator, ...] = ()
+    passed: tuple[str, ...] = ()
+    options: CallOptions = field(default_factory=CallOptions)
+    backend: str | None = None
+    set_global_tracer_provider: bool = False
+    pace: Pace | None = None
+
+
+class Work:
+    """A plan being carried out, from the dataset to the gate's verdict.
+
+    Args:
+        plan: what is to be done.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.name, self.dataset = plan.name, plan.dataset
+        self.store, self.remote = plan.store, plan.remote
+        self.notes = plan.notes
+        self.link: Link | None = None
+        self.outcome: PushOutcome | None = None
+        self.is_concluded = False
+        self._judging = plan.judging
+        self._record: ExperimentRecord | None = None
+        self._is_new = False
+
+    @property
+    def record(self) -> ExperimentRecord:
+        """The experiment in the store, once it is there."""
+        assert self._record is not None, "the experiment is not made yet"
+        return self._record
+
+    def _begin_remotely(self, *, alone: bool = False) -> None:
+        """Find or make the experiment's counterpart in the backend, if there is a backend.
+
+        Raises:
+            AlreadyExists: names must be unique there, and this one is in use; nothing new is kept.
+            InvalidInput: the backend does not take such a name; nothing new is kept.
+            BackendUnavailable: it does not answer.
+        """
+        if self.remote is None:
+            return
+        try:
+            self.link = begin_remotely(self.store, self.remote, self.record, alone=alone)
+        except (AlreadyExists, InvalidInput):
+            if self._is_new:  # under another name it would be another experiment: this one would be left over
+                self.store.experiments.delete(self.record.experiment.id)
+                self._record = None
+            raise
+
+    async def _push(
+        self,
+        say: Callable[[str], None],
+        until: asyncio.Event | None = None,
+        beside: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
+        """Push what the backend lacks, and once `until` is set, until it has everything or is given up on."""
+        if self.remote is None or self.link is None:
+            return
+        push = Push(self.store, self.remote, self.link, patience=Settings().push_patience, say=say, beside=beside)
+        self.outcome = await push.run(until)
+        self.link = await asyncio.to_thread(self.store.links.of_experiment, self.link.experiment_id, self.link.target)
+
+    @functools.cached_property
+    def result(self) -> RanExperiment:
+        """The experiment as the caller gets it, once everything is done."""
+        raise NotImplementedError
+
+    def conclude(self) -> RanExperiment:
+        """Compare with the baseline and let the gate judge, where there are any."""
+        if self._judging is not None:
+            self._judging.apply(self.result)
+        return self.result
+
+    @property
+    def unpushed(self) -> str | None:
+        """What to say where the backend lacks results, or had to be waited for."""
+        outcome, remote = self.outcome, self.remote
+        if outcome is None or remote is None:
+            return None
+        said = []
+        if outcome.waiting.total:
+            why = f" ({outcome.trouble})" if outcome.trouble else ""
+            said.append(
+                f"{outcome.waiting.total} results wait for {remote.name}{why}; push them with "
+                f"`prefect-experiments push {self.record.experiment.id} --to {remote.name}`"
+            )
+        elif outcome.waited_for is not None:
+            said.append(
+                f"The push waited {outcome.waited_s:.0f} s for {remote.name} ({outcome.waited_for}) and went on then"
+            )
+        if outcome.waiting.refused:
+            said.append(f"{remote.name} refused {outcome.waiting.refused} results: {'; '.join(outcome.refusals)}")
+        return ". ".join(said) or None
+
+    @property
+    def waiting(self) -> int:
+        """How many results the backend lacks."""
+        return self.outcome.waiting.total if self.outcome else 0
+
+
+class RunWork(Work):
+    """An experiment being run.
+
+    Args:
+        plan: what is to be done.
+    """
+
+    def __init__(self, plan: RunPlan) -> None:
+        super().__init__(plan)
+        self.plan = plan
+        self.calls_ended, self.done = asyncio.Event(), asyncio.Event()
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """What makes the calls, once `load_dataset` has run."""
+        assert self._session is not None, "the dataset is not loaded yet"
+        return self._session
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        return Progress() if self._session is None else self._session.progress()
+
+    def begin_once(self, key: str) -> None:
+        """Make the experiment as the only one of its dataset that is ever begun for this key.
+
+        Raises:
+            AlreadyExists: there is one; nothing is left of this one.
+        """
+        start = self.plan.begin
+        assert isinstance(start, Start), "an experiment that is gone on with has been begun"
+        pin = start.pin(self.store)
+        if (first := claimed(self.store, pin.version.dataset_id, key)) is not None:
+            refuse(first.experiment.id, key)
+        record = self._create(start, pin)
+        claim(self.store, record, key)
+        self._record = record
+
+    def load_dataset(self, trace_attributes: Mapping[str, str] | None = None) -> None:
+        """Make the experiment, or take up the one there is, and plan what is missing.
+
+        Args:
+            trace_attributes: what stands on the root span of every trace.
+        """
+        plan = self.plan
+        if isinstance(plan.begin, Start):
+            if self._record is None:  # else this is a retry, or it was begun for a key
+                self._record = self._create(plan.begin, plan.begin.pin(self.store))
+        else:
+            self.store.experiments.put_evaluators(plan.begin.experiment.id, _known(plan.evaluators))
+            self._record = self.store.experiments.get(plan.begin.experiment.id)
+        self._begin_remotely()
+        spec = self._spec(self.record)
+        self._session = Session(
+            spec, self.store, self.remote, self.link, pace=plan.pace, trace_attributes=trace_attributes
+        )
+
+    def _create(self, start: Start, pin: Pin) -> ExperimentRecord:
+        task = self.plan.task
+        assert task is not None
+        self._is_new = True
+        return self.store.experiments.create(
+            start.name,
+            pin.version,
+            task=TaskRecord(task.name, task.fingerprint, task.reference),
+            evaluators=_known(self.plan.evaluators),
+            repetitions=start.repetitions,
+            positions=pin.positions,
+            splits=pin.splits,
+            description=start.description,
+            metadata=start.metadata,
+        )
+
+    def _spec(self, record: ExperimentRecord) -> ExperimentSpec:
+        plan = self.plan
+        return ExperimentSpec(
+            store=self.store.portable_url,
+            experiment_id=record.experiment.id,
+            dataset_version_id=record.version.id,
+            task=None if plan.task is None else CallableSpec.of(plan.task),
+            evaluators=tuple(map(CallableSpec.of, plan.evaluators)),
+            passed=plan.passed,
+            options=plan.options,
+            backend=plan.backend,
+            set_global_tracer_provider=plan.set_global_tracer_provider,
+        )
+
+    async def push_results(self, say: Callable[[str], None]) -> None:
+        """Push results as they come, until the calls have ended and the backend has everything."""
+        tracer = self.session.tracer
+        # Spans wait while results are pushed: sent beside them they would halve the speed of both.
+        await self._push(say, self.calls_ended, contextlib.nullcontext if tracer is None else tracer.hold)
+
+    @functools.cached_property
+    def result(self) -> RanExperiment:
+        """The experiment as the caller gets it, once everything is done."""
+        session = self.session
+        ran = RanExperiment(
+            self.store,
+            self.store.experiments.get(self.record.experiment.id),
+            reused=session.reused,
+            ran=session.runs_done,
+            evaluated=session.evaluations_done,
+            link=self.link,
+            waiting=self.waiting,
+        )
+        ran.asked = tuple(evaluator.name for evaluator in session.evaluators)
+        return ran
+
+
+def _known(evaluators: Iterable[BoundEvaluator]) -> Sequence[EvaluatorRecord]:
+    return [EvaluatorRecord(e.name, e.kind, e.fingerprint, e.reference) for e in evaluators]
