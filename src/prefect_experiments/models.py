@@ -84,6 +84,9 @@ class Dataset(_Record):
     Attributes:
         examples: in dataset order, after `splits` were applied.
         version_id: the version these examples are of; empty for one not kept anywhere yet.
+        task: a reference to the task that it is for, for calls that name none. Not kept with it, like what follows.
+        evaluators: references to, or names of, its evaluators, for calls that name none.
+        only_evaluators: by example id, the names of the evaluators that are meant for it; without an entry, all are.
     """
 
     name: str
@@ -94,6 +97,9 @@ class Dataset(_Record):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     splits: tuple[str, ...] = ()
     created_at: datetime | None = None
+    task: str | None = None
+    evaluators: tuple[str, ...] = ()
+    only_evaluators: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.examples)

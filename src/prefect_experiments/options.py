@@ -18,7 +18,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
@@ -213,6 +221,13 @@ class Attempts(Options):
     """exception classes, or references to them such as ``openai:RateLimitError``, that mean "too fast": they lower the
     rate and use up no retry. By default, errors with HTTP status 429, or whose class is called ``RateLimitError``,
     ``TooManyRequests`` or ``ResourceExhausted``."""
+
+    @field_serializer("rate_limit_errors")
+    def _as_references(self, errors: ErrorTypes | None) -> list[str] | None:
+        if errors is None:
+            return None
+        every = [errors] if isinstance(errors, type | str) else list(errors)
+        return [one if isinstance(one, str) else f"{one.__module__}:{one.__qualname__}" for one in every]
 
 
 class EvaluationOptions(Attempts):

@@ -21,6 +21,7 @@ from prefect_experiments.experiment.needs import KeptExamples, check_needs
 from prefect_experiments.experiment.places import experiment_to_continue, remote_of, store_of
 from prefect_experiments.experiment.work import RunPlan, Start
 from prefect_experiments.jsonable import NotJson, dumps_strict
+from prefect_experiments.models import Dataset
 from prefect_experiments.options import CallOptions, Sample, Selection
 from prefect_experiments.store import ExperimentRecord, Store
 from prefect_experiments.tasks import Task, resolve_task
@@ -33,10 +34,9 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
     """
     store, remote = store_of(client), remote_of(arguments.backend, client)
     CallPolicy.of(arguments)  # follows the references to exception classes
-    if arguments.task is None:
-        raise InvalidTask("there is no task to run; pass task=, a function or a reference 'package.module:name'")
-    task = resolve_task(arguments.task)
-    evaluators = resolve_evaluators(arguments.evaluators)
+    own = arguments.dataset if isinstance(arguments.dataset, Dataset) else Dataset(name="", examples=())
+    task = _task_of(arguments.task or own.task)
+    evaluators = resolve_evaluators(own.evaluators if arguments.evaluators is None else arguments.evaluators)
     metadata = json_object("experiment_metadata", arguments.experiment_metadata)
     name = _default_name(task.name) if arguments.experiment_name is None else arguments.experiment_name
     check_experiment_name(name, remote)
@@ -60,10 +60,17 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
         begin=Start(name, pin, arguments.repetitions, arguments.experiment_description, metadata),
         task=task,
         evaluators=evaluators,
+        only_evaluators=own.only_evaluators,
         options=CallOptions.of(arguments),
         backend=_leading_to(remote, arguments.backend),
         set_global_tracer_provider=arguments.set_global_tracer_provider,
     )
+
+
+def _task_of(source: Any) -> Task:
+    if source is None:
+        raise InvalidTask("there is no task to run; pass task=, a function or a reference 'package.module:name'")
+    return resolve_task(source)
 
 
 def _judged(
@@ -243,5 +250,8 @@ def _missing_runs(record: ExperimentRecord, store: Store) -> int:
 
 def _lacks_evaluations(record: ExperimentRecord, store: Store, evaluators: list[str]) -> bool:
     fingerprints = {e.name: e.fingerprint for e in record.evaluators if e.name in evaluators}
+    only = {e.name: e.positions for e in record.evaluators if e.positions is not None}
     positions = store.datasets.positions(record.version)
-    return bool(store.results.evaluation_items(record.experiment.id, record.version, positions, fingerprints))
+    return bool(
+        store.results.evaluation_items(record.experiment.id, record.version, positions, fingerprints, only=only)
+    )

@@ -86,6 +86,7 @@ class Session:
         self.task = None if spec.task is None else spec.task.task()
         self.evaluators = tuple(evaluator.evaluator() for evaluator in spec.evaluators)
         self.tracer = self._new_tracer(remote, link, dict(trace_attributes or {}))
+        self._only = {e.name: frozenset(e.positions) for e in spec.evaluators if e.positions is not None}
         self._pace = pace
         self._engine: Engine | None = None
         self._recorder: Recorder | None = None
@@ -208,7 +209,12 @@ class Session:
         fingerprints = {e.name: e.fingerprint for e in self.evaluators}
         record = self.record
         return self.store.results.evaluation_items(
-            record.experiment.id, record.version, batch.positions, fingerprints, passed=frozenset(self.spec.passed)
+            record.experiment.id,
+            record.version,
+            batch.positions,
+            fingerprints,
+            passed=frozenset(self.spec.passed),
+            only=self._only,
         )
 
     def has_calls_to_make(self) -> bool:

@@ -40,19 +40,22 @@ class CallableSpec(BaseModel):
     _here: Task | BoundEvaluator | None = PrivateAttr(None)
 
     @classmethod
-    def of(cls, found: Task | BoundEvaluator) -> Self:
+    def of(cls, found: Task | BoundEvaluator, **more: Any) -> Self:
         """The description of a task or an evaluator, which in this process stays the very object."""
-        spec = cls(name=found.name, fingerprint=found.fingerprint, reference=found.reference)
+        spec = cls(name=found.name, fingerprint=found.fingerprint, reference=found.reference, **more)
         object.__setattr__(spec, "_here", found)
         return spec
 
     @model_serializer
     def _portable(self) -> dict[str, Any]:
-        found = {"name": self.name, "fingerprint": self.fingerprint, "reference": self.reference}
-        return {**found, "pickled": self._bytes()}
+        return {**{name: getattr(self, name) for name in type(self).model_fields}, "pickled": self._bytes()}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).model_validate, (self.model_dump(),)
+        return type(self).model_validate, (self._sendable().model_dump(),)
+
+    def _sendable(self) -> Self:
+        """The same, with all in it that another process needs."""
+        return self.model_copy(update={"pickled": self._bytes()})
 
     def _bytes(self) -> str | None:
         if self.reference is not None or self._here is None:
@@ -61,7 +64,7 @@ class CallableSpec(BaseModel):
             return base64.b64encode(cloudpickle.dumps(self._here)).decode()
         except Exception as error:  # what objects raise when they cannot be pickled is anything
             raise InvalidInput(
-                f"{self.name!r} cannot be sent to another process ({type(error).__name__}: {error:.200}); "
+                f"{self.name!r} cannot be sent to another process ({type(error).__name__}: {error!s:.200}); "
                 "put it into a module and pass it as a reference 'package.module:name'"
             ) from error
 
@@ -99,11 +102,21 @@ class CallableSpec(BaseModel):
         return pickle.loads(base64.b64decode(self.pickled))  # noqa: S301 - see `pickled`
 
 
+class EvaluatorSpec(CallableSpec):
+    """An evaluator of an experiment.
+
+    Attributes:
+        positions: the examples that it is meant for; ``None`` for all of the experiment's.
+    """
+
+    positions: tuple[int, ...] | None = None
+
+
 class ExperimentSpec(BaseModel):
     """The work on one experiment that is in a store: what to call, how, and where the results go.
 
-    It is JSON (``spec.model_dump_json()``, ``ExperimentSpec.model_validate_json(text)``) or a pickle, and holds no
-    secret: the store's password and the backend's key are the environment's, or a block's, where the work is done.
+    It travels as JSON or as a pickle, and holds no secret: the store's password and the backend's key are the
+    environment's, or a block's, where the work is done.
 
     Attributes:
         store: URL of the store, without its password.
@@ -124,11 +137,26 @@ class ExperimentSpec(BaseModel):
     experiment_id: str
     dataset_version_id: str
     task: CallableSpec | None = None
-    evaluators: tuple[CallableSpec, ...] = ()
+    evaluators: tuple[EvaluatorSpec, ...] = ()
     passed: tuple[str, ...] = ()
     options: CallOptions = CallOptions()
     backend: str | None = None
     set_global_tracer_provider: bool = False
+
+    def to_json(self) -> str:
+        """The spec as JSON.
+
+        Raises:
+            InvalidInput: the task or an evaluator has no reference and cannot be pickled.
+        """
+        task = self.task and self.task._sendable()
+        evaluators = tuple(evaluator._sendable() for evaluator in self.evaluators)
+        return self.model_copy(update={"task": task, "evaluators": evaluators}).model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The spec that `to_json` wrote; take it from your own processes only, see `CallableSpec.pickled`."""
+        return cls.model_validate_json(text)
 
     def open_store(self) -> Store:
         """The store, with the password of the settings where they name the same one.

@@ -20,7 +20,7 @@ from prefect_experiments.experiment.compare import Judging
 from prefect_experiments.experiment.dataset_source import Pin
 from prefect_experiments.experiment.idempotency import claim, claimed, refuse
 from prefect_experiments.experiment.session import Progress, Session
-from prefect_experiments.experiment.spec import CallableSpec, ExperimentSpec
+from prefect_experiments.experiment.spec import CallableSpec, EvaluatorSpec, ExperimentSpec
 from prefect_experiments.options import CallOptions
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
@@ -71,6 +71,7 @@ class RunPlan(Plan):
         begin: a new experiment to make, or the record of one to go on with.
         task: what to run; ``None`` to run evaluators only.
         evaluators: what to evaluate with.
+        only_evaluators: by example id, the names of the evaluators that are meant for it; without an entry, all are.
         passed: names of the evaluators that the caller has given by themselves; what they may have given in a state
             that is not known is made again.
         options: how hard to work.
@@ -82,6 +83,7 @@ class RunPlan(Plan):
     begin: Start | ExperimentRecord = field(kw_only=True)
     task: Task | None = None
     evaluators: tuple[BoundEvaluator, ...] = ()
+    only_evaluators: Mapping[str, Sequence[str]] = field(default_factory=dict)
     passed: tuple[str, ...] = ()
     options: CallOptions = field(default_factory=CallOptions)
     backend: str | None = None
@@ -231,7 +233,8 @@ class RunWork(Work):
             if self._record is None:  # else this is a retry, or it was begun for a key
                 self._record = self._create(plan.begin, plan.begin.pin(self.store))
         else:
-            self.store.experiments.put_evaluators(plan.begin.experiment.id, _known(plan.evaluators))
+            meant_for = {known.name: known.positions for known in plan.begin.evaluators}
+            self.store.experiments.put_evaluators(plan.begin.experiment.id, _known(plan.evaluators, meant_for))
             self._record = self.store.experiments.get(plan.begin.experiment.id)
         self._begin_remotely()
         spec = self._spec(self.record)
@@ -247,7 +250,7 @@ class RunWork(Work):
             start.name,
             pin.version,
             task=TaskRecord(task.name, task.fingerprint, task.reference),
-            evaluators=_known(self.plan.evaluators),
+            evaluators=_known(self.plan.evaluators, self._meant_for(pin)),
             repetitions=start.repetitions,
             positions=pin.positions,
             splits=pin.splits,
@@ -255,14 +258,28 @@ class RunWork(Work):
             metadata=start.metadata,
         )
 
+    def _meant_for(self, pin: Pin) -> dict[str, tuple[int, ...] | None]:
+        """By evaluator, the examples that it is meant for; ``None`` for all."""
+        chosen = self.plan.only_evaluators
+        if not chosen:
+            return {}
+        outline = self.store.datasets.outline(pin.version)
+        return {
+            evaluator.name: tuple(
+                place for place, example_id, _ in outline if evaluator.name in chosen.get(example_id, [evaluator.name])
+            )
+            for evaluator in self.plan.evaluators
+        }
+
     def _spec(self, record: ExperimentRecord) -> ExperimentSpec:
         plan = self.plan
+        meant_for = {known.name: known.positions for known in record.evaluators}
         return ExperimentSpec(
             store=self.store.portable_url,
             experiment_id=record.experiment.id,
             dataset_version_id=record.version.id,
             task=None if plan.task is None else CallableSpec.of(plan.task),
-            evaluators=tuple(map(CallableSpec.of, plan.evaluators)),
+            evaluators=tuple(EvaluatorSpec.of(e, positions=meant_for[e.name]) for e in plan.evaluators),
             passed=plan.passed,
             options=plan.options,
             backend=plan.backend,
@@ -292,5 +309,7 @@ class RunWork(Work):
         return ran
 
 
-def _known(evaluators: Iterable[BoundEvaluator]) -> Sequence[EvaluatorRecord]:
-    return [EvaluatorRecord(e.name, e.kind, e.fingerprint, e.reference) for e in evaluators]
+def _known(
+    evaluators: Iterable[BoundEvaluator], meant_for: Mapping[str, tuple[int, ...] | None]
+) -> Sequence[EvaluatorRecord]:
+    return [EvaluatorRecord(e.name, e.kind, e.fingerprint, e.reference, meant_for.get(e.name)) for e in evaluators]

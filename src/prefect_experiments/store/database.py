@@ -40,7 +40,7 @@ from prefect_experiments.errors import (
 from prefect_experiments.store.tables import metadata
 
 BUSY_TIMEOUT_S = 30
-HEAD = "0006"
+HEAD = "0007"
 # PostgreSQL's advisory locks; any numbers that are ours.
 _MIGRATION_LOCK = 0x9E8F_EC7E
 _ALONE_LOCK = 0x9E8F_EC7F
@@ -271,7 +271,8 @@ def _version(connection: Connection) -> str | None:
 def portable(url: sa.URL) -> str:
     """A URL that `parse_url` gave, without a secret in it: the password, if any, is for whoever opens it to know."""
     plain = {key: value for key, value in url.query.items() if key not in _SECRET_OPTIONS}
-    return url.set(password=None, query=plain).render_as_string(hide_password=False)
+    without: sa.URL = url._replace(password=None)  # `set` leaves alone what is None
+    return without.set(query=plain).render_as_string(hide_password=False)
 
 
 def parse_url(url: str) -> sa.URL:

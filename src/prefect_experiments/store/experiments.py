@@ -35,12 +35,17 @@ _LONGEST_NAME = 255  # an evaluator's name is part of a key, and PostgreSQL limi
 
 @dataclass(frozen=True, slots=True)
 class EvaluatorRecord:
-    """An evaluator as an experiment knows it."""
+    """An evaluator as an experiment knows it.
+
+    Attributes:
+        positions: the examples that it is meant for; ``None`` for all of the experiment's.
+    """
 
     name: str
     kind: str
     fingerprint: str
     reference: str | None = None
+    positions: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +233,7 @@ class ExperimentStore:
                 "kind": record.kind,
                 "fingerprint": record.fingerprint,
                 "reference": record.reference,
+                "positions": None if record.positions is None else orjson.dumps(record.positions).decode(),
             }
             for record in records
         ]
@@ -306,7 +312,8 @@ class ExperimentStore:
         found: dict[str, list[EvaluatorRecord]] = {}
         query = sa.select(experiment_evaluators).where(experiment_evaluators.c.experiment_id.in_(ids))
         for row in connection.execute(query.order_by(experiment_evaluators.c.position)):
-            known = EvaluatorRecord(row.name, row.kind, row.fingerprint, row.reference)
+            positions = None if row.positions is None else tuple(orjson.loads(row.positions))
+            known = EvaluatorRecord(row.name, row.kind, row.fingerprint, row.reference, positions)
             found.setdefault(row.experiment_id, []).append(known)
         return found
 

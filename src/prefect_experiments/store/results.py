@@ -100,6 +100,7 @@ class ResultStore:
         fingerprints: Mapping[str, str],
         *,
         passed: Collection[str] = (),
+        only: Mapping[str, Collection[int]] | None = None,
     ) -> list[EvaluationItem]:
         """The ok runs that lack an evaluation, each with the evaluators that are to give one.
 
@@ -110,6 +111,7 @@ class ResultStore:
             fingerprints: of each evaluator by name, as it is now; evaluations of another one are stale.
             passed: the evaluators that the caller has given: evaluations of which it is not known what state of them
                 gave them are stale, too. Those of others stand.
+            only: by evaluator, the examples that it is meant for; without an entry, all.
         """
         if not positions:
             return []
@@ -123,11 +125,13 @@ class ResultStore:
                 c.experiment_id == experiment_id, c.error.is_(None), c.position.between(first, last)
             )
             rows = connection.execute(query.order_by(c.position, c.repetition_number)).all()
-        every = list(fingerprints)
+        every, chosen = list(fingerprints), only or {}
         items = []
         for position, repetition, output, trace_id in rows:
             done = given.get((position, repetition), ())
             missing = every if not done else [name for name in every if name not in done]
+            if chosen:
+                missing = [name for name in missing if name not in chosen or position in chosen[name]]
             if missing and position in wanted:
                 _, example_id, input_, expected, metadata, splits = content[position]
                 run = RunItem(position, example_id, repetition, input_, expected, metadata, to_splits(splits))

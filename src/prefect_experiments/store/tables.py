@@ -101,6 +101,7 @@ experiment_evaluators = Table(
     Column("kind", String(8), nullable=False),
     Column("fingerprint", String(64), nullable=False),
     Column("reference", Text),
+    Column("positions", Text),
 )
 
 experiment_runs = Table(

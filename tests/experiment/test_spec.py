@@ -1,0 +1,209 @@
+"""The description of an experiment that travels: to another process, as JSON or pickled, without a secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefect_experiments import Client, Dataset, Example
+from prefect_experiments.errors import InvalidInput, InvalidReference, InvalidSetting
+from prefect_experiments.experiment.arguments import RunArguments
+from prefect_experiments.experiment.request import plan_new
+from prefect_experiments.experiment.session import Session
+from prefect_experiments.experiment.spec import ExperimentSpec
+from prefect_experiments.experiment.steps import run_spec
+from prefect_experiments.experiment.work import RunWork
+from prefect_experiments.store.database import parse_url, portable
+from prefect_experiments.sync import run_sync
+
+ROWS = [{"input": number, "output": number * 2} for number in range(12)]
+
+APP = """
+import os, pathlib
+CALLS = pathlib.Path(__file__).with_name("calls")
+
+class Slow(Exception): ...
+
+def double(input):
+    with CALLS.open("a") as calls:
+        calls.write(f"{os.getpid()} {input}\\n")
+    return input * 2
+
+def right(output, expected):
+    return output == expected
+"""
+
+ELSEWHERE = """
+import sys
+from prefect_experiments.experiment.spec import ExperimentSpec
+from prefect_experiments.experiment.steps import run_spec
+from prefect_experiments.sync import run_sync
+spec = ExperimentSpec.from_json(sys.stdin.read())
+done = run_sync(lambda: run_spec(spec))
+print(done.runs, done.evaluations, "prefect" in sys.modules)
+"""
+
+
+def begun(client: Client, **given: Any) -> RunWork:
+    """An experiment that is made and planned, of which nothing is run."""
+    work = RunWork(plan_new(RunArguments(dataset=given.pop("dataset", ROWS), **given), client))
+    work.load_dataset()
+    return work
+
+
+def elsewhere(spec: ExperimentSpec, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The calls of a spec, made by a process that has the package and what is in the folder."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]), **environment}
+    return subprocess.run(
+        [sys.executable, "-c", ELSEWHERE], input=spec.to_json(), capture_output=True, text=True, env=env
+    )
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "its_app.py").write_text(APP)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "its_app", raising=False)
+    return folder
+
+
+def test_another_process_makes_the_calls(client: Client, app: Path, tmp_path: Path) -> None:
+    work = begun(
+        client,
+        task="its_app:double",
+        evaluators=["exact_match", "its_app:right"],
+        rate_limit_errors=["its_app:Slow"],
+        concurrency=3,
+    )
+    done = elsewhere(work.session.spec, app)
+    assert done.stdout.split() == ["12", "24", "False"], done.stderr
+    calls = (app / "calls").read_text().split()
+    assert len(set(calls[0::2])) == 1
+    assert str(os.getpid()) not in calls
+    ran = client.experiments.resume_experiment(experiment=work.record.experiment.id, print_summary=False)
+    assert (app / "calls").read_text().split() == calls
+    assert [run.output for run in ran.task_runs] == [row["output"] for row in ROWS]
+    assert {name: metric.mean for name, metric in ran.summary.metrics.items()} == {"exact_match": 1.0, "right": 1.0}
+
+
+def test_what_has_no_reference_travels_as_itself(client: Client, tmp_path: Path) -> None:
+    more = 3
+    work = begun(client, task=lambda input: input * 2 + more, evaluators={"odd": lambda output: output % 2 == 1})
+    assert json.loads(work.session.spec.to_json())["task"]["pickled"]
+    done = elsewhere(work.session.spec, tmp_path)
+    assert done.stdout.split() == ["12", "12", "False"], done.stderr
+
+
+def test_a_built_in_and_a_reference_are_not_pickled(client: Client, app: Path) -> None:
+    spec = begun(client, task="its_app:double", evaluators=["exact_match"]).session.spec
+    sent = json.loads(spec.to_json())
+    assert [sent["task"]["pickled"], sent["evaluators"][0]["pickled"]] == [None, None]
+
+
+def test_a_spec_pickles_and_is_the_same_as_its_json(client: Client, app: Path) -> None:
+    work = begun(client, task="its_app:double", evaluators=["its_app:right"], timeout=None, retries=0)
+    spec = work.session.spec
+    for again in (pickle.loads(pickle.dumps(spec)), ExperimentSpec.from_json(spec.to_json())):
+        assert again == spec
+        session = Session.open(again)
+        assert session.spec.options.timeout is None
+        assert session.task is not None
+        assert session.task.fingerprint == spec.task.fingerprint  # type: ignore[union-attr]
+        assert session.to_run == len(ROWS)
+
+
+def test_what_cannot_be_pickled_is_said_to_be_so(client: Client) -> None:
+    lock = threading.Lock()
+
+    def task(input: int) -> bool:
+        return lock.locked()
+
+    work = begun(client, task=task)
+    with pytest.raises(InvalidInput, match="'task' cannot be sent to another process.*reference"):
+        work.session.spec.to_json()
+    assert run_sync(lambda: run_spec(work.session.spec)).runs == len(ROWS)  # here it is what it is
+
+
+def test_a_store_in_memory_stays_here() -> None:
+    work = begun(Client(store_url="sqlite://"), task=lambda input: input)
+    with pytest.raises(InvalidSetting, match="in memory"):
+        Session.open(work.session.spec)
+
+
+def test_a_module_that_is_not_there(client: Client, app: Path) -> None:
+    spec = begun(client, task="its_app:double").session.spec
+    sent = json.loads(spec.to_json())
+    sent["task"]["reference"] = "nowhere_app:double"
+    with pytest.raises(InvalidReference, match="nowhere_app"):
+        Session.open(ExperimentSpec.model_validate(sent))
+
+
+@given(password=st.text(min_size=6).filter(lambda text: text.isprintable()), query=st.booleans())
+def test_a_password_does_not_travel(password: str, query: bool) -> None:
+    url = parse_url("postgresql://team@db.example/experiments").set(password=password)
+    if query:
+        url = url.update_query_dict({"sslpassword": password})
+    shown = portable(url)
+    assert shown == "postgresql+psycopg://team@db.example/experiments"
+    assert portable(parse_url(shown)) == shown
+
+
+def test_a_store_with_a_password(postgres_url: str, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = parse_url(postgres_url).password
+    assert secret
+    work = begun(Client(store_url=postgres_url), task="its_app:double")
+    for sent in (work.session.spec.to_json(), repr(work.session.spec), repr(pickle.dumps(work.session.spec))):
+        assert secret not in sent
+    done = elsewhere(work.session.spec, app, PREFECT_EXPERIMENTS_STORE_URL=postgres_url)
+    assert done.stdout.split() == ["12", "0", "False"], done.stderr
+
+
+class TestWhatADatasetBrings:
+    """A task and evaluators of its own, and for each example its evaluators."""
+
+    def dataset(self) -> Dataset:
+        examples = tuple(Example(id=f"e{number}", input=number, output=number * 2) for number in range(4))
+        return Dataset(
+            name="brings",
+            examples=examples,
+            task="its_app:double",
+            evaluators=("exact_match", "its_app:right"),
+            only_evaluators={"e0": ("exact_match",), "e1": (), "e2": ("right", "exact_match")},
+        )
+
+    @pytest.mark.usefixtures("app")
+    def test_they_are_used(self, client: Client) -> None:
+        work = begun(client, dataset=self.dataset())
+        assert run_sync(lambda: run_spec(work.session.spec)).evaluations == 5
+        ran = work.result
+        examples = {run.id: run.example_id for run in ran.task_runs}
+        given = sorted((examples[e.run_id], e.name) for e in ran.evaluation_runs)
+        both = ["exact_match", "right"]
+        assert given == [("e0", "exact_match"), *(("e2", name) for name in both), *(("e3", name) for name in both)]
+
+    @pytest.mark.usefixtures("app")
+    def test_going_on_asks_no_others(self, client: Client) -> None:
+        work = begun(client, dataset=self.dataset())
+        ran = client.experiments.resume_experiment(experiment=work.record.experiment.id, print_summary=False)
+        assert len(ran.evaluation_runs) == 5
+        again = client.experiments.resume_experiment(experiment=work.record.experiment.id, print_summary=False)
+        assert len(again.evaluation_runs) == 5
+        assert again.evaluated == 0
+
+    @pytest.mark.usefixtures("app")
+    def test_what_the_call_names_comes_first(self, client: Client) -> None:
+        work = begun(client, dataset=self.dataset(), task=lambda input: input, evaluators=["exact_match"])
+        assert run_sync(lambda: run_spec(work.session.spec)).evaluations == 3
+        assert [run.output for run in work.result.task_runs] == [0, 1, 2, 3]
