@@ -100,7 +100,7 @@ def test_another_process_makes_the_calls(client: Client, app: Path, tmp_path: Pa
 
 def test_what_has_no_reference_travels_as_itself(client: Client, tmp_path: Path) -> None:
     more = 3
-    work = begun(client, task=lambda input: input * 2 + more, evaluators={"odd": lambda output: output % 2 == 1})
+    work = begun(client, task=lambda value: value * 2 + more, evaluators={"odd": lambda output: output % 2 == 1})
     assert json.loads(work.session.spec.to_json())["task"]["pickled"]
     done = elsewhere(work.session.spec, tmp_path)
     assert done.stdout.split() == ["12", "12", "False"], done.stderr
@@ -131,13 +131,13 @@ def test_what_cannot_be_pickled_is_said_to_be_so(client: Client) -> None:
         return lock.locked()
 
     work = begun(client, task=task)
-    with pytest.raises(InvalidInput, match="'task' cannot be sent to another process.*reference"):
+    with pytest.raises(InvalidInput, match=r"'task' cannot be sent to another process.*reference"):
         work.session.spec.to_json()
     assert run_sync(lambda: run_spec(work.session.spec)).runs == len(ROWS)  # here it is what it is
 
 
 def test_a_store_in_memory_stays_here() -> None:
-    work = begun(Client(store_url="sqlite://"), task=lambda input: input)
+    work = begun(Client(store_url="sqlite://"), task=lambda value: value)
     with pytest.raises(InvalidSetting, match="in memory"):
         Session.open(work.session.spec)
 
@@ -204,6 +204,6 @@ class TestWhatADatasetBrings:
 
     @pytest.mark.usefixtures("app")
     def test_what_the_call_names_comes_first(self, client: Client) -> None:
-        work = begun(client, dataset=self.dataset(), task=lambda input: input, evaluators=["exact_match"])
+        work = begun(client, dataset=self.dataset(), task=lambda value: value, evaluators=["exact_match"])
         assert run_sync(lambda: run_spec(work.session.spec)).evaluations == 3
         assert [run.output for run in work.result.task_runs] == [0, 1, 2, 3]
