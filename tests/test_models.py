@@ -60,7 +60,7 @@ def test_samples_that_go_together(options):
         ({"fraction": 1.01}, "Sample.fraction must be"),
         ({"fraction": -0.1}, "Sample.fraction must be"),
         ({"fraction": math.nan}, "Sample.fraction must be"),
-        ({"n": 3, "method": "stratifeid"}, "unknown sample method 'stratifeid'; did you mean 'stratified'?"),
+        ({"n": 3, "method": "stratifeid"}, "unknown Sample.method 'stratifeid'; did you mean 'stratified'?"),
         ({"n": 3, "method": "stratified"}, "needs by="),
         ({"n": 3, "by": "topic"}, "other methods take none; got method='random', by='topic'"),
     ],

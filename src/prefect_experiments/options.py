@@ -9,6 +9,7 @@ of these says it.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import inspect
 import itertools
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -94,27 +95,43 @@ def _refusal(model: type[Options], error: ValidationError) -> InvalidInput:
         return InvalidSetting(unknown_value("parameter", name, list(model.model_fields)))
     if first["type"] == "missing":
         return InvalidSetting(f"{model.said_before_names}{name} is missing")
+    what = f"{model.said_before_names}{name}"
     if first["type"] == "literal_error":
-        what = f"{model.said_before_names.rstrip('.').lower()} {name}".strip()
-        return InvalidSetting(unknown_value(what, value, [str(known) for known in get_args(field.annotation)]))
-    must = _must(field) or first["msg"].removeprefix("Input should ")
-    return InvalidSetting(f"{model.said_before_names}{name} must {must}, got {value!r:.100}")
+        known = [value for kind in (field.annotation, *get_args(field.annotation)) for value in get_args(kind)]
+        return InvalidSetting(unknown_value(what, value, [str(one) for one in known if isinstance(one, str)]))
+    is_number = first["type"] in _OUT_OF_BOUNDS
+    must = _must(field, is_number=is_number) or first["msg"].removeprefix("Input should ")
+    example = f", such as {field.default:g};" if is_number and isinstance(field.default, float) else ","
+    return InvalidSetting(f"{what} must {must}{example} got {value!r:.100}")
 
 
-def _must(field: FieldInfo) -> str:
-    bounds = []
+_BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+_OUT_OF_BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+
+
+def _must(field: FieldInfo, *, is_number: bool) -> str:
+    """What a field must be; nothing where that cannot be said here.
+
+    Args:
+        field: the field.
+        is_number: whether the value is of the right kind, and out of bounds.
+    """
+    bounds: dict[str, float] = {}
     for found in field.metadata:
         match found:
             case Must():
                 return found.words
-            case Gt():
-                bounds.append(f"above {found.gt}")
-            case Ge():
-                bounds.append(f"at least {found.ge}")
-            case Le():
-                bounds.append(f"at most {found.le}")
-    whole = "a whole number of " if int in (field.annotation, *get_args(field.annotation)) else ""
-    return f"be {whole}{' and '.join(bounds)}" if bounds else ""
+            case Gt() | Ge() | Lt() | Le():
+                bounds |= dataclasses.asdict(found)
+    kinds = (field.annotation, *get_args(field.annotation))
+    words = [f"{_BOUNDS[kind]} {bound:g}" for kind, bound in bounds.items()]
+    if bounds.keys() == {"ge", "le"}:
+        words = [f"from {bounds['ge']:g} to {bounds['le']:g}"]
+    if int in kinds:
+        return f"be {' of '.join(filter(None, ('a whole number', ' and '.join(words))))}"
+    if float in kinds and not (is_number and words):
+        return "be a finite number"
+    return f"be {' and '.join(words)}" if words else ""
 
 
 ErrorTypes = type[BaseException] | str | Sequence[type[BaseException] | str]
@@ -268,7 +285,7 @@ def _docstrings(module: str) -> dict[str, dict[str, str]]:
     except OSError:  # there is no source: an application in one file
         return {}
     found: dict[str, dict[str, str]] = {}
-    for defined in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+    for defined in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
         for field, below in itertools.pairwise(defined.body):
             match field, below:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):

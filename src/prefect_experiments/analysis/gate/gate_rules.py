@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
+
+from pydantic import Field, field_validator
 
 from prefect_experiments.analysis.gate.case import Better, Case
 from prefect_experiments.analysis.gate.metric_rules import Metric, p_text, worst
 from prefect_experiments.analysis.gate.rule import Rule, shown, written_rules
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck, Side, Verdict
 from prefect_experiments.errors import InvalidSetting, unknown_value
+from prefect_experiments.options import AsIs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,23 +30,23 @@ def _check(name: str, reason: str, *, failed: bool = False) -> MetricCheck:
     return MetricCheck(name=name, status="failed" if failed else "passed", reason=reason)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Metrics(Rule):
     """What is asked of each metric; what cannot be judged fails."""
 
-    metrics: Mapping[str, Metric | Mapping[str, Any] | None] = field(default_factory=dict)
+    metrics: Annotated[Mapping[str, Metric | Mapping[str, Any] | None], AsIs] = {}
     """What is asked of which metric, by its name. Without any, every metric that both sides have must not be worse,
     except those of which neither more nor less is better."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        metrics = {} if self.metrics is None else self.metrics
+    @field_validator("metrics", mode="plain")
+    @classmethod
+    def _parsed(cls, given: Any) -> dict[str, Metric]:
+        metrics = {} if given is None else given
         if not isinstance(metrics, Mapping):
             raise InvalidSetting(f"Gate.metrics must be a mapping of name to Metric, got {shown(metrics)}")
         for name in metrics:
             if not isinstance(name, str) or not name:
                 raise InvalidSetting(f"Gate.metrics: a metric's name must be a text, got {name!r}")
-        object.__setattr__(self, "metrics", {name: Metric.parse(rule, name) for name, rule in metrics.items()})
+        return {name: Metric.parse(rule, name) for name, rule in metrics.items()}
 
     @property
     def rules(self) -> dict[str, Metric]:
@@ -64,13 +66,12 @@ class Metrics(Rule):
                 yield self.rules.get(name, Metric()).judge(metric)
 
 
-@dataclass(frozen=True, kw_only=True)
 class MaxErrorRate(Rule):
     """The task must not fail too often, nor on significantly more examples than the baseline's."""
 
-    called = "error rate"
+    called: ClassVar[str] = "error rate"
 
-    max_error_rate: float | None = field(default=None, metadata={"ge": 0, "le": 1})
+    max_error_rate: Annotated[float | None, Field(ge=0, le=1)] = None
     """The largest share of runs whose task may fail. Without it, half of them; the comparison with the baseline's
     failures is made either way."""
 
@@ -94,13 +95,12 @@ class MaxErrorRate(Rule):
         yield _check(self.called, reason, failed=is_more or case.p_lost is not None)
 
 
-@dataclass(frozen=True, kw_only=True)
 class MinCoverage(Rule):
     """There must be enough runs and enough scores to judge by, on both sides."""
 
-    called = "coverage"
+    called: ClassVar[str] = "coverage"
 
-    min_coverage: float | None = field(default=None, metadata={"ge": 0, "le": 1})
+    min_coverage: Annotated[float | None, Field(ge=0, le=1)] = None
     """The smallest share of the examples that must have a score: of those that the baseline scored and the candidate
     should have run, without a baseline of all; also of the runs that must have been made. Without it 0.9, and every
     missing score counts as the worst one; with it, only those do that are missing because of an error."""
@@ -129,13 +129,12 @@ class MinCoverage(Rule):
         yield _check(self.called, reason, failed=bool(low))
 
 
-@dataclass(frozen=True, kw_only=True)
 class MaxP95Latency(Rule):
     """The slowest runs must not be too slow."""
 
-    called = "p95 latency"
+    called: ClassVar[str] = "p95 latency"
 
-    max_p95_latency: float | None = field(default=None, metadata={"ge": 0})
+    max_p95_latency: Annotated[float | None, Field(ge=0)] = None
     """The largest 95th percentile of the ok runs' latency, in milliseconds. An unknown one fails, too."""
 
     def check(self, case: Case) -> Iterator[MetricCheck]:
@@ -146,13 +145,12 @@ class MaxP95Latency(Rule):
             yield _at_most(self.called, found, said, bound, allowed, case.candidate.n_latencies, case.candidate)
 
 
-@dataclass(frozen=True, kw_only=True)
 class MaxCost(Rule):
     """The experiment must not cost too much."""
 
-    called = "cost"
+    called: ClassVar[str] = "cost"
 
-    max_cost: float | None = field(default=None, metadata={"ge": 0})
+    max_cost: Annotated[float | None, Field(ge=0)] = None
     """What the whole experiment may cost, failed runs included, in US dollars. An unknown cost fails, too."""
 
     def check(self, case: Case) -> Iterator[MetricCheck]:
@@ -179,8 +177,7 @@ def _at_most(
     return _check(called, f"{text}, within the allowed {most}")
 
 
-# Of dataclasses the last base's field comes first, and so does its check here.
-@dataclass(frozen=True, kw_only=True)
+# The last base's field comes first, and so does its check here.
 class Gate(MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
     """The rules that turn a comparison into a verdict; the verdict is the worst of them.
 
@@ -202,7 +199,7 @@ class Gate(MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
         InvalidSetting: a value that cannot be used.
     """
 
-    confidence: float = field(default=0.95, metadata={"gt": 0.5, "lt": 1})
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Of intervals and tests: with 0.95, an equally good candidate fails in at most 5 of 100 comparisons."""
 
     on_inconclusive: OnInconclusive = "fail"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import Field
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import examples_to_exclude
@@ -24,11 +25,10 @@ class Clause(NamedTuple):
     examples_needed: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class MaxRegression(Rule):
     """Not worse than the baseline, or not by more than is allowed."""
 
-    max_regression: float | None = field(default=None, metadata={"ge": 0})
+    max_regression: Annotated[float | None, Field(ge=0)] = None
     """How much worse than the baseline the candidate may be, in the metric's own unit. It passes when the whole
     confidence interval lies within this margin (a non-inferiority test), and fails when the candidate is significantly
     worse and not shown to be within; anything between is inconclusive. Without it, only what is significantly worse
@@ -89,11 +89,10 @@ class MaxRegression(Rule):
         return min((n for n in (to_pass, to_fail) if n is not None), default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Min(Rule):
     """A bound that the candidate's own mean has to keep; it needs no baseline."""
 
-    called = "minimum"
+    called: ClassVar[str] = "minimum"
 
     min: float | None = None
     """The worst mean that the candidate may have, over all its examples; where less is better, the highest one."""
@@ -117,7 +116,6 @@ class Min(Rule):
                 yield Clause("failed", f"the mean of {numbers.score(case.mean)} is {where} {bound}")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Metric(Min, MaxRegression):
     """What a gate asks of one metric.
 

@@ -6,12 +6,12 @@ are forms as they are; what other fields may hold is checked by what they are ma
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator
 
@@ -119,13 +119,13 @@ class SampleRules(Sample):
 
 
 def _form_of(owner: type[Gate | Metric], base: type[Form]) -> Any:
-    """A form with what a gate or a metric has more than `base`: types, bounds, defaults, and what each is for."""
-    hints, texts = get_type_hints(owner), owner.descriptions()
-    fields: dict[str, Any] = {
-        each.name: (hints[each.name], Field(default=each.default, description=texts[each.name], **each.metadata))
-        for each in dataclasses.fields(owner)
-        if each.name not in base.model_fields
-    }
+    """A form with the fields that a gate or a metric has and `base` has not."""
+    fields: dict[str, Any] = {}
+    for name, words in described(owner).items():
+        if name not in base.model_fields:
+            field = copy.copy(owner.model_fields[name])
+            field.description = words
+            fields[name] = (field.annotation, field)
     return create_model(f"{owner.__name__}Form", __base__=base, **fields)
 
 
@@ -138,7 +138,7 @@ class MetricRules(_form_of(Metric, _NamedMetric)):  # type: ignore[misc]  # a cl
 
 
 class _NamedMetrics(Form):
-    metrics: list[MetricRules] = Field(default_factory=list, description=Gate.descriptions()["metrics"])
+    metrics: list[MetricRules] = Field(default_factory=list, description=described(Gate)["metrics"])
 
 
 class GateRules(_form_of(Gate, _NamedMetrics)):  # type: ignore[misc]  # a class that is made
