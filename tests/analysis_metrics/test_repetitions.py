@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from prefect_experiments.analysis.repetitions import RepetitionSummary, repetition_summary
+from prefect_experiments.analysis import RepetitionSummary, repetition_summary
 from prefect_experiments.analysis.summary import summarize
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.store import EvaluatorRecord, Store

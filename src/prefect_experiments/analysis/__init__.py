@@ -3,8 +3,9 @@
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.labels.agreement import Agreement, meta_evaluation
 from prefect_experiments.analysis.labels.classification import ClassificationReport, classification_report
+from prefect_experiments.analysis.pass_rates import repetition_summary
 from prefect_experiments.analysis.ran_experiment import RanExperiment
-from prefect_experiments.analysis.repetitions import RepetitionSummary, repetition_summary
+from prefect_experiments.analysis.repetitions import RepetitionSummary
 from prefect_experiments.analysis.summary import MetricSummary, Summary, summarize
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Verdict
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from prefect_experiments.analysis.ran_experiment import RanExperiment
 from prefect_experiments.datasets.paths import ABSENT, descend
 from prefect_experiments.datasets.scalars import is_missing
 from prefect_experiments.errors import InvalidInput, unknown_value
@@ -50,8 +51,6 @@ def fields_of(results: Any) -> ResultFields:
     Raises:
         InvalidInput: not a table, one without rows, or one with a cell that cannot be used.
     """
-    from prefect_experiments.analysis.ran_experiment import RanExperiment
-
     if isinstance(results, RanExperiment):
         found = results.results
         metadata = {example_id: dict(example.metadata) for example_id, example in results.examples.items()}

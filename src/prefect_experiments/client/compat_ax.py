@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -387,7 +387,8 @@ def in_space(calls: Calls, given: InSpace) -> Calls:
     space: Any = given.space
     if space is not None and not isinstance(space, str):
         raise InvalidInput(f"space must be the name or the id of a space, got a value of type {type(space).__name__}")
-    there = calls.client.in_space(space)
+    there: Any = calls.client.in_space(space)
     if there is calls.client:
         return calls
-    return cast("Calls", there.datasets if isinstance(calls, Datasets) else there.experiments)
+    found: Calls = there.datasets if isinstance(calls, Datasets) else there.experiments
+    return found

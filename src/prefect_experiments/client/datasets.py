@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Protocol, Self
 
 from prefect_experiments import datasets as sources
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalDatasets
 from prefect_experiments.errors import InvalidDataset, InvalidInput
-from prefect_experiments.experiment.arguments import Rows, SpeaksArrow
+from prefect_experiments.experiment.arguments import Place, Rows, SpeaksArrow
 from prefect_experiments.experiment.naming import about_dataset
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
 from prefect_experiments.options import AsIs, Columns, Options, names_of
@@ -19,9 +19,6 @@ from prefect_experiments.pages import DatasetList, ExampleList, Pagination
 from prefect_experiments.results.frame import example_frame
 from prefect_experiments.signatures import method_takes
 from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor
-
-if TYPE_CHECKING:
-    from prefect_experiments.client import Client
 
 
 class Content(Columns):
@@ -75,10 +72,17 @@ class MoreExamples(Content):
     """name or id."""
 
 
+class Home(Place, Protocol):
+    """The client that calls belong to."""
+
+    def in_space(self, space: str | None) -> Self:
+        """The same in another space of the backend."""
+
+
 class Datasets:
     """``client.datasets``."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Home) -> None:
         self.client = client
         remote = client.remote
         self._kept: backends.Datasets = LocalDatasets(client.store) if remote is None else remote.datasets

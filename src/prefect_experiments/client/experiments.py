@@ -13,7 +13,7 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalExperiments
-from prefect_experiments.client.datasets import dataset_key
+from prefect_experiments.client.datasets import Home, dataset_key
 from prefect_experiments.errors import InvalidInput, NotFound
 from prefect_experiments.experiment.arguments import (
     CompareArguments,
@@ -38,14 +38,13 @@ from prefect_experiments.sync import run_sync
 if TYPE_CHECKING:
     import pandas as pd
 
-    from prefect_experiments.client import Client
     from prefect_experiments.experiment.log import LoggedExperiment
 
 
 class Experiments:
     """``client.experiments``. An experiment is an id, a name, ``tag:NAME``, ``latest``, or an object with its id."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Home) -> None:
         self.client = client
         self._store = client.store
         self._remote = client.remote
@@ -104,12 +103,13 @@ class Experiments:
             return self._get(experiment_key(experiment), dataset)
 
     def _get(self, key: str, dataset: str | None) -> Experiment:
-        link = None if self._remote is None else self._store.links.of_experiment(key, self._remote.target)
-        if link is None:
+        remote = self._remote
+        link = None if remote is None else self._store.links.of_experiment(key, remote.target)
+        if remote is None or link is None:
             return self._kept.find(key, dataset)
         found = self._kept.find(link.remote_id)
         if not link.leads_to(found):
-            raise NotFound(f"experiment {key} is no longer in {self.client.backend}; push it, and it is there again")
+            raise NotFound(f"experiment {key} is no longer in {remote.name}; push it, and it is there again")
         return found
 
     def get_results(self, *, experiment: ExperimentKey, dataset: str | None = None) -> RanExperiment:

@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments.client.datasets import Home
 from prefect_experiments.errors import InvalidInput, InvalidSetting
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from prefect_experiments.client import Client
-
 
 class Spans:
     """``client.spans``: traces that applications have left in the backend."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Home) -> None:
         self._remote = client.remote
 
     def get_spans_dataframe(

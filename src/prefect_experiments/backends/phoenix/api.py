@@ -125,7 +125,7 @@ class PhoenixApi:
     async def results(self, experiment_id: str, name: str) -> list[Row]:
         """All runs of the experiment of this name with their annotations, without ids."""
         if not fits_a_header(name):
-            return self._objects(await results_by_graphql(self, experiment_id))
+            return self._objects(await results_by_graphql(self.http, experiment_id))
         try:
             path = f"/v1/experiments/{_quoted(experiment_id)}/json"
             found = await self.http.get(path, timeout=UPLOAD_TIMEOUT_S)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from prefect_experiments.backends.http import Http
 from prefect_experiments.errors import BackendRefused
-
-if TYPE_CHECKING:
-    from prefect_experiments.backends.phoenix.api import PhoenixApi
 
 _RESULTS = """
 query($id: ID!, $after: String) {
@@ -41,17 +39,17 @@ def fits_a_header(name: str) -> bool:
     return name.isprintable() and all(ord(letter) < 256 for letter in name)
 
 
-async def results_by_graphql(api: PhoenixApi, experiment_id: str) -> list[dict[str, Any]]:
+async def results_by_graphql(http: Http, experiment_id: str) -> list[dict[str, Any]]:
     """What `PhoenixApi.results` gives, as far as it is needed."""
     found: list[dict[str, Any]] = []
     after: str | None = None
     while True:
         body = {"query": _RESULTS, "variables": {"id": experiment_id, "after": after}}
-        answer = await api.http.patiently("POST", "/graphql", json=body)
+        answer = await http.patiently("POST", "/graphql", json=body)
         try:
             runs = answer["data"]["node"]["runs"]
         except (KeyError, TypeError):
-            raise BackendRefused(f"{api.http.address} does not give the results of {experiment_id}") from None
+            raise BackendRefused(f"{http.address} does not give the results of {experiment_id}") from None
         found += [_result(edge["node"]) for edge in runs["edges"]]
         if not runs["pageInfo"]["hasNextPage"]:
             return found
