@@ -90,7 +90,8 @@ def _refusal(model: type[Options], error: ValidationError) -> InvalidInput:
         what = f"{model.said_before_names.rstrip('.').lower()} {name}".strip()
         return InvalidSetting(unknown_value(what, value, [str(known) for known in get_args(field.annotation)]))
     must = _must(field) or first["msg"].removeprefix("Input should ")
-    return InvalidSetting(f"{model.said_before_names}{name} must {must}, got {value!r:.100}")
+    shown = f"{value!r:.100}" if field.repr else type(value).__name__  # a secret is not shown
+    return InvalidSetting(f"{model.said_before_names}{name} must {must}, got {shown}")
 
 
 def _must(field: FieldInfo) -> str:

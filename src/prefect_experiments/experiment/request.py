@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from prefect_experiments.backends import Remote, open_remote
+from prefect_experiments.backends import Remote, find_backend, open_remote
 from prefect_experiments.backends.linking import pull_experiment
 from prefect_experiments.engine import CallPolicy
 from prefect_experiments.errors import (
@@ -37,7 +37,7 @@ def remote_of(backend: str | None, client: Place | None = None) -> Remote | None
     """The backend that is asked for, else the client's, else the one that the settings name; ``None`` for the store.
 
     Args:
-        backend: a name, or a saved block of Prefect such as ``phoenix-credentials/prod``.
+        backend: a name, or that of saved options, such as a block of Prefect: ``phoenix-credentials/prod``.
         client: a `Client` or `AsyncClient`.
 
     Raises:
@@ -47,10 +47,6 @@ def remote_of(backend: str | None, client: Place | None = None) -> Remote | None
     if backend is None and client is not None:
         return theirs
     name = backend or Settings().backend
-    if "/" in name:
-        from prefect_experiments.orchestration.blocks import remote_of_block  # imports Prefect
-
-        return remote_of_block(name)
     return theirs if theirs is not None and theirs.name == name else open_remote(name)
 
 
@@ -72,7 +68,7 @@ def remote_of_link(link: Link, remote: Remote | None) -> Remote:
         return configured
     raise InvalidSetting(
         f"experiment {link.experiment_id} is kept in {name} at {url}, and the settings name another place; "
-        f"pass client=Client(backend={name!r}, base_url={url!r})"
+        f"pass client=Client(backend={name!r}, {find_backend(name).address}={url!r})"
     )
 
 
@@ -138,7 +134,7 @@ def json_object(name: str, metadata: Mapping[str, Any] | None) -> dict[str, Any]
 
 
 def _default_name(task: str) -> str:
-    # Not the time alone: two may begin in one second, and Arize AX takes a name once on a dataset.
+    # Not the time alone: two may begin in one second, and a backend may take a name once on a dataset.
     return f"{task}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
 
 
