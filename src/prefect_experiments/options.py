@@ -102,7 +102,8 @@ def _refusal(model: type[Options], error: ValidationError) -> InvalidInput:
     is_number = first["type"] in _OUT_OF_BOUNDS
     must = _must(field, is_number=is_number) or first["msg"].removeprefix("Input should ")
     example = f", such as {field.default:g};" if is_number and isinstance(field.default, float) else ","
-    return InvalidSetting(f"{what} must {must}{example} got {value!r:.100}")
+    shown = f"{value!r:.100}" if field.repr else type(value).__name__  # a secret is not shown
+    return InvalidSetting(f"{what} must {must}{example} got {shown}")
 
 
 _BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}

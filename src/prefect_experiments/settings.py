@@ -11,9 +11,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-BACKENDS = ("local", "phoenix", "arize")
-
-_SECRETS = ("PHOENIX_API_KEY", "ARIZE_API_KEY", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING")
+# What holds a secret in the environment, of whatever backend or service, by its name. Headers are name=value pairs.
+_SECRET_NAMES, _HEADER_NAMES = ("_API_KEY", "_AUTH_STRING"), ("_CLIENT_HEADERS",)
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+@")  # in an address
 _SHORTEST_SECRET = 6  # a shorter text may well be an ordinary word
 
@@ -21,8 +20,7 @@ _SHORTEST_SECRET = 6  # a shorter text may well be an ordinary word
 class Settings(BaseSettings):
     """What can be set from outside.
 
-    What a service's own client reads from the environment (``PHOENIX_BASE_URL``, ``ARIZE_API_KEY``, ...) is read by
-    the backend for it.
+    What the own client of a service reads from the environment is read by the backend for it.
 
     Attributes:
         store_url: SQLAlchemy URL of the store; a secret, because it may hold a password.
@@ -30,7 +28,6 @@ class Settings(BaseSettings):
             else ``~/.prefect``).
         backend: where experiments are kept when a call does not say.
         backend_timeout: seconds that a backend may take to answer one request.
-        arize_traces: whether the spans of experiments in Arize AX go to AX's collector.
         push_patience: seconds for which a finished experiment waits for a backend that takes
             nothing, before it ends and leaves the rest of the results to a later push.
         limit_patience: seconds for which an experiment waits for slots of a limit that flows share.
@@ -41,7 +38,6 @@ class Settings(BaseSettings):
     store_url: SecretStr | None = Field(default=None)
     backend: str = "local"
     backend_timeout: float = Field(default=30.0, gt=0)
-    arize_traces: bool = False
     push_patience: float = Field(default=120.0, ge=0)
     limit_patience: float = Field(default=3600.0, gt=0)
 
@@ -62,8 +58,9 @@ def without_secrets(text: str) -> str:
 
 def _secrets() -> list[str]:
     """The longest first."""
-    found = [os.environ.get(name, "") for name in _SECRETS]
-    for pair in os.environ.get("PHOENIX_CLIENT_HEADERS", "").split(","):
+    found = [value for name, value in os.environ.items() if name.endswith(_SECRET_NAMES)]
+    headers = [value for name, value in os.environ.items() if name.endswith(_HEADER_NAMES)]
+    for pair in ",".join(headers).split(","):
         value = unquote(pair.partition("=")[2]).strip()
         found += [value, value.removeprefix("Bearer ")]
     store_url = os.environ.get("PREFECT_EXPERIMENTS_STORE_URL", "")

@@ -48,7 +48,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
 
 
 def http_to(server: FaultProxy, **options: Any) -> Http:
-    settings = {"headers": HEADERS, "timeout": 5.0, "key_setting": "THE_KEY", "url_setting": "THE_URL", **options}
+    named = {"key_setting": "THE_KEY", "url_setting": "THE_URL", "version_header": "x-phoenix-server-version"}
+    settings = {"headers": HEADERS, "timeout": 5.0, **named, **options}
     return Http(Address("Phoenix", server.url, **settings))
 
 

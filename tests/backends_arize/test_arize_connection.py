@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments import Client
-from prefect_experiments.backends.arize.connection import arize_connection
+from prefect_experiments.backends.arize.connection import ArizeSettings, Connection, arize_connection
 from prefect_experiments.errors import BackendUnavailable, InvalidSetting, NotFound
 from support.arize import KEY, Official, OfficialError, StandIn
 
@@ -31,6 +31,11 @@ finally:
     os.environ.clear()
     os.environ.update(kept)
 """
+
+
+def connection(**options: Any) -> Connection:
+    return arize_connection(ArizeSettings(**options))
+
 
 PLACES: list[tuple[dict[str, str], dict[str, Any]]] = [
     ({}, {}),
@@ -56,7 +61,7 @@ def test_it_is_where_the_official_client_looks(
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     theirs = official(THEIRS, env=env, options={"api_key": "k", **options})
-    found = arize_connection(api_key="k", **options)
+    found = connection(api_key="k", **options)
     assert [found.api.base_url, f"{found.otlp_url}/v1", found.largest_body / 2**20] == theirs
 
 
@@ -79,16 +84,16 @@ def test_what_the_official_client_refuses_is_refused(
     with pytest.raises(OfficialError):
         official(THEIRS, env=env, options={"api_key": "k", **options})
     with pytest.raises(InvalidSetting, match=text):
-        arize_connection(api_key="k", **options)
+        connection(api_key="k", **options)
 
 
 def test_further_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSetting, match=r"such as api.arize.com, got 'https://api.arize.com'"):
-        arize_connection(api_key="k", api_host="https://api.arize.com")
+        connection(api_key="k", api_host="https://api.arize.com")
     with pytest.raises(InvalidSetting, match="not both"):
-        arize_connection(api_key="k", base_url="http://localhost:1", api_port=1)
+        connection(api_key="k", base_url="http://localhost:1", api_port=1)
     with pytest.raises(InvalidSetting, match="a line end"):
-        arize_connection(api_key="k\nx")
+        connection(api_key="k\nx")
     with pytest.raises(InvalidSetting, match="set ARIZE_API_KEY, or pass api_key="):
         Client(backend="arize")
     with pytest.raises(InvalidSetting, match="takes no headers"):
@@ -97,7 +102,7 @@ def test_further_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
         Client(backend="phoenix", space="x")
     # What is said in the code wins, also over what would take the place of every host.
     monkeypatch.setenv("ARIZE_REGION", "eu-west-1a")
-    assert arize_connection(api_key="k", api_host="ax.example.com").api.base_url == "https://ax.example.com"
+    assert connection(api_key="k", api_host="ax.example.com").api.base_url == "https://ax.example.com"
 
 
 def test_from_the_environment(arize: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +121,7 @@ def test_from_the_environment(arize: StandIn, monkeypatch: pytest.MonkeyPatch) -
     (request,) = arize.requests("/v2/datasets$", "POST")
     assert request["headers"]["authorization"] == f"Bearer {KEY}"
     assert KEY not in repr(client.remote)
-    assert KEY not in repr(arize_connection(api_key=KEY))
+    assert KEY not in repr(connection(api_key=KEY))
 
 
 def test_a_key_that_is_refused_and_a_place_that_is_another(arize: StandIn) -> None:

@@ -1,18 +1,22 @@
-"""What a backend offers: the seam between the rest of the package and Phoenix, AX or the store.
+"""What a backend offers: the seam between the rest of the package and wherever experiments are kept.
 
 `Datasets` and `Experiments` are the management calls, synchronous because people call them.
 `Remote` adds what an experiment that is kept elsewhere needs: a counterpart there, and a `Pusher`
-that takes results. A new backend is a folder here that has these; the engine, the flows and the
-client stay as they are.
+that takes results. What one backend can and another cannot is in its `Capabilities`. A new backend is a folder that
+has these and a `Backend` that describes it, and an entry point that names that (`registry`); the engine, the flows and
+the client stay as they are, and `prefect_experiments.testing` says whether all is as it should be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
+
+from pydantic import BeforeValidator
 
 from prefect_experiments.models import (
     AnnotateRecordInput,
@@ -23,6 +27,7 @@ from prefect_experiments.models import (
     Experiment,
     ExperimentRun,
 )
+from prefect_experiments.options import Options, described
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store import Link, Store
 from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation
@@ -182,25 +187,46 @@ class Pusher(Protocol):
         """Take an evaluation on a run that was taken."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a backend can do and another cannot. Shared code asks for these, never for a backend's name."""
+
+    versions_stay: bool = True
+    """What was read of a dataset version once is true for ever; else it is read anew each time."""
+    empty_experiments: bool = True
+    """`Remote.begin` makes the experiment; else the `Pusher` makes it with its first results."""
+    late_evaluations: bool = True
+    """An evaluation is taken after its run; else only together with it."""
+    experiments_without_dataset: bool = False
+    """There are experiments that are on no dataset."""
+    names_unique: bool = False
+    """A dataset has one experiment of a name at most."""
+    spaces: bool = False
+    """It is divided into spaces: it has `HasSpaces.in_space`."""
+    spans: bool = False
+    """It keeps traces: it has `HasSpans.spans`."""
+
+
+@runtime_checkable
 class Remote(Protocol):
     """A backend outside this machine's store.
 
     Attributes:
-        name: such as ``phoenix``.
-        target: the name and where it is, without secrets; what the store knows it by.
-        versions_stay: whether what was read of a dataset version once is true for ever.
-        takes_alone: whether it has experiments that are on no dataset.
+        name: such as ``phoenix``: that of its `Backend`.
+        target: the name, one space, and where it is, without secrets; what the store knows it by.
+        capabilities: what it can do.
     """
-
-    versions_stay: bool
-    takes_alone: bool
 
     @property
     def name(self) -> str:
-        """Such as ``phoenix``."""
+        """See above."""
 
     @property
     def target(self) -> str:
+        """See above."""
+
+    @property
+    def capabilities(self) -> Capabilities:
         """See above."""
 
     @property
@@ -210,10 +236,6 @@ class Remote(Protocol):
     @property
     def experiments(self) -> Experiments:
         """Its experiments."""
-
-    @property
-    def spans(self) -> Spans:
-        """The traces that it keeps."""
 
     def check(self) -> None:
         """Make sure that it is there and lets us in.
@@ -238,8 +260,11 @@ class Remote(Protocol):
     def begin(self, draft: Draft) -> Experiment:
         """A new experiment.
 
-        A backend that has no empty ones sees that it can be made, and gives `Draft.experiment_id` as its id; its
-        `Pusher` makes it.
+        A backend without `Capabilities.empty_experiments` sees that it can be made, and gives `Draft.experiment_id`
+        as its id; its `Pusher` makes it, and has `store.links.begun` remember the id that it gets.
+
+        Raises:
+            AlreadyExists: names are unique there, and this one is in use.
         """
 
     def pull(self, experiment: Experiment) -> PulledResults:
@@ -253,3 +278,76 @@ class Remote(Protocol):
 
     def trace_export(self) -> Any:
         """Where the spans of an experiment go (a `TraceExport`); ``None`` for nowhere."""
+
+
+class HasSpaces(Protocol):
+    """What a `Remote` with `Capabilities.spaces` has besides."""
+
+    def in_space(self, space: str) -> Remote:
+        """The same backend in another space, by id or name."""
+
+
+class HasSpans(Protocol):
+    """What a `Remote` with `Capabilities.spans` has besides."""
+
+    @property
+    def spans(self) -> Spans:
+        """The traces that it keeps."""
+
+
+class Env:
+    """Marks a field of settings with the environment variables that it is read from where it is not given.
+
+    The first that is set counts.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+
+AsText = BeforeValidator(lambda value: None if value is None else str(value))
+"""Marks a text that may be given as something that says it, such as a URL of some library."""
+
+
+class BackendSettings(Options):
+    """Base of what a backend has to be told: a field for each option, with a docstring under it.
+
+    The fields are the keywords of ``Client(backend=, ...)``; what holds a secret has ``Field(repr=False)``.
+    """
+
+    @classmethod
+    def variables(cls, name: str) -> tuple[str, ...]:
+        """The environment variables that an option is read from."""
+        return next((found.names for found in cls.model_fields[name].metadata if isinstance(found, Env)), ())
+
+    @classmethod
+    def from_environment(cls, name: str) -> str:
+        """What the environment says of an option, the empty text for nothing."""
+        return next(filter(None, (os.environ.get(variable) for variable in cls.variables(name))), "")
+
+    @classmethod
+    def explained(cls) -> dict[str, str]:
+        """What each option is, and the environment variables that it is read from, in a sentence."""
+        words = {name: text.rstrip(".") for name, text in described(cls).items()}
+        read = {name: " or ".join(cls.variables(name)) for name in words}
+        return {name: f"{text}; else {read[name]}" if read[name] else text for name, text in words.items()}
+
+
+S = TypeVar("S", bound=BackendSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend(Generic[S]):
+    """A backend as it is found by its entry point.
+
+    Attributes:
+        name: the entry point's.
+        settings: what it has to be told.
+        open: makes a `Remote`; contacts nothing.
+        address: the option that says where it is.
+    """
+
+    name: str
+    settings: type[S]
+    open: Callable[[S], Remote]
+    address: str = "base_url"

@@ -61,6 +61,7 @@ class Address:
         timeout: seconds that an answer may take.
         key_setting: what to set when the key is refused.
         url_setting: what to set when the address is wrong.
+        version_header: the header of an answer that says which version the server is, where it has one.
     """
 
     service: str
@@ -69,6 +70,7 @@ class Address:
     timeout: float = 30.0
     key_setting: str = "api_key="
     url_setting: str = "base_url="
+    version_header: str = ""
 
     def __post_init__(self) -> None:
         try:
@@ -95,8 +97,6 @@ class Http:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self.version: str | None = None  # what the server says that it is
-        self._version_header = "x-phoenix-server-version"
         self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
 
     def _pool(self) -> _Pool:
@@ -175,7 +175,6 @@ class Http:
             raise self._unreachable(httpx.ReadTimeout(f"{seconds:g} s")) from None
         except httpx.RequestError as error:
             raise self._unreachable(error) from None
-        self.version = response.headers.get(self._version_header, self.version)
         if response.is_success:
             return self._content(response)
         raise self._named(response)
@@ -218,7 +217,7 @@ class Http:
     def _foreign(self, response: httpx.Response) -> InvalidSetting:
         """The error for an answer that the service, in a version that knows the path, would not give."""
         path = f"{response.request.method} {response.request.url.path}"
-        version = response.headers.get(self._version_header)  # of this answer: a proxy's page has none
+        version = response.headers.get(self.address.version_header)  # of this answer: a proxy's page has none
         if version is not None and response.status_code in (404, 405):
             return unusable_connection(
                 f"{self.address} is version {version:.40}, which has no {path}; upgrade {self.address.service}"

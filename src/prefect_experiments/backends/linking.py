@@ -29,7 +29,7 @@ def mirror_version(store: Store, remote: Remote, dataset: str, version: str) -> 
     """
     info = remote.datasets.info(dataset)
     known = store.links.local_version(remote.target, RemoteVersion(info.id, version, info.created_at.timestamp()))
-    if known is not None and remote.versions_stay:
+    if known is not None and remote.capabilities.versions_stay:
         return store.datasets.version(*known)
     return keep_mirrored(store, remote, remote.datasets.get(dataset, version=version))
 
@@ -52,7 +52,7 @@ def ensure_remote_version(store: Store, remote: Remote, version: DatasetVersion,
     at = None
     if known is not None and _is_there(remote, known, name):
         at = known.dataset_id, known.version_id
-        if remote.versions_stay:
+        if remote.capabilities.versions_stay:
             return at
     content = store.datasets.get(version.dataset_id, version=version.id)
     dataset_id, version_id = remote.put_version(name, content, at)

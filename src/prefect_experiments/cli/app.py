@@ -40,7 +40,7 @@ HELP = """Run evaluation experiments on AI applications as Prefect flows.
 
 Everything is kept in a store: an SQLite file, or what --store-url or
 PREFECT_EXPERIMENTS_STORE_URL names. With --backend, or PREFECT_EXPERIMENTS_BACKEND,
-it goes on from there to Phoenix, and what is there can be listed and shown.
+it goes on from there to that backend, and what is there can be listed and shown.
 
 Exit codes: 0 done (and the gate passed), 1 the gate failed, or was inconclusive and is not set to pass
 then, 2 wrong use, 3 the experiment could not be finished or its result not printed, or every call of the
@@ -85,8 +85,8 @@ def _launch(
     Args:
         tokens: the command and what it is given.
         store_url: the store, such as sqlite:///path/to/experiments.db or postgresql://user@host/name.
-        backend: where experiments are kept: local, phoenix, arize, or a saved block such as phoenix-credentials/prod;
-            by default what the settings say, else local.
+        backend: where experiments are kept: local, phoenix, arize, another one that is installed, or a saved block such
+            as phoenix-credentials/prod; by default what the settings say, else local.
         json: print one JSON document to stdout, and nothing else there; where nothing comes out, it is
             {"error": TEXT, "experiment_id": ID or null}.
         debug: show tracebacks, and all that Prefect logs.

@@ -7,36 +7,64 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from pydantic import SecretStr
 
-from prefect_experiments.backends import open_remote
+from prefect_experiments.backends import LOCAL, Remote, open_remote
 from prefect_experiments.client.compat_ax import Datasets, Experiments
 from prefect_experiments.client.spans import Spans
-from prefect_experiments.experiment.places import remote_of
+from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import Store, open_store
 
+if TYPE_CHECKING:
+    from prefect_experiments.backends.base import HasSpaces
+
 __all__ = ["Client", "Datasets", "Experiments", "Spans"]
+
+
+class BackendOptions(TypedDict, total=False):
+    """The options of this package's backends, for type checkers; those of others are taken as well.
+
+    `tests/client/test_backend_options.py` holds it to the settings of the backends.
+    """
+
+    base_url: str | None
+    api_key: str | SecretStr | None
+    headers: Mapping[str, str] | None
+    space: str | None
+    api_host: str | None
+    api_port: int | None
+    api_scheme: str | None
+    traces: bool | None
 
 
 class Client:
     """Datasets and experiments.
 
     Args:
-        backend: ``"local"``, the embedded store; ``"phoenix"``; ``"arize"``; or a saved block of Prefect such as
-            ``"phoenix-credentials/prod"``. Default from the settings. What is run is written to the
-            store first in any case.
-        base_url: where the backend is; default, from the environment names that its own clients read.
-        api_key: the backend's key; likewise.
-        headers: further HTTP headers; likewise. Phoenix only.
-        space: id or name of the space to work in; default ``ARIZE_SPACE_ID``. AX only, as what follows.
-        api_host: where AX's API is, in the place of `base_url`; with `api_port` and `api_scheme`.
-        traces: whether the spans of experiments go to AX's collector; default from the settings
-            (``PREFECT_EXPERIMENTS_ARIZE_TRACES``), else not.
+        backend: ``"local"``, the embedded store; ``"phoenix"``; ``"arize"``; another one that is installed; a saved
+            block of Prefect such as ``"phoenix-credentials/prod"``; or a backend that is open already. Default from the
+            settings. What is run is written to the store first in any case.
         store_url: SQLAlchemy URL of the store; default from the settings
             (``PREFECT_EXPERIMENTS_STORE_URL``), else an SQLite file in Prefect's home.
+        options: how the backend is reached. ``"phoenix"`` takes
+
+            - base_url: where Phoenix is, such as http://localhost:6006; else PHOENIX_BASE_URL or
+              PHOENIX_COLLECTOR_ENDPOINT
+            - api_key: the API key, where Phoenix asks for one; else PHOENIX_API_KEY
+            - headers: further HTTP headers by name, such as those of a proxy; else PHOENIX_CLIENT_HEADERS
+
+            and ``"arize"``
+
+            - api_key: the API key; else ARIZE_API_KEY
+            - space: id or name of the space to work in; else ARIZE_SPACE_ID
+            - api_host: where the API is, such as api.eu-west-1a.arize.com; else ARIZE_API_HOST
+            - api_port: the port, where it is not the usual one; else ARIZE_API_PORT
+            - api_scheme: the scheme, http or https; else ARIZE_API_SCHEME
+            - base_url: host, port and scheme of the API in one, such as http://localhost:8080
+            - traces: whether the spans of experiments go to AX's collector; else PREFECT_EXPERIMENTS_ARIZE_TRACES
 
     Raises:
         InvalidSetting: a backend that there is not, or a URL that cannot be used.
@@ -46,32 +74,19 @@ class Client:
     def __init__(
         self,
         *,
-        backend: str | None = None,
-        base_url: str | None = None,
-        api_key: str | SecretStr | None = None,
-        headers: Mapping[str, str] | None = None,
-        space: str | None = None,
-        api_host: str | None = None,
-        api_port: int | None = None,
-        api_scheme: str | None = None,
-        traces: bool | None = None,
+        backend: str | Remote | None = None,
         store_url: str | None = None,
+        **options: Unpack[BackendOptions],
     ) -> None:
-        options: dict[str, Any] = {
-            "base_url": base_url,
-            "api_key": api_key,
-            "headers": headers,
-            "space": space,
-            "api_host": api_host,
-            "api_port": api_port,
-            "api_scheme": api_scheme,
-            "traces": traces,
-        }
-        if all(value is None for value in options.values()):
-            self.remote = remote_of(backend)
-        else:
+        self.remote: Remote | None
+        if backend is None or isinstance(backend, str):
             self.remote = open_remote(backend or Settings().backend, **options)
-        self.backend = "local" if self.remote is None else self.remote.name
+        elif options or not isinstance(backend, Remote):
+            wrong = f"got {backend!r:.80}" if not options else f"an open one takes no {', '.join(sorted(options))}"
+            raise InvalidSetting(f"backend must be the name of a backend, or an open one; {wrong}")
+        else:
+            self.remote = backend
+        self.backend = LOCAL if self.remote is None else self.remote.name
         self.store: Store = open_store(store_url)
         self._set_up()
 
@@ -81,8 +96,10 @@ class Client:
         self.spans = Spans(self)
 
     def in_space(self, space: str | None) -> Client:
-        """The same client in another space of AX, by name or id; on other backends it is this one."""
-        remote = getattr(self.remote, "in_space", lambda _: self.remote)(space)
+        """The same client in another space of its backend, by name or id; where there are none it is this one."""
+        if space is None or self.remote is None or not self.remote.capabilities.spaces:
+            return self
+        remote = cast("HasSpaces", self.remote).in_space(space)
         if remote is self.remote:
             return self
         other = copy.copy(self)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from prefect_experiments.backends import LOCAL
+from prefect_experiments.backends.base import HasSpans
 from prefect_experiments.client.datasets import Home
 from prefect_experiments.errors import InvalidInput, InvalidSetting
 
@@ -50,14 +52,15 @@ class Spans:
             output_keys=["attributes.output.value"])`` makes a dataset of it that is linked to the spans.
 
         Raises:
-            InvalidSetting: the backend is the store, which has no traces.
+            InvalidSetting: the backend keeps no traces, as the store.
             NotFound: no such project.
         """
-        if self._remote is None:
-            raise InvalidSetting("the backend 'local' keeps no traces; use Client(backend='phoenix')")
+        if self._remote is None or not self._remote.capabilities.spans:
+            name = LOCAL if self._remote is None else self._remote.name
+            raise InvalidSetting(f"the backend {name!r} keeps no traces; use the client of one that does")
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
             raise InvalidInput(f"limit must be a whole number of at least 1, got {limit!r}")
-        return self._remote.spans.frame(
+        return cast("HasSpans", self._remote).spans.frame(
             project_identifier,
             start_time=start_time,
             end_time=end_time,

@@ -100,9 +100,9 @@ class InBackend(Options):
     """The backend of a new experiment."""
 
     backend: str | None = None
-    """where the experiment is kept: ``local``, ``phoenix``, ``arize``, or a saved block such as
-    ``phoenix-credentials/prod``; by default the client's, else what the settings say, else ``local``. Results go to the
-    store first in any case, and from there to the backend."""
+    """where the experiment is kept: ``local``, ``phoenix``, ``arize``, another one that is installed, or a saved block
+    such as ``phoenix-credentials/prod``; by default the client's, else what the settings say, else ``local``. Results
+    go to the store first in any case, and from there to the backend."""
 
 
 class Judged(Options):

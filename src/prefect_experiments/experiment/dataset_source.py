@@ -114,7 +114,7 @@ class DatasetSource:
             return False
         key, version, _ = there
         known = store.links.local_version(remote.target, there)
-        if known is not None and remote.versions_stay:
+        if known is not None and remote.capabilities.versions_stay:
             self._key, self._version = known
             self.name = store.datasets.info(self._key).name
         else:

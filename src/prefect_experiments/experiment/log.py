@@ -246,7 +246,7 @@ class LogWork(Work):
 
 def _check_alone(request: LogRequest, remote: Remote | None) -> None:
     """Refuse results without a dataset where there has to be one."""
-    if remote is not None and not remote.takes_alone:
+    if remote is not None and not remote.capabilities.experiments_without_dataset:
         raise InvalidSetting(
             f"an experiment in {remote.name} is on a dataset; pass dataset=, or log the results without a backend"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prefect_experiments.backends import Remote, open_remote
+from prefect_experiments.backends import Remote, find_backend, open_remote
 from prefect_experiments.backends.linking import pull_experiment
 from prefect_experiments.errors import AmbiguousName, BackendUnavailable, InvalidSetting, NotFound
 from prefect_experiments.experiment.arguments import Place
@@ -19,7 +19,7 @@ def remote_of(backend: str | None, client: Place | None = None) -> Remote | None
     """The backend that is asked for, else the client's, else the one that the settings name; ``None`` for the store.
 
     Args:
-        backend: a name, or a saved block of Prefect such as ``phoenix-credentials/prod``.
+        backend: a name, or that of saved options, such as a block of Prefect: ``phoenix-credentials/prod``.
         client: a `Client` or `AsyncClient`.
 
     Raises:
@@ -29,10 +29,6 @@ def remote_of(backend: str | None, client: Place | None = None) -> Remote | None
     if backend is None and client is not None:
         return theirs
     name = backend or Settings().backend
-    if "/" in name:
-        from prefect_experiments.orchestration.blocks import remote_of_block  # imports Prefect
-
-        return remote_of_block(name)
     return theirs if theirs is not None and theirs.name == name else open_remote(name)
 
 
@@ -54,7 +50,7 @@ def remote_of_link(link: Link, remote: Remote | None) -> Remote:
         return configured
     raise InvalidSetting(
         f"experiment {link.experiment_id} is kept in {name} at {url}, and the settings name another place; "
-        f"pass client=Client(backend={name!r}, base_url={url!r})"
+        f"pass client=Client(backend={name!r}, {find_backend(name).address}={url!r})"
     )
 
 

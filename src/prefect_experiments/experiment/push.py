@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from prefect_experiments.analysis import RanExperiment
-from prefect_experiments.backends import Remote
+from prefect_experiments.backends import Remote, backend_names
 from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.backends.pusher import Push, PushOutcome
 from prefect_experiments.errors import BackendRefused, InvalidSetting
@@ -40,7 +40,8 @@ def _target(record: ExperimentRecord, store: Store, to: str | None, client: Any)
     if remote is None and to is None and (link := store.links.of_experiment(record.experiment.id)) is not None:
         remote = remote_of_link(link, None)
     if remote is None:
-        raise InvalidSetting("there is no backend to push to: pass to='phoenix', or use Client(backend='phoenix')")
+        known = ", ".join(backend_names()[1:])
+        raise InvalidSetting(f"there is no backend to push to: pass to=, or use Client(backend=); there are {known}")
     return remote
 
 

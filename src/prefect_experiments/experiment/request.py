@@ -109,7 +109,7 @@ def json_object(name: str, metadata: Mapping[str, Any] | None) -> dict[str, Any]
 
 
 def _default_name(task: str) -> str:
-    # Not the time alone: two may begin in one second, and Arize AX takes a name once on a dataset.
+    # Not the time alone: two may begin in one second, and a backend may take a name once on a dataset.
     return f"{task}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
 
 

@@ -9,8 +9,10 @@ from prefect.blocks.core import Block
 from prefect.types import SecretDict
 from pydantic import Field, HttpUrl, SecretStr
 
-from prefect_experiments.backends import Remote, open_remote
+from prefect_experiments.backends import Remote, find_backend, open_remote
+from prefect_experiments.backends.phoenix.connection import DEFAULT_URL
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.options import described
 from prefect_experiments.sync import run_sync
 
 # Prefect's own, as its blocks for secrets and files have them: a page of block types without pictures looks broken.
@@ -56,10 +58,23 @@ class ExperimentStore(CredentialsBlock):
         return Client(store_url=self.url.get_secret_value(), **options)
 
 
-class _DescribesBackend:
-    """What blocks of backends share. No block itself: Prefect would offer it to people."""
+class BackendBlock:
+    """What blocks of backends share, beside `CredentialsBlock`. No block itself: Prefect would offer it to people.
+
+    A block's fields are options of its backend, and have the descriptions that the backend's settings give them.
+    """
 
     _backend: ClassVar[str]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)  # type: ignore[misc]
+        block = cast("type[Block]", cls)
+        words = described(find_backend(cls._backend).settings)
+        for name in words.keys() & block.model_fields.keys():
+            block.model_fields[name].description = words[name][:1].upper() + words[name][1:]
+            block.model_fields[name].title = name.replace("_", " ").title().replace("Url", "URL").replace("Api", "API")
+        block.model_rebuild(force=True)
 
     def get_client(self, **options: Any) -> Any:
         """A `Client` of this backend.
@@ -76,10 +91,16 @@ class _DescribesBackend:
         return cast("Remote", open_remote(self._backend, **self._options()))
 
     def _options(self) -> dict[str, Any]:
-        raise NotImplementedError
+        given = {name: getattr(self, name, None) for name in find_backend(self._backend).settings.model_fields}
+        return {name: _plain(value) for name, value in given.items()}
 
 
-class PhoenixCredentials(_DescribesBackend, CredentialsBlock):
+def _plain(value: Any) -> Any:
+    """An option as a backend's settings take it."""
+    return value.get_secret_value() or None if isinstance(value, SecretDict) else value
+
+
+class PhoenixCredentials(BackendBlock, CredentialsBlock):
     """Where a Phoenix is, and its key.
 
     Example:
@@ -99,24 +120,12 @@ class PhoenixCredentials(_DescribesBackend, CredentialsBlock):
     _documentation_url = HttpUrl("https://arize.com/docs/phoenix/self-hosting")
     _description = "The address and the API key of an Arize Phoenix, for prefect-experiments."
 
-    base_url: str = Field(
-        default="http://localhost:6006",
-        title="Base URL",
-        description="Where Phoenix is, such as http://localhost:6006.",
-    )
-    api_key: SecretStr | None = Field(
-        default=None, title="API Key", description="The API key, where Phoenix asks for one."
-    )
-    headers: SecretDict | None = Field(
-        default=None, title="Headers", description="Further HTTP headers by name, such as those of a proxy."
-    )
-
-    def _options(self) -> dict[str, Any]:
-        headers = self.headers.get_secret_value() if self.headers else None
-        return {"base_url": self.base_url, "api_key": self.api_key, "headers": headers or None}
+    base_url: str = DEFAULT_URL
+    api_key: SecretStr | None = None
+    headers: SecretDict | None = None
 
 
-class ArizeCredentials(_DescribesBackend, CredentialsBlock):
+class ArizeCredentials(BackendBlock, CredentialsBlock):
     """An Arize AX: its key, the space to work in, and where it is.
 
     Example:
@@ -136,20 +145,12 @@ class ArizeCredentials(_DescribesBackend, CredentialsBlock):
     _documentation_url = HttpUrl("https://arize.com/docs/ax")
     _description = "The API key, the space and the address of an Arize AX, for prefect-experiments."
 
-    api_key: SecretStr = Field(default=..., title="API Key", description="The API key.")
-    space: str | None = Field(default=None, title="Space", description="Id or name of the space to work in.")
-    api_host: str | None = Field(
-        default=None, title="API Host", description="Where the API is, such as api.eu-west-1a.arize.com."
-    )
-    api_port: int | None = Field(default=None, title="API Port", description="The port, where it is not the usual one.")
-    api_scheme: Literal["http", "https"] | None = Field(default=None, title="API Scheme", description="http or https.")
-    traces: bool | None = Field(
-        default=None, title="Traces", description="Whether the spans of experiments go to AX's collector."
-    )
-
-    def _options(self) -> dict[str, Any]:
-        names = ("api_key", "space", "api_host", "api_port", "api_scheme", "traces")
-        return {name: getattr(self, name) for name in names}
+    api_key: SecretStr
+    space: str | None = None
+    api_host: str | None = None
+    api_port: int | None = None
+    api_scheme: Literal["http", "https"] | None = None
+    traces: bool | None = None
 
 
 def remote_of_block(slug: str) -> Remote:
@@ -162,6 +163,6 @@ def remote_of_block(slug: str) -> Remote:
         block: Any = run_sync(lambda: Block.aload(slug))  # `load` would give a coroutine inside a running loop
     except ValueError as error:
         raise InvalidSetting(f"the block {slug!r} cannot be loaded: {str(error).splitlines()[0]:.200}") from None
-    if not isinstance(block, _DescribesBackend):
+    if not isinstance(block, BackendBlock):
         raise InvalidSetting(f"the block {slug!r} is a {type(block).__name__}, which describes no backend")
     return block.get_remote()

@@ -5,54 +5,36 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from pydantic import SecretStr
-
 from prefect_experiments.backends.arize.api import ArizeApi, ArizeHttp
-from prefect_experiments.backends.arize.connection import Connection, arize_connection
+from prefect_experiments.backends.arize.connection import ArizeSettings, Connection, arize_connection, sends_traces
 from prefect_experiments.backends.arize.datasets import ArizeDatasets
 from prefect_experiments.backends.arize.experiments import ArizeExperiments
 from prefect_experiments.backends.arize.pushing import ArizePusher, arize_pusher
 from prefect_experiments.backends.arize.spaces import Space
 from prefect_experiments.backends.arize.spans import ArizeSpans
-from prefect_experiments.backends.base import Draft, PulledResults
+from prefect_experiments.backends.base import Backend, Capabilities, Draft, PulledResults
 from prefect_experiments.models import Dataset, Experiment
-from prefect_experiments.settings import Settings
 from prefect_experiments.store import Link, Store
 from prefect_experiments.sync import run_sync
 
 
 class ArizeBackend:
-    """Datasets and experiments in an Arize AX; see `backends.base.Remote`.
-
-    Args:
-        api_key, space, api_host, api_port, api_scheme, base_url: see `arize_connection`.
-        traces: whether the spans of experiments go to AX's collector; default
-            ``PREFECT_EXPERIMENTS_ARIZE_TRACES``, else not.
-    """
+    """Datasets and experiments in an Arize AX; see `backends.base.Remote`."""
 
     name = "arize"
-    versions_stay = False  # others may change a version in place
-    takes_alone = True
+    capabilities = Capabilities(
+        versions_stay=False,  # others may change a version in place
+        empty_experiments=False,
+        late_evaluations=False,
+        experiments_without_dataset=True,
+        names_unique=True,
+        spaces=True,
+        spans=True,
+    )
 
-    def __init__(
-        self,
-        api_key: str | SecretStr | None = None,
-        space: str | None = None,
-        api_host: str | None = None,
-        api_port: int | None = None,
-        api_scheme: str | None = None,
-        base_url: str | None = None,
-        traces: bool | None = None,
-    ) -> None:
-        connection = arize_connection(
-            api_key=api_key,
-            space=space,
-            api_host=api_host,
-            api_port=api_port,
-            api_scheme=api_scheme,
-            base_url=base_url,
-        )
-        self.traces = Settings().arize_traces if traces is None else traces
+    def __init__(self, settings: ArizeSettings) -> None:
+        connection = arize_connection(settings)
+        self.traces = sends_traces(settings)
         self._set_up(connection, ArizeApi(ArizeHttp(connection)), connection.space)
 
     def _set_up(self, connection: Connection, api: ArizeApi, space: str | None) -> None:
@@ -67,9 +49,9 @@ class ArizeBackend:
     def __repr__(self) -> str:
         return f"ArizeBackend({self._connection.api.base_url!r}, space={self._space.given!r})"
 
-    def in_space(self, space: str | None) -> ArizeBackend:
-        """The same AX with another space, by id or name; ``None`` for this one."""
-        if space is None or space == self._space.given:
+    def in_space(self, space: str) -> ArizeBackend:
+        """The same AX with another space, by id or name."""
+        if space == self._space.given:
             return self
         other = object.__new__(ArizeBackend)
         other.traces = self.traces
@@ -132,3 +114,6 @@ class ArizeBackend:
                 "arize-interface": "otel",
             },
         )
+
+
+BACKEND = Backend("arize", ArizeSettings, ArizeBackend)

@@ -9,18 +9,42 @@ from __future__ import annotations
 import os
 import ssl
 from dataclasses import dataclass, field
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
+from prefect_experiments.backends.base import AsText, BackendSettings, Env
 from prefect_experiments.backends.http import Address
 from prefect_experiments.errors import InvalidSetting, unknown_value
+from prefect_experiments.options import Must
 from prefect_experiments.settings import Settings
 
 API_HOST, OTLP_HOST = "api.arize.com", "otlp.arize.com"
 REGIONS = ("ca-central-1a", "eu-west-1a", "us-central-1a", "us-east-1b")
 LARGEST_BODY_MB = 8.0
-_YES = {"1", "true", "yes", "on"}
+_YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+class ArizeSettings(BackendSettings):
+    """Which Arize AX, how to get in, and what to work in."""
+
+    api_key: Annotated[SecretStr | None, Field(repr=False), Env("ARIZE_API_KEY")] = None
+    """the API key."""
+    space: Annotated[str | None, Env("ARIZE_SPACE_ID")] = None
+    """id or name of the space to work in."""
+    api_host: Annotated[str | None, Env("ARIZE_API_HOST")] = None
+    """where the API is, such as api.eu-west-1a.arize.com."""
+    api_port: Annotated[
+        int | None, Field(ge=0, le=65535), Must("be a whole number from 0 to 65535"), Env("ARIZE_API_PORT")
+    ] = None
+    """the port, where it is not the usual one."""
+    api_scheme: Annotated[str | None, Env("ARIZE_API_SCHEME")] = None
+    """the scheme, http or https."""
+    base_url: Annotated[str | None, AsText] = None
+    """host, port and scheme of the API in one, such as http://localhost:8080."""
+    traces: Annotated[bool | None, Env("PREFECT_EXPERIMENTS_ARIZE_TRACES")] = None
+    """whether the spans of experiments go to AX's collector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +70,19 @@ class Connection:
     proxy: str | None = field(default=None, repr=False)
 
 
-def arize_connection(
-    *,
-    api_key: str | SecretStr | None = None,
-    space: str | None = None,
-    api_host: str | None = None,
-    api_port: int | None = None,
-    api_scheme: str | None = None,
-    base_url: str | None = None,
-) -> Connection:
-    """The connection.
-
-    Args:
-        api_key: default ``ARIZE_API_KEY``.
-        space: id or name; default ``ARIZE_SPACE_ID``.
-        api_host: default ``ARIZE_API_HOST``, else ``api.arize.com``. ``ARIZE_REGION``, ``ARIZE_SINGLE_HOST`` with
-            ``ARIZE_SINGLE_PORT``, or ``ARIZE_BASE_DOMAIN``, of which one may be set, take the place of both hosts.
-        api_port: default ``ARIZE_API_PORT``, else that of the scheme.
-        api_scheme: ``http`` or ``https``; default ``ARIZE_API_SCHEME``, else ``https``.
-        base_url: the three in one, such as ``http://localhost:8080``.
+def arize_connection(settings: ArizeSettings) -> Connection:
+    """The connection. ``ARIZE_REGION`` and its kin stand for the host where none is given in the code.
 
     Raises:
         InvalidSetting: no key, or something that cannot be used.
     """
-    key = _key(api_key)
-    if base_url is not None:
-        if api_host is not None or api_port is not None or api_scheme is not None:
+    key = _key(settings)
+    if settings.base_url is not None:
+        if (settings.api_host, settings.api_port, settings.api_scheme) != (None, None, None):
             raise InvalidSetting("pass base_url= or api_host=, api_port= and api_scheme=, not both")
-        api_url = str(base_url).strip().rstrip("/")
+        api_url = settings.base_url.strip().rstrip("/")
     else:
-        api_url = _api_url(api_host, api_port, api_scheme)
+        api_url = _api_url(settings)
     return Connection(
         api=Address(
             service="Arize AX",
@@ -86,7 +93,7 @@ def arize_connection(
             url_setting="ARIZE_API_HOST or api_host=",
         ),
         otlp_url=_otlp_url(),
-        space=(space or os.environ.get("ARIZE_SPACE_ID") or "").strip() or None,
+        space=(settings.space or settings.from_environment("space")).strip() or None,
         api_key=key,
         largest_body=int(_number("ARIZE_MAX_HTTP_PAYLOAD_SIZE_MB", LARGEST_BODY_MB, 1) * 1024 * 1024),
         verify=_verification(),
@@ -107,9 +114,23 @@ def _verification() -> ssl.SSLContext | bool | None:
     return None
 
 
-def _key(given: str | SecretStr | None) -> SecretStr:
-    text = given.get_secret_value() if isinstance(given, SecretStr) else given
-    text = (text or os.environ.get("ARIZE_API_KEY") or "").strip()
+def sends_traces(settings: ArizeSettings) -> bool:
+    """Whether the spans of experiments go to AX's collector; by default not.
+
+    Raises:
+        InvalidSetting: the environment says neither yes nor no.
+    """
+    text = settings.from_environment("traces").strip().lower()
+    if settings.traces is not None or not text:
+        return bool(settings.traces)
+    if text not in {*_YES, *_NO}:
+        raise InvalidSetting(f"{settings.variables('traces')[0]} must be true or false, got {text!r:.50}")
+    return text in _YES
+
+
+def _key(settings: ArizeSettings) -> SecretStr:
+    given = settings.api_key.get_secret_value() if settings.api_key else ""
+    text = (given or settings.from_environment("api_key")).strip()
     if not text:
         raise InvalidSetting("Arize AX needs an API key: set ARIZE_API_KEY, or pass api_key=")
     if not text.isascii() or not text.isprintable():
@@ -117,15 +138,15 @@ def _key(given: str | SecretStr | None) -> SecretStr:
     return SecretStr(text)
 
 
-def _api_url(host: str | None, port: int | None, scheme: str | None) -> str:
+def _api_url(settings: ArizeSettings) -> str:
     override_host, override_port = _override("api")
+    host, port = settings.api_host, settings.api_port
     if host is None:
-        host = override_host or os.environ.get("ARIZE_API_HOST", "").strip() or API_HOST
+        host = override_host or settings.from_environment("api_host").strip() or API_HOST
     if port is None:
         port = int(_number("ARIZE_API_PORT", 0, 0, 65535)) or override_port
-    else:
-        port = _checked_port("api_port", port)
-    return _url(_scheme("ARIZE_API_SCHEME", "api_scheme", scheme), host, port, "ARIZE_API_HOST or api_host=")
+    scheme = _scheme("ARIZE_API_SCHEME", "api_scheme", settings.api_scheme)
+    return _url(scheme, host, port, "ARIZE_API_HOST or api_host=")
 
 
 def _otlp_url() -> str:
@@ -177,12 +198,6 @@ def _scheme(variable: str, parameter: str, given: str | None) -> str:
     if scheme not in ("http", "https"):
         raise InvalidSetting(f"{name} must be 'http' or 'https', got {value!r:.50}")
     return scheme
-
-
-def _checked_port(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
-        raise InvalidSetting(f"{name} must be a whole number from 0 to 65535, got {value!r:.50}")
-    return value
 
 
 def _number(variable: str, default: float, least: float, most: float = float("inf")) -> float:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from pydantic import SecretStr
-
-from prefect_experiments.backends.base import Draft, PulledResults, Pusher
+from prefect_experiments.backends.base import Backend, Capabilities, Draft, PulledResults, Pusher
 from prefect_experiments.backends.http import Http
 from prefect_experiments.backends.phoenix.api import PhoenixApi
-from prefect_experiments.backends.phoenix.connection import phoenix_address
+from prefect_experiments.backends.phoenix.connection import PhoenixSettings, phoenix_address
 from prefect_experiments.backends.phoenix.datasets import PhoenixDatasets
 from prefect_experiments.backends.phoenix.experiments import PhoenixExperiments
 from prefect_experiments.backends.phoenix.pushing import phoenix_pusher
@@ -22,23 +19,13 @@ from prefect_experiments.sync import run_sync
 
 
 class PhoenixBackend:
-    """Datasets, experiments and traces in a Phoenix; see `backends.base.Remote`.
-
-    Args:
-        base_url, api_key, headers: see `phoenix_address`.
-    """
+    """Datasets, experiments and traces in a Phoenix; see `backends.base.Remote`."""
 
     name = "phoenix"
-    takes_alone = False
-    versions_stay = True
+    capabilities = Capabilities(spans=True)
 
-    def __init__(
-        self,
-        base_url: str | None = None,
-        api_key: str | SecretStr | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        self.address = phoenix_address(base_url, api_key, headers)
+    def __init__(self, settings: PhoenixSettings) -> None:
+        self.address = phoenix_address(settings)
         self.target = f"{self.name} {self.address.base_url}"
         self._api = PhoenixApi(Http(self.address))
         self.datasets = PhoenixDatasets(self._api)
@@ -81,3 +68,6 @@ class PhoenixBackend:
         from prefect_experiments.tracing import TraceExport
 
         return TraceExport(endpoint=f"{self.address.base_url}/v1/traces", headers=self.address.headers)
+
+
+BACKEND = Backend("phoenix", PhoenixSettings, PhoenixBackend)
