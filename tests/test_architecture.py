@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import prefect_experiments
+from structure import circles
 
 SOURCE = Path(prefect_experiments.__file__).parent
 
@@ -42,6 +43,7 @@ ORDER = [
     {"experiment"},
     {"orchestration"},
     {"client"},
+    {"blocks"},
     {"cli"},
 ]
 LAYER = {name: number for number, names in enumerate(ORDER) for name in names}
@@ -79,10 +81,15 @@ def test_imports_go_one_way(path: Path) -> None:
     for name in imports(path):
         if name.startswith(".") and name[1:] in LAYER and name[1:] != here:
             assert LAYER[name[1:]] <= LAYER[here], f"{path.name} imports {name[1:]}, which stands after {here}"
-    if here != "orchestration" and here != "cli":
+    if here not in ("orchestration", "blocks", "cli"):
         assert "prefect" not in imports(path), "Prefect belongs into orchestration/"
     if here != "backends":
         assert "httpx" not in imports(path), "httpx belongs into backends/"
+
+
+def test_no_modules_import_each_other() -> None:
+    """Imports within functions and for type checkers count, too."""
+    assert not circles(SOURCE.parents[1])
 
 
 def test_every_area_has_its_place() -> None:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
         meta_evaluation,
         repetition_summary,
     )
+    from prefect_experiments.blocks import (
+        ArizeCredentials,
+        ExperimentStore,
+        PhoenixCredentials,
+    )
     from prefect_experiments.client import (
         Client,
     )
@@ -55,11 +60,6 @@ if TYPE_CHECKING:
     )
     from prefect_experiments.options import (
         Sample,
-    )
-    from prefect_experiments.orchestration.blocks import (
-        ArizeCredentials,
-        ExperimentStore,
-        PhoenixCredentials,
     )
     from prefect_experiments.orchestration.log_flow import (
         alog_experiment,
@@ -115,7 +115,7 @@ _WHERE = {
         "ExperimentTaskFieldNames",
     ),
     "prefect_experiments.options": ("Sample",),
-    "prefect_experiments.orchestration.blocks": (
+    "prefect_experiments.blocks": (
         "ArizeCredentials",
         "ExperimentStore",
         "PhoenixCredentials",

@@ -25,7 +25,7 @@ BUILT_IN = {
     "phoenix": "prefect_experiments.backends.phoenix:BACKEND",
     "arize": "prefect_experiments.backends.arize:BACKEND",
 }
-PREFECT_BLOCKS = "prefect_experiments.orchestration.blocks:remote_of_block"
+PREFECT_BLOCKS = "prefect_experiments.blocks:remote_of_block"
 
 
 def backend_names() -> list[str]:

@@ -172,7 +172,7 @@ def resume(
     reports: Reports = NO_REPORTS,
     terminal: Here,
 ) -> Answer:
-    """Go on with an experiment: make the runs and evaluations that are missing or failed.
+    """Go on with an experiment: make what is missing of it, and what has failed.
 
     What has finished is not made again. An experiment that is complete is shown as it is.
 

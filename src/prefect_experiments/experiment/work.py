@@ -101,7 +101,8 @@ class Work:
     def __init__(self, plan: Plan) -> None:
         self.name, self.dataset = plan.name, plan.dataset
         self.store, self.remote = plan.store, plan.remote
-        self.notes = plan.notes
+        said = plan.judging and plan.judging.note
+        self.notes = (*plan.notes, *([said] if said else []))
         self.link: Link | None = None
         self.outcome: PushOutcome | None = None
         self.is_concluded = False

@@ -53,7 +53,7 @@ class ExperimentStore(CredentialsBlock):
         Args:
             options: further arguments of `Client`, such as ``backend``.
         """
-        from prefect_experiments import Client
+        from prefect_experiments.client import Client
 
         return Client(store_url=self.url.get_secret_value(), **options)
 
@@ -82,7 +82,7 @@ class BackendBlock:
         Args:
             options: further arguments of `Client`, such as ``store_url``.
         """
-        from prefect_experiments import Client
+        from prefect_experiments.client import Client
 
         return Client(backend=self._backend, **self._options(), **options)
 
