@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from prefect_experiments.store import Store, queue
+from prefect_experiments.store import Store, outbox
 from prefect_experiments.store.tables import (
     evaluations,
     experiment_runs,
@@ -138,11 +138,11 @@ def test_every_step_of_a_look_finds_its_rows_by_their_keys(tmp_path: Path) -> No
     filled = Filled(store, 100)
     c = experiment_runs.c
     queries = [
-        queue._lacking_runs(filled.link, c.position).order_by(c.position, c.repetition_number).limit(512),
-        queue._lacking_evaluations(filled.link).limit(512),
-        queue._lacking_annotations(filled.link).limit(512),
-        queue._unpushed(filled.link, evaluations, sa.func.count()),
-        queue._unpushed_annotations(filled.link, sa.func.count()),
+        outbox._lacking_runs(filled.link, c.position).order_by(c.position, c.repetition_number).limit(512),
+        outbox._lacking_evaluations(filled.link).limit(512),
+        outbox._lacking_annotations(filled.link).limit(512),
+        outbox._unpushed(filled.link, evaluations, sa.func.count()),
+        outbox._unpushed_annotations(filled.link, sa.func.count()),
     ]
     with store.database.read() as connection:
         for query in queries:

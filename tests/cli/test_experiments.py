@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from prefect_experiments.engine import RunRow
-from prefect_experiments.engine.records import EvaluationRow
 from prefect_experiments.models import Experiment
+from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store import EvaluatorRecord, Recorder, TaskRecord
 
 from .harness import Here, lines
@@ -38,7 +37,7 @@ def make(here: Here, name: str) -> Experiment:
                 error = "ValueError: not \x1b[31mtoday" if position % 2 else None
                 output = None if error else '{"said": "[bold]A[/bold]"}'
                 await recorder.write_run(
-                    RunRow(
+                    RunRecord(
                         position=position,
                         example_id=f"r{position + 1}",
                         repetition_number=1,
@@ -55,8 +54,8 @@ def make(here: Here, name: str) -> Experiment:
     return experiment
 
 
-def _verdict(position: int, score: float | None) -> EvaluationRow:
-    return EvaluationRow(
+def _verdict(position: int, score: float | None) -> EvaluationRecord:
+    return EvaluationRecord(
         position=position,
         repetition_number=1,
         evaluator="right",

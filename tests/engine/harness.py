@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from prefect_experiments.engine import CallPolicy, Engine, EvaluationItem, EvaluationRow, RunItem, RunRow
+from prefect_experiments.engine import CallPolicy, Engine, EvaluationItem, RunItem
 from prefect_experiments.evaluators import resolve_evaluators
+from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.tasks import resolve_task
 
 
@@ -19,23 +20,23 @@ class ListSink:
     """Durable at once."""
 
     def __init__(self) -> None:
-        self.runs: list[RunRow] = []
-        self.evaluations: list[EvaluationRow] = []
+        self.runs: list[RunRecord] = []
+        self.evaluations: list[EvaluationRecord] = []
 
-    async def write_run(self, row: RunRow) -> None:
+    async def write_run(self, row: RunRecord) -> None:
         self.runs.append(row)
 
-    async def write_evaluations(self, rows: Sequence[EvaluationRow]) -> None:
+    async def write_evaluations(self, rows: Sequence[EvaluationRecord]) -> None:
         self.evaluations.extend(rows)
 
     async def flush(self) -> None:
         pass
 
-    def run(self, position: int = 0) -> RunRow:
+    def run(self, position: int = 0) -> RunRecord:
         [row] = [row for row in self.runs if row.position == position]
         return row
 
-    def evaluation(self, position: int = 0, name: str | None = None) -> EvaluationRow:
+    def evaluation(self, position: int = 0, name: str | None = None) -> EvaluationRecord:
         [row] = [row for row in self.evaluations if row.position == position and name in (None, row.name)]
         return row
 

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from prefect_experiments.engine import EvaluationRow, RunRow
 from prefect_experiments.models import Example
+from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Recorder, Store, TaskRecord
+from prefect_experiments.times import milliseconds
 
 TASK = TaskRecord("answer", "f" * 64, "app:answer")
 START = 1_800_000_000.0
@@ -42,7 +43,7 @@ def new_experiment(
     return store.experiments.create(name, version, task=TASK, evaluators=evaluators, **options)
 
 
-def run_row(position: int, repetition: int = 1, **changes: Any) -> RunRow:
+def run_row(position: int, repetition: int = 1, **changes: Any) -> RunRecord:
     fields: dict[str, Any] = {
         "position": position,
         "example_id": f"ex-{position}",
@@ -53,14 +54,15 @@ def run_row(position: int, repetition: int = 1, **changes: Any) -> RunRow:
         "end_time": START + position + 0.25,
         "attempts": 1,
     }
-    return RunRow(**(fields | changes))
+    fields |= changes
+    return RunRecord(**{"latency_ms": milliseconds(fields["start_time"], fields["end_time"]) or None, **fields})
 
 
-def failed_row(position: int, repetition: int = 1, error: str = "ValueError: no") -> RunRow:
+def failed_row(position: int, repetition: int = 1, error: str = "ValueError: no") -> RunRecord:
     return run_row(position, repetition, output_json=None, error=error)
 
 
-def verdict(position: int, evaluator: str = "exact", repetition: int = 1, **changes: Any) -> EvaluationRow:
+def verdict(position: int, evaluator: str = "exact", repetition: int = 1, **changes: Any) -> EvaluationRecord:
     fields: dict[str, Any] = {
         "position": position,
         "repetition_number": repetition,
@@ -76,14 +78,14 @@ def verdict(position: int, evaluator: str = "exact", repetition: int = 1, **chan
         "start_time": START,
         "end_time": START + 0.5,
     }
-    return EvaluationRow(**(fields | changes))
+    return EvaluationRecord(**(fields | changes))
 
 
 def record(
     store: Store,
     experiment_id: str,
-    runs: Iterable[RunRow] = (),
-    verdicts: Sequence[EvaluationRow] = (),
+    runs: Iterable[RunRecord] = (),
+    verdicts: Sequence[EvaluationRecord] = (),
     *,
     replace: Sequence[str] = (),
 ) -> None:

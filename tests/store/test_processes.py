@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from prefect_experiments.engine import RunRow
+from prefect_experiments.records import RunRecord
 from prefect_experiments.store import Store, open_store
 from support.postgres import PostgresServer
 
@@ -64,7 +64,7 @@ def test_two_processes_record_at_once(store_url: str, store: Store, same: bool) 
         runs, _ = store.results.runs(experiment_id)
         assert [(run.example_id, run.output) for run in runs] == [(f"ex-{n}", str(n)) for n in range(RUNS)]
         verdicts = store.results.evaluations(experiment_id)
-        assert [(e.run_id, e.score) for e in verdicts] == [(run.id, n / RUNS) for n, run in enumerate(runs)]
+        assert [(e.key, e.score) for e in verdicts] == [(run.key, n / RUNS) for n, run in enumerate(runs)]
         items = store.results.evaluation_items(
             experiment_id, store.experiments.get(experiment_id).version, range(RUNS), {"exact": "a" * 64}
         )
@@ -112,14 +112,14 @@ def test_a_process_that_writes_is_killed(
     finished = again.results.finished_runs(experiment_id)
     assert {(int(position), 1) for position in acknowledged} <= finished
     assert len(finished) <= len(acknowledged) + 2 * 20  # the rest was in flight
-    runs = {run.id for run in again.results.runs(experiment_id)[0]}
-    assert {e.run_id for e in again.results.evaluations(experiment_id)} <= runs
+    runs = {run.key for run in again.results.runs(experiment_id)[0]}
+    assert {e.key for e in again.results.evaluations(experiment_id)} <= runs
     if again.database.is_sqlite:
         with sqlite3.connect(str(again.database.url.database)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         connection.close()
     missing = {(position, 1) for position in range(350)} - finished
-    rows = [RunRow(position, f"ex-{position}", 1, '"again"', None, 1.0, 2.0, 1) for position, _ in missing]
+    rows = [RunRecord(position, 1, f"ex-{position}", '"again"', None, 1.0, 2.0, 1) for position, _ in missing]
     record(again, experiment_id, rows)
     assert {(position, 1) for position in range(350)} <= again.results.finished_runs(experiment_id)
 
@@ -165,7 +165,7 @@ def test_a_forked_process_has_connections_of_its_own(store_url: str) -> None:
 
     def child(queue: Any) -> None:
         own = open_store(store_url)
-        record(own, experiment_id, [RunRow(0, "ex-0", 1, '"child"', None, 1.0, 2.0, 1)])
+        record(own, experiment_id, [RunRecord(0, 1, "ex-0", '"child"', None, 1.0, 2.0, 1)])
         queue.put(own is not store)
         own.close()
 
@@ -175,6 +175,6 @@ def test_a_forked_process_has_connections_of_its_own(store_url: str) -> None:
     process.start()
     assert queue.get(timeout=30) is True
     process.join(30)  # how it exits says nothing: it has the threads' locks of all the tests before this one
-    record(store, experiment_id, [RunRow(1, "ex-1", 1, '"parent"', None, 1.0, 2.0, 1)])
+    record(store, experiment_id, [RunRecord(1, 1, "ex-1", '"parent"', None, 1.0, 2.0, 1)])
     assert [run.output for run in store.results.runs(experiment_id)[0]] == ["child", "parent"]
     store.close()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from prefect_experiments.records import RunIds
 from prefect_experiments.store import Recorder, Store
 from prefect_experiments.store import recorder as recorder_module
 
@@ -18,7 +19,7 @@ from .samples import failed_row, new_experiment, outputs, record, run_row, verdi
 
 
 def names(store: Store, experiment_id: str) -> list[tuple[str, str, float | None]]:
-    return [(e.run_id.split(".", 1)[1], e.name, e.score) for e in store.results.evaluations(experiment_id)]
+    return [("{}.{}".format(*e.key), e.name, e.score) for e in store.results.evaluations(experiment_id)]
 
 
 def test_a_run_is_durable_when_write_run_returns(store: Store, open_another: Callable[[], Store]) -> None:
@@ -50,13 +51,13 @@ def test_everything_comes_back(store: Store) -> None:
         metadata_json='{"model":"m"}', trace_id="1" * 32,
     )  # fmt: skip
     record(store, experiment_id, [row], [given])
-    (run,), _ = store.results.runs(experiment_id)
+    (run,) = [run.view(RunIds(experiment_id)) for run in store.results.runs(experiment_id)[0]]
     assert run.id == f"{experiment_id}.1.2"
     assert (run.example_id, run.repetition_number, run.output, run.error) == ("ex-1", 2, {"said": 1}, None)
     assert (run.status, run.attempts, run.token_count, run.total_cost) == ("ok", 3, 120, 0.25)
     assert (run.trace_id, run.latency_ms) == ("0" * 32, 250.0)
     assert (run.end_time - run.start_time).total_seconds() == 0.25
-    (found,) = store.results.evaluations(experiment_id)
+    (found,) = [evaluation.view(RunIds(experiment_id)) for evaluation in store.results.evaluations(experiment_id)]
     assert (found.run_id, found.id) == (run.id, f"{run.id}.relevance")
     assert (found.name, found.annotator_kind, found.score, found.label) == ("relevance", "LLM", 0.5, "good")
     assert (found.explanation, found.metadata, found.error) == ("because", {"model": "m"}, None)

@@ -8,7 +8,8 @@ import pytest
 
 from prefect_experiments import Client
 from prefect_experiments.errors import InvalidInput, NotFound
-from prefect_experiments.models import AnnotateRecordInput, AnnotationInput, ExperimentRun
+from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
+from prefect_experiments.records import RunIds, RunRecord
 from prefect_experiments.store import ExperimentRecord, Store
 from support import kept_values
 
@@ -91,14 +92,15 @@ def test_has_evaluations(store: Store, made: ExperimentRecord) -> None:
 
 
 def test_runs_come_in_pages(store: Store, made: ExperimentRecord) -> None:
+    ids = RunIds(made.experiment.id)
     every, pagination = store.results.runs(made.experiment.id)
-    assert [(run.example_id, run.repetition_number, run.status) for run in every] == [
+    assert [(run.example_id, run.repetition_number, run.view(ids).status) for run in every] == [
         ("ex-0", 1, "ok"), ("ex-0", 2, "ok"), ("ex-1", 1, "ok"), ("ex-1", 2, "error"),
         ("ex-2", 1, "error"), ("ex-4", 1, "ok"), ("ex-5", 2, "ok"),
     ]  # fmt: skip
     assert (pagination.has_more, pagination.next_cursor) == (False, None)
     for limit in (1, 2, 7, 100):
-        found: list[ExperimentRun] = []
+        found: list[RunRecord] = []
         cursor = None
         while len(found) < 7:
             page, pagination = store.results.runs(made.experiment.id, limit=limit, cursor=cursor)
@@ -112,13 +114,11 @@ def test_evaluations_of_all_or_some_runs(store: Store, made: ExperimentRecord) -
     experiment_id = made.experiment.id
     given = [verdict(5, "b", 2), verdict(0, "b"), verdict(0, "a"), verdict(0, "a", 2), verdict(1, "a")]
     record(store, experiment_id, verdicts=given)
-    every = [(e.run_id.removeprefix(experiment_id), e.name) for e in store.results.evaluations(experiment_id)]
-    assert every == [(".0.1", "a"), (".0.1", "b"), (".0.2", "a"), (".1.1", "a"), (".5.2", "b")]
-    some = store.results.evaluations(experiment_id, [f"{experiment_id}.5.2", f"{experiment_id}.0.2"])
-    assert [(e.run_id.removeprefix(experiment_id), e.name) for e in some] == [(".0.2", "a"), (".5.2", "b")]
+    every = [(e.key, e.name) for e in store.results.evaluations(experiment_id)]
+    assert every == [((0, 1), "a"), ((0, 1), "b"), ((0, 2), "a"), ((1, 1), "a"), ((5, 2), "b")]
+    some = store.results.evaluations(experiment_id, [(5, 2), (0, 2)])
+    assert [(e.key, e.name) for e in some] == [((0, 2), "a"), ((5, 2), "b")]
     assert store.results.evaluations(experiment_id, []) == []
-    with pytest.raises(NotFound, match="'nonsense' is not the id of an experiment run"):
-        store.results.evaluations(experiment_id, ["nonsense"])
 
 
 def annotation(run_id: str, *values: AnnotationInput) -> AnnotateRecordInput:
@@ -133,7 +133,8 @@ def test_annotations_are_replaced_by_name(store: Store, made: ExperimentRecord) 
     ]
     assert store.results.annotate(records, "ada") == 3
     assert store.results.annotate([annotation(run, AnnotationInput(name="tone", label="kind"))], "bob") == 1
-    found = store.results.annotations(made.experiment.id)
+    ids = RunIds(made.experiment.id)
+    found = [note.annotation(ids) for note in store.results.annotations(made.experiment.id)]
     assert [(a.run_id, a.name, a.score, a.label, a.text, a.annotator) for a in found] == [
         (run, "note", None, None, "fine", "ada"),
         (run, "tone", None, "kind", None, "bob"),
@@ -142,7 +143,8 @@ def test_annotations_are_replaced_by_name(store: Store, made: ExperimentRecord) 
     assert found[1].updated_at
     assert found[0].updated_at
     assert found[1].updated_at >= found[0].updated_at
-    assert store.results.annotations(made.experiment.id, [run]) == found[:2]
+    some = store.results.annotations(made.experiment.id, [(0, 1)])
+    assert [note.annotation(ids) for note in some] == found[:2]
     assert store.results.annotate([]) == 0
 
 
@@ -166,7 +168,7 @@ def test_annotations_that_cannot_be_kept(store: Store, made: ExperimentRecord) -
         store.results.annotate([annotation(run, AnnotationInput(name="tone", label=5))])  # type: ignore[arg-type]
     assert store.results.annotations(made.experiment.id) == []
     store.results.annotate([annotation(run, AnnotationInput(name="tone", score=True, text="a\x00b\udc80"))], "x\x00")
-    (found,) = store.results.annotations(made.experiment.id)
+    (found,) = [note.annotation(RunIds(made.experiment.id)) for note in store.results.annotations(made.experiment.id)]
     assert (found.score, found.text, found.annotator) == (1.0, "a\u2400b\\udc80", "x\u2400")
 
 

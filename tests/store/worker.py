@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from prefect_experiments.engine import EvaluationRow, RunRow
+from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store import Recorder, Store
 
 ABREAST = 20
@@ -29,11 +29,11 @@ async def record(url: str, experiment_id: str, count: int, *, slowly: bool) -> N
 
         async def one(position: int) -> None:
             times = (1_800_000_000.0, 1_800_000_001.0)
-            await recorder.write_run(RunRow(position, f"ex-{position}", 1, f'"{position}"', None, *times, attempts=1))
+            await recorder.write_run(RunRecord(position, 1, f"ex-{position}", f'"{position}"', None, *times))
             if slowly:
                 print(position, flush=True)
             given = ("exact", "exact", "CODE", "a" * 64, position / count, None, None, None, None)
-            await recorder.write_evaluations([EvaluationRow(position, 1, *given, *times)])
+            await recorder.write_evaluations([EvaluationRecord(position, 1, *given, *times)])
 
         for start in range(0, count, ABREAST):
             await asyncio.gather(*(one(position) for position in range(start, min(start + ABREAST, count))))

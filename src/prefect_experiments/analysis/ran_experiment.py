@@ -12,8 +12,8 @@ from prefect_experiments.analysis.failures import Failures, failures_of
 from prefect_experiments.analysis.summary import Summary, summarize
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
+from prefect_experiments.records import EvaluationRecord, RunIds, RunRecord
 from prefect_experiments.results import DIRECTION, Results, result_frame, results_of
-from prefect_experiments.results.frame import with_remote_evaluations, with_remote_runs
 from prefect_experiments.store import ExperimentRecord, Link, Store
 from prefect_experiments.store.failures import CallCount
 
@@ -124,8 +124,7 @@ class RanExperiment(Mapping[str, Any]):
     @functools.cached_property
     def task_runs(self) -> list[ExperimentRun]:
         """Every run, in dataset order and then by repetition."""
-        runs = self._store.results.runs(self._record.experiment.id)[0]
-        return with_remote_runs(runs, self.link, self._run_ids)
+        return [run.view(self._ids) for run in self._runs]
 
     @property
     def failed(self) -> list[ExperimentRun]:
@@ -145,20 +144,25 @@ class RanExperiment(Mapping[str, Any]):
     @property
     def annotations(self) -> list[Annotation]:
         """What people have said of its runs, in dataset order."""
-        found = self._store.results.annotations(self._record.experiment.id)
-        names = self._run_ids
-        return [dataclasses.replace(note, run_id=names.get(note.run_id, note.run_id)) for note in found]
+        return [note.annotation(self._ids) for note in self._store.results.annotations(self._ids.experiment_id)]
 
     @functools.cached_property
     def evaluation_runs(self) -> list[Evaluation]:
         """Every evaluation, in dataset order."""
-        evaluations = self._store.results.evaluations(self._record.experiment.id)
-        return with_remote_evaluations(evaluations, self._run_ids)
+        return [evaluation.view(self._ids) for evaluation in self._evaluations]
 
     @functools.cached_property
-    def _run_ids(self) -> Mapping[str, str]:
-        """What the backend calls the runs, by their ids here."""
-        return {} if self.link is None else self._store.links.remote_runs(self.link)
+    def _runs(self) -> list[RunRecord]:
+        return self._store.results.runs(self._ids.experiment_id)[0]
+
+    @functools.cached_property
+    def _evaluations(self) -> list[EvaluationRecord]:
+        return self._store.results.evaluations(self._ids.experiment_id)
+
+    @functools.cached_property
+    def _ids(self) -> RunIds:
+        """What the runs are called."""
+        return self._store.links.run_ids(self._record.experiment.id, self.link)
 
     @functools.cached_property
     def summary(self) -> Summary:
@@ -195,10 +199,11 @@ class RanExperiment(Mapping[str, Any]):
         """The runs with their evaluations and annotations, as tables of results are read."""
         return results_of(
             f"experiment {self.experiment.name!r}",
-            self.task_runs,
-            self.evaluation_runs,
+            self._ids,
+            self._runs,
+            self._evaluations,
             self.examples,
-            self.annotations,
+            self._store.results.annotations(self._ids.experiment_id),
             self.experiment.evaluators,
         )
 

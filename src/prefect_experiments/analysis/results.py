@@ -183,7 +183,7 @@ def _table(results: Results, label: str) -> ResultTable:
         failed=failed,
         scores=scores,
         errors=errors,
-        operations={name: _numbers(getattr(run, name) for run in runs) for name in OPERATIONS},
+        operations={name: _numbers(getattr(run.record, name) for run in runs) for name in OPERATIONS},
         labels_only=labels_only,
         directions=said_directions(
             (name, one.metadata.get(DIRECTION)) for run in runs for name, one in run.counted.items() if name in scores

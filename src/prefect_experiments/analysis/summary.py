@@ -6,7 +6,6 @@ import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prefect_experiments import keys
 from prefect_experiments.analysis.directions import agreed, said_directions
 from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
 from prefect_experiments.analysis.verdicts import Direction
@@ -158,7 +157,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
 def _failed_positions(store: Store, experiment_id: str) -> list[int]:
     """The position of each failed run's example."""
     failed = store.results.runs(experiment_id, failed=True)[0]
-    return [keys.parse_run_id(run.id)[1] for run in failed if run.error is not None]
+    return [run.position for run in failed if run.error is not None]
 
 
 def _repetitions(rows: Sequence[_Figures], failed: Sequence[int], repetitions: int) -> RepetitionSummary | None:

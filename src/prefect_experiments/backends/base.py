@@ -25,10 +25,10 @@ from prefect_experiments.models import (
     DatasetVersion,
     Example,
     Experiment,
-    ExperimentRun,
 )
 from prefect_experiments.options import Options, described
 from prefect_experiments.pages import Pagination
+from prefect_experiments.records import EvaluatedRun
 from prefect_experiments.store import Link, Store
 from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation
 
@@ -149,16 +149,14 @@ class PulledResults:
     """Everything that a backend has of an experiment.
 
     Attributes:
-        runs: with the backend's ids under ``id`` and the examples' ids under ``example_id``.
-        evaluations: by run id: dicts with the fields of `Evaluation`; ``evaluator`` and ``fingerprint`` where we have
-            left word of who has given it, and in which state.
+        runs: with what was said of them and the backend's ids of the runs. Positions are looked up by whoever pulls;
+            an evaluation's `evaluator` and `fingerprint` are known where we have left word of them.
         missing: (example id, repetition) of the runs that the backend lacks or has as failed;
             ``None`` where it cannot say.
         task_fingerprint: of the task, where we have left word of it.
     """
 
-    runs: Sequence[ExperimentRun]
-    evaluations: Mapping[str, Sequence[Mapping[str, Any]]]
+    runs: Sequence[EvaluatedRun]
     missing: Sequence[tuple[str, int]] | None = None
     task_fingerprint: str | None = None
 
@@ -180,7 +178,7 @@ class Pusher(Protocol):
     def waiting(self, limit: int, *, running: bool) -> Sequence[Outgoing]:
         """What the backend lacks and can take now, about `limit` of it; while `running`, more may come. Blocking."""
 
-    async def push_run(self, run: Any) -> str:
+    async def push_run(self, run: EvaluatedRun) -> str:
         """Take a run, as `waiting` gave it; the id that it has there."""
 
     async def push_evaluation(self, evaluation: OutgoingEvaluation) -> None:

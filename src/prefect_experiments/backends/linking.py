@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import orjson
 
 from prefect_experiments.backends.base import Draft, PulledResults, Remote
 from prefect_experiments.errors import AlreadyExists, BackendUnavailable, NotFound
-from prefect_experiments.models import Dataset, DatasetVersion, Experiment, ExperimentRun
+from prefect_experiments.models import Dataset, DatasetVersion, Experiment
+from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluationRecord
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
-from prefect_experiments.store.ingest import ImportedEvaluation, ImportedRun
 from prefect_experiments.store.links import RemoteVersion
 from prefect_experiments.store.sanitize import plain_text
-from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
 
 
 def mirror_version(store: Store, remote: Remote, dataset: str, version: str) -> DatasetVersion:
@@ -182,68 +178,27 @@ def _positions(found: Experiment, results: PulledResults, outline: Mapping[str, 
     """The examples that the experiment is on: those that have a run, and those that are missing one."""
     if results.missing is None or found.example_count == len(outline):
         return sorted(outline.values())
-    ids = {run.example_id for run in results.runs} | {example_id for example_id, _ in results.missing}
+    ids = {each.run.example_id for each in results.runs} | {example_id for example_id, _ in results.missing}
     return sorted(outline[example_id] for example_id in ids if example_id in outline)
 
 
 def _import(store: Store, link: Link, results: PulledResults, outline: Mapping[str, int]) -> None:
-    runs = [
-        _imported(run, outline[run.example_id], results.evaluations.get(run.id, ()))
-        for run in results.runs
-        if run.example_id in outline
-    ]
-    taken = store.ingest.take(link, runs)
+    placed = [(each, outline.get(each.run.example_id)) for each in results.runs]
+    taken = store.ingest.take(link, [each.placed(position) for each, position in placed if position is not None])
     known = {evaluator.name: evaluator for evaluator in store.experiments.get(link.experiment_id).evaluators}
     records = _evaluators(taken, known)
     if records:
         store.experiments.put_evaluators(link.experiment_id, records)
 
 
-def _evaluators(taken: Sequence[ImportedEvaluation], known: Mapping[str, EvaluatorRecord]) -> list[EvaluatorRecord]:
+def _evaluators(taken: Sequence[EvaluationRecord], known: Mapping[str, EvaluatorRecord]) -> list[EvaluatorRecord]:
     """The evaluators of what was taken that are not known yet, or only in an earlier state."""
     found: dict[str, EvaluatorRecord] = {}
     for evaluation in sorted(taken, key=lambda evaluation: evaluation.end_time):
-        name = plain_text(evaluation.evaluator or evaluation.name)
+        name = plain_text(evaluation.evaluator)
         before = known.get(name)
         if before is None:
             found[name] = EvaluatorRecord(name, evaluation.annotator_kind, evaluation.fingerprint)
         elif evaluation.fingerprint != UNKNOWN_FINGERPRINT:
             found[name] = dataclasses.replace(before, fingerprint=evaluation.fingerprint)
     return [found[name] for name in sorted(found)]
-
-
-def _imported(run: ExperimentRun, position: int, evaluations: Sequence[Mapping[str, Any]]) -> ImportedRun:
-    return ImportedRun(
-        position=position,
-        repetition_number=run.repetition_number,
-        example_id=run.example_id,
-        remote_id=run.id,
-        output=None if run.error is not None else orjson.dumps(run.output).decode(),
-        error=run.error,
-        start_time=run.start_time.timestamp(),
-        end_time=run.end_time.timestamp(),
-        latency_ms=run.latency_ms,
-        token_count=run.token_count,
-        total_cost=run.total_cost,
-        trace_id=run.trace_id,
-        metadata=orjson.dumps(dict(run.metadata)).decode() if run.metadata else None,
-        evaluations=tuple(_imported_evaluation(evaluation) for evaluation in evaluations),
-    )
-
-
-def _imported_evaluation(evaluation: Mapping[str, Any]) -> ImportedEvaluation:
-    metadata = evaluation.get("metadata")
-    return ImportedEvaluation(
-        name=evaluation["name"],
-        annotator_kind=evaluation["annotator_kind"],
-        score=evaluation.get("score"),
-        label=evaluation.get("label"),
-        explanation=evaluation.get("explanation"),
-        metadata=orjson.dumps(metadata).decode() if metadata else None,
-        error=evaluation.get("error"),
-        start_time=evaluation["start_time"].timestamp(),
-        end_time=evaluation["end_time"].timestamp(),
-        trace_id=evaluation.get("trace_id"),
-        evaluator=evaluation.get("evaluator"),
-        fingerprint=evaluation.get("fingerprint", UNKNOWN_FINGERPRINT),
-    )

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
-from prefect_experiments.store.outbox import OutgoingEvaluation
-from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
+from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluationRecord
 
 MARK = "prefect_experiments"
 
 
-def evaluation_mark(evaluation: OutgoingEvaluation, task_fingerprint: str | None = None) -> dict[str, str]:
+def evaluation_mark(evaluation: EvaluationRecord, task_fingerprint: str | None = None) -> dict[str, str]:
     """What is to be known of an evaluation besides itself; nothing of one that was made elsewhere."""
     if evaluation.fingerprint == UNKNOWN_FINGERPRINT:
         return {}
@@ -29,10 +26,10 @@ def evaluation_mark(evaluation: OutgoingEvaluation, task_fingerprint: str | None
     return mark
 
 
-def marked(metadata: str | None, mark: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata of an evaluation, given as JSON text, with our mark; a key of that name that was there stays."""
-    found: dict[str, Any] = orjson.loads(metadata) if metadata else {}
-    return {**found, MARK: dict(mark)} if mark and MARK not in found else found
+def marked_metadata(evaluation: EvaluationRecord, task_fingerprint: str | None = None) -> dict[str, Any]:
+    """The metadata of an evaluation with our mark; a key of that name that was there stays."""
+    found, mark = evaluation.metadata, evaluation_mark(evaluation, task_fingerprint)
+    return {**found, MARK: mark} if mark and MARK not in found else found
 
 
 def unmarked(metadata: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:

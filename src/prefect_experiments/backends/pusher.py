@@ -29,8 +29,9 @@ from prefect_experiments.errors import (
     NotFound,
     StoreUnavailable,
 )
+from prefect_experiments.records import EvaluatedRun
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation, OutgoingRow, OutgoingRun, Pushed, Waiting
+from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation, Pushed, Waiting
 
 QUIET_S = 2.0
 AT_ONCE = 512  # results read from the store at once
@@ -149,7 +150,7 @@ class Push:
         self._known: set[_Key] = set()  # all of these, and what is left to a later push
         self._failures: dict[_Key, _Failures] = {}
         self._left: str | None = None  # why something is left to a later push
-        self._sample: OutgoingRun | None = None  # a run that was taken
+        self._sample: EvaluatedRun | None = None  # a run that was taken
         self._sample_wanted = False
         self._times_taken = 0
         self._progress_at = -math.inf
@@ -297,8 +298,8 @@ class Push:
         self._saw_all = False  # what belongs to it can be pushed now
         self._progress_at = time.monotonic()
         if attempt.refused is None:
-            self.pushed += 1 + (len(item.evaluations) if isinstance(item, OutgoingRow) else 0)
-            if self._sample is None and isinstance(item, OutgoingRun) and item.error is None:
+            self.pushed += 1 + (len(item.evaluations) if isinstance(item, EvaluatedRun) else 0)
+            if self._sample is None and isinstance(item, EvaluatedRun) and item.run.error is None:
                 self._sample = item
 
     def _failed(self, item: Item, error: ExperimentsError) -> None:

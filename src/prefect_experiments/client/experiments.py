@@ -29,7 +29,6 @@ from prefect_experiments.experiment.places import experiment_key, find_experimen
 from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
 from prefect_experiments.pages import ExperimentList, ExperimentRunList
 from prefect_experiments.results import result_frame, results_of
-from prefect_experiments.results.frame import with_remote_runs
 from prefect_experiments.signatures import method_takes
 from prefect_experiments.store import ExperimentRecord, Link
 from prefect_experiments.store.paging import check_limit
@@ -179,24 +178,23 @@ class Experiments:
         runs, pagination = self._store.results.runs(
             record.experiment.id, limit=None if all else limit, cursor=cursor, failed=failed
         )
-        names = {} if link is None else self._store.links.remote_runs(link)
+        ids = self._store.links.run_ids(record.experiment.id, link)
 
         def table() -> pd.DataFrame:
-            ids = [run.id for run in runs]
+            some = {run.key for run in runs}
             kept = self._store.results
             found = results_of(
                 f"experiment {record.experiment.name!r}",
+                ids,
                 runs,
-                kept.evaluations(record.experiment.id, ids),
+                kept.evaluations(record.experiment.id, some),
                 kept.examples_of(record.version, [run.example_id for run in runs]),
-                kept.annotations(record.experiment.id, ids),
+                kept.annotations(record.experiment.id, some),
                 record.experiment.evaluators,
             )
-            frame = result_frame(found)
-            frame["id"] = [names.get(run_id, run_id) for run_id in ids]
-            return frame
+            return result_frame(found)
 
-        return ExperimentRunList(with_remote_runs(runs, link, names), pagination, to_df=table)
+        return ExperimentRunList([run.view(ids) for run in runs], pagination, to_df=table)
 
     def annotate_runs(
         self,
@@ -225,7 +223,8 @@ class Experiments:
         experiment_id: str | None = None
         if experiment is not None:
             record, link = self._find_here(experiment, dataset)
-            names = {} if link is None else self._store.links.remote_runs(link)
+            ids = self._store.links.run_ids(record.experiment.id, link)
+            names = {ids.own(key): remote for key, remote in ids.remote.items()}
             mine = f"{record.experiment.id}."
             for note in annotations:
                 if not note.record_id.startswith(mine) and note.record_id not in names.values():

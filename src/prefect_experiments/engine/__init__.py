@@ -1,10 +1,10 @@
 """Plan what is missing, run it, retry, throttle, time out. asyncio only: no Prefect, no HTTP."""
 
 from prefect_experiments.engine.engine import Engine
+from prefect_experiments.engine.items import EvaluationItem, RunItem, Sink
 from prefect_experiments.engine.limits import Pace
 from prefect_experiments.engine.plan import Batch, default_batch_size, plan
 from prefect_experiments.engine.policy import CallPolicy
-from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
 from prefect_experiments.engine.traces import TracedEvaluator, TracedTask, TraceFigures, Tracer
 
 __all__ = [
@@ -12,10 +12,8 @@ __all__ = [
     "CallPolicy",
     "Engine",
     "EvaluationItem",
-    "EvaluationRow",
     "Pace",
     "RunItem",
-    "RunRow",
     "Sink",
     "TraceFigures",
     "TracedEvaluator",

@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect_experiments.engine.calls import Caller, CallResult, Target
 from prefect_experiments.engine.dispatch import Job, call_each, call_each_sliced, together
+from prefect_experiments.engine.items import EvaluationItem, RunItem, Sink
 from prefect_experiments.engine.limits import ActiveLimits, Pace
 from prefect_experiments.engine.policy import CallPolicy
-from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem, RunRow, Sink
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.engine.traces import TraceFigures, Tracer
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, describe
 from prefect_experiments.jsonable import dumps_lenient, dumps_output
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.options import EvaluationOptions
+from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.tasks import Fields, Task
+from prefect_experiments.times import milliseconds
 
 if TYPE_CHECKING:
     from prefect_experiments.evaluators import BoundEvaluator
@@ -122,10 +124,10 @@ class Engine:
         traced = self._traced_task
         trace = UNTRACED if traced is None else traced.finish(job.fields, item, output, result)
         await self._sink.write_run(
-            RunRow(
+            RunRecord(
                 position=item.position,
-                example_id=item.example_id,
                 repetition_number=item.repetition_number,
+                example_id=item.example_id,
                 output_json=output,
                 error=result.error,
                 start_time=result.start,
@@ -134,6 +136,7 @@ class Engine:
                 token_count=trace.token_count,
                 total_cost=trace.total_cost,
                 trace_id=trace.trace_id,
+                latency_ms=milliseconds(result.start, result.end) or None,
             )
         )
         self.runs_done += 1
@@ -182,31 +185,30 @@ class Engine:
             )
 
     async def _finish_evaluations(self, finished: list[tuple[Job[EvaluationJob], CallResult]]) -> None:
-        rows: list[EvaluationRow] = []
+        made: list[EvaluationRecord] = []
         for job, result in finished:
             item, evaluator = job.item
             # In the call's own context: a `scorer` of the user's may be part of it.
             run = result.context.run if result.context is not None else _directly
-            new = run(evaluation_rows, item, evaluator, result, self._named_by)
+            new = run(evaluation_records, item, evaluator, result, self._named_by)
             if self._traced:
                 trace_id = self._traced[evaluator.name].finish(job.fields, item, new, result)
-                for row in new:
-                    row.trace_id = trace_id
-            rows.extend(new)
+                new = [evaluation._replace(trace_id=trace_id) for evaluation in new]
+            made.extend(new)
         self.evaluations_done += len(finished)
-        self.evaluation_errors += sum(1 for row in rows if row.error is not None)
-        if rows:
-            await self._sink.write_evaluations(rows)
+        self.evaluation_errors += sum(1 for evaluation in made if evaluation.error is not None)
+        if made:
+            await self._sink.write_evaluations(made)
 
 
 def _directly(function: Callable[..., T], *args: Any) -> T:
     return function(*args)
 
 
-def evaluation_rows(
+def evaluation_records(
     item: EvaluationItem, evaluator: BoundEvaluator, result: CallResult, named_by: dict[str, str]
-) -> list[EvaluationRow]:
-    """The rows of one evaluator's call: its evaluations, or the error it ended in.
+) -> list[EvaluationRecord]:
+    """The records of one evaluator's call: its evaluations, or the error it ended in.
 
     Args:
         item: what was evaluated.
@@ -224,11 +226,11 @@ def evaluation_rows(
     if error is not None:
         evaluations = (EvaluationResult(),)
     return [
-        EvaluationRow(
+        EvaluationRecord(
             position=item.run.position,
             repetition_number=item.run.repetition_number,
-            evaluator=evaluator.name,
             name=evaluation.name or evaluator.name,
+            evaluator=evaluator.name,
             annotator_kind=evaluator.kind,
             fingerprint=evaluator.fingerprint,
             score=None if evaluation.score is None else float(evaluation.score),

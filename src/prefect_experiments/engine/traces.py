@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from prefect_experiments.engine.calls import CallResult, Target
-from prefect_experiments.engine.records import EvaluationItem, EvaluationRow, RunItem
+from prefect_experiments.engine.items import EvaluationItem, RunItem
+from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.tasks import Fields, Task
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class TracedEvaluator(Target, Protocol):
     """An evaluator each of whose calls belongs to the trace of its evaluation."""
 
     def finish(
-        self, fields: Fields, item: EvaluationItem, rows: Sequence[EvaluationRow], result: CallResult
+        self, fields: Fields, item: EvaluationItem, rows: Sequence[EvaluationRecord], result: CallResult
     ) -> str | None:
         """End the trace of an evaluation, after its last attempt; its id. Never raises."""
 

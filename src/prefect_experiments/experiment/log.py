@@ -21,26 +21,21 @@ from prefect_experiments.experiment.naming import check_experiment_name
 from prefect_experiments.experiment.places import remote_of, store_of
 from prefect_experiments.experiment.request import json_object
 from prefect_experiments.experiment.work import Plan, Work
-from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.options import Selection
+from prefect_experiments.records import UNKNOWN_FINGERPRINT
 from prefect_experiments.results import (
     LogReport,
     Matched,
     Misfit,
-    ResultEvaluation,
-    ResultRun,
     allowed_misfits,
     fingerprint_of,
     match,
     read_results,
     with_examples,
 )
-from prefect_experiments.results.records import Results
+from prefect_experiments.results.table import Results
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
-from prefect_experiments.store.ingest import ImportedEvaluation, ImportedRun
 from prefect_experiments.store.sanitize import plain_text
-from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
-from prefect_experiments.store.times import milliseconds
 from prefect_experiments.sync import waited
 
 _NO_TASK = TaskRecord("(logged)", None, None)
@@ -205,7 +200,7 @@ class LogWork(Work):
         self._record, self._is_new = self.store.ingest.put(
             plan.name,
             pin.version,
-            [_imported(run, places[run.example_id], now) for run in matched.runs],
+            [run.dated(now).placed(places[run.example_id]) for run in matched.runs],
             fingerprint=fingerprint_of(matched.runs, *more),
             task=_NO_TASK,
             evaluators=evaluators,
@@ -253,46 +248,6 @@ def _check_alone(request: LogRequest, remote: Remote | None) -> None:
     given = {"dataset_version": request.dataset_version, "splits": request.splits}
     if wrong := [name for name, value in given.items() if value]:
         raise InvalidSetting(f"{wrong[0]}= is of a dataset; pass dataset= as well, or leave it out")
-
-
-def _imported(run: ResultRun, position: int, now: float) -> ImportedRun:
-    start, end = run.times(now)
-    return ImportedRun(
-        position=position,
-        repetition_number=run.repetition_number,
-        example_id=run.example_id,
-        remote_id=None,
-        output=None if run.error is not None else dumps_strict(run.output),
-        error=run.error,
-        start_time=start,
-        end_time=end,
-        latency_ms=run.latency_ms if run.latency_ms is not None else milliseconds(start, end) or None,
-        token_count=run.token_count,
-        total_cost=run.total_cost,
-        trace_id=run.trace_id,
-        metadata=_json_text(run.metadata),
-        # What an evaluator said of a failed run is left out: there was no output to judge.
-        evaluations=tuple(_evaluation(one, end) for one in (*run.counted.values(), *run.annotations.values())),
-    )
-
-
-def _evaluation(one: ResultEvaluation, end: float) -> ImportedEvaluation:
-    return ImportedEvaluation(
-        name=one.name,
-        annotator_kind=one.kind,
-        score=one.score,
-        label=one.label,
-        explanation=one.explanation,
-        metadata=_json_text(one.metadata),
-        error=one.error,
-        start_time=end,
-        end_time=end,
-        trace_id=one.trace_id,
-    )
-
-
-def _json_text(metadata: Mapping[str, Any]) -> str | None:
-    return dumps_strict(dict(metadata)) if metadata else None
 
 
 @waited

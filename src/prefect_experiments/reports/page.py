@@ -198,7 +198,7 @@ def _labels(name: str, parties: Sequence[Party]) -> list[dict[str, Any]]:
 
 def operations(parties: Sequence[Party]) -> dict[str, Any]:
     """Latency with its percentiles and its spread, tokens and cost, for each side."""
-    values = [[run.latency_ms for run in party.runs if run.latency_ms is not None] for party in parties]
+    values = [[ms for run in party.runs if (ms := run.record.latency_ms) is not None] for party in parties]
     chart = None
     if any(values):
         longest = max(float(np.percentile(found, 99)) for found in values if found)

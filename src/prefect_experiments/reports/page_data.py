@@ -16,9 +16,10 @@ from markupsafe import Markup
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison
+from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.reports.escaping import as_text, kind_of
 from prefect_experiments.reports.phrases import regressions
-from prefect_experiments.results import ResultEvaluation, ResultRun
+from prefect_experiments.results import ResultRun
 
 LONGEST_TEXT = 8000
 TEXT_BUDGET = 40_000_000
@@ -136,7 +137,7 @@ def _text_limit(runs: Iterable[ResultRun]) -> int:
     lengths: list[int] = []
     for run in runs:
         # Rough for what is not text: writing it out twice would cost more than it is worth.
-        known = (value for value in (run.output, run.input, run.expected) if value is not None)
+        known = (value for value in (run.record.output, run.input, run.expected) if value is not None)
         lengths.extend(len(value if isinstance(value, str) else str(value)) for value in known)
         lengths.extend(len(one.explanation) for one in run.evaluations.values() if one.explanation)
     limit = LONGEST_TEXT
@@ -160,7 +161,7 @@ class _Writer:
         first = next(iter(example.runs()))
         repetitions = sorted({*example.baseline, *example.candidate})
         errors = [_has_error(run) for run in example.runs()]
-        latency = _mean(run.latency_ms for run in example.candidate.values())
+        latency = _mean(run.record.latency_ms for run in example.candidate.values())
         data: dict[str, Any] = {
             "place": place,
             "id": example.id,
@@ -194,17 +195,18 @@ class _Writer:
     def _run(self, run: ResultRun | None) -> dict[str, Any] | None:
         if run is None:
             return None
+        record, output = run.record, run.record.output
         facts = {
-            "latency": numbers.duration(run.latency_ms),
-            "tokens": "" if run.token_count is None else numbers.plain(run.token_count),
-            "cost": numbers.money(run.total_cost),
-            "trace": run.trace_id or "",
+            "latency": numbers.duration(record.latency_ms),
+            "tokens": "" if record.token_count is None else numbers.plain(record.token_count),
+            "cost": numbers.money(record.total_cost),
+            "trace": record.trace_id or "",
         }
         scores = [[self._note(name), *self._score(one)] for name, one in run.evaluations.items()]
         notes = [[self._note(f"{name} (annotation)"), *self._score(one)] for name, one in run.annotations.items()]
         return {
-            "output": self._text(run.output),
-            "kind": kind_of(run.output),
+            "output": self._text(output),
+            "kind": kind_of(output),
             "error": None if run.error is None else self._cut(run.error),
             "facts": {key: fact for key, fact in facts.items() if fact not in ("", numbers.NOTHING)},
             "scores": [score for score in (*scores, *notes) if any(part is not None for part in score[1:])],
@@ -217,7 +219,7 @@ class _Writer:
             self.notes.append(name)
         return place
 
-    def _score(self, score: ResultEvaluation) -> list[Any]:
+    def _score(self, score: EvaluationRecord) -> list[Any]:
         shown = None if score.score is None else numbers.score(score.score)
         texts = (score.explanation, score.error)
         return [shown, score.label, *(None if text is None else self._cut(text) for text in texts)]

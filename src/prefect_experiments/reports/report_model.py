@@ -66,9 +66,9 @@ def table_side(table: ResultTable) -> ReportSide:
 def _summary_of(runs: Sequence[ResultRun], table: ResultTable) -> Summary:
     """What `summarize` says of an experiment in the store, of a table."""
     ok = [run for run in runs if run.error is None]
-    latencies = [run.latency_ms for run in ok if run.latency_ms is not None]
-    tokens = [run.token_count for run in runs if run.token_count is not None]
-    costs = [run.total_cost for run in runs if run.total_cost is not None]
+    latencies = [found for run in ok if (found := run.record.latency_ms) is not None]
+    tokens = [found for run in runs if (found := run.record.token_count) is not None]
+    costs = [found for run in runs if (found := run.record.total_cost) is not None]
     expected = max(table.n_expected, len(runs))
     names = dict.fromkeys(name for run in ok for name in run.evaluations)
     return Summary(

@@ -4,9 +4,8 @@ from prefect_experiments.results.examples import with_examples
 from prefect_experiments.results.frame import result_frame, result_rows, results_of
 from prefect_experiments.results.matching import LogReport, Matched, Misfit, allowed_misfits, match
 from prefect_experiments.results.reader import read_results, refuse_doubles
-from prefect_experiments.results.records import (
+from prefect_experiments.results.table import (
     DIRECTION,
-    ResultEvaluation,
     ResultEvaluator,
     ResultRun,
     Results,
@@ -18,7 +17,6 @@ __all__ = [
     "LogReport",
     "Matched",
     "Misfit",
-    "ResultEvaluation",
     "ResultEvaluator",
     "ResultRun",
     "Results",

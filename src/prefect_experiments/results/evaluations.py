@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prefect_experiments.datasets.tables import Table
+from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import AnnotatorKind
-from prefect_experiments.results.records import ResultEvaluation
+from prefect_experiments.records import UNPLACED, EvaluationRecord
 from prefect_experiments.results.schema import EVALUATION_ROLES, METADATA_VALUE, OTHER_TRACE_ID, EvaluationColumns, Role
 
 Read = Callable[[Table, str, Role], list[Any]]
-Found = list[dict[str, ResultEvaluation]]
+Found = list[dict[str, EvaluationRecord]]
 
 
 def read_evaluations(
@@ -38,7 +39,7 @@ def read_evaluations(
 
 def _of(
     table: Table, read: Read, name: str, columns: EvaluationColumns, kind: AnnotatorKind
-) -> Iterable[ResultEvaluation | None]:
+) -> Iterable[EvaluationRecord | None]:
     """The evaluations of one evaluator or person; ``None`` where there is none."""
     nothing: list[Any] = [None] * table.rows
 
@@ -70,12 +71,24 @@ def _evaluation(
     metadata: Mapping[str, Any],
     error: str | None,
     trace_id: str | None,
-) -> ResultEvaluation | None:
+) -> EvaluationRecord | None:
     if error is not None:  # who could not judge has given no score
-        return ResultEvaluation(name, kind, metadata=metadata, error=error, trace_id=trace_id)
-    if score is None and label is None and explanation is None and not metadata:
+        score = label = explanation = None
+    elif score is None and label is None and explanation is None and not metadata:
         return None
-    return ResultEvaluation(name, kind, score, label, explanation, metadata, None, trace_id)
+    return EvaluationRecord(
+        UNPLACED,
+        1,
+        name,
+        name,
+        kind,
+        score=score,
+        label=label,
+        explanation=explanation,
+        metadata_json=dumps_strict(metadata) if metadata else None,
+        error=error,
+        trace_id=trace_id,
+    )
 
 
 def _objects(columns: Mapping[str, list[Any]], rows: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from prefect_experiments import keys
 from prefect_experiments.models import Example
-from prefect_experiments.results.records import ResultRun, Results
+from prefect_experiments.results.table import ResultRun, Results
 
 
 def with_examples(results: Results) -> tuple[Results, tuple[Example, ...]]:
@@ -32,11 +32,11 @@ def with_examples(results: Results) -> tuple[Results, tuple[Example, ...]]:
 def _with_ids(runs: Sequence[ResultRun], by_input: bool) -> tuple[ResultRun, ...]:
     alike: dict[tuple[str, int], list[int]] = {}
     for place, run in enumerate(runs):
-        base = keys.example_id(run.input if by_input else run.output, run.expected)
+        base = keys.example_id(run.input if by_input else run.record.output, run.expected)
         alike.setdefault((base, run.repetition_number), []).append(place)
     ids = [""] * len(runs)
     for (base, _), places in alike.items():
         ordered = sorted(places, key=lambda place: keys.canonical_json(runs[place].content()))
         for number, place in enumerate(ordered, 1):
             ids[place] = base if number == 1 else f"{base}-{number}"
-    return tuple(replace(run, example_id=name) for run, name in zip(runs, ids, strict=True))
+    return tuple(run.named(name) for run, name in zip(runs, ids, strict=True))

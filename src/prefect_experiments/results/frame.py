@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prefect_experiments.models import Annotation, Evaluation, Example, ExperimentRun, flat_row
-from prefect_experiments.results.records import (
+from prefect_experiments.models import Example, flat_row
+from prefect_experiments.records import EvaluationRecord, Key, RunIds, RunRecord
+from prefect_experiments.results.table import (
     ANNOTATION_PARTS,
     DIRECTION,
     EVALUATION_PARTS,
-    ResultEvaluation,
     ResultEvaluator,
     ResultRun,
     Results,
@@ -19,8 +18,6 @@ from prefect_experiments.results.records import (
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from prefect_experiments.store import Link
 
 RUN_COLUMNS = (
     "id",
@@ -39,89 +36,47 @@ RUN_COLUMNS = (
 _NUMBERS = ("latency_ms", "token_count", "total_cost")
 
 
-def with_remote_runs(
-    runs: Sequence[ExperimentRun], link: Link | None, run_ids: Mapping[str, str]
-) -> list[ExperimentRun]:
-    """The runs under the ids that their backend gave them; those that it does not have keep ours."""
-    if link is None:
-        return list(runs)
-    return [dataclasses.replace(run, id=run_ids.get(run.id, run.id), experiment_id=link.remote_id) for run in runs]
-
-
-def with_remote_evaluations(evaluations: Sequence[Evaluation], run_ids: Mapping[str, str]) -> list[Evaluation]:
-    """The evaluations of runs under the ids that their backend gave them."""
-    if not run_ids:
-        return list(evaluations)
-    return [dataclasses.replace(one, run_id=run_ids.get(one.run_id, one.run_id)) for one in evaluations]
-
-
 def results_of(
     origin: str,
-    runs: Sequence[ExperimentRun],
-    evaluations: Iterable[Evaluation],
+    ids: RunIds,
+    runs: Sequence[RunRecord],
+    evaluations: Iterable[EvaluationRecord],
     examples: Mapping[str, Example],
-    annotations: Iterable[Annotation] = (),
+    annotations: Iterable[EvaluationRecord] = (),
     evaluators: Iterable[str] = (),
 ) -> Results:
     """The results of an experiment in the store, which have their types already.
 
     Args:
         origin: what they are, for messages.
+        ids: what the runs are called.
         runs: in dataset order.
         evaluations: of these runs, and maybe of others.
         examples: that the runs are on, by id.
         annotations: as the evaluations.
         evaluators: names of evaluators, also of those that gave no evaluation.
     """
-    evaluated: dict[str, dict[str, ResultEvaluation]] = {run.id: {} for run in runs}
-    noted: dict[str, dict[str, ResultEvaluation]] = {run.id: {} for run in runs}
+    evaluated: dict[Key, dict[str, EvaluationRecord]] = {run.key: {} for run in runs}
+    noted: dict[Key, dict[str, EvaluationRecord]] = {run.key: {} for run in runs}
     known = {name: ResultEvaluator(name) for name in evaluators}
     people: dict[str, ResultEvaluator] = {}
     for one in evaluations:
-        if (found := evaluated.get(one.run_id)) is not None:
-            given = (one.score, one.label, one.explanation, one.metadata, one.error, one.trace_id)
-            found[one.name] = ResultEvaluation(one.name, one.annotator_kind, *given)
+        if (found := evaluated.get(one.key)) is not None:
+            found[one.name] = one
             parts = (*EVALUATION_PARTS, f"metadata.{DIRECTION}") if DIRECTION in one.metadata else EVALUATION_PARTS
             if one.name not in known or len(parts) > len(known[one.name].parts):
                 known[one.name] = ResultEvaluator(one.name, one.annotator_kind, parts)
     for note in annotations:
-        if (found := noted.get(note.run_id)) is not None:
-            found[note.name] = ResultEvaluation(note.name, "HUMAN", note.score, note.label, note.text)
+        if (found := noted.get(note.key)) is not None:
+            found[note.name] = note
             people.setdefault(note.name, ResultEvaluator(note.name, "HUMAN", ANNOTATION_PARTS))
-    made = [
-        _run(row, run, examples.get(run.example_id), evaluated[run.id], noted[run.id])
-        for row, run in enumerate(runs, 1)
-    ]
+    made = []
+    for row, run in enumerate(runs, 1):
+        example = examples.get(run.example_id)
+        given, expected = (None, None) if example is None else (example.input, example.output)
+        made.append(ResultRun(row, run, given, expected, evaluated[run.key], noted[run.key], ids.shown(run.key)))
     columns = frozenset(RUN_COLUMNS)
     return Results(origin, tuple(made), tuple(known.values()), tuple(people.values()), columns=columns)
-
-
-def _run(
-    row: int,
-    run: ExperimentRun,
-    example: Example | None,
-    evaluations: Mapping[str, ResultEvaluation],
-    annotations: Mapping[str, ResultEvaluation],
-) -> ResultRun:
-    return ResultRun(
-        row=row,
-        id=run.id,
-        example_id=run.example_id,
-        repetition_number=run.repetition_number,
-        input=example.input if example else None,
-        expected=example.output if example else None,
-        output=run.output,
-        error=run.error,
-        latency_ms=run.latency_ms,
-        start_time=run.start_time.timestamp(),
-        end_time=run.end_time.timestamp(),
-        token_count=run.token_count,
-        total_cost=run.total_cost,
-        trace_id=run.trace_id,
-        metadata=run.metadata,
-        evaluations=evaluations,
-        annotations=annotations,
-    )
 
 
 def result_rows(results: Results, *, counted: bool = False) -> list[dict[str, Any]]:
@@ -144,7 +99,7 @@ def _columns(results: Results) -> list[str]:
     found = _own_columns(results)
     found += [f"eval.{one.name}.{part}" for one in results.evaluators for part in one.parts]
     if results.others is None:
-        found += dict.fromkeys(f"metadata.{key}" for run in results.runs for key in run.metadata)
+        found += dict.fromkeys(f"metadata.{key}" for run in results.runs for key in run.record.metadata)
     found += [f"annotation.{one.name}.{part}" for one in results.people for part in one.parts]
     return [*found, *(results.others or ())]
 
@@ -154,10 +109,11 @@ def _own_columns(results: Results) -> list[str]:
 
 
 def _row(run: ResultRun, results: Results, *, counted: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(run, name) for name in _own_columns(results) if name != "status"}
-    row["status"] = "ok" if run.error is None else "error"
+    status = "ok" if run.error is None else "error"
+    row: dict[str, Any] = {"id": run.id, "input": run.input, "expected": run.expected, "status": status}
+    row = {name: row[name] if name in row else getattr(run.record, name) for name in _own_columns(results)}
     if results.others is None:  # a table's metadata stand in it under names of their own
-        row.update((f"metadata.{key}", value) for key, value in run.metadata.items())
+        row.update((f"metadata.{key}", value) for key, value in run.record.metadata.items())
     for evaluators, prefix, said in (
         (results.evaluators, "eval", run.evaluations),
         (results.people, "annotation", run.annotations),
@@ -166,8 +122,15 @@ def _row(run: ResultRun, results: Results, *, counted: bool) -> dict[str, Any]:
             if (one := said.get(evaluator.name)) is not None:
                 for part in evaluator.parts:
                     if not (counted and prefix == "eval" and run.error is not None and part in ("score", "label")):
-                        row[f"{prefix}.{evaluator.name}.{part}"] = one.part(part)
+                        row[f"{prefix}.{evaluator.name}.{part}"] = _part(one, part)
     return row
+
+
+def _part(one: EvaluationRecord, name: str) -> Any:
+    """A part by the name that its column has; what a person wrote is called ``text`` there."""
+    if name.startswith("metadata."):
+        return one.metadata.get(name.removeprefix("metadata."))
+    return one.explanation if name == "text" else getattr(one, name)
 
 
 def result_frame(results: Results, *, counted: bool = False) -> pd.DataFrame:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
-from prefect_experiments.results.records import ResultRun, Results
+from prefect_experiments.results.table import ResultRun, Results
 
 Misfit = Literal["unknown", "doubled", "missing"]
 MISFITS: tuple[Misfit, ...] = ("unknown", "doubled", "missing")
@@ -103,7 +103,7 @@ def match(results: Results, ids: Sequence[str], dataset: str, allow: Collection[
         key = example_id, run.repetition_number
         if key in taken:
             doubled.setdefault(key, [taken[key].row]).append(run.row)
-        taken[key] = run if run.example_id == example_id else replace(run, example_id=example_id)
+        taken[key] = run if run.example_id == example_id else run.named(example_id)
     repetitions = max((repetition for _, repetition in taken), default=1)
     missing = [
         (example_id, repetition)

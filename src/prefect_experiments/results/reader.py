@@ -8,16 +8,11 @@ from typing import Any
 from prefect_experiments.datasets.scalars import is_blank, is_missing
 from prefect_experiments.datasets.tables import Table, read_table
 from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
+from prefect_experiments.records import UNKNOWN_TIME, UNPLACED, RunRecord
 from prefect_experiments.results import coerce
 from prefect_experiments.results.evaluations import read_evaluations
-from prefect_experiments.results.records import (
-    ANNOTATION_PARTS,
-    EVALUATION_PARTS,
-    ResultEvaluator,
-    ResultRun,
-    Results,
-)
 from prefect_experiments.results.schema import (
     EXAMPLE_ID,
     EXPECTED,
@@ -29,6 +24,13 @@ from prefect_experiments.results.schema import (
     EvaluationColumns,
     Role,
     choose_columns,
+)
+from prefect_experiments.results.table import (
+    ANNOTATION_PARTS,
+    EVALUATION_PARTS,
+    ResultEvaluator,
+    ResultRun,
+    Results,
 )
 
 _PLAIN = frozenset({str, int, float, bool, dict, list, type(None)})
@@ -127,13 +129,24 @@ def _runs(table: Table, columns: Columns) -> list[ResultRun]:
 
 
 def _as_run(row: int, name: str, repetition: int, given: Any, expected: Any, output: Any, *rest: Any) -> ResultRun:
-    error, *figures, metadata, evaluations, annotations = rest
-    if error is not None:  # a failed run has no output; what stands there is not lost
-        if output not in (None, ""):
-            metadata.setdefault("output", output)
-        output = None
-    more: Any = (*figures, metadata, evaluations, annotations)
-    return ResultRun(row, name, repetition, given, expected, output, error, *more)
+    error, latency, start, end, tokens, cost, trace_id, metadata, evaluations, annotations = rest
+    if error is not None and output not in (None, ""):  # a failed run has no output; what stands there is not lost
+        metadata.setdefault("output", output)
+    run = RunRecord(
+        UNPLACED,
+        repetition,
+        name,
+        output_json=None if error is not None else dumps_strict(output),
+        error=error,
+        start_time=UNKNOWN_TIME if start is None else start,
+        end_time=UNKNOWN_TIME if end is None else end,
+        token_count=tokens,
+        total_cost=cost,
+        trace_id=trace_id,
+        metadata_json=dumps_strict(metadata) if metadata else None,
+        latency_ms=latency,
+    )
+    return ResultRun(row, run, given, expected, evaluations, annotations)
 
 
 def _read(table: Table, column: str, role: Role) -> list[Any]:

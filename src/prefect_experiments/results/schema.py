@@ -13,7 +13,7 @@ from prefect_experiments.datasets.tables import Table
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.models import AnnotatorKind, EvaluationResultFieldNames, ExperimentTaskFieldNames
 from prefect_experiments.results import coerce
-from prefect_experiments.results.records import ANNOTATION_PARTS, EVALUATION_PARTS
+from prefect_experiments.results.table import ANNOTATION_PARTS, EVALUATION_PARTS
 
 
 @dataclass(frozen=True, slots=True)

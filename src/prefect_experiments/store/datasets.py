@@ -20,7 +20,7 @@ from prefect_experiments.store.examples import ExampleRow, fingerprint, to_examp
 from prefect_experiments.store.paging import check_name, page
 from prefect_experiments.store.sanitize import nearest_first, object_text, plain_text
 from prefect_experiments.store.tables import dataset_versions, datasets, examples
-from prefect_experiments.store.times import to_datetime
+from prefect_experiments.times import to_datetime
 
 _INSERT = examples.insert()
 _SHORT = 200  # characters

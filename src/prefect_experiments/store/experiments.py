@@ -28,7 +28,7 @@ from prefect_experiments.store.tables import (
     experiments,
     linked_experiments,
 )
-from prefect_experiments.store.times import to_datetime
+from prefect_experiments.times import to_datetime
 
 _LONGEST_NAME = 255  # an evaluator's name is part of a key, and PostgreSQL limits the length of those
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments.models import DatasetVersion
+from prefect_experiments.records import EvaluatedRun, EvaluationRecord, Key
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.experiments import ExperimentRecord, ExperimentStore
 from prefect_experiments.store.links import Link
-from prefect_experiments.store.outbox import annotator_in
+from prefect_experiments.store.rows import annotation_values, evaluation_values, run_values
 from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import (
-    UNKNOWN_FINGERPRINT,
     evaluations,
     experiment_runs,
     pushed_evaluations,
@@ -27,59 +26,8 @@ from prefect_experiments.store.tables import (
 # Backends keep times to the microsecond or the millisecond.
 _SAME_MOMENT_S = 0.0011
 
-
-@dataclass(frozen=True, slots=True)
-class ImportedEvaluation:
-    """An evaluation, or with the kind ``HUMAN`` an annotation, that was made elsewhere.
-
-    Attributes:
-        evaluator: who has given it, where that is known; else it is called as the evaluation is.
-        fingerprint: of the evaluator as it was then, where that is known.
-    """
-
-    name: str
-    annotator_kind: str
-    score: float | None
-    label: str | None
-    explanation: str | None
-    metadata: str | None
-    error: str | None
-    start_time: float
-    end_time: float
-    trace_id: str | None = None
-    evaluator: str | None = None
-    fingerprint: str = UNKNOWN_FINGERPRINT
-
-    @property
-    def is_a_persons(self) -> bool:
-        """Whether it is an annotation. An evaluator may call itself ``HUMAN``, too, and is known by its state."""
-        return self.annotator_kind == "HUMAN" and self.fingerprint == UNKNOWN_FINGERPRINT
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedRun:
-    """An experiment run that was made elsewhere. JSON as text, times in seconds since the epoch.
-
-    Attributes:
-        remote_id: what the backend that it is from calls it.
-        latency_ms: where known.
-        metadata: JSON object of what else is known of it.
-    """
-
-    position: int
-    repetition_number: int
-    example_id: str
-    remote_id: str | None
-    output: str | None
-    error: str | None
-    start_time: float
-    end_time: float
-    latency_ms: float | None = None
-    token_count: int | None = None
-    total_cost: float | None = None
-    trace_id: str | None = None
-    evaluations: tuple[ImportedEvaluation, ...] = ()
-    metadata: str | None = None
+_Named = tuple[int, int, str]
+"""An evaluation: its run's position and repetition, and its name."""
 
 
 class IngestStore:
@@ -89,7 +37,7 @@ class IngestStore:
         self._database = database
         self._experiments = experiments
 
-    def take(self, link: Link, runs: Sequence[ImportedRun]) -> list[ImportedEvaluation]:
+    def take(self, link: Link, runs: Sequence[EvaluatedRun]) -> list[EvaluationRecord]:
         """Put what is not here yet into the store, and note that the backend has it.
 
         A run that is ok here stays as it is; so does an evaluation, unless the backend has a later one.
@@ -99,54 +47,48 @@ class IngestStore:
         """
         with self._database.write() as connection:
             here = _errors(connection, link.experiment_id)
-            taken = [run for run in runs if here.get((run.position, run.repetition_number), "missing") is not None]
+            missing = [(each.run, each.remote_id) for each in runs if here.get(each.run.key, "missing") is not None]
             # Failed on both sides: nothing new, and what was noted of it stays true.
-            taken = [r for r in taken if not (r.error is not None and (r.position, r.repetition_number) in here)]
-            delete_evaluations_of_failed(
-                connection, link.experiment_id, sorted({(r.position, r.repetition_number) for r in taken} & here.keys())
-            )
-            self._put(connection, experiment_runs, [run_values(link.experiment_id, run) for run in taken])
-            self._put(connection, pushed_runs, [_pushed_values(link, run) for run in taken])
+            taken = [(run, name) for run, name in missing if run.error is None or run.key not in here]
+            again = sorted({run.key for run, _ in taken} & here.keys())
+            delete_evaluations_of_failed(connection, link.experiment_id, again)
+            self._put(connection, experiment_runs, [run_values(link.experiment_id, run) for run, _ in taken])
+            self._put(connection, pushed_runs, [(link.id, *run.key, name, run.end_time, None) for run, name in taken])
             return self._take_evaluations(connection, link, runs)
 
     def _take_evaluations(
-        self, connection: Connection, link: Link, runs: Sequence[ImportedRun]
-    ) -> list[ImportedEvaluation]:
+        self, connection: Connection, link: Link, runs: Sequence[EvaluatedRun]
+    ) -> list[EvaluationRecord]:
         """People's annotations on any run; evaluators' on those that are here as they are there: ok, or failed.
 
         Other clients evaluate failed runs, too. That is kept and shown, and counts nowhere.
         """
-        taken: list[ImportedEvaluation] = []
         here = _errors(connection, link.experiment_id)
-        seen = _pushed_times(connection, link)
-        for table, is_human in ((evaluations, False), (run_annotations, True)):
-            known = _times(connection, table, link.experiment_id)
-            # An evaluator's that was here and is not was on a failed run that has been made again.
-            times = known if is_human else seen | known
-            new = [
-                (run, evaluation)
-                for run in runs
-                if is_human or (here.get((run.position, run.repetition_number)) is None) == (run.error is None)
-                for evaluation in run.evaluations
-                if evaluation.is_a_persons == is_human
-                and evaluation.end_time
-                > times.get((run.position, run.repetition_number, plain_text(evaluation.name)), 0.0) + _SAME_MOMENT_S
-            ]
-            values = annotation_values if is_human else evaluation_values
-            self._put(connection, table, [values(link.experiment_id, run, evaluation) for run, evaluation in new])
-            # Where a person's annotation has taken the place of an evaluator's there, that is not pushed over it.
-            replaced = _times(connection, evaluations, link.experiment_id) if is_human else {}
-            keys = [(run.position, run.repetition_number, plain_text(evaluation.name)) for run, evaluation in new]
-            marks = [
-                (link.id, *key, replaced.get(key, evaluation.end_time), None)
-                for key, (_, evaluation) in zip(keys, new, strict=True)
-            ]
-            self._put(connection, pushed_evaluations, marks)
-            taken += [evaluation for _, evaluation in new if not is_human]
-        return taken
+        same = [there for there in runs if (here.get(there.run.key) is None) == (there.run.error is None)]
+        given = [evaluation for there in same for evaluation in there.evaluations if not evaluation.is_annotation]
+        people = [evaluation for there in runs for evaluation in there.evaluations if evaluation.is_annotation]
+        # An evaluator's that was here and is not was on a failed run that has been made again.
+        known = _pushed_times(connection, link) | _times(connection, evaluations, link.experiment_id)
+        new = [evaluation for evaluation in given if _is_later(evaluation, known)]
+        self._put(connection, evaluations, [evaluation_values(link.experiment_id, one) for one in new])
+        self._note_pushed(connection, link, new, {})
+        known = _times(connection, run_annotations, link.experiment_id)
+        notes = [annotation for annotation in people if _is_later(annotation, known)]
+        self._put(connection, run_annotations, [annotation_values(link.experiment_id, one) for one in notes])
+        # Where a person's annotation has taken the place of an evaluator's there, that is not pushed over it.
+        self._note_pushed(connection, link, notes, _times(connection, evaluations, link.experiment_id))
+        return new
+
+    def _note_pushed(
+        self, connection: Connection, link: Link, given: Sequence[EvaluationRecord], stamps: Mapping[_Named, float]
+    ) -> None:
+        """Note that the backend has these, as they were at a stamp, by default when they were made."""
+        named = [(_named(one), one.end_time) for one in given]
+        rows = [(link.id, *name, stamps.get(name, end_time), None) for name, end_time in named]
+        self._put(connection, pushed_evaluations, rows)
 
     def put(
-        self, name: str, version: DatasetVersion, runs: Sequence[ImportedRun], *, fingerprint: str, **fields: Any
+        self, name: str, version: DatasetVersion, runs: Sequence[EvaluatedRun], *, fingerprint: str, **fields: Any
     ) -> tuple[ExperimentRecord, bool]:
         """An experiment with these results.
 
@@ -173,26 +115,35 @@ class IngestStore:
             self._fill(connection, made.experiment.id, runs)
             return made, True
 
-    def _fill(self, connection: Connection, experiment_id: str, runs: Sequence[ImportedRun]) -> None:
-        given = [(run, evaluation) for run in runs for evaluation in run.evaluations]
-        people = [(run, evaluation) for run, evaluation in given if evaluation.annotator_kind == "HUMAN"]
-        others = [(run, evaluation) for run, evaluation in given if evaluation.annotator_kind != "HUMAN"]
-        self._put(connection, experiment_runs, [run_values(experiment_id, run) for run in runs])
-        self._put(connection, evaluations, [evaluation_values(experiment_id, *pair) for pair in others])
-        self._put(connection, run_annotations, [annotation_values(experiment_id, *pair) for pair in people])
+    def _fill(self, connection: Connection, experiment_id: str, runs: Sequence[EvaluatedRun]) -> None:
+        given = [evaluation for run in runs for evaluation in run.evaluations]
+        people = [evaluation for evaluation in given if evaluation.is_annotation]
+        others = [evaluation for evaluation in given if not evaluation.is_annotation]
+        self._put(connection, experiment_runs, [run_values(experiment_id, each.run) for each in runs])
+        self._put(connection, evaluations, [evaluation_values(experiment_id, one) for one in others])
+        self._put(connection, run_annotations, [annotation_values(experiment_id, one) for one in people])
 
     def _put(self, connection: Connection, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
         if rows:
             self._database.write_many(connection, self._database.upsert(table), rows)
 
 
-def _errors(connection: Connection, experiment_id: str) -> dict[tuple[int, int], str | None]:
+def _named(evaluation: EvaluationRecord) -> _Named:
+    return *evaluation.key, plain_text(evaluation.name)
+
+
+def _is_later(evaluation: EvaluationRecord, known: Mapping[_Named, float]) -> bool:
+    """Whether it is not known yet, or was made after what is known."""
+    return evaluation.end_time > known.get(_named(evaluation), 0.0) + _SAME_MOMENT_S
+
+
+def _errors(connection: Connection, experiment_id: str) -> dict[Key, str | None]:
     c = experiment_runs.c
     query = sa.select(c.position, c.repetition_number, c.error).where(c.experiment_id == experiment_id)
     return {(position, repetition): error for position, repetition, error in connection.execute(query).all()}
 
 
-def _pushed_times(connection: Connection, link: Link) -> dict[tuple[int, int, str], float]:
+def _pushed_times(connection: Connection, link: Link) -> dict[_Named, float]:
     """The end times of the evaluations that the backend is known to have."""
     c = pushed_evaluations.c
     query = sa.select(c.position, c.repetition_number, c.name, c.stamp)
@@ -200,7 +151,7 @@ def _pushed_times(connection: Connection, link: Link) -> dict[tuple[int, int, st
     return {(position, repetition, name): time for position, repetition, name, time in connection.execute(query).all()}
 
 
-def evaluated_failures(connection: Connection, experiment_id: str) -> set[tuple[int, int]]:
+def evaluated_failures(connection: Connection, experiment_id: str) -> set[Key]:
     """The failed runs that evaluators have said something of, which counts nowhere."""
     r = experiment_runs.c
     query = sa.select(r.position, r.repetition_number).where(
@@ -209,7 +160,7 @@ def evaluated_failures(connection: Connection, experiment_id: str) -> set[tuple[
     return {(position, repetition) for position, repetition in connection.execute(query).all()}
 
 
-def delete_evaluations_of_failed(connection: Connection, experiment_id: str, runs: Sequence[tuple[int, int]]) -> None:
+def delete_evaluations_of_failed(connection: Connection, experiment_id: str, runs: Sequence[Key]) -> None:
     """Delete what evaluators have said of those of these runs that have failed."""
     if not runs:
         return
@@ -229,39 +180,8 @@ def _of_the_run() -> list[sa.ColumnElement[bool]]:
     return [evaluations.c[name] == experiment_runs.c[name] for name in names]
 
 
-def _times(connection: Connection, table: sa.Table, experiment_id: str) -> dict[tuple[int, int, str], float]:
+def _times(connection: Connection, table: sa.Table, experiment_id: str) -> dict[_Named, float]:
     c = table.c
     stamp = c.updated_at if table is run_annotations else c.end_time
     query = sa.select(c.position, c.repetition_number, c.name, stamp).where(c.experiment_id == experiment_id)
     return {(position, repetition, name): time for position, repetition, name, time in connection.execute(query).all()}
-
-
-def run_values(experiment_id: str, run: ImportedRun) -> tuple[Any, ...]:
-    """The columns of `experiment_runs`, in order. How often the task was called is not known: once."""
-    key = (experiment_id, run.position, run.repetition_number, run.example_id)
-    error = run.error and plain_text(run.error)
-    figures = (run.token_count, run.total_cost, run.trace_id, run.metadata, run.latency_ms)
-    return (*key, run.output, error, run.start_time, run.end_time, 1, *figures)
-
-
-def _pushed_values(link: Link, run: ImportedRun) -> tuple[Any, ...]:
-    """The columns of `pushed_runs`, in order."""
-    return (link.id, run.position, run.repetition_number, run.remote_id, run.end_time, None)
-
-
-def evaluation_values(experiment_id: str, run: ImportedRun, evaluation: ImportedEvaluation) -> tuple[Any, ...]:
-    """The columns of `evaluations`, in order."""
-    name = plain_text(evaluation.name)
-    evaluator = plain_text(evaluation.evaluator or evaluation.name)
-    key = (experiment_id, run.position, run.repetition_number, name, evaluator, evaluation.annotator_kind)
-    texts = [text and plain_text(text) for text in (evaluation.label, evaluation.explanation)]
-    error = evaluation.error and plain_text(evaluation.error)
-    times = (evaluation.start_time, evaluation.end_time, evaluation.trace_id)
-    return (*key, evaluation.fingerprint, evaluation.score, *texts, evaluation.metadata, error, *times)
-
-
-def annotation_values(experiment_id: str, run: ImportedRun, evaluation: ImportedEvaluation) -> tuple[Any, ...]:
-    """The columns of `annotations`, in order."""
-    key = (experiment_id, run.position, run.repetition_number, plain_text(evaluation.name))
-    texts = [text and plain_text(text) for text in (evaluation.label, evaluation.explanation)]
-    return (*key, evaluation.score, *texts, annotator_in(evaluation.metadata), evaluation.end_time)

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from prefect_experiments import keys
 from prefect_experiments.models import DatasetVersion, Experiment
+from prefect_experiments.records import RunIds
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.tables import (
     dataset_versions,
@@ -165,13 +166,16 @@ class LinkStore:
         with self._database.read() as connection:
             return _link(connection, *conditions)
 
-    def run_ids(self, link: Link) -> dict[tuple[int, int], str]:
-        """What the backend calls each run, by (position, repetition)."""
+    def run_ids(self, experiment_id: str, link: Link | None) -> RunIds:
+        """What the runs of an experiment are called: as the backend has them, where the experiment is linked to one."""
+        if link is None:
+            return RunIds(experiment_id)
         c = pushed_runs.c
         query = sa.select(c.position, c.repetition_number, c.remote_id)
         with self._database.read() as connection:
             rows = connection.execute(query.where(c.link_id == link.id, c.remote_id.is_not(None))).all()
-        return {(position, repetition): remote_id for position, repetition, remote_id in rows}
+        remote = {(position, repetition): remote_id for position, repetition, remote_id in rows}
+        return RunIds(experiment_id, link.remote_id, remote)
 
     def experiments_of_runs(self, target: str, remote_ids: Sequence[str]) -> set[str]:
         """The experiments here that runs of a backend belong to, as far as they are known here."""
@@ -184,10 +188,6 @@ class LinkStore:
                 some = pushed_runs.c.remote_id.in_(remote_ids[start : start + 500])
                 found.update(connection.execute(query.where(some)).scalars())
         return found
-
-    def remote_runs(self, link: Link) -> dict[str, str]:
-        """What the backend calls each run, by its id here."""
-        return {keys.run_id(link.experiment_id, *key): remote for key, remote in self.run_ids(link).items()}
 
 
 def _link(connection: Connection, *conditions: Any) -> Link | None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from prefect_experiments.records import EvaluatedRun, EvaluationRecord, Key, RunRecord, annotation_record
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.links import Link
+from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS
 from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import (
-    UNKNOWN_FINGERPRINT,
     evaluations,
     experiment_evaluators,
     experiment_runs,
@@ -26,43 +26,31 @@ from prefect_experiments.store.tables import (
 )
 
 
-class OutgoingRun(NamedTuple):
-    """An experiment run that the backend does not have, or has in an earlier state."""
-
-    position: int
-    repetition_number: int
-    example_id: str
-    output: str | None
-    error: str | None
-    start_time: float
-    end_time: float
-    latency_ms: float | None
-    trace_id: str | None
-
-
 class OutgoingEvaluation(NamedTuple):
     """An evaluation or an annotation that the backend does not have, on a run that it has.
 
     Attributes:
-        evaluator: who has given it; one evaluator may give evaluations of several names.
-        fingerprint: of the evaluator as it was then, where that is known.
+        record: the evaluation.
+        run_id: what the backend calls its run.
     """
 
-    position: int
-    repetition_number: int
+    record: EvaluationRecord
     run_id: str
-    name: str
-    annotator_kind: str
-    score: float | None
-    label: str | None
-    explanation: str | None
-    metadata: str | None
-    error: str | None
-    start_time: float
-    end_time: float
-    trace_id: str | None
-    evaluator: str
-    fingerprint: str
+
+    @property
+    def position(self) -> int:
+        """The run's."""
+        return self.record.position
+
+    @property
+    def repetition_number(self) -> int:
+        """The run's."""
+        return self.record.repetition_number
+
+    @property
+    def name(self) -> str:
+        """The evaluation's."""
+        return self.record.name
 
 
 class Waiting(NamedTuple):
@@ -78,54 +66,9 @@ class Waiting(NamedTuple):
         return self.runs + self.evaluations
 
 
-class OutgoingRow(NamedTuple):
-    """A run with its evaluations, for a backend that takes them together.
-
-    Attributes:
-        metadata: JSON object of what else is known of a run that was made elsewhere.
-    """
-
-    run: OutgoingRun
-    token_count: int | None
-    total_cost: float | None
-    metadata: str | None
-    evaluations: tuple[OutgoingEvaluation, ...]
-
-    @property
-    def position(self) -> int:
-        """Of the example."""
-        return self.run.position
-
-    @property
-    def repetition_number(self) -> int:
-        """Of the run."""
-        return self.run.repetition_number
-
-
-Outgoing = OutgoingRun | OutgoingEvaluation | OutgoingRow
+Outgoing = EvaluatedRun | OutgoingEvaluation
 Pushed = tuple[Outgoing, str | None, str | None]
 """What was pushed, the id that a run got there, and why it was refused, if it was."""
-
-
-def annotation_metadata(annotator: str | None) -> dict[str, str] | None:
-    """What a backend gets as the metadata of a person's annotation: they have no other place for who has given it."""
-    return {"annotator": annotator} if annotator else None
-
-
-def annotator_in(metadata: str | None) -> str | None:
-    """Who has given an evaluation, from the JSON text of its metadata."""
-    found = orjson.loads(metadata).get("annotator") if metadata else None
-    return plain_text(found) if isinstance(found, str) else None
-
-
-_RUN = (
-    *("position", "repetition_number", "example_id", "output", "error", "start_time", "end_time", "latency_ms"),
-    "trace_id",
-)
-_EVALUATION = (
-    *("name", "annotator_kind", "score", "label", "explanation", "metadata", "error", "start_time", "end_time"),
-    *("trace_id", "evaluator", "fingerprint"),
-)
 
 
 class OutboxStore:
@@ -134,20 +77,19 @@ class OutboxStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def waiting_runs(self, link: Link, limit: int) -> list[OutgoingRun]:
-        """Runs that the backend lacks, in dataset order."""
-        c = experiment_runs.c
+    def waiting_runs(self, link: Link, limit: int) -> list[EvaluatedRun]:
+        """Runs that the backend lacks, in dataset order, without their evaluations."""
         with self._database.read() as connection:
-            query = _lacking_runs(link, *(c[name] for name in _RUN)).order_by(c.position, c.repetition_number)
-            return [OutgoingRun(*row) for row in connection.execute(query.limit(limit)).all()]
+            return [EvaluatedRun(run) for run in _runs(connection, link, limit)]
 
     def waiting_evaluations(self, link: Link, limit: int) -> list[OutgoingEvaluation]:
         """Evaluations and annotations that the backend lacks, of runs that it has."""
         with self._database.read() as connection:
-            found = [OutgoingEvaluation(*row) for row in connection.execute(_lacking_evaluations(link).limit(limit))]
+            given = connection.execute(_lacking_evaluations(link).limit(limit)).all()
+            found = [OutgoingEvaluation(EvaluationRecord(*values), run_id) for *values, run_id in given]
             if len(found) < limit:
                 notes = connection.execute(_lacking_annotations(link).limit(limit - len(found)))
-                found += [_with_metadata(OutgoingEvaluation(*row)) for row in notes]
+                found += [OutgoingEvaluation(annotation_record(*values), run_id) for *values, run_id in notes]
             return found
 
     def waiting(self, link: Link) -> Waiting:
@@ -176,16 +118,14 @@ class OutboxStore:
 
     def mark(self, link: Link, pushed: Iterable[Pushed]) -> None:
         """Remember what the backend has taken, or has refused."""
-        runs, judged = [], []
+        runs: list[tuple[Any, ...]] = []
+        judged: list[tuple[Any, ...]] = []
         for item, remote_id, refused in pushed:
             refused = refused and plain_text(refused)
-            key = (link.id, item.position, item.repetition_number)
-            if isinstance(item, OutgoingEvaluation):
-                judged.append((*key, item.name, item.end_time, refused))
-                continue
-            run, given = (item.run, item.evaluations) if isinstance(item, OutgoingRow) else (item, ())
-            runs.append((*key, remote_id, run.end_time, refused))
-            judged += [(*key, evaluation.name, evaluation.end_time, refused) for evaluation in given]
+            if isinstance(item, EvaluatedRun):
+                runs.append((link.id, *item.run.key, remote_id, item.run.end_time, refused))
+            given = item.evaluations if isinstance(item, EvaluatedRun) else (item.record,)
+            judged += [(link.id, *one.key, one.name, one.end_time, refused) for one in given]
         with self._database.write(sync=False) as connection:
             self._put(connection, pushed_runs, runs)
             self._put(connection, pushed_evaluations, judged)
@@ -200,8 +140,8 @@ class OutboxStore:
             for table in (pushed_runs, pushed_evaluations):
                 connection.execute(table.delete().where(table.c.link_id == link.id, table.c.refused.is_not(None)))
 
-    def waiting_rows(self, link: Link, limit: int | None, *, complete: bool) -> list[OutgoingRow]:
-        """Runs that the backend lacks, in dataset order.
+    def waiting_rows(self, link: Link, limit: int | None, *, complete: bool) -> list[EvaluatedRun]:
+        """Runs that the backend lacks with their evaluations, in dataset order.
 
         Args:
             link: the experiment's counterpart.
@@ -209,24 +149,26 @@ class OutboxStore:
             complete: only those that nothing more will come to: failed ones, and ok ones that every evaluator of the
                 experiment has given an evaluation on.
         """
-        r = experiment_runs.c
-        columns = (*(r[name] for name in _RUN), r.token_count, r.total_cost, r.metadata)
-        query = _lacking_runs(link, *columns).order_by(r.position, r.repetition_number).limit(limit)
-        if complete:
-            query = query.where(sa.or_(r.error.is_not(None), _evaluators_done() >= _evaluators(link)))
+        r, c = experiment_runs.c, evaluations.c
+        conditions = [sa.or_(r.error.is_not(None), _evaluators_done() >= _evaluators(link))] if complete else []
         with self._database.read() as connection:
-            runs = connection.execute(query).all()
+            runs = _runs(connection, link, limit, *conditions)
             if not runs:
                 return []
-            c = evaluations.c
-            of_these = sa.select(c.position, c.repetition_number, *(c[name] for name in _EVALUATION)).where(
-                c.experiment_id == link.experiment_id, c.position.between(runs[0][0], runs[-1][0])
+            of_these = sa.select(*EVALUATION_COLUMNS).where(
+                c.experiment_id == link.experiment_id, c.position.between(runs[0].position, runs[-1].position)
             )
             given = connection.execute(of_these.order_by(c.position, c.repetition_number, c.name)).all()
-        by_run: dict[tuple[int, int], list[OutgoingEvaluation]] = {}
-        for position, repetition, *values in given:
-            by_run.setdefault((position, repetition), []).append(OutgoingEvaluation(position, repetition, "", *values))
-        return [_row(values, by_run.get((values[0], values[1]), [])) for values in runs]
+        by_run: dict[Key, list[EvaluationRecord]] = {}
+        for evaluation in map(EvaluationRecord._make, given):
+            by_run.setdefault(evaluation.key, []).append(evaluation)
+        return [EvaluatedRun(run, tuple(by_run.get(run.key, ()))) for run in runs]
+
+
+def _runs(connection: Connection, link: Link, limit: int | None, *conditions: Any) -> list[RunRecord]:
+    c = experiment_runs.c
+    query = _lacking_runs(link, *RUN_COLUMNS).where(*conditions).order_by(c.position, c.repetition_number)
+    return [RunRecord(*row) for row in connection.execute(query.limit(limit))]
 
 
 # The joins are written as subqueries on whole primary keys: PostgreSQL knows nothing yet of tables that have just
@@ -279,38 +221,15 @@ def _run_there(link: Link, table: sa.Table) -> Any:
 
 
 def _lacking_evaluations(link: Link) -> Any:
-    c = evaluations.c
-    run = _run_there(link, evaluations)
-    query = _unpushed(
-        link,
-        evaluations,
-        *(c.position, c.repetition_number, run, c.name, c.annotator_kind, c.score, c.label),
-        *(c.explanation, c.metadata, c.error, c.start_time, c.end_time, c.trace_id, c.evaluator, c.fingerprint),
-    )
+    c, run = evaluations.c, _run_there(link, evaluations)
+    query = _unpushed(link, evaluations, *EVALUATION_COLUMNS, run)
     return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
 
 
 def _lacking_annotations(link: Link) -> Any:
-    """As `_lacking_evaluations`, with the annotator in the place of the metadata."""
-    c, nothing = run_annotations.c, sa.null()
-    run = _run_there(link, run_annotations)
-    query = _unpushed_annotations(
-        link,
-        *(c.position, c.repetition_number, run, c.name, sa.literal("HUMAN"), c.score, c.label),
-        *(c.text, c.annotator, nothing, c.updated_at, c.updated_at, nothing, c.name, sa.literal(UNKNOWN_FINGERPRINT)),
-    )
+    c, run = run_annotations.c, _run_there(link, run_annotations)
+    query = _unpushed_annotations(link, *ANNOTATION_COLUMNS, run)
     return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
-
-
-def _with_metadata(note: OutgoingEvaluation) -> OutgoingEvaluation:
-    metadata = annotation_metadata(note.metadata)
-    return note._replace(metadata=None if metadata is None else orjson.dumps(metadata).decode())
-
-
-def _row(values: Any, given: list[OutgoingEvaluation]) -> OutgoingRow:
-    *run_values, token_count, total_cost, metadata = values
-    run = OutgoingRun(*run_values)
-    return OutgoingRow(run, token_count, total_cost, metadata, tuple(given))
 
 
 def _evaluators_done() -> Any:

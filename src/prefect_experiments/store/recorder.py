@@ -12,18 +12,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from prefect_experiments.engine import EvaluationRow, RunRow
 from prefect_experiments.errors import NotFound, StoreUnavailable
+from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.ingest import delete_evaluations_of_failed, evaluated_failures
-from prefect_experiments.store.sanitize import plain_text
+from prefect_experiments.store.rows import evaluation_values, run_values
 from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
-from prefect_experiments.store.times import milliseconds
 
 MOST_ROWS_A_COMMIT = 1000
 MOST_ROWS_WAITING = 20_000
@@ -56,8 +54,8 @@ class Recorder:
         self._put_run = database.upsert(experiment_runs, where=_FAILED)
         self._put_evaluation = database.upsert(evaluations)
         self._void: set[tuple[int, int]] | None = None  # failed runs that somebody has evaluated; not looked yet
-        self._runs: deque[tuple[RunRow, _Waiter]] = deque()
-        self._evaluations: deque[Sequence[EvaluationRow]] = deque()  # one entry is never split
+        self._runs: deque[tuple[RunRecord, _Waiter]] = deque()
+        self._evaluations: deque[Sequence[EvaluationRecord]] = deque()  # one entry is never split
         self._flushes: deque[tuple[int, int, _Waiter]] = deque()  # runs and evaluations to be durable; who waits
         self._runs_added = self._runs_durable = 0
         self._added = self._durable = 0  # evaluations
@@ -80,7 +78,7 @@ class Recorder:
         if self._failure is not None and error_type is None:
             raise self._failure
 
-    async def write_run(self, row: RunRow) -> None:
+    async def write_run(self, run: RunRecord) -> None:
         """Take a run; return when it is durable.
 
         Raises:
@@ -89,17 +87,17 @@ class Recorder:
         waiter = self._waiter()
         with self._wake:
             self._refuse_if_broken()
-            self._runs.append((row, waiter))
+            self._runs.append((run, waiter))
             self._runs_added += 1
             self._wake.notify()
         await waiter[1]
 
-    async def write_evaluations(self, rows: Sequence[EvaluationRow]) -> None:
+    async def write_evaluations(self, evaluations: Sequence[EvaluationRecord]) -> None:
         """Take evaluations; return when there is room for more."""
         with self._wake:
             self._refuse_if_broken()
-            self._evaluations.append(rows)
-            self._added += len(rows)
+            self._evaluations.append(evaluations)
+            self._added += len(evaluations)
             self._wake.notify()
         if self._added - self._durable > MOST_ROWS_WAITING:
             await self.flush()
@@ -132,7 +130,7 @@ class Recorder:
                 if self._closing and not (self._runs or self._evaluations or self._flushes or self._unsynced):
                     return
                 runs = [self._runs.popleft() for _ in range(min(len(self._runs), MOST_ROWS_A_COMMIT))]
-                evaluations: list[EvaluationRow] = []
+                evaluations: list[EvaluationRecord] = []
                 while self._evaluations and len(evaluations) < MOST_ROWS_A_COMMIT:
                     evaluations.extend(self._evaluations.popleft())
             try:
@@ -155,7 +153,7 @@ class Recorder:
     def _is_durable(self, runs: int, evaluations: int) -> bool:
         return runs <= self._runs_durable and evaluations <= self._durable
 
-    def _commit(self, runs: list[RunRow], evaluations: list[EvaluationRow]) -> None:
+    def _commit(self, runs: list[RunRecord], evaluations: list[EvaluationRecord]) -> None:
         """Write one group, trying again while the database is away."""
         deadline = time.monotonic() + GIVE_UP_AFTER_S
         pause = 0.1
@@ -190,12 +188,13 @@ class Recorder:
         mine = experiments.c.id == self._experiment_id
         connection.execute(experiments.update().where(mine).values(updated_at=time.time()))
 
-    def _write_runs(self, connection: Connection, rows: list[RunRow]) -> None:
-        if rows:
+    def _write_runs(self, connection: Connection, runs: list[RunRecord]) -> None:
+        if runs:
             if not self._database.is_sqlite:  # two processes that lock rows in one order never wait for each other
-                rows = sorted(rows, key=lambda row: (row.position, row.repetition_number))
-            self._delete_void(connection, {(row.position, row.repetition_number) for row in rows})
-            self._database.write_many(connection, self._put_run, [self._run_values(row) for row in rows])
+                runs = sorted(runs, key=lambda run: run.key)
+            self._delete_void(connection, {run.key for run in runs})
+            rows = [run_values(self._experiment_id, run) for run in runs]
+            self._database.write_many(connection, self._put_run, rows)
 
     def _delete_void(self, connection: Connection, made: set[tuple[int, int]]) -> None:
         """What another client has said of a failed run is not said of the one that takes its place."""
@@ -205,33 +204,12 @@ class Recorder:
             delete_evaluations_of_failed(connection, self._experiment_id, void)
             self._void.difference_update(void)
 
-    def _run_values(self, row: RunRow) -> tuple[Any, ...]:
-        """The columns of `experiment_runs`, in order."""
-        return (
-            self._experiment_id,
-            row.position,
-            row.repetition_number,
-            row.example_id,
-            row.output_json,
-            row.error and plain_text(row.error),
-            row.start_time,
-            row.end_time,
-            row.attempts,
-            row.token_count,
-            row.total_cost,
-            row.trace_id,
-            None,  # metadata: only runs that were logged have any
-            milliseconds(row.start_time, row.end_time) or None,
-        )
-
-    def _write_evaluations(self, connection: Connection, rows: list[EvaluationRow]) -> None:
-        if not rows:
+    def _write_evaluations(self, connection: Connection, given: list[EvaluationRecord]) -> None:
+        if not given:
             return
         if not self._database.is_sqlite:
-            rows = sorted(rows, key=lambda row: (row.position, row.repetition_number, row.name))
-        replaced = {
-            (row.position, row.repetition_number, row.evaluator) for row in rows if row.evaluator in self._replace
-        }
+            given = sorted(given, key=lambda one: (one.position, one.repetition_number, one.name))
+        replaced = {(*one.key, one.evaluator) for one in given if one.evaluator in self._replace}
         if replaced:
             connection.execute(
                 evaluations.delete().where(
@@ -242,27 +220,8 @@ class Recorder:
                 ),
                 [{"p": p, "r": r, "e": e} for p, r, e in sorted(replaced)],
             )
-        self._database.write_many(connection, self._put_evaluation, [self._evaluation_values(row) for row in rows])
-
-    def _evaluation_values(self, row: EvaluationRow) -> tuple[Any, ...]:
-        """The columns of `evaluations`, in order."""
-        return (
-            self._experiment_id,
-            row.position,
-            row.repetition_number,
-            plain_text(row.name),
-            row.evaluator,
-            row.annotator_kind,
-            row.fingerprint,
-            row.score,
-            row.label and plain_text(row.label),
-            row.explanation and plain_text(row.explanation),
-            row.metadata_json,
-            row.error and plain_text(row.error),
-            row.start_time,
-            row.end_time,
-            row.trace_id,
-        )
+        rows = [evaluation_values(self._experiment_id, one) for one in given]
+        self._database.write_many(connection, self._put_evaluation, rows)
 
     def _fail(self, error: Exception, waiters: list[_Waiter]) -> None:
         if isinstance(error, NotFound):

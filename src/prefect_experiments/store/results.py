@@ -13,32 +13,17 @@ from sqlalchemy.engine import Connection
 from prefect_experiments import keys
 from prefect_experiments.engine import EvaluationItem, RunItem
 from prefect_experiments.errors import InvalidInput, NotFound
-from prefect_experiments.models import (
-    AnnotateRecordInput,
-    Annotation,
-    DatasetVersion,
-    Evaluation,
-    Example,
-    ExperimentRun,
-)
+from prefect_experiments.models import AnnotateRecordInput, DatasetVersion, Example
 from prefect_experiments.pages import Pagination
+from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluationRecord, Key, RunRecord, annotation_record
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
 from prefect_experiments.store.ingest import evaluated_failures
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
+from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS, annotation_values
 from prefect_experiments.store.sanitize import plain_text
-from prefect_experiments.store.tables import (
-    UNKNOWN_FINGERPRINT,
-    evaluations,
-    examples,
-    experiment_runs,
-    run_annotations,
-)
-from prefect_experiments.store.times import to_datetime
-
-Key = tuple[int, int]
-"""A run's (position, repetition) within its experiment."""
+from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
 
 
 class RunFigures(NamedTuple):
@@ -209,7 +194,7 @@ class ResultStore:
 
     def runs(
         self, experiment_id: str, *, limit: int | None = None, cursor: str | None = None, failed: bool = False
-    ) -> tuple[list[ExperimentRun], Pagination]:
+    ) -> tuple[list[RunRecord], Pagination]:
         """Runs in dataset order, then by repetition; all of them without a limit.
 
         Args:
@@ -219,7 +204,7 @@ class ResultStore:
             failed: only the runs whose task failed, or an evaluator of which failed.
         """
         c = experiment_runs.c
-        query = sa.select(experiment_runs).where(c.experiment_id == experiment_id)
+        query = sa.select(*RUN_COLUMNS).where(c.experiment_id == experiment_id)
         if failed:
             query = query.where(c.error.is_not(None) | _has_failed_evaluation())
         if cursor is not None:
@@ -231,31 +216,32 @@ class ResultStore:
         if limit is not None:
             query = query.limit(check_limit(limit) + 1)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        more = limit is not None and len(rows) > limit
-        rows = rows[:limit]
-        after = encode_cursor([rows[-1].position, rows[-1].repetition_number]) if more else None
-        return [_run(row) for row in rows], Pagination(has_more=more, next_cursor=after)
+            found = [RunRecord(*row) for row in connection.execute(query)]
+        more = limit is not None and len(found) > limit
+        found = found[:limit]
+        after = encode_cursor(list(found[-1].key)) if more else None
+        return found, Pagination(has_more=more, next_cursor=after)
 
-    def evaluations(self, experiment_id: str, run_ids: Sequence[str] | None = None) -> list[Evaluation]:
+    def evaluations(self, experiment_id: str, runs: Collection[Key] | None = None) -> list[EvaluationRecord]:
         """Evaluations in dataset order, of all runs or of some that stand next to each other."""
-        return [_evaluation(row) for row in self._of_runs(evaluations, experiment_id, run_ids)]
+        return [EvaluationRecord(*row) for row in self._of_runs(EVALUATION_COLUMNS, experiment_id, runs)]
 
-    def annotations(self, experiment_id: str, run_ids: Sequence[str] | None = None) -> list[Annotation]:
-        """Annotations in dataset order."""
-        return [_annotation(row) for row in self._of_runs(run_annotations, experiment_id, run_ids)]
+    def annotations(self, experiment_id: str, runs: Collection[Key] | None = None) -> list[EvaluationRecord]:
+        """Annotations in dataset order, likewise."""
+        return [annotation_record(*row) for row in self._of_runs(ANNOTATION_COLUMNS, experiment_id, runs)]
 
-    def _of_runs(self, table: sa.Table, experiment_id: str, run_ids: Sequence[str] | None) -> Iterator[Any]:
-        query = sa.select(table).where(table.c.experiment_id == experiment_id)
-        wanted = None if run_ids is None else {_parse(run_id)[1:] for run_id in run_ids}
-        if wanted is not None:
-            if not wanted:
+    def _of_runs(
+        self, columns: Sequence[sa.Column[Any]], experiment_id: str, runs: Collection[Key] | None
+    ) -> Iterator[Any]:
+        c = columns[0].table.c
+        query = sa.select(*columns).where(c.experiment_id == experiment_id)
+        if runs is not None:
+            if not runs:
                 return
-            query = query.where(table.c.position.between(min(wanted)[0], max(wanted)[0]))
-        query = query.order_by(table.c.position, table.c.repetition_number, table.c.name)
+            query = query.where(c.position.between(min(runs)[0], max(runs)[0]))
         with self._database.read() as connection:
-            for row in connection.execute(query).all():
-                if wanted is None or (row.position, row.repetition_number) in wanted:
+            for row in connection.execute(query.order_by(c.position, c.repetition_number, c.name)).all():
+                if runs is None or row[:2] in runs:
                     yield row
 
     def examples_of(self, version: DatasetVersion, example_ids: Sequence[str] | None = None) -> dict[str, Example]:
@@ -282,26 +268,15 @@ class ResultStore:
         rows = []
         for record in records:
             experiment_id, position, repetition = _parse(record.record_id)
-            rows += [
-                {
-                    "experiment_id": experiment_id,
-                    "position": position,
-                    "repetition_number": repetition,
-                    "name": check_name(value.name, "annotation"),
-                    "score": None if value.score is None else float(value.score),
-                    "label": _text(value.label, "label"),
-                    "text": _text(value.text, "text"),
-                    "annotator": _text(annotator, "annotator"),
-                    "updated_at": now,
-                }
-                for value in record.values
-            ]
+            for value in record.values:
+                name, score = check_name(value.name, "annotation"), None if value.score is None else float(value.score)
+                texts = (_text(value.label, "label"), _text(value.text, "text"), _text(annotator, "annotator"))
+                note = annotation_record(position, repetition, name, score, *texts, now)
+                rows.append(annotation_values(experiment_id, note))
         with self._database.write() as connection:
-            self._refuse_unknown(
-                connection, {(r["experiment_id"], r["position"], r["repetition_number"]) for r in rows}
-            )
+            self._refuse_unknown(connection, {row[:3] for row in rows})
             if rows:
-                connection.execute(self._database.upsert(run_annotations), rows)
+                self._database.write_many(connection, self._database.upsert(run_annotations), rows)
         return len(rows)
 
     def _refuse_unknown(self, connection: Connection, wanted: set[tuple[Any, Any, Any]]) -> None:
@@ -333,57 +308,3 @@ def _text(value: Any, what: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidInput(f"an annotation's {what} must be text, got {type(value).__name__}")
     return value and plain_text(value)
-
-
-def _json(text: str | None) -> Any:
-    return None if text is None else orjson.loads(text)
-
-
-def _run(row: Any) -> ExperimentRun:
-    return ExperimentRun(
-        id=keys.run_id(row.experiment_id, row.position, row.repetition_number),
-        experiment_id=row.experiment_id,
-        example_id=row.example_id,
-        repetition_number=row.repetition_number,
-        output=_json(row.output),
-        error=row.error,
-        status="ok" if row.error is None else "error",
-        start_time=to_datetime(row.start_time),
-        end_time=to_datetime(row.end_time),
-        latency_ms=row.latency_ms,
-        token_count=row.token_count,
-        total_cost=row.total_cost,
-        trace_id=row.trace_id,
-        attempts=row.attempts,
-        metadata=_json(row.metadata) or {},
-    )
-
-
-def _evaluation(row: Any) -> Evaluation:
-    run_id = keys.run_id(row.experiment_id, row.position, row.repetition_number)
-    return Evaluation(
-        id=keys.evaluation_id(run_id, row.name),
-        run_id=run_id,
-        name=row.name,
-        annotator_kind=row.annotator_kind,
-        score=row.score,
-        label=row.label,
-        explanation=row.explanation,
-        metadata=_json(row.metadata) or {},
-        error=row.error,
-        start_time=to_datetime(row.start_time),
-        end_time=to_datetime(row.end_time),
-        trace_id=row.trace_id,
-    )
-
-
-def _annotation(row: Any) -> Annotation:
-    return Annotation(
-        run_id=keys.run_id(row.experiment_id, row.position, row.repetition_number),
-        name=row.name,
-        score=row.score,
-        label=row.label,
-        text=row.text,
-        annotator=row.annotator,
-        updated_at=to_datetime(row.updated_at),
-    )

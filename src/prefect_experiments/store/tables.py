@@ -21,9 +21,6 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-UNKNOWN_FINGERPRINT = ""
-"""Of an evaluator in the state in which it gave an evaluation that was made elsewhere."""
-
 
 def _of(parent: str, column: str) -> Column[str]:
     return Column(column, String(64), ForeignKey(f"{parent}.id", ondelete="CASCADE"), nullable=False)

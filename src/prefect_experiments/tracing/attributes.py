@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from prefect_experiments.engine import EvaluationItem, EvaluationRow, RunItem
+from prefect_experiments.engine import EvaluationItem, RunItem
 from prefect_experiments.errors import describe
 from prefect_experiments.jsonable import dumps_lenient
+from prefect_experiments.records import EvaluationRecord
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue
@@ -54,7 +55,7 @@ def of_run(item: RunItem, output_json: str | None) -> Attributes:
     return attributes
 
 
-def of_evaluation(item: EvaluationItem, rows: Sequence[EvaluationRow]) -> Attributes:
+def of_evaluation(item: EvaluationItem, rows: Sequence[EvaluationRecord]) -> Attributes:
     """What an evaluator was given and its evaluation; ``score``, ``label`` and ``explanation`` where it is one."""
     run = item.run
     attributes: Attributes = {
@@ -77,7 +78,7 @@ def of_evaluation(item: EvaluationItem, rows: Sequence[EvaluationRow]) -> Attrib
     return attributes
 
 
-def _evaluation(row: EvaluationRow) -> Attributes:
+def _evaluation(row: EvaluationRecord) -> Attributes:
     evaluation = {"score": row.score, "label": row.label, "explanation": row.explanation}
     return {name: value for name, value in evaluation.items() if value is not None}
 

@@ -18,9 +18,10 @@ from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
-from prefect_experiments.engine import EvaluationItem, EvaluationRow, RunItem, TraceFigures
+from prefect_experiments.engine import EvaluationItem, RunItem, TraceFigures
 from prefect_experiments.engine.calls import CallResult, Target
 from prefect_experiments.evaluators import BoundEvaluator
+from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.tasks import Fields, Task
 from prefect_experiments.tracing import attributes as about
 from prefect_experiments.tracing.destination import TraceExport
@@ -247,7 +248,7 @@ class TracedEvaluator(_Traced[BoundEvaluator]):
     """An evaluator each of whose evaluations is a trace."""
 
     def finish(
-        self, fields: Fields, item: EvaluationItem, rows: Sequence[EvaluationRow], result: CallResult
+        self, fields: Fields, item: EvaluationItem, rows: Sequence[EvaluationRecord], result: CallResult
     ) -> str | None:
         """End the trace of an evaluation; its id."""
         opened = self._taken(fields, result)

@@ -78,7 +78,7 @@ class _Rows:
             values = self.table.failed if metric == TASK_ERROR else self.table.scores[metric]
             row = max(runs, key=lambda run: -math.inf if math.isnan(values[run]) else sign * values[run])
         run = self.table.results.runs[row]
-        return {name: getattr(run, name) for name in ("input", "expected", "output", "error")}
+        return {"input": run.input, "expected": run.expected, "output": run.record.output, "error": run.error}
 
 
 def _of_metric(

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from prefect_experiments.backends.arize.api import MOST_ROWS, ArizeApi, Row
 from prefect_experiments.backends.arize.datasets import ArizeDatasets
+from prefect_experiments.backends.arize.row_marks import read_mark
 from prefect_experiments.backends.arize.rows import to_time
-from prefect_experiments.backends.arize.run_rows import to_runs
+from prefect_experiments.backends.arize.run_rows import latest_rows, to_run
 from prefect_experiments.backends.arize.spaces import Space, experiment_scope, find_experiment
 from prefect_experiments.backends.base import Draft, PulledResults
 from prefect_experiments.errors import (
@@ -180,12 +181,10 @@ class ArizeExperiments:
     async def pull(self, experiment: Experiment) -> PulledResults:
         """All runs and evaluations. AX does not say which examples an experiment was meant to be on."""
         rows, ids = await asyncio.gather(self._api.runs(experiment.id), self._ax_ids(experiment))
-        read = to_runs(rows, experiment, {ax_id: example_id for example_id, ax_id in ids.items()})
-        return PulledResults(
-            [one.run for one in read],
-            {one.run.id: one.evaluations for one in read},
-            task_fingerprint=next(filter(None, (one.task_fingerprint for one in read)), None),
-        )
+        latest = latest_rows(rows, {ax_id: example_id for example_id, ax_id in ids.items()})
+        tasks = (read_mark(row).task_fingerprint for _, _, row in latest)
+        runs = [to_run(row, example_id, number, experiment) for example_id, number, row in latest]
+        return PulledResults(runs, task_fingerprint=next(filter(None, tasks), None))
 
     async def _ax_ids(self, experiment: Experiment) -> Mapping[str, str]:
         """AX's ids of the examples; an experiment on no dataset calls them as they were called."""

@@ -37,8 +37,9 @@ from prefect_experiments.errors import (
     NotFound,
 )
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
+from prefect_experiments.records import EvaluatedRun
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.outbox import OutgoingEvaluation, OutgoingRow
+from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation
 
 LINGER_S = 1.0  # how long rows wait for others to share a request with
 HELD_S = 180.0  # longer than any request may take
@@ -58,7 +59,7 @@ _Outcome = str | ExperimentsError
 class _Waiting:
     """A result that somebody waits for to be taken."""
 
-    item: OutgoingRow | OutgoingEvaluation
+    item: Outgoing
     done: asyncio.Future[str]
 
 
@@ -89,17 +90,17 @@ class ArizePusher:
         self._origin = Origin()
         self._taken = TakenRuns(api)
 
-    async def push_run(self, run: OutgoingRow) -> str:
+    async def push_run(self, run: EvaluatedRun) -> str:
         """Take a run with its evaluations; the id that it has in AX."""
         return await self._wait(run)
 
     async def push_evaluation(self, evaluation: OutgoingEvaluation) -> None:
         """Take a person's annotation on a run that AX has; an evaluator's comes too late."""
-        if evaluation.annotator_kind != "HUMAN":
+        if evaluation.record.annotator_kind != "HUMAN":
             raise BackendRefused(_LATE)
         await self._wait(evaluation)
 
-    def waiting(self, limit: int, *, running: bool) -> list[OutgoingRow | OutgoingEvaluation]:
+    def waiting(self, limit: int, *, running: bool) -> list[Outgoing]:
         """What AX lacks: of an experiment that is running, only the rows that nothing more will come to.
 
         What is incomplete because the experiment was interrupted waits until it is gone on with, or pushed as it is.
@@ -107,7 +108,7 @@ class ArizePusher:
         rows = self._store.outbox.waiting_rows(self._link, limit, complete=running)
         return [*rows, *self._store.outbox.waiting_evaluations(self._link, limit)]
 
-    async def _wait(self, item: OutgoingRow | OutgoingEvaluation) -> str:
+    async def _wait(self, item: Outgoing) -> str:
         waiting = _Waiting(item, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._news.set()
@@ -137,7 +138,7 @@ class ArizePusher:
     async def _work_once(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(self._size, len(self._queue)))]
         batch = [waiting for waiting in batch if not waiting.done.done()]
-        rows = [(waiting, waiting.item) for waiting in batch if isinstance(waiting.item, OutgoingRow)]
+        rows = [(waiting, waiting.item) for waiting in batch if isinstance(waiting.item, EvaluatedRun)]
         notes = [(waiting, waiting.item) for waiting in batch if isinstance(waiting.item, OutgoingEvaluation)]
         if rows:
             outcomes = await self._attempted(self._push_rows([item for _, item in rows]), len(rows))
@@ -162,7 +163,7 @@ class ArizePusher:
 
     # Rows
 
-    async def _push_rows(self, items: Sequence[OutgoingRow]) -> Sequence[_Outcome]:
+    async def _push_rows(self, items: Sequence[EvaluatedRun]) -> Sequence[_Outcome]:
         await self._make_ready()
         await self._name_examples(items)
         rows = [self._wire(item) for item in items]
@@ -187,7 +188,7 @@ class ArizePusher:
             await self._append(rows, piece, outcomes)
         return [outcomes[place] for place in range(len(rows))]
 
-    def _wire(self, item: OutgoingRow) -> Row:
+    def _wire(self, item: EvaluatedRun) -> Row:
         example_id = self._ax_ids.get(item.run.example_id, item.run.example_id)
         return run_row(item, example_id, self._origin)
 
@@ -216,7 +217,7 @@ class ArizePusher:
         )
         self._ready = True
 
-    async def _name_examples(self, items: Sequence[OutgoingRow]) -> None:
+    async def _name_examples(self, items: Sequence[EvaluatedRun]) -> None:
         """Learn AX's ids of the examples; what was read before another process had added them all is read again."""
         where = self._link.remote_dataset_id, self._link.remote_version_id
         if not where[0]:  # the experiment is on no dataset there
@@ -359,9 +360,8 @@ def _tell(waiting: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
 
 
 def _note(evaluation: OutgoingEvaluation) -> AnnotateRecordInput:
-    value = AnnotationInput(
-        name=evaluation.name, score=evaluation.score, label=evaluation.label, text=evaluation.explanation
-    )
+    given = evaluation.record
+    value = AnnotationInput(name=given.name, score=given.score, label=given.label, text=given.explanation)
     return AnnotateRecordInput(record_id=evaluation.run_id, values=[value])
 
 

@@ -15,8 +15,8 @@ import orjson
 
 from prefect_experiments.backends.arize.rows import Row
 from prefect_experiments.backends.marks import MARK, evaluation_mark
-from prefect_experiments.store.outbox import OutgoingEvaluation, OutgoingRow
-from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
+from prefect_experiments.models import AnnotatorKind
+from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluatedRun, EvaluationRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +35,31 @@ class RunMark:
     task_fingerprint: str | None = None
     evaluations: Mapping[str, Row] = field(default_factory=dict)
 
-    def of_evaluation(self, name: str, metadata: Mapping[str, Any]) -> Row:
-        """The fields of an evaluation that its columns do not have, or not as they were."""
+    def of_evaluation(self, name: str, metadata: Mapping[str, Any]) -> tuple[AnnotatorKind, str, str, Row]:
+        """What an evaluation's columns do not have, or not as it was: kind, evaluator, fingerprint and metadata."""
         mark = self.evaluations.get(name, {})
         as_text = [key for key in mark.get("json", ()) if isinstance(metadata.get(key), str | None)]
-        return {
-            "annotator_kind": mark.get("kind", "CODE"),  # AX does not keep it
-            "evaluator": mark.get("evaluator"),
-            "fingerprint": mark.get("fingerprint", UNKNOWN_FINGERPRINT),
-            "metadata": {**metadata, **{key: _loaded(metadata.get(key)) for key in as_text}},
-        }
+        as_it_was = {**metadata, **{key: _loaded(metadata.get(key)) for key in as_text}}
+        evaluator, fingerprint = mark.get("evaluator") or name, mark.get("fingerprint", UNKNOWN_FINGERPRINT)
+        return mark.get("kind", "CODE"), evaluator, fingerprint, as_it_was
 
 
-def run_mark(row: OutgoingRow, *, task_fingerprint: str | None, with_times: bool) -> str | None:
+def run_mark(given: EvaluatedRun, *, task_fingerprint: str | None, with_times: bool) -> str | None:
     """The mark of a row, as JSON text; ``None`` where it has nothing to say."""
     mark: Row = {}
     if with_times:
-        mark["times"] = [row.run.start_time, row.run.end_time]
+        mark["times"] = [given.run.start_time, given.run.end_time]
     if task_fingerprint is not None:
         mark["task"] = task_fingerprint
-    evaluations = {evaluation.name: said for evaluation in row.evaluations if (said := _said(evaluation))}
+    evaluations = {evaluation.name: said for evaluation in given.evaluations if (said := _said(evaluation))}
     if evaluations:
         mark["evaluations"] = evaluations
     return orjson.dumps(mark).decode() if mark else None
 
 
-def metadata_columns(evaluation: OutgoingEvaluation) -> Row:
+def metadata_columns(evaluation: EvaluationRecord) -> Row:
     """The metadata of an evaluation as AX takes them: plain values, and others as JSON text."""
-    return {key: value if _is_plain(value) else json.dumps(value) for key, value in _metadata(evaluation).items()}
+    return {key: value if _is_plain(value) else json.dumps(value) for key, value in evaluation.metadata.items()}
 
 
 def read_mark(row: Mapping[str, Any]) -> RunMark:
@@ -77,17 +74,13 @@ def read_mark(row: Mapping[str, Any]) -> RunMark:
     return RunMark(True, (times[0], times[1]) if times else None, mark.get("task"), mark.get("evaluations") or {})
 
 
-def _said(evaluation: OutgoingEvaluation) -> Row:
+def _said(evaluation: EvaluationRecord) -> Row:
     said: Row = dict(evaluation_mark(evaluation))
     if evaluation.annotator_kind != "CODE":
         said["kind"] = evaluation.annotator_kind
-    if as_text := [key for key, value in _metadata(evaluation).items() if value is None or not _is_plain(value)]:
+    if as_text := [key for key, value in evaluation.metadata.items() if value is None or not _is_plain(value)]:
         said["json"] = as_text
     return said
-
-
-def _metadata(evaluation: OutgoingEvaluation) -> Row:
-    return dict(orjson.loads(evaluation.metadata)) if evaluation.metadata else {}
 
 
 def _is_plain(value: Any) -> bool:

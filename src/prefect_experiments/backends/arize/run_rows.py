@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -18,9 +18,16 @@ import orjson
 from prefect_experiments.backends.arize.row_marks import RunMark, metadata_columns, read_mark, run_mark
 from prefect_experiments.backends.arize.rows import Row, to_time
 from prefect_experiments.backends.marks import MARK
-from prefect_experiments.models import Experiment, ExperimentRun
-from prefect_experiments.store.outbox import OutgoingEvaluation, OutgoingRow
-from prefect_experiments.store.times import to_datetime
+from prefect_experiments.models import Experiment
+from prefect_experiments.records import (
+    UNPLACED,
+    EvaluatedRun,
+    EvaluationRecord,
+    RunRecord,
+    annotation_record,
+    json_text,
+)
+from prefect_experiments.times import to_datetime
 
 _EVALUATION = re.compile(r"eval\.(.+?)\.(score|label|explanation|trace\.id|trace\.timestamp|metadata\..+)", re.DOTALL)
 _JSON = "application/json"
@@ -49,31 +56,31 @@ class Origin:
     task_fingerprint: str | None = None
 
 
-def run_row(row: OutgoingRow, example_id: str, origin: Origin) -> Row:
+def run_row(given: EvaluatedRun, example_id: str, origin: Origin) -> Row:
     """What AX takes for a run with its evaluations.
 
     Args:
-        row: the run.
+        given: the run.
         example_id: as AX calls the example.
         origin: the experiment.
     """
     logged = origin.logged_at is not None
-    run = row.run
-    text, is_json = ("", False) if run.error is not None else output_text(run.output)
+    run = given.run
+    text, is_json = ("", False) if run.error is not None else output_text(run.output_json)
     found: Row = {"example_id": example_id, "output": text}
-    found.update(_logged_columns(row) if logged else _columns(row))
+    found.update(_logged_columns(run) if logged else _columns(run))
     if is_json:  # or nobody could tell the text "7" from the number
         found["output.mime_type"] = _JSON
     if origin.repeated:
         found["repetition_number"] = run.repetition_number
-    for evaluation in row.evaluations:
+    for evaluation in given.evaluations:
         columns = _evaluation_columns(evaluation)
         if logged:
             moment = f"eval.{evaluation.name}.trace.timestamp"
             columns = {name: value for name, value in columns.items() if value is not None and name != moment}
         found.update(columns)
     mark = run_mark(
-        row,
+        given,
         task_fingerprint=origin.task_fingerprint,
         with_times=origin.logged_at != to_datetime(run.end_time),
     )
@@ -82,31 +89,30 @@ def run_row(row: OutgoingRow, example_id: str, origin: Origin) -> Row:
     return found
 
 
-def _columns(row: OutgoingRow) -> Row:
-    run = row.run
+def _columns(run: RunRecord) -> Row:
     return {
         "error": run.error,
         "result.trace.id": run.trace_id,
         "result.trace.timestamp": _milliseconds(run.start_time),
         "latency": run.latency_ms,
-        "token_count": row.token_count,
-        "total_cost": row.total_cost,
+        "token_count": run.token_count,
+        "total_cost": run.total_cost,
         "execution_status": "COMPLETED" if run.error is None else "FAILED",
         "exceptions": run.error or "",
     }
 
 
-def _logged_columns(row: OutgoingRow) -> Row:
-    run = row.run
+def _logged_columns(run: RunRecord) -> Row:
     known = {
         "error": run.error,
         "latency_ms": run.latency_ms,
-        "token_count": row.token_count,
-        "total_cost": row.total_cost,
+        "token_count": run.token_count,
+        "total_cost": run.total_cost,
         "result.trace.id": run.trace_id,
     }
-    metadata = orjson.loads(row.metadata) if row.metadata else {}
-    others = {name: value for name, value in metadata.items() if name not in _KNOWN and not name.startswith("eval.")}
+    others = {
+        name: value for name, value in run.metadata.items() if name not in _KNOWN and not name.startswith("eval.")
+    }
     return {**{name: value for name, value in known.items() if value is not None}, **others}
 
 
@@ -137,7 +143,7 @@ def output_value(row: Mapping[str, Any]) -> Any:
         return text
 
 
-def _evaluation_columns(evaluation: OutgoingEvaluation) -> Row:
+def _evaluation_columns(evaluation: EvaluationRecord) -> Row:
     name = f"eval.{evaluation.name}"
     found: Row = {
         f"{name}.score": evaluation.score,
@@ -187,27 +193,17 @@ def _error(row: Mapping[str, Any]) -> str | None:
 # From AX
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRun:
-    """A run as AX has it."""
-
-    run: ExperimentRun
-    evaluations: tuple[Row, ...]
-    task_fingerprint: str | None = None
-
-
-def to_runs(rows: Iterable[Row], experiment: Experiment, example_of: Mapping[str, str]) -> list[ReadRun]:
-    """The runs of an experiment, each as it was last.
+def latest_rows(rows: Iterable[Row], example_of: Mapping[str, str]) -> list[tuple[str, int, Row]]:
+    """The row of each run of an experiment as it was last, with its example and repetition.
 
     A run that failed and was made again is there twice, for AX has no way to replace it: the ok one counts. What else
     is there several times for one example are repetitions.
 
     Args:
         rows: as AX lists them.
-        experiment: whose.
         example_of: the examples' own ids by those that AX gave them; one that is not in it is taken as it is.
     """
-    by_example: dict[str, dict[int, ReadRun]] = {}
+    by_example: dict[str, dict[int, Row]] = {}
     # Not all forms of the list are in the order in which the rows came.
     for row in sorted(rows, key=lambda row: to_time(row.get("result.trace.timestamp")) or _EPOCH):
         example_id = row.get("example_id")
@@ -215,10 +211,9 @@ def to_runs(rows: Iterable[Row], experiment: Experiment, example_of: Mapping[str
             continue  # of an experiment without a dataset
         there = by_example.setdefault(example_of.get(example_id, example_id), {})
         number = _repetition(row, there)
-        if number in there and there[number].run.error is None and _error(row) is not None:
-            continue
-        there[number] = _read(row, experiment, example_of.get(example_id, example_id), number)
-    return [there[number] for there in by_example.values() for number in sorted(there)]
+        if number not in there or _error(there[number]) is not None or _error(row) is None:
+            there[number] = row
+    return [(name, number, there[number]) for name, there in by_example.items() for number in sorted(there)]
 
 
 def repetition_of(row: Mapping[str, Any]) -> int | None:
@@ -227,47 +222,45 @@ def repetition_of(row: Mapping[str, Any]) -> int | None:
     return int(number) if isinstance(number, int | float) and not isinstance(number, bool) and number >= 1 else None
 
 
-def _repetition(row: Row, there: Mapping[int, ReadRun]) -> int:
+def _repetition(row: Row, there: Mapping[int, Row]) -> int:
     if (given := repetition_of(row)) is not None:
         return given
     last = max(there, default=0)
-    return last if last and there[last].run.error is not None else last + 1
+    return last if last and _error(there[last]) is not None else last + 1
 
 
-def _read(row: Row, experiment: Experiment, example_id: str, number: int) -> ReadRun:
+def to_run(row: Row, example_id: str, number: int, experiment: Experiment) -> EvaluatedRun:
+    """The run of a row, with what was said of it."""
     error, mark = _error(row), read_mark(row)
-    start = to_time(row.get("result.trace.timestamp")) or experiment.created_at or _EPOCH
-    end = None
-    if mark.times is not None:
-        start, end = map(to_datetime, mark.times)
+    moment = (to_time(row.get("result.trace.timestamp")) or experiment.created_at or _EPOCH).timestamp()
     latency = next((v for name in ("latency", "latency_ms") if (v := _number(row.get(name))) is not None), None)
+    start, end = mark.times or (moment, moment + (latency or 0.0) / 1000)
     tokens = row.get("token_count")
-    run = ExperimentRun(
-        id=row["id"],
-        experiment_id=experiment.id,
-        example_id=example_id,
-        repetition_number=number,
-        output=None if error is not None else output_value(row),
+    metadata = {
+        name: value
+        for name, value in row.items()
+        if value is not None
+        and not _EVALUATION.fullmatch(name)
+        and (name not in _KNOWN or (name == MARK and not mark.is_ours))
+    }
+    run = RunRecord(
+        UNPLACED,
+        number,
+        example_id,
+        output_json=None if error is not None else orjson.dumps(output_value(row)).decode(),
         error=error,
-        status="error" if error is not None else "ok",
         start_time=start,
-        end_time=end or start + timedelta(milliseconds=latency or 0.0),
-        latency_ms=latency,
+        end_time=end,
         token_count=int(tokens) if isinstance(tokens, int | float) else None,
         total_cost=_number(row.get("total_cost")),
         trace_id=_text(row.get("result.trace.id")),
-        metadata={
-            name: value
-            for name, value in row.items()
-            if value is not None
-            and not _EVALUATION.fullmatch(name)
-            and (name not in _KNOWN or (name == MARK and not mark.is_ours))
-        },
+        metadata_json=json_text(metadata),
+        latency_ms=latency,
     )
-    return ReadRun(run, (*_evaluations(row, start, mark), *_annotations(row, start)), mark.task_fingerprint)
+    return EvaluatedRun(run, (*_evaluations(row, start, mark), *_annotations(row, start)), row["id"])
 
 
-def _evaluations(row: Row, moment: datetime, mark: RunMark) -> list[Row]:
+def _evaluations(row: Row, moment: float, mark: RunMark) -> list[EvaluationRecord]:
     found: dict[str, Row] = {}
     for column, value in row.items():
         if value is not None and (match := _EVALUATION.fullmatch(column)):
@@ -275,42 +268,29 @@ def _evaluations(row: Row, moment: datetime, mark: RunMark) -> list[Row]:
     return [_evaluation(name, parts, moment, mark) for name, parts in found.items()]
 
 
-def _evaluation(name: str, parts: Row, moment: datetime, mark: RunMark) -> Row:
+def _evaluation(name: str, parts: Row, moment: float, mark: RunMark) -> EvaluationRecord:
     metadata = {key.removeprefix("metadata."): value for key, value in parts.items() if key.startswith("metadata.")}
-    values = [_number(parts.get("score")), _text(parts.get("label")), _text(parts.get("explanation"))]
-    error = _text(metadata.pop("error", None)) if values == [None, None, None] else None
-    time = to_time(parts.get("trace.timestamp")) or moment
-    return {
-        "name": name,
-        "score": values[0],
-        "label": values[1],
-        "explanation": values[2],
-        **mark.of_evaluation(name, metadata),
-        "error": error,
-        "start_time": time,
-        "end_time": time,
-        "trace_id": _text(parts.get("trace.id")),
-    }
+    score, label, why = _number(parts.get("score")), _text(parts.get("label")), _text(parts.get("explanation"))
+    error = _text(metadata.pop("error", None)) if score is None and label is None and why is None else None
+    given = to_time(parts.get("trace.timestamp"))
+    time = moment if given is None else given.timestamp()
+    kind, evaluator, fingerprint, metadata = mark.of_evaluation(name, metadata)
+    return EvaluationRecord(
+        *(UNPLACED, 1, name, evaluator, kind, fingerprint, score, label, why, json_text(metadata)),
+        *(error, time, time, _text(parts.get("trace.id"))),
+    )
 
 
-def _annotations(row: Row, moment: datetime) -> list[Row]:
+def _annotations(row: Row, moment: float) -> list[EvaluationRecord]:
     notes = row.get("annotations")
     found = []
     for note in notes if isinstance(notes, Sequence) and not isinstance(notes, str) else ():
         if not isinstance(note, Mapping) or not isinstance(note.get("name"), str):
             continue
-        time = to_time(note.get("updated_at")) or moment
-        found.append(
-            {
-                "name": note["name"],
-                "annotator_kind": "HUMAN",
-                "score": _number(note.get("score")),
-                "label": _text(note.get("label")),
-                "explanation": _text(note.get("text")),
-                "start_time": time,
-                "end_time": time,
-            }
-        )
+        given = to_time(note.get("updated_at"))
+        said = (_number(note.get("score")), _text(note.get("label")), _text(note.get("text")))
+        time = moment if given is None else given.timestamp()
+        found.append(annotation_record(UNPLACED, 1, note["name"], *said, annotator=None, updated_at=time))
     return found
 
 

@@ -8,17 +8,26 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+
 from prefect_experiments.backends.base import Draft, PulledResults
 from prefect_experiments.backends.marks import unmarked
 from prefect_experiments.backends.phoenix.api import PhoenixApi, Row, each
 from prefect_experiments.backends.phoenix.datasets import find_dataset
 from prefect_experiments.backends.phoenix.rows import is_id, to_experiment, to_time
 from prefect_experiments.errors import AmbiguousName, BackendUnavailable, InvalidInput, NotFound, unknown_value
-from prefect_experiments.models import AnnotateRecordInput, Experiment, ExperimentRun
+from prefect_experiments.models import AnnotateRecordInput, Experiment
 from prefect_experiments.pages import Pagination
-from prefect_experiments.store.outbox import annotation_metadata
+from prefect_experiments.records import (
+    UNKNOWN_FINGERPRINT,
+    UNPLACED,
+    EvaluatedRun,
+    EvaluationRecord,
+    RunRecord,
+    annotation_metadata,
+    json_text,
+)
 from prefect_experiments.store.paging import decode_cursor, encode_cursor
-from prefect_experiments.store.tables import UNKNOWN_FINGERPRINT
 from prefect_experiments.sync import waited
 
 _TAG = re.compile(r"[a-z0-9](?:[_a-z0-9-]*[a-z0-9])?")
@@ -194,57 +203,63 @@ class PhoenixExperiments:
         )
         given = {(row["example_id"], row["repetition_number"]): row for row in results}
         known = [row for row in runs if row["dataset_example_id"] in example_of]
-        evaluations = {row["id"]: list(map(_evaluation, _of(given, row).get("annotations") or ())) for row in known}
         missing = [
             (example_of[row["dataset_example"]["node_id"]], number)
             for row in incomplete
             for number in row["repetition_numbers"]
             if row["dataset_example"]["node_id"] in example_of
         ]
-        marks = (evaluation["task_fingerprint"] for each in evaluations.values() for evaluation in each)
-        return PulledResults(
-            [_run(row, example_of[row["dataset_example_id"]], _of(given, row)) for row in known],
-            evaluations,
-            missing,
-            next(filter(None, marks), None),
-        )
+        made = [_run(row, example_of[row["dataset_example_id"]], _of(given, row)) for row in known]
+        said = (evaluation for row in known for evaluation in _of(given, row).get("annotations") or ())
+        tasks = (unmarked(evaluation.get("metadata"))[1].get("task") for evaluation in said)
+        return PulledResults(made, missing, next(filter(None, tasks), None))
 
 
 def _of(given: Mapping[tuple[str, int], Row], run: Row) -> Row:
     return given.get((run["dataset_example_id"], run["repetition_number"]), Row())
 
 
-def _run(row: Row, example_id: str, result: Row) -> ExperimentRun:
-    start, end = to_time(row["start_time"]), to_time(row["end_time"])
-    assert start is not None
-    assert end is not None
+def _run(row: Row, example_id: str, result: Row) -> EvaluatedRun:
+    start, end = _time(row, "start_time"), _time(row, "end_time")
     counts = [n for n in (result.get("prompt_token_count"), result.get("completion_token_count")) if n is not None]
-    failed = row.get("error") is not None
-    return ExperimentRun(
-        id=row["id"],
-        experiment_id=row["experiment_id"],
-        example_id=example_id,
-        repetition_number=row["repetition_number"],
-        output=None if failed else row["output"],
-        error=row.get("error"),
-        status="error" if failed else "ok",
-        start_time=start,
-        end_time=end,
-        latency_ms=(end - start) / timedelta(milliseconds=1) or None,  # no call takes no time: it is not known
+    error = row.get("error")
+    run = RunRecord(
+        UNPLACED,
+        row["repetition_number"],
+        example_id,
+        output_json=None if error is not None else orjson.dumps(row["output"]).decode(),
+        error=error,
+        start_time=start.timestamp(),
+        end_time=end.timestamp(),
         token_count=sum(counts) if counts else None,
+        trace_id=row.get("trace_id"),
+        latency_ms=(end - start) / timedelta(milliseconds=1) or None,  # no call takes no time: it is not known
+    )
+    return EvaluatedRun(run, tuple(map(_evaluation, result.get("annotations") or ())), row["id"])
+
+
+def _evaluation(given: Mapping[str, Any]) -> EvaluationRecord:
+    row = Row(given)
+    metadata, mark = unmarked(row.get("metadata"))
+    return EvaluationRecord(
+        UNPLACED,
+        1,
+        row["name"],
+        mark.get("evaluator") or row["name"],
+        row["annotator_kind"],
+        mark.get("fingerprint", UNKNOWN_FINGERPRINT),
+        score=row.get("score"),
+        label=row.get("label"),
+        explanation=row.get("explanation"),
+        metadata_json=json_text(metadata),
+        error=row.get("error"),
+        start_time=_time(row, "start_time").timestamp(),
+        end_time=_time(row, "end_time").timestamp(),
         trace_id=row.get("trace_id"),
     )
 
 
-def _evaluation(given: Mapping[str, Any]) -> dict[str, Any]:
-    row = Row(given)
-    metadata, mark = unmarked(row.get("metadata"))
-    return {
-        **row,
-        "start_time": to_time(row["start_time"]),
-        "end_time": to_time(row["end_time"]),
-        "metadata": metadata,
-        "evaluator": mark.get("evaluator"),
-        "fingerprint": mark.get("fingerprint", UNKNOWN_FINGERPRINT),
-        "task_fingerprint": mark.get("task"),
-    }
+def _time(row: Row, name: str) -> datetime:
+    found = to_time(row[name])
+    assert found is not None
+    return found

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from prefect_experiments.backends.phoenix.api import PhoenixApi
 from prefect_experiments.backends.phoenix.rows import evaluation_body, existing_run, id_among, run_body
 from prefect_experiments.errors import AlreadyExists, BackendRefused
+from prefect_experiments.records import EvaluatedRun
 from prefect_experiments.store import Link, Store, TaskRecord
-from prefect_experiments.store.outbox import OutgoingEvaluation, OutgoingRun
+from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation
 
 # Measured: Phoenix's server is the limit, and four connections are 1.4 times as fast as fifty.
 LANES = 4
@@ -30,24 +31,25 @@ class PhoenixPusher:
         self._there: dict[tuple[str, int], str] | None = None
         self._task: TaskRecord | None = None
 
-    def waiting(self, limit: int, *, running: bool) -> list[OutgoingRun | OutgoingEvaluation]:  # noqa: ARG002
+    def waiting(self, limit: int, *, running: bool) -> list[Outgoing]:  # noqa: ARG002
         """What Phoenix lacks: runs, and the evaluations on those that it has."""
         if self._task is None:
             self._task = self._store.experiments.get(self._link.experiment_id).task
         runs = self._store.outbox.waiting_runs(self._link, limit)
         return [*runs, *self._store.outbox.waiting_evaluations(self._link, limit)]
 
-    async def push_run(self, run: OutgoingRun) -> str:
+    async def push_run(self, run: EvaluatedRun) -> str:
         """Take a run; the id that it has in Phoenix, also where it was there already."""
-        node = await self._node(run.example_id)
+        node = await self._node(run.run.example_id)
         try:
-            return await self._api.create_run(self._link.remote_id, run_body(run, node))
+            return await self._api.create_run(self._link.remote_id, run_body(run.run, node))
         except AlreadyExists as error:
             return existing_run(str(error)) or await self._look_up(node, run.repetition_number)
 
     async def push_evaluation(self, evaluation: OutgoingEvaluation) -> None:
         """Take an evaluation."""
-        await self._api.put_evaluation(evaluation_body(evaluation, self._task.fingerprint if self._task else None))
+        task = self._task.fingerprint if self._task else None
+        await self._api.put_evaluation(evaluation_body(evaluation.record, evaluation.run_id, task))
 
     async def _node(self, example_id: str) -> str:
         """What the endpoint calls an example; datasets call it by its own id."""

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from prefect_experiments.backends.marks import evaluation_mark, marked
+from prefect_experiments.backends.marks import marked_metadata
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example, Experiment
-from prefect_experiments.store.outbox import OutgoingEvaluation, OutgoingRun
-from prefect_experiments.store.times import to_datetime
+from prefect_experiments.records import EvaluationRecord, RunRecord
+from prefect_experiments.times import to_datetime
 
 _RUN_IN_TEXT = re.compile(r"Experiment run (\S+) already exists")
 
@@ -155,7 +155,7 @@ def to_experiment(row: Mapping[str, Any], *, dataset_name: str = "", tags: Seque
     )
 
 
-def run_body(run: OutgoingRun, node_id: str) -> dict[str, Any]:
+def run_body(run: RunRecord, node_id: str) -> dict[str, Any]:
     """What ``POST /v1/experiments/{id}/runs`` takes.
 
     It has no place for the latency but the time between start and end, to the microsecond: where an end was given as
@@ -166,7 +166,7 @@ def run_body(run: OutgoingRun, node_id: str) -> dict[str, Any]:
         end = start + timedelta(milliseconds=run.latency_ms)
     return {
         "dataset_example_id": node_id,
-        "output": None if run.output is None else orjson.Fragment(run.output.encode()),
+        "output": None if run.output_json is None else orjson.Fragment(run.output_json.encode()),
         "repetition_number": run.repetition_number,
         "start_time": start.isoformat(),
         "end_time": end.isoformat(),
@@ -175,16 +175,15 @@ def run_body(run: OutgoingRun, node_id: str) -> dict[str, Any]:
     }
 
 
-def evaluation_body(evaluation: OutgoingEvaluation, task_fingerprint: str | None) -> dict[str, Any]:
+def evaluation_body(evaluation: EvaluationRecord, run_id: str, task_fingerprint: str | None) -> dict[str, Any]:
     """What ``POST /v1/experiment_evaluations`` takes."""
-    metadata = marked(evaluation.metadata, evaluation_mark(evaluation, task_fingerprint))
     body: dict[str, Any] = {
-        "experiment_run_id": evaluation.run_id,
+        "experiment_run_id": run_id,
         "name": evaluation.name,
         "annotator_kind": evaluation.annotator_kind,
         "start_time": to_datetime(evaluation.start_time).isoformat(),
         "end_time": to_datetime(evaluation.end_time).isoformat(),
-        "metadata": metadata or None,
+        "metadata": marked_metadata(evaluation, task_fingerprint) or None,
         "trace_id": evaluation.trace_id,
     }
     if evaluation.error is not None:

@@ -1,4 +1,4 @@
-"""Times of the store: seconds since the epoch on one side, datetimes and milliseconds on the other."""
+"""Times: seconds since the epoch, as records keep them, on one side; datetimes and milliseconds on the other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 def to_datetime(seconds: float) -> datetime:
-    """A time of the store as an aware datetime in UTC, to the microsecond."""
+    """Seconds since the epoch as an aware datetime in UTC, to the microsecond."""
     return datetime.fromtimestamp(seconds, UTC)
 
 

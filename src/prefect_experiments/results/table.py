@@ -1,13 +1,16 @@
-"""Results of an experiment as they are understood, from wherever they come."""
+"""The rows of a results table as they are understood, from wherever they come."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prefect_experiments import keys
 from prefect_experiments.models import AnnotatorKind
+from prefect_experiments.records import EvaluatedRun, EvaluationRecord, RunRecord
+from prefect_experiments.times import milliseconds
 
 EVALUATION_PARTS = ("score", "label", "explanation", "error")
 DIRECTION = "direction"
@@ -16,85 +19,81 @@ ANNOTATION_PARTS = ("score", "label", "text")
 
 
 @dataclass(slots=True)  # not frozen: tens of thousands are made at once
-class ResultEvaluation:
-    """What an evaluator, or with the kind ``HUMAN`` a person, said of a run; with an error there is no score."""
-
-    name: str
-    kind: AnnotatorKind
-    score: float | None = None
-    label: str | None = None
-    explanation: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    error: str | None = None
-    trace_id: str | None = None
-
-    def part(self, name: str) -> Any:
-        """A part by the name that its column has; what a person wrote is called ``text`` there."""
-        if name.startswith("metadata."):
-            return self.metadata.get(name.removeprefix("metadata."))
-        return self.explanation if name == "text" else getattr(self, name)
-
-    def content(self) -> list[Any]:
-        """All that makes it different from another one, as plain values."""
-        given = (self.name, self.kind, self.score, self.label, self.explanation, self.error, self.trace_id)
-        return [*given, dict(self.metadata) or None]
-
-
-@dataclass(slots=True)
 class ResultRun:
-    """One experiment run. All values are what JSON makes of them.
+    """A row of a results table: an experiment run with what it was given and what was said of it.
 
     Attributes:
         row: where it stands in its source, from 1.
-        example_id: empty where the table does not say.
-        output: ``None`` where the run failed.
-        error: why it failed; ``None`` where it has not.
-        latency_ms, start_time, end_time: where known; times in seconds since the epoch.
+        record: the run. Its `example_id` is empty where a table does not say; its times may be unknown.
+        input, expected: the example's, where they are known.
         evaluations: the evaluators', by name. Those on a failed run are shown, and counted nowhere: see `counted`.
         annotations: people's, by name.
+        id: what the run is called; empty for a table's.
     """
 
     row: int
-    example_id: str
-    repetition_number: int = 1
+    record: RunRecord
     input: Any = None
     expected: Any = None
-    output: Any = None
-    error: str | None = None
-    latency_ms: float | None = None
-    start_time: float | None = None
-    end_time: float | None = None
-    token_count: int | None = None
-    total_cost: float | None = None
-    trace_id: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    evaluations: Mapping[str, ResultEvaluation] = field(default_factory=dict)
-    annotations: Mapping[str, ResultEvaluation] = field(default_factory=dict)
+    evaluations: Mapping[str, EvaluationRecord] = field(default_factory=dict)
+    annotations: Mapping[str, EvaluationRecord] = field(default_factory=dict)
     id: str = ""
 
     @property
-    def counted(self) -> Mapping[str, ResultEvaluation]:
+    def example_id(self) -> str:
+        """The run's."""
+        return self.record.example_id
+
+    @property
+    def repetition_number(self) -> int:
+        """The run's."""
+        return self.record.repetition_number
+
+    @property
+    def error(self) -> str | None:
+        """Why the run failed; ``None`` where it has not."""
+        return self.record.error
+
+    @property
+    def counted(self) -> Mapping[str, EvaluationRecord]:
         """The evaluations that count: none on a failed run, which has no output to judge."""
         return self.evaluations if self.error is None else {}
 
-    def times(self, now: float) -> tuple[float, float]:
-        """When it began and ended, as far as is known; else it ended now.
+    def named(self, example_id: str) -> ResultRun:
+        """The same as a run of this example."""
+        return replace(self, record=self.record._replace(example_id=example_id))
+
+    def dated(self, now: float) -> EvaluatedRun:
+        """The run with all that counts of what was said of it, and when it was made, as far as is known; else now.
 
         A time that was not given follows from the other one and the latency, and is the same where that is not known.
         """
-        start, end = self.start_time, self.end_time
-        seconds = (self.latency_ms or 0.0) / 1000
-        if end is None:
-            end = now if start is None else start + seconds
-        return (end - seconds if start is None else start), end
+        start, end, latency = self.record.start_time, self.record.end_time, self.record.latency_ms
+        seconds = (latency or 0.0) / 1000
+        if math.isnan(end):
+            end = now if math.isnan(start) else start + seconds
+        if math.isnan(start):
+            start = end - seconds
+        if latency is None:
+            latency = milliseconds(start, end) or None
+        said = (*self.counted.values(), *self.annotations.values())
+        return EvaluatedRun(
+            self.record._replace(start_time=start, end_time=end, latency_ms=latency),
+            tuple(one._replace(start_time=end, end_time=end) for one in said),
+        )
 
     def content(self) -> list[Any]:
-        """All that makes it different from another one, as plain values."""
-        key = (self.example_id, self.repetition_number)
-        figures = (self.latency_ms, self.start_time, self.end_time, self.token_count, self.total_cost, self.trace_id)
-        result = (self.output, self.error, dict(self.metadata) or None)
+        """All that makes it different from another one, as plain values; a time that is not known is none in JSON."""
+        run = self.record
+        result = (run.output, run.error, run.metadata or None)
+        figures = (run.latency_ms, run.start_time, run.end_time, run.token_count, run.total_cost, run.trace_id)
         said = [*self.counted.values(), *self.annotations.values()]
-        return [*key, *result, *figures, [evaluation.content() for evaluation in said]]
+        return [run.example_id, run.repetition_number, *result, *figures, [_content(one) for one in said]]
+
+
+def _content(one: EvaluationRecord) -> list[Any]:
+    given = (one.name, one.annotator_kind, one.score, one.label, one.explanation, one.error, one.trace_id)
+    return [*given, one.metadata or None]
 
 
 @dataclass(frozen=True, slots=True)
