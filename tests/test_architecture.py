@@ -42,6 +42,7 @@ ORDER = [
     {"experiment"},
     {"orchestration"},
     {"client"},
+    {"testing"},
     {"cli"},
 ]
 LAYER = {name: number for number, names in enumerate(ORDER) for name in names}
