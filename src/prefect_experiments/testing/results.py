@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -12,7 +13,7 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Capabilities, Remote
 from prefect_experiments.backends.base import Draft
 from prefect_experiments.client import Client
-from prefect_experiments.errors import BackendRefused, InvalidSetting, NotFound
+from prefect_experiments.errors import BackendRefused, InvalidInput, InvalidSetting, NotFound
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput, Dataset, Experiment
 from prefect_experiments.store import EvaluatorRecord, Link, Store
 from prefect_experiments.store.tables import evaluations, experiment_runs
@@ -143,6 +144,20 @@ class ResultSuite(Conditions):
         parts = [f"annotation.{annotation}.{part}" for part in ("score", "label", "text")]
         assert list(table.loc[run.example_id, parts]) == [0.75, "so so", "Ü"]
         assert table[parts[0]].count() == 1
+
+    def test_text_that_is_not_unicode(self, client: Client, dataset: Dataset, name: str, annotation: str) -> None:
+        """It is refused with a sentence, or made visible; what else is there stays."""
+        made = logged(client, dataset, name)
+        run = client.experiments.list_runs(experiment=made.id)[0]
+        note = AnnotateRecordInput(record_id=run.id, values=[AnnotationInput(name=annotation, text="lone \ud800")])
+        with contextlib.suppress(InvalidInput):
+            client.experiments.annotate_runs(experiment=made.id, annotations=[note])
+        for look in (client.datasets.get_dataset, client.datasets.get_info):
+            with pytest.raises((InvalidInput, NotFound)):
+                look(dataset=f"{name} \ud800")
+        with pytest.raises((InvalidInput, NotFound)):
+            client.experiments.get(experiment=f"{name} \ud800")
+        assert len(client.experiments.list_runs(experiment=made.id, all=True)) == 4
 
     def test_an_annotation_that_was_made_offline(
         self, client: Client, offline: Client, elsewhere: Client, experiment: Experiment, annotation: str
