@@ -45,6 +45,7 @@ ORDER = [
     {"orchestration"},
     {"client"},
     {"blocks"},
+    {"testing"},
     {"cli"},
 ]
 LAYER = {name: number for number, names in enumerate(ORDER) for name in names}

@@ -13,7 +13,10 @@ from support.patience import PATIENCE_S
 
 from .harness import Here, lines
 
-COMMANDS = ["run", "resume", "evaluate", "list", "show", "runs", "export", "annotate", "tag", "delete", "datasets"]
+COMMANDS = [
+    *("run", "resume", "evaluate", "list", "show", "runs", "export", "annotate", "tag", "delete", "backends"),
+    "datasets",
+]
 DATASET_COMMANDS = ["create", "append", "list", "show", "sample", "export", "delete"]
 HEAVY = ["prefect", "pandas", "sqlalchemy", "scipy", "rapidfuzz", "pyarrow", "alembic"]
 

@@ -187,7 +187,10 @@ class Pusher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a backend can do and another cannot. Shared code asks for these, never for a backend's name."""
+    """What a backend can do and another cannot.
+
+    Shared code and `prefect_experiments.testing` ask for these, never for a backend's name.
+    """
 
     versions_stay: bool = True
     """What was read of a dataset version once is true for ever; else it is read anew each time."""
@@ -199,6 +202,12 @@ class Capabilities:
     """There are experiments that are on no dataset."""
     names_unique: bool = False
     """A dataset has one experiment of a name at most."""
+    example_counts: bool = True
+    """It says how many examples a dataset has."""
+    examples_in_order: bool = True
+    """The examples of a dataset come back in the order that they were given in."""
+    dataset_descriptions: bool = True
+    """A dataset can have a description."""
     spaces: bool = False
     """It is divided into spaces: it has `HasSpaces.in_space`."""
     spans: bool = False

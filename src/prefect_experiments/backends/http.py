@@ -32,6 +32,7 @@ from prefect_experiments.errors import (
     BackendRefused,
     BackendUnavailable,
     ExperimentsError,
+    InvalidInput,
     InvalidSetting,
     NotFound,
     unusable_connection,
@@ -162,15 +163,18 @@ class Http:
             BackendRefused: another answer that says no to what was sent.
             BackendUnavailable: no answer, or one that may be another next time.
             InvalidSetting: the key is refused, or the server is not what it should be.
+            InvalidInput: what is to be sent is not Unicode.
         """
-        arguments: dict[str, Any] = {"params": params}
-        if json is not None:
-            arguments["content"] = orjson.dumps(json)
-            arguments["headers"] = {"Content-Type": "application/json"}
+        pool, headers = self._pool(), {} if json is None else {"Content-Type": "application/json"}
+        try:
+            content = None if json is None else orjson.dumps(json)
+            request = pool.client.build_request(method, path, params=params, content=content, headers=headers)
+        except (TypeError, UnicodeEncodeError) as error:
+            raise InvalidInput(f"{self.address} cannot be sent what is no JSON or no Unicode: {error}") from None
         seconds = timeout or self.address.timeout
         try:
-            async with self._pool().turn() as client, asyncio.timeout(seconds):
-                response = await client.request(method, path, **arguments)
+            async with pool.turn() as client, asyncio.timeout(seconds):
+                response = await client.send(request)
         except TimeoutError:
             raise self._unreachable(httpx.ReadTimeout(f"{seconds:g} s")) from None
         except httpx.RequestError as error:

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import comparing, datasets, experiments, log, running
+from prefect_experiments.cli import backends, comparing, datasets, experiments, log, running
 from prefect_experiments.cli.output import (
     DONE,
     INTERRUPTED,
@@ -66,6 +66,7 @@ running.register(app)
 log.register(app)
 comparing.register(app)
 experiments.register(app)
+backends.register(app)
 app.command(datasets.app)
 app.meta.group_parameters = Group("Global options", sort_key=100)
 app.meta.suppress_keyboard_interrupt = False
@@ -85,8 +86,8 @@ def _launch(
     Args:
         tokens: the command and what it is given.
         store_url: the store, such as sqlite:///path/to/experiments.db or postgresql://user@host/name.
-        backend: where experiments are kept: local, phoenix, arize, another one that is installed, or a saved block such
-            as phoenix-credentials/prod; by default what the settings say, else local.
+        backend: where experiments are kept: local, phoenix, arize, another one that `backends` lists, or a saved block
+            such as phoenix-credentials/prod; by default what the settings say, else local.
         json: print one JSON document to stdout, and nothing else there; where nothing comes out, it is
             {"error": TEXT, "experiment_id": ID or null}.
         debug: show tracebacks, and all that Prefect logs.

@@ -28,6 +28,9 @@ class ArizeBackend:
         late_evaluations=False,
         experiments_without_dataset=True,
         names_unique=True,
+        example_counts=False,
+        examples_in_order=False,
+        dataset_descriptions=False,
         spaces=True,
         spans=True,
     )

@@ -16,8 +16,10 @@ import httpx
 from prefect_experiments.backends.arize.connection import Connection
 from prefect_experiments.backends.http import Http
 from prefect_experiments.errors import (
+    BackendRefused,
     BackendUnavailable,
     ExperimentsError,
+    InvalidInput,
     InvalidSetting,
     NotFound,
     unusable_connection,
@@ -275,7 +277,13 @@ class ArizeApi:
         found: list[Row] = []
         while True:
             params = {**filters, "limit": min(PAGE, limit - len(found)), "cursor": cursor}
-            rows, cursor = await self._page(path, key, {name: value for name, value in params.items() if value})
+            try:
+                rows, after = await self._page(path, key, {name: value for name, value in params.items() if value})
+            except BackendRefused as error:
+                if cursor is None:
+                    raise
+                raise InvalidInput(f"{cursor!r:.80} is not a cursor that a list gave: {error}") from None
+            cursor = after
             found += rows
             if cursor is None or len(found) >= limit:
                 return found, cursor
