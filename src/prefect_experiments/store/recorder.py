@@ -192,7 +192,7 @@ class Recorder:
         if runs:
             if not self._database.is_sqlite:  # two processes that lock rows in one order never wait for each other
                 runs = sorted(runs, key=lambda run: run.key)
-            self._delete_void(connection, {run.key for run in runs})
+            self._delete_void(connection, {run[:2] for run in runs})
             rows = [run_values(self._experiment_id, run) for run in runs]
             self._database.write_many(connection, self._put_run, rows)
 

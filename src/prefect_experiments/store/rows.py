@@ -20,16 +20,29 @@ ANNOTATION_COLUMNS = tuple(run_annotations.c)[1:]
 
 def run_values(experiment_id: str, run: RunRecord) -> tuple[Any, ...]:
     """The row of a run in `experiment_runs`."""
-    position, repetition_number, example_id, output, error, *rest = run
-    return experiment_id, position, repetition_number, example_id, output, error and plain_text(error), *rest
+    if run.error is not None:
+        run = run._replace(error=plain_text(run.error))
+    return experiment_id, *run
 
 
 def evaluation_values(experiment_id: str, evaluation: EvaluationRecord) -> tuple[Any, ...]:
     """The row of an evaluation in `evaluations`."""
-    position, repetition, name, evaluator, kind, fingerprint, score, label, why, metadata, error, *rest = evaluation
-    return (
-        *(experiment_id, position, repetition, plain_text(name), plain_text(evaluator), kind, fingerprint, score),
-        *(label and plain_text(label), why and plain_text(why), metadata, error and plain_text(error), *rest),
+    return (  # one by one: `_replace` would take twice as long, and there is one for each evaluation
+        experiment_id,
+        evaluation.position,
+        evaluation.repetition_number,
+        plain_text(evaluation.name),
+        plain_text(evaluation.evaluator),
+        evaluation.annotator_kind,
+        evaluation.fingerprint,
+        evaluation.score,
+        evaluation.label and plain_text(evaluation.label),
+        evaluation.explanation and plain_text(evaluation.explanation),
+        evaluation.metadata_json,
+        evaluation.error and plain_text(evaluation.error),
+        evaluation.start_time,
+        evaluation.end_time,
+        evaluation.trace_id,
     )
 
 
