@@ -35,6 +35,7 @@ from prefect_experiments import (
     resume_experiment,
     run_experiment,
 )
+from prefect_experiments.backends import Remote
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList
 
 questions = [{"input": "What is 2 + 3?", "output": "5"}, {"input": "What is 4 * 5?", "output": "20"}]
@@ -167,6 +168,13 @@ def experiments(annotations: Sequence[AnnotateRecordInput], frame: pd.DataFrame)
     client.experiments.compare(baseline="tag:baseline", candidate=ran, gate="gate.yaml")
     assert_type(client.experiments.push(experiment="latest", to="phoenix"), RanExperiment)
     assert_type(client.experiments.export(experiment="latest", path="runs.csv"), Path)
+
+
+def backends(opened: Remote) -> None:
+    Client(backend="arize", api_key="secret", space="my-space", api_port=8443, traces=True)
+    Client(backend="vault/nightly", store_url="sqlite://")
+    Client(backend=opened)
+    AsyncClient(backend=opened, store_url=None)
 
 
 async def asynchronously(frame: pd.DataFrame) -> None:

@@ -70,6 +70,9 @@ Sample(n=3, method="first")  # wrong
 Client(bakend="phoenix")  # wrong
 Client(api_port="6006")  # wrong
 AsyncClient(bakend="phoenix")  # wrong
+Client(backend="phoenix", base_ulr="http://localhost:6006")  # wrong
+AsyncClient(backend="phoenix", base_ulr="http://localhost:6006")  # wrong
+Client(backend=7)  # wrong
 AsyncClient(api_port="6006")  # wrong
 client.experiments.list(limit="3")  # wrong
 client.experiments.tag(experiment="latest")  # wrong
