@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 TESTS = str(Path(__file__).resolve().parent)
 if TESTS not in sys.path:  # so that `support` can be imported, whatever directory pytest starts in
@@ -16,6 +17,10 @@ from support.phoenix_server import phoenix_url  # noqa: E402
 from support.postgres import postgres_server, postgres_url  # noqa: E402
 from support.prefect_server import prefect_api  # noqa: E402
 from support.sharing import servers_for, stop_servers  # noqa: E402
+
+# A machine that does other work beside is no fault of the code: no example has a time to keep.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 __all__ = ["phoenix_url", "postgres_server", "postgres_url", "prefect_api"]
 
