@@ -46,6 +46,7 @@ def make(here: Here, name: str) -> Experiment:
                         start_time=1000.0,
                         end_time=1000.25,
                         attempts=1,
+                        latency_ms=250.0,
                     )
                 )
             await recorder.write_evaluations([_verdict(0, 1.0), _verdict(2, None)])

@@ -219,10 +219,11 @@ def test_nothing_to_show_is_still_a_page() -> None:
 
 def test_texts_that_utf8_cannot_hold(tmp_path: Path) -> None:
     found = side(rows_of(3, right=1, words=30, seed=2), "half \ud83d")
-    runs = [replace(found.runs[0], output="half \ud83d of a pair \x00"), *found.runs[1:]]
+    odd = found.runs[0].record._replace(error="half \ud83d of a pair \x00")
+    runs = [replace(found.runs[0], record=odd), *found.runs[1:]]
     path = write_report(replace(found, runs=runs), tmp_path / "new" / "report.html")
     data = Document(path.read_text(encoding="utf-8")).data
-    assert data["examples"][0]["runs"][0][2]["output"] == "half \ud83d of a pair \x00"
+    assert data["examples"][0]["runs"][0][2]["error"] == "half \ud83d of a pair \x00"
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]
 
 

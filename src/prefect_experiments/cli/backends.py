@@ -19,7 +19,7 @@ def register(app: App) -> None:
 
 
 def backends(*, terminal: Here) -> Answer:  # noqa: ARG001 - which commands have, and ask their clients of
-    """List the backends that are installed, and what each takes: options of Client(backend=...), and variables.
+    """List the backends that are installed, and the options that each takes.
 
     Args:
         terminal: where it is shown.

@@ -178,7 +178,7 @@ def annotate(
     annotator: str | None = None,
     terminal: Here,
 ) -> Answer:
-    """Write a person's verdict on a run; one of the same name is replaced.
+    """Write an annotation on a run; one of the same name is replaced.
 
     Args:
         run_id: the id of the run, as `runs` lists it.
