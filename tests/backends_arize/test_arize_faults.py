@@ -17,6 +17,7 @@ from prefect_experiments import Client, RanExperiment, run_experiment
 from prefect_experiments.backends.arize import taken
 from prefect_experiments.errors import BackendRefused, BackendUnavailable, InvalidSetting
 from support.arize import KEY, Official, StandIn
+from support.patience import PATIENCE_S
 
 from .conftest import ours
 from .referee import assert_same
@@ -149,7 +150,7 @@ def test_a_request_that_is_answered_too_late(
 
     experiment = log(local)
     monkeypatch.setattr(api, "UPLOAD_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(taken, "SHORTEST_DOUBT_S", 1.5)
+    monkeypatch.setattr(taken, "SHORTEST_DOUBT_S", PATIENCE_S)
     client = ours(arize, store_url=store_url)
     arize.fail({"method": "POST", "path": "/runs$", "skip": 1, "times": 1, "delay": 1.3})
     assert client.experiments.push(experiment=experiment).waiting == 0
