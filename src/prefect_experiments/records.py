@@ -93,7 +93,7 @@ class RunRecord(NamedTuple):
     @property
     def metadata(self) -> dict[str, Any]:
         """The metadata themselves; empty where there are none."""
-        return _object(self.metadata_json)
+        return {} if self.metadata_json is None else orjson.loads(self.metadata_json)
 
     def view(self, ids: RunIds) -> ExperimentRun:
         """The run as people get it."""
@@ -151,7 +151,7 @@ class EvaluationRecord(NamedTuple):
     @property
     def metadata(self) -> dict[str, Any]:
         """The metadata themselves; empty where there are none."""
-        return _object(self.metadata_json)
+        return {} if self.metadata_json is None else orjson.loads(self.metadata_json)
 
     @property
     def is_annotation(self) -> bool:
@@ -248,7 +248,3 @@ def annotation_record(
 def json_text(value: Mapping[str, Any] | None) -> str | None:
     """JSON text of metadata that are JSON already; ``None`` where there are none."""
     return orjson.dumps(value).decode() if value else None
-
-
-def _object(text: str | None) -> dict[str, Any]:
-    return loads(text) or {}

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from prefect_experiments.models import Example
-from prefect_experiments.records import EvaluatedRun
+from prefect_experiments.records import RunRecord
 from prefect_experiments.store import EvaluatorRecord, Link, Store, TaskRecord
 from prefect_experiments.store.tables import evaluations, experiment_runs
 
@@ -74,7 +74,7 @@ class Filled:
         queue.mark(
             self.link,
             [
-                (i, f"there-{i.position}" if isinstance(i, EvaluatedRun) and not refuse(i) else None, refuse(i))
+                (i, f"there-{i.position}" if isinstance(i, RunRecord) and not refuse(i) else None, refuse(i))
                 for i in items
             ],
         )

@@ -17,7 +17,7 @@ from prefect_experiments.backends import circuit_breaker
 from prefect_experiments.backends import pusher as pushing
 from prefect_experiments.backends.pusher import Item, Push, PushOutcome
 from prefect_experiments.errors import BackendUnavailable, InvalidSetting, StoreUnavailable
-from prefect_experiments.records import EvaluatedRun
+from prefect_experiments.records import RunRecord
 from prefect_experiments.store import Link, Store
 
 from .filled import Filled
@@ -59,7 +59,7 @@ class Backend:
             self._now -= 1
         self.taken[item.position, item.repetition_number, getattr(item, "name", None)] += 1
 
-    async def push_run(self, run: EvaluatedRun) -> str:
+    async def push_run(self, run: RunRecord) -> str:
         await self._take(run)
         return f"there-{run.position}"
 

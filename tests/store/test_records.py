@@ -151,7 +151,7 @@ def test_recorded_read_and_queued_as_they_were(here: Store, given: list[Evaluate
     link = linked(here, experiment_id)
     queued = here.outbox.waiting_rows(link, None, complete=False)
     assert queued == wanted
-    assert here.outbox.waiting_runs(link, COUNT) == [EvaluatedRun(each.run) for each in wanted]
+    assert here.outbox.waiting_runs(link, COUNT) == [each.run for each in wanted]
     here.outbox.mark(link, [(each, f"there-{each.position}", None) for each in queued])
     assert here.outbox.waiting(link) == (0, 0, 0)
     assert here.links.run_ids(experiment_id, link).remote == {each.run.key: f"there-{each.position}" for each in wanted}

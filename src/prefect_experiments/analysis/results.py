@@ -186,7 +186,10 @@ def _table(results: Results, label: str) -> ResultTable:
         operations={name: _numbers(getattr(run.record, name) for run in runs) for name in OPERATIONS},
         labels_only=labels_only,
         directions=said_directions(
-            (name, one.metadata.get(DIRECTION)) for run in runs for name, one in run.counted.items() if name in scores
+            (name, one.metadata.get(DIRECTION))
+            for run in runs
+            for name, one in run.counted.items()
+            if one.metadata_json is not None and name in scores
         ),
         n_expected=len(runs),
     )

@@ -178,7 +178,7 @@ class Pusher(Protocol):
     def waiting(self, limit: int, *, running: bool) -> Sequence[Outgoing]:
         """What the backend lacks and can take now, about `limit` of it; while `running`, more may come. Blocking."""
 
-    async def push_run(self, run: EvaluatedRun) -> str:
+    async def push_run(self, run: Any) -> str:
         """Take a run, as `waiting` gave it; the id that it has there."""
 
     async def push_evaluation(self, evaluation: OutgoingEvaluation) -> None:

@@ -29,7 +29,7 @@ from prefect_experiments.errors import (
     NotFound,
     StoreUnavailable,
 )
-from prefect_experiments.records import EvaluatedRun
+from prefect_experiments.records import EvaluatedRun, RunRecord
 from prefect_experiments.store import Link, Store
 from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation, Pushed, Waiting
 
@@ -150,7 +150,7 @@ class Push:
         self._known: set[_Key] = set()  # all of these, and what is left to a later push
         self._failures: dict[_Key, _Failures] = {}
         self._left: str | None = None  # why something is left to a later push
-        self._sample: EvaluatedRun | None = None  # a run that was taken
+        self._sample: RunRecord | None = None  # a run that was taken; one with its evaluations would be there twice
         self._sample_wanted = False
         self._times_taken = 0
         self._progress_at = -math.inf
@@ -299,7 +299,7 @@ class Push:
         self._progress_at = time.monotonic()
         if attempt.refused is None:
             self.pushed += 1 + (len(item.evaluations) if isinstance(item, EvaluatedRun) else 0)
-            if self._sample is None and isinstance(item, EvaluatedRun) and item.run.error is None:
+            if self._sample is None and isinstance(item, RunRecord) and item.error is None:
                 self._sample = item
 
     def _failed(self, item: Item, error: ExperimentsError) -> None:

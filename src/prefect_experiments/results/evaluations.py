@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prefect_experiments.datasets.tables import Table
-from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import AnnotatorKind
-from prefect_experiments.records import UNPLACED, EvaluationRecord
+from prefect_experiments.records import UNKNOWN_FINGERPRINT, UNPLACED, EvaluationRecord, json_text
 from prefect_experiments.results.schema import EVALUATION_ROLES, METADATA_VALUE, OTHER_TRACE_ID, EvaluationColumns, Role
 
 Read = Callable[[Table, str, Role], list[Any]]
@@ -82,11 +81,12 @@ def _evaluation(
         name,
         name,
         kind,
-        score=score,
-        label=label,
-        explanation=explanation,
-        metadata_json=dumps_strict(metadata) if metadata else None,
-        error=error,
+        UNKNOWN_FINGERPRINT,
+        score,
+        label,
+        explanation,
+        json_text(metadata),
+        error,
         trace_id=trace_id,
     )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from prefect_experiments.datasets.scalars import is_blank, is_missing
 from prefect_experiments.datasets.tables import Table, read_table
 from prefect_experiments.errors import InvalidDataset
-from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
-from prefect_experiments.records import UNKNOWN_TIME, UNPLACED, RunRecord
+from prefect_experiments.records import UNKNOWN_TIME, UNPLACED, RunRecord, json_text
 from prefect_experiments.results import coerce
 from prefect_experiments.results.evaluations import read_evaluations
 from prefect_experiments.results.schema import (
@@ -136,14 +137,14 @@ def _as_run(row: int, name: str, repetition: int, given: Any, expected: Any, out
         UNPLACED,
         repetition,
         name,
-        output_json=None if error is not None else dumps_strict(output),
+        output_json=None if error is not None else orjson.dumps(output).decode(),
         error=error,
         start_time=UNKNOWN_TIME if start is None else start,
         end_time=UNKNOWN_TIME if end is None else end,
         token_count=tokens,
         total_cost=cost,
         trace_id=trace_id,
-        metadata_json=dumps_strict(metadata) if metadata else None,
+        metadata_json=json_text(metadata),
         latency_ms=latency,
     )
     return ResultRun(row, run, given, expected, evaluations, annotations)

@@ -57,7 +57,7 @@ class ResultRun:
     @property
     def counted(self) -> Mapping[str, EvaluationRecord]:
         """The evaluations that count: none on a failed run, which has no output to judge."""
-        return self.evaluations if self.error is None else {}
+        return self.evaluations if self.record.error is None else {}
 
     def named(self, example_id: str) -> ResultRun:
         """The same as a run of this example."""

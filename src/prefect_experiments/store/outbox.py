@@ -66,7 +66,8 @@ class Waiting(NamedTuple):
         return self.runs + self.evaluations
 
 
-Outgoing = EvaluatedRun | OutgoingEvaluation
+Outgoing = RunRecord | EvaluatedRun | OutgoingEvaluation
+"""What waits: a run alone or with its evaluations, as the backend takes it, or an evaluation on a run that it has."""
 Pushed = tuple[Outgoing, str | None, str | None]
 """What was pushed, the id that a run got there, and why it was refused, if it was."""
 
@@ -77,10 +78,10 @@ class OutboxStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def waiting_runs(self, link: Link, limit: int) -> list[EvaluatedRun]:
-        """Runs that the backend lacks, in dataset order, without their evaluations."""
+    def waiting_runs(self, link: Link, limit: int) -> list[RunRecord]:
+        """Runs that the backend lacks, in dataset order."""
         with self._database.read() as connection:
-            return [EvaluatedRun(run) for run in _runs(connection, link, limit)]
+            return _runs(connection, link, limit)
 
     def waiting_evaluations(self, link: Link, limit: int) -> list[OutgoingEvaluation]:
         """Evaluations and annotations that the backend lacks, of runs that it has."""
@@ -122,9 +123,11 @@ class OutboxStore:
         judged: list[tuple[Any, ...]] = []
         for item, remote_id, refused in pushed:
             refused = refused and plain_text(refused)
-            if isinstance(item, EvaluatedRun):
-                runs.append((link.id, *item.run.key, remote_id, item.run.end_time, refused))
-            given = item.evaluations if isinstance(item, EvaluatedRun) else (item.record,)
+            if isinstance(item, OutgoingEvaluation):
+                given: Sequence[EvaluationRecord] = (item.record,)
+            else:
+                run, given = item[:2] if isinstance(item, EvaluatedRun) else (item, ())
+                runs.append((link.id, *run.key, remote_id, run.end_time, refused))
             judged += [(link.id, *one.key, one.name, one.end_time, refused) for one in given]
         with self._database.write(sync=False) as connection:
             self._put(connection, pushed_runs, runs)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from prefect_experiments.backends.phoenix.api import PhoenixApi
 from prefect_experiments.backends.phoenix.rows import evaluation_body, existing_run, id_among, run_body
 from prefect_experiments.errors import AlreadyExists, BackendRefused
-from prefect_experiments.records import EvaluatedRun
+from prefect_experiments.records import RunRecord
 from prefect_experiments.store import Link, Store, TaskRecord
 from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation
 
@@ -38,11 +38,11 @@ class PhoenixPusher:
         runs = self._store.outbox.waiting_runs(self._link, limit)
         return [*runs, *self._store.outbox.waiting_evaluations(self._link, limit)]
 
-    async def push_run(self, run: EvaluatedRun) -> str:
+    async def push_run(self, run: RunRecord) -> str:
         """Take a run; the id that it has in Phoenix, also where it was there already."""
-        node = await self._node(run.run.example_id)
+        node = await self._node(run.example_id)
         try:
-            return await self._api.create_run(self._link.remote_id, run_body(run.run, node))
+            return await self._api.create_run(self._link.remote_id, run_body(run, node))
         except AlreadyExists as error:
             return existing_run(str(error)) or await self._look_up(node, run.repetition_number)
 
