@@ -69,7 +69,7 @@ def local(store_url: str) -> Client:
 def hasty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """A tenth of the waiting. How many rows make more than two requests: a hundred are in one, except in slow tests."""
     monkeypatch.setattr(pushing, "LINGER_S", 0.1)
-    monkeypatch.setattr(taken, "SHORTEST_DOUBT_S", 1.0)
+    monkeypatch.setattr(taken, "SHORTEST_DOUBT_S", 0.2)
     monkeypatch.setattr(api, "FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(datasets, "SETTLED_S", 0.5)
     monkeypatch.setattr(circuit_breaker, "FIRST_PAUSE_S", 0.05)

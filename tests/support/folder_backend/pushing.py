@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect_experiments.records import EvaluatedRun
+from prefect_experiments.records import RunRecord
 from prefect_experiments.store import Link, Store
 from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation
 
@@ -21,8 +21,8 @@ class FolderPusher:
         outbox = self._store.outbox
         return [*outbox.waiting_runs(self._link, limit), *outbox.waiting_evaluations(self._link, limit)]
 
-    async def push_run(self, run: EvaluatedRun) -> str:
-        return self._experiments.put_run(self._link.remote_id, run.run)
+    async def push_run(self, run: RunRecord) -> str:
+        return self._experiments.put_run(self._link.remote_id, run)
 
     async def push_evaluation(self, evaluation: OutgoingEvaluation) -> None:
         self._experiments.put_evaluation(evaluation.run_id, evaluation.record)
