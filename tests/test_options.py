@@ -13,6 +13,7 @@ import types
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,12 +21,13 @@ from jsonschema import Draft202012Validator
 from prefect.utilities.callables import parameter_schema
 
 import prefect_experiments as px
+from prefect_experiments import Gate, Metric
 from prefect_experiments import options as shared
 from prefect_experiments.cli import running
 from prefect_experiments.cli.app import app
 from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.experiment import arguments as models
-from prefect_experiments.options import CallOptions, EvaluationOptions, Options, Sample, Selection, described
+from prefect_experiments.options import CallOptions, EvaluationOptions, Options, Sample, Selection, described, names_of
 from prefect_experiments.orchestration.deployed.parameters import CallLimits, SampleRules
 from prefect_experiments.signatures import takes
 
@@ -271,3 +273,38 @@ def test_a_parameter_of_a_call_is_a_field_with_its_words() -> None:
 
     assert call(pause=1.5) == 1.5
     assert "pause: seconds before each call." in call.__doc__
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    made = CallOptions(
+        concurrency=np.int64(2), retries=np.uint8(0), timeout=np.float32(2), exit_on_error=np.bool_(True)
+    )
+    assert made == CallOptions(concurrency=2, retries=0, timeout=2.0, exit_on_error=True)
+    assert Sample(n=np.int32(3)) == Sample(n=3)
+
+
+@pytest.mark.parametrize("model", [CallOptions, Sample, Gate, Metric])
+def test_the_models_tell_their_fields(model: Any) -> None:
+    assert list(inspect.signature(model).parameters) == list(model.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"concurrency": 10**400}, "concurrency must be a whole number"),
+        ({"concurrency_limit": ""}, "concurrency_limit must"),
+        ({"rate_limit": " "}, "rate_limit must"),
+        ({"concurency": 1}, "unknown parameter 'concurency'; did you mean 'concurrency'"),
+    ],
+)
+def test_more_that_cannot_be(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSetting, match=message):
+        CallOptions(**wrong)
+    with pytest.raises(InvalidSetting, match="unknown parameter of Sample 'nn'"):
+        Sample(nn=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("splits", [1, [1], True])
+def test_splits_that_are_no_names(splits: Any) -> None:
+    with pytest.raises(InvalidSetting, match="splits must be a name or a list of names"):
+        names_of(splits)

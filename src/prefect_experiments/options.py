@@ -66,9 +66,22 @@ class Options(_Record, BaseModel):
 
         def __init__(self, /, **given: Any) -> None:
             try:
-                super().__init__(**given)
+                super().__init__(**{name: _plain_scalar(value) for name, value in given.items()})
             except ValidationError as error:
                 raise _refusal(type(self), error) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        keywords = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.is_required() else field.default,
+                annotation=field.annotation,
+            )
+            for name, field in cls.model_fields.items()
+        ]
+        cls.__signature__ = inspect.Signature(keywords)
 
     @classmethod
     def of(cls, given: Options, **instead: Any) -> Self:
@@ -83,6 +96,11 @@ class Options(_Record, BaseModel):
         return list(type(self).model_fields)
 
 
+def _plain_scalar(value: Any) -> Any:
+    """Numpy's numbers and truth values as Python's, and all else as it is."""
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 else value
+
+
 def _refusal(model: type[Options], error: ValidationError) -> InvalidInput:
     """What is wrong with the first value that cannot be, as a sentence."""
     first = error.errors(include_url=False)[0]
@@ -92,7 +110,8 @@ def _refusal(model: type[Options], error: ValidationError) -> InvalidInput:
     name, value = str(first["loc"][0]), first["input"]
     field = model.model_fields.get(name)
     if field is None:
-        return InvalidSetting(unknown_value("parameter", name, list(model.model_fields)))
+        what = f"parameter of {model.said_before_names[:-1]}" if model.said_before_names else "parameter"
+        return InvalidSetting(unknown_value(what, name, list(model.model_fields)))
     if first["type"] == "missing":
         return InvalidSetting(f"{model.said_before_names}{name} is missing")
     what = f"{model.said_before_names}{name}"
@@ -126,9 +145,10 @@ def _must(field: FieldInfo, *, is_number: bool) -> str:
                 bounds |= dataclasses.asdict(found)
     kinds = (field.annotation, *get_args(field.annotation))
     words = [f"{_BOUNDS[kind]} {bound:g}" for kind, bound in bounds.items()]
-    if bounds.keys() == {"ge", "le"}:
+    if bounds.keys() == {"ge", "le"} and int not in kinds:
         words = [f"from {bounds['ge']:g} to {bounds['le']:g}"]
     if int in kinds:
+        words = words if is_number and bounds.get("le") == MOST else [w for w in words if not w.endswith(f"{MOST:g}")]
         return f"be {' of '.join(filter(None, ('a whole number', ' and '.join(words))))}"
     if float in kinds and not (is_number and words):
         return "be a finite number"
@@ -140,12 +160,25 @@ ErrorTypes = type[BaseException] | str | Sequence[type[BaseException] | str]
 
 _TEXTS = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
 
+MOST = 1_000_000
+"""More of anything is a slip, or a number that no database keeps."""
+NAME = Field(min_length=1, pattern=r"\S")
+
 SampleMethod = Literal["random", "head", "systematic", "stratified"]
 
 
 def names_of(given: str | Iterable[str] | None) -> tuple[str, ...]:
-    """One name, or several, or none, as a tuple."""
-    return (given,) if isinstance(given, str) else tuple(given or ())
+    """One name, or several, or none, as a tuple.
+
+    Raises:
+        InvalidSetting: something else.
+    """
+    if given is None or isinstance(given, str):
+        return () if given is None else (given,)
+    found = tuple(given) if isinstance(given, Iterable) else None
+    if found is None or not all(isinstance(name, str) for name in found):
+        raise InvalidSetting(f"splits must be a name or a list of names, got {given!r:.100}")
+    return found
 
 
 class Sample(Options):
@@ -221,7 +254,7 @@ class Begun(Options):
 
     experiment_description: str | None = None
     """a sentence for people."""
-    repetitions: Annotated[int, Field(ge=1)] = 1
+    repetitions: Annotated[int, Field(ge=1, le=MOST)] = 1
     """how often each example is run."""
     idempotency_key: str | None = None
     """begin only one experiment of the dataset for this key, whoever asks, and give it the key as a tag; so ``tag:KEY``
@@ -233,7 +266,7 @@ class Attempts(Options):
 
     timeout: Annotated[float | None, Field(gt=0), Must("be above 0 seconds (or None for no limit)")] = 60
     """seconds for one attempt of the task or an evaluator; ``None`` for no limit."""
-    retries: Annotated[int, Field(ge=0)] = 3
+    retries: Annotated[int, Field(ge=0, le=MOST)] = 3
     """further attempts after one that raised."""
     rate_limit_errors: Annotated[ErrorTypes | None, AsIs, WithJsonSchema(_TEXTS)] = None
     """exception classes, or references to them such as ``openai:RateLimitError``, that mean "too fast": they lower the
@@ -251,14 +284,14 @@ class Attempts(Options):
 class EvaluationOptions(Attempts):
     """How hard to work."""
 
-    concurrency: Annotated[int, Field(ge=1)] = 10
+    concurrency: Annotated[int, Field(ge=1, le=MOST)] = 10
     """calls of the task in flight at most, and as many of the evaluators."""
-    batch_size: Annotated[int | None, Field(ge=1)] = None
+    batch_size: Annotated[int | None, Field(ge=1, le=MOST)] = None
     """examples for each Prefect task run; by default a size that fits."""
-    concurrency_limit: str | None = None
+    concurrency_limit: Annotated[str | None, NAME, Must("be the name of a global concurrency limit")] = None
     """a global concurrency limit of Prefect's, by name, that flows share: as many of its slots are taken as there are
     calls in flight, or what there is; they are waited for."""
-    rate_limit: str | None = None
+    rate_limit: Annotated[str | None, NAME, Must("be the name of a global concurrency limit")] = None
     """one with a slot decay: so many calls of all flows that name it start in a second."""
 
 

@@ -104,6 +104,12 @@ def load_reference(reference: str) -> Any:
     return found
 
 
+def whole_path(reference: str) -> str:
+    """The reference, with the whole path where it is to a file: it leads there from whatever folder."""
+    where, colon, name = reference.rpartition(":")
+    return f"{Path(where).absolute()}{colon}{name}" if where.endswith(".py") else reference
+
+
 def _load_module(name: str, reference: str) -> ModuleType:
     loaded = sys.modules.get(name)
     stale: set[str] = set()

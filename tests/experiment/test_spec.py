@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_experiments import Client, Dataset, Example
-from prefect_experiments.errors import InvalidInput, InvalidReference, InvalidSetting
+from prefect_experiments.errors import (
+    InvalidDataset,
+    InvalidEvaluator,
+    InvalidInput,
+    InvalidReference,
+    InvalidSetting,
+    InvalidTask,
+)
 from prefect_experiments.experiment.arguments import RunArguments
 from prefect_experiments.experiment.request import plan_new
 from prefect_experiments.experiment.session import Session
@@ -150,6 +158,29 @@ def test_a_module_that_is_not_there(client: Client, app: Path) -> None:
         Session.open(ExperimentSpec.model_validate(sent))
 
 
+def test_a_spec_means_one_state_and_one_version(client: Client, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(app)
+    spec = begun(client, task="its_app.py:double", evaluators=["its_app.py:right"]).session.spec
+    monkeypatch.chdir("/")  # the reference leads to the file from wherever
+    assert Session.open(ExperimentSpec.from_json(spec.to_json())).to_run == len(ROWS)
+    sent = json.loads(spec.to_json())
+    for change, error, message in (
+        ({"dataset_version_id": "dsv-nope"}, InvalidSetting, "the spec says dsv-nope"),
+        ({"task": {**sent["task"], "fingerprint": "f" * 64}}, InvalidTask, "not in the state here"),
+        ({"evaluators": [{**sent["evaluators"][0], "fingerprint": "e" * 64}]}, InvalidEvaluator, "not in the state"),
+        ({"store": "sqlite:////nowhere/x.db"}, InvalidSetting, "there is no store at"),
+    ):
+        with pytest.raises(error, match=message):
+            Session.open(ExperimentSpec.from_json(json.dumps({**sent, **change})))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"store": 1}', '{"nothing": "known"}'])
+def test_what_is_no_spec(text: str) -> None:
+    with pytest.raises(InvalidInput, match="this is no spec of an experiment") as caught:
+        ExperimentSpec.from_json(text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 @given(password=st.text(min_size=6).filter(lambda text: text.isprintable()), query=st.booleans())
 def test_a_password_does_not_travel(password: str, query: bool) -> None:
     url = parse_url("postgresql://team@db.example/experiments").set(password=password)
@@ -207,3 +238,21 @@ class TestWhatADatasetBrings:
         work = begun(client, dataset=self.dataset(), task=lambda value: value, evaluators=["exact_match"])
         assert run_sync(lambda: run_spec(work.session.spec)).evaluations == 3
         assert [run.output for run in work.result.task_runs] == [0, 1, 2, 3]
+
+    @pytest.mark.usefixtures("app")
+    @pytest.mark.parametrize(
+        "only",
+        [
+            {"e0": ("exact_mach",)},
+            {"zz": ("right",)},
+            {0: ("right",)},
+            {"e0": "right"},
+            {"e0": None},
+            [("e0", ("right",))],
+            {"e0": ("contains",)},
+        ],
+        ids=repr,
+    )
+    def test_what_it_cannot_mean_is_refused(self, client: Client, only: Any) -> None:
+        with pytest.raises(InvalidDataset, match="only_evaluators"):
+            begun(client, dataset=replace(self.dataset(), only_evaluators=only))

@@ -214,7 +214,7 @@ def evaluate(
 ) -> Answer:
     """Score an experiment's outputs with further evaluators; the task is not called.
 
-    Verdicts that an evaluator has given already are kept, unless it failed or has changed since.
+    Evaluations that are there are kept, unless they failed or their evaluator has changed since.
 
     Args:
         experiment: id, name, tag:NAME or latest.

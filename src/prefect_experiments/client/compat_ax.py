@@ -16,7 +16,7 @@ from pydantic import Field
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.client import compat_phoenix as phoenix
 from prefect_experiments.client.ax_rows import ax_examples, ax_frame
-from prefect_experiments.client.datasets import dataset_key
+from prefect_experiments.client.datasets import dataset_key, one_of
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.evaluators import ax_evaluators
 from prefect_experiments.experiment.arguments import ExperimentKey, LogRequest, NewArguments, Rows, RunArguments
@@ -68,7 +68,8 @@ class OnDataset(InSpace):
     @property
     def given(self) -> str | Dataset | None:
         """What was given of the two."""
-        return self.dataset_id if self.dataset is None else self.dataset
+        found: str | Dataset | None = one_of(dataset=self.dataset, dataset_id=self.dataset_id)
+        return found
 
     @property
     def key(self) -> str:
@@ -83,7 +84,7 @@ class OfExperiment(InSpace):
     """id, name, ``tag:NAME``, ``latest``, or an object with its id."""
     experiment_id: str | None = None
     """another word for `experiment`."""
-    dataset: Annotated[str | None, AsIs] = None
+    dataset: str | None = None
     """the dataset that a name, a tag or ``latest`` is looked for in."""
     dataset_id: str | None = None
     """another word for `dataset`."""
@@ -91,8 +92,8 @@ class OfExperiment(InSpace):
     @property
     def words(self) -> dict[str, Any]:
         """The experiment and its dataset, in our words."""
-        experiment = self.experiment_id if self.experiment is None else self.experiment
-        dataset = self.dataset_id if self.dataset is None else self.dataset
+        experiment = one_of(experiment=self.experiment, experiment_id=self.experiment_id)
+        dataset = one_of(dataset=self.dataset, dataset_id=self.dataset_id)
         return {"experiment": experiment_key(experiment), "dataset": dataset}
 
 
@@ -293,7 +294,7 @@ class Experiments(phoenix.Experiments):
         """
         from prefect_experiments.experiment.log import log_directly
 
-        dataset = arguments.dataset_id if arguments.dataset is None else arguments.dataset
+        dataset = one_of(dataset=arguments.dataset, dataset_id=arguments.dataset_id)
         request = LogRequest.of(arguments, dataset=dataset)
         return log_directly(in_space(self, arguments).client, request).experiment
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.client import datasets, experiments
-from prefect_experiments.client.datasets import Content, MoreExamples, Naming, NewDataset, only_source
+from prefect_experiments.client.datasets import Content, MoreExamples, Naming, NewDataset, one_of, only_source
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.experiment.arguments import (
     EvaluateArguments,
@@ -75,7 +75,7 @@ class PhoenixResume(ResumeOptions):
 
     def ours(self) -> ResumeArguments:
         """What `resume_experiment` is given, in our words."""
-        return ResumeArguments.of(self, experiment=self.experiment or self.experiment_id)
+        return ResumeArguments.of(self, experiment=one_of(experiment=self.experiment, experiment_id=self.experiment_id))
 
 
 class PhoenixEvaluate(EvaluateOptions):

@@ -150,7 +150,7 @@ class Datasets:
             NotFound: no such dataset or version.
             InvalidDataset: a split that no example belongs to.
         """
-        return self._get(dataset if dataset is not None else name, version_id, names_of(splits))
+        return self._get(one_of(dataset=dataset, name=name), version_id, names_of(splits))
 
     def _get(self, dataset: str | Dataset | None, version: str | None, splits: Sequence[str] = ()) -> Dataset:
         key = dataset_key(dataset)
@@ -222,6 +222,18 @@ def only_source(*given: Any) -> Any:
     if len(found) != 1:
         raise InvalidDataset(f"give exactly one of examples=, inputs=, dataframe= and file=; got {len(found)}")
     return found[0]
+
+
+def one_of(**given: Any) -> Any:
+    """What was given under one of several words for the same; ``None`` where nothing was.
+
+    Raises:
+        InvalidInput: it was given twice.
+    """
+    found = {name: value for name, value in given.items() if value is not None}
+    if len(found) > 1:
+        raise InvalidInput(f"give {'= or '.join(given)}=, not both")
+    return next(iter(found.values()), None)
 
 
 def dataset_key(dataset: str | Dataset | None) -> str:

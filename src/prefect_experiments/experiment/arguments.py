@@ -168,7 +168,7 @@ class RunArguments(NewArguments, Named):
 class Continued(Options):
     """What goes on with an experiment."""
 
-    dataset: Annotated[str | None, AsIs] = None
+    dataset: str | None = None
     """name or id of the dataset that a name, a tag or ``latest`` is looked for in."""
 
 
@@ -254,14 +254,14 @@ class CompareArguments(Options):
     gate: Annotated[GateSource | None, AsIs] = None
     """turns a comparison into a verdict: a `Gate`, a mapping of its fields, or the path of a YAML or JSON file of them.
     """
-    confidence: Annotated[float | None, AsIs] = None
+    confidence: Annotated[float | None, Field(gt=0.5, lt=1)] = None
     """of the intervals; by default the gate's, else 0.95."""
     directions: Annotated[Mapping[str, Direction] | None, AsIs] = None
     """``minimize`` for metrics of which less is better, ``neutral`` for those of which neither is; by default what the
     gate says, else what the evaluations say, else ``maximize``."""
     experiment_evaluators: Annotated[Mapping[str, Callable[..., float]] | None, AsIs] = None
     """functions over the whole table of runs of one side, by name."""
-    dataset: Annotated[str | None, AsIs] = None
+    dataset: str | None = None
     """the dataset that a name, a tag or ``latest`` is looked for in."""
     print_summary: bool = False
     """print the comparison."""

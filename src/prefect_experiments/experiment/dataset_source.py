@@ -92,6 +92,10 @@ class DatasetSource:
                 self._content = datasets.load(dataset, types=types)
                 self.name = check_name(_name_of(dataset, self._content), "dataset")
                 self._description = dataset.description if isinstance(dataset, Dataset) else None
+        if self._content is not None and self._version is not None:
+            raise InvalidSetting(
+                f"dataset_version={self._version!r}: only kept datasets have versions, files have none"
+            )
         if types and self._content is None:
             raise InvalidSetting(f"types= are for files and tables; dataset {self.name!r} is kept with its values")
 

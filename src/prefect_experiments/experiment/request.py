@@ -11,7 +11,7 @@ from typing import Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
 from prefect_experiments.engine import CallPolicy
-from prefect_experiments.errors import InvalidEvaluator, InvalidSetting, InvalidTask
+from prefect_experiments.errors import InvalidDataset, InvalidEvaluator, InvalidSetting, InvalidTask, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.arguments import EvaluateArguments, Judged, Place, ResumeArguments, RunArguments
 from prefect_experiments.experiment.compare import Judging, check_directions, judging
@@ -44,6 +44,7 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
         remote.check()
     source = DatasetSource(arguments.dataset, store, Selection.of(arguments), remote, arguments.types)
     notes = check_needs(evaluators, source.to_use(store))
+    only = _only_evaluators(own, [e.name for e in evaluators], others=arguments.evaluators is not None)
     tried = arguments.dry_run is not False
     judged = _judged(arguments, evaluators, store, remote, source.name, dry_run=tried)
     pin: Callable[[Store], Pin] = source.pin
@@ -60,7 +61,7 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
         begin=Start(name, pin, arguments.repetitions, arguments.experiment_description, metadata),
         task=task,
         evaluators=evaluators,
-        only_evaluators=own.only_evaluators,
+        only_evaluators=only,
         options=CallOptions.of(arguments),
         backend=_leading_to(remote, arguments.backend),
         set_global_tracer_provider=arguments.set_global_tracer_provider,
@@ -71,6 +72,34 @@ def _task_of(source: Any) -> Task:
     if source is None:
         raise InvalidTask("there is no task to run; pass task=, a function or a reference 'package.module:name'")
     return resolve_task(source)
+
+
+def _only_evaluators(dataset: Dataset, known: Sequence[str], *, others: bool) -> dict[str, tuple[str, ...]]:
+    """Which evaluators are meant for which example, as the dataset says.
+
+    Args:
+        dataset: which may say so.
+        known: the names of those that are used.
+        others: whether these are not the dataset's own, so that it may name some that are not used.
+
+    Raises:
+        InvalidDataset: an example or an evaluator that there is not.
+    """
+    given: Any = dataset.only_evaluators
+    if not isinstance(given, Mapping):
+        raise InvalidDataset(f"only_evaluators must be a mapping of example ids to names, got {type(given).__name__}")
+    ids = {example.id for example in dataset.examples}
+    for example_id, names in given.items():
+        if example_id not in ids:
+            raise InvalidDataset(f"only_evaluators: there is no example with the id {example_id!r}")
+        if isinstance(names, str) or not isinstance(names, Collection):
+            raise InvalidDataset(
+                f"only_evaluators[{example_id!r}] must be a list of evaluators' names, got {names!r:.80}"
+            )
+        for name in names:
+            if name not in known and not others:
+                raise InvalidDataset(f"only_evaluators[{example_id!r}]: {unknown_value('evaluator', name, known)}")
+    return {example_id: tuple(names) for example_id, names in given.items()}
 
 
 def _judged(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from prefect_experiments.backends import Remote
 from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
+from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.store import Link, Recorder, Store
 
@@ -68,6 +69,7 @@ class Session:
     Raises:
         NotFound: the experiment is no longer there.
         InvalidReference: the task or an evaluator is not where the spec says.
+        InvalidTask, InvalidEvaluator: it is in another state there.
     """
 
     def __init__(
@@ -83,6 +85,11 @@ class Session:
         self.spec = spec
         self.store = store
         self.record = store.experiments.get(spec.experiment_id)
+        if self.record.version.id != spec.dataset_version_id:
+            raise InvalidSetting(
+                f"experiment {spec.experiment_id} is on dataset version {self.record.version.id}, and the spec says "
+                f"{spec.dataset_version_id}"
+            )
         self.task = None if spec.task is None else spec.task.task()
         self.evaluators = tuple(evaluator.evaluator() for evaluator in spec.evaluators)
         self.tracer = self._new_tracer(remote, link, dict(trace_attributes or {}))

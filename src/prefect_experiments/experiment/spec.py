@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import pickle
+from pathlib import Path
 from typing import Any, Self
 
 import cloudpickle
-from pydantic import BaseModel, ConfigDict, PrivateAttr, model_serializer
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_serializer
 
 from prefect_experiments.backends import Remote
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput, InvalidSetting, InvalidTask
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.places import remote_of
 from prefect_experiments.options import CallOptions
+from prefect_experiments.references import whole_path
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import Link, Store, open_store
 from prefect_experiments.store.database import parse_url, portable
@@ -42,7 +44,8 @@ class CallableSpec(BaseModel):
     @classmethod
     def of(cls, found: Task | BoundEvaluator, **more: Any) -> Self:
         """The description of a task or an evaluator, which in this process stays the very object."""
-        spec = cls(name=found.name, fingerprint=found.fingerprint, reference=found.reference, **more)
+        reference = found.reference and whole_path(found.reference)
+        spec = cls(name=found.name, fingerprint=found.fingerprint, reference=reference, **more)
         object.__setattr__(spec, "_here", found)
         return spec
 
@@ -78,6 +81,8 @@ class CallableSpec(BaseModel):
         found = self._here or (self._unpickled() if self.reference is None else resolve_task(self.reference))
         if not isinstance(found, Task):
             raise InvalidTask(f"the spec of task {self.name!r} leads to a {type(found).__name__}")
+        if self._is_another(found):
+            raise InvalidTask(f"task {self.name!r} {_ANOTHER}")
         return found
 
     def evaluator(self) -> BoundEvaluator:
@@ -90,16 +95,32 @@ class CallableSpec(BaseModel):
         if self._here is None and self.reference is not None:
             known = {} if self.fingerprint is None else {self.name: self.fingerprint}
             [found] = as_before(resolve_evaluators({self.name: self.reference}), known)
+            if self._is_another(found):
+                raise InvalidEvaluator(f"evaluator {self.name!r} {_ANOTHER}")
             return found
         here = self._here or self._unpickled()
         if not isinstance(here, BoundEvaluator):
             raise InvalidEvaluator(f"the spec of evaluator {self.name!r} leads to a {type(here).__name__}")
         return here
 
+    def _is_another(self, found: Task | BoundEvaluator) -> bool:
+        return self.fingerprint is not None and found.fingerprint != self.fingerprint
+
     def _unpickled(self) -> Any:
         if self.pickled is None:
             raise InvalidInput(f"the spec says neither where {self.name!r} is, nor what it is")
-        return pickle.loads(base64.b64decode(self.pickled))  # noqa: S301 - see `pickled`
+        try:
+            return pickle.loads(base64.b64decode(self.pickled))  # noqa: S301 - see `pickled`
+        except Exception as error:  # what pickles raise is anything
+            raise InvalidInput(
+                f"{self.name!r} cannot be read from the spec ({type(error).__name__}: {error!s:.200})"
+            ) from error
+
+
+_ANOTHER = (
+    "is not in the state here that it has in the experiment; bring the code to that state, or go on with the "
+    "experiment by resume_experiment"
+)
 
 
 class EvaluatorSpec(CallableSpec):
@@ -115,8 +136,9 @@ class EvaluatorSpec(CallableSpec):
 class ExperimentSpec(BaseModel):
     """The work on one experiment that is in a store: what to call, how, and where the results go.
 
-    It travels as JSON or as a pickle, and holds no secret: the store's password and the backend's key are the
-    environment's, or a block's, where the work is done.
+    It travels as JSON or as a pickle, and holds no secret of this package: the store's password and the backend's key
+    are the environment's, or a block's, where the work is done. A task or an evaluator without a reference travels with
+    what it holds, be it a key: one that holds a secret is better given by a reference.
 
     Attributes:
         store: URL of the store, without its password.
@@ -155,8 +177,17 @@ class ExperimentSpec(BaseModel):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The spec that `to_json` wrote; take it from your own processes only, see `CallableSpec.pickled`."""
-        return cls.model_validate_json(text)
+        """The spec that `to_json` wrote; take it from your own processes only, see `CallableSpec.pickled`.
+
+        Raises:
+            InvalidInput: it is something else.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise InvalidInput(f"this is no spec of an experiment: {where}: {first['msg']}") from None
 
     def open_store(self) -> Store:
         """The store, with the password of the settings where they name the same one.
@@ -167,6 +198,9 @@ class ExperimentSpec(BaseModel):
         """
         if self.store == "sqlite://":
             raise InvalidSetting("the spec is of a store in memory, which only the process that made it has")
+        given = parse_url(self.store)
+        if given.get_backend_name() == "sqlite" and not Path(str(given.database)).exists():
+            raise InvalidSetting(f"there is no store at {self.store}, where the spec says that the experiment is")
         ours = parse_url(Settings().resolved_store_url())
         return open_store(None if portable(ours) == self.store else self.store)
 

@@ -265,12 +265,11 @@ class RunWork(Work):
         if not chosen:
             return {}
         outline = self.store.datasets.outline(pin.version)
-        return {
-            evaluator.name: tuple(
-                place for place, example_id, _ in outline if evaluator.name in chosen.get(example_id, [evaluator.name])
-            )
-            for evaluator in self.plan.evaluators
-        }
+        meant_for: dict[str, tuple[int, ...] | None] = {}
+        for name in (evaluator.name for evaluator in self.plan.evaluators):
+            places = tuple(place for place, example_id, _ in outline if name in chosen.get(example_id, [name]))
+            meant_for[name] = None if len(places) == len(outline) else places
+        return meant_for
 
     def _spec(self, record: ExperimentRecord) -> ExperimentSpec:
         plan = self.plan

@@ -35,7 +35,8 @@ class Rule(Options):
     """What the rule is called in a verdict."""
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+    def __pydantic_init_subclass__(cls, **given: Any) -> None:
+        super().__pydantic_init_subclass__(**given)
         cls.said_before_names = f"{cls.__name__}."
 
     @classmethod
@@ -59,7 +60,10 @@ class Rule(Options):
         for key in value:
             if key not in known:
                 raise InvalidSetting(f"{where}: {unknown_value('key', key, known)}")
-        return cls(**value)
+        try:
+            return cls(**value)
+        except InvalidSetting as error:
+            raise InvalidSetting(f"{where}: {error}") from None
 
 
 def shown(value: Any) -> str:
