@@ -108,7 +108,7 @@ def test_what_is_called_wrongly_is_a_type_error() -> None:
             "retries": st.integers(0, 10**6),
             "batch_size": st.none() | st.integers(1, 10**6),
             "exit_on_error": st.booleans(),
-            "rate_limit": st.none() | st.text(),
+            "rate_limit": st.none() | st.text(min_size=1).filter(str.strip),
         },
     )
 )

@@ -98,7 +98,9 @@ def _only_evaluators(dataset: Dataset, known: Sequence[str], *, others: bool) ->
             )
         for name in names:
             if name not in known and not others:
-                raise InvalidDataset(f"only_evaluators[{example_id!r}]: {unknown_value('evaluator', name, known)}")
+                raise InvalidDataset(
+                    f"only_evaluators[{example_id!r}]: {unknown_value('evaluator', name, list(known))}"
+                )
     return {example_id: tuple(names) for example_id, names in given.items()}
 
 
