@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from prefect_experiments.models import DatasetInfo, Example, Experiment, ExperimentRun, _Record
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+T = TypeVar("T", bound=_Record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +23,14 @@ class Pagination(_Record):
     next_cursor: str | None = None
 
 
-class _Page:
+class _Page(Generic[T]):
     """One page of a list call: the items, `pagination`, and a table."""
 
     items_name = "items"
 
     def __init__(
         self,
-        items: Sequence[Any],
+        items: Sequence[T],
         pagination: Pagination | None = None,
         *,
         to_df: Callable[[], pd.DataFrame] | None = None,
@@ -36,13 +39,13 @@ class _Page:
         self.pagination = pagination or Pagination()
         self._to_df = to_df
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[T]:
         return iter(self.items)
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> T:
         return self.items[index]
 
     def __repr__(self) -> str:
@@ -64,7 +67,7 @@ class _Page:
         }
 
 
-class DatasetList(_Page):
+class DatasetList(_Page[DatasetInfo]):
     """A page of datasets."""
 
     items_name = "datasets"
@@ -75,7 +78,7 @@ class DatasetList(_Page):
         return self.items
 
 
-class ExampleList(_Page):
+class ExampleList(_Page[Example]):
     """A page of examples; ``to_df()`` has ``id`` and flat columns in dataset order."""
 
     items_name = "examples"
@@ -86,7 +89,7 @@ class ExampleList(_Page):
         return self.items
 
 
-class ExperimentList(_Page):
+class ExperimentList(_Page[Experiment]):
     """A page of experiments."""
 
     items_name = "experiments"
@@ -97,7 +100,7 @@ class ExperimentList(_Page):
         return self.items
 
 
-class ExperimentRunList(_Page):
+class ExperimentRunList(_Page[ExperimentRun]):
     """A page of experiment runs; ``to_df()`` has the columns of ``RanExperiment.to_dataframe()``."""
 
     items_name = "experiment_runs"

@@ -77,6 +77,10 @@ AsyncClient(api_port="6006")  # wrong
 client.experiments.list(limit="3")  # wrong
 client.experiments.tag(experiment="latest")  # wrong
 client.datasets.get(dataset=3)  # wrong
+print(client.experiments.list()[0].nmae)  # wrong
+print(client.datasets.list_datasets()[0].nmae)  # wrong
+[run.outpt for run in client.experiments.list_runs(experiment="latest")]  # wrong
+[example.inputs for example in client.datasets.list_examples(dataset="capitals")]  # wrong
 
 # What is missing, and what has no place.
 run_experiment(task=answer)  # wrong
