@@ -160,7 +160,7 @@ def test_examples_of_logging_run(prefect_api: str, tmp_path: Path, monkeypatch: 
     assert "2 examples have no result: 'jp', 'pe'" in said
     assert "these very results were logged under this name before" in run_commands(document, tmp_path)
     assert (tmp_path / "runs.jsonl").read_text().count("\n") == 3
-    assert (tmp_path / "runs.parquet").exists()
+    assert (tmp_path / "runs.csv").exists()
 
 
 @pytest.mark.parametrize("backend", ["local", "arize"])

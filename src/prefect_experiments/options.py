@@ -119,7 +119,9 @@ def _refusal(model: type[Options], error: ValidationError) -> InvalidInput:
         known = [value for kind in (field.annotation, *get_args(field.annotation)) for value in get_args(kind)]
         return InvalidSetting(unknown_value(what, value, [str(one) for one in known if isinstance(one, str)]))
     is_number = first["type"] in _OUT_OF_BOUNDS
-    must = _must(field, is_number=is_number) or first["msg"].removeprefix("Input should ")
+    must = _must(field, is_number=is_number, is_too_much=first["type"].startswith("less")) or first["msg"].removeprefix(
+        "Input should "
+    )
     example = f", such as {field.default:g};" if is_number and isinstance(field.default, float) else ","
     shown = f"{value!r:.100}" if field.repr else type(value).__name__  # a secret is not shown
     return InvalidSetting(f"{what} must {must}{example} got {shown}")
@@ -129,12 +131,13 @@ _BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 _OUT_OF_BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 
 
-def _must(field: FieldInfo, *, is_number: bool) -> str:
+def _must(field: FieldInfo, *, is_number: bool, is_too_much: bool) -> str:
     """What a field must be; nothing where that cannot be said here.
 
     Args:
         field: the field.
         is_number: whether the value is of the right kind, and out of bounds.
+        is_too_much: whether it is above them.
     """
     bounds: dict[str, float] = {}
     for found in field.metadata:
@@ -148,7 +151,8 @@ def _must(field: FieldInfo, *, is_number: bool) -> str:
     if bounds.keys() == {"ge", "le"} and int not in kinds:
         words = [f"from {bounds['ge']:g} to {bounds['le']:g}"]
     if int in kinds:
-        words = words if is_number and bounds.get("le") == MOST else [w for w in words if not w.endswith(f"{MOST:g}")]
+        if bounds.get("le") == MOST:  # which is worth a word only to who gives more
+            words = [f"at most {MOST:,}"] if is_too_much else words[:1]
         return f"be {' of '.join(filter(None, ('a whole number', ' and '.join(words))))}"
     if float in kinds and not (is_number and words):
         return "be a finite number"

@@ -70,7 +70,9 @@ def test_run_resume_evaluate_and_compare(kept: Path, tmp_path: Path) -> None:
     ran = elsewhere.experiments.resume_experiment(experiment="first", task=sometimes, evaluators=[right], **quiet)
     assert (ran.experiment_id, ran.waiting, len(ran.task_runs)) == (head["id"], 0, 6)
     runs = files(kept, "experiments/*/runs/*.json")
-    assert {run["example_id"]: run["output"]["n"] for run in runs} == {f"e{n}": 2 * n for n in range(6)}
+    assert {run["example_id"]: json.loads(run["output_json"])["n"] for run in runs} == {
+        f"e{n}": 2 * n for n in range(6)
+    }
     assert [e["score"] for e in files(kept, "experiments/*/evaluations/*/right.json")] == [1.0] * 6
     # The machine that began it has no more to do.
     again = resume_experiment(experiment="first", task=sometimes, client=Client(backend="folder"), **quiet)

@@ -66,14 +66,18 @@ class Bench:
             }
         )
 
+    def made(self) -> list[str]:
+        """The experiments on this dataset: other tests use the backend at the same time."""
+        return [found.id for found in self.client.experiments.list() if found.dataset_name == self.dataset]
+
     def refused(self, error: type[ExperimentsError] = InvalidInput, **arguments: Any) -> str:
         """What is said when this is refused, which is before the task is called once or anything is written."""
         calls: list[int] = []
-        before = len(self.client.experiments.list())
+        before = self.made()
         with pytest.raises(error) as caught:
             self.run(calls.append, **arguments)
         assert calls == []
-        assert len(self.client.experiments.list()) == before
+        assert self.made() == before
         return str(caught.value)
 
 
