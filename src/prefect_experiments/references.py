@@ -105,9 +105,13 @@ def load_reference(reference: str) -> Any:
 
 
 def whole_path(reference: str) -> str:
-    """The reference, with the whole path where it is to a file: it leads there from whatever folder."""
+    """The reference, with the whole path where it is to a file: it leads there from whatever folder.
+
+    What else may have a colon, such as a built-in evaluator's options, is left as it is.
+    """
     where, colon, name = reference.rpartition(":")
-    return f"{Path(where).absolute()}{colon}{name}" if where.endswith(".py") else reference
+    is_file = where.endswith(".py") and Path(where).is_file()
+    return f"{Path(where).absolute()}{colon}{name}" if is_file else reference
 
 
 def _load_module(name: str, reference: str) -> ModuleType:

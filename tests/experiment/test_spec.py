@@ -115,7 +115,9 @@ def test_what_has_no_reference_travels_as_itself(client: Client, tmp_path: Path)
 
 
 def test_a_built_in_and_a_reference_are_not_pickled(client: Client, app: Path) -> None:
-    spec = begun(client, task="its_app:double", evaluators=["exact_match"]).session.spec
+    looks_like_a_file = "regex(pattern='app.py:f')"
+    spec = begun(client, task="its_app:double", evaluators=["exact_match", looks_like_a_file]).session.spec
+    assert spec.evaluators[1].reference == looks_like_a_file
     sent = json.loads(spec.to_json())
     assert [sent["task"]["pickled"], sent["evaluators"][0]["pickled"]] == [None, None]
 

@@ -1,32 +1,5 @@
 """Every test here runs on a real Prefect server and a store of its own."""
 
-from __future__ import annotations
+from support.on_prefect import client, on_the_server, store_url
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
-
-from prefect_experiments import Client
-from prefect_experiments.orchestration import artifacts
-from support.patience import PATIENCE_S
-
-
-@pytest.fixture(autouse=True)
-def _on_the_server(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("PREFECT_API_URL", prefect_api)  # for the processes that tests start
-    # An experiment does without an artifact that takes long; a test that looks for it does not.
-    monkeypatch.setattr(artifacts, "PATIENCE_S", PATIENCE_S)
-    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
-        yield
-
-
-@pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'experiments.db'}"
-
-
-@pytest.fixture
-def client(store_url: str) -> Client:
-    return Client(store_url=store_url)
+__all__ = ["client", "on_the_server", "store_url"]
