@@ -24,6 +24,7 @@ ORDER = [
         "unread",
         "contexts",
         "keys",
+        "interruptions",
         "sync",
         "times",
         "configuration",

@@ -189,7 +189,7 @@ def _described(error: BaseException, above: tuple[BaseException, ...]) -> str:
     chain = (*above, error)
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - a __str__ may raise anything
+    except BaseException:  # noqa: BLE001 - a __str__ may raise anything
         text = ""
     remarks = list(getattr(error, "__notes__", ()))
     deep = len(above) == _DEEPEST

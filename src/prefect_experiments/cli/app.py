@@ -17,8 +17,8 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from prefect_experiments.cli import backends, comparing, datasets, experiments, log, running
 from prefect_experiments.cli.output import (
+    BY_SIGNAL,
     DONE,
-    INTERRUPTED,
     UNFINISHED,
     WRONG_USE,
     Answer,
@@ -35,6 +35,7 @@ from prefect_experiments.cli.output import (
 )
 from prefect_experiments.cli.progress import quiet_prefect
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound, current_directory
+from prefect_experiments.interruptions import Terminated, raising_terminated
 
 HELP = """Run evaluation experiments on AI applications as Prefect flows.
 
@@ -111,8 +112,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # no output is lost for a terminal that lacks a letter
-    code = run(sys.argv[1:])
-    if code == INTERRUPTED:  # all is said: a further one ends it at once, and threads still at work log no more
+    with raising_terminated():
+        code = run(sys.argv[1:])
+    if code > BY_SIGNAL:  # all is said: a further one ends it at once, and threads still at work log no more
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         logging.disable()
     for stream in (sys.stdout, sys.stderr):
@@ -132,7 +134,9 @@ def run(tokens: Sequence[str]) -> int:
     except (InvalidInput, NotFound, AlreadyExists, Declined) as error:
         return _fail(error, WRONG_USE, str(error), tokens)
     except KeyboardInterrupt as error:
-        return _fail(error, INTERRUPTED, "interrupted", tokens)
+        return _fail(error, BY_SIGNAL + signal.SIGINT, "interrupted", tokens)
+    except Terminated as error:
+        return _fail(error, BY_SIGNAL + error.number, f"ended by {error}", tokens)
     except ExperimentsError as error:
         return _fail(error, UNFINISHED, str(error), tokens)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in a line

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from prefect_experiments.contexts import alone, make_calls_here
 from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult, succeeded
-from prefect_experiments.engine.threads import Threads
+from prefect_experiments.engine.threads import NoThread, Threads
 from prefect_experiments.tasks import Fields
 from prefect_experiments.unread import is_awaitable
 
@@ -106,7 +106,10 @@ async def call_each_sliced(
         make_calls_here()
         while jobs and not caller.is_held_up and not caller.gives_awaitables:
             async with slots:
-                attempts = await _run_slice(jobs, caller, threads, timeout, open_lanes)
+                try:
+                    attempts = await _run_slice(jobs, caller, threads, timeout, open_lanes)
+                except NoThread:
+                    return  # they are tried one by one
                 done, undone = _sorted_out(attempts)
                 await finish(done)
             one_by_one.extend(undone)
@@ -209,7 +212,7 @@ async def _run_slice(
 ) -> list[tuple[Job[T], Attempt]]:
     """The calls of one slice; `overdue` is called while they are under way, when one of them blocks."""
     piece = _Slice(jobs, caller)
-    future = threads.submit(piece.run)
+    future = await threads.submit(piece.run)
     wait: float | None = OVERDUE_S if timeout is None else min(OVERDUE_S, timeout)
     while True:
         finished, _ = await asyncio.wait({future}, timeout=wait)
@@ -221,6 +224,7 @@ async def _run_slice(
             wait = None
             continue
         if (stuck := piece.abandon_if_stuck(timeout)) is not None:
+            caller.abandoned += 1
             return [*piece.done, (stuck, piece.attempt(None, caller.too_long(), time.monotonic()))]
         wait = max(0.001, timeout - (time.monotonic() - piece.began))
 

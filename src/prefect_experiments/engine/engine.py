@@ -23,6 +23,7 @@ from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.engine.traces import TraceFigures, Tracer
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, describe
+from prefect_experiments.interruptions import is_for_the_process
 from prefect_experiments.jsonable import dumps_lenient, dumps_output
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.options import EvaluationOptions
@@ -91,6 +92,12 @@ class Engine:
         self.run_errors = 0
         self.evaluations_done = 0
         self.evaluation_errors = 0
+
+    @property
+    def abandoned(self) -> int:
+        """How many calls went on when their time was over, or when they were cancelled: nobody can end them."""
+        callers = [*self._callers.values(), *([self._task_caller] if self._task_caller else [])]
+        return sum(caller.abandoned for caller in callers)
 
     def _caller(self, target: Target, keep: Callable[[Any], Any] | None = None) -> Caller:
         return Caller(target, self._policy, self._threads, self._limits, keep)
@@ -217,15 +224,18 @@ def evaluation_records(
         result: how the call ended.
         named_by: which evaluator gives the evaluations of a name; filled as names are met.
     """
-    evaluations: Sequence[EvaluationResult] = ()
+    evaluations: Sequence[tuple[EvaluationResult, str | None]] = ()
     error = result.error
     if error is None:
         try:
-            evaluations = _parsed(evaluator, result.value, named_by)
-        except Exception as raised:  # noqa: BLE001 - a `scorer` of the user's may be part of it
+            evaluations = [(e, _metadata_json(e)) for e in _parsed(evaluator, result.value, named_by)]
+        except BaseException as raised:
+            # A `scorer` of the user's may be part of it, and what its values do when they are read.
+            if not isinstance(raised, Exception) and is_for_the_process(raised):
+                raise
             error = describe(raised)
     if error is not None:
-        evaluations = (EvaluationResult(),)
+        evaluations = [(EvaluationResult(), None)]
     return [
         EvaluationRecord(
             item.run.position,
@@ -237,13 +247,17 @@ def evaluation_records(
             None if evaluation.score is None else float(evaluation.score),
             evaluation.label,
             evaluation.explanation,
-            dumps_lenient(evaluation.metadata)[0] if evaluation.metadata else None,
+            metadata_json,
             error,
             result.start,
             result.end,
         )
-        for evaluation in evaluations
+        for evaluation, metadata_json in evaluations
     ]
+
+
+def _metadata_json(evaluation: EvaluationResult) -> str | None:
+    return dumps_lenient(evaluation.metadata)[0] if evaluation.metadata else None
 
 
 def _parsed(evaluator: BoundEvaluator, value: object, named_by: dict[str, str]) -> Sequence[EvaluationResult]:

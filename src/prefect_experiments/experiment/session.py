@@ -137,6 +137,11 @@ class Session:
         """Calls of evaluators that have ended."""
         return self._engine.evaluations_done if self._engine else 0
 
+    @property
+    def abandoned(self) -> int:
+        """Calls that nobody waits for any more, and nobody could end."""
+        return self._engine.abandoned if self._engine else 0
+
     def progress(self) -> Progress:
         """How far this session is."""
         return Progress(

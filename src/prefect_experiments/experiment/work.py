@@ -286,6 +286,11 @@ class RunWork(Work):
             set_global_tracer_provider=plan.set_global_tracer_provider,
         )
 
+    def remarks(self) -> list[str]:
+        """What to say of how the calls went, beside their results."""
+        going_on = self.session.abandoned
+        return [f"Calls that went on past their timeout, and may still cost: {going_on}"] if going_on else []
+
     async def push_results(self, say: Callable[[str], None]) -> None:
         """Push results as they come, until the calls have ended and the backend has everything."""
         tracer = self.session.tracer

@@ -21,6 +21,7 @@ from prefect_experiments.errors import ExperimentStopped
 from prefect_experiments.experiment.progress import telling
 from prefect_experiments.experiment.steps import Steps, drive
 from prefect_experiments.experiment.work import RunWork
+from prefect_experiments.interruptions import interruptible
 from prefect_experiments.orchestration.artifacts import progress_of
 from prefect_experiments.orchestration.running import (
     conclude,
@@ -114,12 +115,16 @@ async def experiment_flow(
     """Run what the calling `run_experiment` has prepared."""
     work = _work()
     say_notes(work)
+    return await interruptible(_run_and_conclude(work, backend))
+
+
+async def _run_and_conclude(work: RunWork, backend: str) -> Any:
     async with progress_of(work):
         try:
             await drive(_PrefectSteps(work, backend))
         except ExperimentStopped as stopped:
             raise _with_advice(stopped, work) from None
-        return await conclude(work)
+        return await conclude(work, lines=work.remarks())
 
 
 def _shown_by_traces() -> dict[str, str]:
@@ -165,5 +170,5 @@ async def run_dry(work: RunWork) -> RanExperiment:
         logger.warning("%s", note)
     with saying_why():
         async with telling(work):
-            await drive(Steps(work))
+            await interruptible(drive(Steps(work)))
     return work.result

@@ -10,6 +10,7 @@ from prefect import flow, get_run_logger
 from prefect_experiments.experiment.arguments import LogArguments, Place, Placed
 from prefect_experiments.experiment.log import LoggedExperiment, LogWork, plan_log
 from prefect_experiments.experiment.places import remote_of, store_of
+from prefect_experiments.interruptions import interruptible
 from prefect_experiments.orchestration.running import conclude, prefect_task, run_in_flow, say_notes, work_of_call
 from prefect_experiments.signatures import takes
 from prefect_experiments.sync import sync_twin
@@ -46,6 +47,10 @@ async def log_flow(dataset: str, experiment: str, results: str, backend: str) ->
     work = _work()
     say_notes(work)
     get_run_logger().info("Logging %s as %r.", results, experiment)
+    return await interruptible(_log_and_conclude(work, dataset, backend))
+
+
+async def _log_and_conclude(work: LogWork, dataset: str, backend: str) -> Any:
     await load_dataset(dataset)
     await log_results(backend)
     report = work.result.report
