@@ -244,11 +244,12 @@ class Caller:
                 self.abandoned += 1
                 _going_on.add(call)  # the loop itself holds no task
                 call.add_done_callback(_going_on.discard)
-        # Where it was not for the time, something of the user's own was cancelled.
-        has_outcome = call.done() and not call.cancelled()
-        outcome = call.result() if has_outcome else (None, asyncio.CancelledError())
+        try:
+            value, error = call.result() if call.done() else (None, None)
+        except asyncio.CancelledError as raised:
+            value, error = None, raised  # the time is over, or something of the user's own was cancelled
         # What code gives, or makes of its cancellation, after its time comes too late.
-        return (None, self.too_long()) if limit.has_passed else outcome
+        return (None, self.too_long()) if limit.has_passed else (value, error)
 
     async def _outcome(self, begin: Callable[[], Any]) -> tuple[Any, BaseException | None]:
         try:
