@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments import Client
+from support.lives import SCRIPT
 from support.patience import wait_for
 from support.prefect_server import prefect_server
-
-SCRIPT = Path(__file__).with_name("killed.py")
 
 
 @pytest.mark.slow  # Prefect's client waits long for a server before it says that there is none

@@ -20,7 +20,7 @@ from prefect_experiments.errors import describe
 
 _Job = tuple[Callable[[], Any], contextvars.Context, "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 
-IDLE_S = 10.0
+IDLE_S = 2.0
 TRY_AGAIN_S = 0.05
 PATIENCE_S = 10.0
 
