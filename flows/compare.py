@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field
 
-from prefect_experiments import Client, acompare_experiments
+from prefect_experiments import Client, Comparison, acompare_experiments
 from prefect_experiments.experiment.compare import result_side
 from prefect_experiments.orchestration.artifacts import show_compared
 from prefect_experiments.orchestration.deployed.parameters import GateRules, gate_of, run_name
@@ -49,6 +49,7 @@ async def compare(
     before = await asyncio.to_thread(side, baseline, "baseline")
     after = await asyncio.to_thread(side, candidate, "candidate")
     compared = await acompare_experiments(baseline=before, candidate=after, gate=rules, print_summary=False)
+    assert isinstance(compared, Comparison)  # as there is one candidate
     name = dataset or compared.candidate.label
     await show_compared(compared, name, lined_up=False)
     if report is not None:

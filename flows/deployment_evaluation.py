@@ -6,13 +6,13 @@ Started by an event that says what was deployed, such as ``model.deployed`` with
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated, Any
 
 from prefect import flow
 from pydantic import Field
 
 from prefect_experiments import Client
+from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.errors import AlreadyExists
 from prefect_experiments.orchestration.artifacts import show_outcome
 from prefect_experiments.orchestration.deployed.parameters import (
@@ -105,7 +105,7 @@ async def deployment_evaluation(
             tried = await arun_for_flow_run(
                 part="quick",
                 # Few examples often cannot tell; only what is shown to be worse ends it here.
-                gate=dataclasses.replace(rules, on_inconclusive="pass"),
+                gate=Gate.of(rules, on_inconclusive="pass"),
                 idempotency_key=None if again else f"{key} quick",
                 new={**about, "experiment_name": f"{key} quick", "sample": quick},
                 **common,

@@ -78,7 +78,7 @@ async def log_results(
         dataset=dataset_of(dataset, columns),
         dataset_version=dataset_version,
         experiment_runs=results,
-        task_fields=result_columns and result_columns.fields(),
+        task_fields=None if result_columns is None else result_columns.fields(),
         evaluator_columns=evaluator_fields(evaluator_columns or []),
         allow=allow or (),
         description=description,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field
 
-from prefect_experiments import Client, evaluator_task
+from prefect_experiments import Client, RanExperiment, evaluator_task
 from prefect_experiments.analysis import meta_evaluation as agreement_of
 from prefect_experiments.orchestration.artifacts import show_text
 from prefect_experiments.orchestration.deployed.parameters import (
@@ -22,6 +22,7 @@ from prefect_experiments.orchestration.deployed.parameters import (
 )
 from prefect_experiments.orchestration.deployed.recovery import arun_for_flow_run
 from prefect_experiments.orchestration.deployed.reporting import agreed
+from prefect_experiments.pages import ExperimentRunList
 
 
 @flow(name="meta-evaluation", flow_run_name=run_name("{evaluator} against {human}"), persist_result=False)
@@ -66,6 +67,7 @@ async def meta_evaluation(
         limits: With a judge: calls at a time, timeout, retries.
     """
     client = Client(backend=backend)
+    runs: ExperimentRunList | RanExperiment
     if judge is None:
         runs = await asyncio.to_thread(
             partial(client.experiments.list_runs, experiment=experiment, dataset=dataset, all=True)
