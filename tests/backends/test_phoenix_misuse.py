@@ -43,7 +43,7 @@ def task(input: Any) -> Any:
 @pytest.fixture(autouse=True)
 def _nothing_called_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     calls.clear()
-    monkeypatch.setattr("prefect_experiments.backends.http._backoff", lambda _: 0.01)
+    monkeypatch.setattr("prefect_experiments.backends.patience.FIRST_PAUSE_S", 0.01)
 
 
 def flow_runs(name: str) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import httpx
 
-from prefect_experiments.backends.arize.connection import Connection
 from prefect_experiments.backends.http import Http
+from prefect_experiments.backends.patience import Patience
 from prefect_experiments.errors import (
     BackendRefused,
     BackendUnavailable,
@@ -41,14 +41,6 @@ class Untouched(BackendUnavailable):
 
 class ArizeHttp(Http):
     """HTTP that knows whether a request that has failed may have been carried out all the same."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection.api)
-        self._connection = connection
-
-    def _way(self) -> dict[str, Any]:
-        given = {"verify": self._connection.verify, "proxy": self._connection.proxy}
-        return {**super()._way(), **{name: value for name, value in given.items() if value is not None}}
 
     def _named(self, response: httpx.Response) -> ExperimentsError:
         error = super()._named(response)
@@ -340,17 +332,16 @@ async def once_only(send: Callable[[], Awaitable[T]], look: Callable[[], Awaitab
     Raises:
         BackendUnavailable: it could not be made, or not be found out.
     """
-    attempt = 0
+    patience = Patience(ATTEMPTS, FIRST_PAUSE_S, LONGEST_PAUSE_S)
     while True:
         try:
             return await send()
         except (BackendUnavailable, InvalidSetting) as error:
-            attempt += 1
-            asked = error.retry_after if isinstance(error, BackendUnavailable) else None
-            await asyncio.sleep(min(max(asked or 0.0, FIRST_PAUSE_S * 2 ** (attempt - 1)), LONGEST_PAUSE_S))
+            pause = patience.pause(error)
+            await asyncio.sleep(FIRST_PAUSE_S * 2 ** (ATTEMPTS - 1) if pause is None else pause)  # it may be under way
             if not isinstance(error, Untouched) and (done := await look()) is not None:
                 return done
-            if attempt == ATTEMPTS:
+            if pause is None:
                 raise
 
 
