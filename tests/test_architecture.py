@@ -19,6 +19,7 @@ ORDER = [
     {"errors"},
     {
         "settings",
+        "allowed",
         "jsonable",
         "json_forms",
         "unread",

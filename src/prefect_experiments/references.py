@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 from prefect_experiments import keys
+from prefect_experiments.allowed import allowed_references
 from prefect_experiments.contexts import importing
 from prefect_experiments.errors import InvalidReference, current_directory
 from prefect_experiments.import_statements import as_module
@@ -84,13 +85,15 @@ def load_reference(reference: str) -> Any:
     of the user's own that it imports, has changed since.
 
     Raises:
-        InvalidReference: with what was looked for, and what there is instead.
+        InvalidReference: with what was looked for, and what there is instead; or it is not allowed (`allowed`).
     """
     where, colon, name = reference.rpartition(":")
     if not colon or not where or not name:
         raise InvalidReference(
             f"{reference!r} is not a reference; write 'package.module:name' or 'path/to/file.py:name'"
         )
+    if (allowed := allowed_references()) is not None:
+        allowed.check_place(reference, where)
     with _lock, importing():
         module = _load_file(where, reference) if where.endswith(".py") else _load_module(where, reference)
     found: Any = module
@@ -101,6 +104,8 @@ def load_reference(reference: str) -> Any:
                 f"reference {reference!r}: {where} has no {name!r}. It has: {', '.join(public[:20]) or 'nothing'}"
             )
         found = getattr(found, part)
+        if allowed is not None:
+            allowed.check_found(reference, part, found, module)
     return found
 
 

@@ -31,6 +31,8 @@ class Settings(BaseSettings):
         push_patience: seconds for which a finished experiment waits for a backend that takes
             nothing, before it ends and leaves the rest of the results to a later push.
         limit_patience: seconds for which an experiment waits for slots of a limit that flows share.
+        references: what references to tasks, evaluators and exception classes may lead to, such as ``my_app,flows/``:
+            modules, and folders of files. Paths of deployed flows are kept inside the project then. Default: anything.
     """
 
     model_config = SettingsConfigDict(env_prefix="PREFECT_EXPERIMENTS_", extra="ignore")
@@ -40,6 +42,7 @@ class Settings(BaseSettings):
     backend_timeout: float = Field(default=30.0, gt=0)
     push_patience: float = Field(default=120.0, ge=0)
     limit_patience: float = Field(default=3600.0, gt=0)
+    references: str | None = None
 
     def resolved_store_url(self) -> str:
         """The store's URL with the default filled in."""
