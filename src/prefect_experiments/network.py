@@ -40,19 +40,27 @@ CLIENT_CERTIFICATES = ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXP
 CLIENT_KEYS = ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY")
 
 PROXY_HELP = "is what HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY says right?"
-# What OpenSSL says, and what is the matter then; the first that fits.
+# What OpenSSL and nginx say, and what is the matter then; the first that fits. What is cut off may pass.
 _TLS_FAULTS = (
     (
-        ("CERTIFICATE_REQUIRED", "certificate required", "BAD_CERTIFICATE", "UNKNOWN_CA", "UNKNOWN CA"),
+        (
+            "CERTIFICATE_REQUIRED",
+            "BAD_CERTIFICATE",
+            "ALERT_UNKNOWN_CA",
+            "required SSL certificate",
+            "SSL certificate e",
+        ),
         "it wants a certificate of this side that it knows (mutual TLS); set client_cert= and client_key=",
     ),
     (("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"), "it does not speak TLS; is it http://?"),
+    (("HTTP request was sent to HTTPS port",), "it speaks TLS; is it https://?"),
     (
-        ("CERTIFICATE_VERIFY_FAILED", "CERTIFICATE"),
+        ("CERTIFICATE_VERIFY_FAILED",),
         "its certificate is not trusted; set SSL_CERT_FILE or verify= to the file with its authority's",
     ),
-    (("[SSL", "SSLError", "EOF occurred in violation of protocol"), "no TLS connection comes about"),
 )
+
+_DEEPEST = 10  # errors below one another
 
 _Named = tuple[str, str]  # what says it, for messages, and a path
 
@@ -200,12 +208,22 @@ def _proxy(url: str, context: ssl.SSLContext) -> httpx.Proxy:
     return made
 
 
-def tls_fault(text: str) -> str:
-    """What is wrong with a TLS connection, by the text of its error; the empty text where it is about none."""
+def tls_fault(error: BaseException | str) -> str:
+    """What is wrong with a TLS connection, by its error or a page about it; the empty text where that is none."""
+    texts = [error] if isinstance(error, str) else []
+    seen = None if isinstance(error, str) else error
+    while seen is not None and len(texts) < _DEEPEST:
+        texts.append(" ".join(str(seen).split()))
+        seen = seen.__cause__ or seen.__context__
     for signs, fault in _TLS_FAULTS:
-        if any(sign in text for sign in signs):
-            return f"{fault} ({text:.200})"
+        if said := next((sign for text in texts for sign in signs if sign in text), ""):
+            return f"{fault} ({said})"
     return ""
+
+
+def is_no_http(error: Exception) -> bool:
+    """Whether what has answered speaks something else: HTTP/2 from the first byte on, as gRPC does, or TLS."""
+    return isinstance(error, httpx.RemoteProtocolError) and "illegal" in str(error)
 
 
 def origin(url: str) -> str:

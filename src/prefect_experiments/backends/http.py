@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import re
+import ssl
 import time
 import weakref
 from collections.abc import AsyncIterator, Mapping
@@ -32,7 +33,7 @@ from prefect_experiments.errors import (
     NotFound,
     unusable_connection,
 )
-from prefect_experiments.network import PROXY_HELP, Way, origin, retry_after, tls_fault, way_to
+from prefect_experiments.network import PROXY_HELP, Way, is_no_http, origin, retry_after, tls_fault, way_to
 
 CONNECT_TIMEOUT_S = 5.0
 AT_ONCE = 16
@@ -42,8 +43,6 @@ CLOSED_AFTER_S = 5.0
 _SAID_AT_MOST = 300
 _PASSES = frozenset({408, 425, 429})
 _REFUSALS = frozenset({400, 404, 409, 413, 422})  # of what was sent; other 4xx are about whoever sends it
-# How HTTP/2 begins, which servers of gRPC speak from the first byte on.
-_HTTP_2 = ("\\x00\\x00", "PRI * HTTP/2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Address:
         key_setting: what to set when the key is refused.
         url_setting: what to set when the address is wrong.
         version_header: the header of an answer that says which version the server is, where it has one.
-        grpc: what else it listens for at which port, where people take that for this one.
+        grpc: where it speaks gRPC, where people take that for this address.
         way: how it is reached; by default as the environment says.
     """
 
@@ -169,7 +168,7 @@ class Http:
                 response = await client.send(request)
         except TimeoutError:
             raise self._unreachable(httpx.ReadTimeout(f"{seconds:g} s")) from None
-        except httpx.RequestError as error:
+        except (httpx.RequestError, ssl.SSLError) as error:
             raise self._unreachable(error) from None
         if response.is_success:
             return self._content(response)
@@ -199,6 +198,8 @@ class Http:
             return unusable_connection(
                 f"{self.address}: the proxy {self._way.proxy} does not let us through (HTTP 407); {PROXY_HELP}"
             )
+        if status == 400 and (fault := tls_fault(response.text)):  # a web server's, before it
+            return unusable_connection(f"{self.address}: {fault}")
         if status == 413:
             return BackendRefused(f"{self.address} refused the request as too large (HTTP 413)")
         if response.has_redirect_location:
@@ -228,7 +229,7 @@ class Http:
             f"set {self.address.url_setting}"
         )
 
-    def _unreachable(self, error: httpx.RequestError) -> ExperimentsError:
+    def _unreachable(self, error: httpx.RequestError | ssl.SSLError) -> ExperimentsError:
         text = self._without_key(" ".join(str(error).split()))
         if isinstance(error, httpx.ReadTimeout):
             return BackendUnavailable(f"{self.address} did not answer within {error}")
@@ -242,21 +243,19 @@ class Http:
             f"{self.address.url_setting} right?"
         )
 
-    def _wrong_way(self, error: httpx.RequestError, text: str) -> str:
+    def _wrong_way(self, error: httpx.RequestError | ssl.SSLError, text: str) -> str:
         """What is wrong with how it is reached, where no waiting will help."""
         if isinstance(error, httpx.ProxyError):
             return f"{self.address}: the proxy {self._way.proxy} does not let us through ({text:.120}); {PROXY_HELP}"
-        if fault := tls_fault(text):
+        if fault := tls_fault(error):
             return f"{self.address}: {fault}"
-        if "illegal status line" not in text and "illegal header line" not in text:
+        if not is_no_http(error):
             return ""
-        if any(sign in text for sign in _HTTP_2):
-            asked_for = f"{self.address.grpc}; " if self.address.grpc else ""
-            return (
-                f"what answers at {self.address.base_url} speaks gRPC, not HTTP/1.1: {asked_for}"
-                f"set {self.address.url_setting} to the address for HTTP"
-            )
-        return f"what answers at {self.address.base_url} does not speak HTTP; set {self.address.url_setting}"
+        grpc = f" ({self.address.grpc})" if self.address.grpc else ""
+        return (
+            f"what answers at {self.address.base_url} does not speak HTTP: it may be a port for gRPC{grpc}, or one for "
+            f"https://; set {self.address.url_setting}"
+        )
 
     def _said(self, response: httpx.Response) -> str:
         """What the server says about a failure, on one line; web pages say nothing."""

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status
 
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.network import retry_after, tls_fault
+from prefect_experiments.network import is_no_http, retry_after, tls_fault
 from prefect_experiments.tracing.destination import TraceExport
 
 if TYPE_CHECKING:
@@ -98,14 +98,14 @@ class Delivery:
             return f"no answer within {ATTEMPT_S:g} s{over}"
         if isinstance(error, httpx.ProxyError):
             return f"the proxy does not let us through{over}"
-        if fault := tls_fault(text):
+        if fault := tls_fault(error):
             return fault
         if "refused" in text:
             return f"connection refused{over}"
         if any(sign in text for sign in ("getaddrinfo", "resolve", "not known", "No address")):
             return f"there is no host of that name{over}"
-        if isinstance(error, httpx.RemoteProtocolError) and "illegal" in text:
-            return "what answers does not speak HTTP/1.1; is this a port for gRPC?"
+        if is_no_http(error):
+            return "what answers does not speak HTTP; is this a port for gRPC, or for https://?"
         return "the connection was closed" if isinstance(error, httpx.TransportError) else type(error).__name__
 
 

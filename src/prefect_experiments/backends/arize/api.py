@@ -7,6 +7,7 @@ are read leniently: a field that is not used may be missing, or be another one t
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -55,7 +56,7 @@ class ArizeHttp(Http):
             return Untouched(str(error), retry_after=error.retry_after)
         return error
 
-    def _unreachable(self, error: httpx.RequestError) -> ExperimentsError:
+    def _unreachable(self, error: httpx.RequestError | ssl.SSLError) -> ExperimentsError:
         found = super()._unreachable(error)
         never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         if never_sent and isinstance(found, BackendUnavailable):

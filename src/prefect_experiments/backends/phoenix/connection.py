@@ -51,7 +51,7 @@ def phoenix_address(settings: PhoenixSettings) -> Address:
         key_setting="PHOENIX_API_KEY or api_key=",
         url_setting=f"{named_by} or base_url=",
         version_header="x-phoenix-server-version",
-        grpc="Phoenix listens for that at 4317, and for HTTP at 6006",
+        grpc="Phoenix has that at 4317, and HTTP at 6006",
     )
     return replace(address, way=settings.way_to(url))
 
