@@ -238,7 +238,7 @@ def test_formulas_are_texts_in_spreadsheets(tmp_path: Path, capfd: pytest.Captur
         path.unlink()
     for command in (
         ["datasets", "export", "d", str(usual)],
-        ["datasets", "sample", "d", "--sample-n", str(len(rows)), "--export", str(usual)],
+        ["datasets", "sample", "d", "--n", str(len(rows)), "--export", str(usual)],
         ["export", "e", str(usual)],
     ):
         assert run_command([*command, "--for-spreadsheets", "--store-url", url]) == 0

@@ -189,7 +189,7 @@ class ForwardProxy(Listener):
 def _drain(secret: ssl.SSLSocket) -> None:
     """Read until the other side has gone: else what it was told may be lost with the connection."""
     with socket.socket(fileno=secret.detach()) as plain:
-        plain.settimeout(5)
+        plain.settimeout(0.5)
         while plain.recv(65536):
             pass
 
