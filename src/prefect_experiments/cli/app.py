@@ -35,6 +35,7 @@ from prefect_experiments.cli.output import (
 )
 from prefect_experiments.cli.progress import quiet_prefect
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound, current_directory
+from prefect_experiments.settings import NO_HOME
 
 HELP = """Run evaluation experiments on AI applications as Prefect flows.
 
@@ -172,6 +173,8 @@ def _unexpected(error: Exception) -> str:
             f"Prefect's server does not answer ({error}). Is PREFECT_API_URL right, and is the server running? "
             "`prefect server start` starts one; without PREFECT_API_URL each run gets one of its own"
         )
+    if "determine home directory" in str(error):  # what Prefect says
+        return NO_HOME
     if isinstance(error, FileNotFoundError) and current_directory() is None:
         return "the current directory does not exist any more; go to one that does"
     return f"{type(error).__name__}: {error} (run with --debug for the traceback)"
