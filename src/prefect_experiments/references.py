@@ -25,7 +25,7 @@ from typing import Any
 from prefect_experiments import keys
 from prefect_experiments.allowed import allowed_references
 from prefect_experiments.contexts import importing
-from prefect_experiments.errors import InvalidReference, current_directory
+from prefect_experiments.errors import InvalidReference, current_directory, from_here
 from prefect_experiments.import_statements import as_module
 from prefect_experiments.local_modules import (
     AsItIs,
@@ -139,7 +139,7 @@ def _load_module(name: str, reference: str) -> ModuleType:
             if error.name and f"{name}.".startswith(f"{error.name}."):
                 raise InvalidReference(
                     f"reference {reference!r}: there is no module {error.name!r}. "
-                    "Is it installed, or the current directory its parent?"
+                    f"Is it installed, or the current directory its parent? {from_here()}"
                 ) from None
             raise
         _known[name] = _noted(module, watch)
@@ -148,7 +148,7 @@ def _load_module(name: str, reference: str) -> ModuleType:
 
 def _load_file(path: str, reference: str) -> ModuleType:
     if not Path(path).is_file():
-        raise InvalidReference(f"reference {reference!r}: there is no file {path}")
+        raise InvalidReference(f"reference {reference!r}: there is no file {path} {from_here()}")
     file = Path(path).resolve()
     known = _known.get(str(file))
     loading = functools.partial(

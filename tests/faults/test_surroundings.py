@@ -118,14 +118,18 @@ def test_a_script_whose_output_is_full(folder: Path, prefect_api: str) -> None:
 
 @pytest.mark.parametrize("reference", ["app.py:echo", "app:echo"])
 def test_resuming_from_another_folder(reference: str, folder: Path, tmp_path: Path, prefect_api: str) -> None:
-    """A file is found again by its whole path; a module that is not importable there is said, with what to do."""
+    """It says where it looked, and how to pass what it needs; and so it goes on."""
+    (folder / "app.py").write_text(
+        "import os\ndef echo(input):\n    return input if 'WORKS' in os.environ else 1 / 0\n"
+    )
     home = {"PREFECT_API_URL": prefect_api, "HOME": str(tmp_path / "home")}
-    begun = command(folder, "run", "rows.csv", "--task", reference, "--name", "first", **home)
-    assert begun.returncode == 0, begun.stderr
+    command(folder, "run", "rows.csv", "--task", reference, "--name", "first", "--retries", "0", **home)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    resumed = command(elsewhere, "resume", "first", "--task", reference, **home)
-    assert resumed.returncode == 2
+    resumed = command(elsewhere, "resume", "first", **home)
+    assert resumed.returncode == 2, resumed.stderr
     [line] = [line for line in resumed.stderr.splitlines() if line.startswith("error: ")]
-    assert str(elsewhere) in line, "where it looked"
-    assert "--task" in line or "PYTHONPATH" in line, "how to pass what it needs"
+    assert f"(current directory: {elsewhere})" in line, "where it looked"
+    assert "Start it in the folder where it was begun, or pass task= (--task)" in line
+    again = command(elsewhere, "resume", "first", "--task", f"{folder / 'app.py'}:echo", WORKS="1", **home)
+    assert again.returncode == 0, again.stderr
