@@ -266,8 +266,8 @@ def _found_again(record: ExperimentRecord, parameter: str) -> Iterator[None]:
     except InvalidReference as error:
         option = parameter.rstrip("s=")
         raise InvalidReference(
-            f"experiment {record.experiment.id} cannot be gone on with from here: {error}. Start it in the folder where "
-            f"it was begun, or pass {parameter} (--{option}) with a reference that leads there from here"
+            f"experiment {record.experiment.id} cannot be gone on with from here: {error}. Start it in the folder "
+            f"where it was begun, or pass {parameter} (--{option}) with a reference that leads there from here"
         ) from None
 
 
