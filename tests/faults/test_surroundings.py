@@ -29,7 +29,7 @@ APPLICATION = "def echo(input):\n    return input\n"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "project"
-    made.mkdir()
+    (made / "home").mkdir(parents=True)
     (made / "app.py").write_text(APPLICATION)
     (made / "rows.csv").write_text("input,output\na,a\nb,b\n")
     return made
@@ -76,7 +76,9 @@ def test_a_viewer_s_key_is_refused_in_a_line_before_anything_runs(
         ended = command(folder, "--backend", "phoenix", "run", "rows.csv", "--task", "app.py:echo", **settings)
         script = command(folder, code=VIEWED, **settings)
     assert ended.returncode == 2
-    [line] = ended.stderr.splitlines()
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 1, ended.stderr
+    line = lines[0]
     assert line.startswith(f"error: Phoenix at {proxy.url} refused the key (HTTP 403); set PHOENIX_API_KEY")
     assert script.stderr.splitlines() == [], script.stderr
     assert script.stdout.startswith("InvalidSetting Phoenix at")
@@ -122,7 +124,7 @@ def test_resuming_from_another_folder(reference: str, folder: Path, tmp_path: Pa
     (folder / "app.py").write_text(
         "import os\ndef echo(input):\n    return input if 'WORKS' in os.environ else 1 / 0\n"
     )
-    home = {"PREFECT_API_URL": prefect_api, "HOME": str(tmp_path / "home")}
+    home = {"PREFECT_API_URL": prefect_api, "HOME": str(folder / "home")}
     command(folder, "run", "rows.csv", "--task", reference, "--name", "first", "--retries", "0", **home)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

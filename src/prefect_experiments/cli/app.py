@@ -137,7 +137,8 @@ def run(tokens: Sequence[str]) -> int:
     except ExperimentsError as error:
         return _fail(error, UNFINISHED, str(error), tokens)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in a line
-        return _fail(error, UNFINISHED, _unexpected(error), tokens)
+        text = _unexpected(error)
+        return _fail(error, WRONG_USE if text == NO_HOME else UNFINISHED, text, tokens)
     return code if isinstance(code, int) else DONE
 
 
