@@ -17,6 +17,7 @@ from prefect_experiments.orchestration.deployed.parameters import (
     CallLimits,
     Columns,
     JudgedFields,
+    Source,
     dataset_of,
     run_name,
 )
@@ -30,7 +31,7 @@ async def meta_evaluation(
     evaluator: Annotated[str, Field(min_length=1)],
     human: Annotated[str, Field(min_length=1)],
     experiment: str = "latest",
-    dataset: str | None = None,
+    dataset: Source | None = None,
     judge: str | None = None,
     judged: JudgedFields | None = None,
     columns: Columns | None = None,

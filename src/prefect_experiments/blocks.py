@@ -123,6 +123,9 @@ class PhoenixCredentials(BackendBlock, CredentialsBlock):
     base_url: str = DEFAULT_URL
     api_key: SecretStr | None = None
     headers: SecretDict | None = None
+    verify: bool | str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
 
 
 class ArizeCredentials(BackendBlock, CredentialsBlock):
@@ -151,6 +154,9 @@ class ArizeCredentials(BackendBlock, CredentialsBlock):
     api_port: int | None = None
     api_scheme: Literal["http", "https"] | None = None
     traces: bool | None = None
+    verify: bool | str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
 
 
 def remote_of_block(slug: str) -> Remote:

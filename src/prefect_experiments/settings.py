@@ -11,9 +11,15 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from prefect_experiments.errors import InvalidSetting
+
 # What holds a secret in the environment, of whatever backend or service, by its name. Headers are name=value pairs.
 _SECRET_NAMES, _HEADER_NAMES = ("_API_KEY", "_AUTH_STRING"), ("_CLIENT_HEADERS",)
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+@")  # in an address
+NO_HOME = (
+    "there is no home directory: HOME is not set, and this user has none. Set HOME to a folder that can be written; "
+    "Prefect keeps its files there, and the store is among them"
+)
 _SHORTEST_SECRET = 6  # a shorter text may well be an ordinary word
 
 
@@ -31,6 +37,8 @@ class Settings(BaseSettings):
         push_patience: seconds for which a finished experiment waits for a backend that takes
             nothing, before it ends and leaves the rest of the results to a later push.
         limit_patience: seconds for which an experiment waits for slots of a limit that flows share.
+        references: what references to tasks, evaluators and exception classes may lead to, such as ``my_app,flows/``:
+            modules, and folders of files. Paths of deployed flows are kept inside the project then. Default: anything.
     """
 
     model_config = SettingsConfigDict(env_prefix="PREFECT_EXPERIMENTS_", extra="ignore")
@@ -40,12 +48,20 @@ class Settings(BaseSettings):
     backend_timeout: float = Field(default=30.0, gt=0)
     push_patience: float = Field(default=120.0, ge=0)
     limit_patience: float = Field(default=3600.0, gt=0)
+    references: str | None = None
 
     def resolved_store_url(self) -> str:
-        """The store's URL with the default filled in."""
+        """The store's URL with the default filled in.
+
+        Raises:
+            InvalidSetting: there is no home directory.
+        """
         if self.store_url is not None and (url := self.store_url.get_secret_value()):
             return url
-        home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+        try:
+            home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+        except RuntimeError:
+            raise InvalidSetting(NO_HOME) from None
         return f"sqlite:///{home / 'experiments.db'}"
 
 

@@ -36,6 +36,7 @@ from prefect_experiments.cli.output import (
 from prefect_experiments.cli.progress import quiet_prefect
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound, current_directory
 from prefect_experiments.interruptions import Terminated, raising_terminated
+from prefect_experiments.settings import NO_HOME
 
 HELP = """Run evaluation experiments on AI applications as Prefect flows.
 
@@ -140,7 +141,8 @@ def run(tokens: Sequence[str]) -> int:
     except ExperimentsError as error:
         return _fail(error, UNFINISHED, str(error), tokens)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in a line
-        return _fail(error, UNFINISHED, _unexpected(error), tokens)
+        text = _unexpected(error)
+        return _fail(error, WRONG_USE if text == NO_HOME else UNFINISHED, text, tokens)
     return code if isinstance(code, int) else DONE
 
 
@@ -176,6 +178,8 @@ def _unexpected(error: Exception) -> str:
             f"Prefect's server does not answer ({error}). Is PREFECT_API_URL right, and is the server running? "
             "`prefect server start` starts one; without PREFECT_API_URL each run gets one of its own"
         )
+    if "determine home directory" in str(error):  # what Prefect says
+        return NO_HOME
     if isinstance(error, FileNotFoundError) and current_directory() is None:
         return "the current directory does not exist any more; go to one that does"
     return f"{type(error).__name__}: {error} (run with --debug for the traceback)"

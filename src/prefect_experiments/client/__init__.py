@@ -38,6 +38,9 @@ class BackendOptions(TypedDict, total=False):
     api_port: int | None
     api_scheme: str | None
     traces: bool | None
+    verify: bool | str | None
+    client_cert: str | None
+    client_key: str | None
 
 
 class Client:
@@ -51,8 +54,8 @@ class Client:
             (``PREFECT_EXPERIMENTS_STORE_URL``), else an SQLite file in Prefect's home.
         options: how the backend is reached. ``"phoenix"`` takes
 
-            - base_url: where Phoenix is, such as http://localhost:6006; else PHOENIX_BASE_URL or
-              PHOENIX_COLLECTOR_ENDPOINT
+            - base_url: where Phoenix is, such as http://localhost:6006; else PHOENIX_ENDPOINT or
+              PHOENIX_COLLECTOR_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT or PHOENIX_BASE_URL or PHOENIX_HOST
             - api_key: the API key, where Phoenix asks for one; else PHOENIX_API_KEY
             - headers: further HTTP headers by name, such as those of a proxy; else PHOENIX_CLIENT_HEADERS
 
@@ -65,6 +68,16 @@ class Client:
             - api_scheme: the scheme, http or https; else ARIZE_API_SCHEME
             - base_url: host, port and scheme of the API in one, such as http://localhost:8080
             - traces: whether the spans of experiments go to AX's collector; else PREFECT_EXPERIMENTS_ARIZE_TRACES
+
+            and both, for results as for traces,
+
+            - verify: how its certificate is checked: the file or folder with the authorities that are trusted, or false
+              for not at all; else PREFECT_EXPERIMENTS_VERIFY
+            - client_cert: the file with the certificate of this side, where it asks for one; else
+              PREFECT_EXPERIMENTS_CLIENT_CERT or OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE or
+              OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE
+            - client_key: the file with the key of that certificate, where it is another one; else
+              PREFECT_EXPERIMENTS_CLIENT_KEY or OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY or OTEL_EXPORTER_OTLP_CLIENT_KEY
 
     Raises:
         InvalidSetting: a backend that there is not, or a URL that cannot be used.

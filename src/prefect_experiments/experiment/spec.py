@@ -10,6 +10,7 @@ from typing import Any, Self
 import cloudpickle
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_serializer
 
+from prefect_experiments.allowed import allowed_references
 from prefect_experiments.backends import Remote
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput, InvalidSetting, InvalidTask
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
@@ -109,6 +110,8 @@ class CallableSpec(BaseModel):
     def _unpickled(self) -> Any:
         if self.pickled is None:
             raise InvalidInput(f"the spec says neither where {self.name!r} is, nor what it is")
+        if (allowed := allowed_references()) is not None:
+            raise allowed.refuse(self.name, "it has come pickled, and such code is not limited by")
         try:
             return pickle.loads(base64.b64decode(self.pickled))  # noqa: S301 - see `pickled`
         except Exception as error:  # what pickles raise is anything
