@@ -31,6 +31,8 @@ class Settings(BaseSettings):
         push_patience: seconds for which a finished experiment waits for a backend that takes
             nothing, before it ends and leaves the rest of the results to a later push.
         limit_patience: seconds for which an experiment waits for slots of a limit that flows share.
+        prefect_patience: seconds for which an experiment waits for a Prefect server that does not answer, before it
+            goes on without it.
     """
 
     model_config = SettingsConfigDict(env_prefix="PREFECT_EXPERIMENTS_", extra="ignore")
@@ -40,6 +42,7 @@ class Settings(BaseSettings):
     backend_timeout: float = Field(default=30.0, gt=0)
     push_patience: float = Field(default=120.0, ge=0)
     limit_patience: float = Field(default=3600.0, gt=0)
+    prefect_patience: float = Field(default=10.0, gt=0)
 
     def resolved_store_url(self) -> str:
         """The store's URL with the default filled in."""
