@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import get_run_logger
+from prefect import flow, get_run_logger, tags
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
-from prefect_experiments import Client, run_experiment
+from prefect_experiments import Client, log_experiment, run_experiment
+from prefect_experiments.errors import ExperimentStopped, TransientError
+from support.patience import PATIENCE_S
 from support.prefect_gate import Gate, Mode
 
 WAITS_S = 2.0
@@ -55,6 +60,10 @@ class Calls:
         return input * 2
 
 
+def same(input: int) -> int:
+    return input
+
+
 def doubled(input: int, output: int) -> bool:
     return output == 2 * input
 
@@ -83,3 +92,113 @@ def test_nothing_but_the_page_is_lost(
     assert len(said) == 1, caplog.text
     assert "Prefect's server at http://127.0.0.1" in said[0]
     assert "flow run" in said[0]
+
+
+@pytest.mark.parametrize("mode", ["hang", 503])
+def test_what_broke_the_experiment_is_what_the_caller_is_told(mode: Mode, gate: Gate, client: Client) -> None:
+    calls = Calls(gate, mode, 10)
+
+    async def breaks(input: int) -> int:
+        await calls(input)
+        if len(calls.made) > 10:
+            raise ValueError("broken")
+        return input
+
+    with pytest.raises(ExperimentStopped, match="the task raised ValueError"):
+        run_experiment(dataset=ROWS, task=breaks, retries=0, exit_on_error=True, concurrency=1, client=client, **quiet)
+    assert time.monotonic() - calls.last < SHORT_S
+    assert len(client.experiments.get_results(experiment="latest").task_runs) == 11
+
+
+@pytest.mark.parametrize("mode", ["hang", "refuse"])
+def test_inside_a_flow_of_the_users(mode: Mode, gate: Gate, client: Client) -> None:
+    """Prefect goes away for a moment in the midst of a user's flow, and is back when that ends."""
+
+    @flow
+    def nightly() -> int:
+        gate.set(mode)
+        with tags("nightly"):
+            ran = run_experiment(dataset=ROWS, task=same, client=client, batch_size=20, **quiet)
+        gate.set("pass")
+        return len(ran.task_runs)
+
+    assert nightly() == 40
+
+
+@pytest.mark.parametrize("mode", ["hang", 503])
+def test_tags_need_limits_that_nobody_tells(mode: Mode, gate: Gate, client: Client) -> None:
+    calls = Calls(gate, mode, 5)
+    with tags("nightly"):
+        ran = run_experiment(dataset=ROWS, task=calls, batch_size=10, concurrency=1, client=client, **quiet)
+    assert sorted(calls.made) == list(range(40))
+    assert ran.summary.n_errors == 0
+    assert time.monotonic() - calls.last < SHORT_S
+
+
+@pytest.mark.parametrize("mode", ["hang", "refuse"])
+def test_logging_needs_no_prefect(mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    gate.set(mode)
+    began = time.monotonic()
+    rows = [{"example_id": f"e{n}", "output": n, "score": 1.0} for n in range(40)]
+    client.datasets.create_dataset(name="logged", examples=ROWS)
+    logged = log_experiment(dataset="logged", results=rows, experiment_name="made elsewhere", client=client, **quiet)
+    assert len(logged.task_runs) == 40
+    assert time.monotonic() - began < SHORT_S
+    assert "missing there: the flow run" in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["hang", 503])
+def test_a_limit_that_nobody_can_be_asked_for_is_an_error_before_anything(
+    mode: Mode, gate: Gate, client: Client
+) -> None:
+    calls = Calls(gate, mode, 0)
+    gate.set(mode)
+    for option in ("concurrency_limit", "rate_limit"):
+        began = time.monotonic()
+        with pytest.raises(TransientError, match=f"the limit 'shared' .* nothing was run.*{gate.api} does not answer"):
+            run_experiment(dataset=ROWS, task=calls, client=client, **{option: "shared"}, **quiet)
+        assert time.monotonic() - began < SHORT_S
+    assert not calls.made
+
+
+EXITS = """
+import sys
+from prefect_experiments import Client, run_experiment
+
+made = 0
+
+async def task(input):
+    global made
+    made += 1
+    if made == int(sys.argv[1]):
+        print("break", flush=True)
+        sys.stdin.readline()
+    return input
+
+ran = run_experiment(dataset=[{"input": n} for n in range(40)], task=task, client=Client(store_url=sys.argv[2]),
+                     print_summary=False)
+print("ran", len(ran.task_runs), flush=True)
+if int(sys.argv[1]) > 40:
+    print("break", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("at", [pytest.param(20, marks=pytest.mark.slow), 41])
+@pytest.mark.parametrize("mode", ["hang", pytest.param("refuse", marks=pytest.mark.slow)])
+def test_the_interpreter_ends(mode: Mode, at: int, gate: Gate, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", EXITS, str(at), f"sqlite:///{tmp_path / 'store.db'}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line.strip())
+            if said[-1] == "break":
+                gate.set(mode)
+                broke = time.monotonic()
+                process.stdin.write("\n")
+                process.stdin.flush()
+        assert process.wait(PATIENCE_S) == 0
+    assert time.monotonic() - broke < SHORT_S
+    assert sorted(said) == ["break", "ran 40"]

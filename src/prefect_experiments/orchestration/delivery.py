@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 import time
 import weakref
@@ -20,6 +21,8 @@ from prefect_experiments.settings import Settings
 _LOOK_EVERY_S = 0.02
 _CANCEL_EVERY_S = 0.1  # closing a connection to a server that hangs is cancelled in its turn
 _CANCELLED_WITHIN_S = 5.0
+
+logger = logging.getLogger("prefect_experiments")
 
 _bounded: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -48,6 +51,8 @@ def deliver(patience: float | None = None) -> None:
     until = time.monotonic() + (Settings().prefect_patience if patience is None else patience)
     while any(not task.done() for _, task in under_way) and time.monotonic() < until:
         time.sleep(_LOOK_EVERY_S)
+    if patience is None and any(not task.done() for _, task in under_way):
+        logger.warning("Prefect's server did not take the last events and log lines in time; they are missing there.")
     cancelled = [asyncio.run_coroutine_threadsafe(_cancel(task), loop) for loop, task in under_way if not task.done()]
     concurrent.futures.wait(cancelled, timeout=_CANCELLED_WITHIN_S)
 

@@ -28,6 +28,10 @@ KNOWN_TO_BE_AWAY_S = 1.0
 _AGAIN_S = 0.5  # Prefect answers a cancellation by telling its server, which is cancelled in its turn
 _CHAIN = 10
 
+# What Prefect's engine says, at length, of a run whose end it cannot tell its server.
+_OF_ENDS = ("Crash detected!", "Encountered exception during execution", "Finished in state Running")
+_is_done: contextvars.ContextVar[bool] = contextvars.ContextVar("prefect_experiments_is_done", default=False)
+
 T = TypeVar("T")
 
 logger = logging.getLogger("prefect_experiments")
@@ -74,22 +78,21 @@ class Line:
             self.is_down = True
             self._why = self._why or _named(error)
             if self is not _line.get():
-                logger.warning(
-                    "Prefect's server at %s did not answer (%s): %s is missing there.", server(), self._why, what
-                )
+                _say("Prefect's server at %s did not answer (%s): %s is missing there.", server(), self._why, what)
             elif what not in self.missing:
                 self.missing.append(what)
         else:
-            logger.warning("Prefect's server refused %s (%s).", what, type(error).__name__)
+            _say("Prefect's server refused %s (%s).", what, type(error).__name__)
 
     def report(self) -> None:
         """Say in one line what Prefect lacks, where it lacks anything."""
         if self.missing:
-            logger.warning(
+            missing = ", ".join(self.missing)
+            _say(
                 "Prefect's server at %s was away (%s). Nothing else is lost; missing there: %s.",
                 server(),
                 self._why,
-                ", ".join(self.missing),
+                missing,
             )
 
 
@@ -182,6 +185,7 @@ class _Body(Generic[T]):
             raise
         finally:
             self._limits.give(self._patience())
+        _is_done.set(True)
         return self.value
 
 
@@ -227,12 +231,25 @@ async def narrated(
             if not is_away(error):
                 raise
             line.missed(what, error)
-            logger.warning("Prefect's server at %s does not answer (%s): going on without it.", server(), _named(error))
+            _say("Prefect's server at %s does not answer (%s): going on without it.", server(), _named(error))
     if not body.entered:
         return await (without or do)()
     if body.error is not None:
         raise body.error
     return body.value
+
+
+def _say(text: str, *values: object) -> None:
+    logger.warning(text, *values, extra={"send_to_api": False})  # not to a server that is away
+
+
+def _is_told_otherwise(record: logging.LogRecord) -> bool:
+    """Whether a log line of Prefect's engine is about a run whose end it could not tell: a line of ours says it."""
+    return not (_is_done.get() and str(record.msg).startswith(_OF_ENDS))
+
+
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(_is_told_otherwise)
 
 
 def server() -> str:

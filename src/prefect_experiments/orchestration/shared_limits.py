@@ -26,13 +26,14 @@ from prefect.exceptions import ObjectNotFound
 from prefect_experiments.errors import InvalidSetting, TransientError
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.work import RunPlan
+from prefect_experiments.orchestration.patience import asked, current_line, is_away
 from prefect_experiments.settings import Settings
 
 LEASE_S = 60.0
 """How long the slots of a process that was killed stay taken; Prefect's least."""
 
 STARTS_FOR_S = 2.0
-RELEASE_PATIENCE_S = 10.0
+LOOK_EVERY_S = 5.0
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -68,15 +69,18 @@ async def within_limits(plan: RunPlan) -> RunPlan:
 
 
 async def _read(name: str) -> GlobalConcurrencyLimitResponse:
-    async with get_client() as api:
-        try:
-            found = await api.read_global_concurrency_limit_by_name(name)
-        except ObjectNotFound:
-            known = [limit.name for limit in await api.read_global_concurrency_limits(limit=20, offset=0)]
-            raise InvalidSetting(
-                f"there is no global concurrency limit {name!r}; `prefect gcl create {name} --limit 20` makes one. "
-                f"There are: {', '.join(known) or 'none'}"
-            ) from None
+    async def read() -> GlobalConcurrencyLimitResponse:
+        async with get_client() as api:
+            try:
+                return await api.read_global_concurrency_limit_by_name(name)
+            except ObjectNotFound:
+                known = [limit.name for limit in await api.read_global_concurrency_limits(limit=20, offset=0)]
+                raise InvalidSetting(
+                    f"there is no global concurrency limit {name!r}; `prefect gcl create {name} --limit 20` makes one. "
+                    f"There are: {', '.join(known) or 'none'}"
+                ) from None
+
+    found = await asked(f"the limit {name!r} cannot be kept to, and nothing was run", read)
     if not found.limit:
         raise InvalidSetting(f"the global concurrency limit {name!r} is 0, which lets nothing through")
     return found
@@ -107,28 +111,55 @@ async def slots_of(session: Session) -> AsyncIterator[None]:
         strict=True,
         raise_on_lease_renewal_failure=False,
     )
-    try:
-        await held.__aenter__()
-    except AcquireConcurrencySlotTimeoutError:
-        raise TransientError(
-            f"waited {patience:g} s for {wanted} slots of the limit {name!r} (PREFECT_EXPERIMENTS_LIMIT_PATIENCE); "
-            f"go on with `prefect-experiments resume {session.spec.experiment_id}` when they are free"
-        ) from None
-    except ConcurrencySlotAcquisitionError as error:
-        raise InvalidSetting(f"no slots of the limit {name!r} can be had: {error}") from None
+    if not await _entered(held, name, wanted, patience, session.spec.experiment_id):
+        yield
+        return
     get_run_logger().info("Holding %d slots of the limit %r.", wanted, name)
     try:
         yield
     finally:
-        await _give_back(held)
+        await current_line().tell(
+            f"that the slots of {name!r} are free, as they are in a minute", held.__aexit__(None, None, None)
+        )
 
 
-async def _give_back(held: Any) -> None:
+async def _entered(held: Any, name: str, wanted: int, patience: float, experiment_id: str) -> bool:
+    """Wait for slots, as long as Prefect's server is there to give them; whether they are held."""
+    line = current_line()
     try:
-        async with asyncio.timeout(RELEASE_PATIENCE_S):
-            await held.__aexit__(None, None, None)
-    except Exception as error:  # noqa: BLE001 - the experiment is done; see `slots_of`
-        logger.warning("The slots become free by themselves in a minute: %s.", type(error).__name__)
+        async with asyncio.timeout(None) as limit, _watched(limit):
+            await held.__aenter__()
+    except AcquireConcurrencySlotTimeoutError:
+        raise TransientError(
+            f"waited {patience:g} s for {wanted} slots of the limit {name!r} (PREFECT_EXPERIMENTS_LIMIT_PATIENCE); "
+            f"go on with `prefect-experiments resume {experiment_id}` when they are free"
+        ) from None
+    except (ConcurrencySlotAcquisitionError, TimeoutError) as error:
+        if not is_away(error):
+            raise InvalidSetting(f"no slots of the limit {name!r} can be had: {error}") from None
+        line.missed(f"the slots of {name!r}, which this experiment goes without", error)
+        return False
+    return True
+
+
+@contextlib.asynccontextmanager
+async def _watched(limit: asyncio.Timeout) -> AsyncIterator[None]:
+    """End a wait for slots when Prefect's server does not answer any more: its own client would wait for minutes."""
+
+    async def watch() -> None:
+        line = current_line()
+        while not line.is_down:
+            await asyncio.sleep(LOOK_EVERY_S)
+            async with get_client() as api:
+                await line.tell("an answer", api.hello())
+        limit.reschedule(0)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 class SharedPace:
