@@ -139,9 +139,9 @@ def test_tags_need_limits_that_nobody_tells(mode: Mode, gate: Gate, client: Clie
 def test_logging_needs_no_prefect(mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     gate.set(mode)
     began = time.monotonic()
-    rows = [{"example_id": f"e{n}", "output": n, "score": 1.0} for n in range(40)]
+    runs = [{"example_id": f"e{n}", "output": n} for n in range(40)]
     client.datasets.create_dataset(name="logged", examples=ROWS)
-    logged = log_experiment(dataset="logged", results=rows, experiment_name="made elsewhere", client=client, **quiet)
+    logged = log_experiment(name="elsewhere", dataset="logged", experiment_runs=runs, client=client, **quiet)
     assert len(logged.task_runs) == 40
     assert time.monotonic() - began < SHORT_S
     assert "missing there: the flow run" in caplog.text

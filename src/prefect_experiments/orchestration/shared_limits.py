@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -19,9 +21,8 @@ from prefect.concurrency.asyncio import (
     AcquireConcurrencySlotTimeoutError,
     ConcurrencySlotAcquisitionError,
     concurrency,
-    rate_limit,
 )
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from prefect_experiments.errors import InvalidSetting, TransientError
 from prefect_experiments.experiment.session import Session
@@ -33,7 +34,13 @@ LEASE_S = 60.0
 """How long the slots of a process that was killed stay taken; Prefect's least."""
 
 STARTS_FOR_S = 2.0
+"""Call starts are asked for together for so long: Prefect's server loses up to one each time."""
+
+AHEAD_S = 1.0
+ALONE_FOR_S = 30.0
 LOOK_EVERY_S = 5.0
+
+_LOCKED = 423
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -63,8 +70,7 @@ async def within_limits(plan: RunPlan) -> RunPlan:
                 "makes it one of ten a second"
             )
         if found.active:
-            pace = SharedPace(found.name, rate, max(1, min(found.limit, int(rate * STARTS_FOR_S))))
-            plan = replace(plan, pace=pace)
+            plan = replace(plan, pace=SharedPace(found.name, rate, found.limit))
     return plan
 
 
@@ -163,35 +169,109 @@ async def _watched(limit: asyncio.Timeout) -> AsyncIterator[None]:
 
 
 class SharedPace:
-    """The rate at which calls of all flows together may start; what comes next is asked for in advance.
+    """The rate at which calls of all flows together may start, evenly, from the first second on.
+
+    Prefect's limit is a bucket: what is put in leaks out at the rate, and what would overflow is refused. Whoever puts
+    into an empty one could start as many calls at once as it holds. Here a call starts not when its slot is put in, but
+    when it leaks out: the slots of all flows are in one queue, and that is what spreads their starts.
 
     Args:
         name: of the limit.
         rate: call starts a second.
-        at_once: how many are asked for together.
+        room: how many the bucket holds.
     """
 
-    def __init__(self, name: str, rate: float, at_once: int) -> None:
-        self._name = name
-        self._rate = rate
-        self._at_once = at_once
-        self._left = 0
+    def __init__(self, name: str, rate: float, room: int) -> None:
+        self._name, self._rate, self._room = name, rate, room
+        self._most = max(1, min(room // 2, int(rate * STARTS_FOR_S)))
+        self._asked_for = 0
+        self._used = 0
+        self._waiting = 0
+        self._starts: deque[float] = deque()
+        self._last = 0.0
         self._lock = asyncio.Lock()
-        self._alone = False
+        self._alone_until = 0.0
 
     async def acquire(self) -> None:
         """Wait until a call may start."""
-        async with self._lock:
-            if not self._left:
-                await self._ask()
-                self._left = self._at_once
-            self._left -= 1
-
-    async def _ask(self) -> None:
+        self._waiting += 1
         try:
-            await rate_limit(self._name, occupy=self._at_once, strict=True)
-        except ConcurrencySlotAcquisitionError as error:
-            if not self._alone:
-                self._alone = True
-                logger.warning("The rate limit %r is kept to by this flow alone from now on: %s.", self._name, error)
-            await asyncio.sleep(self._at_once / self._rate)
+            async with self._lock:
+                start = self._next() or await self._asked()
+        finally:
+            self._waiting -= 1
+        await asyncio.sleep(start - time.monotonic())
+
+    def _next(self) -> float | None:
+        """The next of the starts that there are; one that nobody has used in its time is nobody's."""
+        now = time.monotonic()
+        while self._starts:
+            if (start := self._starts.popleft()) > now - 1 / self._rate:
+                self._used += 1
+                return start
+        return None
+
+    async def _asked(self) -> float:
+        while True:
+            # What is there ends soon: then is early enough to ask for more, and leaves most to others.
+            await asyncio.sleep(self._last - AHEAD_S - time.monotonic())
+            await self._put_in(self._wanted())
+            if (start := self._next()) is not None:
+                return start
+
+    def _wanted(self) -> int:
+        """How many starts to ask for: more, where all were used of the last that were asked for."""
+        doubled = 2 * self._asked_for if self._used == self._asked_for else self._used
+        self._asked_for, self._used = max(1, min(self._most, max(self._waiting, doubled))), 0
+        return self._asked_for
+
+    async def _put_in(self, slots: int) -> None:
+        """Put so many slots into the bucket, and take note of when they leak out."""
+        before_us = 0 if time.monotonic() < self._alone_until else await self._queued(slots)
+        # Never before what was there, for a clock or a server that counts in whole slots may say so.
+        first = max(time.monotonic() + before_us / self._rate, self._last + 1 / self._rate)
+        self._starts.extend(first + n / self._rate for n in range(slots))
+        self._last = self._starts[-1]
+
+    async def _queued(self, slots: int) -> int:
+        """Have the server put them in; how many are before them."""
+        line = current_line()
+        while (found := await line.tell(self._what, self._ask())) is not None:
+            if not found.active or found.limit < slots:
+                break  # it has been switched off, or made smaller
+            if (over := found.active_slots + slots - found.limit) > 0:
+                # It counts in whole slots, so look before the last has leaked out. Asking for them in vain would cost
+                # everybody: Prefect counts anew from then.
+                await asyncio.sleep(max(over - 0.5, 0.25) / self._rate)
+                continue
+            if await line.tell(self._what, self._take(slots)):
+                after = await line.tell(self._what, self._ask())
+                return found.active_slots if after is None else max(0, after.active_slots - slots)
+            if line.is_down:
+                break
+        self._go_alone()
+        return 0
+
+    @property
+    def _what(self) -> str:
+        return f"a share of the rate limit {self._name!r}, which this experiment keeps to by itself"
+
+    def _go_alone(self) -> None:
+        if not self._alone_until:
+            logger.warning("The rate limit %r is kept to by this experiment alone from now on.", self._name)
+        self._alone_until = time.monotonic() + ALONE_FOR_S
+
+    async def _ask(self) -> GlobalConcurrencyLimitResponse:
+        async with get_client() as api:
+            return await api.read_global_concurrency_limit_by_name(self._name)
+
+    async def _take(self, slots: int) -> bool:
+        """Whether they are put in: others may have come first."""
+        async with get_client() as api:
+            try:
+                await api.increment_concurrency_slots([self._name], slots, "rate_limit")
+            except PrefectHTTPStatusError as refused:
+                if refused.response.status_code != _LOCKED:
+                    raise
+                return False
+            return True
