@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -16,9 +17,10 @@ from prefect import flow, get_run_logger, tags
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client, log_experiment, run_experiment
-from prefect_experiments.errors import ExperimentStopped, TransientError
+from prefect_experiments.errors import ExperimentStopped, InvalidSetting, TransientError
 from support.patience import PATIENCE_S
 from support.prefect_gate import Gate, Mode
+from support.prefect_server import without_prefect
 
 WAITS_S = 2.0
 SHORT_S = 30.0  # what took 60 s to nine minutes takes a few seconds; the machine may be busy
@@ -202,3 +204,45 @@ def test_the_interpreter_ends(mode: Mode, at: int, gate: Gate, tmp_path: Path) -
         assert process.wait(PATIENCE_S) == 0
     assert time.monotonic() - broke < SHORT_S
     assert sorted(said) == ["break", "ran 40"]
+
+
+def test_a_server_that_wants_a_login_is_an_error_before_anything(gate: Gate, client: Client) -> None:
+    calls = Calls(gate, 401, 0)
+    gate.set(401)
+    for options in ({}, {"rate_limit": "shared"}):
+        with pytest.raises(InvalidSetting, match=r"wants a login .*PREFECT_API_AUTH_STRING.*PREFECT_API_KEY"):
+            run_experiment(dataset=ROWS, task=calls, client=client, **options, **quiet)
+    assert not calls.made
+
+
+TEMPORARY = """
+import sys
+from prefect_experiments import Client, run_experiment
+
+def same(input):
+    return input
+
+ran = run_experiment(dataset=[{"input": n} for n in range(5)], task=same, client=Client(store_url=sys.argv[1]))
+print("ran", len(ran.task_runs), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_temporary_server_that_cannot_start(tmp_path: Path) -> None:
+    """Prefect takes it for a port in use, and would try for ever."""
+    broken = f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'prefect.db'}"
+    ended = subprocess.run(
+        [sys.executable, "-c", TEMPORARY, f"sqlite:///{tmp_path / 'store.db'}"],
+        env={
+            **without_prefect(os.environ),
+            "PREFECT_HOME": str(tmp_path),
+            "PREFECT_API_DATABASE_CONNECTION_URL": broken,
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "ran 5" in ended.stdout
+    assert "missing there: the flow run" in ended.stderr

@@ -254,7 +254,7 @@ for _name in ("prefect.flow_runs", "prefect.task_runs"):
 
 def server() -> str:
     """Where Prefect's server is, as people are shown it."""
-    return without_secrets(str(PREFECT_API_URL.value() or "its temporary address"))
+    return without_secrets(str(PREFECT_API_URL.value() or "the address of a temporary one"))
 
 
 def is_away(error: BaseException) -> bool:
