@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
@@ -71,7 +71,7 @@ def _raise_terminated(number: int, _frame: FrameType | None) -> None:
     raise Terminated(number)
 
 
-async def interruptible(work: Coroutine[Any, Any, T]) -> T:
+async def interruptible(work: Awaitable[T]) -> T:
     """Do the work; what a signal's handler raises meanwhile cancels it, and is raised when it has cleaned up.
 
     A second signal of a kind raises at once. Outside the main thread no handler ever runs.

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
         limit_patience: seconds for which an experiment waits for slots of a limit that flows share.
         references: what references to tasks, evaluators and exception classes may lead to, such as ``my_app,flows/``:
             modules, and folders of files. Paths of deployed flows are kept inside the project then. Default: anything.
+        prefect_patience: seconds for which an experiment waits for a Prefect server that does not answer, before it
+            goes on without it.
     """
 
     model_config = SettingsConfigDict(env_prefix="PREFECT_EXPERIMENTS_", extra="ignore")
@@ -49,6 +51,7 @@ class Settings(BaseSettings):
     push_patience: float = Field(default=120.0, ge=0)
     limit_patience: float = Field(default=3600.0, gt=0)
     references: str | None = None
+    prefect_patience: float = Field(default=10.0, gt=0)
 
     def resolved_store_url(self) -> str:
         """The store's URL with the default filled in.

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
-from tests.tracing.harness import experiment, tracer_to
 
 from prefect_experiments import Client
 from prefect_experiments.backends.circuit_breaker import CircuitBreaker
@@ -21,6 +20,7 @@ from prefect_experiments.tracing import sender
 from support.arize import KEY, StandIn, arize, arize_server
 from support.collector import Collector
 from support.fault_proxy import Answer, FaultProxy, Request
+from tests.tracing.harness import experiment, tracer_to
 
 __all__ = ["arize", "arize_server"]
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import certifi
 import pytest
-from tests.tracing.harness import experiment
 
 from prefect_experiments import Client
 from prefect_experiments.errors import ExperimentsError, InvalidSetting
@@ -22,6 +21,7 @@ from prefect_experiments.tracing import ExperimentTracer, sender
 from support.fault_proxy import Answer, FaultProxy, Request
 from support.patience import PATIENCE_S
 from support.tls import Authority, ForwardProxy, Listener, TlsFront
+from tests.tracing.harness import experiment
 
 JSON = {"content-type": "application/json"}
 VARIABLES = ("SSL_", "REQUESTS_", "CURL_", "OTEL_", "PHOENIX_", "ARIZE_", "PREFECT_EXPERIMENTS_")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast
 
 from pydantic import SecretStr
 
 from prefect_experiments.backends import LOCAL, Remote, open_remote
+from prefect_experiments.backends.registry import remote_here, sendable_options, sendable_remote
 from prefect_experiments.client.compat_ax import Datasets, Experiments
 from prefect_experiments.client.spans import Spans
 from prefect_experiments.errors import InvalidSetting
@@ -79,6 +80,9 @@ class Client:
             - client_key: the file with the key of that certificate, where it is another one; else
               PREFECT_EXPERIMENTS_CLIENT_KEY or OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY or OTEL_EXPORTER_OTLP_CLIENT_KEY
 
+    It can be pickled: without its key, its headers and the store's password, which the process that it arrives in takes
+    from its environment or a saved block. In the process that made it, and in its forks, it is complete.
+
     Raises:
         InvalidSetting: a backend that there is not, or a URL that cannot be used.
         StoreUnavailable: the store's database does not answer.
@@ -92,8 +96,11 @@ class Client:
         **options: Unpack[BackendOptions],
     ) -> None:
         self.remote: Remote | None
+        self._opened: dict[str, Any] = {}
         if backend is None or isinstance(backend, str):
-            self.remote = open_remote(backend or Settings().backend, **options)
+            name = backend or Settings().backend
+            self.remote = open_remote(name, **options)
+            self._opened = {"backend": name, **sendable_options(name, **options)}
         elif options or not isinstance(backend, Remote):
             wrong = f"got {backend!r:.80}" if not options else f"an open one takes no {', '.join(sorted(options))}"
             raise InvalidSetting(f"backend must be the name of a backend, or an open one; {wrong}")
@@ -108,6 +115,18 @@ class Client:
         self.experiments = Experiments(self)
         self.spans = Spans(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (type(self), self._opened, sendable_remote(self.remote), self.store)
+
+    def __copy__(self) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._set_up()
+        return other
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return copy.copy(self)
+
     def in_space(self, space: str | None) -> Client:
         """The same client in another space of its backend, by name or id; where there are none it is this one."""
         if space is None or self.remote is None or not self.remote.capabilities.spaces:
@@ -117,5 +136,18 @@ class Client:
             return self
         other = copy.copy(self)
         other.remote = remote
+        other._opened = {**self._opened, "space": space}
         other._set_up()
         return other
+
+
+def _reopened(kind: type[Client], opened: dict[str, Any], remote: str, store: Store) -> Client:
+    """A client that was pickled."""
+    client = object.__new__(kind)
+    client._opened, client.store = opened, store
+    client.remote = remote_here(remote) or open_remote(
+        **{"name" if key == "backend" else key: value for key, value in opened.items()}
+    )
+    client.backend = LOCAL if client.remote is None else client.remote.name
+    client._set_up()
+    return client

@@ -99,6 +99,7 @@ class Caller:
     Args:
         keep: makes of a task's output what is kept of it, in the call's own context; a stream is read first.
             ``None`` for an evaluator, whose result is taken as it is.
+        shares: whether its calls, where they reach out, count together with those of others.
     """
 
     def __init__(
@@ -108,8 +109,10 @@ class Caller:
         threads: Threads,
         limits: ActiveLimits,
         keep: Callable[[Any], Any] | None = None,
+        shares: bool = False,
     ) -> None:
         self.target = target
+        self._shares = shares
         self._keep = keep
         self._policy = policy
         self._threads = threads
@@ -132,7 +135,7 @@ class Caller:
     @property
     def is_held_up(self) -> bool:
         """Whether its calls have to wait before they start."""
-        return bool(self.limits()) or (self.reaches_out and self._limits.pace is not None)
+        return bool(self.limits()) or (self.reaches_out and (self._shares or self._limits.pace is not None))
 
     async def call(
         self, fields: Fields, first: Attempt | None = None, stopped: asyncio.Event | None = None

@@ -86,28 +86,33 @@ async def call_each_sliced(
     jobs: deque[Job[T]],
     caller: Caller,
     threads: Threads,
-    slots: asyncio.Semaphore,
+    slots: Callable[[], asyncio.Semaphore],
     width: int,
     timeout: float | None,
     finish: Callable[[list[tuple[Job[T], CallResult]]], Awaitable[None]],
 ) -> None:
     """Make every call of a sync target, many in one visit to a thread where they are quick.
 
-    What fails at its first attempt is tried again one by one, by the rules of the `Caller`.
+    What fails at its first attempt is tried again one by one, by the rules of the `Caller`. So is what takes so long
+    that it may be a provider that is called, where such calls have to wait; `slots` gives those that hold for it then.
     """
     lanes: list[asyncio.Task[None]] = []
     one_by_one: deque[Job[T]] = deque()
 
     def open_lanes() -> None:
-        while len(lanes) < min(width, len(jobs)):
+        while len(lanes) < min(width, len(jobs)) and not caller.is_held_up:
             lanes.append(asyncio.create_task(lane()))
+
+    def overdue() -> None:
+        caller.reaches_out = True
+        open_lanes()
 
     async def lane() -> None:
         make_calls_here()
         while jobs and not caller.is_held_up and not caller.gives_awaitables:
-            async with slots:
+            async with slots():
                 try:
-                    attempts = await _run_slice(jobs, caller, threads, timeout, open_lanes)
+                    attempts = await _run_slice(jobs, caller, threads, timeout, overdue)
                 except NoThread:
                     return  # they are tried one by one
                 done, undone = _sorted_out(attempts)
@@ -135,7 +140,7 @@ async def call_each_sliced(
     async def finish_one(job: Job[T], result: CallResult) -> None:
         await finish([(job, result)])
 
-    await call_each(one_by_one, caller, slots, width, finish_one)
+    await call_each(one_by_one, caller, slots(), width, finish_one)
 
 
 def _sorted_out(attempts: list[tuple[Job[T], Attempt]]) -> tuple[list[tuple[Job[T], CallResult]], list[Job[T]]]:

@@ -10,6 +10,7 @@ It knows neither Prefect nor HTTP nor a database, and can be used alone::
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -55,6 +56,7 @@ class Engine:
         exit_on_error: raise `ExperimentStopped` at the first run whose task failed.
         tracer: traces the calls; ``None`` for none.
         pace: what calls that reach out wait for before they start; ``None`` for nothing.
+        one_pool: whether `concurrency` holds for the calls of the task and those of evaluators that reach out together.
 
     Raises:
         InvalidSetting: `concurrency` is not a whole number of at least 1.
@@ -71,6 +73,7 @@ class Engine:
         exit_on_error: bool = False,
         tracer: Tracer | None = None,
         pace: Pace | None = None,
+        one_pool: bool = False,
     ) -> None:
         self.evaluators = tuple(evaluators)
         self._sink = sink
@@ -81,6 +84,7 @@ class Engine:
         self._task_slots = asyncio.Semaphore(concurrency)
         self._evaluator_slots = asyncio.Semaphore(concurrency)
         self._limits = ActiveLimits(pace=pace)
+        self._one_pool = one_pool
         self._traced_task = tracer.task(task) if tracer and task else None
         self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
         self._task_caller = self._caller(self._traced_task or task, dumps_output) if task else None
@@ -100,7 +104,10 @@ class Engine:
         return sum(caller.abandoned for caller in callers)
 
     def _caller(self, target: Target, keep: Callable[[Any], Any] | None = None) -> Caller:
-        return Caller(target, self._policy, self._threads, self._limits, keep)
+        return Caller(target, self._policy, self._threads, self._limits, keep, shares=self._one_pool)
+
+    def _slots_for(self, evaluator: Caller) -> asyncio.Semaphore:
+        return self._task_slots if self._one_pool and evaluator.reaches_out else self._evaluator_slots
 
     async def run(self, items: Iterable[RunItem], nearly_done: Callable[[], None] | None = None) -> None:
         """Call the task for each item and write what comes back.
@@ -180,13 +187,14 @@ class Engine:
         await together([self._evaluate_with(by_name[name], jobs) for name, jobs in wanted.items() if jobs])
 
     async def _evaluate_with(self, evaluator: BoundEvaluator, jobs: deque[Job[EvaluationJob]]) -> None:
-        caller, slots, width = self._callers[evaluator.name], self._evaluator_slots, self._concurrency
+        caller, width = self._callers[evaluator.name], self._concurrency
+        slots = functools.partial(self._slots_for, caller)
         if evaluator.is_async:
 
             async def finish(job: Job[EvaluationJob], result: CallResult) -> None:
                 await self._finish_evaluations([(job, result)])
 
-            await call_each(jobs, caller, slots, width, finish)
+            await call_each(jobs, caller, slots(), width, finish)
         else:
             await call_each_sliced(
                 jobs, caller, self._threads, slots, width, self._policy.timeout, self._finish_evaluations

@@ -170,6 +170,7 @@ class Session:
                 exit_on_error=options.exit_on_error,
                 tracer=self.tracer,
                 pace=self._pace,
+                one_pool=options.concurrency_limit is not None,
             )
             with self.tracer or contextlib.nullcontext():
                 yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import pickle
-from pathlib import Path
 from typing import Any, Self
 
 import cloudpickle
@@ -17,9 +16,7 @@ from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_ev
 from prefect_experiments.experiment.places import remote_of
 from prefect_experiments.options import CallOptions
 from prefect_experiments.references import whole_path
-from prefect_experiments.settings import Settings
-from prefect_experiments.store import Link, Store, open_store
-from prefect_experiments.store.database import parse_url, portable
+from prefect_experiments.store import Link, Store, reopen_store
 from prefect_experiments.tasks import Task, resolve_task
 
 
@@ -199,13 +196,7 @@ class ExperimentSpec(BaseModel):
             InvalidSetting: a store in memory, which no other process has.
             StoreUnavailable: the database does not answer.
         """
-        if self.store == "sqlite://":
-            raise InvalidSetting("the spec is of a store in memory, which only the process that made it has")
-        given = parse_url(self.store)
-        if given.get_backend_name() == "sqlite" and not Path(str(given.database)).exists():
-            raise InvalidSetting(f"there is no store at {self.store}, where the spec says that the experiment is")
-        ours = parse_url(Settings().resolved_store_url())
-        return open_store(None if portable(ours) == self.store else self.store)
+        return reopen_store(self.store)
 
     def open_remote(self, store: Store) -> tuple[Remote | None, Link | None]:
         """The backend, and the experiment's counterpart there.

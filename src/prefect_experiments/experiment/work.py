@@ -105,7 +105,6 @@ class Work:
         self.notes = (*plan.notes, *([said] if said else []))
         self.link: Link | None = None
         self.outcome: PushOutcome | None = None
-        self.is_concluded = False
         self._judging = plan.judging
         self._record: ExperimentRecord | None = None
         self._is_new = False

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
+from typing import Any, Self
 
+from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.settings import Settings
 from prefect_experiments.store.database import Database, parse_url, portable
 from prefect_experiments.store.datasets import DatasetStore
@@ -54,6 +57,16 @@ class Store:
         """Close every connection."""
         self.database.dispose()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It travels as its address, without a secret."""
+        return reopen_store, (self.portable_url,)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
 
 _open: dict[str, Store] = {}
 _open_lock = threading.Lock()
@@ -74,6 +87,29 @@ def open_store(url: str | None = None) -> Store:
         return _open[canonical]
 
 
+def reopen_store(portable_url: str) -> Store:
+    """The store that something tells of which came from elsewhere: with the password that this process knows.
+
+    Args:
+        portable_url: a `Store.portable_url`.
+
+    Raises:
+        InvalidSetting: there is no such store here.
+        StoreUnavailable: the database does not answer.
+    """
+    with _open_lock:
+        here = next((store for store in _open.values() if store.portable_url == portable_url), None)
+    if here is not None:
+        return here
+    given = parse_url(portable_url)
+    if given.database in (None, "", ":memory:") and given.get_backend_name() == "sqlite":
+        raise InvalidSetting("it is in a store in memory, which only the process that made it has")
+    if given.get_backend_name() == "sqlite" and not Path(str(given.database)).exists():
+        raise InvalidSetting(f"there is no store at {portable_url}, where it says that the experiment is")
+    ours = parse_url(Settings().resolved_store_url())
+    return open_store(None if portable(ours) == portable_url else portable_url)
+
+
 def _after_fork() -> None:
     """A forked process opens its own connections; it must not even close those of its parent."""
     global _open_lock
@@ -86,4 +122,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-__all__ = ["EvaluatorRecord", "ExperimentRecord", "Link", "Recorder", "Store", "TaskRecord", "open_store"]
+__all__ = [
+    "EvaluatorRecord",
+    "ExperimentRecord",
+    "Link",
+    "Recorder",
+    "Store",
+    "TaskRecord",
+    "open_store",
+    "reopen_store",
+]
