@@ -9,7 +9,7 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -97,6 +97,7 @@ class Caller:
     Args:
         keep: makes of a task's output what is kept of it, in the call's own context; a stream is read first.
             ``None`` for an evaluator, whose result is taken as it is.
+        ready: what every attempt waits for at last; raises where none may begin any more.
     """
 
     def __init__(
@@ -106,8 +107,10 @@ class Caller:
         threads: Threads,
         limits: ActiveLimits,
         keep: Callable[[Any], Any] | None = None,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.target = target
+        self.ready = ready
         self._keep = keep
         self._policy = policy
         self._threads = threads
@@ -185,6 +188,8 @@ class Caller:
             await self._limits.pace.acquire()
         for limit in self.limits():
             await limit.acquire()
+        if self.ready is not None:
+            await self.ready()
         self._limits.note_start()
         context = contextvars.copy_context()
         start, began = time.time(), time.monotonic()

@@ -106,6 +106,8 @@ async def call_each_sliced(
         make_calls_here()
         while jobs and not caller.is_held_up and not caller.gives_awaitables:
             async with slots:
+                if caller.ready is not None:
+                    await caller.ready()
                 attempts = await _run_slice(jobs, caller, threads, timeout, open_lanes)
                 done, undone = _sorted_out(attempts)
                 await finish(done)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect_experiments.engine.calls import Caller, CallResult, Target
@@ -54,6 +54,7 @@ class Engine:
         exit_on_error: raise `ExperimentStopped` at the first run whose task failed.
         tracer: traces the calls; ``None`` for none.
         pace: what calls that reach out wait for before they start; ``None`` for nothing.
+        ready: what every call waits for at last; raises where none may begin any more. ``None`` for nothing.
 
     Raises:
         InvalidSetting: `concurrency` is not a whole number of at least 1.
@@ -70,6 +71,7 @@ class Engine:
         exit_on_error: bool = False,
         tracer: Tracer | None = None,
         pace: Pace | None = None,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.evaluators = tuple(evaluators)
         self._sink = sink
@@ -80,6 +82,7 @@ class Engine:
         self._task_slots = asyncio.Semaphore(concurrency)
         self._evaluator_slots = asyncio.Semaphore(concurrency)
         self._limits = ActiveLimits(pace=pace)
+        self._ready = ready
         self._traced_task = tracer.task(task) if tracer and task else None
         self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
         self._task_caller = self._caller(self._traced_task or task, dumps_output) if task else None
@@ -93,7 +96,7 @@ class Engine:
         self.evaluation_errors = 0
 
     def _caller(self, target: Target, keep: Callable[[Any], Any] | None = None) -> Caller:
-        return Caller(target, self._policy, self._threads, self._limits, keep)
+        return Caller(target, self._policy, self._threads, self._limits, keep, self._ready)
 
     async def run(self, items: Iterable[RunItem], nearly_done: Callable[[], None] | None = None) -> None:
         """Call the task for each item and write what comes back.

@@ -11,7 +11,7 @@ from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
 from prefect_experiments.store.failures import FailureStore
 from prefect_experiments.store.ingest import IngestStore
-from prefect_experiments.store.leases import LeaseStore
+from prefect_experiments.store.leases import Lease, LeaseStore
 from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.outbox import OutboxStore
 from prefect_experiments.store.recorder import Recorder
@@ -86,4 +86,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-__all__ = ["EvaluatorRecord", "ExperimentRecord", "Link", "Recorder", "Store", "TaskRecord", "open_store"]
+__all__ = ["EvaluatorRecord", "ExperimentRecord", "Lease", "Link", "Recorder", "Store", "TaskRecord", "open_store"]
