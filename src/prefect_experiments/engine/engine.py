@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefect_experiments.engine.calls import Caller, CallResult, Target
+from prefect_experiments.engine.calls import REACHES_OUT_S, Caller, CallResult, Target
 from prefect_experiments.engine.dispatch import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.items import EvaluationItem, RunItem, Sink
 from prefect_experiments.engine.limits import ActiveLimits, Pace
@@ -203,6 +203,13 @@ class Engine:
         self.evaluation_errors += sum(1 for evaluation in made if evaluation.error is not None)
         if made:
             await self._sink.write_evaluations(made)
+            if any(map(_was_paid, made)):
+                await self._sink.flush()
+
+
+def _was_paid(evaluation: EvaluationRecord) -> bool:
+    """Whether it took a judge, or as long as asking one takes. Its slot is kept until it is durable, as a run's is."""
+    return evaluation.annotator_kind != "CODE" or evaluation.end_time - evaluation.start_time >= REACHES_OUT_S
 
 
 def _directly(function: Callable[..., T], *args: Any) -> T:

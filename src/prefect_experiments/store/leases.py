@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 from prefect_experiments.errors import ExperimentInUse, ExperimentsError, NotFound, StoreUnavailable
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.links import Link
-from prefect_experiments.store.processes import Process, clock
+from prefect_experiments.store.processes import Process, clock, holding
 from prefect_experiments.store.tables import experiments, leases
 from prefect_experiments.times import to_datetime
 
@@ -176,10 +176,9 @@ class Lease:
             self._silent_for += min(now - self._looked_at, 2 * BEAT_S)
         self._seen, self._looked_at = seen, now
         other = Process.of(seen.holder)
-        if other.is_gone():
+        if (lives := other.lives()) is False:
             return True
-        silent_here = other.seconds_since(seen.beat)
-        if silent_here is not None and silent_here < 2 * BEAT_S + 1:
+        if lives and (silent_here := other.seconds_since(seen.beat)) is not None and silent_here < 2 * BEAT_S + 1:
             self._lives = True
         return self._silent_for >= self._silent_s
 
@@ -196,7 +195,7 @@ class Lease:
     # Keeping it
 
     def _keep(self) -> None:
-        Process.holding.add(self._me)
+        holding.add(self._me)
         self._beating = threading.Thread(target=self._beat, name="experiment-lease", daemon=True)
         self._beating.start()
 
@@ -287,7 +286,7 @@ class Lease:
             if self._beating is None:
                 return
             self._beating = None
-            Process.holding.discard(self._me)
+            holding.discard(self._me)
             c = leases.c
             mine = [c.experiment_id == self._experiment_id, c.purpose == self._purpose, c.holder == self._me]
             try:

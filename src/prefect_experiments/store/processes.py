@@ -8,9 +8,8 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import orjson
 
@@ -19,7 +18,11 @@ clock: Callable[[], float] = time.monotonic
 if hasattr(time, "CLOCK_BOOTTIME"):
     clock = functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
-_GONE = ("Z", "X")  # ended, and not waited for by its parent yet
+# The holders of this process that have something, as texts.
+holding: set[str] = set()
+
+# As `/proc` calls them: those that have ended, and whose parent has not asked after them yet, are there still.
+_ENDED, _STOPPED = ("Z", "X"), ("T", "t")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,6 @@ class Process:
     started: str
     token: str
 
-    holding: ClassVar[set[str]] = set()
-    """The holders of this process, as texts."""
-
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
 
@@ -61,22 +61,24 @@ class Process:
     @property
     def text(self) -> str:
         """All of it, as it is kept."""
-        return orjson.dumps({name: getattr(self, name) for name in self.__dataclass_fields__}).decode()
+        return orjson.dumps(asdict(self)).decode()
 
-    def is_gone(self) -> bool:
-        """Whether it is known to have ended; of another machine that is never known."""
+    def lives(self) -> bool | None:
+        """Whether it is running; ``None`` where that cannot be known: on another machine, or while it is stopped."""
         if os.name != "posix" or self.machine != _machine():
-            return False
+            return None
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
-            return True
-        except PermissionError:  # it is there, and another user's
             return False
+        except PermissionError:  # it is there, and another user's
+            return None
         state, started = _stat(self.pid)
-        if state in _GONE or started != self.started:
-            return True
-        return self.pid == os.getpid() and self.text not in self.holding
+        if state in _ENDED or started != self.started:
+            return False
+        if self.pid == os.getpid():
+            return self.text in holding
+        return None if state in _STOPPED else True
 
     def seconds_since(self, moment: float) -> float | None:
         """How long ago a moment by its `clock` was; ``None`` where that is another one than here."""

@@ -29,7 +29,6 @@ MOST_ROWS_A_COMMIT = 1000
 MOST_ROWS_WAITING = 20_000
 SYNC_EVERY_S = 1.0
 LOOK_EVERY_S = 0.25
-PAID_AFTER_S = 0.02  # an evaluator that takes as long as a network call is taken to make one
 
 # The first ok run of a key stays: what a process that has lost its lease had under way must not replace what the next
 # one has evaluated.
@@ -136,16 +135,13 @@ class Recorder:
         await waiter[1]
 
     async def write_evaluations(self, evaluations: Sequence[EvaluationRecord]) -> None:
-        """Take evaluations; return when there is room for more.
-
-        Those that may have cost money are durable then, as a run is; others as well while the database takes long.
-        """
+        """Take evaluations; return when there is room for more, and while the database takes long, when it has them."""
         with self._wake:
             self._refuse_if_broken()
             self._evaluations.append(evaluations)
             self._added += len(evaluations)
             self._wake.notify()
-        if self._added - self._durable > MOST_ROWS_WAITING or self._is_stuck() or any(map(_was_paid, evaluations)):
+        if self._added - self._durable > MOST_ROWS_WAITING or self._is_stuck():
             await self.flush()
 
     async def flush(self) -> None:
@@ -281,11 +277,6 @@ class Recorder:
             waiters += [waiter for _, waiter in self._runs]
             waiters += [waiter for *_, waiter in self._flushes]
         _release(waiters, error)
-
-
-def _was_paid(evaluation: EvaluationRecord) -> bool:
-    """Whether it took a judge, or as long as asking one takes."""
-    return evaluation.annotator_kind != "CODE" or evaluation.end_time - evaluation.start_time >= PAID_AFTER_S
 
 
 def _release(waiters: list[_Waiter], error: Exception | None = None) -> None:
