@@ -26,7 +26,7 @@ from support.patience import PATIENCE_S, wait_for
 
 AT_WORK = Path(__file__).with_name("at_work.py")
 EXAMPLES, CONCURRENCY = 40, 4
-ROWS = [{"id": f"e{number}", "input": number} for number in range(EXAMPLES)]
+ROWS = [{"id": f"e{number}", "input": number, "output": number} for number in range(EXAMPLES)]
 
 APP = """
 import os, pathlib, time
@@ -56,7 +56,11 @@ class Experiment:
         self.spec, self.id = work.session.spec.to_json(), work.record.experiment.id
 
     def start(self, *machine: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.folder), *sys.path])}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(self.folder), *sys.path]),
+            "PREFECT_EXPERIMENTS_STORE_URL": self.store_url,  # with the password, which does not travel
+        }
         process = subprocess.Popen(
             [sys.executable, str(AT_WORK), *machine],
             stdin=subprocess.PIPE,
