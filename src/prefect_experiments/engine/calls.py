@@ -7,7 +7,7 @@ import contextvars
 import functools
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -100,6 +100,7 @@ class Caller:
         keep: makes of a task's output what is kept of it, in the call's own context; a stream is read first.
             ``None`` for an evaluator, whose result is taken as it is.
         shares: whether its calls, where they reach out, count together with those of others.
+        ready: what every attempt waits for at last; raises where none may begin any more.
     """
 
     def __init__(
@@ -110,9 +111,11 @@ class Caller:
         limits: ActiveLimits,
         keep: Callable[[Any], Any] | None = None,
         shares: bool = False,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.target = target
         self._shares = shares
+        self.ready = ready
         self._keep = keep
         self._policy = policy
         self._threads = threads
@@ -202,6 +205,8 @@ class Caller:
             await self._limits.pace.acquire()
         for limit in self.limits():
             await limit.acquire()
+        if self.ready is not None:
+            await self.ready()
         self._limits.note_start()
         context = contextvars.copy_context()
         start, began = time.time(), time.monotonic()

@@ -216,6 +216,8 @@ async def _run_slice(
     jobs: deque[Job[T]], caller: Caller, threads: Threads, timeout: float | None, overdue: Callable[[], None]
 ) -> list[tuple[Job[T], Attempt]]:
     """The calls of one slice; `overdue` is called while they are under way, when one of them blocks."""
+    if caller.ready is not None:
+        await caller.ready()
     piece = _Slice(jobs, caller)
     future = await threads.submit(piece.run)
     wait: float | None = OVERDUE_S if timeout is None else min(OVERDUE_S, timeout)

@@ -13,10 +13,10 @@ import asyncio
 import functools
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefect_experiments.engine.calls import Caller, CallResult, Target
+from prefect_experiments.engine.calls import REACHES_OUT_S, Caller, CallResult, Target
 from prefect_experiments.engine.dispatch import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.items import EvaluationItem, RunItem, Sink
 from prefect_experiments.engine.limits import ActiveLimits, Pace
@@ -57,6 +57,7 @@ class Engine:
         tracer: traces the calls; ``None`` for none.
         pace: what calls that reach out wait for before they start; ``None`` for nothing.
         one_pool: whether `concurrency` holds for the calls of the task and those of evaluators that reach out together.
+        ready: what every call waits for at last; raises where none may begin any more. ``None`` for nothing.
 
     Raises:
         InvalidSetting: `concurrency` is not a whole number of at least 1.
@@ -74,6 +75,7 @@ class Engine:
         tracer: Tracer | None = None,
         pace: Pace | None = None,
         one_pool: bool = False,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.evaluators = tuple(evaluators)
         self._sink = sink
@@ -85,6 +87,7 @@ class Engine:
         self._evaluator_slots = asyncio.Semaphore(concurrency)
         self._limits = ActiveLimits(pace=pace)
         self._one_pool = one_pool
+        self._ready = ready
         self._traced_task = tracer.task(task) if tracer and task else None
         self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
         self._task_caller = self._caller(self._traced_task or task, dumps_output) if task else None
@@ -104,7 +107,8 @@ class Engine:
         return sum(caller.abandoned for caller in callers)
 
     def _caller(self, target: Target, keep: Callable[[Any], Any] | None = None) -> Caller:
-        return Caller(target, self._policy, self._threads, self._limits, keep, shares=self._one_pool)
+        limits, one_pool, ready = self._limits, self._one_pool, self._ready
+        return Caller(target, self._policy, self._threads, limits, keep, shares=one_pool, ready=ready)
 
     def _slots_for(self, evaluator: Caller) -> asyncio.Semaphore:
         return self._task_slots if self._one_pool and evaluator.reaches_out else self._evaluator_slots
@@ -215,6 +219,13 @@ class Engine:
         self.evaluation_errors += sum(1 for evaluation in made if evaluation.error is not None)
         if made:
             await self._sink.write_evaluations(made)
+            if any(map(_was_paid, made)):
+                await self._sink.flush()
+
+
+def _was_paid(evaluation: EvaluationRecord) -> bool:
+    """Whether it took a judge, or as long as asking one takes. Its slot is kept until it is durable, as a run's is."""
+    return evaluation.annotator_kind != "CODE" or evaluation.end_time - evaluation.start_time >= REACHES_OUT_S
 
 
 def _directly(function: Callable[..., T], *args: Any) -> T:

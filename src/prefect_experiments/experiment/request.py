@@ -169,10 +169,10 @@ def plan_continued(arguments: ResumeArguments | EvaluateArguments, client: Place
     """
     store = store_of(client)
     CallPolicy.of(arguments)
-    record, remote, notes = experiment_to_continue(
-        arguments.experiment, store, arguments.dataset, remote_of(None, client)
-    )
     resumes = isinstance(arguments, ResumeArguments)
+    record, remote, notes = experiment_to_continue(
+        arguments.experiment, store, arguments.dataset, remote_of(None, client), with_runs=not resumes
+    )
     missing = _missing_runs(record, store) if resumes else 0
     given, again = _evaluators_again(arguments, record, store, missing)
     kept = KeptExamples(record.experiment.dataset_name, store, record.version, record.positions)

@@ -24,7 +24,14 @@ from prefect.states import Completed, Failed
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Status, Verdict
-from prefect_experiments.errors import AlreadyExists, ExperimentStopped, InvalidInput, InvalidSetting
+from prefect_experiments.errors import (
+    AlreadyExists,
+    ExperimentInUse,
+    ExperimentStopped,
+    InvalidInput,
+    InvalidSetting,
+    StoreUnavailable,
+)
 from prefect_experiments.experiment.work import Work
 from prefect_experiments.interruptions import interruptible
 from prefect_experiments.orchestration.artifacts import show_comparison, show_summary
@@ -82,7 +89,10 @@ def worth_a_retry(_task: Any, _task_run: TaskRun, state: State[Any]) -> bool:
 
     A plain function: Prefect before 3.9 takes nothing else here.
     """
-    return not isinstance(state.data, InvalidInput | AlreadyExists | ExperimentStopped)
+    # Nor what has been waited for already: the store, and another process.
+    return not isinstance(
+        state.data, InvalidInput | AlreadyExists | ExperimentStopped | StoreUnavailable | ExperimentInUse
+    )
 
 
 def prefect_task(name: str, run_name: str, description: str) -> Callable[[Any], Any]:

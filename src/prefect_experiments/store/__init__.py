@@ -14,7 +14,7 @@ from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
 from prefect_experiments.store.failures import FailureStore
 from prefect_experiments.store.ingest import IngestStore
-from prefect_experiments.store.leases import LeaseStore
+from prefect_experiments.store.leases import Lease, LeaseStore
 from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.outbox import OutboxStore
 from prefect_experiments.store.recorder import Recorder
@@ -125,6 +125,7 @@ if hasattr(os, "register_at_fork"):
 __all__ = [
     "EvaluatorRecord",
     "ExperimentRecord",
+    "Lease",
     "Link",
     "Recorder",
     "Store",
