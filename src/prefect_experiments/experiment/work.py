@@ -254,6 +254,10 @@ class RunWork(Work):
         if self._lease is not None:
             self._lease.kept()
 
+    def shown_by(self, flow_run_id: str) -> str | None:
+        """Say which flow run shows this; gives that of a process which made the calls before, and was killed."""
+        return None if self._lease is None else self._lease.shown_by(flow_run_id)
+
     def load_dataset(self, trace_attributes: Mapping[str, str] | None = None) -> None:
         """Make the experiment, or take up the one there is, and plan what is missing.
 

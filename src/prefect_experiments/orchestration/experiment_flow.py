@@ -23,6 +23,7 @@ from prefect_experiments.experiment.steps import Steps, drive
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.interruptions import interruptible
 from prefect_experiments.orchestration.artifacts import progress_of
+from prefect_experiments.orchestration.killed import end_run_of_killed
 from prefect_experiments.orchestration.running import (
     body,
     conclude,
@@ -77,6 +78,7 @@ class _PrefectSteps(Steps):
     async def load_dataset(self) -> None:
         load = partial(asyncio.to_thread, self.work.load_dataset, _shown_by_traces())
         await in_prefect_task(partial(load_dataset, self.work.dataset), "load-dataset", load)
+        await end_run_of_killed(self.work)
 
     async def run_task(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
         run = partial(super().run_task, batch, nearly_done)

@@ -45,11 +45,15 @@ async def letting_go(lease: Lease | None) -> AsyncIterator[None]:
 
 
 class _Seen(NamedTuple):
-    """The row of a lease: whose it is, what that one's clock said when it last showed that it lives, since when."""
+    """The row of a lease: whose it is, what that one's clock said when it last showed that it lives, since when.
+
+    The last is what shows that one's work to people, where anything does.
+    """
 
     holder: str
     beat: float
     since: float
+    flow_run_id: str | None
 
 
 class LeaseStore:
@@ -92,6 +96,7 @@ class Lease:
         self._looked_at = self._silent_for = 0.0
         self._lives = False  # whether the other holder has been seen to live
         self.trying_since: float | None = None
+        self._flow_run_before: str | None = None
 
     # Taking it
 
@@ -152,6 +157,8 @@ class Lease:
             if seen is not None and seen.holder != self._me and not self._is_over(seen):
                 return False
             self._put(connection, moment[0])
+        if seen is not None and seen.holder != self._me:
+            self._flow_run_before = seen.flow_run_id
         self._sure, self._lost = moment, None
         return True
 
@@ -189,6 +196,7 @@ class Lease:
             "holder": self._me,
             "beat": beat,
             "since": time.time(),
+            "flow_run_id": None,
         }
         connection.execute(self._database.upsert(leases), [row])
 
@@ -271,11 +279,20 @@ class Lease:
     def _row(self, connection: Connection) -> _Seen | None:
         c = leases.c
         mine = (c.experiment_id == self._experiment_id, c.purpose == self._purpose)
-        row = connection.execute(sa.select(c.holder, c.beat, c.since).where(*mine)).first()
+        row = connection.execute(sa.select(c.holder, c.beat, c.since, c.flow_run_id).where(*mine)).first()
         return None if row is None else _Seen(*row)
 
     def _now(self) -> tuple[float, float]:
         return clock(), time.time()
+
+    def shown_by(self, flow_run_id: str) -> str | None:
+        """Say which flow run shows the work; gives that of a holder which has ended without letting go."""
+        c = leases.c
+        mine = leases.update().where(c.experiment_id == self._experiment_id, c.purpose == self._purpose)
+        with self._database.write(sync=False) as connection:
+            connection.execute(mine.where(c.holder == self._me).values(flow_run_id=flow_run_id))
+        before, self._flow_run_before = self._flow_run_before, None
+        return before
 
     # Letting it go
 

@@ -225,6 +225,7 @@ leases = Table(
     Column("holder", Text, nullable=False),
     Column("beat", Double, nullable=False),
     Column("since", Double, nullable=False),
+    Column("flow_run_id", String(64)),
 )
 
 pushed_evaluations = Table(

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("holder", sa.Text, nullable=False),
         sa.Column("beat", sa.Double, nullable=False),
         sa.Column("since", sa.Double, nullable=False),
+        sa.Column("flow_run_id", sa.String(64)),
         sa.PrimaryKeyConstraint("experiment_id", "purpose"),
         sa.ForeignKeyConstraint(["experiment_id"], ["experiments.id"], ondelete="CASCADE"),
     )
