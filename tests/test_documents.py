@@ -221,3 +221,11 @@ def test_commands_in_the_document_on_comparing_are_understood() -> None:
     assert len(commands) >= 6
     for command in commands:
         app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
+
+
+def test_the_table_of_faults_names_every_test_of_them() -> None:
+    folder = ROOT / "tests" / "faults"
+    table = (folder / "README.md").read_text()
+    tests = {name for path in folder.glob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)}
+    named = {name for name in re.findall(r"\btest_\w+", table) if not (folder / f"{name}.py").exists()}
+    assert tests == named
