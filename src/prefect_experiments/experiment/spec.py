@@ -18,7 +18,7 @@ from prefect_experiments.options import CallOptions
 from prefect_experiments.references import whole_path
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import Link, Store, open_store
-from prefect_experiments.store.database import parse_url, portable
+from prefect_experiments.store.urls import parse_url, portable
 from prefect_experiments.tasks import Task, resolve_task
 
 

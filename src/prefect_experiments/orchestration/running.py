@@ -22,7 +22,7 @@ from prefect.states import Completed, Failed
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Status, Verdict
-from prefect_experiments.errors import AlreadyExists, ExperimentStopped, InvalidInput, InvalidSetting
+from prefect_experiments.errors import AlreadyExists, ExperimentStopped, InvalidInput, InvalidSetting, StoreLost
 from prefect_experiments.experiment.work import Work
 from prefect_experiments.orchestration.artifacts import show_comparison, show_summary
 from prefect_experiments.orchestration.events import tell_of
@@ -58,7 +58,7 @@ def worth_a_retry(_task: Any, _task_run: TaskRun, state: State[Any]) -> bool:
 
     A plain function: Prefect before 3.9 takes nothing else here.
     """
-    return not isinstance(state.data, InvalidInput | AlreadyExists | ExperimentStopped)
+    return not isinstance(state.data, InvalidInput | AlreadyExists | ExperimentStopped | StoreLost)
 
 
 def prefect_task(name: str, run_name: str, description: str) -> Callable[[Any], Any]:
