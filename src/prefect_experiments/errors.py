@@ -11,6 +11,7 @@
     │   └── AmbiguousName                   several of them: the candidates are listed
     ├── AlreadyExists                       a name that is in use
     ├── ExperimentStopped                   exit_on_error met a task error; finished work is kept
+    ├── StoreLost                           the store's file was deleted, replaced or cut short while in use
     ├── BackendRefused                      the backend took a request and said no to what it held
     └── TransientError                      trying again later may help
         ├── StoreUnavailable                the database does not answer or is locked
@@ -142,6 +143,10 @@ def _rebuild_stopped(message: str, experiment_id: str, error: str, advice: str) 
 
 class BackendRefused(ExperimentsError):
     """A backend took a request and said no to what it held; the same request will not do better."""
+
+
+class StoreLost(ExperimentsError):
+    """The file of the store was deleted, replaced or cut short while it was in use; trying again cannot help."""
 
 
 class TransientError(ExperimentsError):

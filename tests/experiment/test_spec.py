@@ -31,7 +31,7 @@ from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.experiment.steps import run_spec
 from prefect_experiments.experiment.work import RunWork
-from prefect_experiments.store.database import parse_url, portable
+from prefect_experiments.store.urls import parse_url, portable
 from prefect_experiments.sync import run_sync
 
 ROWS = [{"input": number, "output": number * 2} for number in range(12)]

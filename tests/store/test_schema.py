@@ -25,8 +25,9 @@ from alembic.script import ScriptDirectory
 
 from prefect_experiments.errors import InvalidSetting, StoreUnavailable
 from prefect_experiments.store import Store, database, migrations
-from prefect_experiments.store.database import Database, parse_url
+from prefect_experiments.store.database import Database
 from prefect_experiments.store.tables import metadata
+from prefect_experiments.store.urls import parse_url
 
 from .samples import new_experiment, record, run_row, verdict
 

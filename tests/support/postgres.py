@@ -62,7 +62,7 @@ class PostgresServer:
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
         self._folder = Path(tempfile.mkdtemp(prefix="prefect-experiments-pg-"))
-        self._as: dict[str, Any] = _other_user() if os.geteuid() == 0 else {}  # initdb refuses to run as root
+        self._as: dict[str, Any] = other_user() if os.geteuid() == 0 else {}  # initdb refuses to run as root
         self._numbers = itertools.count(1)
         self._empty: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,7 +103,7 @@ class PostgresServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
                 **self._as,
             )
         deadline = time.monotonic() + PATIENCE_S
@@ -168,7 +168,7 @@ def database_name(url: str) -> str:
     return url.rsplit("/", 1)[1]
 
 
-def _other_user() -> dict[str, Any]:
+def other_user() -> dict[str, Any]:
     """What makes `subprocess` run something as a user who is not root."""
     for name in ("postgres", "nobody"):
         try:
@@ -179,7 +179,7 @@ def _other_user() -> dict[str, Any]:
     raise RuntimeError("neither a user `postgres` nor `nobody`: PostgreSQL cannot run as root")
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In the new process: end when the tests end, even when they are killed. Linux only."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)

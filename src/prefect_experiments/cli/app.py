@@ -15,7 +15,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import backends, comparing, datasets, experiments, log, running
+from prefect_experiments.cli import backends, comparing, datasets, experiments, log, running, store
 from prefect_experiments.cli.output import (
     BY_SIGNAL,
     DONE,
@@ -36,7 +36,7 @@ from prefect_experiments.cli.output import (
 from prefect_experiments.cli.progress import quiet_prefect
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound, current_directory
 from prefect_experiments.interruptions import Terminated, raising_terminated
-from prefect_experiments.settings import NO_HOME
+from prefect_experiments.settings import NO_HOME, without_secrets
 
 HELP = """Run evaluation experiments on AI applications as Prefect flows.
 
@@ -70,6 +70,7 @@ comparing.register(app)
 experiments.register(app)
 backends.register(app)
 app.command(datasets.app)
+app.command(store.app)
 app.meta.group_parameters = Group("Global options", sort_key=100)
 app.meta.suppress_keyboard_interrupt = False
 app.meta.help_flags = app.meta.version_flags = ()  # they are left to the root, inside `_launch`
@@ -159,7 +160,7 @@ def _fail(error: BaseException, code: int, text: str, tokens: Sequence[str]) -> 
         tell("".join(traceback.format_exception(error)), end="")
     sentences = [text, *getattr(error, "__notes__", ())]
     line = " ".join(" ".join(sentence.split()).rstrip(".") + "." for sentence in sentences)
-    said = line.rstrip(".")
+    said = without_secrets(line.rstrip("."))  # what was typed may be in it, such as a store's URL
     tell(f"error: {said}")
     if _asked(tokens, "--json"):
         with contextlib.suppress(Unprinted), printing(sys.stdout):

@@ -258,6 +258,7 @@ async def log_directly(client: Place, request: LogRequest) -> LoggedExperiment:
     await asyncio.to_thread(work.load_dataset)
     await asyncio.to_thread(work.write)
     await work.push_results(logger.warning)
+    await asyncio.to_thread(plan.store.database.settle)
     logged = work.result
     for note in logged.said() if logged.report.already_logged else logged.report.notes():
         logger.warning("%s on %s: %s.", work.name, work.dataset, note)

@@ -159,6 +159,7 @@ class Work:
         """Compare with the baseline and let the gate judge, where there are any."""
         if self._judging is not None:
             self._judging.apply(self.result)
+        self.store.database.settle()
         return self.result
 
     @property

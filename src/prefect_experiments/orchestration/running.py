@@ -30,6 +30,7 @@ from prefect_experiments.errors import (
     ExperimentStopped,
     InvalidInput,
     InvalidSetting,
+    StoreLost,
     StoreUnavailable,
 )
 from prefect_experiments.experiment.work import Work
@@ -90,9 +91,8 @@ def worth_a_retry(_task: Any, _task_run: TaskRun, state: State[Any]) -> bool:
     A plain function: Prefect before 3.9 takes nothing else here.
     """
     # Nor what has been waited for already: the store, and another process.
-    return not isinstance(
-        state.data, InvalidInput | AlreadyExists | ExperimentStopped | StoreUnavailable | ExperimentInUse
-    )
+    waited_for = StoreUnavailable | StoreLost | ExperimentInUse
+    return not isinstance(state.data, InvalidInput | AlreadyExists | ExperimentStopped | waited_for)
 
 
 def prefect_task(name: str, run_name: str, description: str) -> Callable[[Any], Any]:

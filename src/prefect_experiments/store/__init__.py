@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from pathlib import Path
 from typing import Any, Self
 
-from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.errors import InvalidSetting, NotFound
 from prefect_experiments.settings import Settings
-from prefect_experiments.store.database import Database, parse_url, portable
+from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
 from prefect_experiments.store.failures import FailureStore
@@ -19,6 +20,8 @@ from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.outbox import OutboxStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
+from prefect_experiments.store.upkeep import Upkeep
+from prefect_experiments.store.urls import parse_url, portable, shown, url_text
 
 
 class Store:
@@ -42,6 +45,7 @@ class Store:
         self.outbox = OutboxStore(self.database)
         self.leases = LeaseStore(self.database)
         self.ingest = IngestStore(self.database, self.experiments)
+        self.upkeep = Upkeep(self.database)
 
     @property
     def shown_url(self) -> str:
@@ -54,7 +58,8 @@ class Store:
         return portable(self.database.url)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; an SQLite file then holds everything by itself."""
+        self.database.settle()
         self.database.dispose()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -80,9 +85,9 @@ def open_store(url: str | None = None) -> Store:
         InvalidSetting: the URL cannot be used.
         StoreUnavailable: the database does not answer.
     """
-    canonical = parse_url(url or Settings().resolved_store_url()).render_as_string(hide_password=False)
+    canonical = url_text(parse_url(url or Settings().resolved_store_url()))
     with _open_lock:
-        if canonical not in _open:
+        if canonical not in _open or _open[canonical].database.is_lost:
             _open[canonical] = Store(canonical)
         return _open[canonical]
 
@@ -110,6 +115,26 @@ def reopen_store(portable_url: str) -> Store:
     return open_store(None if portable(ours) == portable_url else portable_url)
 
 
+def existing_file(url: str | None = None) -> tuple[str, Path | None]:
+    """What the store at a URL, or the one that the settings name, is called, and its file where it is an SQLite file.
+
+    Raises:
+        NotFound: there is no such file.
+    """
+    parsed = parse_url(url or Settings().resolved_store_url())
+    file = Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+    if file is not None and not file.is_file():
+        raise NotFound(f"there is no store at {shown(parsed)}; the first experiment makes one")
+    return shown(parsed), file
+
+
+@atexit.register
+def _close_all() -> None:
+    """When the process ends, the file of each store holds everything by itself."""
+    for store in _open.values():
+        store.close()
+
+
 def _after_fork() -> None:
     """A forked process opens its own connections; it must not even close those of its parent."""
     global _open_lock
@@ -130,6 +155,7 @@ __all__ = [
     "Recorder",
     "Store",
     "TaskRecord",
+    "existing_file",
     "open_store",
     "reopen_store",
 ]

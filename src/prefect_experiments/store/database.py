@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
+import secrets
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DatabaseError,
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    NoSuchModuleError,
-    ProgrammingError,
-)
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from prefect_experiments.errors import (
     ExperimentsError,
@@ -34,11 +24,12 @@ from prefect_experiments.errors import (
     InvalidSetting,
     NotFound,
     StoreUnavailable,
-    from_here,
     needs_extra,
 )
 from prefect_experiments.store.patience import Outage
+from prefect_experiments.store.sqlite_file import SqliteFile, settle
 from prefect_experiments.store.tables import metadata
+from prefect_experiments.store.urls import connect_arguments, parse_url, shown, without_secrets_of
 
 BUSY_TIMEOUT_S = 1  # what SQLite waits by itself, without a word; then the rules of `patience` hold
 HEAD = "0008"
@@ -46,9 +37,9 @@ HEAD = "0008"
 _MIGRATION_LOCK = 0x9E8F_EC7E
 _ALONE_LOCK = 0x9E8F_EC7F
 _SNAPSHOT = "REPEATABLE READ"
-# A server that is gone is noticed within seconds, not when TCP gives up; the URL may say otherwise.
-_POSTGRES_TIMEOUTS = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
-_SECRET_OPTIONS = {"password", "sslpassword"}
+# PostgreSQL's errors: something larger than it takes (54...), a prepared statement that is there already, or is not.
+_TOO_LARGE, _NOT_PREPARED = "54", ("42P05", "26000")
+_DAMAGE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 # As Alembic makes it.
 _alembic_version = sa.Table(
@@ -74,12 +65,13 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.in_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
+        self.in_memory = self.is_sqlite and self.url.database is None
         # An in-memory database is one connection, so its transactions take turns.
         self._turns: Any = threading.RLock() if self.in_memory else contextlib.nullcontext()
         self._sql: dict[Any, str] = {}
         self._upserts: dict[Any, Any] = {}
         self.outage = Outage(self.shown_url)
+        self._file: SqliteFile | None = None
         self.engine = self._connect()
         # On PostgreSQL, too, what one transaction reads is of one moment.
         self._reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
@@ -92,8 +84,36 @@ class Database:
     @property
     def shown_url(self) -> str:
         """The URL without its password."""
-        options = {key: "***" if key in _SECRET_OPTIONS else value for key, value in self.url.query.items()}
-        return self.url.set(query=options).render_as_string(hide_password=True)
+        return shown(self.url)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its file was deleted or replaced while it was in use."""
+        return self._file is not None and self._file.is_lost
+
+    def look(self) -> None:
+        """See whether an SQLite file is still the one that was opened. Each transaction begins with that, too.
+
+        Raises:
+            StoreLost: it is not.
+        """
+        if self._file is not None:
+            self._file.look()
+
+    def settle(self) -> None:
+        """Have an SQLite file alone hold everything, as far as others who read it let it: it may be copied then."""
+        if self._file is not None and self._file.is_there():
+            with contextlib.suppress(ExperimentsError), self.driver_connection() as connection:
+                settle(connection)
+
+    @contextlib.contextmanager
+    def driver_connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection to an SQLite file as its driver has it, outside a transaction."""
+        with self.named_errors(), contextlib.closing(self.engine.raw_connection()) as connection:
+            try:
+                yield cast("sqlite3.Connection", connection.driver_connection)
+            except sqlite3.Error as error:
+                raise self._named(DBAPIError("", (), error)) from None
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -167,7 +187,7 @@ class Database:
         connection.exec_driver_sql(sql, rows)
 
     def dispose(self) -> None:
-        """Close every connection."""
+        """Close every connection. The last one that any process has to an SQLite file leaves everything in it."""
         self.engine.dispose()
 
     @contextlib.contextmanager
@@ -182,21 +202,34 @@ class Database:
                 f"the store at {self.shown_url} is too busy: all connections of this process stayed in use. Try again.",
                 is_busy=True,
             ) from None
+        except OverflowError:
+            raise InvalidInput(f"an integer beyond 64 bits, which the store at {self.shown_url} cannot hold") from None
         except UnicodeEncodeError:
             raise InvalidInput("text with a lone surrogate is not Unicode and cannot be kept in the store") from None
 
     def _named(self, error: DBAPIError) -> ExperimentsError:
-        said = _first_line(error)
+        said = without_secrets_of(self.url, _first_line(error))
+        state = getattr(error.orig, "sqlstate", None) or ""
         if isinstance(error, IntegrityError) and _is_orphan(error):
             return NotFound("what this belongs to is no longer in the store: it was deleted in the meantime")
-        if isinstance(error, DataError | IntegrityError):
+        if isinstance(error, DataError | IntegrityError) or state.startswith(_TOO_LARGE):
             return InvalidInput(f"a value that the store at {self.shown_url} cannot hold: {said}")
+        if state in _NOT_PREPARED:
+            return InvalidSetting(
+                f"the store at {self.shown_url} is behind a pooler that gives each transaction another session: "
+                f"{said}. Leave prepare_threshold out of the store's URL (without it nothing is prepared)"
+            )
         if isinstance(error, ProgrammingError):
             return InvalidSetting(f"the store at {self.shown_url} cannot be used: {said}")
         if self.is_sqlite and type(error) is DatabaseError:
             return InvalidSetting(
                 f"the store at {self.shown_url} cannot be used: {said}. It is damaged, or another sort of file; "
                 "name another path, or put back a copy of it"
+            )
+        if self.is_sqlite and getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+            return StoreUnavailable(
+                f"the store at {self.shown_url} cannot be read or written: {said}. Is the disk sound, and has nobody "
+                "touched the files beside it (…-wal, …-shm)? `prefect-experiments store check` tells what is left"
             )
         return StoreUnavailable(
             f"the store at {self.shown_url} does not answer: {said}. "
@@ -207,18 +240,36 @@ class Database:
 
     def _connect(self) -> Engine:
         if not self.is_sqlite:
-            timeouts = {key: value for key, value in _POSTGRES_TIMEOUTS.items() if key not in self.url.query}
             with needs_extra("postgres", "a store in PostgreSQL"):
-                return sa.create_engine(self.url, connect_args=timeouts, pool_pre_ping=True, hide_parameters=True)
-        arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+                return sa.create_engine(
+                    self.url,
+                    connect_args=connect_arguments(self.url),
+                    pool_pre_ping=True,
+                    hide_parameters=True,
+                )
         if self.in_memory:
+            arguments = {"check_same_thread": False}
             engine = sa.create_engine("sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True)
+            event.listen(engine, "connect", _prepare_memory)
         else:
-            _check_file(str(self.url.database))
-            engine = sa.create_engine(self.url, connect_args=arguments, hide_parameters=True)
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+            self._file = file = SqliteFile(Path(str(self.url.database)))
+            timeout = float(str(self.url.query.get("timeout", BUSY_TIMEOUT_S)))
+            engine = sa.create_engine(
+                "sqlite://", creator=lambda: file.connect(timeout), poolclass=QueuePool, hide_parameters=True
+            )
+            event.listen(engine, "close", lambda connection, _record: file.closed(connection))
+        event.listen(engine, "begin", self._begin_sqlite)
         return engine
+
+    def _begin_sqlite(self, connection: Connection) -> None:
+        if self._file is not None:
+            self._file.look(in_use=True)
+        options = connection.get_execution_options()
+        if options.get("immediate"):
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('sync', True) else 'NORMAL'}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("BEGIN")
 
     def _migrate(self) -> None:
         """Bring the schema to this version's, once, whoever comes first."""
@@ -245,6 +296,8 @@ class Database:
         metadata.create_all(connection, checkfirst=False)
         _alembic_version.create(connection)
         connection.execute(_alembic_version.insert().values(version_num=HEAD))
+        if self._file is not None:  # tells this store's file from others
+            connection.exec_driver_sql(f"PRAGMA user_version={secrets.randbelow(2**31 - 1) + 1}")
 
     def _upgrade(self, connection: Connection, found: str) -> None:
         from prefect_experiments.store import migrations  # Alembic costs 0.4 s to import
@@ -270,102 +323,9 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(sa.select(_alembic_version.c.version_num)).scalar()
 
 
-def portable(url: sa.URL) -> str:
-    """A URL that `parse_url` gave, without a secret in it: the password, if any, is for whoever opens it to know."""
-    plain = {key: value for key, value in url.query.items() if key not in _SECRET_OPTIONS}
-    without: sa.URL = url._replace(password=None)  # `set` leaves alone what is None
-    return without.set(query=plain).render_as_string(hide_password=False)
-
-
-def parse_url(url: str) -> sa.URL:
-    """The URL of a store with everything filled in: the driver, and a file's absolute path.
-
-    A driver that the URL names is not used: the store has its own, and Prefect's URLs, which
-    name asynchronous ones, do as they are.
-
-    Raises:
-        InvalidSetting: it cannot be used.
-    """
-    try:
-        parsed = make_url(url)
-        parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-        raise InvalidSetting(
-            f"{_origin(url)} is not a database URL that can be used "
-            f"({type(error).__name__}); write sqlite:///path/to/experiments.db or postgresql://user:password@host/name"
-        ) from None
-    backend = parsed.get_backend_name()
-    if backend == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
-    if backend != "sqlite":
-        raise InvalidSetting(f"the store can be SQLite or PostgreSQL, not {backend!r}")
-    path = parsed.database
-    if path and path != ":memory:" and not path.startswith("file:"):
-        # A later change of the working directory must not lead to another file.
-        try:
-            path = str(Path(path).expanduser().absolute())
-        except RuntimeError as error:  # ~ of an unknown user
-            raise InvalidSetting(f"the store's path {path} leads nowhere: {error}") from None
-        except FileNotFoundError:
-            raise InvalidSetting(f"the store's path {path} leads nowhere {from_here()}") from None
-    return parsed.set(drivername="sqlite", database=path)
-
-
-def _origin(url: str) -> str:
-    """What a URL that cannot be read is called. It may hold a password anywhere."""
-    if url == os.environ.get("PREFECT_EXPERIMENTS_STORE_URL"):
-        return "PREFECT_EXPERIMENTS_STORE_URL"
-    return f"the store's URL {url!r}" if re.fullmatch(r"[\w./-]+", url) else "the store's URL"
-
-
-def _check_file(path: str) -> None:
-    """Make the folder of an SQLite file, and refuse a path that cannot be written to."""
-    if path.startswith("file:"):
-        return
-    file = Path(path)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidSetting(f"cannot make the folder for the store {path}: {error.strerror}") from None
-    if file.is_dir():
-        raise InvalidSetting(f"the store's path {path} is a folder; name a file in it, such as {file / 'store.db'}")
-    # SQLite makes further files beside its own, so the folder must be writable as well.
-    effective = os.access in os.supports_effective_ids
-    for what in (file.parent, file):
-        if what.exists() and not os.access(what, os.W_OK, effective_ids=effective):
-            raise InvalidSetting(f"the store {path} cannot be written to: no permission to write to {what}")
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_memory(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by `_begin_sqlite`, not by the driver
-    cursor = connection.cursor()
-    _use_wal(cursor)
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _use_wal(cursor: Any) -> None:
-    """Write-ahead log: several processes read while one writes. It stays set in the file."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            # Two processes that open a new file at once: SQLite does not wait here by itself.
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if options.get("immediate"):
-        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('sync', True) else 'NORMAL'}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        connection.exec_driver_sql("BEGIN")
+    connection.execute("PRAGMA foreign_keys=ON")
 
 
 def _is_orphan(error: IntegrityError) -> bool:

@@ -170,7 +170,7 @@ class Recorder:
                     if not self._wake.wait(self._seconds_to_sync()):
                         break
                 if self._closing and not (self._runs or self._evaluations or self._flushes or self._unsynced):
-                    return
+                    break
                 runs = [self._runs.popleft() for _ in range(min(len(self._runs), MOST_ROWS_A_COMMIT))]
                 evaluations: list[EvaluationRecord] = []
                 while self._evaluations and len(evaluations) < MOST_ROWS_A_COMMIT:
@@ -178,12 +178,15 @@ class Recorder:
             try:
                 if runs or evaluations or (self._unsynced and self._sync_is_due()):
                     self._commit([row for row, _ in runs], evaluations)
+                else:
+                    self._database.look()
             except Exception as error:  # noqa: BLE001 - handed to whoever waits for these rows
                 self._fail(error, [waiter for _, waiter in runs])
                 return
             self._runs_durable += len(runs)
             self._durable += len(evaluations)
             _release([waiter for _, waiter in runs] + self._flushed())
+        self._database.settle()
 
     def _flushed(self) -> list[_Waiter]:
         with self._wake:
@@ -223,9 +226,9 @@ class Recorder:
                     self._synced_at = time.monotonic()
                 return
 
-    def _seconds_to_sync(self) -> float | None:
-        """How long to wait before what is committed must be synced; ``None`` where it is."""
-        return max(0.0, self._synced_at + SYNC_EVERY_S - time.monotonic()) if self._unsynced else None
+    def _seconds_to_sync(self) -> float:
+        """How long to wait before what is committed must be synced; where it is, before the next look at the file."""
+        return max(0.0, self._synced_at + SYNC_EVERY_S - time.monotonic()) if self._unsynced else SYNC_EVERY_S
 
     def _sync_is_due(self) -> bool:
         return self._closing or time.monotonic() - self._synced_at >= SYNC_EVERY_S

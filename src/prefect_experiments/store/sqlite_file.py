@@ -1,0 +1,302 @@
+"""An SQLite database in a file: made for its owner alone, watched while it is open, and kept whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import struct
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from prefect_experiments.errors import InvalidSetting, StoreLost
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER_SIZE = 100
+_LOOKS_AGAIN_FOR_S = 1.0  # a checkpoint of another process writes the header before the rest
+_CHECKPOINT_WAIT_MS = 200
+_FIRST_WAIT_S = 30.0
+LEFT_BESIDE = ("-wal", "-shm", "-journal")
+_LOST = "what it held is lost, unless there is a copy"
+
+
+class _Header(NamedTuple):
+    """What the file's first bytes say.
+
+    Attributes:
+        size: of the whole file in bytes, at least.
+        changes: counts up.
+        owner: which store it is (`PRAGMA user_version`); 0 where it was made before that was noted.
+    """
+
+    size: int
+    changes: int
+    owner: int
+
+
+class _Seen(NamedTuple):
+    """The file as it was when it was looked at last; without a header it is empty, or no database."""
+
+    number: tuple[int, int]  # device and inode
+    size: int
+    changed_at: int
+    header: _Header | None
+
+
+class SqliteFile:
+    """The file of a store.
+
+    It may be deleted, replaced or cut short by others while it is in use. SQLite does not notice: what is written
+    then goes to a file that nobody finds again. So each transaction begins with a look.
+
+    Args:
+        path: where it is; made where it is not there yet.
+
+    Raises:
+        InvalidSetting: no file can be made or written to there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._log_path = path.with_name(f"{path.name}-wal")
+        self._lock = threading.RLock()
+        self._open: set[sqlite3.Connection] = set()
+        self._log: tuple[int, int] | None = None  # device and inode of the write-ahead log in use
+        self._lost: str | None = None
+        _make(path)
+        self._seen = self._now()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is known to be no longer there."""
+        return self._lost is not None
+
+    def connect(self, timeout: float) -> sqlite3.Connection:
+        """A new connection, to the same file as all before it.
+
+        Args:
+            timeout: seconds to wait for others who write.
+
+        Raises:
+            StoreLost: it is no longer there.
+        """
+        with self._lock:
+            if not self._open and self._lost is None and self.path.exists():  # nobody's business while it was closed
+                self._seen = self._now()
+        self.look()
+        # Never makes a file: an empty one in the place of the store would look like a new store.
+        connection = sqlite3.connect(
+            f"file:{quote(str(self.path))}?mode=rw",
+            uri=True,
+            timeout=timeout,
+            check_same_thread=False,
+            isolation_level=None,  # transactions are begun by the database, not by the driver
+        )
+        _use_wal(connection)
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the log, and holds on to it
+        with self._lock:
+            self._open.add(connection)
+        return connection
+
+    def closed(self, connection: sqlite3.Connection) -> None:
+        """Take note that a connection is closed: with the last one, SQLite removes the write-ahead log."""
+        with self._lock:
+            self._open.discard(connection)
+            if not self._open:
+                self._log = None
+
+    def is_there(self) -> bool:
+        """Whether it is still where it was."""
+        return self._lost is None and self._is_elsewhere() is None
+
+    def look(self, *, in_use: bool = False) -> None:
+        """See whether the file is still the one that was opened.
+
+        Args:
+            in_use: whether a connection has its write-ahead log open.
+
+        Raises:
+            StoreLost: it is not; the text says where everything has been saved, if that was possible.
+        """
+        if self._lost is None and (wrong := self._is_elsewhere() or (in_use and self._is_log_elsewhere())):
+            self._lose(f"{wrong} while it was in use", saved=True)
+        if self._lost is None and (wrong := self._is_other_content()):
+            self._lose(f"{wrong} while it was in use", saved=False)
+        if self._lost is not None:
+            raise StoreLost(self._lost)
+
+    def _is_elsewhere(self) -> str | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return "was deleted or moved"
+        return None if (found.st_dev, found.st_ino) == self._seen.number else "was replaced by another file"
+
+    def _is_log_elsewhere(self) -> str | None:
+        with self._lock:
+            try:
+                found = self._log_path.stat()
+                number = (found.st_dev, found.st_ino)
+            except OSError:
+                return "lost its write-ahead log (…-wal), which was deleted or moved"
+            if self._log is None:
+                self._log = number
+            return None if number == self._log else "lost its write-ahead log (…-wal), which was replaced"
+
+    def _is_other_content(self) -> str | None:
+        """Whether somebody has written to the file who is not SQLite."""
+        deadline = time.monotonic() + _LOOKS_AGAIN_FOR_S
+        while True:
+            try:
+                found = self.path.stat()
+                if (found.st_size, found.st_mtime_ns) == (self._seen.size, self._seen.changed_at):
+                    return None
+                now = self._now()
+            except OSError:
+                return "was deleted or moved"
+            wrong = _difference(self._seen, now) if now.number == self._seen.number else "was replaced"
+            if wrong is None:
+                self._seen = now
+                return None
+            if time.monotonic() > deadline:
+                return wrong
+            time.sleep(0.05)
+
+    def _now(self) -> _Seen:
+        with self.path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            header = _header(file.read(_HEADER_SIZE))
+        return _Seen((found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns, header)
+
+    def _lose(self, wrong: str, *, saved: bool) -> None:
+        """Take note of what has become of the file, once.
+
+        Args:
+            wrong: what.
+            saved: whether open connections still see all that it held.
+        """
+        with self._lock:
+            if self._lost is not None:
+                return
+            copy = self._save() if saved else None
+            what = _LOST if copy is None else (
+                f"everything that was kept until now is saved in {copy}: put it in its place, or name it with "
+                "--store-url, and resume"
+            )  # fmt: skip
+            self._lost = f"the store's file {self.path} {wrong}; {what}"
+
+    def _save(self) -> Path | None:
+        """Copy what open connections still see to a new file beside; ``None`` where that cannot be done."""
+        folder = next(folder for folder in self.path.parents if folder.is_dir())
+        names = (folder / f"{self.path.name}.saved-{number}" for number in range(1, 1000))
+        target = next(name for name in names if not name.exists())
+        for connection in [one for one in self._open if not one.in_transaction]:
+            with contextlib.suppress(OSError, sqlite3.Error):
+                copy_to(connection, target)
+                return target
+        return None
+
+
+def settle(connection: sqlite3.Connection) -> None:
+    """Move the write-ahead log into the file, so that the file alone holds everything, as far as readers let it."""
+    [timeout] = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout={_CHECKPOINT_WAIT_MS}")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={timeout}")
+
+
+def copy_to(connection: sqlite3.Connection, target: Path) -> None:
+    """Copy a database to a file, as it is at one moment; others may write meanwhile. Only its owner can read the file.
+
+    Args:
+        connection: to the database, outside a transaction.
+        target: what is there is replaced when the copy is whole.
+
+    Raises:
+        OSError: the file cannot be written.
+        sqlite3.Error: the copy is not whole.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+    try:
+        with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as copy:
+            connection.backup(copy)
+            if (said := copy.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                raise sqlite3.DatabaseError(f"the copy is not whole: {said}")
+            copy.execute("PRAGMA journal_mode=DELETE")  # a file that needs no other, until a store is opened on it
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(target)
+    finally:
+        for left in (part, *(part.with_name(f"{part.name}{end}") for end in LEFT_BESIDE)):
+            left.unlink(missing_ok=True)
+
+
+def _make(path: Path) -> None:
+    """Make the folder and an empty file for its owner alone, and refuse a path that cannot be written to."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSetting(f"cannot make the folder for the store {path}: {error.strerror}") from None
+    if path.is_dir():
+        raise InvalidSetting(f"the store's path {path} is a folder; name a file in it, such as {path / 'store.db'}")
+    # SQLite makes further files beside its own, so the folder must be writable as well.
+    effective = os.access in os.supports_effective_ids
+    for what in (path.parent, path):
+        if what.exists() and not os.access(what, os.W_OK, effective_ids=effective):
+            raise InvalidSetting(f"the store {path} cannot be written to: no permission to write to {what}")
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives what it puts beside it the same mode
+    except OSError as error:
+        raise InvalidSetting(f"the store {path} cannot be opened: {error.strerror}") from None
+    for file in (path, *(path.with_name(f"{path.name}{end}") for end in LEFT_BESIDE)):
+        _close_to_others(file)
+
+
+def _close_to_others(file: Path) -> None:
+    """Whoever may not write to a store cannot use it, and need not read it: what earlier versions made is closed."""
+    with contextlib.suppress(OSError):
+        mode = file.stat().st_mode & 0o777
+        closed = mode & ~(0o040 if not mode & 0o020 else 0) & ~(0o004 if not mode & 0o002 else 0)
+        if closed != mode:
+            file.chmod(closed)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Write-ahead log: several processes read while one writes. It stays set in the file."""
+    deadline = time.monotonic() + _FIRST_WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            # Two processes that open a new file at once: SQLite does not wait here by itself.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _header(first: bytes) -> _Header | None:
+    if len(first) < _HEADER_SIZE or not first.startswith(_MAGIC):
+        return None
+    page_size, changes, pages, owner = struct.unpack_from(">16xH6xII28xI", first)
+    return _Header((page_size if page_size != 1 else 65536) * pages, changes, owner)
+
+
+def _difference(before: _Seen, now: _Seen) -> str | None:
+    """What nobody but SQLite would have left as it is."""
+    then, header = before.header, now.header
+    if then is None:
+        return None
+    if header is None or (now.size < header.size and now.size < before.size):
+        return "was cut short or overwritten"
+    if then.owner and header.owner != then.owner:
+        return "was overwritten with another one"
+    return "was overwritten with an older copy" if header.changes < then.changes else None
