@@ -11,8 +11,7 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field
 
-from prefect_experiments import Client
-from prefect_experiments.analysis.gate import Gate
+from prefect_experiments import Client, Gate
 from prefect_experiments.errors import AlreadyExists
 from prefect_experiments.orchestration.artifacts import show_outcome
 from prefect_experiments.orchestration.deployed.parameters import (
