@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from typing import Any, NoReturn
 
@@ -42,7 +43,8 @@ async def start_temporary_server() -> None:
             return
         _failures.clear()
         # A daemon, which ends with the process: Prefect goes on asking a server that has ended until the time is over.
-        _starting = threading.Thread(target=_start, args=[server], name="temporary-server", daemon=True)
+        here = contextvars.copy_context()  # Prefect's settings are a context's
+        _starting = threading.Thread(target=here.run, args=[_start, server], name="temporary-server", daemon=True)
         _starting.start()
     ended: set[Any] = set()
     while _starting.is_alive():
