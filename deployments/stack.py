@@ -39,7 +39,7 @@ ENVIRONMENT = {
     "PHOENIX_PORT": PHOENIX_PORT,
     "PHOENIX_GRPC_PORT": os.environ.get("PHOENIX_GRPC_PORT", "4317"),
     "PHOENIX_TELEMETRY_ENABLED": "false",
-    "PHOENIX_BASE_URL": PHOENIX,
+    "PHOENIX_ENDPOINT": PHOENIX,
     "PREFECT_EXPERIMENTS_HOME": str(HOME.parent),
     "PREFECT_EXPERIMENTS_STORE_URL": f"sqlite:///{HOME / 'experiments.db'}",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # by which automations/restart-crashed.yaml sees what is gone
@@ -64,7 +64,7 @@ def up() -> None:
     _make_work_pool()
     _start("worker", [str(BIN / "prefect"), "worker", "start", "--pool", WORK_POOL, "--type", "process"])
     print(f"Prefect  http://127.0.0.1:{PREFECT_PORT}\nPhoenix  {PHOENIX}\n\nTo use them from this shell:")
-    print(f"  export PREFECT_API_URL={PREFECT_API} PHOENIX_BASE_URL={PHOENIX}")
+    print(f"  export PREFECT_API_URL={PREFECT_API} PHOENIX_ENDPOINT={PHOENIX}")
     print(f"  export PREFECT_EXPERIMENTS_STORE_URL={ENVIRONMENT['PREFECT_EXPERIMENTS_STORE_URL']}")
 
 

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
-from pydantic import Field
 
-from prefect_experiments import Client, acompare_experiments
+from prefect_experiments import Client, Comparison, acompare_experiments
 from prefect_experiments.experiment.compare import result_side
 from prefect_experiments.orchestration.artifacts import show_compared
-from prefect_experiments.orchestration.deployed.parameters import GateRules, gate_of, run_name
+from prefect_experiments.orchestration.deployed.parameters import (
+    GateRules,
+    ProjectPath,
+    Source,
+    gate_of,
+    run_name,
+)
 from prefect_experiments.orchestration.deployed.reporting import report_on_comparison, verdict_on
 
 
 @flow(name="compare", flow_run_name=run_name("{candidate} beside {baseline}"), retries=0, persist_result=False)
 async def compare(
-    baseline: Annotated[str, Field(min_length=1)] = "tag:baseline",
-    candidate: Annotated[str, Field(min_length=1)] = "latest",
+    baseline: Source = "tag:baseline",
+    candidate: Source = "latest",
     dataset: str | None = None,
     gate: GateRules | None = None,
-    gate_file: str | None = None,
-    report: str | None = None,
+    gate_file: ProjectPath | None = None,
+    report: ProjectPath | None = None,
     report_url: str | None = None,
     backend: str | None = None,
 ) -> Any:
@@ -49,6 +54,7 @@ async def compare(
     before = await asyncio.to_thread(side, baseline, "baseline")
     after = await asyncio.to_thread(side, candidate, "candidate")
     compared = await acompare_experiments(baseline=before, candidate=after, gate=rules, print_summary=False)
+    assert isinstance(compared, Comparison)  # as there is one candidate
     name = dataset or compared.candidate.label
     await show_compared(compared, name, lined_up=False)
     if report is not None:

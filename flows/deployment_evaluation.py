@@ -6,13 +6,13 @@ Started by an event that says what was deployed, such as ``model.deployed`` with
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated, Any
 
 from prefect import flow
 from pydantic import Field
 
 from prefect_experiments import Client
+from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.errors import AlreadyExists
 from prefect_experiments.orchestration.artifacts import show_outcome
 from prefect_experiments.orchestration.deployed.parameters import (
@@ -20,7 +20,9 @@ from prefect_experiments.orchestration.deployed.parameters import (
     CallLimits,
     Columns,
     GateRules,
+    ProjectPath,
     SampleRules,
+    Source,
     TagName,
     dataset_of,
     gate_of,
@@ -43,17 +45,17 @@ QUICK = SampleRules(n=20)
 async def deployment_evaluation(
     model: Annotated[str, Field(min_length=1, max_length=100)],
     version: Annotated[str, Field(min_length=1, max_length=100)],
-    dataset: Annotated[str, Field(min_length=1)],
+    dataset: Source,
     task: Annotated[str, Field(min_length=1)],
     evaluators: list[str],
     columns: Columns | None = None,
     quick: SampleRules | None = QUICK,
-    baseline: str | None = "tag:baseline",
+    baseline: Source | None = "tag:baseline",
     gate: GateRules | None = None,
-    gate_file: str | None = None,
+    gate_file: ProjectPath | None = None,
     promote: bool = False,
     promote_as: TagName = "baseline",
-    report: str | None = None,
+    report: ProjectPath | None = None,
     report_url: str | None = None,
     again: bool = False,
     backend: str | None = None,
@@ -105,7 +107,7 @@ async def deployment_evaluation(
             tried = await arun_for_flow_run(
                 part="quick",
                 # Few examples often cannot tell; only what is shown to be worse ends it here.
-                gate=dataclasses.replace(rules, on_inconclusive="pass"),
+                gate=Gate.of(rules, on_inconclusive="pass"),
                 idempotency_key=None if again else f"{key} quick",
                 new={**about, "experiment_name": f"{key} quick", "sample": quick},
                 **common,

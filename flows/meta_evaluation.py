@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field
 
-from prefect_experiments import Client, evaluator_task
+from prefect_experiments import Client, RanExperiment, evaluator_task
 from prefect_experiments.analysis import meta_evaluation as agreement_of
 from prefect_experiments.orchestration.artifacts import show_text
 from prefect_experiments.orchestration.deployed.parameters import (
@@ -17,11 +17,13 @@ from prefect_experiments.orchestration.deployed.parameters import (
     CallLimits,
     Columns,
     JudgedFields,
+    Source,
     dataset_of,
     run_name,
 )
 from prefect_experiments.orchestration.deployed.recovery import arun_for_flow_run
 from prefect_experiments.orchestration.deployed.reporting import agreed
+from prefect_experiments.pages import ExperimentRunList
 
 
 @flow(name="meta-evaluation", flow_run_name=run_name("{evaluator} against {human}"), persist_result=False)
@@ -29,7 +31,7 @@ async def meta_evaluation(
     evaluator: Annotated[str, Field(min_length=1)],
     human: Annotated[str, Field(min_length=1)],
     experiment: str = "latest",
-    dataset: str | None = None,
+    dataset: Source | None = None,
     judge: str | None = None,
     judged: JudgedFields | None = None,
     columns: Columns | None = None,
@@ -66,6 +68,7 @@ async def meta_evaluation(
         limits: With a judge: calls at a time, timeout, retries.
     """
     client = Client(backend=backend)
+    runs: ExperimentRunList | RanExperiment
     if judge is None:
         runs = await asyncio.to_thread(
             partial(client.experiments.list_runs, experiment=experiment, dataset=dataset, all=True)

@@ -19,17 +19,20 @@ ORDER = [
     {"errors"},
     {
         "settings",
+        "allowed",
         "jsonable",
         "json_forms",
         "unread",
         "contexts",
         "keys",
+        "interruptions",
         "sync",
         "times",
         "configuration",
         "import_statements",
         "local_modules",
         "callables",
+        "network",
     },
     {"models", "records"},
     {"options", "signatures"},
@@ -85,8 +88,8 @@ def test_imports_go_one_way(path: Path) -> None:
             assert LAYER[name[1:]] <= LAYER[here], f"{path.name} imports {name[1:]}, which stands after {here}"
     if here not in ("orchestration", "blocks", "cli"):
         assert "prefect" not in imports(path), "Prefect belongs into orchestration/"
-    if here != "backends":
-        assert "httpx" not in imports(path), "httpx belongs into backends/"
+    if here not in ("backends", "tracing", "network"):
+        assert "httpx" not in imports(path), "HTTP belongs into backends/ and tracing/"
 
 
 def test_no_modules_import_each_other() -> None:

@@ -221,3 +221,12 @@ def test_commands_in_the_document_on_comparing_are_understood() -> None:
     assert len(commands) >= 6
     for command in commands:
         app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
+
+
+def test_the_table_of_faults_names_every_test_of_them() -> None:
+    folder = ROOT / "tests" / "faults"
+    table = (folder / "README.md").read_text()
+    texts = [path.read_text() for path in folder.glob("test_*.py")]
+    tests = {name for text in texts for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE)}
+    named = {name for name in re.findall(r"\btest_\w+", table) if not (folder / f"{name}.py").exists()}
+    assert tests == named

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_what_is_no_reference(reference):
 def test_a_module_that_is_not_there(folder):
     assert refusal("no_such_module:task") == (
         "reference 'no_such_module:task': there is no module 'no_such_module'. "
-        "Is it installed, or the current directory its parent?"
+        f"Is it installed, or the current directory its parent? (current directory: {Path.cwd()})"
     )
     write(folder, "package_here/__init__.py", "")
     assert "there is no module 'package_here.missing'" in refusal("package_here.missing:task")

@@ -123,6 +123,9 @@ class PhoenixCredentials(BackendBlock, CredentialsBlock):
     base_url: str = DEFAULT_URL
     api_key: SecretStr | None = None
     headers: SecretDict | None = None
+    verify: bool | str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
 
 
 class ArizeCredentials(BackendBlock, CredentialsBlock):
@@ -151,16 +154,24 @@ class ArizeCredentials(BackendBlock, CredentialsBlock):
     api_port: int | None = None
     api_scheme: Literal["http", "https"] | None = None
     traces: bool | None = None
+    verify: bool | str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
 
 
 def remote_of_block(slug: str) -> Remote:
     """The backend that a saved block describes, such as ``phoenix-credentials/prod``.
 
     Raises:
-        InvalidSetting: there is no such block, or it is of another sort.
+        InvalidSetting: there is no such block, or it is of another sort; or Prefect's server wants a login.
+        TransientError: Prefect's server does not answer.
     """
-    try:
-        block: Any = run_sync(lambda: Block.aload(slug))  # `load` would give a coroutine inside a running loop
+    from prefect_experiments.orchestration.patience import asked
+
+    try:  # `load` would give a coroutine inside a running loop
+        block: Any = run_sync(lambda: asked(f"the block {slug!r} cannot be loaded", lambda: Block.aload(slug)))
+    except InvalidSetting:
+        raise
     except ValueError as error:
         raise InvalidSetting(f"the block {slug!r} cannot be loaded: {str(error).splitlines()[0]:.200}") from None
     if not isinstance(block, BackendBlock):

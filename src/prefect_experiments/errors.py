@@ -15,6 +15,7 @@
     ├── BackendRefused                      the backend took a request and said no to what it held
     └── TransientError                      trying again later may help
         ├── StoreUnavailable                the database does not answer or is locked
+        ├── ExperimentInUse                 another process makes the experiment's calls
         └── BackendUnavailable              the backend does not answer, is busy, or fails
 
 Texts say what was wrong, where, the value seen, and what to do next. They never hold a
@@ -153,7 +154,29 @@ class TransientError(ExperimentsError):
 
 
 class StoreUnavailable(TransientError):
-    """The store's database does not answer, or stayed locked for too long."""
+    """The store's database does not answer, or stayed locked for too long.
+
+    Attributes:
+        reason: what its driver said.
+        is_busy: whether others only held it up.
+    """
+
+    def __init__(self, message: str, *, reason: str = "", is_busy: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.is_busy = is_busy
+
+
+class ExperimentInUse(TransientError):
+    """Another process makes the calls of this experiment, or has taken it over: this one makes none.
+
+    Attributes:
+        experiment_id: the experiment.
+    """
+
+    def __init__(self, message: str, *, experiment_id: str = "") -> None:
+        super().__init__(message)
+        self.experiment_id = experiment_id
 
 
 class BackendUnavailable(TransientError):
@@ -194,7 +217,7 @@ def _described(error: BaseException, above: tuple[BaseException, ...]) -> str:
     chain = (*above, error)
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - a __str__ may raise anything
+    except BaseException:  # noqa: BLE001 - a __str__ may raise anything
         text = ""
     remarks = list(getattr(error, "__notes__", ()))
     deep = len(above) == _DEEPEST

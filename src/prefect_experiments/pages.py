@@ -23,6 +23,16 @@ class Pagination(_Record):
     next_cursor: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A table that is there already."""
+
+    frame: pd.DataFrame
+
+    def __call__(self) -> pd.DataFrame:
+        return self.frame.copy()
+
+
 class _Page(Generic[T]):
     """One page of a list call: the items, `pagination`, and a table."""
 
@@ -38,6 +48,10 @@ class _Page(Generic[T]):
         self.items = list(items)
         self.pagination = pagination or Pagination()
         self._to_df = to_df
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels: the items, and their table where it is read from elsewhere."""
+        return {**self.__dict__, "_to_df": None if self._to_df is None else _Ready(self._to_df())}
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)

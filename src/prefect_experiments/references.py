@@ -23,8 +23,9 @@ from types import ModuleType
 from typing import Any
 
 from prefect_experiments import keys
+from prefect_experiments.allowed import allowed_references
 from prefect_experiments.contexts import importing
-from prefect_experiments.errors import InvalidReference, current_directory
+from prefect_experiments.errors import InvalidReference, current_directory, from_here
 from prefect_experiments.import_statements import as_module
 from prefect_experiments.local_modules import (
     AsItIs,
@@ -84,13 +85,15 @@ def load_reference(reference: str) -> Any:
     of the user's own that it imports, has changed since.
 
     Raises:
-        InvalidReference: with what was looked for, and what there is instead.
+        InvalidReference: with what was looked for, and what there is instead; or it is not allowed (`allowed`).
     """
     where, colon, name = reference.rpartition(":")
     if not colon or not where or not name:
         raise InvalidReference(
             f"{reference!r} is not a reference; write 'package.module:name' or 'path/to/file.py:name'"
         )
+    if (allowed := allowed_references()) is not None:
+        allowed.check_place(reference, where)
     with _lock, importing():
         module = _load_file(where, reference) if where.endswith(".py") else _load_module(where, reference)
     found: Any = module
@@ -101,6 +104,8 @@ def load_reference(reference: str) -> Any:
                 f"reference {reference!r}: {where} has no {name!r}. It has: {', '.join(public[:20]) or 'nothing'}"
             )
         found = getattr(found, part)
+        if allowed is not None:
+            allowed.check_found(reference, part, found, module)
     return found
 
 
@@ -134,7 +139,7 @@ def _load_module(name: str, reference: str) -> ModuleType:
             if error.name and f"{name}.".startswith(f"{error.name}."):
                 raise InvalidReference(
                     f"reference {reference!r}: there is no module {error.name!r}. "
-                    "Is it installed, or the current directory its parent?"
+                    f"Is it installed, or the current directory its parent? {from_here()}"
                 ) from None
             raise
         _known[name] = _noted(module, watch)
@@ -143,7 +148,7 @@ def _load_module(name: str, reference: str) -> ModuleType:
 
 def _load_file(path: str, reference: str) -> ModuleType:
     if not Path(path).is_file():
-        raise InvalidReference(f"reference {reference!r}: there is no file {path}")
+        raise InvalidReference(f"reference {reference!r}: there is no file {path} {from_here()}")
     file = Path(path).resolve()
     known = _known.get(str(file))
     loading = functools.partial(

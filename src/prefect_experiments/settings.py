@@ -12,8 +12,14 @@ from urllib.parse import unquote
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from prefect_experiments.errors import InvalidSetting
+
 # What holds a secret in the environment, of whatever backend or service, by its name. Headers are name=value pairs.
 _SECRET_NAMES, _HEADER_NAMES = ("_API_KEY", "_AUTH_STRING"), ("_CLIENT_HEADERS",)
+NO_HOME = (
+    "there is no home directory: HOME is not set, and this user has none. Set HOME to a folder that can be written; "
+    "Prefect keeps its files there, and the store is among them"
+)
 # In an address. A password may hold an @ or a slash that should have been quoted; a port is none.
 _PASSWORD = re.compile(r"""(?<=://)([^\s/:@"'<>]*):(?!\d+[/?#\s])[^\s"'<>]+@""")
 _HTTP_TOKEN = re.compile(r"""(https?://)[^\s/:@"'<>]+@""")  # as a user's name, with no password
@@ -43,6 +49,10 @@ class Settings(BaseSettings):
         push_patience: seconds for which a finished experiment waits for a backend that takes
             nothing, before it ends and leaves the rest of the results to a later push.
         limit_patience: seconds for which an experiment waits for slots of a limit that flows share.
+        references: what references to tasks, evaluators and exception classes may lead to, such as ``my_app,flows/``:
+            modules, and folders of files. Paths of deployed flows are kept inside the project then. Default: anything.
+        prefect_patience: seconds for which an experiment waits for a Prefect server that does not answer, before it
+            goes on without it.
     """
 
     model_config = SettingsConfigDict(env_prefix="PREFECT_EXPERIMENTS_", extra="ignore")
@@ -52,12 +62,21 @@ class Settings(BaseSettings):
     backend_timeout: float = Field(default=30.0, gt=0)
     push_patience: float = Field(default=120.0, ge=0)
     limit_patience: float = Field(default=3600.0, gt=0)
+    references: str | None = None
+    prefect_patience: float = Field(default=10.0, gt=0)
 
     def resolved_store_url(self) -> str:
-        """The store's URL with the default filled in."""
+        """The store's URL with the default filled in.
+
+        Raises:
+            InvalidSetting: there is no home directory.
+        """
         if self.store_url is not None and (url := self.store_url.get_secret_value()):
             return url
-        home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+        try:
+            home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+        except RuntimeError:
+            raise InvalidSetting(NO_HOME) from None
         return f"sqlite:///{home / 'experiments.db'}"  # a path stands in such a URL as it is
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import functools
 import os
@@ -17,24 +18,65 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
+from prefect_experiments.interruptions import ending_in_good_order
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# How soon a thread that waits sees an exception that another thread has sent it: those do not end a wait.
+_LOOK_UP_S = 0.1
+
 _lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-_loop_pid = 0
+_shared: _LoopThread | None = None
+_shared_pid = 0
+
+
+class _LoopThread:
+    """An event loop in a thread of its own, which nothing that runs in it can end.
+
+    `SystemExit` and `KeyboardInterrupt` of a task go through an event loop, and ``loop.stop()`` is anybody's to call:
+    all else that the loop has to do goes on then.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._is_wanted = True
+        # With a factory it does not become the event loop of the thread that is here.
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self.loop = self._runner.get_loop()
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def _run(self) -> None:
+        with self._runner:
+            while self._is_wanted:
+                with contextlib.suppress(BaseException):
+                    self.loop.run_forever()
+
+    def end(self) -> None:
+        """End it, with what still runs in it."""
+        self._is_wanted = False
+        self.loop.call_soon_threadsafe(self.loop.stop)
 
 
 def run_sync(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run to the end and return the result.
 
     The coroutine runs in a copy of the caller's context, so that a Prefect flow that is under
-    way stays the parent. Interrupting the caller cancels it, and waits until it has cleaned up.
+    way stays the parent. Whatever is raised in the caller meanwhile (Ctrl-C, a timeout, an exit) cancels it, and
+    is raised when it has cleaned up.
     """
     loop = _shared_loop()
-    if _running_loop() is loop:  # called from code that this loop is running: waiting would be for ever
-        return _in_new_thread(lambda: asyncio.run(function()))
+    if _running_loop() is not loop:
+        return _run_in(loop, function)
+    own = _LoopThread("nested-experiment")  # called from code that the shared loop is running: it would wait for ever
+    try:
+        return _run_in(own.loop, function)
+    finally:
+        own.end()
+
+
+def _run_in(loop: asyncio.AbstractEventLoop, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
     outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+    ended = threading.Event()
     started: list[asyncio.Task[None]] = []
 
     async def run() -> None:
@@ -43,18 +85,36 @@ def run_sync(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
             outcome.set_result(await function())
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             outcome.set_exception(error)
+        finally:
+            ended.set()
+
+    def start() -> None:
+        started.append(loop.create_task(run(), context=context))
+
+    def cancel() -> None:
+        for task in started:
+            task.cancel()
+        if not started:
+            ended.set()
 
     context = contextvars.copy_context()
-    loop.call_soon_threadsafe(lambda: started.append(loop.create_task(run(), context=context)))
+    with ending_in_good_order():
+        try:
+            loop.call_soon_threadsafe(start)
+            _wait(ended)
+        except BaseException:
+            loop.call_soon_threadsafe(cancel)
+            _wait(ended)
+            raise
     try:
         return outcome.result()
-    except KeyboardInterrupt:
-        if not outcome.done():
-            loop.call_soon_threadsafe(lambda: [task.cancel() for task in started])
-            concurrent.futures.wait([outcome])
-        raise
     except asyncio.CancelledError:
         raise concurrent.futures.CancelledError from None
+
+
+def _wait(event: threading.Event) -> None:
+    while not event.wait(_LOOK_UP_S):
+        pass
 
 
 def waited(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
@@ -75,12 +135,11 @@ def sync_twin(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 
 def _shared_loop() -> asyncio.AbstractEventLoop:
-    global _loop, _loop_pid
+    global _shared, _shared_pid
     with _lock:
-        if _loop is None or _loop_pid != os.getpid():  # a fork has the loop but not its thread
-            _loop, _loop_pid = asyncio.new_event_loop(), os.getpid()
-            threading.Thread(target=_loop.run_forever, name="experiments-loop", daemon=True).start()
-        return _loop
+        if _shared is None or _shared_pid != os.getpid():  # a fork has the loop but not its thread
+            _shared, _shared_pid = _LoopThread("experiments-loop"), os.getpid()
+        return _shared.loop
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -94,10 +153,3 @@ def _leave_prefects_client() -> None:
     """Prefect's client belongs to the loop of whoever calls; another loop makes its own."""
     if (prefect_context := sys.modules.get("prefect.context")) is not None:
         prefect_context.AsyncClientContext.__var__.set(None)
-
-
-def _in_new_thread(function: Callable[[], T]) -> T:
-    with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="nested-experiment") as pool:
-        context = contextvars.copy_context()
-        context.run(_leave_prefects_client)
-        return pool.submit(context.run, function).result()

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 import pytest
 
-from prefect_experiments.backends import http
+from prefect_experiments.backends import http, patience
 from prefect_experiments.backends.http import Address, Http
 from prefect_experiments.errors import (
     AlreadyExists,
@@ -42,7 +42,7 @@ JSON = {"content-type": "application/json"}
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
     """Answers ``{}`` to everything, until told otherwise."""
-    monkeypatch.setattr(http, "_backoff", lambda _: 0.01)
+    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.01)
     with FaultProxy("http://127.0.0.1:1", lambda _: Answer(200, b"{}", JSON)) as proxy:
         yield proxy
 
@@ -77,7 +77,7 @@ def once(server: FaultProxy, answer: Action, method: str = "POST", **options: An
         (Answer(404, HTML, {"content-type": "text/html"}), InvalidSetting, "is not Phoenix: POST /v1/things gave HTTP"),
         (Answer(404), InvalidSetting, "set THE_URL"),
         (Answer(405, detail("Method Not Allowed"), VERSION), InvalidSetting, "upgrade Phoenix"),
-        (Answer(407, b"who are you"), InvalidSetting, "set THE_URL"),
+        (Answer(407, b"who are you"), InvalidSetting, "does not let us through (HTTP 407); is what HTTP_PROXY"),
         (Answer(409, detail("it is there")), AlreadyExists, ": it is there"),
         (Answer(413, HTML, {"content-type": "text/html"}), BackendRefused, "too large (HTTP 413)"),
         (Answer(400, HTML, {"content-type": "text/html"}), InvalidSetting, "is not Phoenix"),

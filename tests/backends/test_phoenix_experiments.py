@@ -372,7 +372,7 @@ def test_two_experiments_share_a_dataset(client: Client, official: PhoenixClient
 def test_the_backend_is_named_where_it_is_run(
     local: Client, client: Client, dataset: str, phoenix_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PHOENIX_BASE_URL", "")
+    monkeypatch.setenv("PHOENIX_ENDPOINT", "")
     monkeypatch.setenv("PHOENIX_COLLECTOR_ENDPOINT", f"{phoenix_url}/v1/traces")
     ran = local.experiments.run_experiment(dataset=dataset, task=square, backend="phoenix", **quiet)
     assert ran.url is not None
@@ -383,7 +383,7 @@ def test_the_backend_is_named_where_it_is_run(
     also = run_experiment(dataset=dataset, task=square, client=None, dry_run=True, **quiet)
     assert len(also.task_runs) == 1
     assert Client().backend == "phoenix"
-    monkeypatch.setenv("PHOENIX_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("PHOENIX_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(InvalidSetting, match="pass client=Client"):
         local.experiments.evaluate_experiment(experiment=ran.experiment_id, evaluators=exact, **quiet)
     assert_there = client.experiments.get_results(experiment=ran.experiment_id)

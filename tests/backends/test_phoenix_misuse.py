@@ -43,7 +43,7 @@ def task(input: Any) -> Any:
 @pytest.fixture(autouse=True)
 def _nothing_called_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     calls.clear()
-    monkeypatch.setattr("prefect_experiments.backends.http._backoff", lambda _: 0.01)
+    monkeypatch.setattr("prefect_experiments.backends.patience.FIRST_PAUSE_S", 0.01)
 
 
 def flow_runs(name: str) -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ def test_nothing_listens(
     for act in every_way(url, store_url):
         text = refused(act, BackendUnavailable)
         assert text.startswith(f"Phoenix at {url} does not answer (")
-        assert "is it running, and is PHOENIX_BASE_URL or base_url= right?" in text
+        assert "is it running, and is PHOENIX_ENDPOINT or base_url= right?" in text
     for code, line in at_the_command_line(url, capfd, monkeypatch, tmp_path):
         assert code == 3
         assert f"Phoenix at {url} does not answer" in line
@@ -159,7 +159,7 @@ def test_another_web_server(
         for act in every_way(url, store_url):
             text = refused(act)
             assert f"what answers at {url} is not Phoenix: GET /" in text
-            assert "set PHOENIX_BASE_URL or base_url=" in text
+            assert "set PHOENIX_ENDPOINT or base_url=" in text
         for code, line in at_the_command_line(url, capfd, monkeypatch, tmp_path):
             assert code == 2
             assert f"what answers at {url} is not Phoenix" in line

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prefect_experiments.backends import Remote, http, open_remote
+from prefect_experiments.backends import Remote, open_remote, patience
 from prefect_experiments.backends.arize import pushing
 from prefect_experiments.testing import BackendSuite
 from support.arize import KEY, StandIn
@@ -17,7 +17,7 @@ class TestArize(BackendSuite):
     @pytest.fixture
     def remote(self, arize: StandIn, monkeypatch: pytest.MonkeyPatch) -> Remote | None:
         monkeypatch.setattr(pushing, "LINGER_S", 0.05)
-        monkeypatch.setattr(http, "_backoff", lambda _: 0.01)
+        monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.01)
         return opened(arize.port, space="default", traces=True)
 
     @pytest.fixture

@@ -140,7 +140,7 @@ def test_over_a_proxy(arize: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     (request,) = arize.requests("/v2/datasets$", "POST")
     assert request["target"] == "http://ax.example.com/v2/datasets"
     monkeypatch.setenv("ARIZE_PROXY_URL", "nowhere://x")
-    with pytest.raises(InvalidSetting, match="cannot get ready to call"):
+    with pytest.raises(InvalidSetting, match="the proxy 'nowhere://x' cannot be used"):
         ours(arize, api_host="ax.example.com").datasets.list_datasets()
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from support.patience import PATIENCE_S, wait_for
+from support.prefect_gate import Gate
 
 from .harness import CommandLine, Ended, lines
 
@@ -156,12 +157,26 @@ def test_what_is_no_name_is_refused_before_prefect(name: str, cli: CommandLine) 
         assert lines(ended.err)[-1].startswith("error: ")
 
 
-def test_no_prefect_server_is_an_error_in_one_line(cli: CommandLine) -> None:
-    ended = replace(cli, api="http://127.0.0.1:9/api")("run", "rows.csv", "--task", "app.py:answer")
-    assert ended.code == 3
+def test_no_prefect_server_is_said_in_a_line_and_costs_the_page_alone(cli: CommandLine) -> None:
+    ended = replace(cli, api="http://127.0.0.1:9/api")("run", "rows.csv", "--task", "app.py:answer", "--json")
+    assert ended.code == 0
+    assert ended.json["ran"] == 4
+    said = [line for line in lines(ended.err) if "Prefect" in line]
+    assert len(said) == 2, "when it goes on without, and at the end"
+    assert "Prefect's server at http://127.0.0.1:9/api does not answer (ConnectError): going on without it." in said[0]
+    assert "missing there: the flow run" in said[1]
+
+
+def test_a_prefect_server_that_wants_a_login_says_so_in_one_line(cli: CommandLine) -> None:
+    with Gate(cli.api or "") as gate:
+        gate.set(401)
+        ended = replace(cli, api=gate.api)("run", "rows.csv", "--task", "app.py:answer")
+    assert ended.code == 2
     [line] = lines(ended.err)
-    assert line.startswith("error: Prefect's server does not answer (Failed to reach API at http://127.0.0.1:9/api/)")
-    assert not ended.out
+    assert line.startswith(
+        f"error: Prefect's server at {gate.api} wants a login (HTTP 401): set PREFECT_API_AUTH_STRING"
+    )
+    assert "PREFECT_API_KEY" in line
 
 
 def test_an_interrupt_says_how_to_go_on_and_going_on_works(cli: CommandLine) -> None:

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from prefect_experiments.backends import http
+from prefect_experiments.backends import patience
 from support.third_party import folder_installed
 
 __all__ = ["folder_installed"]
@@ -20,4 +20,4 @@ def _without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("PHOENIX_", "PREFECT_EXPERIMENTS_"))]:
         if "TEST" not in name:
             monkeypatch.delenv(name)
-    monkeypatch.setattr(http, "_backoff", lambda _: 0.01)  # what does not answer is asked again without waiting
+    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.01)  # what does not answer is asked again without waiting

@@ -48,6 +48,7 @@ class Stack:
             "PREFECT_API_URL": api,  # the one thing that says where everything is
             "PREFECT_HOME": str(self.home),
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": f"{HEARTBEAT_S}",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": f"{PATIENCE_S:.0f}",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
         }

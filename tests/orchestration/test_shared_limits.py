@@ -26,7 +26,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFi
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.types import DateTime
 
-from prefect_experiments import Client, run_experiment
+from prefect_experiments import Client, create_evaluator, run_experiment
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, TransientError
 from support.patience import PATIENCE_S, wait_for
 
@@ -209,26 +209,58 @@ def test_slots_are_given_back_when_it_breaks(client: Client) -> None:
     assert taken(name) == 0
 
 
-@pytest.mark.slow
-def test_experiments_share_a_rate(tmp_path: Path) -> None:
-    name, calls = made(5, decay=20), Calls()
+class Judge(Calls):
+    """An evaluator that calls a provider, beside a task that does: both count."""
+
+    def __init__(self, calls: Calls) -> None:
+        super().__init__()
+        self.starts = calls.starts
+
+    async def __call__(self, output: int) -> bool:  # type: ignore[override]
+        await super().__call__(output)
+        return True
+
+
+def test_a_rate_holds_from_the_first_second(tmp_path: Path) -> None:
+    """However much a limit holds at once, calls start evenly, of all experiments together."""
+    name, calls = made(50, decay=10), Calls()
     began = DateTime.now("UTC")
-    at_once(2, tmp_path, lambda client: run_experiment(
-        dataset=rows(40), task=calls, concurrency=20, rate_limit=name, client=client, **quiet
+    ran = at_once(2, tmp_path, lambda client: run_experiment(
+        dataset=rows(15), task=calls, evaluators=[create_evaluator(name="judge", kind="LLM")(Judge(calls).__call__)],
+        concurrency=20, rate_limit=name, client=client, **quiet,
     ))  # fmt: skip
+    assert [one.summary.n_errors for one in ran] == [0, 0]
+    assert [len(one.evaluation_runs) for one in ran] == [15, 15]
     starts = sorted(calls.starts)
-    assert len(starts) == 80
-    # Five at once, then twenty a second; each flow may keep the five back that it has asked for.
+    assert len(starts) == 60
     most = max(sum(start <= other < start + 1 for other in starts) for start in starts)
-    assert most <= 20 + 5 + 5
-    assert starts[-1] - starts[0] >= (80 - 5 - 5) / 20 * 0.9
-    # Asked for five at a time. (The last events may be still on their way.)
-    assert len(events_about(name, "prefect.concurrency-limit.acquired", began)) <= 80 / 5
+    assert most <= 10 + 2, "ten a second; timers are late now and then"
+    # Asked for many at a time: twice a second at most.
+    assert len(events_about(name, "prefect.concurrency-limit.acquired", began)) <= 60
+
+
+def test_evaluators_that_call_a_provider_are_within_the_limit(client: Client) -> None:
+    """The slots are for all calls to providers: of the task and of evaluators together."""
+    name, calls = made(4), Calls()
+
+    def blocks(output: int) -> bool:
+        return asyncio.run(calls(output)) == output
+
+    async def judge(output: int) -> bool:
+        return await calls(output) == output
+
+    ran = run_experiment(
+        dataset=rows(40), task=calls, evaluators=[judge, blocks], batch_size=10, concurrency=4,
+        concurrency_limit=name, client=client, **quiet,
+    )  # fmt: skip
+    assert ran.summary.n_errors == 0
+    assert len(calls.starts) == 120
+    assert calls.most <= 4 + 1, "that a function without a kind calls a provider shows in its first call"
 
 
 KILLED = """
 import sys, time
-from prefect_experiments import Client, run_experiment
+from prefect_experiments import Client, create_evaluator, run_experiment
 
 def waits(input):
     print("called", flush=True)

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments import Client
+from support.lives import SCRIPT
 from support.patience import PATIENCE_S
-
-SCRIPT = Path(__file__).with_name("killed.py")
 
 
 def start(store_url: str, log: Path, kind: str) -> subprocess.Popen[str]:

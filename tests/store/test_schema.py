@@ -135,6 +135,26 @@ def test_a_store_that_was_made_before_latencies_were_kept(store_url: str) -> Non
     Store(store_url).close()
 
 
+def test_a_store_that_was_made_before_experiments_were_counted(store_url: str) -> None:
+    """They are counted by their times, and what is made now comes after them, whatever its time."""
+    with connected(store_url) as connection:
+        migrations.upgrade(connection, "0007")
+        connection.exec_driver_sql("INSERT INTO datasets VALUES ('ds', 'dataset', NULL, '{}', 1.0)")
+        connection.exec_driver_sql("INSERT INTO dataset_versions VALUES ('dsv', 'ds', 1, 0, 'f', 1.0)")
+        for name, made_at in (("c", 3e9), ("a", 1e9), ("b2", 2e9), ("b1", 2e9)):
+            values = f"'exp-{name}', '{name}', '{{}}', 'ds', 'dsv', '[]', 0, 1, 'task', {made_at}, {made_at}"
+            columns = "id, name, metadata, dataset_id, dataset_version_id, splits, example_count, repetitions, task"
+            connection.exec_driver_sql(f"INSERT INTO experiments ({columns}, created_at, updated_at) VALUES ({values})")
+    store = Store(store_url)
+    assert [experiment.name for experiment in store.experiments.page()[0]] == ["c", "b2", "b1", "a"]
+    new_experiment(store, name="new")
+    assert store.experiments.get("latest").experiment.name == "new"
+    lease = store.leases.of_calls("exp-c")
+    assert lease.try_to_take()
+    lease.release()
+    store.close()
+
+
 def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:
     store = Store(store_url)
     experiment_id = new_experiment(store).experiment.id

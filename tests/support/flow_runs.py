@@ -11,10 +11,15 @@ from prefect.client.schemas.objects import FlowRun
 
 def flow_run_of(experiment: str, dataset: str = "") -> FlowRun:
     """The only flow run of an experiment of this name; on the server that all tests share there are others."""
+    return flow_run_named(f"{experiment} on {dataset}")
+
+
+def flow_run_named(part: str) -> FlowRun:
+    """The only flow run that has this in its name."""
 
     async def read() -> FlowRun:
         async with get_client() as api:
-            named = FlowRunFilter(name=FlowRunFilterName(like_=f"{experiment} on {dataset}"))
+            named = FlowRunFilter(name=FlowRunFilterName(like_=part))
             [run] = await api.read_flow_runs(flow_run_filter=named, limit=2)
             return run
 

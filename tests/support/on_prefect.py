@@ -9,15 +9,14 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
-from prefect_experiments.orchestration import artifacts
 from support.patience import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
 def on_the_server(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)  # for the processes that tests start
-    # An experiment does without an artifact that takes long; a test that looks for it does not.
-    monkeypatch.setattr(artifacts, "PATIENCE_S", PATIENCE_S)
+    # An experiment does without a server that takes long; a test that looks for what is there does not.
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))
     with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
         yield
 

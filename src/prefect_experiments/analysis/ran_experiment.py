@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.failures import Failures, failures_of
@@ -14,7 +15,7 @@ from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
 from prefect_experiments.records import EvaluationRecord, RunIds, RunRecord
 from prefect_experiments.results import DIRECTION, Results, result_frame, results_of
-from prefect_experiments.store import ExperimentRecord, Link, Store
+from prefect_experiments.store import ExperimentRecord, Link, Store, reopen_store
 from prefect_experiments.store.failures import CallCount
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class RanExperiment(Mapping[str, Any]):
     """A finished experiment: its ids at once, its results read from the store when asked for.
 
     Reads as an object and as a mapping: ``ran.experiment_id``, ``ran["experiment_id"]``.
+
+    It can be pickled. Ids, counts, the summary, what failed, the comparison and the verdict travel, and what has been
+    read of it before; the rest is read from the store, where that is in reach. Of the store only the address travels:
+    its password is what the environment says where it arrives. A store in memory is read before.
 
     Attributes:
         reused: runs that were in the store already.
@@ -65,6 +70,7 @@ class RanExperiment(Mapping[str, Any]):
         waiting: int = 0,
     ) -> None:
         self._store = store
+        self._store_url = store.portable_url
         self._record = record
         self.reused = reused
         self.ran = ran
@@ -76,6 +82,31 @@ class RanExperiment(Mapping[str, Any]):
         self.baseline: Any = None
         self.comparison: Comparison | None = None
         self.verdict: Verdict | None = None
+
+    @functools.cached_property
+    def _store(self) -> Store:
+        """The store, of one that was unpickled."""
+        return reopen_store(self._store_url)
+
+    def __getstate__(self) -> dict[str, Any]:
+        read = [self.summary, self.failures, self.directions, self._ids]  # and so kept
+        state = {**self.__dict__}
+        store: Store | None = state.pop("_store", None)
+        if store is not None and store.database.in_memory:
+            read += [self._runs, self._evaluations, self.examples]
+            state = {**self.__dict__, "_notes": self._annotations()}
+            del state["_store"]
+        return state
+
+    def __copy__(self) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self)] = other = object.__new__(type(self))
+        other.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return other
 
     @property
     def experiment(self) -> Experiment:
@@ -144,7 +175,12 @@ class RanExperiment(Mapping[str, Any]):
     @property
     def annotations(self) -> list[Annotation]:
         """What people have said of its runs, in dataset order."""
-        return [note.annotation(self._ids) for note in self._store.results.annotations(self._ids.experiment_id)]
+        return [note.annotation(self._ids) for note in self._annotations()]
+
+    def _annotations(self) -> Sequence[EvaluationRecord]:
+        """Read anew each time, as people go on; unless they came along."""
+        notes: Sequence[EvaluationRecord] | None = self.__dict__.get("_notes")
+        return self._store.results.annotations(self._ids.experiment_id) if notes is None else notes
 
     @functools.cached_property
     def evaluation_runs(self) -> list[Evaluation]:
@@ -203,7 +239,7 @@ class RanExperiment(Mapping[str, Any]):
             self._runs,
             self._evaluations,
             self.examples,
-            self._store.results.annotations(self._ids.experiment_id),
+            self._annotations(),
             self.experiment.evaluators,
         )
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 
-from prefect_experiments.errors import BackendUnavailable, ExperimentsError
+from prefect_experiments.backends.patience import asked_pause, pause_after
+from prefect_experiments.errors import ExperimentsError
 
 HICCUPS = 4  # failures in a row that are no outage yet
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
-LONGEST_ASKED_PAUSE_S = 60.0
 WORTH_SAYING_S = 5.0
 SAY_AGAIN_AFTER_S = 60.0
-
-
-def backoff(failures: int, first: float, longest: float) -> float:
-    """Seconds to wait after so many failures: twice as long each time, and a little at random."""
-    return min(first * 2.0 ** (min(failures, 20) - 1), longest) * random.uniform(0.75, 1.0)  # noqa: S311 - no secret
 
 
 class CircuitBreaker:
@@ -53,16 +47,16 @@ class CircuitBreaker:
         self.reason = str(error)
         self._since = min(self._since, began)
         self._failures += 1
-        asked = error.retry_after if isinstance(error, BackendUnavailable) else None
+        asked = asked_pause(error)
         if asked is not None:
-            self.again_at = max(self.again_at, now + min(asked, LONGEST_ASKED_PAUSE_S))
+            self.again_at = max(self.again_at, now + asked)
         elif self._failures <= HICCUPS:
             return
         if began >= self._paused_at:  # else it was under way when the pause began, and is no news
             self._pauses += 1
             self._paused_at = now
-            if asked is None or self._pauses > 1:  # at first it is believed that what it asks for is enough
-                self.again_at = max(self.again_at, now + backoff(self._pauses, FIRST_PAUSE_S, LONGEST_PAUSE_S))
+            pause = pause_after(self._pauses, asked, FIRST_PAUSE_S, LONGEST_PAUSE_S)
+            self.again_at = max(self.again_at, now + pause)
 
     def passed(self, began: float) -> float | None:
         """Take note that a request succeeded; the seconds of the outage that this ends, if people know of it."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import email.utils
-import functools
 import re
 import ssl
 import time
@@ -19,14 +17,12 @@ import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
 from typing import Any
 
 import httpx
 import orjson
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_exponential_jitter
 
+from prefect_experiments.backends.patience import Patience
 from prefect_experiments.errors import (
     AlreadyExists,
     BackendRefused,
@@ -37,18 +33,16 @@ from prefect_experiments.errors import (
     NotFound,
     unusable_connection,
 )
+from prefect_experiments.network import PROXY_HELP, Way, is_no_http, origin, retry_after, tls_fault, way_to
 
 CONNECT_TIMEOUT_S = 5.0
-ATTEMPTS = 3
 AT_ONCE = 16
 # Servers close connections that nobody uses, uvicorn after 5 s; a request must not meet that.
 KEPT_ALIVE_S = 2.5
 CLOSED_AFTER_S = 5.0
-LONGEST_RETRY_AFTER_S = 60.0
 _SAID_AT_MOST = 300
 _PASSES = frozenset({408, 425, 429})
 _REFUSALS = frozenset({400, 404, 409, 413, 422})  # of what was sent; other 4xx are about whoever sends it
-_backoff = wait_exponential_jitter(initial=0.3, max=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +57,8 @@ class Address:
         key_setting: what to set when the key is refused.
         url_setting: what to set when the address is wrong.
         version_header: the header of an answer that says which version the server is, where it has one.
+        grpc: where it speaks gRPC, where people take that for this address.
+        way: how it is reached; by default as the environment says.
     """
 
     service: str
@@ -72,6 +68,8 @@ class Address:
     key_setting: str = "api_key="
     url_setting: str = "base_url="
     version_header: str = ""
+    grpc: str = ""
+    way: Way | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -86,7 +84,7 @@ class Address:
         if url.userinfo or url.query or url.fragment:
             raise InvalidSetting(
                 f"{self.service}'s address must hold no user, password or parameters, but the place alone: "
-                f"{_origin(str(url))}; give the key with {self.key_setting}"
+                f"{origin(str(url))}; give the key with {self.key_setting}"
             )
 
     def __str__(self) -> str:
@@ -98,6 +96,7 @@ class Http:
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self._way = address.way or way_to(address.base_url)
         self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
 
     def _pool(self) -> _Pool:
@@ -108,43 +107,35 @@ class Http:
         return pool
 
     def _client(self) -> httpx.AsyncClient:
-        try:
-            return httpx.AsyncClient(
-                base_url=self.address.base_url,
-                headers={"Accept": "application/json", **self.address.headers},
-                timeout=httpx.Timeout(None, connect=min(CONNECT_TIMEOUT_S, self.address.timeout)),
-                limits=httpx.Limits(
-                    max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=KEPT_ALIVE_S
-                ),
-                **self._way(),
-            )
-        except (ValueError, ImportError, OSError) as error:  # the texts may hold a proxy's password
-            raise InvalidSetting(
-                f"cannot get ready to call {self.address} ({type(error).__name__}); is what HTTP_PROXY, HTTPS_PROXY, "
-                "ALL_PROXY, NO_PROXY or SSL_CERT_FILE says right?"
-            ) from None
-
-    def _way(self) -> dict[str, Any]:
-        """How connections are made: what `httpx.AsyncClient` takes for that."""
-        return {"verify": _certificates()}
+        return httpx.AsyncClient(
+            base_url=self.address.base_url,
+            headers={"Accept": "application/json", **self.address.headers},
+            timeout=httpx.Timeout(None, connect=min(CONNECT_TIMEOUT_S, self.address.timeout)),
+            limits=httpx.Limits(
+                max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=KEPT_ALIVE_S
+            ),
+            **self._way.arguments,
+        )
 
     async def get(self, path: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
         """The JSON that is there; trouble that passes is tried again."""
         return await self.patiently("GET", path, params=params, timeout=timeout)
 
     async def patiently(self, method: str, path: str, **arguments: Any) -> Any:
-        """A request that may be made twice: trouble that passes is tried again, three times in all.
+        """A request that may be made twice: trouble that passes is tried again, as `Patience` has it.
 
         Raises:
             BackendUnavailable: it did not pass.
         """
-        tries = AsyncRetrying(
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=_wait,
-            retry=retry_if_exception_type(BackendUnavailable),
-            reraise=True,
-        )
-        return await tries(self.once, method, path, **arguments)
+        patience = Patience()
+        while True:
+            try:
+                return await self.once(method, path, **arguments)
+            except BackendUnavailable as error:
+                pause = patience.pause(error)
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
 
     async def once(
         self,
@@ -177,7 +168,7 @@ class Http:
                 response = await client.send(request)
         except TimeoutError:
             raise self._unreachable(httpx.ReadTimeout(f"{seconds:g} s")) from None
-        except httpx.RequestError as error:
+        except (httpx.RequestError, ssl.SSLError) as error:
             raise self._unreachable(error) from None
         if response.is_success:
             return self._content(response)
@@ -201,13 +192,19 @@ class Http:
         if status in _PASSES or status >= 500:
             return BackendUnavailable(
                 f"{self.address} answered HTTP {status}{f': {said}' if said else ''}",
-                retry_after=_retry_after(response),
+                retry_after=retry_after(response.headers.get("retry-after", "")),
             )
+        if status == 407:
+            return unusable_connection(
+                f"{self.address}: the proxy {self._way.proxy} does not let us through (HTTP 407); {PROXY_HELP}"
+            )
+        if status == 400 and (fault := tls_fault(response.text)):  # a web server's, before it
+            return unusable_connection(f"{self.address}: {fault}")
         if status == 413:
             return BackendRefused(f"{self.address} refused the request as too large (HTTP 413)")
         if response.has_redirect_location:
             return unusable_connection(
-                f"{self.address} sends on to {_origin(response.headers['location'])}; "
+                f"{self.address} sends on to {origin(response.headers['location'])}; "
                 f"set {self.address.url_setting} to the address itself"
             )
         if status not in _REFUSALS or said in ("", "Not Found"):
@@ -232,17 +229,32 @@ class Http:
             f"set {self.address.url_setting}"
         )
 
-    def _unreachable(self, error: httpx.RequestError) -> ExperimentsError:
-        if isinstance(error.__cause__, ssl.SSLError) or "CERTIFICATE" in str(error):
-            return unusable_connection(f"{self.address}: its certificate is not trusted ({error!s:.200})")
+    def _unreachable(self, error: httpx.RequestError | ssl.SSLError) -> ExperimentsError:
+        text = self._without_key(" ".join(str(error).split()))
         if isinstance(error, httpx.ReadTimeout):
             return BackendUnavailable(f"{self.address} did not answer within {error}")
         if isinstance(error, httpx.LocalProtocolError):  # whose text is the header
             return unusable_connection(f"{self.address.service}'s key or headers hold text that HTTP cannot carry")
-        text = self._without_key(" ".join(str(error).split()))
+        if wrong := self._wrong_way(error, text):
+            return unusable_connection(wrong)
         why = f"{type(error).__name__}: {text:.120}" if text else type(error).__name__
         return BackendUnavailable(
-            f"{self.address} does not answer ({why}); is it running, and is {self.address.url_setting} right?"
+            f"{self.address} does not answer{self._way.over} ({why}); is it running, and is "
+            f"{self.address.url_setting} right?"
+        )
+
+    def _wrong_way(self, error: httpx.RequestError | ssl.SSLError, text: str) -> str:
+        """What is wrong with how it is reached, where no waiting will help."""
+        if isinstance(error, httpx.ProxyError):
+            return f"{self.address}: the proxy {self._way.proxy} does not let us through ({text:.120}); {PROXY_HELP}"
+        if fault := tls_fault(error):
+            return f"{self.address}: {fault}"
+        if not is_no_http(error):
+            return ""
+        grpc = f" ({self.address.grpc})" if self.address.grpc else ""
+        return (
+            f"what answers at {self.address.base_url} does not speak HTTP: it may be a port for gRPC{grpc}, or one for "
+            f"https://; set {self.address.url_setting}"
         )
 
     def _said(self, response: httpx.Response) -> str:
@@ -299,18 +311,6 @@ class _Pool:
             await self.client.aclose()
 
 
-@functools.cache
-def _certificates() -> ssl.SSLContext:
-    """The authorities that are trusted; reading them takes longer than a request."""
-    return httpx.create_ssl_context()
-
-
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, BackendUnavailable) else None
-    return max(_backoff(state), min(asked or 0.0, LONGEST_RETRY_AFTER_S))
-
-
 def _detail(answer: Any) -> str:
     """What an error's JSON says: never the values that it says it of."""
     if isinstance(answer, dict):
@@ -331,26 +331,3 @@ def _complaint(one: Any) -> str:
 def _without_secrets(url: str) -> str:
     """An address that may be none at all, without user, password and parameters."""
     return re.sub(r"^(\w+://)?.*@", r"\1***@", re.split(r"[?#]", url, maxsplit=1)[0])
-
-
-def _origin(location: str) -> str:
-    """Where a URL leads, without what else is in it: logins put secrets there."""
-    try:
-        url = httpx.URL(location)
-    except httpx.InvalidURL:
-        return "?"
-    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}" if url.host else url.path
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds from ``Retry-After``, which is a number or a date."""
-    text = response.headers.get("retry-after", "").strip()
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time())
-    except (TypeError, ValueError, OverflowError):
-        return None

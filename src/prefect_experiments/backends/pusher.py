@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from prefect_experiments.backends.base import Pusher, Remote
-from prefect_experiments.backends.circuit_breaker import CircuitBreaker, backoff
+from prefect_experiments.backends.circuit_breaker import CircuitBreaker
+from prefect_experiments.backends.patience import asked_pause, pause_after
 from prefect_experiments.errors import (
     AlreadyExists,
     BackendRefused,
@@ -97,9 +98,17 @@ class _Visit(NamedTuple):
 
 @dataclass(slots=True)
 class _Failures:
-    """Of one item: all of them; those that the backend cannot be blamed for; how much it had taken at the last one."""
+    """Of one item.
+
+    Attributes:
+        count: all of them.
+        unasked: those after which the backend did not say when to come back.
+        its_own: those of them that the backend cannot be blamed for.
+        taken_then: how much it had taken at the last one.
+    """
 
     count: int = 0
+    unasked: int = 0
     its_own: int = 0
     taken_then: int = -1
 
@@ -305,13 +314,15 @@ class Push:
     def _failed(self, item: Item, error: ExperimentsError) -> None:
         failures = self._failures.setdefault(_key(item), _Failures())
         failures.count += 1
-        if getattr(error, "retry_after", None) is None:
+        asked = asked_pause(error)
+        if asked is None:
+            failures.unasked += 1
             failures.its_own += self._times_taken > failures.taken_then
         failures.taken_then = self._times_taken
         if failures.its_own >= FAILURES_BEFORE_LEFT:
             self._left = f"{error} ({failures.count} times, while it took other results)"
             return
-        again_at = time.monotonic() + backoff(failures.count, FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        again_at = time.monotonic() + pause_after(max(1, failures.unasked), asked, FIRST_PAUSE_S, LONGEST_PAUSE_S)
         heapq.heappush(self._later, (again_at, next(self._order), item))
         self._sample_wanted = self._sample is not None and not self._fresh
 

@@ -9,6 +9,8 @@ the slash says where, and is looked up in the group `SAVED`; anything that is no
 
 from __future__ import annotations
 
+import uuid
+import weakref
 from collections.abc import Collection
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -73,6 +75,40 @@ def open_remote(name: str, **options: Any) -> Remote | None:
     known = list(found.settings.model_fields)
     _refuse_unknown(name, given, known, f"it takes {', '.join(known) or 'nothing'}")
     return found.open(found.settings(**given))
+
+
+_here: weakref.WeakValueDictionary[str, Remote] = weakref.WeakValueDictionary()
+
+
+def sendable_options(name: str, **options: Any) -> dict[str, Any]:
+    """Those of a backend's options that may be sent to another process: what holds a secret is that one's to know.
+
+    Args:
+        name: as for `open_remote`.
+        options: likewise.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    if not given:
+        return {}
+    fields = find_backend(name).settings.model_fields
+    # A field that is not to be shown, and an address with a password in it.
+    return {
+        key: value for key, value in given.items() if fields[key].repr and without_secrets(str(value)) == str(value)
+    }
+
+
+def sendable_remote(remote: Remote | None) -> str:
+    """What leads to an open backend in this process, and in those that are forked from it; nowhere else."""
+    if remote is None:
+        return ""
+    token = next((known for known, one in _here.items() if one is remote), None) or uuid.uuid4().hex
+    _here[token] = remote
+    return token
+
+
+def remote_here(token: str) -> Remote | None:
+    """The open backend that `sendable_remote` told of, where it is in this process."""
+    return _here.get(token)
 
 
 def _refuse_unknown(name: str, given: Collection[str], known: Collection[str], advice: str) -> None:

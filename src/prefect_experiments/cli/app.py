@@ -17,8 +17,8 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from prefect_experiments.cli import backends, comparing, datasets, experiments, log, running, store
 from prefect_experiments.cli.output import (
+    BY_SIGNAL,
     DONE,
-    INTERRUPTED,
     UNFINISHED,
     WRONG_USE,
     Answer,
@@ -35,7 +35,8 @@ from prefect_experiments.cli.output import (
 )
 from prefect_experiments.cli.progress import quiet_prefect
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound, current_directory
-from prefect_experiments.settings import without_secrets
+from prefect_experiments.interruptions import Terminated, raising_terminated
+from prefect_experiments.settings import NO_HOME, without_secrets
 
 HELP = """Run evaluation experiments on AI applications as Prefect flows.
 
@@ -113,8 +114,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # no output is lost for a terminal that lacks a letter
-    code = run(sys.argv[1:])
-    if code == INTERRUPTED:  # all is said: a further one ends it at once, and threads still at work log no more
+    with raising_terminated():
+        code = run(sys.argv[1:])
+    if code > BY_SIGNAL:  # all is said: a further one ends it at once, and threads still at work log no more
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         logging.disable()
     for stream in (sys.stdout, sys.stderr):
@@ -134,11 +136,14 @@ def run(tokens: Sequence[str]) -> int:
     except (InvalidInput, NotFound, AlreadyExists, Declined) as error:
         return _fail(error, WRONG_USE, str(error), tokens)
     except KeyboardInterrupt as error:
-        return _fail(error, INTERRUPTED, "interrupted", tokens)
+        return _fail(error, BY_SIGNAL + signal.SIGINT, "interrupted", tokens)
+    except Terminated as error:
+        return _fail(error, BY_SIGNAL + error.number, f"ended by {error}", tokens)
     except ExperimentsError as error:
         return _fail(error, UNFINISHED, str(error), tokens)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in a line
-        return _fail(error, UNFINISHED, _unexpected(error), tokens)
+        text = _unexpected(error)
+        return _fail(error, WRONG_USE if text == NO_HOME else UNFINISHED, text, tokens)
     return code if isinstance(code, int) else DONE
 
 
@@ -174,6 +179,8 @@ def _unexpected(error: Exception) -> str:
             f"Prefect's server does not answer ({error}). Is PREFECT_API_URL right, and is the server running? "
             "`prefect server start` starts one; without PREFECT_API_URL each run gets one of its own"
         )
+    if "determine home directory" in str(error):  # what Prefect says
+        return NO_HOME
     if isinstance(error, FileNotFoundError) and current_directory() is None:
         return "the current directory does not exist any more; go to one that does"
     return f"{type(error).__name__}: {error} (run with --debug for the traceback)"

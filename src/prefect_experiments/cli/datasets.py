@@ -160,6 +160,7 @@ def sample(
     version: str | None = None,
     to: str | None = None,
     export: Path | None = None,
+    for_spreadsheets: Flag = False,
     terminal: Here,
 ) -> Answer:
     """Draw a sample of a dataset; it is printed, or becomes a dataset or a file.
@@ -170,6 +171,7 @@ def sample(
         version: id or number of a version; by default the newest.
         to: the name of a new dataset for the sample.
         export: a .csv, .json, .jsonl or .parquet file for the sample.
+        for_spreadsheets: in a .csv file, put an apostrophe before texts that a spreadsheet would take for formulas.
         terminal: where it is shown.
     """
     from prefect_experiments.datasets import draw, write_examples
@@ -177,6 +179,8 @@ def sample(
 
     if to is not None and export is not None:
         raise InvalidSetting("a sample goes to a new dataset with --to or to a file with --export, not to both")
+    if for_spreadsheets and export is None:
+        raise InvalidSetting("--for-spreadsheets is about the file of --export")
     wanted = Sample(**drawn.arguments())
     datasets = terminal.client().datasets
     with about_dataset(name):
@@ -184,7 +188,7 @@ def sample(
     if to is not None:
         return _made(datasets.create_dataset(name=to, examples=found), "created")
     if export is not None:
-        write_examples(found, export)
+        write_examples(found, export, for_spreadsheets=for_spreadsheets)
         return said({"path": str(export), "example_count": len(found)}, f"wrote {len(found)} examples to {export}")
     return Answer(
         {"examples": [example.to_dict() for example in found]}, lambda console: _print_examples(console, found)
@@ -192,7 +196,9 @@ def sample(
 
 
 @app.command
-def export(name: str, path: Path, /, *, version: str | None = None, terminal: Here) -> Answer:
+def export(
+    name: str, path: Path, /, *, version: str | None = None, for_spreadsheets: Flag = False, terminal: Here
+) -> Answer:
     """Write a dataset to a file.
 
     A .json or .jsonl file can be read back as it is; .csv and .parquet get flat columns.
@@ -201,9 +207,12 @@ def export(name: str, path: Path, /, *, version: str | None = None, terminal: He
         name: the dataset's name or id.
         path: a .csv, .json, .jsonl or .parquet file; one that exists is replaced.
         version: id or number of a version; by default the newest.
+        for_spreadsheets: in a .csv file, put an apostrophe before texts that a spreadsheet would take for formulas.
         terminal: where it is shown.
     """
-    written = terminal.client().datasets.export_dataset(dataset=name, path=path, version_id=version)
+    written = terminal.client().datasets.export_dataset(
+        dataset=name, path=path, version_id=version, for_spreadsheets=for_spreadsheets
+    )
     return said({"path": str(written)}, f"wrote {written}")
 
 

@@ -154,16 +154,27 @@ def _shown_run(row: dict[str, Any], *, failed: bool) -> dict[str, Any]:
     return {**shown, "output or error": row["output"] if row["error"] is None else row["error"]}
 
 
-def export(experiment: str, path: Path, /, *, dataset: str | None = None, terminal: Here) -> Answer:
+def export(
+    experiment: str,
+    path: Path,
+    /,
+    *,
+    dataset: str | None = None,
+    for_spreadsheets: Flag = False,
+    terminal: Here,
+) -> Answer:
     """Write an experiment's runs with outputs and scores to a file.
 
     Args:
         experiment: id, name, tag:NAME or latest.
         path: a .csv, .json, .jsonl or .parquet file; one that exists is replaced.
         dataset: the dataset that a name, a tag or latest is looked for in.
+        for_spreadsheets: in a .csv file, put an apostrophe before texts that a spreadsheet would take for formulas.
         terminal: where it is shown.
     """
-    written = terminal.client().experiments.export(experiment=experiment, path=path, dataset=dataset)
+    written = terminal.client().experiments.export(
+        experiment=experiment, path=path, dataset=dataset, for_spreadsheets=for_spreadsheets
+    )
     return said({"path": str(written)}, f"wrote {written}")
 
 

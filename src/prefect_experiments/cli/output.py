@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from prefect_experiments.client import Client
     from prefect_experiments.pages import Pagination
 
-DONE, WRONG_USE, UNFINISHED, INTERRUPTED = 0, 2, 3, 130
+DONE, WRONG_USE, UNFINISHED = 0, 2, 3
+BY_SIGNAL = 128  # and the number of the signal, as shells have it
 
 _PIPE_WIDTH = 1000
 _LONGEST_CELL = 60

@@ -31,8 +31,6 @@ def quiet_prefect() -> None:
     """
     if "PREFECT_LOGGING_LEVEL" not in os.environ:
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
-    # A server that Prefect starts for this run needs more than Prefect's 20 seconds on a busy machine.
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
 
 
 @contextlib.contextmanager

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast
 
 from pydantic import SecretStr
 
 from prefect_experiments.backends import LOCAL, Remote, open_remote
+from prefect_experiments.backends.registry import remote_here, sendable_options, sendable_remote
 from prefect_experiments.client.compat_ax import Datasets, Experiments
 from prefect_experiments.client.spans import Spans
 from prefect_experiments.errors import InvalidSetting
@@ -38,6 +39,9 @@ class BackendOptions(TypedDict, total=False):
     api_port: int | None
     api_scheme: str | None
     traces: bool | None
+    verify: bool | str | None
+    client_cert: str | None
+    client_key: str | None
 
 
 class Client:
@@ -51,8 +55,8 @@ class Client:
             (``PREFECT_EXPERIMENTS_STORE_URL``), else an SQLite file in Prefect's home.
         options: how the backend is reached. ``"phoenix"`` takes
 
-            - base_url: where Phoenix is, such as http://localhost:6006; else PHOENIX_BASE_URL or
-              PHOENIX_COLLECTOR_ENDPOINT
+            - base_url: where Phoenix is, such as http://localhost:6006; else PHOENIX_ENDPOINT or
+              PHOENIX_COLLECTOR_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT or PHOENIX_BASE_URL or PHOENIX_HOST
             - api_key: the API key, where Phoenix asks for one; else PHOENIX_API_KEY
             - headers: further HTTP headers by name, such as those of a proxy; else PHOENIX_CLIENT_HEADERS
 
@@ -65,6 +69,19 @@ class Client:
             - api_scheme: the scheme, http or https; else ARIZE_API_SCHEME
             - base_url: host, port and scheme of the API in one, such as http://localhost:8080
             - traces: whether the spans of experiments go to AX's collector; else PREFECT_EXPERIMENTS_ARIZE_TRACES
+
+            and both, for results as for traces,
+
+            - verify: how its certificate is checked: the file or folder with the authorities that are trusted, or false
+              for not at all; else PREFECT_EXPERIMENTS_VERIFY
+            - client_cert: the file with the certificate of this side, where it asks for one; else
+              PREFECT_EXPERIMENTS_CLIENT_CERT or OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE or
+              OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE
+            - client_key: the file with the key of that certificate, where it is another one; else
+              PREFECT_EXPERIMENTS_CLIENT_KEY or OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY or OTEL_EXPORTER_OTLP_CLIENT_KEY
+
+    It can be pickled: without its key, its headers and the store's password, which the process that it arrives in takes
+    from its environment or a saved block. In the process that made it, and in its forks, it is complete.
 
     Raises:
         InvalidSetting: a backend that there is not, or a URL that cannot be used.
@@ -79,8 +96,11 @@ class Client:
         **options: Unpack[BackendOptions],
     ) -> None:
         self.remote: Remote | None
+        self._opened: dict[str, Any] = {}
         if backend is None or isinstance(backend, str):
-            self.remote = open_remote(backend or Settings().backend, **options)
+            name = backend or Settings().backend
+            self.remote = open_remote(name, **options)
+            self._opened = {"backend": name, **sendable_options(name, **options)}
         elif options or not isinstance(backend, Remote):
             wrong = f"got {backend!r:.80}" if not options else f"an open one takes no {', '.join(sorted(options))}"
             raise InvalidSetting(f"backend must be the name of a backend, or an open one; {wrong}")
@@ -95,6 +115,18 @@ class Client:
         self.experiments = Experiments(self)
         self.spans = Spans(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (type(self), self._opened, sendable_remote(self.remote), self.store)
+
+    def __copy__(self) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._set_up()
+        return other
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return copy.copy(self)
+
     def in_space(self, space: str | None) -> Client:
         """The same client in another space of its backend, by name or id; where there are none it is this one."""
         if space is None or self.remote is None or not self.remote.capabilities.spaces:
@@ -104,5 +136,18 @@ class Client:
             return self
         other = copy.copy(self)
         other.remote = remote
+        other._opened = {**self._opened, "space": space}
         other._set_up()
         return other
+
+
+def _reopened(kind: type[Client], opened: dict[str, Any], remote: str, store: Store) -> Client:
+    """A client that was pickled."""
+    client = object.__new__(kind)
+    client._opened, client.store = opened, store
+    client.remote = remote_here(remote) or open_remote(
+        **{"name" if key == "backend" else key: value for key, value in opened.items()}
+    )
+    client.backend = LOCAL if client.remote is None else client.remote.name
+    client._set_up()
+    return client

@@ -49,13 +49,25 @@ class AsyncClient:
 
     @_made_like(Client.__init__)
     def __init__(self, **given: Any) -> None:
-        self.sync = Client(**given)
+        self._set_up(Client(**given))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _of_client, (type(self), self.sync)
+
+    def _set_up(self, client: Client) -> None:
+        self.sync = client
         self.backend = self.sync.backend
         self.remote = self.sync.remote
         self.store: Store = self.sync.store
         self.datasets = AsyncDatasets(self.sync.datasets)
         self.experiments = AsyncExperiments(self.sync.experiments)
         self.spans = AsyncSpans(self.sync.spans)
+
+
+def _of_client(kind: type[AsyncClient], client: Client) -> AsyncClient:
+    made = object.__new__(kind)
+    made._set_up(client)
+    return made
 
 
 class AsyncDatasets:

@@ -202,13 +202,21 @@ class Datasets:
         """Delete a dataset with all its versions and all experiments on it."""
         self._kept.delete(dataset_key(dataset))
 
-    def export_dataset(self, *, dataset: str | Dataset, path: str | Path, version_id: str | None = None) -> Path:
+    def export_dataset(
+        self,
+        *,
+        dataset: str | Dataset,
+        path: str | Path,
+        version_id: str | None = None,
+        for_spreadsheets: bool = False,
+    ) -> Path:
         """Write a dataset to a .csv, .json, .jsonl or .parquet file.
 
-        JSON and JSON lines can be read back as they are; CSV and Parquet get flat columns.
+        JSON and JSON lines can be read back as they are; CSV and Parquet get flat columns. With `for_spreadsheets`, a
+        text of a CSV file that a spreadsheet would take for a formula gets an apostrophe before it.
         """
         found = self._get(dataset, version_id)
-        sources.write_examples(found.examples, path)
+        sources.write_examples(found.examples, path, for_spreadsheets=for_spreadsheets)
         return Path(path)
 
 

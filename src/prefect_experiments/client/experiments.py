@@ -264,11 +264,22 @@ class Experiments:
         self._kept.untag(found.id, tag)
         return self._kept.find(found.id)
 
-    def export(self, *, experiment: ExperimentKey, path: str | Path, dataset: str | None = None) -> Path:
-        """Write the table of runs to a .csv, .json, .jsonl or .parquet file."""
+    def export(
+        self,
+        *,
+        experiment: ExperimentKey,
+        path: str | Path,
+        dataset: str | None = None,
+        for_spreadsheets: bool = False,
+    ) -> Path:
+        """Write the table of runs to a .csv, .json, .jsonl or .parquet file.
+
+        With `for_spreadsheets`, a text of a CSV file that a spreadsheet would take for a formula gets an apostrophe
+        before it.
+        """
         frame = self.list_runs(experiment=experiment, dataset=dataset, all=True).to_df()
         rows = cast("list[dict[str, Any]]", frame.to_dict(orient="records"))
-        sources.write_rows(rows, path, columns=list(frame.columns))
+        sources.write_rows(rows, path, columns=list(frame.columns), for_spreadsheets=for_spreadsheets)
         return Path(path)
 
     def _find(self, experiment: ExperimentKey, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:

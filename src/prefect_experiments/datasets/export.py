@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".json", ".jsonl", ".ndjson", ".parquet")
 _FLAT_SUFFIXES = (".csv", ".parquet")
 _PLAIN = {str, bool, int, float}
+# What a spreadsheet takes for a formula, as OWASP lists it ("CSV Injection"); but a number is none.
+_FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 Row = Mapping[str, Any]
 
 
-def write_rows(rows: Iterable[Row], path: str | Path, columns: Sequence[str] | None = None) -> None:
+def write_rows(
+    rows: Iterable[Row], path: str | Path, columns: Sequence[str] | None = None, *, for_spreadsheets: bool = False
+) -> None:
     """Write rows to a file, in the format of its suffix: the whole file or, on an error, none.
 
     CSV holds objects and lists as JSON text, and ``None`` or NaN as an empty cell; so does Parquet,
@@ -41,13 +47,19 @@ def write_rows(rows: Iterable[Row], path: str | Path, columns: Sequence[str] | N
         path: the file; one that exists is replaced.
         columns: which columns, in which order; a row without one has ``None`` there. By default
             every column of any row, in the order they first appear.
+        for_spreadsheets: of a ``.csv`` file, a text that a spreadsheet would take for a formula gets an apostrophe
+            before it. Such a file is not read back as it was.
 
     Raises:
         InvalidSetting: an unknown suffix, a folder that is not there, a path that cannot be written,
-            or ``.parquet`` without pyarrow.
+            ``.parquet`` without pyarrow, or another suffix than ``.csv`` for spreadsheets.
     """
     path = Path(path)
     write = _writer(path)
+    if for_spreadsheets:
+        if path.suffix.lower() != ".csv":
+            raise InvalidSetting(f"{path}: for_spreadsheets is about .csv files; others hold no formulas")
+        write = _write_csv_of_texts
     kept = [dict(row) if columns is None else {name: row.get(name) for name in columns} for row in rows]
     names = list(columns) if columns is not None else list(dict.fromkeys(name for row in kept for name in row))
     target = path.resolve()  # replacing the file a link leads to, not the link
@@ -61,15 +73,20 @@ def write_rows(rows: Iterable[Row], path: str | Path, columns: Sequence[str] | N
         draft.unlink(missing_ok=True)
 
 
-def write_examples(examples: Iterable[Example], path: str | Path) -> None:
+def write_examples(examples: Iterable[Example], path: str | Path, *, for_spreadsheets: bool = False) -> None:
     """Write examples to a file: as `example_rows` has them, flat for ``.csv`` and ``.parquet``.
+
+    Args:
+        examples: in the order wanted.
+        path: the file.
+        for_spreadsheets: as for `write_rows`.
 
     Raises:
         InvalidSetting: as for `write_rows`.
         InvalidDataset: as for `example_rows`.
     """
     flat = Path(path).suffix.lower() in _FLAT_SUFFIXES
-    write_rows(example_rows(examples, flat=flat), path)
+    write_rows(example_rows(examples, flat=flat), path, for_spreadsheets=for_spreadsheets)
 
 
 def example_rows(examples: Iterable[Example], *, flat: bool = False) -> list[dict[str, Any]]:
@@ -161,6 +178,20 @@ def _write_csv(rows: list[dict[str, Any]], names: list[str], draft: Path) -> Non
         writer = csv.writer(_Lines(file), lineterminator="\r\n")
         writer.writerow(names)
         writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+
+
+def _write_csv_of_texts(rows: list[dict[str, Any]], names: list[str], draft: Path) -> None:
+    """Without a cell that a spreadsheet would take for a formula, in the head neither."""
+    table = [[_no_formula(name) for name in names], *([_no_formula(row.get(name)) for name in names] for row in rows)]
+    with draft.open("x", encoding="utf-8", errors="replace", newline="") as file:
+        csv.writer(_Lines(file), lineterminator="\r\n").writerows(table)
+
+
+def _no_formula(value: Any) -> Any:
+    cell = _cell(value)
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell
 
 
 def _write_json(rows: list[dict[str, Any]], _names: list[str], draft: Path) -> None:

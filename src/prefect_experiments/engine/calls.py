@@ -6,10 +6,8 @@ import asyncio
 import contextvars
 import functools
 import random
-import signal
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,8 +21,9 @@ from prefect_experiments.engine.limits import (
 )
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.streams import Reading, belongs_in_a_loop, has_to_be_read, is_stream, read_async
-from prefect_experiments.engine.threads import Threads
+from prefect_experiments.engine.threads import NoThread, Threads
 from prefect_experiments.errors import InvalidInput, describe
+from prefect_experiments.interruptions import is_for_the_process
 from prefect_experiments.jsonable import NotJson
 from prefect_experiments.tasks import Fields
 from prefect_experiments.unread import is_async_stream, is_awaitable
@@ -32,6 +31,9 @@ from prefect_experiments.unread import is_async_stream, is_awaitable
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 REACHES_OUT_S = 0.02
+GRACE_S = 1.0  # for what code still does when it is cancelled
+
+_going_on: set[asyncio.Task[Any]] = set()
 
 
 class Target(Protocol):
@@ -97,6 +99,8 @@ class Caller:
     Args:
         keep: makes of a task's output what is kept of it, in the call's own context; a stream is read first.
             ``None`` for an evaluator, whose result is taken as it is.
+        shares: whether its calls, where they reach out, count together with those of others.
+        ready: what every attempt waits for at last; raises where none may begin any more.
     """
 
     def __init__(
@@ -106,8 +110,12 @@ class Caller:
         threads: Threads,
         limits: ActiveLimits,
         keep: Callable[[Any], Any] | None = None,
+        shares: bool = False,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.target = target
+        self._shares = shares
+        self.ready = ready
         self._keep = keep
         self._policy = policy
         self._threads = threads
@@ -119,6 +127,7 @@ class Caller:
         self.reaches_out = target.is_async or getattr(target, "kind", "LLM") != "CODE"
         self.blocks = False  # whether its last calls held up a thread
         self.gives_awaitables = False
+        self.abandoned = 0  # calls that went on when their time was over
 
     def limits(self) -> Sequence[RateLimit]:
         """The limits that hold for this target now."""
@@ -129,7 +138,7 @@ class Caller:
     @property
     def is_held_up(self) -> bool:
         """Whether its calls have to wait before they start."""
-        return bool(self.limits()) or (self.reaches_out and self._limits.pace is not None)
+        return bool(self.limits()) or (self.reaches_out and (self._shares or self._limits.pace is not None))
 
     async def call(
         self, fields: Fields, first: Attempt | None = None, stopped: asyncio.Event | None = None
@@ -142,6 +151,17 @@ class Caller:
             stopped: set when nobody wants the result any more. What code gives that would not be
                 cancelled is no result.
         """
+        start = time.time()
+        try:
+            return await self._call(fields, first, stopped)
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # an exit in an error's own code, say, which was asked what it is
+            if is_for_the_process(error):
+                raise
+            return _failed(error, Attempt(None, error, start, 0, time.time() - start), 1)
+
+    async def _call(self, fields: Fields, first: Attempt | None, stopped: asyncio.Event | None) -> CallResult:
         attempts = failures = 0
         refused_since: float | None = None
         while True:
@@ -185,6 +205,8 @@ class Caller:
             await self._limits.pace.acquire()
         for limit in self.limits():
             await limit.acquire()
+        if self.ready is not None:
+            await self.ready()
         self._limits.note_start()
         context = contextvars.copy_context()
         start, began = time.time(), time.monotonic()
@@ -212,20 +234,28 @@ class Caller:
             context: what the code sees, and all that it can change.
             spent: the seconds of its timeout that have passed before.
         """
-        loop, lane = asyncio.get_running_loop(), asyncio.current_task()
-        cancelled = lane.cancelling() if lane else 0
+        loop = asyncio.get_running_loop()
         call = loop.create_task(self._outcome(begin), context=context)
         limit = _TimeLimit(call)
-        timer = None if self._policy.timeout is None else loop.call_later(self._policy.timeout - spent, limit.pass_)
+        if self._policy.timeout is not None:
+            limit.begin(self._policy.timeout - spent)
         try:
-            value, error = await call
-        except asyncio.CancelledError as raised:
-            if lane and lane.cancelling() > cancelled:
-                raise
-            value, error = None, raised  # the time is over, or something of the user's own was cancelled
+            # Not the call itself: code that swallows its cancellation would have us wait for ever.
+            await limit.ended
+        except asyncio.CancelledError:
+            call.cancel()
+            await asyncio.wait({call}, timeout=GRACE_S)
+            raise
         finally:
-            if timer is not None:
-                timer.cancel()
+            limit.end()
+            if not call.done():
+                self.abandoned += 1
+                _going_on.add(call)  # the loop itself holds no task
+                call.add_done_callback(_going_on.discard)
+        try:
+            value, error = call.result() if call.done() else (None, None)
+        except asyncio.CancelledError as raised:
+            value, error = None, raised  # the time is over, or something of the user's own was cancelled
         # What code gives, or makes of its cancellation, after its time comes too late.
         return (None, self.too_long()) if limit.has_passed else (value, error)
 
@@ -241,7 +271,7 @@ class Caller:
         except _Raised as raised:
             return None, raised.error
         except BaseException as error:
-            if not isinstance(error, Exception | BaseExceptionGroup) and _is_for_the_process(error):
+            if not isinstance(error, Exception) and is_for_the_process(error):
                 raise
             return None, error
         return value, None
@@ -259,7 +289,7 @@ class Caller:
         """A sync stream that async code gave: the event loop must not stand still meanwhile."""
         reading = Reading()
         try:
-            value, error = await self._threads.submit(functools.partial(_outcome_of, reading.read, stream))
+            value, error = await (await self._threads.submit(functools.partial(_outcome_of, reading.read, stream)))
         finally:
             reading.is_wanted = False
         if error is not None:
@@ -270,12 +300,16 @@ class Caller:
         """What sync code gives or raises in a thread, and where that is an awaitable, here."""
         reading, began = Reading(), time.monotonic()
         call = functools.partial(_outcome_of, self._call_here, fields, reading)
-        future = self._threads.submit(call, context)
+        try:
+            future = await self._threads.submit(call, context)
+        except NoThread as none_free:
+            return None, none_free
         try:
             done, _ = await asyncio.wait({future}, timeout=self._policy.timeout)
         finally:
             reading.is_wanted = False
         if not done:
+            self.abandoned += 1
             return None, self.too_long()
         value, error = future.result()
         if error is None and belongs_in_a_loop(value):  # of a lambda around a coroutine function, say
@@ -303,16 +337,31 @@ class Caller:
 
 
 class _TimeLimit:
-    """Cancels a call when its time is over, unless it is done."""
+    """Cancels a call when its time is over, unless it is done; a little later, nobody waits for it any more."""
 
-    __slots__ = ("_call", "has_passed")
+    __slots__ = ("_call", "_timer", "ended", "has_passed")
 
     def __init__(self, call: asyncio.Task[Any]) -> None:
         self._call = call
+        self._timer: asyncio.TimerHandle | None = None
+        self.ended: asyncio.Future[None] = call.get_loop().create_future()
         self.has_passed = False
+        call.add_done_callback(self._give_up)
 
-    def pass_(self) -> None:
+    def begin(self, seconds: float) -> None:
+        self._timer = self._call.get_loop().call_later(seconds, self._pass)
+
+    def _pass(self) -> None:
         self.has_passed = self._call.cancel()
+        self._timer = self._call.get_loop().call_later(GRACE_S, self._give_up)
+
+    def _give_up(self, _: object = None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class _Raised(Exception):
@@ -329,18 +378,6 @@ def _outcome_of(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseExce
         return function(*args), None
     except BaseException as error:  # noqa: BLE001 - as above
         return None, error
-
-
-def _is_for_the_process(error: BaseException) -> bool:
-    """Whether it comes from a signal (Ctrl-C, Prefect's cancellation), not from the user's code.
-
-    A signal's handler runs in the midst of whatever the main thread is doing.
-    """
-    if isinstance(error, KeyboardInterrupt | GeneratorExit):
-        return True
-    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
-    codes = {getattr(handler, "__code__", None) for handler in handlers}
-    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def succeeded(attempt: Attempt, attempts: int) -> CallResult:

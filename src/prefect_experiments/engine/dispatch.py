@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from prefect_experiments.contexts import alone, make_calls_here
 from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult, succeeded
-from prefect_experiments.engine.threads import Threads
+from prefect_experiments.engine.threads import NoThread, Threads
 from prefect_experiments.tasks import Fields
 from prefect_experiments.unread import is_awaitable
 
@@ -86,27 +86,35 @@ async def call_each_sliced(
     jobs: deque[Job[T]],
     caller: Caller,
     threads: Threads,
-    slots: asyncio.Semaphore,
+    slots: Callable[[], asyncio.Semaphore],
     width: int,
     timeout: float | None,
     finish: Callable[[list[tuple[Job[T], CallResult]]], Awaitable[None]],
 ) -> None:
     """Make every call of a sync target, many in one visit to a thread where they are quick.
 
-    What fails at its first attempt is tried again one by one, by the rules of the `Caller`.
+    What fails at its first attempt is tried again one by one, by the rules of the `Caller`. So is what takes so long
+    that it may be a provider that is called, where such calls have to wait; `slots` gives those that hold for it then.
     """
     lanes: list[asyncio.Task[None]] = []
     one_by_one: deque[Job[T]] = deque()
 
     def open_lanes() -> None:
-        while len(lanes) < min(width, len(jobs)):
+        while len(lanes) < min(width, len(jobs)) and not caller.is_held_up:
             lanes.append(asyncio.create_task(lane()))
+
+    def overdue() -> None:
+        caller.reaches_out = True
+        open_lanes()
 
     async def lane() -> None:
         make_calls_here()
         while jobs and not caller.is_held_up and not caller.gives_awaitables:
-            async with slots:
-                attempts = await _run_slice(jobs, caller, threads, timeout, open_lanes)
+            async with slots():
+                try:
+                    attempts = await _run_slice(jobs, caller, threads, timeout, overdue)
+                except NoThread:
+                    return  # they are tried one by one
                 done, undone = _sorted_out(attempts)
                 await finish(done)
             one_by_one.extend(undone)
@@ -132,7 +140,7 @@ async def call_each_sliced(
     async def finish_one(job: Job[T], result: CallResult) -> None:
         await finish([(job, result)])
 
-    await call_each(one_by_one, caller, slots, width, finish_one)
+    await call_each(one_by_one, caller, slots(), width, finish_one)
 
 
 def _sorted_out(attempts: list[tuple[Job[T], Attempt]]) -> tuple[list[tuple[Job[T], CallResult]], list[Job[T]]]:
@@ -208,8 +216,10 @@ async def _run_slice(
     jobs: deque[Job[T]], caller: Caller, threads: Threads, timeout: float | None, overdue: Callable[[], None]
 ) -> list[tuple[Job[T], Attempt]]:
     """The calls of one slice; `overdue` is called while they are under way, when one of them blocks."""
+    if caller.ready is not None:
+        await caller.ready()
     piece = _Slice(jobs, caller)
-    future = threads.submit(piece.run)
+    future = await threads.submit(piece.run)
     wait: float | None = OVERDUE_S if timeout is None else min(OVERDUE_S, timeout)
     while True:
         finished, _ = await asyncio.wait({future}, timeout=wait)
@@ -221,6 +231,7 @@ async def _run_slice(
             wait = None
             continue
         if (stuck := piece.abandon_if_stuck(timeout)) is not None:
+            caller.abandoned += 1
             return [*piece.done, (stuck, piece.attempt(None, caller.too_long(), time.monotonic()))]
         wait = max(0.001, timeout - (time.monotonic() - piece.began))
 

@@ -10,12 +10,13 @@ It knows neither Prefect nor HTTP nor a database, and can be used alone::
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefect_experiments.engine.calls import Caller, CallResult, Target
+from prefect_experiments.engine.calls import REACHES_OUT_S, Caller, CallResult, Target
 from prefect_experiments.engine.dispatch import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.items import EvaluationItem, RunItem, Sink
 from prefect_experiments.engine.limits import ActiveLimits, Pace
@@ -23,6 +24,7 @@ from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.engine.traces import TraceFigures, Tracer
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, describe
+from prefect_experiments.interruptions import is_for_the_process
 from prefect_experiments.jsonable import dumps_lenient, dumps_output
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.options import EvaluationOptions
@@ -54,6 +56,8 @@ class Engine:
         exit_on_error: raise `ExperimentStopped` at the first run whose task failed.
         tracer: traces the calls; ``None`` for none.
         pace: what calls that reach out wait for before they start; ``None`` for nothing.
+        one_pool: whether `concurrency` holds for the calls of the task and those of evaluators that reach out together.
+        ready: what every call waits for at last; raises where none may begin any more. ``None`` for nothing.
 
     Raises:
         InvalidSetting: `concurrency` is not a whole number of at least 1.
@@ -70,6 +74,8 @@ class Engine:
         exit_on_error: bool = False,
         tracer: Tracer | None = None,
         pace: Pace | None = None,
+        one_pool: bool = False,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.evaluators = tuple(evaluators)
         self._sink = sink
@@ -80,6 +86,8 @@ class Engine:
         self._task_slots = asyncio.Semaphore(concurrency)
         self._evaluator_slots = asyncio.Semaphore(concurrency)
         self._limits = ActiveLimits(pace=pace)
+        self._one_pool = one_pool
+        self._ready = ready
         self._traced_task = tracer.task(task) if tracer and task else None
         self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
         self._task_caller = self._caller(self._traced_task or task, dumps_output) if task else None
@@ -92,8 +100,18 @@ class Engine:
         self.evaluations_done = 0
         self.evaluation_errors = 0
 
+    @property
+    def abandoned(self) -> int:
+        """How many calls went on when their time was over, or when they were cancelled: nobody can end them."""
+        callers = [*self._callers.values(), *([self._task_caller] if self._task_caller else [])]
+        return sum(caller.abandoned for caller in callers)
+
     def _caller(self, target: Target, keep: Callable[[Any], Any] | None = None) -> Caller:
-        return Caller(target, self._policy, self._threads, self._limits, keep)
+        limits, one_pool, ready = self._limits, self._one_pool, self._ready
+        return Caller(target, self._policy, self._threads, limits, keep, shares=one_pool, ready=ready)
+
+    def _slots_for(self, evaluator: Caller) -> asyncio.Semaphore:
+        return self._task_slots if self._one_pool and evaluator.reaches_out else self._evaluator_slots
 
     async def run(self, items: Iterable[RunItem], nearly_done: Callable[[], None] | None = None) -> None:
         """Call the task for each item and write what comes back.
@@ -173,13 +191,14 @@ class Engine:
         await together([self._evaluate_with(by_name[name], jobs) for name, jobs in wanted.items() if jobs])
 
     async def _evaluate_with(self, evaluator: BoundEvaluator, jobs: deque[Job[EvaluationJob]]) -> None:
-        caller, slots, width = self._callers[evaluator.name], self._evaluator_slots, self._concurrency
+        caller, width = self._callers[evaluator.name], self._concurrency
+        slots = functools.partial(self._slots_for, caller)
         if evaluator.is_async:
 
             async def finish(job: Job[EvaluationJob], result: CallResult) -> None:
                 await self._finish_evaluations([(job, result)])
 
-            await call_each(jobs, caller, slots, width, finish)
+            await call_each(jobs, caller, slots(), width, finish)
         else:
             await call_each_sliced(
                 jobs, caller, self._threads, slots, width, self._policy.timeout, self._finish_evaluations
@@ -200,6 +219,13 @@ class Engine:
         self.evaluation_errors += sum(1 for evaluation in made if evaluation.error is not None)
         if made:
             await self._sink.write_evaluations(made)
+            if any(map(_was_paid, made)):
+                await self._sink.flush()
+
+
+def _was_paid(evaluation: EvaluationRecord) -> bool:
+    """Whether it took a judge, or as long as asking one takes. Its slot is kept until it is durable, as a run's is."""
+    return evaluation.annotator_kind != "CODE" or evaluation.end_time - evaluation.start_time >= REACHES_OUT_S
 
 
 def _directly(function: Callable[..., T], *args: Any) -> T:
@@ -217,15 +243,18 @@ def evaluation_records(
         result: how the call ended.
         named_by: which evaluator gives the evaluations of a name; filled as names are met.
     """
-    evaluations: Sequence[EvaluationResult] = ()
+    evaluations: Sequence[tuple[EvaluationResult, str | None]] = ()
     error = result.error
     if error is None:
         try:
-            evaluations = _parsed(evaluator, result.value, named_by)
-        except Exception as raised:  # noqa: BLE001 - a `scorer` of the user's may be part of it
+            evaluations = [(e, _metadata_json(e)) for e in _parsed(evaluator, result.value, named_by)]
+        except BaseException as raised:
+            # A `scorer` of the user's may be part of it, and what its values do when they are read.
+            if not isinstance(raised, Exception) and is_for_the_process(raised):
+                raise
             error = describe(raised)
     if error is not None:
-        evaluations = (EvaluationResult(),)
+        evaluations = [(EvaluationResult(), None)]
     return [
         EvaluationRecord(
             item.run.position,
@@ -237,13 +266,17 @@ def evaluation_records(
             None if evaluation.score is None else float(evaluation.score),
             evaluation.label,
             evaluation.explanation,
-            dumps_lenient(evaluation.metadata)[0] if evaluation.metadata else None,
+            metadata_json,
             error,
             result.start,
             result.end,
         )
-        for evaluation in evaluations
+        for evaluation, metadata_json in evaluations
     ]
+
+
+def _metadata_json(evaluation: EvaluationResult) -> str | None:
+    return dumps_lenient(evaluation.metadata)[0] if evaluation.metadata else None
 
 
 def _parsed(evaluator: BoundEvaluator, value: object, named_by: dict[str, str]) -> Sequence[EvaluationResult]:

@@ -12,12 +12,21 @@ import contextlib
 import contextvars
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
+from prefect_experiments.errors import describe
+
 _Job = tuple[Callable[[], Any], contextvars.Context, "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 
-IDLE_S = 10.0
+IDLE_S = 2.0
+TRY_AGAIN_S = 0.05
+PATIENCE_S = 10.0
+
+
+class NoThread(Exception):
+    """No further thread can be started; nothing was called."""
 
 
 class Threads:
@@ -30,25 +39,41 @@ class Threads:
         self._idle = 0
         self._started = 0
 
-    def submit(self, function: Callable[[], Any], context: contextvars.Context | None = None) -> asyncio.Future[Any]:
+    async def submit(
+        self, function: Callable[[], Any], context: contextvars.Context | None = None
+    ) -> asyncio.Future[Any]:
         """Run a function in a thread, in this context or a copy of the present one.
+
+        Where the system gives no further thread, this waits until one of those that there are is free.
 
         Returns:
             A future of the running loop with the function's result or exception.
+
+        Raises:
+            NoThread: none was to be had for ten seconds. The function is not run.
         """
+        until = time.monotonic() + PATIENCE_S
+        while (error := self._take_or_start()) is not None:
+            if time.monotonic() >= until:
+                raise NoThread(f"{error}: the system has no thread for this call; lower `concurrency`") from None
+            await asyncio.sleep(TRY_AGAIN_S)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
+        self._jobs.put((function, context or contextvars.copy_context(), future, loop))
+        return future
+
+    def _take_or_start(self) -> RuntimeError | None:
+        """Take an idle thread or start one, for one job; what Python says where it cannot."""
         with self._lock:
             if self._idle > 0:
                 self._idle -= 1
-                start = False
-            else:
-                self._started += 1
-                start = True
-        self._jobs.put((function, context or contextvars.copy_context(), future, loop))
-        if start:
+                return None
+            self._started += 1
+        try:
             threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
-        return future
+        except RuntimeError as error:
+            return error
+        return None
 
     def _work(self) -> None:
         while True:
@@ -82,5 +107,5 @@ def _set_exception(future: asyncio.Future[Any], error: BaseException) -> None:
         if isinstance(error, StopIteration) or not isinstance(
             error, Exception
         ):  # these may not travel through a future
-            error = RuntimeError(f"{type(error).__name__}: {error}")
+            error = RuntimeError(describe(error))
         future.set_exception(error)

@@ -8,6 +8,7 @@ is the same; and people find the experiment by what it was made for.
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from prefect_experiments.errors import AlreadyExists, NotFound
 from prefect_experiments.experiment.naming import check_tag
@@ -32,23 +33,18 @@ def claimed(store: Store, dataset: str, key: str) -> ExperimentRecord | None:
         return None
 
 
-def claim(store: Store, record: ExperimentRecord, key: str) -> None:
-    """Make an experiment that has just been made the one for a key, or unmake it.
+def claim(connection: Connection, record: ExperimentRecord, key: str) -> None:
+    """Make an experiment the one for a key, in the transaction that makes it, which is alone.
 
     Raises:
-        AlreadyExists: another one was first; it is named, and this one is gone.
+        AlreadyExists: another one was first; it is named, and this one is not to be made.
     """
     mine, of_tag = record.experiment, experiment_tags.c
-    # Two who come at the same moment take turns here, on PostgreSQL as well.
-    with store.database.write(alone=True) as connection:
-        query = sa.select(of_tag.experiment_id).where(of_tag.dataset_id == mine.dataset_id, of_tag.tag == key)
-        first = connection.execute(query).scalar()
-        if first is None:
-            connection.execute(
-                experiment_tags.insert().values(dataset_id=mine.dataset_id, tag=key, experiment_id=mine.id)
-            )
-    if first is not None:
-        store.experiments.delete(mine.id)
+    query = sa.select(of_tag.experiment_id).where(of_tag.dataset_id == mine.dataset_id, of_tag.tag == key)
+    first = connection.execute(query).scalar()
+    if first is None:
+        connection.execute(experiment_tags.insert().values(dataset_id=mine.dataset_id, tag=key, experiment_id=mine.id))
+    elif first != mine.id:
         refuse(str(first), key)
 
 

@@ -85,19 +85,24 @@ def experiment_key(experiment: Any) -> str:
 
 
 def find_experiment(
-    experiment: Any, store: Store, dataset: str | None = None, remote: Remote | None = None
+    experiment: Any,
+    store: Store,
+    dataset: str | None = None,
+    remote: Remote | None = None,
+    *,
+    to_continue: bool = False,
 ) -> ExperimentRecord:
     """The record of an experiment given as an id, a name, ``tag:NAME``, ``latest``, or an object with its id.
 
     One that only the backend has is pulled into the store, with its results.
     """
     with about_dataset(dataset):
-        return _found(experiment_key(experiment), store, dataset, remote)
+        return _found(experiment_key(experiment), store, dataset, remote, to_continue)
 
 
-def _found(key: str, store: Store, dataset: str | None, remote: Remote | None) -> ExperimentRecord:
+def _found(key: str, store: Store, dataset: str | None, remote: Remote | None, to_continue: bool) -> ExperimentRecord:
     if remote is None:
-        return store.experiments.get(key, dataset=dataset)
+        return store.experiments.get(key, dataset=dataset, to_continue=to_continue)
     link = store.links.of_experiment(key, remote.target)
     try:
         found = remote.experiments.find(key if link is None else link.remote_id, dataset)
@@ -105,7 +110,7 @@ def _found(key: str, store: Store, dataset: str | None, remote: Remote | None) -
         if store.links.of_remote(key) and not store.links.of_remote(key, remote.target):
             raise  # it is the id of another one, in another place
         try:
-            return store.experiments.get(key, dataset=dataset)
+            return store.experiments.get(key, dataset=dataset, to_continue=to_continue)
         except AmbiguousName:
             raise
         except NotFound:
@@ -116,7 +121,7 @@ def _found(key: str, store: Store, dataset: str | None, remote: Remote | None) -
 
 
 def experiment_to_continue(
-    experiment: Any, store: Store, dataset: str | None, remote: Remote | None
+    experiment: Any, store: Store, dataset: str | None, remote: Remote | None, *, with_runs: bool = False
 ) -> tuple[ExperimentRecord, Remote | None, list[str]]:
     """The record of an experiment to go on with, the backend that gets its results, and what is to be said.
 
@@ -124,14 +129,14 @@ def experiment_to_continue(
     """
     notes: list[str] = []
     if remote is None:
-        record = find_experiment(experiment, store, dataset)
+        record = find_experiment(experiment, store, dataset, to_continue=not with_runs)
         link = store.links.of_experiment(record.experiment.id)
         if link is None:
             return record, None, notes
         remote, experiment = remote_of_link(link, None), link.remote_id
     try:
-        return find_experiment(experiment, store, dataset, remote), remote, notes
+        return find_experiment(experiment, store, dataset, remote, to_continue=not with_runs), remote, notes
     except BackendUnavailable as error:
-        record = find_experiment(experiment, store, dataset)
+        record = find_experiment(experiment, store, dataset, to_continue=not with_runs)
         notes.append(f"{error}. Going on with what is here; the results are pushed when it answers.")
         return record, remote, notes

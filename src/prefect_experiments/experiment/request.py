@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -11,7 +12,14 @@ from typing import Any
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
 from prefect_experiments.engine import CallPolicy
-from prefect_experiments.errors import InvalidDataset, InvalidEvaluator, InvalidSetting, InvalidTask, unknown_value
+from prefect_experiments.errors import (
+    InvalidDataset,
+    InvalidEvaluator,
+    InvalidReference,
+    InvalidSetting,
+    InvalidTask,
+    unknown_value,
+)
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.arguments import EvaluateArguments, Judged, Place, ResumeArguments, RunArguments
 from prefect_experiments.experiment.compare import Judging, check_directions, judging
@@ -161,10 +169,10 @@ def plan_continued(arguments: ResumeArguments | EvaluateArguments, client: Place
     """
     store = store_of(client)
     CallPolicy.of(arguments)
-    record, remote, notes = experiment_to_continue(
-        arguments.experiment, store, arguments.dataset, remote_of(None, client)
-    )
     resumes = isinstance(arguments, ResumeArguments)
+    record, remote, notes = experiment_to_continue(
+        arguments.experiment, store, arguments.dataset, remote_of(None, client), with_runs=not resumes
+    )
     missing = _missing_runs(record, store) if resumes else 0
     given, again = _evaluators_again(arguments, record, store, missing)
     kept = KeptExamples(record.experiment.dataset_name, store, record.version, record.positions)
@@ -216,7 +224,8 @@ def _evaluators_again(
             f"reference: {', '.join(lost)}; pass evaluators="
         )
     references = {known.name: known.reference for known in others if known.reference is not None}
-    return list(given), list(as_before(resolve_evaluators(references), known_as))
+    with _found_again(record, "evaluators="):
+        return list(given), list(as_before(resolve_evaluators(references), known_as))
 
 
 def _refuse_itself(judged: Judging | None, record: ExperimentRecord) -> None:
@@ -241,7 +250,25 @@ def _task_again(record: ExperimentRecord, task: Any, missing: int) -> Task | Non
             f"experiment {record.experiment.id} has runs missing, and its task {record.task.name!r} cannot be found "
             "again by a reference; pass task="
         )
-    return resolve_task(record.task.reference)
+    with _found_again(record, "task="):
+        return resolve_task(record.task.reference)
+
+
+@contextlib.contextmanager
+def _found_again(record: ExperimentRecord, parameter: str) -> Iterator[None]:
+    """While the references are followed that an experiment was begun with: from another folder they may lead nowhere.
+
+    Raises:
+        InvalidReference: one does; the text says what to do.
+    """
+    try:
+        yield
+    except InvalidReference as error:
+        option = parameter.rstrip("s=")
+        raise InvalidReference(
+            f"experiment {record.experiment.id} cannot be gone on with from here: {error}. Start it in the folder "
+            f"where it was begun, or pass {parameter} (--{option}) with a reference that leads there from here"
+        ) from None
 
 
 def _mixture(record: ExperimentRecord, task: Task, missing: int) -> list[str]:

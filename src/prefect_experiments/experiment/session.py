@@ -16,7 +16,8 @@ from prefect_experiments.backends import Remote
 from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.spec import ExperimentSpec
-from prefect_experiments.store import Link, Recorder, Store
+from prefect_experiments.store import Lease, Link, Recorder, Store
+from prefect_experiments.store.leases import letting_go
 
 if TYPE_CHECKING:
     from prefect_experiments.tracing import ExperimentTracer
@@ -63,6 +64,7 @@ class Session:
         store: where the experiment is.
         remote: the backend that gets the results, if it is not the store.
         link: the experiment's counterpart there.
+        lease: what makes this process the one that makes the calls; let go of when they have ended.
         pace: at which the calls of several flows together may start.
         trace_attributes: what stands on the root span of every trace.
 
@@ -79,6 +81,7 @@ class Session:
         remote: Remote | None = None,
         link: Link | None = None,
         *,
+        lease: Lease | None = None,
         pace: Pace | None = None,
         trace_attributes: Mapping[str, str] | None = None,
     ) -> None:
@@ -94,7 +97,7 @@ class Session:
         self.evaluators = tuple(evaluator.evaluator() for evaluator in spec.evaluators)
         self.tracer = self._new_tracer(remote, link, dict(trace_attributes or {}))
         self._only = {e.name: frozenset(e.positions) for e in spec.evaluators if e.positions is not None}
-        self._pace = pace
+        self._lease, self._pace = lease, pace
         self._engine: Engine | None = None
         self._recorder: Recorder | None = None
         self._started: set[int] = set()
@@ -110,7 +113,7 @@ class Session:
         self.to_run = sum(len(batch.missing) for batch in self.batches) if self.task else 0
 
     @classmethod
-    def open(cls, spec: ExperimentSpec) -> Session:
+    def open(cls, spec: ExperimentSpec, lease: Lease | None = None) -> Session:
         """The session of a spec that another process has made.
 
         Raises:
@@ -119,7 +122,7 @@ class Session:
             InvalidSetting: the store or the backend is not what this process's settings lead to.
         """
         store = spec.open_store()
-        return cls(spec, store, *spec.open_remote(store))
+        return cls(spec, store, *spec.open_remote(store), lease=lease)
 
     @property
     def engine(self) -> Engine:
@@ -137,6 +140,11 @@ class Session:
         """Calls of evaluators that have ended."""
         return self._engine.evaluations_done if self._engine else 0
 
+    @property
+    def abandoned(self) -> int:
+        """Calls that nobody waits for any more, and nobody could end."""
+        return self._engine.abandoned if self._engine else 0
+
     def progress(self) -> Progress:
         """How far this session is."""
         return Progress(
@@ -151,10 +159,16 @@ class Session:
 
     @contextlib.asynccontextmanager
     async def recording(self) -> AsyncIterator[None]:
-        """Results go to the store while this is entered; leaving it waits until all are durable."""
+        """Results go to the store while this is entered; leaving it waits until all are durable.
+
+        Then another process may go on with the experiment, while this one still pushes what it has.
+        """
         experiment_id, options = self.spec.experiment_id, self.spec.options
         replace = await asyncio.to_thread(self.store.results.has_evaluations, experiment_id)
-        async with Recorder(self.store.database, experiment_id, replace=tuple(replace)) as recorder:
+        async with (
+            letting_go(self._lease),
+            Recorder(self.store.database, experiment_id, tuple(replace), self._lease) as recorder,
+        ):
             self._recorder = recorder
             self._engine = Engine(
                 self.task,
@@ -165,6 +179,8 @@ class Session:
                 exit_on_error=options.exit_on_error,
                 tracer=self.tracer,
                 pace=self._pace,
+                one_pool=options.concurrency_limit is not None,
+                ready=recorder.ready,
             )
             with self.tracer or contextlib.nullcontext():
                 yield

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import base64
 import pickle
-from pathlib import Path
 from typing import Any, Self
 
 import cloudpickle
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_serializer
 
+from prefect_experiments.allowed import allowed_references
 from prefect_experiments.backends import Remote
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput, InvalidSetting, InvalidTask
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.places import remote_of
 from prefect_experiments.options import CallOptions
 from prefect_experiments.references import whole_path
-from prefect_experiments.settings import Settings
-from prefect_experiments.store import Link, Store, open_store
-from prefect_experiments.store.urls import parse_url, portable
+from prefect_experiments.store import Link, Store, reopen_store
 from prefect_experiments.tasks import Task, resolve_task
 
 
@@ -109,6 +107,8 @@ class CallableSpec(BaseModel):
     def _unpickled(self) -> Any:
         if self.pickled is None:
             raise InvalidInput(f"the spec says neither where {self.name!r} is, nor what it is")
+        if (allowed := allowed_references()) is not None:
+            raise allowed.refuse(self.name, "it has come pickled, and such code is not limited by")
         try:
             return pickle.loads(base64.b64decode(self.pickled))  # noqa: S301 - see `pickled`
         except Exception as error:  # what pickles raise is anything
@@ -196,13 +196,7 @@ class ExperimentSpec(BaseModel):
             InvalidSetting: a store in memory, which no other process has.
             StoreUnavailable: the database does not answer.
         """
-        if self.store == "sqlite://":
-            raise InvalidSetting("the spec is of a store in memory, which only the process that made it has")
-        given = parse_url(self.store)
-        if given.get_backend_name() == "sqlite" and not Path(str(given.database)).exists():
-            raise InvalidSetting(f"there is no store at {self.store}, where the spec says that the experiment is")
-        ours = parse_url(Settings().resolved_store_url())
-        return open_store(None if portable(ours) == self.store else self.store)
+        return reopen_store(self.store)
 
     def open_remote(self, store: Store) -> tuple[Remote | None, Link | None]:
         """The backend, and the experiment's counterpart there.

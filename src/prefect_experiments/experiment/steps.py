@@ -11,6 +11,7 @@ from prefect_experiments.engine import Batch
 from prefect_experiments.experiment.session import Progress, Session
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.experiment.work import RunWork
+from prefect_experiments.store.leases import letting_go
 
 MOST_BATCHES_UNDER_WAY = 4
 
@@ -62,10 +63,15 @@ async def run_spec(spec: ExperimentSpec) -> Progress:
         NotFound: the experiment is not in the store.
         InvalidReference: the task or an evaluator is not where the spec says.
         InvalidSetting: the store or the backend is not what this process's settings lead to.
+        ExperimentInUse: another process makes the experiment's calls.
         ExperimentStopped: a task failed, and that is to stop the experiment.
     """
-    session = await asyncio.to_thread(Session.open, spec)
-    await _make_calls(session, session.run_batch, session.evaluate_batch)
+    store = await asyncio.to_thread(spec.open_store)
+    lease = store.leases.of_calls(spec.experiment_id)
+    async with letting_go(lease):
+        await lease.take()  # before the plan is made: another process may just have finished it
+        session = await asyncio.to_thread(Session.open, spec, lease)
+        await _make_calls(session, session.run_batch, session.evaluate_batch)
     return session.progress()
 
 

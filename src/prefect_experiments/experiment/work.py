@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
+from prefect_experiments import keys
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
@@ -23,7 +26,8 @@ from prefect_experiments.experiment.session import Progress, Session
 from prefect_experiments.experiment.spec import CallableSpec, EvaluatorSpec, ExperimentSpec
 from prefect_experiments.options import CallOptions
 from prefect_experiments.settings import Settings
-from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
+from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Lease, Link, Store, TaskRecord
+from prefect_experiments.store.leases import letting_go
 from prefect_experiments.tasks import Task
 
 
@@ -105,7 +109,6 @@ class Work:
         self.notes = (*plan.notes, *([said] if said else []))
         self.link: Link | None = None
         self.outcome: PushOutcome | None = None
-        self.is_concluded = False
         self._judging = plan.judging
         self._record: ExperimentRecord | None = None
         self._is_new = False
@@ -198,6 +201,9 @@ class RunWork(Work):
         self.plan = plan
         self.calls_ended, self.done = asyncio.Event(), asyncio.Event()
         self._session: Session | None = None
+        self._lease: Lease | None = None
+        begin = plan.begin
+        self._id = keys.new_id("exp") if isinstance(begin, Start) else begin.experiment.id
 
     @property
     def session(self) -> Session:
@@ -209,20 +215,49 @@ class RunWork(Work):
         """How far it is."""
         return Progress() if self._session is None else self._session.progress()
 
-    def begin_once(self, key: str) -> None:
-        """Make the experiment as the only one of its dataset that is ever begun for this key.
+    @contextlib.asynccontextmanager
+    async def held(self, key: str | None = None) -> AsyncIterator[None]:
+        """While this is entered, this is the one process that makes the experiment's calls, until they have ended.
+
+        Args:
+            key: make the experiment now, as the only one of its dataset that is ever begun for this key.
 
         Raises:
-            AlreadyExists: there is one; nothing is left of this one.
+            ExperimentInUse: another process makes them.
+            AlreadyExists: there is an experiment for the key.
         """
-        start = self.plan.begin
-        assert isinstance(start, Start), "an experiment that is gone on with has been begun"
+        self._lease = self.store.leases.of_calls(self._id)
+        async with letting_go(self._lease):
+            if not isinstance(self.plan.begin, Start):
+                await self._lease.take()
+            elif key is not None:
+                await asyncio.to_thread(self._begin, self.plan.begin, key)
+            yield
+
+    def _begin(self, start: Start, key: str | None = None) -> None:
+        """Make the experiment, have it for the key, and be the one that makes its calls: all at once, or nothing."""
         pin = start.pin(self.store)
-        if (first := claimed(self.store, pin.version.dataset_id, key)) is not None:
+        if key is not None and (first := claimed(self.store, pin.version.dataset_id, key)) is not None:
             refuse(first.experiment.id, key)
-        record = self._create(start, pin)
-        claim(self.store, record, key)
-        self._record = record
+        database = self.store.database
+
+        def begun() -> ExperimentRecord:
+            with database.write(alone=True) as connection:
+                record = self._create(start, pin, connection)
+                if key is not None:
+                    claim(connection, record, key)
+                if self._lease is not None:
+                    self._lease.put(connection)
+            return record
+
+        self._record = database.outage.patiently(begun)
+        self._is_new = True
+        if self._lease is not None:
+            self._lease.kept()
+
+    def shown_by(self, flow_run_id: str) -> str | None:
+        """Say which flow run shows this; gives that of a process which made the calls before, and was killed."""
+        return None if self._lease is None else self._lease.shown_by(flow_run_id)
 
     def load_dataset(self, trace_attributes: Mapping[str, str] | None = None) -> None:
         """Make the experiment, or take up the one there is, and plan what is missing.
@@ -233,7 +268,7 @@ class RunWork(Work):
         plan = self.plan
         if isinstance(plan.begin, Start):
             if self._record is None:  # else this is a retry, or it was begun for a key
-                self._record = self._create(plan.begin, plan.begin.pin(self.store))
+                self._begin(plan.begin)
         else:
             meant_for = {known.name: known.positions for known in plan.begin.evaluators}
             self.store.experiments.put_evaluators(plan.begin.experiment.id, _known(plan.evaluators, meant_for))
@@ -241,13 +276,18 @@ class RunWork(Work):
         self._begin_remotely()
         spec = self._spec(self.record)
         self._session = Session(
-            spec, self.store, self.remote, self.link, pace=plan.pace, trace_attributes=trace_attributes
+            spec,
+            self.store,
+            self.remote,
+            self.link,
+            lease=self._lease,
+            pace=plan.pace,
+            trace_attributes=trace_attributes,
         )
 
-    def _create(self, start: Start, pin: Pin) -> ExperimentRecord:
+    def _create(self, start: Start, pin: Pin, connection: Connection) -> ExperimentRecord:
         task = self.plan.task
         assert task is not None
-        self._is_new = True
         return self.store.experiments.create(
             start.name,
             pin.version,
@@ -258,6 +298,8 @@ class RunWork(Work):
             splits=pin.splits,
             description=start.description,
             metadata=start.metadata,
+            experiment_id=self._id,
+            connection=connection,
         )
 
     def _meant_for(self, pin: Pin) -> dict[str, tuple[int, ...] | None]:
@@ -286,6 +328,11 @@ class RunWork(Work):
             backend=plan.backend,
             set_global_tracer_provider=plan.set_global_tracer_provider,
         )
+
+    def remarks(self) -> list[str]:
+        """What to say of how the calls went, beside their results."""
+        going_on = self.session.abandoned
+        return [f"Calls that went on past their timeout, and may still cost: {going_on}"] if going_on else []
 
     async def push_results(self, say: Callable[[str], None]) -> None:
         """Push results as they come, until the calls have ended and the backend has everything."""

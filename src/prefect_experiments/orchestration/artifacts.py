@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -23,20 +22,18 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.keys import fingerprint
+from prefect_experiments.orchestration.patience import current_line
 from prefect_experiments.reports.escaping import code, markdown_link
 from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows, summary_markdown
 from prefect_experiments.reports.phrases import verdict_word
 from prefect_experiments.reports.worst_runs import worst_runs_lines
 
 PROGRESS_EVERY_S = 5.0
-PATIENCE_S = 10.0  # Prefect's client tries a server that is gone for minutes; an artifact is not worth that
 
 # To show the runs to look at first, all of them are read. Where nobody asked for a verdict and nothing failed, that is
 # only done where it takes no time; a large experiment's report has them.
 MOST_RUNS_READ = 20_000
 MOST_RUNS_READ_UNASKED = 1_000
-
-logger = logging.getLogger("prefect_experiments")
 
 
 @contextlib.asynccontextmanager
@@ -51,25 +48,24 @@ async def progress_of(work: RunWork) -> AsyncIterator[None]:
     finally:
         # The last update has been under way since the work ended.
         work.done.set()
-        await asyncio.wait({narrator}, timeout=PATIENCE_S)
+        await asyncio.wait({narrator}, timeout=current_line().patience)
         narrator.cancel()
         await asyncio.gather(narrator, return_exceptions=True)
 
 
 async def _narrate(work: RunWork) -> None:
-    shown = 0.0
-    try:
-        artifact = await acreate_progress_artifact(progress=shown, description=f"Progress of {work.name}")
-        over = False  # it may be done before Prefect has made the artifact, and is to be shown as done all the same
-        while not over:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(work.done.wait(), PROGRESS_EVERY_S)
-            over = work.done.is_set()
-            if (done := percent_done(work)) != shown:
-                await aupdate_progress_artifact(artifact, progress=done)
-                shown = done
-    except Exception as error:  # noqa: BLE001 - see `progress_of`
-        logger.warning("No progress is shown, because Prefect's server refused it (%s).", type(error).__name__)
+    shown, what, line = 0.0, "the progress", current_line()
+    artifact = await line.tell(what, acreate_progress_artifact(progress=shown, description=f"Progress of {work.name}"))
+    if artifact is None:
+        return
+    over = False  # it may be done before Prefect has made it, and is to be shown as done all the same
+    while not over:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(work.done.wait(), PROGRESS_EVERY_S)
+        over = work.done.is_set()
+        if (done := percent_done(work)) != shown:
+            await line.tell(what, aupdate_progress_artifact(artifact, progress=done))
+            shown = done
 
 
 def percent_done(work: RunWork) -> float:
@@ -84,22 +80,24 @@ async def show_summary(ran: RanExperiment) -> None:
     deploys a flow for people to look at.
     """
     text = summary_markdown(ran, None if ran.comparison else ran.verdict)
-    await _quietly(
+    await current_line().tell(
+        "the summary",
         acreate_markdown_artifact(
             markdown=await _with_lowest(text, ran, contents=False),
             key=artifact_key("experiment", ran.experiment.dataset_name),
             description=f"Experiment {ran.experiment.name} on {ran.experiment.dataset_name}",
-        )
+        ),
     )
     if ran.url is not None and ran.link is not None:
         backend = ran.link.target.partition(" ")[0]
-        await _quietly(
+        await current_line().tell(
+            "the link",
             acreate_link_artifact(
                 link=ran.url,
                 link_text=f"{ran.experiment.name} in {backend}",
                 key=artifact_key(backend, ran.experiment.dataset_name),
                 description=f"Where {backend} compares the experiments on {ran.experiment.dataset_name}",
-            )
+            ),
         )
 
 
@@ -119,13 +117,15 @@ async def show_compared(comparison: Comparison, name: str, *, lined_up: bool = T
     """
     description = f"{comparison.candidate.label} beside {comparison.baseline.label}"
     key = artifact_key("comparison", name) if lined_up else None
-    await _quietly(
-        acreate_markdown_artifact(markdown=comparison_markdown(comparison), key=key, description=description)
+    await current_line().tell(
+        "the comparison",
+        acreate_markdown_artifact(markdown=comparison_markdown(comparison), key=key, description=description),
     )
-    await _quietly(
+    await current_line().tell(
+        "the metrics",
         acreate_table_artifact(
             table=comparison_rows(comparison), key=artifact_key("metrics", name), description=description
-        )
+        ),
     )
 
 
@@ -142,7 +142,9 @@ async def show_outcome(ran: RanExperiment) -> None:
     if comparison is None or not comparison.regressed:  # else the examples that got worse are what to look at
         text = await _with_lowest(text, ran)
     word = f"{verdict_word(ran.verdict)}: " if ran.verdict else ""
-    await _quietly(acreate_markdown_artifact(markdown=text, description=f"{word}{name} on {dataset}"))
+    await current_line().tell(
+        "the outcome", acreate_markdown_artifact(markdown=text, description=f"{word}{name} on {dataset}")
+    )
 
 
 async def _with_lowest(text: str, ran: RanExperiment, *, contents: bool = True) -> str:
@@ -164,10 +166,12 @@ async def show_report(path: Path, url: str | None, name: str) -> None:
     """
     description = f"HTML report on {name}"
     if url is not None:
-        await _quietly(acreate_link_artifact(link=url, link_text=path.name, description=description))
+        await current_line().tell(
+            "the report", acreate_link_artifact(link=url, link_text=path.name, description=description)
+        )
         return
     where = f"The report is in {code(str(path), longest=1000)} on the machine {code(socket.gethostname())}."
-    await _quietly(acreate_markdown_artifact(markdown=where, description=description))
+    await current_line().tell("the report", acreate_markdown_artifact(markdown=where, description=description))
 
 
 async def show_text(text: str, sort: str, name: str, description: str) -> None:
@@ -175,7 +179,9 @@ async def show_text(text: str, sort: str, name: str, description: str) -> None:
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=2) + 1)
     markdown = f"{fence}text\n{text}\n{fence}"
     key = artifact_key(sort, name)
-    await _quietly(acreate_markdown_artifact(markdown=markdown, key=key, description=description))
+    await current_line().tell(
+        "the text", acreate_markdown_artifact(markdown=markdown, key=key, description=description)
+    )
 
 
 def artifact_key(sort: str, name: str) -> str:
@@ -186,11 +192,3 @@ def artifact_key(sort: str, name: str) -> str:
     text = f"{sort}-{name}".lower()
     key = "-".join(filter(None, "".join(c if c.isascii() and c.isalnum() else "-" for c in text).split("-")))[:200]
     return key if name.isascii() else f"{key}-{fingerprint(name)[:8]}"
-
-
-async def _quietly(call: Awaitable[object]) -> None:
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            await call
-    except Exception as error:  # noqa: BLE001 - a page without an artifact is no reason to fail
-        logger.warning("An artifact was not written, because Prefect's server refused it (%s).", type(error).__name__)

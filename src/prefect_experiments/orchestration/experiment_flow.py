@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -21,9 +21,14 @@ from prefect_experiments.errors import ExperimentStopped
 from prefect_experiments.experiment.progress import telling
 from prefect_experiments.experiment.steps import Steps, drive
 from prefect_experiments.experiment.work import RunWork
+from prefect_experiments.interruptions import interruptible
 from prefect_experiments.orchestration.artifacts import progress_of
+from prefect_experiments.orchestration.killed import end_run_of_killed
 from prefect_experiments.orchestration.running import (
+    body,
     conclude,
+    conclude_alone,
+    in_prefect_task,
     prefect_task,
     run_in_flow,
     say_notes,
@@ -34,8 +39,6 @@ from prefect_experiments.orchestration.shared_limits import slots_of
 
 logger = logging.getLogger("prefect_experiments")
 
-_nearly_done: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("prefect_experiments_nearly_done")
-
 
 def _work() -> RunWork:
     return work_of_call(RunWork, "run_experiment, resume_experiment or evaluate_experiment")
@@ -44,27 +47,25 @@ def _work() -> RunWork:
 @prefect_task("load-dataset", "load {dataset}", "Pin a dataset version, make the experiment, plan what is missing.")
 async def load_dataset(dataset: str) -> None:
     """Pin the dataset and plan."""
-    await asyncio.to_thread(_work().load_dataset, _shown_by_traces())
+    await body()
 
 
 @prefect_task("run-task", "run {examples}", "Run the task on one batch of examples.")
 async def run_task(batch: int, examples: str) -> None:
     """Run the task on one batch."""
-    session = _work().session
-    await session.run_batch(session.batches[batch - 1], _nearly_done.get())
+    await body()
 
 
 @prefect_task("evaluate", "evaluate {examples}", "Run the evaluators on one batch of outputs.")
 async def evaluate(batch: int, examples: str) -> None:
     """Evaluate one batch."""
-    session = _work().session
-    await session.evaluate_batch(session.batches[batch - 1])
+    await body()
 
 
 @prefect_task("log-results", "log to {backend}", "Push what the backend does not have.")
 async def log_results(backend: str) -> None:
     """Push to the backend."""
-    await _work().push_results(get_run_logger().warning)
+    await body()
 
 
 class _PrefectSteps(Steps):
@@ -75,20 +76,24 @@ class _PrefectSteps(Steps):
         self._backend = backend
 
     async def load_dataset(self) -> None:
-        await load_dataset(self.work.dataset)
+        load = partial(asyncio.to_thread, self.work.load_dataset, _shown_by_traces())
+        await in_prefect_task(partial(load_dataset, self.work.dataset), "load-dataset", load)
+        await end_run_of_killed(self.work)
 
     async def run_task(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
-        _nearly_done.set(nearly_done)  # each batch has a context of its own
-        await run_task(batch.number, _label(batch))
+        run = partial(super().run_task, batch, nearly_done)
+        await in_prefect_task(partial(run_task, batch.number, _label(batch)), "run-task", run)
 
     async def evaluate(self, batch: Batch) -> None:
-        await evaluate(batch.number, _label(batch))
+        run = partial(super().evaluate, batch)
+        await in_prefect_task(partial(evaluate, batch.number, _label(batch)), "evaluate", run)
 
     def calling(self) -> contextlib.AbstractAsyncContextManager[None]:
         return slots_of(self.work.session)
 
     async def log_results(self) -> None:
-        await log_results(self._backend)
+        push = partial(self.work.push_results, lambda text: get_run_logger().warning(text))
+        await in_prefect_task(partial(log_results, self._backend), "log-results", push)
 
 
 def _label(batch: Batch) -> str:
@@ -112,14 +117,22 @@ async def experiment_flow(
     concurrency: int,
 ) -> Any:
     """Run what the calling `run_experiment` has prepared."""
-    work = _work()
+    _work()
+    return await body()
+
+
+async def _in_flow(work: RunWork, backend: str) -> Any:
     say_notes(work)
     async with progress_of(work):
-        try:
+        with _advising(work):
             await drive(_PrefectSteps(work, backend))
-        except ExperimentStopped as stopped:
-            raise _with_advice(stopped, work) from None
-        return await conclude(work)
+        return await conclude(work, lines=work.remarks())
+
+
+async def _without(work: RunWork) -> None:
+    with _advising(work):
+        await drive(Steps(work))
+    await conclude_alone(work)
 
 
 def _shown_by_traces() -> dict[str, str]:
@@ -130,32 +143,35 @@ def _shown_by_traces() -> dict[str, str]:
     return {name: str(value) for name, value in found.items() if value}
 
 
-def _with_advice(stopped: ExperimentStopped, work: RunWork) -> ExperimentStopped:
-    experiment_id = work.record.experiment.id
-    return stopped.with_advice(
-        experiment_id,
-        f"Everything finished is kept: see it with `prefect-experiments runs {experiment_id}`, "
-        f"go on with `prefect-experiments resume {experiment_id}`.",
-    )
+@contextlib.contextmanager
+def _advising(work: RunWork) -> Iterator[None]:
+    """An error at which the experiment stops says how to go on."""
+    try:
+        yield
+    except ExperimentStopped as stopped:
+        experiment_id = work.record.experiment.id
+        raise stopped.with_advice(
+            experiment_id,
+            f"Everything finished is kept: see it with `prefect-experiments runs {experiment_id}`, "
+            f"go on with `prefect-experiments resume {experiment_id}`.",
+        ) from None
 
 
 async def run_work(work: RunWork) -> RanExperiment:
     """Run a planned experiment as a flow."""
     plan = work.plan
-
-    async def started() -> None:
-        async with telling(work):
-            await experiment_flow(
-                dataset=work.dataset,
-                experiment=work.name,
-                task=plan.task.name if plan.task else None,
-                evaluators=[evaluator.name for evaluator in plan.evaluators],
-                backend=work.remote.name if work.remote else "local",
-                concurrency=plan.options.concurrency,
-            )
-
+    backend = work.remote.name if work.remote else "local"
+    shown = {
+        "dataset": work.dataset,
+        "experiment": work.name,
+        "task": plan.task.name if plan.task else None,
+        "evaluators": [evaluator.name for evaluator in plan.evaluators],
+        "backend": backend,
+        "concurrency": plan.options.concurrency,
+    }
     with saying_why():
-        await run_in_flow(work, started)
+        async with telling(work):
+            await run_in_flow(work, experiment_flow, shown, partial(_in_flow, work, backend), partial(_without, work))
     return work.result
 
 
@@ -165,5 +181,5 @@ async def run_dry(work: RunWork) -> RanExperiment:
         logger.warning("%s", note)
     with saying_why():
         async with telling(work):
-            await drive(Steps(work))
+            await interruptible(drive(Steps(work)))
     return work.result

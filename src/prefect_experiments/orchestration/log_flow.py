@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -10,9 +13,20 @@ from prefect import flow, get_run_logger
 from prefect_experiments.experiment.arguments import LogArguments, Place, Placed
 from prefect_experiments.experiment.log import LoggedExperiment, LogWork, plan_log
 from prefect_experiments.experiment.places import remote_of, store_of
-from prefect_experiments.orchestration.running import conclude, prefect_task, run_in_flow, say_notes, work_of_call
+from prefect_experiments.orchestration.running import (
+    body,
+    conclude,
+    conclude_alone,
+    in_prefect_task,
+    prefect_task,
+    run_in_flow,
+    say_notes,
+    work_of_call,
+)
 from prefect_experiments.signatures import takes
 from prefect_experiments.sync import sync_twin
+
+logger = logging.getLogger("prefect_experiments")
 
 
 def _work() -> LogWork:
@@ -22,15 +36,13 @@ def _work() -> LogWork:
 @prefect_task("load-dataset", "load {dataset}", "Pin the dataset version that the results are on.")
 async def load_dataset(dataset: str) -> None:  # noqa: ARG001 - for Prefect's page
     """Pin the dataset."""
-    await asyncio.to_thread(_work().load_dataset)
+    await body()
 
 
 @prefect_task("log-results", "log to {backend}", "Write the results to the store, and push what the backend lacks.")
 async def log_results(backend: str) -> None:  # noqa: ARG001 - for Prefect's page
     """Write to the store, and push to the backend."""
-    work = _work()
-    await asyncio.to_thread(work.write)
-    await work.push_results(get_run_logger().warning)
+    await body()
 
 
 @flow(
@@ -41,15 +53,35 @@ async def log_results(backend: str) -> None:  # noqa: ARG001 - for Prefect's pag
     persist_result=False,
     validate_parameters=False,
 )
-async def log_flow(dataset: str, experiment: str, results: str, backend: str) -> Any:
+async def log_flow(dataset: str, experiment: str, results: str, backend: str) -> Any:  # noqa: ARG001 - as above
     """Log what the calling `log_experiment` has prepared."""
-    work = _work()
-    say_notes(work)
+    _work()
     get_run_logger().info("Logging %s as %r.", results, experiment)
-    await load_dataset(dataset)
-    await log_results(backend)
+    return await body()
+
+
+async def _in_flow(work: LogWork, backend: str) -> Any:
+    say_notes(work)
+    await in_prefect_task(partial(load_dataset, work.dataset), "load-dataset", partial(_load, work))
+    say = partial(_write_and_push, work, lambda text: get_run_logger().warning(text))
+    await in_prefect_task(partial(log_results, backend), "log-results", say)
     report = work.result.report
     return await conclude(work, lines=work.result.said(), is_news=not report.already_logged)
+
+
+async def _without(work: LogWork) -> None:
+    await _load(work)
+    await _write_and_push(work, logger.warning)
+    await conclude_alone(work)
+
+
+async def _load(work: LogWork) -> None:
+    await asyncio.to_thread(work.load_dataset)
+
+
+async def _write_and_push(work: LogWork, say: Callable[[str], None]) -> None:
+    await asyncio.to_thread(work.write)
+    await work.push_results(say)
 
 
 class LogCall(Placed, LogArguments):
@@ -81,15 +113,9 @@ async def log_in_flow(arguments: LogArguments, client: Place | None) -> LoggedEx
     remote, store = remote_of(arguments.backend, client), store_of(client)
     plan = await asyncio.to_thread(plan_log, arguments, store, remote, arguments)
     work = LogWork(plan)
-    await run_in_flow(
-        work,
-        lambda: log_flow(
-            dataset=work.dataset,
-            experiment=work.name,
-            results=plan.results.origin,
-            backend=remote.name if remote else "local",
-        ),
-    )
+    backend = remote.name if remote else "local"
+    shown = {"dataset": work.dataset, "experiment": work.name, "results": plan.results.origin, "backend": backend}
+    await run_in_flow(work, log_flow, shown, partial(_in_flow, work, backend), partial(_without, work))
     if arguments.print_summary:
         from prefect_experiments.reports.terminal import print_outcome
 

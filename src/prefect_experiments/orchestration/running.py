@@ -7,25 +7,39 @@ import contextlib
 import contextvars
 import gc
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 # Prefect imports these when a first flow runs; then, they would be a quarter of a small experiment.
 import fastapi.encoders  # noqa: F401
 import prefect.flow_engine
 import prefect.task_engine  # noqa: F401
-from prefect import get_run_logger, task
+from prefect import Flow, get_run_logger, task
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import FlowRunContext, SyncClientContext, TaskRunContext
-from prefect.exceptions import FailedRun
+from prefect.context import AsyncClientContext, FlowRunContext, SyncClientContext, TaskRunContext
+from prefect.results import aget_default_result_storage
+from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from prefect.states import Completed, Failed
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Status, Verdict
-from prefect_experiments.errors import AlreadyExists, ExperimentStopped, InvalidInput, InvalidSetting, StoreLost
+from prefect_experiments.errors import (
+    AlreadyExists,
+    ExperimentInUse,
+    ExperimentStopped,
+    InvalidInput,
+    InvalidSetting,
+    StoreLost,
+    StoreUnavailable,
+)
 from prefect_experiments.experiment.work import Work
+from prefect_experiments.interruptions import interruptible
 from prefect_experiments.orchestration.artifacts import show_comparison, show_summary
+from prefect_experiments.orchestration.delivery import bound_exit, deliver
 from prefect_experiments.orchestration.events import tell_of
+from prefect_experiments.orchestration.patience import narrated, new_line
+from prefect_experiments.orchestration.temporary_server import start_temporary_server
 from prefect_experiments.reports.escaping import error_text
 from prefect_experiments.reports.markdown import headline
 
@@ -37,8 +51,26 @@ W = TypeVar("W", bound=Work)
 
 logger = logging.getLogger("prefect_experiments")
 
-# Not a parameter: Prefect keeps parameters and shows them.
+# Not parameters: Prefect keeps parameters and shows them.
 _work: contextvars.ContextVar[Work] = contextvars.ContextVar("prefect_experiments_work")
+_body: contextvars.ContextVar[Callable[[], Awaitable[Any]]] = contextvars.ContextVar("prefect_experiments_body")
+
+
+def body() -> Awaitable[Any]:
+    """What the flow or the Prefect task that is running now was made around."""
+    return _body.get()()
+
+
+async def in_prefect_task(
+    prefect_task: Callable[[], Awaitable[Any]], name: str, do: Callable[[], Awaitable[Any]]
+) -> None:
+    """Do a step in a Prefect task that calls `body`; without one, where Prefect is away."""
+
+    async def within(inside: Callable[[], Awaitable[Any]]) -> None:
+        _body.set(inside)
+        await prefect_task()
+
+    await narrated(f"the task run {name!r}", do, within, pause=RETRY_DELAY_S)
 
 
 def work_of_call(sort: type[W], started_by: str) -> W:
@@ -58,7 +90,9 @@ def worth_a_retry(_task: Any, _task_run: TaskRun, state: State[Any]) -> bool:
 
     A plain function: Prefect before 3.9 takes nothing else here.
     """
-    return not isinstance(state.data, InvalidInput | AlreadyExists | ExperimentStopped | StoreLost)
+    # Nor what has been waited for already: the store, and another process.
+    waited_for = StoreUnavailable | StoreLost | ExperimentInUse
+    return not isinstance(state.data, InvalidInput | AlreadyExists | ExperimentStopped | waited_for)
 
 
 def prefect_task(name: str, run_name: str, description: str) -> Callable[[Any], Any]:
@@ -98,8 +132,14 @@ async def conclude(work: Work, *, lines: Sequence[str] = (), is_news: bool = Tru
         get_run_logger().warning("%s", unpushed)
         message = f"{message}. {unpushed}"
     get_run_logger().info("%s", message)
-    work.is_concluded = True
     return final_state(ran.verdict, message)
+
+
+async def conclude_alone(work: Work) -> None:
+    """`conclude` without a flow run: nobody is shown it but the caller."""
+    await asyncio.to_thread(work.conclude)
+    if (unpushed := work.unpushed) is not None:
+        logger.warning("%s", unpushed)
 
 
 def in_a_line(ran: RanExperiment) -> str:
@@ -158,36 +198,77 @@ def _spared_by_the_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
-async def run_in_flow(work: Work, started: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+async def run_in_flow(
+    work: Work,
+    prefect_flow: Flow[Any, Any],
+    parameters: Mapping[str, Any],
+    do: Callable[[], Awaitable[Any]],
+    without: Callable[[], Awaitable[Any]],
+) -> None:
     """Do the work in a flow run.
 
-    A Prefect server that goes away in mid-run costs the work its page and nothing else.
+    A Prefect server that is away, or goes away, costs the work its page and nothing else.
 
     Args:
         work: what is to be done.
-        started: starts the flow.
+        prefect_flow: does it: calls `body`.
+        parameters: the flow's.
+        do: what the flow does.
+        without: does the work without a flow run.
     """
+
+    async def within(inside: Callable[[], Awaitable[Any]]) -> None:
+        _body.set(inside)
+        # Prefect asks with a synchronous client for what it has been told already: one, and closed at the end.
+        async with AsyncClientContext.get_or_create():
+            with SyncClientContext.get_or_create():
+                await (await _storing_as_set(prefect_flow))(**parameters)
+
+    async def alone() -> None:
+        for note in work.notes:
+            logger.warning("%s", note)
+        with _like(prefect_flow):
+            await without()
+
     token = _work.set(work)
     try:
-        # Prefect reads its settings for results with a synchronous client: one, and closed at the end.
-        with _outliving_prefect(work), SyncClientContext.get_or_create(), _spared_by_the_collector():
-            await started()
+        with new_line() as line, _spared_by_the_collector():
+            try:
+                await narrated(
+                    "the flow run",
+                    lambda: interruptible(do()),  # where Prefect's own handler of signals is in place
+                    within,
+                    without=lambda: interruptible(alone()),
+                    first=start_temporary_server,
+                )
+            finally:
+                bound_exit()
+                if line.is_down and FlowRunContext.get() is None:
+                    await asyncio.to_thread(deliver, 0.0)
     finally:
         _work.reset(token)
 
 
+async def _storing_as_set(prefect_flow: Flow[Any, Any]) -> Flow[Any, Any]:
+    """The flow, told where Prefect keeps results: to find out, it would stop the event loop until its server answers.
+
+    Inside another run it is kept where that one has it.
+    """
+    if FlowRunContext.get() is not None or TaskRunContext.get() is not None:
+        return prefect_flow
+    storage = await aget_default_result_storage()
+    is_saved = storage._block_document_id is not None
+    return prefect_flow.with_options(result_storage=storage if is_saved else Path(storage.basepath))  # type: ignore[attr-defined]
+
+
 @contextlib.contextmanager
-def _outliving_prefect(work: Work) -> Iterator[None]:
-    """What is done stays done, whatever becomes of its flow run while this is entered."""
-    try:
+def _like(prefect_flow: Flow[Any, Any]) -> Iterator[None]:
+    """What user code finds of Prefect where there is no flow run: `get_run_logger` works."""
+    if FlowRunContext.get() is not None:
         yield
-    except FailedRun:
-        if not work.is_concluded:
-            raise
-        # The gate has failed the flow run; the call goes on and has the verdict.
-    except Exception as error:
-        if not work.is_concluded:
-            raise
-        logger.warning(
-            "The experiment is done and kept, but Prefect's server could not be told (%s).", type(error).__name__
-        )
+        return
+    with (
+        temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}),
+        FlowRunContext.model_construct(flow=prefect_flow, flow_run=None),
+    ):
+        yield

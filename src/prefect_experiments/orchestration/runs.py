@@ -46,7 +46,8 @@ async def arun_experiment(call: RunCall) -> RanExperiment:
         NotFound: no such dataset or version.
         AlreadyExists: an experiment was begun for the idempotency key before; nothing is run.
         ExperimentStopped: a task failed and `exit_on_error` was set; what had finished is kept.
-        StoreUnavailable: the store could not be written to for a minute; resume later.
+        StoreUnavailable: the store could not be reached for a minute; resume later.
+        ExperimentInUse: another process has taken the experiment over, while this one stood still.
     """
     return await run_new(call, call.client)
 
@@ -57,10 +58,10 @@ async def run_new(arguments: RunArguments, client: Place | None) -> RanExperimen
     if arguments.dry_run is not False:
         work = RunWork(plan)
         return _shown(await run_dry(work), work, arguments)
-    work = RunWork(await within_limits(plan))
-    if (key := arguments.idempotency_key) is not None:
-        await asyncio.to_thread(work.begin_once, check_key(key))
-    return _shown(await run_work(work), work, arguments)
+    work, key = RunWork(await within_limits(plan)), arguments.idempotency_key
+    async with work.held(None if key is None else check_key(key)):
+        ran = await run_work(work)
+    return _shown(ran, work, arguments)
 
 
 @takes(ResumeCall)
@@ -73,6 +74,7 @@ async def aresume_experiment(call: ResumeCall) -> RanExperiment:
 
     Raises:
         NotFound: no such experiment.
+        ExperimentInUse: another process makes the experiment's calls.
         InvalidSetting: the experiment is its own baseline.
         InvalidTask: runs are missing and the task cannot be found again.
         InvalidEvaluator: evaluations are missing and their evaluator cannot be found again.
@@ -89,6 +91,7 @@ async def aevaluate_experiment(call: EvaluateCall) -> RanExperiment:
 
     Raises:
         NotFound: no such experiment.
+        ExperimentInUse: another process makes the experiment's calls.
         InvalidEvaluator: an evaluator that cannot be used.
     """
     return await go_on(call, call.client)
@@ -98,7 +101,9 @@ async def go_on(arguments: ResumeArguments | EvaluateArguments, client: Place | 
     """`aresume_experiment` or `aevaluate_experiment` in a client's store and backend."""
     plan = await asyncio.to_thread(plan_continued, arguments, client)
     work = RunWork(await within_limits(plan))
-    return _shown(await run_work(work), work, arguments)
+    async with work.held():
+        ran = await run_work(work)
+    return _shown(ran, work, arguments)
 
 
 def _shown(ran: RanExperiment, work: RunWork, arguments: Shown) -> RanExperiment:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -19,20 +21,26 @@ from prefect.concurrency.asyncio import (
     AcquireConcurrencySlotTimeoutError,
     ConcurrencySlotAcquisitionError,
     concurrency,
-    rate_limit,
 )
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from prefect_experiments.errors import InvalidSetting, TransientError
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.work import RunPlan
+from prefect_experiments.orchestration.patience import asked, current_line, is_away
 from prefect_experiments.settings import Settings
 
 LEASE_S = 60.0
 """How long the slots of a process that was killed stay taken; Prefect's least."""
 
 STARTS_FOR_S = 2.0
-RELEASE_PATIENCE_S = 10.0
+"""Call starts are asked for together for so long: Prefect's server loses up to one each time."""
+
+AHEAD_S = 1.0
+ALONE_FOR_S = 30.0
+LOOK_EVERY_S = 5.0
+
+_LOCKED = 423
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -62,21 +70,23 @@ async def within_limits(plan: RunPlan) -> RunPlan:
                 "makes it one of ten a second"
             )
         if found.active:
-            pace = SharedPace(found.name, rate, max(1, min(found.limit, int(rate * STARTS_FOR_S))))
-            plan = replace(plan, pace=pace)
+            plan = replace(plan, pace=SharedPace(found.name, rate, found.limit))
     return plan
 
 
 async def _read(name: str) -> GlobalConcurrencyLimitResponse:
-    async with get_client() as api:
-        try:
-            found = await api.read_global_concurrency_limit_by_name(name)
-        except ObjectNotFound:
-            known = [limit.name for limit in await api.read_global_concurrency_limits(limit=20, offset=0)]
-            raise InvalidSetting(
-                f"there is no global concurrency limit {name!r}; `prefect gcl create {name} --limit 20` makes one. "
-                f"There are: {', '.join(known) or 'none'}"
-            ) from None
+    async def read() -> GlobalConcurrencyLimitResponse:
+        async with get_client() as api:
+            try:
+                return await api.read_global_concurrency_limit_by_name(name)
+            except ObjectNotFound:
+                known = [limit.name for limit in await api.read_global_concurrency_limits(limit=20, offset=0)]
+                raise InvalidSetting(
+                    f"there is no global concurrency limit {name!r}; `prefect gcl create {name} --limit 20` makes one. "
+                    f"There are: {', '.join(known) or 'none'}"
+                ) from None
+
+    found = await asked(f"the limit {name!r} cannot be kept to, and nothing was run", read)
     if not found.limit:
         raise InvalidSetting(f"the global concurrency limit {name!r} is 0, which lets nothing through")
     return found
@@ -107,60 +117,161 @@ async def slots_of(session: Session) -> AsyncIterator[None]:
         strict=True,
         raise_on_lease_renewal_failure=False,
     )
-    try:
-        await held.__aenter__()
-    except AcquireConcurrencySlotTimeoutError:
-        raise TransientError(
-            f"waited {patience:g} s for {wanted} slots of the limit {name!r} (PREFECT_EXPERIMENTS_LIMIT_PATIENCE); "
-            f"go on with `prefect-experiments resume {session.spec.experiment_id}` when they are free"
-        ) from None
-    except ConcurrencySlotAcquisitionError as error:
-        raise InvalidSetting(f"no slots of the limit {name!r} can be had: {error}") from None
+    if not await _entered(held, name, wanted, patience, session.spec.experiment_id):
+        yield
+        return
     get_run_logger().info("Holding %d slots of the limit %r.", wanted, name)
     try:
         yield
     finally:
-        await _give_back(held)
+        await current_line().tell(
+            f"that the slots of {name!r} are free, as they are in a minute", held.__aexit__(None, None, None)
+        )
 
 
-async def _give_back(held: Any) -> None:
+async def _entered(held: Any, name: str, wanted: int, patience: float, experiment_id: str) -> bool:
+    """Wait for slots, as long as Prefect's server is there to give them; whether they are held."""
+    line = current_line()
     try:
-        async with asyncio.timeout(RELEASE_PATIENCE_S):
-            await held.__aexit__(None, None, None)
-    except Exception as error:  # noqa: BLE001 - the experiment is done; see `slots_of`
-        logger.warning("The slots become free by themselves in a minute: %s.", type(error).__name__)
+        async with asyncio.timeout(None) as limit, _watched(limit):
+            await held.__aenter__()
+    except AcquireConcurrencySlotTimeoutError:
+        raise TransientError(
+            f"waited {patience:g} s for {wanted} slots of the limit {name!r} (PREFECT_EXPERIMENTS_LIMIT_PATIENCE); "
+            f"go on with `prefect-experiments resume {experiment_id}` when they are free"
+        ) from None
+    except (ConcurrencySlotAcquisitionError, TimeoutError) as error:
+        if not is_away(error):
+            raise InvalidSetting(f"no slots of the limit {name!r} can be had: {error}") from None
+        line.missed(f"the slots of {name!r}, which this experiment goes without", error)
+        return False
+    return True
+
+
+@contextlib.asynccontextmanager
+async def _watched(limit: asyncio.Timeout) -> AsyncIterator[None]:
+    """End a wait for slots when Prefect's server does not answer any more: its own client would wait for minutes."""
+
+    async def watch() -> None:
+        line = current_line()
+        while not line.is_down:
+            await asyncio.sleep(LOOK_EVERY_S)
+            async with get_client() as api:
+                await line.tell("an answer", api.hello())
+        limit.reschedule(0)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 class SharedPace:
-    """The rate at which calls of all flows together may start; what comes next is asked for in advance.
+    """The rate at which calls of all flows together may start, evenly, from the first second on.
+
+    Prefect's limit is a bucket: what is put in leaks out at the rate, and what would overflow is refused. Whoever puts
+    into an empty one could start as many calls at once as it holds. Here a call starts not when its slot is put in, but
+    when it leaks out: the slots of all flows are in one queue, and that is what spreads their starts.
 
     Args:
         name: of the limit.
         rate: call starts a second.
-        at_once: how many are asked for together.
+        room: how many the bucket holds.
     """
 
-    def __init__(self, name: str, rate: float, at_once: int) -> None:
-        self._name = name
-        self._rate = rate
-        self._at_once = at_once
-        self._left = 0
+    def __init__(self, name: str, rate: float, room: int) -> None:
+        self._name, self._rate, self._room = name, rate, room
+        self._most = max(1, min(room // 2, int(rate * STARTS_FOR_S)))
+        self._asked_for = 0
+        self._used = 0
+        self._waiting = 0
+        self._starts: deque[float] = deque()
+        self._last = 0.0
         self._lock = asyncio.Lock()
-        self._alone = False
+        self._alone_until = 0.0
 
     async def acquire(self) -> None:
         """Wait until a call may start."""
-        async with self._lock:
-            if not self._left:
-                await self._ask()
-                self._left = self._at_once
-            self._left -= 1
-
-    async def _ask(self) -> None:
+        self._waiting += 1
         try:
-            await rate_limit(self._name, occupy=self._at_once, strict=True)
-        except ConcurrencySlotAcquisitionError as error:
-            if not self._alone:
-                self._alone = True
-                logger.warning("The rate limit %r is kept to by this flow alone from now on: %s.", self._name, error)
-            await asyncio.sleep(self._at_once / self._rate)
+            async with self._lock:
+                start = self._next() or await self._asked()
+        finally:
+            self._waiting -= 1
+        await asyncio.sleep(start - time.monotonic())
+
+    def _next(self) -> float | None:
+        """The next of the starts that there are; one that nobody has used in its time is nobody's."""
+        now = time.monotonic()
+        while self._starts:
+            if (start := self._starts.popleft()) > now - 1 / self._rate:
+                self._used += 1
+                return start
+        return None
+
+    async def _asked(self) -> float:
+        while True:
+            # What is there ends soon: then is early enough to ask for more, and leaves most to others.
+            await asyncio.sleep(self._last - AHEAD_S - time.monotonic())
+            await self._put_in(self._wanted())
+            if (start := self._next()) is not None:
+                return start
+
+    def _wanted(self) -> int:
+        """How many starts to ask for: more, where all were used of the last that were asked for."""
+        doubled = 2 * self._asked_for if self._used == self._asked_for else self._used
+        self._asked_for, self._used = max(1, min(self._most, max(self._waiting, doubled))), 0
+        return self._asked_for
+
+    async def _put_in(self, slots: int) -> None:
+        """Put so many slots into the bucket, and take note of when they leak out."""
+        before_us = 0 if time.monotonic() < self._alone_until else await self._queued(slots)
+        # Never before what was there, for a clock or a server that counts in whole slots may say so.
+        first = max(time.monotonic() + before_us / self._rate, self._last + 1 / self._rate)
+        self._starts.extend(first + n / self._rate for n in range(slots))
+        self._last = self._starts[-1]
+
+    async def _queued(self, slots: int) -> int:
+        """Have the server put them in; how many are before them."""
+        line = current_line()
+        while (found := await line.tell(self._what, self._ask())) is not None:
+            if not found.active or found.limit < slots:
+                break  # it has been switched off, or made smaller
+            if (over := found.active_slots + slots - found.limit) > 0:
+                # It counts in whole slots, so look before the last has leaked out. Asking for them in vain would cost
+                # everybody: Prefect counts anew from then.
+                await asyncio.sleep(max(over - 0.5, 0.25) / self._rate)
+                continue
+            if await line.tell(self._what, self._take(slots)):
+                after = await line.tell(self._what, self._ask())
+                return found.active_slots if after is None else max(0, after.active_slots - slots)
+            if line.is_down:
+                break
+        self._go_alone()
+        return 0
+
+    @property
+    def _what(self) -> str:
+        return f"a share of the rate limit {self._name!r}, which this experiment keeps to by itself"
+
+    def _go_alone(self) -> None:
+        if not self._alone_until:
+            logger.warning("The rate limit %r is kept to by this experiment alone from now on.", self._name)
+        self._alone_until = time.monotonic() + ALONE_FOR_S
+
+    async def _ask(self) -> GlobalConcurrencyLimitResponse:
+        async with get_client() as api:
+            return await api.read_global_concurrency_limit_by_name(self._name)
+
+    async def _take(self, slots: int) -> bool:
+        """Whether they are put in: others may have come first."""
+        async with get_client() as api:
+            try:
+                await api.increment_concurrency_slots([self._name], slots, "rate_limit")
+            except PrefectHTTPStatusError as refused:
+                if refused.response.status_code != _LOCKED:
+                    raise
+                return False
+            return True

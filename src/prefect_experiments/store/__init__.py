@@ -6,15 +6,16 @@ import atexit
 import os
 import threading
 from pathlib import Path
+from typing import Any, Self
 
-from prefect_experiments.errors import NotFound
+from prefect_experiments.errors import InvalidSetting, NotFound
 from prefect_experiments.settings import Settings
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
 from prefect_experiments.store.failures import FailureStore
 from prefect_experiments.store.ingest import IngestStore
-from prefect_experiments.store.leases import LeaseStore
+from prefect_experiments.store.leases import Lease, LeaseStore
 from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.outbox import OutboxStore
 from prefect_experiments.store.recorder import Recorder
@@ -61,6 +62,16 @@ class Store:
         self.database.settle()
         self.database.dispose()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It travels as its address, without a secret."""
+        return reopen_store, (self.portable_url,)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
 
 _open: dict[str, Store] = {}
 _open_lock = threading.Lock()
@@ -79,6 +90,29 @@ def open_store(url: str | None = None) -> Store:
         if canonical not in _open or _open[canonical].database.is_lost:
             _open[canonical] = Store(canonical)
         return _open[canonical]
+
+
+def reopen_store(portable_url: str) -> Store:
+    """The store that something tells of which came from elsewhere: with the password that this process knows.
+
+    Args:
+        portable_url: a `Store.portable_url`.
+
+    Raises:
+        InvalidSetting: there is no such store here.
+        StoreUnavailable: the database does not answer.
+    """
+    with _open_lock:
+        here = next((store for store in _open.values() if store.portable_url == portable_url), None)
+    if here is not None:
+        return here
+    given = parse_url(portable_url)
+    if given.database in (None, "", ":memory:") and given.get_backend_name() == "sqlite":
+        raise InvalidSetting("it is in a store in memory, which only the process that made it has")
+    if given.get_backend_name() == "sqlite" and not Path(str(given.database)).exists():
+        raise InvalidSetting(f"there is no store at {portable_url}, where it says that the experiment is")
+    ours = parse_url(Settings().resolved_store_url())
+    return open_store(None if portable(ours) == portable_url else portable_url)
 
 
 def existing_file(url: str | None = None) -> tuple[str, Path | None]:
@@ -116,10 +150,12 @@ if hasattr(os, "register_at_fork"):
 __all__ = [
     "EvaluatorRecord",
     "ExperimentRecord",
+    "Lease",
     "Link",
     "Recorder",
     "Store",
     "TaskRecord",
     "existing_file",
     "open_store",
+    "reopen_store",
 ]

@@ -26,12 +26,13 @@ from prefect_experiments.errors import (
     StoreUnavailable,
     needs_extra,
 )
+from prefect_experiments.store.patience import Outage
 from prefect_experiments.store.sqlite_file import SqliteFile, settle
 from prefect_experiments.store.tables import metadata
 from prefect_experiments.store.urls import connect_arguments, parse_url, shown, without_secrets_of
 
-BUSY_TIMEOUT_S = 30
-HEAD = "0007"
+BUSY_TIMEOUT_S = 1  # what SQLite waits by itself, without a word; then the rules of `patience` hold
+HEAD = "0008"
 # PostgreSQL's advisory locks; any numbers that are ours.
 _MIGRATION_LOCK = 0x9E8F_EC7E
 _ALONE_LOCK = 0x9E8F_EC7F
@@ -65,19 +66,17 @@ class Database:
         self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.in_memory = self.is_sqlite and self.url.database is None
-        # A power cut can undo what SQLite has committed to a file without waiting for the disk.
-        self.can_be_undone = self.is_sqlite and not self.in_memory
         # An in-memory database is one connection, so its transactions take turns.
         self._turns: Any = threading.RLock() if self.in_memory else contextlib.nullcontext()
         self._sql: dict[Any, str] = {}
         self._upserts: dict[Any, Any] = {}
+        self.outage = Outage(self.shown_url)
         self._file: SqliteFile | None = None
         self.engine = self._connect()
         # On PostgreSQL, too, what one transaction reads is of one moment.
         self._reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
         try:
-            with self.named_errors():
-                self._migrate()
+            self.outage.patiently(self._migrate, unless_busy=0.0)
         except BaseException:
             self.dispose()
             raise
@@ -200,7 +199,8 @@ class Database:
             raise self._named(error) from None
         except PoolTimeout:
             raise StoreUnavailable(
-                f"the store at {self.shown_url} is too busy: every connection of this process stayed in use. Try again."
+                f"the store at {self.shown_url} is too busy: all connections of this process stayed in use. Try again.",
+                is_busy=True,
             ) from None
         except OverflowError:
             raise InvalidInput(f"an integer beyond 64 bits, which the store at {self.shown_url} cannot hold") from None
@@ -233,7 +233,9 @@ class Database:
             )
         return StoreUnavailable(
             f"the store at {self.shown_url} does not answer: {said}. "
-            "Is the database running, the path writable, the disk not full? Finished work is kept; try again."
+            "Is the database running, the path writable, the disk not full? Finished work is kept; try again.",
+            reason=said,
+            is_busy=getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED),
         )
 
     def _connect(self) -> Engine:
@@ -271,7 +273,7 @@ class Database:
 
     def _migrate(self) -> None:
         """Bring the schema to this version's, once, whoever comes first."""
-        with self._turns:
+        with self.named_errors(), self._turns:
             with self.engine.connect() as connection:
                 if _version(connection) == HEAD:
                     return

@@ -18,6 +18,7 @@ from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.examples import ExampleRow, fingerprint, to_example, to_rows, to_splits
 from prefect_experiments.store.paging import check_name, page
+from prefect_experiments.store.patience import all_patient, patient
 from prefect_experiments.store.sanitize import nearest_first, object_text, plain_text
 from prefect_experiments.store.tables import dataset_versions, datasets, examples
 from prefect_experiments.times import to_datetime
@@ -27,6 +28,7 @@ _SHORT = 200  # characters
 _AT_ONCE = 200
 
 
+@all_patient
 class DatasetStore:
     """Create, version, read and delete datasets."""
 
@@ -147,7 +149,8 @@ class DatasetStore:
     def page(self, *, limit: int = 50, cursor: str | None = None) -> tuple[list[DatasetInfo], Pagination]:
         """Datasets, newest first."""
         with self._database.read() as connection:
-            rows, pagination = page(connection, datasets, sa.select(datasets), limit, cursor)
+            by = [datasets.c.created_at, datasets.c.id]
+            rows, pagination = page(connection, sa.select(datasets), limit, cursor, by=by)
             return self._infos(connection, rows), pagination
 
     def versions(self, dataset: str) -> Sequence[DatasetVersion]:
@@ -198,13 +201,17 @@ class DatasetStore:
         query = _at(version.dataset_id, version.number, examples.c.position, *columns).limit(_AT_ONCE)
         after = -1
         while True:
-            with self._database.read() as connection:
-                rows = connection.execute(query.where(examples.c.position > after)).all()
+            rows = self._rows_of(query.where(examples.c.position > after))
             for position, *values in rows:
                 yield position, ExampleRow(*values)
                 after = position
             if len(rows) < _AT_ONCE:
                 return
+
+    @patient
+    def _rows_of(self, query: Any) -> Sequence[Any]:
+        with self._database.read() as connection:
+            return connection.execute(query).all()
 
     def _create(
         self,

@@ -19,11 +19,13 @@ from prefect_experiments.models import DatasetVersion, Experiment
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.paging import check_name, page
+from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.sanitize import nearest_first, object_text, plain_text
 from prefect_experiments.store.tables import (
     dataset_versions,
     datasets,
     experiment_evaluators,
+    experiment_runs,
     experiment_tags,
     experiments,
     linked_experiments,
@@ -74,6 +76,7 @@ class ExperimentRecord:
     is_logged: bool = False
 
 
+@all_patient
 class ExperimentStore:
     """Create, find, list, tag and delete experiments."""
 
@@ -95,9 +98,10 @@ class ExperimentStore:
         project_name: str | None = None,
         logged: str | None = None,
         now: float | None = None,
+        experiment_id: str | None = None,
         connection: Connection | None = None,
     ) -> ExperimentRecord:
-        """A new experiment, with a new id. Names need not be unique.
+        """A new experiment. Names need not be unique.
 
         Args:
             name: of the experiment, like what follows.
@@ -112,14 +116,18 @@ class ExperimentStore:
             project_name: where its traces go.
             logged: a fingerprint of its results, where they were made elsewhere.
             now: when it is made, where that is a time of its runs as well.
-            connection: a transaction for writing to do it in; one of its own without.
+            experiment_id: a new id that the caller has made of it; one that is there already was made by an earlier
+                try, and stays as it is.
+            connection: a transaction for writing, alone, to do it in; one of its own without.
 
         Raises:
             NotFound: the dataset version is no longer there.
         """
-        experiment_id = keys.new_id("exp")
+        experiment_id = keys.new_id("exp") if experiment_id is None else experiment_id
         now = time.time() if now is None else now
-        with contextlib.nullcontext(connection) if connection else self._database.write() as connection:
+        with contextlib.nullcontext(connection) if connection else self._database.write(alone=True) as connection:
+            if found := self._records(connection, [experiment_id]):
+                return found[experiment_id]
             connection.execute(
                 experiments.insert().values(
                     id=experiment_id,
@@ -139,6 +147,7 @@ class ExperimentStore:
                     created_at=now,
                     updated_at=now,
                     logged=logged,
+                    number=sa.select(sa.func.coalesce(sa.func.max(experiments.c.number), 0) + 1).scalar_subquery(),
                 )
             )
             self._put_evaluators(connection, experiment_id, evaluators)
@@ -150,7 +159,7 @@ class ExperimentStore:
         """The newest experiment of a name on a version whose results have this fingerprint, if there is one."""
         c = experiments.c
         query = sa.select(c.id).where(c.name == name, c.dataset_version_id == version.id, c.logged == logged)
-        found = connection.execute(query.order_by(c.created_at.desc()).limit(1)).scalar()
+        found = connection.execute(query.order_by(c.number.desc()).limit(1)).scalar()
         return None if found is None else self._record(connection, found)
 
     def put_evaluators(self, experiment_id: str, evaluators: Sequence[EvaluatorRecord]) -> None:
@@ -168,19 +177,23 @@ class ExperimentStore:
                 raise NotFound(f"there is no experiment {experiment_id!r}")
             self._put_evaluators(connection, experiment_id, evaluators)
 
-    def get(self, experiment: str, *, dataset: str | None = None) -> ExperimentRecord:
+    def get(self, experiment: str, *, dataset: str | None = None, to_continue: bool = False) -> ExperimentRecord:
         """An experiment by id (its own, or a backend's), name, ``tag:NAME`` or ``latest``.
+
+        ``latest`` is the one that was made last of those that have a run: one of which a kill has left nothing but its
+        name is not, unless there are no others.
 
         Args:
             experiment: which one.
             dataset: name or id of the dataset that a name, tag or ``latest`` is looked for in.
+            to_continue: whether the caller is to make its runs; then ``latest`` need not have any.
 
         Raises:
             NotFound: there is none.
             AmbiguousName: several have the name or tag; they are listed.
         """
         with self._database.read() as connection:
-            return self._record(connection, self._find(connection, experiment, dataset))
+            return self._record(connection, self._find(connection, experiment, dataset, to_continue=to_continue))
 
     def page(
         self, *, dataset: str | None = None, limit: int = 50, cursor: str | None = None
@@ -190,7 +203,7 @@ class ExperimentStore:
             query = sa.select(experiments)
             if dataset is not None:
                 query = query.where(experiments.c.dataset_id == self._dataset_id(connection, dataset))
-            rows, pagination = page(connection, experiments, query, limit, cursor)
+            rows, pagination = page(connection, query, limit, cursor, by=[experiments.c.number])
             records = self._records(connection, [row.id for row in rows])
             return [records[row.id].experiment for row in rows], pagination
 
@@ -240,7 +253,7 @@ class ExperimentStore:
         if rows:
             connection.execute(self._database.upsert(experiment_evaluators), rows)
 
-    def _find(self, connection: Connection, experiment: str, dataset: str | None) -> str:
+    def _find(self, connection: Connection, experiment: str, dataset: str | None, *, to_continue: bool) -> str:
         # Before the dataset: an id needs none, and the dataset may not be here yet.
         by_id = connection.execute(sa.select(experiments.c.id).where(experiments.c.id == experiment)).scalar()
         if by_id is not None:
@@ -248,14 +261,15 @@ class ExperimentStore:
         scope = None if dataset is None else self._dataset_id(connection, dataset)
         if experiment.startswith("tag:"):
             return self._by_tag(connection, experiment.removeprefix("tag:"), scope)
-        query = sa.select(experiments.c.id).order_by(experiments.c.created_at.desc(), experiments.c.id.desc())
+        query = sa.select(experiments.c.id).order_by(experiments.c.number.desc())
         if scope is not None:
             query = query.where(experiments.c.dataset_id == scope)
         if experiment == "latest":
-            found = connection.execute(query.limit(1)).scalar()
-            if found is None:
-                raise NotFound("there is no experiment yet" + (f" on dataset {dataset!r}" if dataset else ""))
-            return str(found)
+            has_runs = sa.exists().where(experiment_runs.c.experiment_id == experiments.c.id)
+            for chosen in [query] if to_continue else [query.where(has_runs), query]:
+                if (found := connection.execute(chosen.limit(1)).scalar()) is not None:
+                    return str(found)
+            raise NotFound("there is no experiment yet" + (f" on dataset {dataset!r}" if dataset else ""))
         c = linked_experiments.c
         by_link = connection.execute(sa.select(c.experiment_id).where(c.remote_id == experiment).distinct()).scalars()
         if linked := list(by_link):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from prefect_experiments.store.database import Database
+from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.tables import evaluations, experiment_runs
 
 
@@ -34,6 +35,7 @@ class CallCount(NamedTuple):
     failed: int
 
 
+@all_patient
 class FailureStore:
     """Counts errors; the results themselves are read by `ResultStore`."""
 

@@ -13,6 +13,7 @@ from prefect_experiments.records import EvaluatedRun, EvaluationRecord, Key
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.experiments import ExperimentRecord, ExperimentStore
 from prefect_experiments.store.links import Link
+from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.rows import annotation_values, evaluation_values, run_values
 from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import (
@@ -30,6 +31,7 @@ _Named = tuple[int, int, str]
 """An evaluation: its run's position and repetition, and its name."""
 
 
+@all_patient
 class IngestStore:
     """Takes in results that were made elsewhere: what backends have, and whole experiments."""
 

@@ -14,6 +14,7 @@ from prefect_experiments import keys
 from prefect_experiments.models import DatasetVersion, Experiment
 from prefect_experiments.records import RunIds
 from prefect_experiments.store.database import Database
+from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.tables import (
     dataset_versions,
     linked_experiments,
@@ -69,6 +70,7 @@ class RemoteVersion(NamedTuple):
     made_at: float | None
 
 
+@all_patient
 class LinkStore:
     """Links between the store and backends."""
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from prefect_experiments.records import EvaluatedRun, EvaluationRecord, Key, RunRecord, annotation_record
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.links import Link
+from prefect_experiments.store.patience import patient
 from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS
 from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import (
@@ -93,6 +94,7 @@ class OutboxStore:
                 found += [OutgoingEvaluation(annotation_record(*values), run_id) for *values, run_id in notes]
             return found
 
+    @patient
     def waiting(self, link: Link) -> Waiting:
         """How much waits, and how much was refused."""
         with self._database.read() as connection:
@@ -108,6 +110,7 @@ class OutboxStore:
             )
         return Waiting(runs, scored, refused)
 
+    @patient
     def refusals(self, link: Link, limit: int = 5) -> list[str]:
         """What the backend said to results that it would not take."""
         found: list[str] = []
@@ -137,6 +140,7 @@ class OutboxStore:
         if rows:
             self._database.write_many(connection, self._database.upsert(table), sorted(rows, key=lambda row: row[:4]))
 
+    @patient
     def retry_refused(self, link: Link) -> None:
         """Forget refusals, so that what was refused is pushed again."""
         with self._database.write() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,18 +29,17 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
-def page(connection: Connection, table: sa.Table, query: Any, limit: int, cursor: str | None) -> tuple[Any, Pagination]:
-    """One page of a query over a table with `created_at` and `id`, newest first."""
+def page(
+    connection: Connection, query: Any, limit: int, cursor: str | None, *, by: Sequence[sa.Column[Any]]
+) -> tuple[Any, Pagination]:
+    """One page of a query, newest first: by columns of it that together are unique and grow with each new row."""
     check_limit(limit)
     if cursor is not None:
-        created_at, last = decode_cursor(cursor, float, str)
-        query = query.where(
-            sa.or_(table.c.created_at < created_at, sa.and_(table.c.created_at == created_at, table.c.id < last))
-        )
-    rows = connection.execute(query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit + 1)).all()
+        query = query.where(sa.tuple_(*by) < sa.tuple_(*decode_cursor(cursor, *(each.type.python_type for each in by))))
+    rows = connection.execute(query.order_by(*(each.desc() for each in by)).limit(limit + 1)).all()
     more = len(rows) > limit
     rows = rows[:limit]
-    after = encode_cursor([rows[-1].created_at, rows[-1].id]) if more else None
+    after = encode_cursor([getattr(rows[-1], each.name) for each in by]) if more else None
     return rows, Pagination(has_more=more, next_cursor=after)
 
 

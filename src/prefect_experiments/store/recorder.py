@@ -20,16 +20,18 @@ from prefect_experiments.errors import NotFound, StoreUnavailable
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.ingest import delete_evaluations_of_failed, evaluated_failures
+from prefect_experiments.store.leases import Lease
+from prefect_experiments.store.patience import FIRST_PAUSE_S, GIVE_UP_AFTER_S, LONGEST_PAUSE_S, SAID_AFTER_S
 from prefect_experiments.store.rows import evaluation_values, run_values
 from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
 
 MOST_ROWS_A_COMMIT = 1000
 MOST_ROWS_WAITING = 20_000
 SYNC_EVERY_S = 1.0
-GIVE_UP_AFTER_S = 60.0
+LOOK_EVERY_S = 0.25
 
-# The first ok run of a key stays: two processes that resume one experiment at once must not
-# replace what has been evaluated.
+# The first ok run of a key stays: what a process that has lost its lease had under way must not replace what the next
+# one has evaluated.
 _FAILED = experiment_runs.c.error.is_not(None)
 
 _Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
@@ -45,10 +47,14 @@ class Recorder:
         experiment_id: whose results.
         replace: evaluators whose earlier evaluations on a run are removed when a new one comes, for
             when an evaluator that gives several named evaluations runs again.
+        lease: of the process that makes the calls.
     """
 
-    def __init__(self, database: Database, experiment_id: str, replace: Sequence[str] = ()) -> None:
+    def __init__(
+        self, database: Database, experiment_id: str, replace: Sequence[str] = (), lease: Lease | None = None
+    ) -> None:
         self._database = database
+        self._lease = lease
         self._experiment_id = experiment_id
         self._replace = frozenset(replace)
         self._put_run = database.upsert(experiment_runs, where=_FAILED)
@@ -63,20 +69,56 @@ class Recorder:
         self._closing = False
         self._failure: Exception | None = None
         self._synced_at = time.monotonic()
-        self._unsynced = False  # whether a power cut could undo a commit
+        self._unsynced = False  # whether a power cut could undo a commit, and the experiment does not tell of it yet
+        self._trying_since: float | None = None  # since when a commit is under way
+        self._trouble = ""  # what the database said to it last
+        self._looking: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._work, name="experiment-recorder", daemon=True)
 
     async def __aenter__(self) -> Recorder:
         self._thread.start()
+        self._looking = asyncio.create_task(self._look())
         return self
 
     async def __aexit__(self, error_type: type[BaseException] | None, *_: object) -> None:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        await asyncio.to_thread(self._thread.join)
+        try:
+            await asyncio.to_thread(self._thread.join)
+        finally:
+            if self._looking is not None:
+                self._looking.cancel()
         if self._failure is not None and error_type is None:
             raise self._failure
+
+    async def ready(self) -> None:
+        """Return when a further call may begin: what it gives will be kept, and no other process makes it.
+
+        Raises:
+            StoreUnavailable: the store has given up.
+            ExperimentInUse: another process has taken the experiment over.
+            NotFound: it was deleted.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._lease is not None and self._lease.is_in_doubt():
+            await asyncio.to_thread(self._lease.confirm)
+        if self._is_stuck():
+            await self.flush()
+
+    def _is_stuck(self) -> bool:
+        since = self._trying_since
+        return since is not None and time.monotonic() - since > SAID_AFTER_S
+
+    async def _look(self) -> None:
+        """Say when the database takes long: from here, where whoever watches the experiment hears of it."""
+        outage = self._database.outage
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for since in (self._trying_since, None if self._lease is None else self._lease.trying_since):
+                if since is not None and time.monotonic() - since > SAID_AFTER_S:
+                    outage.say(since, self._trouble)
 
     async def write_run(self, run: RunRecord) -> None:
         """Take a run; return when it is durable.
@@ -93,13 +135,13 @@ class Recorder:
         await waiter[1]
 
     async def write_evaluations(self, evaluations: Sequence[EvaluationRecord]) -> None:
-        """Take evaluations; return when there is room for more."""
+        """Take evaluations; return when there is room for more, and while the database takes long, when it has them."""
         with self._wake:
             self._refuse_if_broken()
             self._evaluations.append(evaluations)
             self._added += len(evaluations)
             self._wake.notify()
-        if self._added - self._durable > MOST_ROWS_WAITING:
+        if self._added - self._durable > MOST_ROWS_WAITING or self._is_stuck():
             await self.flush()
 
     async def flush(self) -> None:
@@ -158,9 +200,9 @@ class Recorder:
 
     def _commit(self, runs: list[RunRecord], evaluations: list[EvaluationRecord]) -> None:
         """Write one group, trying again while the database is away."""
-        deadline = time.monotonic() + GIVE_UP_AFTER_S
-        pause = 0.1
+        began, pause = time.monotonic(), FIRST_PAUSE_S
         sync = self._sync_is_due()
+        self._trying_since = began
         while True:
             try:
                 with self._database.write(sync=sync) as connection:
@@ -168,13 +210,18 @@ class Recorder:
                     self._write_evaluations(connection, evaluations)
                     if sync:
                         self._touch(connection)
-            except StoreUnavailable:
-                if time.monotonic() > deadline:
+            except StoreUnavailable as error:
+                if time.monotonic() - began > GIVE_UP_AFTER_S:
                     raise
+                self._trouble = error.reason
                 time.sleep(pause)
-                pause = min(2 * pause, 5.0)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
             else:
-                self._unsynced = self._database.can_be_undone and not sync
+                self._trying_since, self._trouble = None, ""
+                self._database.outage.over()
+                if self._void:
+                    self._void.difference_update(run[:2] for run in runs)
+                self._unsynced = not sync
                 if sync:
                     self._synced_at = time.monotonic()
                 return
@@ -205,7 +252,6 @@ class Recorder:
             self._void = evaluated_failures(connection, self._experiment_id)
         if void := sorted(self._void & made):
             delete_evaluations_of_failed(connection, self._experiment_id, void)
-            self._void.difference_update(void)
 
     def _write_evaluations(self, connection: Connection, given: list[EvaluationRecord]) -> None:
         if not given:

@@ -21,6 +21,7 @@ from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
 from prefect_experiments.store.ingest import evaluated_failures
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
+from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS, annotation_values
 from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
@@ -41,6 +42,7 @@ EvaluationFigures = tuple[int, str, str, float | None, str | None, bool]
 """Position, evaluator, name, score, label, whether it is an error."""
 
 
+@all_patient
 class ResultStore:
     """Reads the results of experiments; they are written by the `Recorder`."""
 

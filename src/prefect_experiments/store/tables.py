@@ -85,8 +85,11 @@ experiments = Table(
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("logged", String(64)),  # fingerprint of the results, where they were made elsewhere and logged
+    # Counts the experiments as they are made: clocks are set, and those of two machines differ.
+    Column("number", Integer, nullable=False, server_default="0"),
     Index("ix_experiments_dataset", "dataset_id", "created_at"),
     Index("ix_experiments_name", "name"),
+    Index("ix_experiments_number", "number", unique=True),
 )
 
 experiment_evaluators = Table(
@@ -212,13 +215,17 @@ pushed_runs = Table(
     Column("refused", Text),
 )
 
-# Who pushes an experiment just now, to a backend where pushing a result twice would make two of it.
-push_holds = Table(
-    "push_holds",
+# Who works on an experiment just now: makes its calls, or pushes it to a backend where pushing a result twice would
+# make two of it. `beat` is what the holder's own clock said when it last showed that it lives.
+leases = Table(
+    "leases",
     metadata,
-    Column("link_id", String(64), ForeignKey("linked_experiments.id", ondelete="CASCADE"), primary_key=True),
-    Column("owner", Text, nullable=False),
-    Column("until", Double, nullable=False),
+    Column("experiment_id", String(64), ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True),
+    Column("purpose", String(80), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("beat", Double, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("flow_run_id", String(64)),
 )
 
 pushed_evaluations = Table(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import requests
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+import httpx
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status
 
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.network import is_no_http, retry_after, tls_fault
 from prefect_experiments.tracing.destination import TraceExport
 
 if TYPE_CHECKING:
@@ -21,22 +25,8 @@ if TYPE_CHECKING:
 ATTEMPT_S = 10.0
 LONGEST_VALUE = 100_000  # characters of one attribute; the rest is cut off
 
-_NOISY = (
-    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
-    "opentelemetry.exporter.otlp.proto.common._internal",
-    "opentelemetry.exporter.otlp.common.http",
-    "urllib3.connectionpool",
-)
-# What HTTP itself needs. Anything else comes from the environment or .netrc, for other collectors.
-_OF_HTTP = {
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "user-agent",
-}
+_NOISY = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+_COMPRESSION = ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
 _HINTS = {401: "is the API key right?", 403: "is the API key right?", 404: "is this the address for traces?"}
 
 
@@ -49,14 +39,14 @@ class Outcome:
         reason: fit to be shown: no secret, nothing of what the spans hold.
         fault: the collector said that it broke (HTTP 500), so these very spans may be why.
         busy: it takes no more just now (HTTP 429, 503), as Phoenix says when 20,000 spans wait in it.
-        retry_after: seconds that it asked to wait.
+        retry_after: seconds that it asked to wait, where it did.
     """
 
     kind: Literal["delivered", "failed", "rejected", "too_large"]
     reason: str = ""
     fault: bool = False
     busy: bool = False
-    retry_after: float = 0.0
+    retry_after: float | None = None
 
 
 DELIVERED = Outcome("delivered")
@@ -67,73 +57,59 @@ class Delivery:
 
     def __init__(self, export: TraceExport) -> None:
         self._export = export
-        self._session = _Session(export.headers)
-        self._exporter: OTLPSpanExporter | None = None
+        self._client: httpx.Client | None = None
 
     def send(self, spans: Sequence[ReadableSpan]) -> Outcome:
         """Post them, each as part of its resource."""
-        self._session.outcome = Outcome("rejected", "they cannot be encoded")
         try:
-            if self._exporter is None:
-                self._exporter = OTLPSpanExporter(
-                    endpoint=self._export.endpoint,
-                    headers=dict(self._export.headers),
-                    timeout=ATTEMPT_S,
-                    session=self._session,
-                )
-            self._exporter.export([fitted(span) for span in spans])
-        except _NotDelivered:  # older exporters let it through
-            pass
+            content = encode_spans([fitted(span) for span in spans]).SerializePartialToString()
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing of the experiment may depend on it
             return Outcome("rejected", type(error).__name__)
-        return self._session.outcome
+        try:
+            return _outcome(self._posted(content))
+        except InvalidSetting as error:
+            return Outcome("failed", str(error))
+        except (httpx.HTTPError, OSError) as error:
+            return Outcome("failed", self._reason(error))
+
+    def _posted(self, content: bytes) -> httpx.Response:
+        if self._client is None:
+            # A redirected POST would arrive as a GET, and look like a success: none is followed.
+            self._client = httpx.Client(timeout=ATTEMPT_S, **self._export.way_there().arguments)
+        headers = {**self._export.headers, "Content-Type": "application/x-protobuf"}
+        if next(filter(None, map(os.environ.get, _COMPRESSION)), "").strip().lower() == "gzip":
+            content, headers["Content-Encoding"] = gzip.compress(content), "gzip"
+        try:
+            return self._client.post(self._export.endpoint, content=content, headers=headers)
+        except httpx.TimeoutException:
+            raise
+        except (httpx.NetworkError, httpx.RemoteProtocolError):  # one that was kept open may have been closed meanwhile
+            return self._client.post(self._export.endpoint, content=content, headers=headers)
 
     def close(self) -> None:
         """Close the connection."""
-        self._session.close()
+        if self._client is not None:
+            self._client.close()
+
+    def _reason(self, error: Exception) -> str:
+        """In our own words: the library's text may hold the address, and a password that may be in it."""
+        text, over = str(error), self._export.way_there().over
+        if isinstance(error, httpx.TimeoutException):
+            return f"no answer within {ATTEMPT_S:g} s{over}"
+        if isinstance(error, httpx.ProxyError):
+            return f"the proxy does not let us through{over}"
+        if fault := tls_fault(error):
+            return fault
+        if "refused" in text:
+            return f"connection refused{over}"
+        if any(sign in text for sign in ("getaddrinfo", "resolve", "not known", "No address")):
+            return f"there is no host of that name{over}"
+        if is_no_http(error):
+            return "what answers does not speak HTTP; is this a port for gRPC, or for https://?"
+        return "the connection was closed" if isinstance(error, httpx.TransportError) else type(error).__name__
 
 
-class _NotDelivered(Exception):
-    """No success. Not one of `requests`' errors: those make the exporter try again by itself, and sleep."""
-
-
-class _Session(requests.Session):
-    """What the exporter posts with: it sends our headers only, and notes what came of it."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__()
-        self.outcome = DELIVERED
-        self.auth = _leave  # or an entry in .netrc would replace the key that we were given
-        self._allowed = {name.lower() for name in headers} | _OF_HTTP
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        for name in [name for name in request.headers if name.lower() not in self._allowed]:
-            del request.headers[name]
-        kwargs["allow_redirects"] = False  # a redirected POST arrives as a GET, and looks like a success
-        try:
-            response = self._sent(request, **kwargs)
-        except (requests.RequestException, OSError) as error:
-            self.outcome = Outcome("failed", _reason(error))
-        else:
-            self.outcome = _outcome(response)
-            if self.outcome is DELIVERED:
-                return response
-        raise _NotDelivered
-
-    def _sent(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        try:
-            return super().send(request, **kwargs)
-        except requests.Timeout:
-            raise
-        except requests.ConnectionError:  # a connection that was kept open may have been closed meanwhile
-            return super().send(request, **kwargs)
-
-
-def _leave(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _outcome(response: requests.Response) -> Outcome:
+def _outcome(response: httpx.Response) -> Outcome:
     status = response.status_code
     if 200 <= status < 300:
         return DELIVERED
@@ -143,25 +119,8 @@ def _outcome(response: requests.Response) -> Outcome:
         return Outcome("too_large", reason)
     if status in {400, 415, 422}:
         return Outcome("rejected", reason)
-    wait = response.headers.get("Retry-After", "")
-    pause = float(wait) if wait.isdecimal() else 0.0
-    return Outcome("failed", reason, fault=status == 500, busy=status in {429, 503}, retry_after=pause)
-
-
-def _reason(error: BaseException) -> str:
-    """In our own words: the library's text holds the address, and a password that may be in it."""
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {ATTEMPT_S:g} s"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "no TLS connection (is its certificate trusted here?)"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy does not let us through"
-    text = str(error)
-    if "refused" in text:
-        return "connection refused"
-    if "getaddrinfo" in text or "resolve" in text:
-        return "there is no host of that name"
-    return "the connection was closed" if isinstance(error, requests.ConnectionError) else type(error).__name__
+    asked = retry_after(response.headers.get("retry-after", ""))
+    return Outcome("failed", reason, fault=status == 500, busy=status in {429, 503}, retry_after=asked)
 
 
 def fitted(span: ReadableSpan) -> ReadableSpan:
@@ -212,7 +171,7 @@ def _fit(text: str) -> str:
 
 
 class _NotInOurThreads(logging.Filter):
-    """Keeps what the exporter logs of each failure out of the application's log, for our exports only."""
+    """Keeps what the library logs of each request out of the application's log, for our exports only."""
 
     def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the thread decides
         return not getattr(_quiet, "on", False)
@@ -223,7 +182,7 @@ _filter = _NotInOurThreads()
 
 
 def keep_quiet_here() -> None:
-    """From now on the exporter's own log records of this thread go nowhere: the sender says what is to be said."""
+    """From now on the library's own log records of this thread go nowhere: the sender says what is to be said."""
     _quiet.on = True
     for name in _NOISY:
         logging.getLogger(name).addFilter(_filter)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.network import Way, way_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class TraceExport:
         endpoint: the full address, such as ``http://host:6006/v1/traces``.
         headers: sent with every request, the secret among them. Nothing else is: what
             ``OTEL_EXPORTER_OTLP_HEADERS`` holds is meant for another collector.
+        way: how it is reached; by default as the environment says.
 
     Raises:
         InvalidSetting: the endpoint is no http or https address, or a header cannot be sent.
@@ -24,6 +26,7 @@ class TraceExport:
 
     endpoint: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    way: Way | None = None
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.endpoint)
@@ -42,10 +45,19 @@ class TraceExport:
         parts = urlsplit(self.endpoint)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rpartition("@")[2]
 
+    def way_there(self) -> Way:
+        """How it is reached.
+
+        Raises:
+            InvalidSetting: what the environment says of that cannot be used.
+        """
+        return self.way or way_to(self.endpoint)
+
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for exports that may share a queue and a connection."""
-        return (self.endpoint, *sorted((name.lower(), value) for name, value in self.headers.items()))
+        way = self.way and tuple(map(id, self.way.arguments.values()))
+        return (self.endpoint, way, *sorted((name.lower(), value) for name, value in self.headers.items()))
 
     def __repr__(self) -> str:
         return f"TraceExport({self.shown!r}, headers: {', '.join(self.headers) or 'none'})"

@@ -32,6 +32,7 @@ KEPT_SPANS, KEPT_CHARACTERS = 50_000, 200_000_000  # beyond these, the oldest ar
 LINGER_S = 1.0  # how long spans wait for others to share a request with
 IDLE_S = 10.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
+DISTRUST_S = 1.0  # so long at most it is left alone for longer than it asks to
 BUSY_S = 30.0  # a collector may be busy for so long before that is worth a word
 MOST_FAULTS = 3  # that often the same spans may break the collector before they are tried apart
 MOST_ALONE = 10  # refused one by one, before they are refused all together
@@ -222,7 +223,9 @@ class Sender:
             self._failing_since = now
         self._failures += 1
         backoff = min(FIRST_BACKOFF_S * 2.0 ** min(self._failures - 1, 10), LONGEST_BACKOFF_S)
-        pause = max(backoff * random.uniform(0.5, 1.0), min(outcome.retry_after, LONGEST_BACKOFF_S))  # noqa: S311
+        pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311
+        if outcome.retry_after is not None:  # it knows: one that is back soon is found back soon
+            pause = max(min(pause, DISTRUST_S), min(outcome.retry_after, LONGEST_BACKOFF_S))
         self._retry_at = now + pause
         if self._outage_said or (outcome.busy and now - self._failing_since < BUSY_S):
             return None

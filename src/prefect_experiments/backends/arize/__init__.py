@@ -38,7 +38,7 @@ class ArizeBackend:
     def __init__(self, settings: ArizeSettings) -> None:
         connection = arize_connection(settings)
         self.traces = sends_traces(settings)
-        self._set_up(connection, ArizeApi(ArizeHttp(connection)), connection.space)
+        self._set_up(connection, ArizeApi(ArizeHttp(connection.api)), connection.space)
 
     def _set_up(self, connection: Connection, api: ArizeApi, space: str | None) -> None:
         self._connection = connection
@@ -116,6 +116,7 @@ class ArizeBackend:
                 "space_id": space_id,
                 "arize-interface": "otel",
             },
+            way=self._connection.way_to_collector(),
         )
 
 

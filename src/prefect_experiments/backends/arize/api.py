@@ -7,14 +7,15 @@ are read leniently: a field that is not used may be missing, or be another one t
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
-from prefect_experiments.backends.arize.connection import Connection
 from prefect_experiments.backends.http import Http
+from prefect_experiments.backends.patience import Patience
 from prefect_experiments.errors import (
     BackendRefused,
     BackendUnavailable,
@@ -42,14 +43,6 @@ class Untouched(BackendUnavailable):
 class ArizeHttp(Http):
     """HTTP that knows whether a request that has failed may have been carried out all the same."""
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection.api)
-        self._connection = connection
-
-    def _way(self) -> dict[str, Any]:
-        given = {"verify": self._connection.verify, "proxy": self._connection.proxy}
-        return {**super()._way(), **{name: value for name, value in given.items() if value is not None}}
-
     def _named(self, response: httpx.Response) -> ExperimentsError:
         error = super()._named(response)
         if response.status_code == 404:
@@ -63,7 +56,7 @@ class ArizeHttp(Http):
             return Untouched(str(error), retry_after=error.retry_after)
         return error
 
-    def _unreachable(self, error: httpx.RequestError) -> ExperimentsError:
+    def _unreachable(self, error: httpx.RequestError | ssl.SSLError) -> ExperimentsError:
         found = super()._unreachable(error)
         never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         if never_sent and isinstance(found, BackendUnavailable):
@@ -340,17 +333,16 @@ async def once_only(send: Callable[[], Awaitable[T]], look: Callable[[], Awaitab
     Raises:
         BackendUnavailable: it could not be made, or not be found out.
     """
-    attempt = 0
+    patience = Patience(ATTEMPTS, FIRST_PAUSE_S, LONGEST_PAUSE_S)
     while True:
         try:
             return await send()
         except (BackendUnavailable, InvalidSetting) as error:
-            attempt += 1
-            asked = error.retry_after if isinstance(error, BackendUnavailable) else None
-            await asyncio.sleep(min(max(asked or 0.0, FIRST_PAUSE_S * 2 ** (attempt - 1)), LONGEST_PAUSE_S))
+            pause = patience.pause(error)
+            await asyncio.sleep(FIRST_PAUSE_S * 2 ** (ATTEMPTS - 1) if pause is None else pause)  # it may be under way
             if not isinstance(error, Untouched) and (done := await look()) is not None:
                 return done
-            if attempt == ATTEMPTS:
+            if pause is None:
                 raise
 
 

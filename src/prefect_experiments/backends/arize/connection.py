@@ -7,26 +7,26 @@ that is passed in the code wins over one from the environment, whichever variabl
 from __future__ import annotations
 
 import os
-import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from prefect_experiments.backends.base import AsText, BackendSettings, Env
+from prefect_experiments.backends.base import AsText, Env
 from prefect_experiments.backends.http import Address
+from prefect_experiments.backends.network_settings import NO, YES, NetworkSettings
 from prefect_experiments.errors import InvalidSetting, unknown_value
+from prefect_experiments.network import Way
 from prefect_experiments.options import Must
 from prefect_experiments.settings import Settings
 
 API_HOST, OTLP_HOST = "api.arize.com", "otlp.arize.com"
 REGIONS = ("ca-central-1a", "eu-west-1a", "us-central-1a", "us-east-1b")
 LARGEST_BODY_MB = 8.0
-_YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
-class ArizeSettings(BackendSettings):
+class ArizeSettings(NetworkSettings):
     """Which Arize AX, how to get in, and what to work in."""
 
     api_key: Annotated[SecretStr | None, Field(repr=False), Env("ARIZE_API_KEY")] = None
@@ -57,8 +57,7 @@ class Connection:
         space: id or name of the space to work in; ``None`` where it was not said.
         api_key: for the collector; the API has it in its headers.
         largest_body: bytes that one request should hold at most.
-        verify: how the server's certificate is checked; ``None`` for as usual.
-        proxy: ``None`` for what the usual variables say.
+        settings: what has been given.
     """
 
     api: Address
@@ -66,8 +65,15 @@ class Connection:
     space: str | None
     api_key: SecretStr = field(repr=False)
     largest_body: int
-    verify: ssl.SSLContext | bool | None = None
-    proxy: str | None = field(default=None, repr=False)
+    settings: ArizeSettings = field(repr=False)
+
+    def way_to_collector(self) -> Way:
+        """The way to the collector.
+
+        Raises:
+            InvalidSetting: a certificate or a proxy that cannot be used.
+        """
+        return _way_to(self.settings, self.otlp_url)
 
 
 def arize_connection(settings: ArizeSettings) -> Connection:
@@ -83,35 +89,31 @@ def arize_connection(settings: ArizeSettings) -> Connection:
         api_url = settings.base_url.strip().rstrip("/")
     else:
         api_url = _api_url(settings)
+    api = Address(
+        service="Arize AX",
+        base_url=api_url,
+        headers={"Authorization": f"Bearer {key.get_secret_value()}"},
+        timeout=Settings().backend_timeout,
+        key_setting="ARIZE_API_KEY or api_key=",
+        url_setting="ARIZE_API_HOST or api_host=",
+    )
     return Connection(
-        api=Address(
-            service="Arize AX",
-            base_url=api_url,
-            headers={"Authorization": f"Bearer {key.get_secret_value()}"},
-            timeout=Settings().backend_timeout,
-            key_setting="ARIZE_API_KEY or api_key=",
-            url_setting="ARIZE_API_HOST or api_host=",
-        ),
+        api=replace(api, way=_way_to(settings, api_url)),
         otlp_url=_otlp_url(),
         space=(settings.space or settings.from_environment("space")).strip() or None,
         api_key=key,
         largest_body=int(_number("ARIZE_MAX_HTTP_PAYLOAD_SIZE_MB", LARGEST_BODY_MB, 1) * 1024 * 1024),
-        verify=_verification(),
-        proxy=os.environ.get("ARIZE_PROXY_URL", "").strip() or None,
+        settings=settings,
     )
 
 
-def _verification() -> ssl.SSLContext | bool | None:
-    """As ``ARIZE_REQUEST_VERIFY``, ``ARIZE_SSL_CA_CERT`` and its kin say."""
-    if os.environ.get("ARIZE_REQUEST_VERIFY", "true").strip().lower() not in _YES:
-        return False
-    for name in ("ARIZE_SSL_CA_CERT", "REQUESTS_CA_BUNDLE"):  # SSL_CERT_FILE is read in any case
-        if path := os.environ.get(name, "").strip():
-            try:
-                return ssl.create_default_context(cafile=path)
-            except (OSError, ssl.SSLError) as error:
-                raise InvalidSetting(f"{name}: no certificates can be read from {path!r:.200} ({error})") from None
-    return None
+def _way_to(settings: ArizeSettings, url: str) -> Way:
+    """As ``ARIZE_REQUEST_VERIFY``, ``ARIZE_SSL_CA_CERT`` and ``ARIZE_PROXY_URL`` say, else as for every backend."""
+    verify: bool | str | None = os.environ.get("ARIZE_SSL_CA_CERT", "").strip() or None
+    if os.environ.get("ARIZE_REQUEST_VERIFY", "true").strip().lower() not in YES:
+        verify = False
+    proxy = os.environ.get("ARIZE_PROXY_URL", "").strip()
+    return settings.way_to(url, verify=verify, verified_by="ARIZE_SSL_CA_CERT", proxy=proxy)
 
 
 def sends_traces(settings: ArizeSettings) -> bool:
@@ -123,9 +125,9 @@ def sends_traces(settings: ArizeSettings) -> bool:
     text = settings.from_environment("traces").strip().lower()
     if settings.traces is not None or not text:
         return bool(settings.traces)
-    if text not in {*_YES, *_NO}:
+    if text not in {*YES, *NO}:
         raise InvalidSetting(f"{settings.variables('traces')[0]} must be true or false, got {text!r:.50}")
-    return text in _YES
+    return text in YES
 
 
 def _key(settings: ArizeSettings) -> SecretStr:

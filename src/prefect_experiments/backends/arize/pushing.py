@@ -9,10 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 import time
-import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +39,6 @@ from prefect_experiments.store import Link, Store
 from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation
 
 LINGER_S = 1.0  # how long rows wait for others to share a request with
-HELD_S = 180.0  # longer than any request may take
 MOST_REFUSED_ALONE = 10  # rows that are refused one by one before the rest is refused with them
 _LATE = (
     "Arize AX takes evaluations only together with their run, and has this one already; the evaluation is kept in the "
@@ -77,7 +73,7 @@ class ArizePusher:
         self._store = store
         self._link = link
         self._largest = largest_body
-        self._owner = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex}"
+        self._lease = store.leases.of_push(link)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="experiment-push")
         self._queue: deque[_Waiting] = deque()
         self._news = asyncio.Event()
@@ -339,11 +335,11 @@ class ArizePusher:
 
     async def _hold(self) -> None:
         """Be the only one who pushes this experiment: two who push the same rows at once would double them."""
-        if not await self._in_thread(self._store.leases.take, self._link, self._owner, HELD_S):
+        if not await self._in_thread(self._lease.try_to_take):
             raise BackendUnavailable("another process is pushing this experiment just now", retry_after=2.0)
 
     async def _release(self) -> None:
-        await self._in_thread(self._store.leases.release, self._link, self._owner)
+        await self._in_thread(self._lease.release)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

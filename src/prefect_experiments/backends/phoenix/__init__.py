@@ -67,7 +67,8 @@ class PhoenixBackend:
         """Where the spans of an experiment go."""
         from prefect_experiments.tracing import TraceExport
 
-        return TraceExport(endpoint=f"{self.address.base_url}/v1/traces", headers=self.address.headers)
+        endpoint = f"{self.address.base_url}/v1/traces"
+        return TraceExport(endpoint=endpoint, headers=self.address.headers, way=self.address.way)
 
 
 BACKEND = Backend("phoenix", PhoenixSettings, PhoenixBackend)

@@ -1,16 +1,18 @@
-"""Where Phoenix is and how to get in: parameters first, then the environment its own clients read."""
+"""Where Phoenix is and how to get in: parameters first, then the environment its own client reads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
-from urllib.parse import unquote
 
 import httpx
 from pydantic import Field, SecretStr
 
-from prefect_experiments.backends.base import AsText, BackendSettings, Env
+from prefect_experiments.backends.base import AsText, Env
 from prefect_experiments.backends.http import Address
+from prefect_experiments.backends.network_settings import NetworkSettings
+from prefect_experiments.backends.phoenix import environment
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.settings import Settings
 
@@ -18,14 +20,14 @@ DEFAULT_URL = "http://localhost:6006"
 _OTLP_PATH = "/v1/traces"
 
 
-class PhoenixSettings(BackendSettings):
+class PhoenixSettings(NetworkSettings):
     """Where a Phoenix is and how to get in."""
 
-    base_url: Annotated[str | None, AsText, Env("PHOENIX_BASE_URL", "PHOENIX_COLLECTOR_ENDPOINT")] = None
+    base_url: Annotated[str | None, AsText, Env(*environment.ADDRESSES)] = None
     """where Phoenix is, such as http://localhost:6006."""
-    api_key: Annotated[SecretStr | None, Field(repr=False), Env("PHOENIX_API_KEY")] = None
+    api_key: Annotated[SecretStr | None, Field(repr=False), Env(environment.KEY)] = None
     """the API key, where Phoenix asks for one."""
-    headers: Annotated[Mapping[str, str] | None, Field(repr=False), Env("PHOENIX_CLIENT_HEADERS")] = None
+    headers: Annotated[Mapping[str, str] | None, Field(repr=False), Env(environment.HEADERS)] = None
     """further HTTP headers by name, such as those of a proxy."""
 
 
@@ -35,13 +37,34 @@ def phoenix_address(settings: PhoenixSettings) -> Address:
     The address ends with or without ``/v1/traces``, as collectors' do; the key is sent as ``Authorization: Bearer``.
 
     Raises:
-        InvalidSetting: a URL, key or header that cannot be used.
+        InvalidSetting: a URL, key, header, certificate or proxy that cannot be used.
     """
-    url = settings.base_url or settings.from_environment("base_url") or DEFAULT_URL
-    key = settings.api_key.get_secret_value() if settings.api_key else ""
-    key = key or settings.from_environment("api_key")
-    given = settings.headers
-    sent = _parse_headers(settings.from_environment("headers")) if given is None else dict(given)
+    place = None if settings.base_url else environment.phoenix_place()
+    url = (settings.base_url or (place.url if place else DEFAULT_URL)).strip().rstrip("/")
+    url = url.removesuffix(_OTLP_PATH).rstrip("/")
+    named_by = place.named_by if place else environment.ENDPOINT
+    address = Address(
+        service="Phoenix",
+        base_url=url,
+        headers=_headers(settings),
+        timeout=Settings().backend_timeout,
+        key_setting="PHOENIX_API_KEY or api_key=",
+        url_setting=f"{named_by} or base_url=",
+        version_header="x-phoenix-server-version",
+        grpc="Phoenix has that at 4317, and HTTP at 6006",
+    )
+    return replace(address, way=settings.way_to(url))
+
+
+def _headers(settings: PhoenixSettings) -> dict[str, str]:
+    """Those that were given, then those of the environment; a key that was given goes before all of them."""
+    sent = dict(settings.headers or {})
+    names = {name.lower() for name in sent}
+    sent |= {name: value for name, value in environment.phoenix_headers().items() if name not in names}
+    given = settings.api_key.get_secret_value() if settings.api_key else ""
+    if given:
+        sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
+    key = given or environment.phoenix_key()
     if key and not any(name.lower() == "authorization" for name in sent):
         sent["Authorization"] = f"Bearer {key}"
     try:
@@ -51,23 +74,4 @@ def phoenix_address(settings: PhoenixSettings) -> Address:
         encoded = False
     if not encoded:
         raise InvalidSetting("Phoenix's api_key or headers hold text that cannot be sent; is there a line end in them?")
-    return Address(
-        service="Phoenix",
-        base_url=url.strip().rstrip("/").removesuffix(_OTLP_PATH).rstrip("/"),
-        headers=sent,
-        timeout=Settings().backend_timeout,
-        key_setting="PHOENIX_API_KEY or api_key=",
-        url_setting="PHOENIX_BASE_URL or base_url=",
-        version_header="x-phoenix-server-version",
-    )
-
-
-def _parse_headers(text: str) -> dict[str, str]:
-    """``name=value,name2=value2``, percent-encoded as W3C's baggage is; names in lower case."""
-    found: dict[str, str] = {}
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        name, separator, value = part.partition("=")
-        if not separator or not name.strip():
-            raise InvalidSetting("PHOENIX_CLIENT_HEADERS must be name=value pairs with commas between them")
-        found[unquote(name).strip().lower()] = unquote(value).strip()
-    return found
+    return sent

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator
 
 from prefect_experiments import datasets
+from prefect_experiments.allowed import check_path
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.naming import check_tag
@@ -44,6 +45,18 @@ class Form(BaseModel):
 
 TagName = Annotated[str, Field(min_length=1), AfterValidator(check_tag)]
 """A tag that an experiment is to get: one that it cannot have is refused before anything runs."""
+
+
+ProjectPath = Annotated[str, AfterValidator(check_path)]
+"""A path that is refused before anything runs where references are limited and it is outside the project."""
+
+
+def _check_source(source: str) -> str:
+    return check_path(source) if datasets.is_path(source) else source
+
+
+Source = Annotated[str, Field(min_length=1), AfterValidator(_check_source)]
+"""A dataset, an experiment or a table of results: by name or id, or a path as of `ProjectPath`."""
 
 
 class Columns(Form):
@@ -77,6 +90,7 @@ def dataset_of(dataset: str, columns: Columns | None = None) -> str | Dataset:
         InvalidSetting: columns for a dataset that is kept.
         InvalidDataset: the file cannot be used.
     """
+    _check_source(dataset)
     if columns is None:
         return dataset
     if not datasets.is_path(dataset):
@@ -168,7 +182,7 @@ def gate_of(rules: GateRules | None, file: str | None) -> Gate:
     if rules is not None and file is not None:
         raise InvalidSetting("give the gate's rules in the form or in a file, not both")
     if file is not None:
-        return Gate.parse(Path(file))
+        return Gate.parse(Path(check_path(file)))
     return Gate() if rules is None else rules.gate()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 
+from prefect_experiments.allowed import check_path
 from prefect_experiments.analysis import Agreement, RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.keys import fingerprint
@@ -55,7 +56,7 @@ async def report_on_comparison(
 
 
 async def _report(write: Callable[[Path], Path], where: str, file: str, url: str | None, name: str) -> Path:
-    path = Path(where)
+    path = Path(check_path(where))
     is_file = path.suffix.lower() in (".html", ".htm")
     written = await asyncio.to_thread(lambda: write(path if is_file else path / f"{file}.html").resolve())
     await show_report(written, url if url is None or is_file else f"{url.rstrip('/')}/{written.name}", name)
