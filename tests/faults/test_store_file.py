@@ -1,4 +1,4 @@
-"""The SQLite file is the store: it holds everything by itself, and what happens to it under an experiment is noticed."""
+"""The SQLite file is the store: it holds all by itself, and what happens to it under an experiment is noticed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from prefect_experiments.models import Example
 from prefect_experiments.records import RunRecord
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import Recorder, Store, TaskRecord, open_store
-from support.patience import PATIENCE_S
 
 COUNT = 200
+LONGEST_S = 20  # until something is noticed: a second or two on a quiet machine
 BESIDE = ("", "-wal", "-shm")
 
 
@@ -52,7 +52,7 @@ def record(store: Store, experiment_id: str, positions: range) -> None:
 def kept(path: Path, experiment_id: str) -> list[int]:
     """The runs that a file holds by itself, without what lies beside it."""
     copy = path.with_name(f"copy of {path.name}")
-    shutil.copyfile(path, copy)
+    subprocess.run(["cp", path, copy], check=True)  # in this process, it would take SQLite's locks away
     with closing(sqlite3.connect(copy)) as connection:
         query = "SELECT position FROM experiment_runs WHERE experiment_id = ? ORDER BY position"
         return [position for (position,) in connection.execute(query, (experiment_id,))]
@@ -151,11 +151,11 @@ def overwrite_with_another(path: Path) -> None:
     for n in range(5):
         new_experiment(store, f"another {n}", 2000)
     store.close()
-    shutil.copyfile(other, path)
+    subprocess.run(["cp", other, path], check=True)
 
 
 def overwrite_with_an_older_copy(path: Path) -> None:
-    shutil.copyfile(path.with_name("older.db"), path)
+    subprocess.run(["cp", path.with_name("older.db"), path], check=True)
 
 
 def overwrite_with_text(path: Path) -> None:
@@ -181,22 +181,19 @@ def test_what_is_done_to_the_file_is_noticed_by_an_experiment_that_waits(
     if settled:
         store.database.settle()
 
-    async def main() -> float:
+    async def main() -> None:
         async with Recorder(store.database, experiment_id) as recorder:
             await write(recorder, range(COUNT))
             if settled:
                 await asyncio.to_thread(store.database.settle)
             began = time.monotonic()
             harm(path)
-            while time.monotonic() - began < PATIENCE_S:
+            while time.monotonic() - began < LONGEST_S:
                 await asyncio.sleep(0.1)
                 await recorder.flush()
-        return 0.0
 
-    began = time.monotonic()
     with pytest.raises(StoreLost) as raised:
         asyncio.run(main())
-    assert time.monotonic() - began < 15  # two seconds on a quiet machine
     text = str(raised.value)
     assert text.startswith(f"the store's file {path} ")
     assert "Finished work is kept" not in text
@@ -206,7 +203,7 @@ def test_what_is_done_to_the_file_is_noticed_by_an_experiment_that_waits(
         assert kept(saved, first) == list(range(COUNT))
         assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     else:
-        assert "is lost" in text
+        assert "cannot be relied on" in text
     with pytest.raises(StoreLost):
         store.experiments.page()
     store.close()
@@ -287,10 +284,10 @@ STRANGE = [
     "what?",
     "a#b",
     "sp ace",
-    "größe-日本語-🙂",
+    "größe-日本-🙂",
     "a&b;c'd\"e",
     "x?timeout",
-    "semi:colon@at",
+    "a:b@c",
 ]
 
 
