@@ -196,6 +196,8 @@ class ExperimentSpec(BaseModel):
             InvalidSetting: a store in memory, which no other process has.
             StoreUnavailable: the database does not answer.
         """
+        if self.store == "sqlite://":
+            raise InvalidSetting("the spec is of a store in memory, which only the process that made it has")
         return reopen_store(self.store)
 
     def open_remote(self, store: Store) -> tuple[Remote | None, Link | None]:

@@ -91,13 +91,9 @@ def without_secrets_of(url: sa.URL, text: str) -> str:
 
 
 def connect_arguments(url: sa.URL) -> dict[str, Any]:
-    """What PostgreSQL's driver is given beside a URL that `parse_url` gave: options with their types.
-
-    No statement is prepared in the server, unless the URL asks for it: behind a pooler such as PgBouncer the next
-    transaction may run in another session, which does not know it, or has another one of that name.
-    """
+    """What PostgreSQL's driver is given beside a URL that `parse_url` gave: options with their types."""
     given = {name: read(str(url.query[name])) for name, read in _TYPED.items() if name in url.query}
-    return {"prepare_threshold": None} | {n: v for n, v in _TIMEOUTS.items() if n not in url.query} | given
+    return {n: v for n, v in _TIMEOUTS.items() if n not in url.query} | given
 
 
 def _sqlite(rest: str) -> sa.URL:
