@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,6 +40,9 @@ _SNAPSHOT = "REPEATABLE READ"
 # PostgreSQL's errors: something larger than it takes (54...), a prepared statement that is there already, or is not.
 _TOO_LARGE, _NOT_PREPARED = "54", ("42P05", "26000")
 _DAMAGE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+Forms = Iterable[Callable[[str], tuple[Any, ...]]]
+"""The forms that a row may have, each made of what was wrong with the one before it."""
 
 # As Alembic makes it.
 _alembic_version = sa.Table(
@@ -185,6 +188,27 @@ class Database:
             by_place = dialect(paramstyle="qmark" if self.is_sqlite else "format")
             sql = self._sql[statement] = str(statement.compile(dialect=by_place))
         connection.exec_driver_sql(sql, rows)
+
+    def write_each(self, connection: Connection, statement: Any, rows: Iterable[Forms]) -> None:
+        """As `write_many`, row by row, each in the first of its forms that the database takes.
+
+        Raises:
+            InvalidInput: it takes none of them.
+        """
+        for forms in rows:
+            refused = ""
+            for form in forms:
+                try:
+                    with self.named_errors(), connection.begin_nested():
+                        self.write_many(connection, statement, [form(refused)])
+                except InvalidInput as error:
+                    if type(error) is not InvalidInput:
+                        raise
+                    refused = str(error)
+                else:
+                    break
+            else:
+                raise InvalidInput(refused)
 
     def dispose(self) -> None:
         """Close every connection. The last one that any process has to an SQLite file leaves everything in it."""
