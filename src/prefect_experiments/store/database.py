@@ -265,15 +265,14 @@ class Database:
     def _connect(self) -> Engine:
         if not self.is_sqlite:
             with needs_extra("postgres", "a store in PostgreSQL"):
-                engine = sa.create_engine(
-                    self.url, connect_args=connect_arguments(self.url), pool_pre_ping=True, hide_parameters=True
-                )
+                url, arguments = connect_arguments(self.url)
+                engine = sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True)
             if "prepare_threshold" not in self.url.query:
                 event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
             return engine
         if self.in_memory:
-            arguments = {"check_same_thread": False}
-            engine = sa.create_engine("sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True)
+            threads = {"check_same_thread": False}
+            engine = sa.create_engine("sqlite://", connect_args=threads, poolclass=StaticPool, hide_parameters=True)
             event.listen(engine, "connect", _prepare_memory)
         else:
             self._file = file = SqliteFile(Path(str(self.url.database)))

@@ -55,9 +55,7 @@ def run_forms(experiment_id: str, run: RunRecord) -> Forms:
     none: dict[str, Any] = dict.fromkeys(figures)
     return (
         lambda _: run_values(experiment_id, run),
-        lambda _: run_values(
-            experiment_id, run._replace(**dict.fromkeys(figures), metadata_json=_beside(run, figures))
-        ),
+        lambda _: run_values(experiment_id, run._replace(**none, metadata_json=_beside(run, figures))),
         lambda why: run_values(
             experiment_id,
             run._replace(**none, output_json=None, metadata_json=None, latency_ms=None, error=why),
