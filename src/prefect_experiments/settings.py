@@ -23,10 +23,10 @@ NO_HOME = (
 # In an address. A password may hold an @ or a slash that should have been quoted; a port is none.
 _PASSWORD = re.compile(r"""(?<=://)([^\s/:@"'<>]*):(?!\d+[/?#\s])[^\s"'<>]+@""")
 _HTTP_TOKEN = re.compile(r"""(https?://)[^\s/:@"'<>]+@""")  # as a user's name, with no password
-# The first @ behind which all can be a host, a port, a database and options.
+# Behind the first @, if there is one at all, all can be a host, a port, a database and options.
 _ADDRESS = re.compile(
     r"""(?P<scheme>[\w+]+)://
-        (?:(?P<user>[^:/@]*)(?::(?P<password>.*?))?@)?
+        (?:(?P<user>[^:/@]*)(?::(?P<password>.*?))?@)??
         (?P<place>(?:\[[^\]/?@]+\]|[^:/?@\[\]]*)(?::\d*)?(?:/[^?@]*)?)
         (?:\?(?P<options>(?:[\w.-]+=[^&]*(?:&|$))*))?""",
     re.VERBOSE | re.DOTALL,

@@ -104,7 +104,7 @@ def reopen_store(portable_url: str) -> Store:
     """
     with _open_lock:
         here = next((store for store in _open.values() if store.portable_url == portable_url), None)
-    if here is not None:
+    if here is not None and not here.database.is_lost:
         return here
     given = parse_url(portable_url)
     if given.database in (None, "", ":memory:") and given.get_backend_name() == "sqlite":

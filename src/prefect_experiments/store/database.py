@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,6 +40,9 @@ _SNAPSHOT = "REPEATABLE READ"
 # PostgreSQL's errors: something larger than it takes (54...), a prepared statement that is there already, or is not.
 _TOO_LARGE, _NOT_PREPARED = "54", ("42P05", "26000")
 _DAMAGE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+Forms = Iterable[Callable[[str], tuple[Any, ...]]]
+"""The forms that a row may have, each made of what was wrong with the one before it."""
 
 # As Alembic makes it.
 _alembic_version = sa.Table(
@@ -186,6 +189,27 @@ class Database:
             sql = self._sql[statement] = str(statement.compile(dialect=by_place))
         connection.exec_driver_sql(sql, rows)
 
+    def write_each(self, connection: Connection, statement: Any, rows: Iterable[Forms]) -> None:
+        """As `write_many`, row by row, each in the first of its forms that the database takes.
+
+        Raises:
+            InvalidInput: it takes none of them.
+        """
+        for forms in rows:
+            refused = ""
+            for form in forms:
+                try:
+                    with self.named_errors(), connection.begin_nested():
+                        self.write_many(connection, statement, [form(refused)])
+                except InvalidInput as error:
+                    if type(error) is not InvalidInput:
+                        raise
+                    refused = str(error)
+                else:
+                    break
+            else:
+                raise InvalidInput(refused)
+
     def dispose(self) -> None:
         """Close every connection. The last one that any process has to an SQLite file leaves everything in it."""
         self.engine.dispose()
@@ -217,7 +241,7 @@ class Database:
         if state in _NOT_PREPARED:
             return InvalidSetting(
                 f"the store at {self.shown_url} is behind a pooler that gives each transaction another session: "
-                f"{said}. Leave prepare_threshold out of the store's URL (without it nothing is prepared)"
+                f"{said}. Leave prepare_threshold out of the store's URL, or set it to none: nothing is prepared then"
             )
         if isinstance(error, ProgrammingError):
             return InvalidSetting(f"the store at {self.shown_url} cannot be used: {said}")
@@ -241,15 +265,14 @@ class Database:
     def _connect(self) -> Engine:
         if not self.is_sqlite:
             with needs_extra("postgres", "a store in PostgreSQL"):
-                return sa.create_engine(
-                    self.url,
-                    connect_args=connect_arguments(self.url),
-                    pool_pre_ping=True,
-                    hide_parameters=True,
-                )
+                url, arguments = connect_arguments(self.url)
+                engine = sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True)
+            if "prepare_threshold" not in self.url.query:
+                event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
+            return engine
         if self.in_memory:
-            arguments = {"check_same_thread": False}
-            engine = sa.create_engine("sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True)
+            threads = {"check_same_thread": False}
+            engine = sa.create_engine("sqlite://", connect_args=threads, poolclass=StaticPool, hide_parameters=True)
             event.listen(engine, "connect", _prepare_memory)
         else:
             self._file = file = SqliteFile(Path(str(self.url.database)))
@@ -321,6 +344,18 @@ def _version(connection: Connection) -> str | None:
     if not sa.inspect(connection).has_table(_alembic_version.name):
         return None
     return connection.execute(sa.select(_alembic_version.c.version_num)).scalar()
+
+
+def _prepare_nothing_behind_a_pooler(connection: Any, _record: Any) -> None:
+    """Behind PgBouncer and its like, the next transaction may run in another session of the server.
+
+    That does not know a statement that was prepared in the first, or has another one of that name. Elsewhere, prepared
+    statements make writing thrice as fast. A pooler is known by the process that it says a connection has.
+    """
+    [process] = connection.execute("SELECT pg_backend_pid()").fetchone()
+    connection.rollback()
+    if process != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def _prepare_memory(connection: Any, _record: Any) -> None:

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from prefect_experiments.errors import NotFound, StoreUnavailable
+from prefect_experiments.errors import InvalidInput, NotFound, StoreUnavailable
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.ingest import delete_evaluations_of_failed, evaluated_failures
 from prefect_experiments.store.leases import Lease
 from prefect_experiments.store.patience import FIRST_PAUSE_S, GIVE_UP_AFTER_S, LONGEST_PAUSE_S, SAID_AFTER_S
-from prefect_experiments.store.rows import evaluation_values, run_values
+from prefect_experiments.store.rows import evaluation_forms, evaluation_values, run_forms, run_values
 from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
 
 MOST_ROWS_A_COMMIT = 1000
@@ -203,13 +203,18 @@ class Recorder:
         began, pause = time.monotonic(), FIRST_PAUSE_S
         sync = self._sync_is_due()
         self._trying_since = began
+        one_by_one = False
         while True:
             try:
                 with self._database.write(sync=sync) as connection:
-                    self._write_runs(connection, runs)
-                    self._write_evaluations(connection, evaluations)
+                    self._write_runs(connection, runs, one_by_one)
+                    self._write_evaluations(connection, evaluations, one_by_one)
                     if sync:
                         self._touch(connection)
+            except InvalidInput as error:
+                if one_by_one or type(error) is not InvalidInput:
+                    raise
+                one_by_one = True  # a value that the database refuses is its row's error, and no other row's
             except StoreUnavailable as error:
                 if time.monotonic() - began > GIVE_UP_AFTER_S:
                     raise
@@ -238,11 +243,14 @@ class Recorder:
         mine = experiments.c.id == self._experiment_id
         connection.execute(experiments.update().where(mine).values(updated_at=time.time()))
 
-    def _write_runs(self, connection: Connection, runs: list[RunRecord]) -> None:
+    def _write_runs(self, connection: Connection, runs: list[RunRecord], one_by_one: bool) -> None:
         if runs:
             if not self._database.is_sqlite:  # two processes that lock rows in one order never wait for each other
                 runs = sorted(runs, key=lambda run: run.key)
             self._delete_void(connection, {run[:2] for run in runs})
+            if one_by_one:
+                self._database.write_each(connection, self._put_run, (run_forms(self._experiment_id, r) for r in runs))
+                return
             rows = [run_values(self._experiment_id, run) for run in runs]
             self._database.write_many(connection, self._put_run, rows)
 
@@ -253,7 +261,7 @@ class Recorder:
         if void := sorted(self._void & made):
             delete_evaluations_of_failed(connection, self._experiment_id, void)
 
-    def _write_evaluations(self, connection: Connection, given: list[EvaluationRecord]) -> None:
+    def _write_evaluations(self, connection: Connection, given: list[EvaluationRecord], one_by_one: bool) -> None:
         if not given:
             return
         if not self._database.is_sqlite:
@@ -269,6 +277,10 @@ class Recorder:
                 ),
                 [{"p": p, "r": r, "e": e} for p, r, e in sorted(replaced)],
             )
+        if one_by_one:
+            forms = (evaluation_forms(self._experiment_id, one) for one in given)
+            self._database.write_each(connection, self._put_evaluation, forms)
+            return
         rows = [evaluation_values(self._experiment_id, one) for one in given]
         self._database.write_many(connection, self._put_evaluation, rows)
 

@@ -6,9 +6,12 @@ database takes it (`sanitize`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.records import EvaluationRecord, RunRecord
+from prefect_experiments.store.database import Forms
 from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import evaluations, experiment_runs, run_annotations
 
@@ -44,6 +47,34 @@ def evaluation_values(experiment_id: str, evaluation: EvaluationRecord) -> tuple
         evaluation.end_time,
         evaluation.trace_id,
     )
+
+
+def run_forms(experiment_id: str, run: RunRecord) -> Forms:
+    """The row of a run; where the database refuses it, with its figures among the metadata; at last, with the error."""
+    figures: dict[str, Any] = {name: getattr(run, name) for name in ("token_count", "total_cost", "trace_id")}
+    none: dict[str, Any] = dict.fromkeys(figures)
+    return (
+        lambda _: run_values(experiment_id, run),
+        lambda _: run_values(experiment_id, run._replace(**none, metadata_json=_beside(run, figures))),
+        lambda why: run_values(
+            experiment_id,
+            run._replace(**none, output_json=None, metadata_json=None, latency_ms=None, error=why),
+        ),
+    )
+
+
+def evaluation_forms(experiment_id: str, evaluation: EvaluationRecord) -> Forms:
+    """The row of an evaluation; where the database refuses it, with that as its error."""
+    nothing: dict[str, Any] = dict.fromkeys(("score", "label", "explanation", "metadata_json", "trace_id"))
+    return (
+        lambda _: evaluation_values(experiment_id, evaluation),
+        lambda why: evaluation_values(experiment_id, evaluation._replace(**nothing, error=why)),
+    )
+
+
+def _beside(run: RunRecord, figures: Mapping[str, Any]) -> str:
+    known = {name: value for name, value in figures.items() if value is not None}
+    return dumps_lenient({**run.metadata, **known})[0]
 
 
 def annotation_values(experiment_id: str, annotation: EvaluationRecord) -> tuple[Any, ...]:

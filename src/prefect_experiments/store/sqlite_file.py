@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -20,7 +21,9 @@ _LOOKS_AGAIN_FOR_S = 1.0  # a checkpoint of another process writes the header be
 _CHECKPOINT_WAIT_MS = 200
 _FIRST_WAIT_S = 30.0
 LEFT_BESIDE = ("-wal", "-shm", "-journal")
-_LOST = "what it held is lost, unless there is a copy"
+_LOST = (
+    "what is in it now cannot be relied on: put back a copy, or see with `prefect-experiments store check` what is left"
+)
 
 
 class _Header(NamedTuple):
@@ -30,11 +33,13 @@ class _Header(NamedTuple):
         size: of the whole file in bytes, at least.
         changes: counts up.
         owner: which store it is (`PRAGMA user_version`); 0 where it was made before that was noted.
+        mode: 2 where there is a write-ahead log, which a store in use always has and a backup has not.
     """
 
     size: int
     changes: int
     owner: int
+    mode: int
 
 
 class _Seen(NamedTuple):
@@ -44,6 +49,51 @@ class _Seen(NamedTuple):
     size: int
     changed_at: int
     header: _Header | None
+
+
+class _Glances:
+    """Looks at files that SQLite has open, beside it.
+
+    Closing any descriptor of a file takes all locks on it from the process, SQLite's as well. So there is one for each
+    file, closed when no connection to it is left.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._descriptors: dict[tuple[int, int], int] = {}
+        self._connections: Counter[tuple[int, int]] = Counter()
+
+    def at(self, path: Path) -> _Seen:
+        """The file as it is now.
+
+        Raises:
+            OSError: there is none.
+        """
+        with self._lock:
+            found = path.stat()
+            descriptor = self._descriptors.get((found.st_dev, found.st_ino))
+            if descriptor is None:
+                descriptor = os.open(path, os.O_RDONLY)
+                found = os.fstat(descriptor)  # it may be another one by now
+                self._descriptors[found.st_dev, found.st_ino] = descriptor
+            header = _header(os.pread(descriptor, _HEADER_SIZE, 0))
+            found = os.fstat(descriptor)
+            return _Seen((found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns, header)
+
+    def connected(self, number: tuple[int, int], change: int) -> None:
+        """Take note that there is a connection more to a file, or one less."""
+        with self._lock:
+            self._connections[number] += change
+
+    def sweep(self) -> None:
+        """Close what nobody needs any more: not at once, because a connection is closed after it has been said."""
+        with self._lock:
+            for number in [number for number in self._descriptors if self._connections[number] <= 0]:
+                del self._connections[number]
+                os.close(self._descriptors.pop(number))
+
+
+_glances = _Glances()
 
 
 class SqliteFile:
@@ -63,11 +113,12 @@ class SqliteFile:
         self.path = path
         self._log_path = path.with_name(f"{path.name}-wal")
         self._lock = threading.RLock()
-        self._open: set[sqlite3.Connection] = set()
+        self._open: dict[sqlite3.Connection, tuple[int, int]] = {}  # and the device and inode of the file
         self._log: tuple[int, int] | None = None  # device and inode of the write-ahead log in use
         self._lost: str | None = None
         _make(path)
-        self._seen = self._now()
+        _glances.sweep()
+        self._seen = _glances.at(path)
 
     @property
     def is_lost(self) -> bool:
@@ -85,8 +136,20 @@ class SqliteFile:
         """
         with self._lock:
             if not self._open and self._lost is None and self.path.exists():  # nobody's business while it was closed
-                self._seen = self._now()
+                self._seen = _glances.at(self.path)
         self.look()
+        number = self._seen.number
+        _glances.connected(number, 1)
+        try:
+            connection = self._connect(timeout)
+        except BaseException:
+            _glances.connected(number, -1)
+            raise
+        with self._lock:
+            self._open[connection] = number
+        return connection
+
+    def _connect(self, timeout: float) -> sqlite3.Connection:
         # Never makes a file: an empty one in the place of the store would look like a new store.
         connection = sqlite3.connect(
             f"file:{quote(str(self.path))}?mode=rw",
@@ -95,17 +158,20 @@ class SqliteFile:
             check_same_thread=False,
             isolation_level=None,  # transactions are begun by the database, not by the driver
         )
-        _use_wal(connection)
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the log, and holds on to it
-        with self._lock:
-            self._open.add(connection)
+        try:
+            _use_wal(connection)
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the log, and holds on to it
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def closed(self, connection: sqlite3.Connection) -> None:
         """Take note that a connection is closed: with the last one, SQLite removes the write-ahead log."""
         with self._lock:
-            self._open.discard(connection)
+            if (number := self._open.pop(connection, None)) is not None:
+                _glances.connected(number, -1)
             if not self._open:
                 self._log = None
 
@@ -155,7 +221,7 @@ class SqliteFile:
                 found = self.path.stat()
                 if (found.st_size, found.st_mtime_ns) == (self._seen.size, self._seen.changed_at):
                     return None
-                now = self._now()
+                now = _glances.at(self.path)
             except OSError:
                 return "was deleted or moved"
             wrong = _difference(self._seen, now) if now.number == self._seen.number else "was replaced"
@@ -165,12 +231,6 @@ class SqliteFile:
             if time.monotonic() > deadline:
                 return wrong
             time.sleep(0.05)
-
-    def _now(self) -> _Seen:
-        with self.path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            header = _header(file.read(_HEADER_SIZE))
-        return _Seen((found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns, header)
 
     def _lose(self, wrong: str, *, saved: bool) -> None:
         """Take note of what has become of the file, once.
@@ -252,9 +312,11 @@ def _make(path: Path) -> None:
         if what.exists() and not os.access(what, os.W_OK, effective_ids=effective):
             raise InvalidSetting(f"the store {path} cannot be written to: no permission to write to {what}")
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives what it puts beside it the same mode
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # SQLite gives its other files the same mode
+    except FileExistsError:
+        pass
     except OSError as error:
-        raise InvalidSetting(f"the store {path} cannot be opened: {error.strerror}") from None
+        raise InvalidSetting(f"the store {path} cannot be made: {error.strerror}") from None
     for file in (path, *(path.with_name(f"{path.name}{end}") for end in LEFT_BESIDE)):
         _close_to_others(file)
 
@@ -286,8 +348,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 def _header(first: bytes) -> _Header | None:
     if len(first) < _HEADER_SIZE or not first.startswith(_MAGIC):
         return None
-    page_size, changes, pages, owner = struct.unpack_from(">16xH6xII28xI", first)
-    return _Header((page_size if page_size != 1 else 65536) * pages, changes, owner)
+    page_size, mode, changes, pages, owner = struct.unpack_from(">16xHB5xII28xI", first)
+    return _Header((page_size if page_size != 1 else 65536) * pages, changes, owner, mode)
 
 
 def _difference(before: _Seen, now: _Seen) -> str | None:
@@ -299,4 +361,5 @@ def _difference(before: _Seen, now: _Seen) -> str | None:
         return "was cut short or overwritten"
     if then.owner and header.owner != then.owner:
         return "was overwritten with another one"
-    return "was overwritten with an older copy" if header.changes < then.changes else None
+    is_older = header.changes < then.changes or header.mode < then.mode
+    return "was overwritten with an older copy" if is_older else None

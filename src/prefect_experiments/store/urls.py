@@ -90,14 +90,11 @@ def without_secrets_of(url: sa.URL, text: str) -> str:
     return text
 
 
-def connect_arguments(url: sa.URL) -> dict[str, Any]:
-    """What PostgreSQL's driver is given beside a URL that `parse_url` gave: options with their types.
-
-    No statement is prepared in the server, unless the URL asks for it: behind a pooler such as PgBouncer the next
-    transaction may run in another session, which does not know it, or has another one of that name.
-    """
-    given = {name: read(str(url.query[name])) for name, read in _TYPED.items() if name in url.query}
-    return {"prepare_threshold": None} | {n: v for n, v in _TIMEOUTS.items() if n not in url.query} | given
+def connect_arguments(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
+    """A PostgreSQL URL that `parse_url` gave as SQLAlchemy shows it, and what the driver is given beside it."""
+    options = {name: _TYPED.get(name, str)(str(value)) for name, value in url.query.items() if name != "host"}
+    hosts = {name: value for name, value in url.query.items() if name == "host"}  # these, SQLAlchemy takes apart
+    return url.set(query=hosts), _TIMEOUTS | options
 
 
 def _sqlite(rest: str) -> sa.URL:
@@ -147,7 +144,7 @@ def _postgresql(url: str) -> sa.URL:
     return sa.URL.create(
         "postgresql+psycopg",
         username=unquote(parts.user) if parts.user else None,
-        password=as_option or unquote(parts.password or "") or None,  # as the driver takes it
+        password=str(as_option or "") or unquote(parts.password or "") or None,  # as the driver takes it
         host=unquote(host) or None,
         port=int(port) if port else None,
         database=unquote(database) or None,
@@ -155,9 +152,9 @@ def _postgresql(url: str) -> sa.URL:
     )
 
 
-def _options(given: list[tuple[str, str]]) -> dict[str, str]:
-    """The options as psycopg calls them."""
-    options: dict[str, str] = {}
+def _options(given: list[tuple[str, str]]) -> dict[str, str | tuple[str, ...]]:
+    """The options as psycopg calls them; several hosts may be given."""
+    options: dict[str, str | tuple[str, ...]] = {}
     known = _known_options()
     for name, value in given:
         if name in _OF_ASYNCPG_ALONE:
@@ -174,7 +171,8 @@ def _options(given: list[tuple[str, str]]) -> dict[str, str]:
         if name == "sslmode":
             value = {"true": "require", "false": "disable"}.get(value.lower(), value)
         options[name] = _checked(name, value) if name in _TYPED else value
-    return options
+    hosts = tuple(value for name, value in given if name == "host")
+    return options | ({"host": hosts} if len(hosts) > 1 else {})
 
 
 def _checked(name: str, value: str) -> str:
