@@ -15,16 +15,14 @@ import functools
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
-from prefect_experiments.interruptions import ending_in_good_order
+from prefect_experiments.interruptions import LOOK_UP_S, SAME_S, calling_off, deferring, ending_in_good_order
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-# How soon a thread that waits sees an exception that another thread has sent it: those do not end a wait.
-_LOOK_UP_S = 0.1
 
 _lock = threading.Lock()
 _shared: _LoopThread | None = None
@@ -97,24 +95,42 @@ def _run_in(loop: asyncio.AbstractEventLoop, function: Callable[[], Coroutine[An
         if not started:
             ended.set()
 
+    def cancel_soon() -> None:
+        loop.call_soon_threadsafe(cancel)
+
     context = contextvars.copy_context()
     with ending_in_good_order():
-        try:
-            loop.call_soon_threadsafe(start)
-            _wait(ended)
-        except BaseException:
-            loop.call_soon_threadsafe(cancel)
-            _wait(ended)
-            raise
+        with deferring(cancel_soon) as raised:
+            try:
+                loop.call_soon_threadsafe(start)
+                _wait(ended, calling_off())
+            except BaseException:
+                cancel_soon()
+                _wait_for_the_end(ended)
+                raise
+        if raised:
+            raise raised[0]
     try:
         return outcome.result()
     except asyncio.CancelledError:
         raise concurrent.futures.CancelledError from None
 
 
-def _wait(event: threading.Event) -> None:
-    while not event.wait(_LOOK_UP_S):
-        pass
+def _wait(event: threading.Event, off: Callable[[], BaseException | None] = lambda: None) -> None:
+    # In short turns: an exception that another thread has sent this one does not end a wait.
+    while not event.wait(LOOK_UP_S):
+        if (error := off()) is not None:
+            raise error
+
+
+def _wait_for_the_end(event: threading.Event) -> None:
+    until = time.monotonic() + SAME_S
+    while not event.is_set():
+        try:
+            _wait(event)
+        except BaseException:
+            if time.monotonic() > until:
+                raise
 
 
 def waited(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:

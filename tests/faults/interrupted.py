@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
+from prefect import flow, task
 
 from prefect_experiments import AsyncClient, Client
 
@@ -57,8 +57,8 @@ async def slow_async(_x: int) -> str:
     return "done"
 
 
-def send(number: int) -> Callable[[], object]:
-    return lambda: os.kill(os.getpid(), number)
+def send(*numbers: int) -> Callable[[], object]:
+    return lambda: [os.kill(os.getpid(), number) for number in numbers]
 
 
 def raising(number: int, error: BaseException) -> Callable[[], object]:
@@ -104,6 +104,30 @@ async def aouter() -> None:
     await arun()
 
 
+@task
+def submitted() -> None:
+    run()
+
+
+@task
+async def asubmitted() -> None:
+    await arun()
+
+
+@flow(flow_run_name="outer " + NAME, timeout_seconds=600)
+def submitting() -> None:
+    submitted.submit().result()
+
+
+@flow(flow_run_name="outer " + NAME, timeout_seconds=600)
+def asubmitting() -> None:
+    asubmitted.submit().result()
+
+
+async def holding_the_loop_up() -> None:
+    run()
+
+
 def run_in_thread() -> None:
     thread = threading.Thread(target=told, args=(run,), name="caller")
     thread.start()
@@ -125,6 +149,13 @@ WAYS: dict[str, tuple[Callable[[], object], Callable[[], Callable[[], object]]]]
     "thread": (run_in_thread, lambda: reach_the_thread),
     "flow-sigterm": (outer, lambda: send(signal.SIGTERM)),
     "flow-timeout": (outer, lambda: send(signal.SIGALRM)),  # which Prefect has sent when the time is over
+    "ctrl-c": (run, lambda: send(signal.SIGINT)),
+    "terminal-closed": (run, lambda: send(signal.SIGHUP, signal.SIGTERM)),
+    "ctrl-c-twice": (run, lambda: send(signal.SIGINT, signal.SIGINT)),
+    "in-loop-ctrl-c": (lambda: asyncio.run(holding_the_loop_up()), lambda: send(signal.SIGINT)),
+    "submitted-sigterm": (submitting, lambda: send(signal.SIGTERM)),
+    "async-submitted-sigterm": (asubmitting, lambda: send(signal.SIGTERM)),
+    "async-ctrl-c-twice": (run_async, lambda: send(signal.SIGINT, signal.SIGINT)),
     "async-sigterm": (run_async, lambda: send(signal.SIGTERM)),
     "async-exit": (run_async, lambda: raising(signal.SIGTERM, SystemExit(7))),
     "async-soft-limit": (run_async, lambda: raising(signal.SIGUSR1, SoftLimit())),

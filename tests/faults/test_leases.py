@@ -169,6 +169,19 @@ def test_a_holder_that_stood_still_begins_nothing_more(experiment: Experiment) -
     assert experiment.finished() == list(range(EXAMPLES))
 
 
+def test_a_holder_that_stood_still_finds_that_another_has_done_the_rest(experiment: Experiment) -> None:
+    first = experiment.started()
+    first.send_signal(signal.SIGSTOP)
+    second = experiment.start()
+    experiment.go()
+    assert f"done: {EXAMPLES - 2} runs" in said(second)
+    before = experiment.calls_of(first)
+    first.send_signal(signal.SIGCONT)
+    assert said(first).startswith(f"ExperimentInUse: experiment {experiment.id} was taken over by another process ")
+    assert experiment.calls_of(first) == before
+    assert experiment.finished() == list(range(EXAMPLES))
+
+
 def test_a_holder_that_stood_still_and_was_not_followed_goes_on(experiment: Experiment) -> None:
     first = experiment.started()
     first.send_signal(signal.SIGSTOP)

@@ -21,7 +21,7 @@ from prefect_experiments.errors import ExperimentStopped
 from prefect_experiments.experiment.progress import telling
 from prefect_experiments.experiment.steps import Steps, drive
 from prefect_experiments.experiment.work import RunWork
-from prefect_experiments.interruptions import interruptible
+from prefect_experiments.interruptions import ended_flow, interruptible
 from prefect_experiments.orchestration.artifacts import progress_of
 from prefect_experiments.orchestration.killed import end_run_of_killed
 from prefect_experiments.orchestration.running import (
@@ -181,5 +181,5 @@ async def run_dry(work: RunWork) -> RanExperiment:
         logger.warning("%s", note)
     with saying_why():
         async with telling(work):
-            await interruptible(drive(Steps(work)))
+            await interruptible(drive(Steps(work)), ended_flow())
     return work.result

@@ -34,7 +34,7 @@ from prefect_experiments.errors import (
     StoreUnavailable,
 )
 from prefect_experiments.experiment.work import Work
-from prefect_experiments.interruptions import interruptible
+from prefect_experiments.interruptions import ended_flow, interruptible
 from prefect_experiments.orchestration.artifacts import show_comparison, show_summary
 from prefect_experiments.orchestration.delivery import bound_exit, deliver
 from prefect_experiments.orchestration.events import tell_of
@@ -230,15 +230,15 @@ async def run_in_flow(
         with _like(prefect_flow):
             await without()
 
-    token = _work.set(work)
+    token, off = _work.set(work), ended_flow()
     try:
         with new_line() as line, _spared_by_the_collector():
             try:
                 await narrated(
                     "the flow run",
-                    lambda: interruptible(do()),  # where Prefect's own handler of signals is in place
+                    lambda: interruptible(do(), off),  # where Prefect's own handler of signals is in place
                     within,
-                    without=lambda: interruptible(alone()),
+                    without=lambda: interruptible(alone(), off),
                     first=start_temporary_server,
                 )
             finally:

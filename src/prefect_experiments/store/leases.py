@@ -31,6 +31,10 @@ DOUBT_S = SILENT_S / 2  # after so long without having shown one, a holder asks 
 LONGEST_REQUEST_S = 180.0  # what a push has sent may still be carried out, so nobody else pushes for so long
 LOOK_S = 0.5
 
+# The holder of a lease that was let go of. The row stays: one who stood still meanwhile must find that it is not theirs
+# any more.
+NOBODY = ""
+
 logger = logging.getLogger("prefect_experiments")
 
 
@@ -154,10 +158,11 @@ class Lease:
         moment = self._now()
         with self._database.write(alone=True, sync=False) as connection:
             seen = self._row(connection)
-            if seen is not None and seen.holder != self._me and not self._is_over(seen):
+            others = seen is not None and seen.holder not in (NOBODY, self._me)
+            if seen is not None and others and not self._is_over(seen):
                 return False
             self._put(connection, moment[0])
-        if seen is not None and seen.holder != self._me:
+        if seen is not None and others:
             self._flow_run_before = seen.flow_run_id
         self._sure, self._lost = moment, None
         return True
@@ -265,10 +270,12 @@ class Lease:
             NotFound: nobody's, for there is no experiment.
         """
         if (seen := self._row(connection)) is not None:
+            has_ended = seen.holder == NOBODY
             raise ExperimentInUse(
-                f"experiment {self._experiment_id} was taken over by {Process.of(seen.holder)} while this process "
-                "stood still or could not reach the store; it makes no further calls. What it had finished is kept, "
-                "and the other one goes on with the rest",
+                f"experiment {self._experiment_id} was taken over by "
+                f"{'another process' if has_ended else Process.of(seen.holder)} while this process stood still or "
+                "could not reach the store; it makes no further calls. What it had finished is kept, and the other one "
+                f"{'has gone on with the rest, and ended' if has_ended else 'goes on with the rest'}",
                 experiment_id=self._experiment_id,
             )
         here = sa.select(experiments.c.id).where(experiments.c.id == self._experiment_id)
@@ -308,6 +315,6 @@ class Lease:
             mine = [c.experiment_id == self._experiment_id, c.purpose == self._purpose, c.holder == self._me]
             try:
                 with self._database.write(sync=False) as connection:
-                    connection.execute(leases.delete().where(*mine))
+                    connection.execute(leases.update().where(*mine).values(holder=NOBODY, flow_run_id=None))
             except ExperimentsError:
                 logger.debug("letting go of experiment %s", self._experiment_id, exc_info=True)

@@ -216,7 +216,8 @@ pushed_runs = Table(
 )
 
 # Who works on an experiment just now: makes its calls, or pushes it to a backend where pushing a result twice would
-# make two of it. `beat` is what the holder's own clock said when it last showed that it lives.
+# make two of it. `beat` is what the holder's own clock said when it last showed that it lives. Where
+# nobody does, the holder is empty.
 leases = Table(
     "leases",
     metadata,
