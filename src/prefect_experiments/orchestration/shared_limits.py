@@ -125,7 +125,9 @@ async def slots_of(session: Session) -> AsyncIterator[None]:
         yield
     finally:
         await current_line().tell(
-            f"that the slots of {name!r} are free, as they are in a minute", held.__aexit__(None, None, None)
+            f"that the slots of {name!r} are free, as they are in a minute",
+            held.__aexit__(None, None, None),
+            in_any_case=True,  # or they would be held for ever
         )
 
 
