@@ -166,10 +166,10 @@ async def asked(what: str, call: Callable[[], Awaitable[T]]) -> T:
             return await call()
     except Exception as error:
         refuse_without_login(error)
-        if not is_away(error):
+        if (away := await _as_away(error, line)) is None:
             raise
         line.is_down = True
-        raise TransientError(f"{what}: Prefect's server at {server()} does not answer ({_named(error)})") from None
+        raise TransientError(f"{what}: Prefect's server at {server()} does not answer ({_named(away)})") from None
 
 
 class _Limits:
@@ -260,13 +260,13 @@ async def narrated(
                 line.missed(f"the end of {what}", error)
         else:
             refuse_without_login(error)
-            if not is_away(error) and await _is_prefect(line):
+            if (away := await _as_away(error, line)) is None:
                 raise
-            line.lacks(what, error)
+            line.lacks(what, away)
             _say(
                 "Prefect's server at %s does not answer (%s): going on without it, to the end without a page there.",
                 server(),
-                _named(error),
+                _named(away),
             )
     if not body.entered:
         return await (without or do)()
@@ -305,7 +305,7 @@ def is_away(error: BaseException) -> bool:
 def _is_elsewhere(error: BaseException) -> bool:
     """Whether an error says that what has answered is no API of Prefect's: a login page, say, or another server."""
     return any(
-        isinstance(link, json.JSONDecodeError)
+        isinstance(link, json.JSONDecodeError | _NotPrefectError)
         or (isinstance(link, RuntimeError) and str(link).startswith(_NOT_REACHED) and not _is_silence(link))
         for link in _chain(error)
     )
@@ -314,6 +314,21 @@ def _is_elsewhere(error: BaseException) -> bool:
 def _is_silence(error: BaseException) -> bool:
     status = _status(error)
     return any(isinstance(link, OSError) or _is_http(link) for link in _chain(error)) or (status or 0) >= 500
+
+
+class _NotPrefectError(Exception):
+    """Something else than Prefect's API has answered."""
+
+
+async def _as_away(error: Exception, line: Line) -> Exception | None:
+    """An error as one of a server that is away, also where something else answers; ``None`` for one of Prefect's."""
+    if is_away(error):
+        return error
+    if await _is_prefect(line):
+        return None
+    other = _NotPrefectError()
+    other.__cause__ = error
+    return other
 
 
 async def _is_prefect(line: Line) -> bool:
@@ -346,8 +361,8 @@ def _named(error: BaseException) -> str:
         return f"HTTP {status}: it wants a login"
     if _is_elsewhere(error):
         page = next((link.doc for link in _chain(error) if isinstance(link, json.JSONDecodeError)), None)
-        found = f"HTTP {status}" if status else "HTML" if page and page.lstrip().startswith("<") else "no JSON"
-        return f"it answers with {found}, as no API of Prefect does: check PREFECT_API_URL, which ends in /api"
+        found = f"HTTP {status}" if status else "HTML" if page and page.lstrip().startswith("<") else "something"
+        return f"it answers with {found}, which no API of Prefect does: check PREFECT_API_URL, which ends in /api"
     return type(_root(error)).__name__ if status is None else f"HTTP {status}"
 
 
