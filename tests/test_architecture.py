@@ -22,6 +22,7 @@ ORDER = [
         "allowed",
         "jsonable",
         "json_forms",
+        "in_json",
         "unread",
         "contexts",
         "keys",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
+from pydantic import BeforeValidator, PlainSerializer
+
+from prefect_experiments.in_json import InJson
 from prefect_experiments.models import DatasetInfo, Example, Experiment, ExperimentRun, _Record
 
 if TYPE_CHECKING:
@@ -33,10 +36,36 @@ class _Ready:
         return self.frame.copy()
 
 
-class _Page(Generic[T]):
-    """One page of a list call: the items, `pagination`, and a table."""
+def _plain_table(table: _Ready | None) -> dict[str, Any] | None:
+    if table is None:
+        return None
+    kinds = {name: str(kind) for name, kind in table.frame.dtypes.items()}
+    return {**table.frame.to_dict("split"), "kinds": kinds}
+
+
+def _table_of(plain: Any) -> _Ready | None:
+    import pandas as pd
+
+    if plain is None:
+        return None
+    frame = pd.DataFrame(plain["data"], index=plain["index"], columns=plain["columns"], dtype=object)
+    return _Ready(frame.astype(plain["kinds"]))
+
+
+def _kept(kind: type[_Record]) -> Mapping[str, Any]:
+    """What is kept in JSON of a page of such items."""
+    return {
+        "items": list[kind],  # type: ignore[valid-type]
+        "pagination": Pagination,
+        "_to_df": Annotated[Any, PlainSerializer(_plain_table), BeforeValidator(_table_of)],
+    }
+
+
+class _Page(InJson, Generic[T]):
+    """One page of a list call: the items, `pagination`, and a table. Two that hold the same are equal."""
 
     items_name = "items"
+    __hash__ = None  # type: ignore[assignment] # as a list's
 
     def __init__(
         self,
@@ -52,6 +81,11 @@ class _Page(Generic[T]):
     def __getstate__(self) -> dict[str, Any]:
         """What travels: the items, and their table where it is read from elsewhere."""
         return {**self.__dict__, "_to_df": None if self._to_df is None else _Ready(self._to_df())}
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return (self.items, self.pagination) == (other.items, other.pagination)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
@@ -85,6 +119,7 @@ class DatasetList(_Page[DatasetInfo]):
     """A page of datasets."""
 
     items_name = "datasets"
+    in_json: ClassVar[Mapping[str, Any]] = _kept(DatasetInfo)
 
     @property
     def datasets(self) -> list[DatasetInfo]:
@@ -96,6 +131,7 @@ class ExampleList(_Page[Example]):
     """A page of examples; ``to_df()`` has ``id`` and flat columns in dataset order."""
 
     items_name = "examples"
+    in_json: ClassVar[Mapping[str, Any]] = _kept(Example)
 
     @property
     def examples(self) -> list[Example]:
@@ -107,6 +143,7 @@ class ExperimentList(_Page[Experiment]):
     """A page of experiments."""
 
     items_name = "experiments"
+    in_json: ClassVar[Mapping[str, Any]] = _kept(Experiment)
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -118,6 +155,7 @@ class ExperimentRunList(_Page[ExperimentRun]):
     """A page of experiment runs; ``to_df()`` has the columns of ``RanExperiment.to_dataframe()``."""
 
     items_name = "experiment_runs"
+    in_json: ClassVar[Mapping[str, Any]] = _kept(ExperimentRun)
 
     @property
     def experiment_runs(self) -> list[ExperimentRun]:

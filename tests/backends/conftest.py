@@ -24,6 +24,7 @@ def _on_the_server(prefect_api: str, store_url: str, monkeypatch: pytest.MonkeyP
         monkeypatch.delenv(name)
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", store_url)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)  # for the processes that tests start
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))
     with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
         yield
 

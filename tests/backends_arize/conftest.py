@@ -15,6 +15,7 @@ from prefect_experiments.backends import circuit_breaker
 from prefect_experiments.backends import pusher as queue
 from prefect_experiments.backends.arize import api, datasets, experiments, pushing, taken
 from support.arize import KEY, StandIn, arize, arize_server, arize_url, official, official_old
+from support.patience import PATIENCE_S
 
 __all__ = ["arize", "arize_server", "arize_url", "official", "official_old"]
 
@@ -33,6 +34,7 @@ def _without_settings(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def prefect(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For the tests that run experiments; the others need no Prefect server."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))
     with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
         yield
 

@@ -9,6 +9,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
+from support.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -19,5 +20,6 @@ def client(tmp_path: Path) -> Client:
 @pytest.fixture
 def on_the_server(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))
     with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
         yield

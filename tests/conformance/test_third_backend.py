@@ -20,6 +20,7 @@ from prefect_experiments import AsyncClient, Client, Comparison, resume_experime
 from prefect_experiments.cli.app import run as run_command
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting
 from support.folder_backend import FolderBackend, FolderSettings
+from support.patience import PATIENCE_S
 
 TESTS = Path(__file__).resolve().parents[1]
 ROWS: list[dict[str, Any]] = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": 2 * n}} for n in range(6)]
@@ -33,6 +34,7 @@ def kept(folder_installed: str, prefect_api: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("FOLDER_BACKEND_PATH", str(tmp_path / "kept"))
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))
     with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
         yield tmp_path / "kept"
 

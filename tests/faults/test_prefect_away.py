@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -73,7 +74,12 @@ def doubled(input: int, output: int) -> bool:
 @pytest.mark.parametrize("at", ["start", "middle", "end"])
 @pytest.mark.parametrize("mode", FAULTS)
 def test_nothing_but_the_page_is_lost(
-    mode: Mode, at: str, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture
+    mode: Mode,
+    at: str,
+    gate: Gate,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     calls = Calls(gate, mode, {"start": 0, "middle": 20, "end": len(ROWS)}[at])
     if at == "start":
@@ -94,6 +100,32 @@ def test_nothing_but_the_page_is_lost(
     assert len(said) == 1, caplog.text
     assert "Prefect's server at http://127.0.0.1" in said[0]
     assert "flow run" in said[0]
+    told = capfd.readouterr().err
+    assert not re.search("EventsWorker|APILogWorker|Error logging to API", told), told
+
+
+def not_prefect(how: str, api: str) -> str:
+    return api.removesuffix("/api") if how == "no /api" else api
+
+
+@pytest.mark.parametrize("how", ["html", "json", "no /api"])
+def test_what_answers_is_no_api_of_prefects(
+    how: str, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how != "no /api":
+        gate.set(how)
+    calls, url = Calls(gate, "pass", 0), not_prefect(how, gate.api)
+    with temporary_settings({PREFECT_API_URL: url}), caplog.at_level(logging.WARNING, "prefect_experiments"):
+        ran = run_experiment(dataset=ROWS, task=calls, evaluators=[doubled], client=client, **quiet)
+        assert sorted(calls.made) == list(range(40))
+        assert len(ran.evaluation_runs) == 40
+        assert "to the end without a page there" in caplog.text
+        assert caplog.text.count("missing there") == 1
+        assert "it answers with HTML" in caplog.text or how != "html"
+        assert "which no API of Prefect does: check PREFECT_API_URL" in caplog.text
+        with pytest.raises(TransientError, match="check PREFECT_API_URL"):
+            run_experiment(dataset=ROWS, task=calls, client=client, rate_limit="shared", **quiet)
+    assert len(calls.made) == 40
 
 
 @pytest.mark.parametrize("mode", ["hang", 503])

@@ -14,7 +14,9 @@ import cloudpickle
 import pytest
 from prefect import flow, task
 from prefect.cache_policies import INPUTS
+from prefect.serializers import JSONSerializer
 from prefect.task_runners import ProcessPoolTaskRunner
+from pydantic import TypeAdapter, ValidationError
 
 from prefect_experiments import AsyncClient, Client, RanExperiment, log_experiment, run_experiment
 
@@ -26,6 +28,8 @@ WAYS: dict[str, Callable[[Any], Any]] = {
     "cloudpickle": lambda value: pickle.loads(cloudpickle.dumps(value)),
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
+    "json": lambda value: JSONSerializer().loads(JSONSerializer().dumps(value)),
+    "model": lambda value: TypeAdapter(type(value)).validate_json(TypeAdapter(type(value)).dump_json(value)),
 }
 ways = pytest.mark.parametrize("way", WAYS)
 
@@ -83,6 +87,7 @@ def test_lists(way: str, client: Client) -> None:
     ):
         there = WAYS[way](page)
         assert type(there) is type(page)
+        assert there == page
         assert there.items == page.items
         assert there.pagination == page.pagination
         assert there.to_df().equals(page.to_df())
@@ -103,11 +108,25 @@ def test_a_client_is_complete_where_it_was_made(way: str, kind: Any, store_url: 
     assert there.datasets is not None
 
 
+@pytest.mark.parametrize("way", ["pickle", "cloudpickle", "copy", "deepcopy"])
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_the_calls_of_a_client(way: str, kind: Any, store_url: str) -> None:
+    """Whoever passes `client.datasets` on passes the client on."""
+    client = kind(backend="arize", api_key=KEY, space="s", api_host="ax.example.com", store_url=store_url)
+    for name in ("datasets", "experiments", "spans"):
+        there = WAYS[way](getattr(client, name))
+        assert type(there) is type(getattr(client, name))
+        there = getattr(there, "sync", there)
+        assert there.client.store is client.store
+        assert there.client.remote is client.remote
+
+
 def test_a_client_travels_without_its_secrets(store_url: str, tmp_path: Path) -> None:
     client = Client(backend="arize", api_key=KEY, space="s", api_host="ax.example.com", store_url=store_url)
     phoenix = Client(backend="phoenix", base_url="http://p.example.com:6006", api_key=KEY, headers={"x-token": KEY})
     pickled = pickle.dumps([client, phoenix])
     assert KEY.encode() not in pickled
+    assert KEY.encode() not in JSONSerializer().dumps([client, phoenix])
     (tmp_path / "clients").write_bytes(pickled)
     read = (
         "import pickle, pathlib, sys;"
@@ -134,10 +153,11 @@ def counted(input: int) -> int:
     return input
 
 
-def test_a_cached_prefect_task_makes_the_experiment_once(client: Client, tmp_path: Path) -> None:
+@pytest.mark.parametrize("serializer", ["pickle", "json", "compressed/json"])
+def test_a_cached_prefect_task_makes_the_experiment_once(serializer: str, client: Client, tmp_path: Path) -> None:
     calls.clear()
 
-    @task(persist_result=True, cache_policy=INPUTS, result_storage=tmp_path / "results")
+    @task(persist_result=True, cache_policy=INPUTS, result_storage=tmp_path / "results", result_serializer=serializer)
     def evaluated(name: str) -> RanExperiment:
         return run_experiment(dataset=ROWS, task=counted, experiment_name=name, client=client, print_summary=False)
 
@@ -150,6 +170,24 @@ def test_a_cached_prefect_task_makes_the_experiment_once(client: Client, tmp_pat
     assert first.experiment_id == second.experiment_id
     assert [run.output for run in second.task_runs] == list(range(5))
     assert len(client.experiments.list()) == 1
+
+
+def test_json_holds_what_rows_may_be_called(client: Client) -> None:
+    """Prefect's serializer takes an object with the key ``__class__`` for one of its own."""
+    rows = [{"id": "e", "input": {"__class__": "os.system", "data": "true", "n": float("1e300")}}]
+    memory = Client(store_url="sqlite://")
+    for where in (client, memory):
+        ran = run_experiment(dataset=rows, task=same, client=where, print_summary=False)
+        there = WAYS["json"]({"ran": [ran]})["ran"][0]
+        assert there == ran
+        assert there.examples == ran.examples
+        assert there.task_runs[0].output == rows[0]["input"]
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "{}", "[]", '{"items": []}'])
+def test_json_that_tells_of_no_experiment(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(RanExperiment).validate_python(text)
 
 
 @task

@@ -46,6 +46,15 @@ def test_create_and_read_back(store: Store) -> None:
     assert experiment.created_at == experiment.updated_at
 
 
+def test_found_by_what_the_metadata_say_whatever_the_clock_said(store: Store) -> None:
+    """A flow run that is run again looks for what it has begun, newest first."""
+    version = store.datasets.put("questions", examples(1))
+    for number, (run, now) in enumerate([("r_1", 3e9), ("r_1", 1.0), ("rx1", 2e9)]):
+        store.experiments.create(f"n{number}", version, task=TASK, metadata={"run": run}, now=now)
+    assert [found.name for found in store.experiments.mentioning("r_1")] == ["n1", "n0"]
+    assert store.experiments.mentioning("r_2") == []
+
+
 def test_what_cannot_be_kept_is_refused(store: Store) -> None:
     version = store.datasets.put("questions", examples(1))
     with pytest.raises(InvalidInput, match="the experiment's name must be 1 to 255"):

@@ -5,6 +5,8 @@
         gate.set("hang")         # takes connections and never answers
         gate.set("refuse")       # nothing listens any more, and connections that there were are gone
         gate.set(503)            # answers so, whatever is asked
+        gate.set("html")         # answers with a page, as a proxy that wants a login does
+        gate.set("json")         # answers with JSON that Prefect never says
         gate.set("pass")
 
 Unlike `fault_proxy` it knows bytes, not messages: events go over websockets.
@@ -19,6 +21,10 @@ import threading
 from urllib.parse import urlsplit
 
 Mode = str | int
+PAGES = {
+    "html": (b"text/html", b"<!doctype html><title>Login</title>"),
+    "json": (b"application/json", b'{"status": "ok"}'),
+}
 
 _REQUEST = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1\r\n")
 
@@ -93,6 +99,12 @@ class Gate:
                     writer.write(
                         b"HTTP/1.1 %d Out of Order\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % self.mode
                     )
+                    await writer.drain()
+                    return
+                if self.mode in PAGES:
+                    kind, page = PAGES[str(self.mode)]
+                    head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+                    writer.write(head % (kind, len(page)) + page)
                     await writer.drain()
                     return
                 if upstream is None:

@@ -6,12 +6,15 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import BeforeValidator, PlainSerializer
 
 from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.failures import Failures, failures_of
 from prefect_experiments.analysis.summary import Summary, summarize
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
+from prefect_experiments.in_json import InJson
 from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
 from prefect_experiments.records import EvaluationRecord, RunIds, RunRecord
 from prefect_experiments.results import DIRECTION, Results, result_frame, results_of
@@ -36,14 +39,32 @@ _KEYS = (
 )
 
 
-class RanExperiment(Mapping[str, Any]):
+def _plain_ids(ids: RunIds) -> list[Any]:
+    return [ids.experiment_id, ids.remote_experiment_id, [[*key, name] for key, name in ids.remote.items()]]
+
+
+def _ids_of(plain: Any) -> RunIds:
+    own, remote, names = plain
+    return RunIds(own, remote, {(position, repetition): name for position, repetition, name in names})
+
+
+def _plain_baseline(baseline: Any) -> str | None:
+    return baseline.to_json_text() if isinstance(baseline, RanExperiment) else None
+
+
+def _baseline_of(plain: Any) -> RanExperiment | None:
+    return None if plain is None else RanExperiment.from_json_text(plain)
+
+
+class RanExperiment(InJson, Mapping[str, Any]):
     """A finished experiment: its ids at once, its results read from the store when asked for.
 
     Reads as an object and as a mapping: ``ran.experiment_id``, ``ran["experiment_id"]``.
 
     It can be pickled. Ids, counts, the summary, what failed, the comparison and the verdict travel, and what has been
     read of it before; the rest is read from the store, where that is in reach. Of the store only the address travels:
-    its password is what the environment says where it arrives. A store in memory is read before.
+    its password is what the environment says where it arrives. A store in memory is read before. The same is in JSON,
+    as Prefect's JSON serializer writes it, but for a baseline that is a table.
 
     Attributes:
         reused: runs that were in the store already.
@@ -87,6 +108,25 @@ class RanExperiment(Mapping[str, Any]):
     def _store(self) -> Store:
         """The store, of one that was unpickled."""
         return reopen_store(self._store_url)
+
+    in_json: ClassVar[Mapping[str, Any]] = {
+        "_store_url": str,
+        "_record": ExperimentRecord,
+        **dict.fromkeys(("reused", "ran", "evaluated", "waiting", "logged"), int),
+        "link": Link | None,
+        "asked": tuple[str, ...] | None,
+        "baseline": Annotated[Any, PlainSerializer(_plain_baseline), BeforeValidator(_baseline_of)],
+        "comparison": Comparison | None,
+        "verdict": Verdict | None,
+        "summary": Summary,
+        "failures": Failures,
+        "directions": Said,
+        "_ids": Annotated[RunIds, PlainSerializer(_plain_ids), BeforeValidator(_ids_of)],
+        "_runs": list[RunRecord],
+        "_evaluations": list[EvaluationRecord],
+        "examples": dict[str, Example],
+        "_notes": list[EvaluationRecord],
+    }
 
     def __getstate__(self) -> dict[str, Any]:
         read = [self.summary, self.failures, self.directions, self._ids]  # and so kept

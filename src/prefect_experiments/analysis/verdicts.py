@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -231,8 +231,8 @@ class Comparison(_Record):
     only_in_candidate: tuple[str, ...] = ()
     metrics: Mapping[str, MetricComparison] = field(default_factory=dict)
     operations: Mapping[str, MetricComparison] = field(default_factory=dict)
-    regressed: Sequence[ExampleChange] = ()
-    improved: Sequence[ExampleChange] = ()
+    regressed: tuple[ExampleChange, ...] = ()
+    improved: tuple[ExampleChange, ...] = ()
     failures: Failures = field(default_factory=Failures)
     confidence: float = 0.95
     verdict: Verdict | None = None

@@ -6,8 +6,9 @@ Prefect, which takes more than a second to import, is imported by the calls that
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack, cast
 
 from pydantic import SecretStr
 
@@ -16,8 +17,9 @@ from prefect_experiments.backends.registry import remote_here, sendable_options,
 from prefect_experiments.client.compat_ax import Datasets, Experiments
 from prefect_experiments.client.spans import Spans
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.in_json import InJson
 from prefect_experiments.settings import Settings
-from prefect_experiments.store import Store, open_store
+from prefect_experiments.store import Store, open_store, reopen_store
 
 if TYPE_CHECKING:
     from prefect_experiments.backends.base import HasSpaces
@@ -25,10 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Datasets", "Experiments", "Spans"]
 
 
+C = TypeVar("C", bound="Client")
+
+
 class BackendOptions(TypedDict, total=False):
     """The options of this package's backends, for type checkers; those of others are taken as well.
 
-    `tests/client/test_backend_options.py` holds it to the settings of the backends.
+    `tests/conformance/test_registry.py` holds it to the settings of the backends.
     """
 
     base_url: str | None
@@ -44,7 +49,7 @@ class BackendOptions(TypedDict, total=False):
     client_key: str | None
 
 
-class Client:
+class Client(InJson):
     """Datasets and experiments.
 
     Args:
@@ -80,8 +85,9 @@ class Client:
             - client_key: the file with the key of that certificate, where it is another one; else
               PREFECT_EXPERIMENTS_CLIENT_KEY or OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY or OTEL_EXPORTER_OTLP_CLIENT_KEY
 
-    It can be pickled: without its key, its headers and the store's password, which the process that it arrives in takes
-    from its environment or a saved block. In the process that made it, and in its forks, it is complete.
+    It can be pickled, and be in JSON as pydantic writes it: without its key, its headers and the store's password,
+    which the process that it arrives in takes from its environment or a saved block. In the process that made it, and
+    in its forks, it is complete.
 
     Raises:
         InvalidSetting: a backend that there is not, or a URL that cannot be used.
@@ -118,6 +124,17 @@ class Client:
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (type(self), self._opened, sendable_remote(self.remote), self.store)
 
+    def to_json_text(self) -> str:
+        """What leads to it, without a secret."""
+        remote = sendable_remote(self.remote)
+        return json.dumps([self._opened, remote, self.store.portable_url], default=str)
+
+    @classmethod
+    def from_json_text(cls, text: str) -> Self:
+        """The client that a text tells of."""
+        opened, remote, store_url = json.loads(text)
+        return _reopened(cls, opened, remote, reopen_store(store_url))
+
     def __copy__(self) -> Self:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
@@ -141,7 +158,7 @@ class Client:
         return other
 
 
-def _reopened(kind: type[Client], opened: dict[str, Any], remote: str, store: Store) -> Client:
+def _reopened(kind: type[C], opened: dict[str, Any], remote: str, store: Store) -> C:
     """A client that was pickled."""
     client = object.__new__(kind)
     client._opened, client.store = opened, store

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.client import Client, Datasets, Experiments, Spans
 from prefect_experiments.client.compat_ax import RunInSpace, in_space
 from prefect_experiments.client.compat_phoenix import PhoenixEvaluate, PhoenixResume
 from prefect_experiments.experiment.arguments import EvaluateArguments, LogArguments, RunArguments
+from prefect_experiments.in_json import InJson
 from prefect_experiments.models import Experiment
 from prefect_experiments.signatures import method_takes
 from prefect_experiments.store import Store
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C", bound="AsyncClient")
 
 
 def _in_thread(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
@@ -40,7 +42,7 @@ def _made_like(init: Callable[Concatenate[Any, P], None]) -> Callable[[Any], Cal
     return functools.wraps(init)
 
 
-class AsyncClient:
+class AsyncClient(InJson):
     """`Client` for asynchronous code: the same calls, awaited. See there.
 
     Attributes:
@@ -54,6 +56,15 @@ class AsyncClient:
     def __reduce__(self) -> tuple[Any, ...]:
         return _of_client, (type(self), self.sync)
 
+    def to_json_text(self) -> str:
+        """What leads to it, without a secret."""
+        return self.sync.to_json_text()
+
+    @classmethod
+    def from_json_text(cls, text: str) -> Self:
+        """The client that a text tells of."""
+        return _of_client(cls, Client.from_json_text(text))
+
     def _set_up(self, client: Client) -> None:
         self.sync = client
         self.backend = self.sync.backend
@@ -64,7 +75,7 @@ class AsyncClient:
         self.spans = AsyncSpans(self.sync.spans)
 
 
-def _of_client(kind: type[AsyncClient], client: Client) -> AsyncClient:
+def _of_client(kind: type[C], client: Client) -> C:
     made = object.__new__(kind)
     made._set_up(client)
     return made

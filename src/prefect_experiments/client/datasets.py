@@ -87,6 +87,9 @@ class Datasets:
         remote = client.remote
         self._kept: backends.Datasets = LocalDatasets(client.store) if remote is None else remote.datasets
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.client, "datasets")
+
     @method_takes(NewDataset)
     def create_dataset(self, given: NewDataset) -> Dataset:
         """A new dataset, from exactly one of examples, a DataFrame and a file.

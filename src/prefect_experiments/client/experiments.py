@@ -51,6 +51,9 @@ class Experiments:
             LocalExperiments(client.store) if client.remote is None else client.remote.experiments
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.client, "experiments")
+
     @method_takes(RunArguments)
     def run_experiment(self, arguments: RunArguments) -> RanExperiment:
         """`prefect_experiments.run_experiment` in this client's store and backend."""

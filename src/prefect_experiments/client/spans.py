@@ -19,7 +19,11 @@ class Spans:
     """``client.spans``: traces that applications have left in the backend."""
 
     def __init__(self, client: Home) -> None:
+        self.client = client
         self._remote = client.remote
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.client, "spans")
 
     def get_spans_dataframe(
         self,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
@@ -49,6 +49,8 @@ class LoggedExperiment(RanExperiment):
     Attributes:
         report: which rows were kept, and which were not.
     """
+
+    in_json: ClassVar[Mapping[str, Any]] = {**RanExperiment.in_json, "report": LogReport}
 
     def __init__(
         self, store: Store, record: ExperimentRecord, report: LogReport, *, link: Link | None, waiting: int

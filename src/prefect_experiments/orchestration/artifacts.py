@@ -29,6 +29,7 @@ from prefect_experiments.reports.phrases import verdict_word
 from prefect_experiments.reports.worst_runs import worst_runs_lines
 
 PROGRESS_EVERY_S = 5.0
+_PROGRESS = "the progress"
 
 # To show the runs to look at first, all of them are read. Where nobody asked for a verdict and nothing failed, that is
 # only done where it takes no time; a large experiment's report has them.
@@ -48,13 +49,16 @@ async def progress_of(work: RunWork) -> AsyncIterator[None]:
     finally:
         # The last update has been under way since the work ended.
         work.done.set()
-        await asyncio.wait({narrator}, timeout=current_line().patience)
+        line = current_line()
+        _, unfinished = await asyncio.wait({narrator}, timeout=line.patience)
+        if unfinished:
+            line.missed(_PROGRESS, TimeoutError())
         narrator.cancel()
         await asyncio.gather(narrator, return_exceptions=True)
 
 
 async def _narrate(work: RunWork) -> None:
-    shown, what, line = 0.0, "the progress", current_line()
+    shown, what, line = 0.0, _PROGRESS, current_line()
     artifact = await line.tell(what, acreate_progress_artifact(progress=shown, description=f"Progress of {work.name}"))
     if artifact is None:
         return

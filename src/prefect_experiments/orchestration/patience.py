@@ -2,7 +2,7 @@
 
 Prefect's own client tries a server that is away for minutes, at each call anew. Here everything that asks Prefect
 something has one patience (`Settings.prefect_patience`), spent once by an experiment: a server that is known to be away
-gets a second from then on, until it answers again. What is done goes on without it.
+is asked now and then from then on, for a second, until it answers again. What is done goes on without it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import inspect
+import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
+from prefect import get_client
 from prefect.exceptions import FailedRun
 from prefect.settings import PREFECT_API_URL
 
@@ -25,8 +29,14 @@ from prefect_experiments.settings import Settings, without_secrets
 KNOWN_TO_BE_AWAY_S = 1.0
 """What a server that did not answer last time is given, as it may be back."""
 
+_ASKED_EVERY_S = 5.0  # one that is known to be away; in between, what it should be told is missing
+
 _AGAIN_S = 0.5  # Prefect answers a cancellation by telling its server, which is cancelled in its turn
 _CHAIN = 10
+_NO_LOGIN = (401, 403)
+_NOT_REACHED = (
+    "Failed to reach API at"  # Prefect's client, when the first thing it asks is not answered as it should be
+)
 
 # What Prefect's engine says, at length, of a run whose end it cannot tell its server.
 _OF_ENDS = ("Crash detected!", "Encountered exception during execution", "Finished in state Running")
@@ -49,24 +59,34 @@ class Line:
         self.is_down = False
         self.missing: list[str] = []
         self._why = ""
-        self._whole = Settings().prefect_patience
+        self._whole = self._left = Settings().prefect_patience
+        self._waited_until = 0.0
 
     @property
     def patience(self) -> float:
         """The seconds that the server is waited for now."""
-        return min(self._whole, KNOWN_TO_BE_AWAY_S) if self.is_down else self._whole
+        return min(self._whole, KNOWN_TO_BE_AWAY_S if self.is_down else max(self._left, KNOWN_TO_BE_AWAY_S))
 
-    async def tell(self, what: str, call: Awaitable[T]) -> T | None:
+    async def tell(self, what: str, call: Awaitable[T], *, in_any_case: bool = False) -> T | None:
         """What the server says to a call; ``None`` where it does not answer, or refuses.
 
         Args:
             what: is missing then, in words.
             call: to the server.
+            in_any_case: whether to make the call to a server that did not answer just now, too.
         """
+        began = time.monotonic()
+        if self.is_down and began < self._waited_until + _ASKED_EVERY_S and not in_any_case:
+            if inspect.iscoroutine(call):
+                call.close()
+            self.lacks(what)
+            return None
         try:
             async with asyncio.timeout(self.patience):
                 told = await call
         except Exception as error:  # noqa: BLE001 - a page that lacks something is no reason to fail
+            self._waited_until = time.monotonic()
+            self._left -= self._waited_until - began
             self.missed(what, error)
             return None
         self.is_down = False
@@ -74,15 +94,19 @@ class Line:
 
     def missed(self, what: str, error: BaseException) -> None:
         """Take note of what could not be said; a refusal is told of at once."""
-        if is_away(error):
-            self.is_down = True
-            self._why = self._why or _named(error)
-            if self is not _line.get():
-                _say("Prefect's server at %s did not answer (%s): %s is missing there.", server(), self._why, what)
-            elif what not in self.missing:
-                self.missing.append(what)
+        if is_away(error) or _status(error) in _NO_LOGIN:
+            self.lacks(what, error)
         else:
             _say("Prefect's server refused %s (%s).", what, type(error).__name__)
+
+    def lacks(self, what: str, error: BaseException | None = None) -> None:
+        """Take note of what a server that is away was not told; where it is nobody's line, say it."""
+        self.is_down = True
+        self._why = self._why or (_named(error) if error is not None else "")
+        if self not in _open:
+            _say("Prefect's server at %s did not answer (%s): %s is missing there.", server(), self._why, what)
+        elif what not in self.missing:
+            self.missing.append(what)
 
     def report(self) -> None:
         """Say in one line what Prefect lacks, where it lacks anything."""
@@ -97,6 +121,7 @@ class Line:
 
 
 _line: contextvars.ContextVar[Line | None] = contextvars.ContextVar("prefect_experiments_line", default=None)
+_open: list[Line] = []
 
 
 @contextlib.contextmanager
@@ -104,11 +129,18 @@ def new_line() -> Any:
     """Enter the line of an experiment: `current_line` gives it, and at the end it says what is missing."""
     line = Line()
     token = _line.set(line)
+    _open.append(line)
     try:
         yield line
     finally:
         _line.reset(token)
         line.report()
+        _open.remove(line)
+
+
+def open_lines() -> list[Line]:
+    """Those of all experiments that are under way in this process."""
+    return list(_open)
 
 
 def current_line() -> Line:
@@ -134,10 +166,10 @@ async def asked(what: str, call: Callable[[], Awaitable[T]]) -> T:
             return await call()
     except Exception as error:
         refuse_without_login(error)
-        if not is_away(error):
+        if (away := await _as_away(error, line)) is None:
             raise
         line.is_down = True
-        raise TransientError(f"{what}: Prefect's server at {server()} does not answer ({_named(error)})") from None
+        raise TransientError(f"{what}: Prefect's server at {server()} does not answer ({_named(away)})") from None
 
 
 class _Limits:
@@ -228,10 +260,14 @@ async def narrated(
                 line.missed(f"the end of {what}", error)
         else:
             refuse_without_login(error)
-            if not is_away(error):
+            if (away := await _as_away(error, line)) is None:
                 raise
-            line.missed(what, error)
-            _say("Prefect's server at %s does not answer (%s): going on without it.", server(), _named(error))
+            line.lacks(what, away)
+            _say(
+                "Prefect's server at %s does not answer (%s): going on without it, to the end without a page there.",
+                server(),
+                _named(away),
+            )
     if not body.entered:
         return await (without or do)()
     if body.error is not None:
@@ -258,11 +294,52 @@ def server() -> str:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether an error says that a server does not answer, or cannot: not that it has said no."""
-    for link in _chain(error):
-        if (status := status_of(link)) is not None:
-            return status >= 500 or status in (408, 429)
+    """Whether an error says that a server does not answer, or cannot, or is not Prefect's: not that it has said no."""
+    if _is_elsewhere(error):
+        return True
+    if (status := _status(error)) is not None:
+        return status >= 500 or status in (408, 429)
     return any(isinstance(link, OSError) or _is_http(link) for link in _chain(error))
+
+
+def _is_elsewhere(error: BaseException) -> bool:
+    """Whether an error says that what has answered is no API of Prefect's: a login page, say, or another server."""
+    return any(
+        isinstance(link, json.JSONDecodeError | _NotPrefectError)
+        or (isinstance(link, RuntimeError) and str(link).startswith(_NOT_REACHED) and not _is_silence(link))
+        for link in _chain(error)
+    )
+
+
+def _is_silence(error: BaseException) -> bool:
+    status = _status(error)
+    return any(isinstance(link, OSError) or _is_http(link) for link in _chain(error)) or (status or 0) >= 500
+
+
+class _NotPrefectError(Exception):
+    """Something else than Prefect's API has answered."""
+
+
+async def _as_away(error: Exception, line: Line) -> Exception | None:
+    """An error as one of a server that is away, also where something else answers; ``None`` for one of Prefect's."""
+    if is_away(error):
+        return error
+    if await _is_prefect(line):
+        return None
+    other = _NotPrefectError()
+    other.__cause__ = error
+    return other
+
+
+async def _is_prefect(line: Line) -> bool:
+    """Whether it is Prefect's API that answers, where an error leaves that open."""
+    try:
+        async with asyncio.timeout(line.patience), get_client() as api:
+            return isinstance(await api.api_version(), str)
+    except RuntimeError as error:  # of another version, say: Prefect's own words are the best
+        return not is_away(error)
+    except Exception:  # noqa: BLE001 - whatever it is, it is not an answer of Prefect's
+        return False
 
 
 def refuse_without_login(error: BaseException) -> None:
@@ -271,8 +348,7 @@ def refuse_without_login(error: BaseException) -> None:
     Raises:
         InvalidSetting: it says so.
     """
-    status = next((status for link in _chain(error) if (status := status_of(link)) is not None), None)
-    if status in (401, 403):
+    if (status := _status(error)) in _NO_LOGIN:
         raise InvalidSetting(
             f"Prefect's server at {server()} wants a login (HTTP {status}): set PREFECT_API_AUTH_STRING to what the "
             "server has as PREFECT_SERVER_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud"
@@ -280,8 +356,18 @@ def refuse_without_login(error: BaseException) -> None:
 
 
 def _named(error: BaseException) -> str:
-    status = next((status for link in _chain(error) if (status := status_of(link)) is not None), None)
+    status = _status(error)
+    if status in _NO_LOGIN:
+        return f"HTTP {status}: it wants a login"
+    if _is_elsewhere(error):
+        page = next((link.doc for link in _chain(error) if isinstance(link, json.JSONDecodeError)), None)
+        found = f"HTTP {status}" if status else "HTML" if page and page.lstrip().startswith("<") else "something"
+        return f"it answers with {found}, which no API of Prefect does: check PREFECT_API_URL, which ends in /api"
     return type(_root(error)).__name__ if status is None else f"HTTP {status}"
+
+
+def _status(error: BaseException) -> int | None:
+    return next((status for link in _chain(error) if (status := status_of(link)) is not None), None)
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -300,4 +386,4 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _is_http(error: BaseException) -> bool:
-    return type(error).__module__.partition(".")[0] in ("httpx", "httpcore") and status_of(error) is None
+    return type(error).__module__.partition(".")[0] in ("httpx", "httpcore", "websockets") and status_of(error) is None

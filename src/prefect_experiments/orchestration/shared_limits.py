@@ -23,6 +23,7 @@ from prefect.concurrency.asyncio import (
     concurrency,
 )
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from prefect_experiments.errors import InvalidSetting, TransientError
 from prefect_experiments.experiment.session import Session
@@ -37,6 +38,7 @@ STARTS_FOR_S = 2.0
 """Call starts are asked for together for so long: Prefect's server loses up to one each time."""
 
 AHEAD_S = 1.0
+BUSY_S = 0.05  # to the next try with a server that was busy with another request
 ALONE_FOR_S = 30.0
 LOOK_EVERY_S = 5.0
 
@@ -125,7 +127,9 @@ async def slots_of(session: Session) -> AsyncIterator[None]:
         yield
     finally:
         await current_line().tell(
-            f"that the slots of {name!r} are free, as they are in a minute", held.__aexit__(None, None, None)
+            f"that the slots of {name!r} are free, as they are in a minute",
+            held.__aexit__(None, None, None),
+            in_any_case=True,  # or they would be held for ever
         )
 
 
@@ -267,11 +271,17 @@ class SharedPace:
 
     async def _take(self, slots: int) -> bool:
         """Whether they are put in: others may have come first."""
-        async with get_client() as api:
-            try:
-                await api.increment_concurrency_slots([self._name], slots, "rate_limit")
-            except PrefectHTTPStatusError as refused:
-                if refused.response.status_code != _LOCKED:
-                    raise
-                return False
-            return True
+        # On SQLite, Prefect's server answers 503 where another request was writing, and its client waits 2 s then.
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            while True:
+                try:
+                    async with get_client() as api:
+                        await api.increment_concurrency_slots([self._name], slots, "rate_limit")
+                except Exception as error:
+                    if isinstance(error, PrefectHTTPStatusError) and error.response.status_code == _LOCKED:
+                        return False
+                    if not is_away(error):
+                        raise
+                    await asyncio.sleep(BUSY_S)
+                else:
+                    return True

@@ -207,6 +207,15 @@ class ExperimentStore:
             records = self._records(connection, [row.id for row in rows])
             return [records[row.id].experiment for row in rows], pagination
 
+    def mentioning(self, text: str) -> list[Experiment]:
+        """Those with a text in their metadata, such as an id, newest first."""
+        with self._database.read() as connection:
+            c = experiments.c
+            query = sa.select(c.id).where(c.metadata.contains(text, autoescape=True)).order_by(c.number.desc())
+            ids = list(connection.execute(query).scalars())
+            records = self._records(connection, ids)
+            return [records[found].experiment for found in ids]
+
     def delete(self, experiment_id: str) -> None:
         """Delete an experiment with its runs, evaluations, annotations and tags."""
         with self._database.write() as connection:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -39,7 +38,6 @@ BEGUN_BEFORE = "AlreadyBegun"
 """The final state of a flow run that came second."""
 
 MOST_LIVES = 5
-_CLOCKS_APART = timedelta(hours=1)  # the server's and the store's
 
 
 async def arun_for_flow_run(
@@ -155,18 +153,10 @@ def _flow_run() -> FlowRun:
 
 def _begun_by(store: Store, run: FlowRun, part: str) -> Experiment | None:
     """The experiment that a flow run has begun in an earlier life."""
-    since = (run.created or datetime.now(UTC)) - _CLOCKS_APART
-    cursor: str | None = None
-    while True:
-        newest, pagination = store.experiments.page(limit=100, cursor=cursor)
-        for experiment in newest:
-            if experiment.metadata.get(FLOW_RUN) == str(run.id) and experiment.metadata.get(PART, "") == part:
-                return experiment
-            if experiment.created_at is not None and experiment.created_at < since:
-                return None
-        if not pagination.has_more:
-            return None
-        cursor = pagination.next_cursor
+    for experiment in store.experiments.mentioning(str(run.id)):
+        if experiment.metadata.get(FLOW_RUN) == str(run.id) and experiment.metadata.get(PART, "") == part:
+            return experiment
+    return None
 
 
 def _of_this_run(store: Store, first: AlreadyExists, run: FlowRun) -> Experiment:
