@@ -67,7 +67,7 @@ def test_backup_and_back(here: Here, tmp_path: Path) -> None:
     named = here.json("store", "backup", str(tmp_path / "copies"))["backup"]
     assert Path(named).parent == tmp_path / "copies"
     here.store_url = f"sqlite:///{target}"
-    assert here.json("show", experiment_id)["id"] == experiment_id
+    assert here.json("show", experiment_id)["experiment"]["id"] == experiment_id
     assert here.json("store", "check")["whole"]
     refused = here("store", "backup", "/proc/nowhere/backup.db")
     assert refused.code == 2
