@@ -20,6 +20,7 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER_SIZE = 100
 _LOOKS_AGAIN_FOR_S = 0.5  # another process may just be writing the header
 _CHECKPOINT_WAIT_MS = 200
+_SETTLES_FOR_S = 3.0
 _FIRST_WAIT_S = 30.0
 _WAL = 2
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
@@ -297,11 +298,19 @@ class SqliteFile:
 
 
 def settle(connection: sqlite3.Connection) -> None:
-    """Move the write-ahead log into the file, so that the file alone holds everything, as far as readers let it."""
+    """Move the write-ahead log into the file, so that the file alone holds everything, as far as readers let it.
+
+    What a long read still needs cannot be moved; then the file alone may not even be whole.
+    """
     [timeout] = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute(f"PRAGMA busy_timeout={_CHECKPOINT_WAIT_MS}")
+    deadline = time.monotonic() + _SETTLES_FOR_S
     try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        while True:
+            _, in_log, moved = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if in_log == moved >= 0 or time.monotonic() > deadline:
+                return
+            time.sleep(0.01)
     finally:
         connection.execute(f"PRAGMA busy_timeout={timeout}")
 
