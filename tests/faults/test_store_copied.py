@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -12,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect import flow
 
+from prefect_experiments import Client
+from prefect_experiments.orchestration.deployed.reporting import report_on
 from support.on_prefect import client, on_the_server, store_url
 
 __all__ = ["client", "on_the_server", "store_url"]
@@ -132,3 +136,26 @@ def test_the_file_alone_has_what_the_command_line_has_made(tmp_path: Path, store
     path = Path(store_url.removeprefix("sqlite:///"))
     assert not Path(f"{path}-wal").exists()
     assert len(rows(path)["experiment_runs"]) == EXAMPLES
+
+
+def test_a_report_in_a_temporary_clone_is_warned_of(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ran = client.experiments.run_experiment(
+        dataset=[{"id": "a", "input": 1}], task=lambda example: example.input, print_summary=False
+    )
+    clone = tmp_path / "tmpabcprefect" / "project-main"
+    clone.mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "00000000-0000-0000-0000-000000000000")
+    monkeypatch.chdir(clone)
+
+    @flow
+    async def report(where: str) -> Path:
+        return await report_on(ran, where)
+
+    assert asyncio.run(report("reports")).is_relative_to(clone)
+    assert "tmpabcprefect, which is deleted after this flow run" in caplog.text
+    caplog.clear()
+    asyncio.run(report(str(tmp_path / "reports")))
+    assert "is deleted after" not in caplog.text
