@@ -146,7 +146,15 @@ class BackendRefused(ExperimentsError):
 
 
 class StoreLost(ExperimentsError):
-    """The file of the store was deleted, replaced or cut short while it was in use; trying again cannot help."""
+    """The file of the store was deleted, replaced or cut short while it was in use; trying again cannot help.
+
+    Attributes:
+        saved_in: the file that what had been kept until then was saved to, if that was possible.
+    """
+
+    def __init__(self, message: str, *, saved_in: Path | None = None) -> None:
+        super().__init__(message)
+        self.saved_in = saved_in
 
 
 class TransientError(ExperimentsError):

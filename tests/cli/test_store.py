@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
+import threading
 from contextlib import closing
 from pathlib import Path
 
-from prefect_experiments import Client, EvaluationResultFieldNames, ExperimentTaskFieldNames
+from prefect_experiments import Client, EvaluationResultFieldNames, Example, ExperimentTaskFieldNames
 from prefect_experiments.store import Store
 
 from .harness import ROWS, Here
@@ -67,8 +69,12 @@ def test_backup_and_back(here: Here, tmp_path: Path) -> None:
     named = here.json("store", "backup", str(tmp_path / "copies"))["backup"]
     assert Path(named).parent == tmp_path / "copies"
     here.store_url = f"sqlite:///{target}"
-    assert here.json("show", experiment_id)["id"] == experiment_id
+    assert here.json("show", experiment_id)["experiment"]["id"] == experiment_id
     assert here.json("store", "check")["whole"]
+    device = tmp_path / "pipe"
+    os.mkfifo(device)
+    refused = here("store", "backup", str(device), "--overwrite")
+    assert (refused.code, "is a device or a pipe" in refused.err) == (2, True)
     refused = here("store", "backup", "/proc/nowhere/backup.db")
     assert refused.code == 2
     assert "cannot be written to" in refused.err
@@ -94,9 +100,39 @@ def test_damage_is_found(here: Here) -> None:
     assert document.code == 3
     assert document.json["whole"] is False
     assert document.json["faults"]
+    refused = here("store", "backup", str(path.with_name("backup.db")))
+    assert (refused.code, "damaged" in refused.err) == (2, True), refused.err
+    assert not path.with_name("backup.db").exists()
     path.write_text("not a database" * 1000)
     ended = here("store", "check")
     assert (ended.code, "file is not a database" in ended.out) == (3, True)
+
+
+def test_a_backup_while_others_write(here: Here, tmp_path: Path) -> None:
+    """Each is of one moment: an experiment of two examples never has one of them."""
+    store, stop = Store(here.store_url), threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            store.datasets.put(f"dataset {number}", [Example(id=name, input=number) for name in "ab"])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for number in range(5):
+            target = tmp_path / f"backup {number}.db"
+            assert here("store", "backup", str(target)).code == 0
+            copy = Store(f"sqlite:///{target}")
+            counts = copy.upkeep.info().counts
+            assert counts["examples"] == 2 * counts["dataset_versions"] == 2 * counts["datasets"]
+            assert copy.upkeep.faults() == []
+            copy.close()
+    finally:
+        stop.set()
+        writer.join()
+        store.close()
 
 
 def test_a_store_in_postgresql(here: Here, postgres_url: str, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_no_call_begins_when_the_store_has_given_up(
         return input
 
     work = new_work(any_store_url, task, batch_size=25)
-    with pytest.raises(StoreUnavailable, match="Finished work is kept"):
+    with pytest.raises(StoreUnavailable, match="What it had confirmed is kept"):
         asyncio.run(done(work))
     made = len(calls)
     gone.close()

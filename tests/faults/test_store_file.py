@@ -21,16 +21,11 @@ from prefect_experiments.errors import InvalidSetting, StoreLost, StoreUnavailab
 from prefect_experiments.models import Example
 from prefect_experiments.records import RunRecord
 from prefect_experiments.settings import Settings
-from prefect_experiments.store import Recorder, Store, TaskRecord, open_store
+from prefect_experiments.store import Recorder, Store, open_store
 
-COUNT = 200
+from .harms import BESIDE, COUNT, OVERWRITTEN, STILL_THERE, delete_all, kept, new_experiment
+
 LONGEST_S = 20  # until something is noticed: a second or two on a quiet machine
-BESIDE = ("", "-wal", "-shm")
-
-
-def new_experiment(store: Store, name: str = "experiment", count: int = COUNT) -> str:
-    version = store.datasets.put("dataset", [Example(id=f"ex-{n}", input={"n": n}) for n in range(count)])
-    return store.experiments.create(name, version, task=TaskRecord("answer", "f" * 64, None)).experiment.id
 
 
 def run_row(position: int) -> RunRecord:
@@ -47,15 +42,6 @@ def record(store: Store, experiment_id: str, positions: range) -> None:
             await write(recorder, positions)
 
     asyncio.run(main())
-
-
-def kept(path: Path, experiment_id: str) -> list[int]:
-    """The runs that a file holds by itself, without what lies beside it."""
-    copy = path.with_name(f"copy of {path.name}")
-    subprocess.run(["cp", path, copy], check=True)  # in this process, it would take SQLite's locks away
-    with closing(sqlite3.connect(copy)) as connection:
-        query = "SELECT position FROM experiment_runs WHERE experiment_id = ? ORDER BY position"
-        return [position for (position,) in connection.execute(query, (experiment_id,))]
 
 
 def test_a_copied_file_has_everything_when_a_recorder_has_closed(tmp_path: Path) -> None:
@@ -104,66 +90,6 @@ def test_an_exit_after_the_folder_is_gone_brings_nothing_back(tmp_path: Path) ->
     code = f"{AT_EXIT}\nimport shutil; shutil.rmtree({str(path.parent)!r})"
     subprocess.run([sys.executable, "-c", code, f"sqlite:///{path}"], check=True)
     assert list(tmp_path.iterdir()) == []
-
-
-def delete(path: Path) -> None:
-    path.unlink()
-
-
-def delete_all(path: Path) -> None:
-    for end in BESIDE:
-        Path(f"{path}{end}").unlink()
-
-
-def move_away(path: Path) -> None:
-    path.rename(path.with_name("archived.db"))
-
-
-def replace(path: Path) -> None:
-    other = path.with_name("other.db")
-    Store(f"sqlite:///{other}").close()
-    other.replace(path)
-
-
-def rename_the_folder(path: Path) -> None:
-    path.parent.rename(path.parent.with_name("renamed"))
-
-
-def delete_the_folder(path: Path) -> None:
-    shutil.rmtree(path.parent)
-
-
-def delete_the_log(path: Path) -> None:
-    Path(f"{path}-wal").unlink()
-
-
-def empty(path: Path) -> None:
-    os.truncate(path, 0)
-
-
-def cut_short(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def overwrite_with_another(path: Path) -> None:
-    other = path.with_name("other.db")
-    store = Store(f"sqlite:///{other}")
-    for n in range(5):
-        new_experiment(store, f"another {n}", 2000)
-    store.close()
-    subprocess.run(["cp", other, path], check=True)
-
-
-def overwrite_with_an_older_copy(path: Path) -> None:
-    subprocess.run(["cp", path.with_name("older.db"), path], check=True)
-
-
-def overwrite_with_text(path: Path) -> None:
-    path.write_text("not a database\n" * 10_000)
-
-
-STILL_THERE = [delete, delete_all, move_away, replace, rename_the_folder, delete_the_folder, delete_the_log]
-OVERWRITTEN = [empty, cut_short, overwrite_with_another, overwrite_with_an_older_copy, overwrite_with_text]
 
 
 @pytest.mark.parametrize("harm", STILL_THERE + OVERWRITTEN, ids=lambda harm: harm.__name__)

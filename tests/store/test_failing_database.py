@@ -133,7 +133,7 @@ def test_giving_up_tells_everyone_who_waits(
         asyncio.run(main())
     text = str(raised.value)
     assert text.startswith(f"the store at {store.shown_url} does not answer: ")
-    assert "Finished work is kept; try again." in text
+    assert "What it had confirmed is kept; try again." in text
     assert "s3cret" not in text
     assert "INSERT" not in text
     assert outputs(store, experiment_id) == [("ex-0", 1, {"said": 0}, None)]

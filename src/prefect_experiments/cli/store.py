@@ -51,7 +51,7 @@ def check(*, terminal: Here) -> Answer:
     def show(console: Console) -> None:
         for fault in faults:
             console.print(plain(f"  {fault}"))
-        advice = "damaged: put back a backup, or copy what is left with `prefect-experiments store backup`"
+        advice = "damaged: put back a backup, or see what SQLite's own `.recover` can read of it"
         console.print(plain(f"{url} is {advice if faults else 'whole'}"))
 
     return Answer({"url": url, "whole": not faults, "faults": faults}, show, UNFINISHED if faults else DONE)

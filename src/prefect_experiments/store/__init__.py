@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 from pathlib import Path
@@ -73,6 +74,7 @@ class Store:
         return self
 
 
+logger = logging.getLogger("prefect_experiments")
 _open: dict[str, Store] = {}
 _open_lock = threading.Lock()
 _inherited: list[Store] = []
@@ -132,7 +134,10 @@ def existing_file(url: str | None = None) -> tuple[str, Path | None]:
 def _close_all() -> None:
     """When the process ends, the file of each store holds everything by itself."""
     for store in _open.values():
-        store.close()
+        try:
+            store.close()
+        except Exception:  # the others still want to be closed
+            logger.debug("closing the store at %s", store.shown_url, exc_info=True)
 
 
 def _after_fork() -> None:

@@ -112,11 +112,11 @@ class Database:
     @contextlib.contextmanager
     def driver_connection(self) -> Iterator[sqlite3.Connection]:
         """A connection to an SQLite file as its driver has it, outside a transaction."""
-        with self.named_errors(), contextlib.closing(self.engine.raw_connection()) as connection:
-            try:
+        try:
+            with self.named_errors(), contextlib.closing(self.engine.raw_connection()) as connection:
                 yield cast("sqlite3.Connection", connection.driver_connection)
-            except sqlite3.Error as error:
-                raise self._named(DBAPIError("", (), error)) from None
+        except sqlite3.Error as error:
+            raise self._named(cast("DBAPIError", DBAPIError.instance("", (), error, sqlite3.Error))) from None
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -257,7 +257,7 @@ class Database:
             )
         return StoreUnavailable(
             f"the store at {self.shown_url} does not answer: {said}. "
-            "Is the database running, the path writable, the disk not full? Finished work is kept; try again.",
+            "Is the database running, the path writable, the disk not full? What it had confirmed is kept; try again.",
             reason=said,
             is_busy=getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED),
         )

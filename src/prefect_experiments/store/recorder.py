@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import threading
 import time
 from collections import deque
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from prefect_experiments.errors import InvalidInput, NotFound, StoreUnavailable
+from prefect_experiments.errors import ExperimentsError, InvalidInput, NotFound, StoreLost, StoreUnavailable
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.ingest import delete_evaluations_of_failed, evaluated_failures
@@ -287,11 +288,24 @@ class Recorder:
     def _fail(self, error: Exception, waiters: list[_Waiter]) -> None:
         if isinstance(error, NotFound):
             error = NotFound(f"experiment {self._experiment_id} was deleted from the store while it ran")
+        elif isinstance(error, ExperimentsError):
+            error = self._with_what_is_lost(error)
         with self._wake:
             self._failure = error
             waiters += [waiter for _, waiter in self._runs]
             waiters += [waiter for *_, waiter in self._flushes]
         _release(waiters, error)
+
+    def _with_what_is_lost(self, error: ExperimentsError) -> ExperimentsError:
+        """The same error, whose text tells what it has cost."""
+        runs, given = self._runs_added - self._runs_durable, self._added - self._durable
+        if (isinstance(error, StoreLost) and error.saved_in is None) or isinstance(error, InvalidInput):
+            runs, given = self._runs_added, self._added  # the file is not what it was
+        parts = [f"{n} {what}{'s' * (n > 1)}" for n, what in ((runs, "finished run"), (given, "evaluation")) if n]
+        lost = f"{' and '.join(parts)} of this process are not kept" if parts else "every finished run is kept"
+        told = copy.copy(error)
+        told.args = (f"{str(error).rstrip('.')}. Of experiment {self._experiment_id}, {lost}.",)
+        return told
 
 
 def _release(waiters: list[_Waiter], error: Exception | None = None) -> None:

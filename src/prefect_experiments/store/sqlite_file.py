@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import struct
@@ -13,15 +14,19 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from prefect_experiments.errors import InvalidSetting, StoreLost
+from prefect_experiments.errors import InvalidSetting, StoreLost, StoreUnavailable
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_SIZE = 100
-_LOOKS_AGAIN_FOR_S = 1.0  # a checkpoint of another process writes the header before the rest
+_LOOKS_AGAIN_FOR_S = 0.5  # another process may just be writing the header
 _CHECKPOINT_WAIT_MS = 200
+_SETTLES_FOR_S = 3.0
 _FIRST_WAIT_S = 30.0
+_WAL = 2
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 LEFT_BESIDE = ("-wal", "-shm", "-journal")
-_LOST = (
+_UNSAVED = "what it held could not be saved: put it, or a copy of it, back in its place"
+_OVERWRITTEN = (
     "what is in it now cannot be relied on: put back a copy, or see with `prefect-experiments store check` what is left"
 )
 
@@ -92,8 +97,14 @@ class _Glances:
                 del self._connections[number]
                 os.close(self._descriptors.pop(number))
 
+    def forked(self) -> None:
+        """A thread of the parent may have been looking."""
+        self._lock = threading.Lock()
+
 
 _glances = _Glances()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_glances.forked)
 
 
 class SqliteFile:
@@ -111,14 +122,20 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._log_path = path.with_name(f"{path.name}-wal")
+        real = Path(os.path.realpath(path))  # beside it, not beside a link to it, is what SQLite makes
+        self._beside = [real.with_name(f"{real.name}{end}") for end in ("-wal", "-shm")]
         self._lock = threading.RLock()
         self._open: dict[sqlite3.Connection, tuple[int, int]] = {}  # and the device and inode of the file
-        self._log: tuple[int, int] | None = None  # device and inode of the write-ahead log in use
+        self._log: list[tuple[int, int]] | None = None  # of the write-ahead log in use, and its index
         self._lost: str | None = None
+        self._saved: Path | None = None
         _make(path)
         _glances.sweep()
-        self._seen = _glances.at(path)
+        try:
+            self._seen = _glances.at(path)
+        except OSError as error:
+            raise InvalidSetting(f"the store {path} cannot be opened: {error.strerror}") from None
+        _refuse_log_of_another(path, self._seen.header, self._beside[0])
 
     @property
     def is_lost(self) -> bool:
@@ -177,7 +194,10 @@ class SqliteFile:
 
     def is_there(self) -> bool:
         """Whether it is still where it was."""
-        return self._lost is None and self._is_elsewhere() is None
+        try:
+            return self._lost is None and self._is_elsewhere() is None
+        except StoreUnavailable:
+            return False
 
     def look(self, *, in_use: bool = False) -> None:
         """See whether the file is still the one that was opened.
@@ -187,31 +207,44 @@ class SqliteFile:
 
         Raises:
             StoreLost: it is not; the text says where everything has been saved, if that was possible.
+            StoreUnavailable: it cannot be looked at.
         """
         if self._lost is None and (wrong := self._is_elsewhere() or (in_use and self._is_log_elsewhere())):
             self._lose(f"{wrong} while it was in use", saved=True)
         if self._lost is None and (wrong := self._is_other_content()):
             self._lose(f"{wrong} while it was in use", saved=False)
         if self._lost is not None:
-            raise StoreLost(self._lost)
+            raise StoreLost(self._lost, saved_in=self._saved)
 
     def _is_elsewhere(self) -> str | None:
         try:
             found = self.path.stat()
-        except OSError:
-            return "was deleted or moved"
+        except OSError as error:
+            return self._gone(error)
         return None if (found.st_dev, found.st_ino) == self._seen.number else "was replaced by another file"
 
     def _is_log_elsewhere(self) -> str | None:
         with self._lock:
             try:
-                found = self._log_path.stat()
-                number = (found.st_dev, found.st_ino)
-            except OSError:
-                return "lost its write-ahead log (…-wal), which was deleted or moved"
+                found = [path.stat() for path in self._beside]
+            except OSError as error:
+                return self._gone(error).replace("was", "lost its write-ahead log (…-wal, …-shm), which was")
+            numbers = [(one.st_dev, one.st_ino) for one in found]
             if self._log is None:
-                self._log = number
-            return None if number == self._log else "lost its write-ahead log (…-wal), which was replaced"
+                self._log = numbers
+            return None if numbers == self._log else "lost its write-ahead log (…-wal, …-shm), which was replaced"
+
+    def _gone(self, error: OSError) -> str:
+        """What it means that a file cannot be looked at.
+
+        Raises:
+            StoreUnavailable: it may still be there.
+        """
+        if error.errno in _NOT_THERE:
+            return "was deleted or moved"
+        raise StoreUnavailable(
+            f"the store's file {self.path} cannot be looked at: {error.strerror}", reason=str(error.strerror)
+        ) from None
 
     def _is_other_content(self) -> str | None:
         """Whether somebody has written to the file who is not SQLite."""
@@ -222,8 +255,8 @@ class SqliteFile:
                 if (found.st_size, found.st_mtime_ns) == (self._seen.size, self._seen.changed_at):
                     return None
                 now = _glances.at(self.path)
-            except OSError:
-                return "was deleted or moved"
+            except OSError as error:
+                return self._gone(error)
             wrong = _difference(self._seen, now) if now.number == self._seen.number else "was replaced"
             if wrong is None:
                 self._seen = now
@@ -242,11 +275,14 @@ class SqliteFile:
         with self._lock:
             if self._lost is not None:
                 return
-            copy = self._save() if saved else None
-            what = _LOST if copy is None else (
-                f"everything that was kept until now is saved in {copy}: put it in its place, or name it with "
-                "--store-url, and resume"
-            )  # fmt: skip
+            what = _OVERWRITTEN
+            if saved:
+                self._saved, what = self._save(), _UNSAVED
+            if self._saved is not None:
+                what = (
+                    f"everything that was kept until now is saved in {self._saved}: put it in its place, or name it "
+                    "with --store-url, and resume"
+                )
             self._lost = f"the store's file {self.path} {wrong}; {what}"
 
     def _save(self) -> Path | None:
@@ -262,11 +298,19 @@ class SqliteFile:
 
 
 def settle(connection: sqlite3.Connection) -> None:
-    """Move the write-ahead log into the file, so that the file alone holds everything, as far as readers let it."""
+    """Move the write-ahead log into the file, so that the file alone holds everything, as far as readers let it.
+
+    What a long read still needs cannot be moved; then the file alone may not even be whole.
+    """
     [timeout] = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute(f"PRAGMA busy_timeout={_CHECKPOINT_WAIT_MS}")
+    deadline = time.monotonic() + _SETTLES_FOR_S
     try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        while True:
+            _, in_log, moved = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if in_log == moved >= 0 or time.monotonic() > deadline:
+                return
+            time.sleep(0.01)
     finally:
         connection.execute(f"PRAGMA busy_timeout={timeout}")
 
@@ -306,6 +350,8 @@ def _make(path: Path) -> None:
         raise InvalidSetting(f"cannot make the folder for the store {path}: {error.strerror}") from None
     if path.is_dir():
         raise InvalidSetting(f"the store's path {path} is a folder; name a file in it, such as {path / 'store.db'}")
+    if path.exists() and not path.is_file():
+        raise InvalidSetting(f"the store's path {path} is a device or a pipe, which cannot hold a store; name a file")
     # SQLite makes further files beside its own, so the folder must be writable as well.
     effective = os.access in os.supports_effective_ids
     for what in (path.parent, path):
@@ -319,6 +365,19 @@ def _make(path: Path) -> None:
         raise InvalidSetting(f"the store {path} cannot be made: {error.strerror}") from None
     for file in (path, *(path.with_name(f"{path.name}{end}") for end in LEFT_BESIDE)):
         _close_to_others(file)
+
+
+def _refuse_log_of_another(path: Path, header: _Header | None, log: Path) -> None:
+    """SQLite would write what a log holds over any file that it lies beside, and destroy it.
+
+    A copy that was put in the place of a store whose process was killed has the log of that one beside it.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if header is not None and header.mode < _WAL and log.stat().st_size:
+            raise InvalidSetting(
+                f"the store {path} is a copy, and beside it is {log.name} of the file that was there before: together "
+                "they would destroy it. Move that away (and …-shm), or delete it, and try again"
+            )
 
 
 def _close_to_others(file: Path) -> None:

@@ -97,7 +97,8 @@ class Upkeep:
                 size = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
         waiting = 0
         with contextlib.suppress(OSError):
-            waiting = Path(f"{database.url.database}-wal").stat().st_size if database.is_sqlite else 0
+            file = os.path.realpath(str(database.url.database))
+            waiting = Path(f"{file}-wal").stat().st_size if database.is_sqlite else 0
         return StoreInfo(database.shown_url, program, HEAD, size, waiting, counts)
 
     def faults(self) -> list[str]:
@@ -122,11 +123,13 @@ class Upkeep:
         if target.is_dir():
             target = target / time.strftime("experiments-%Y%m%d-%H%M%S.db")
         target = target.absolute()
-        if self._database.is_sqlite and target == Path(str(self._database.url.database)):
-            raise InvalidSetting(f"{target} is the store itself; name another file")
-        if target.exists() and not overwrite:
-            raise AlreadyExists(f"there is a file {target} already; name another one, or pass --overwrite")
         try:
+            if self._database.is_sqlite and target.exists() and target.samefile(str(self._database.url.database)):
+                raise InvalidSetting(f"{target} is the store itself; name another file")
+            if target.exists() and not target.is_file():
+                raise InvalidSetting(f"{target} is a device or a pipe, which cannot hold a backup; name a file")
+            if target.exists() and not overwrite:
+                raise AlreadyExists(f"there is a file {target} already; name another one, or pass --overwrite")
             target.parent.mkdir(parents=True, exist_ok=True)
             if self._database.is_sqlite:
                 self._database.look()
@@ -139,7 +142,7 @@ class Upkeep:
         return target
 
     def _copy_rows(self, target: Path) -> None:
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        part = target.with_name(f".{target.name}.{os.getpid()}.rows")
         copy = None
         try:
             copy = Database(f"sqlite:///{part}")

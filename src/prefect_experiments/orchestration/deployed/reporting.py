@@ -18,6 +18,7 @@ from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.artifacts import show_outcome, show_report
 from prefect_experiments.orchestration.running import final_state, in_a_line
 from prefect_experiments.reports.files import write_report
+from prefect_experiments.settings import temporary_clone
 
 
 async def report_on(ran: RanExperiment, where: str, *, url: str | None = None) -> Path:
@@ -56,6 +57,13 @@ async def report_on_comparison(
 
 
 async def _report(write: Callable[[Path], Path], where: str, file: str, url: str | None, name: str) -> Path:
+    if not Path(where).is_absolute() and (clone := temporary_clone(Path(where))) is not None:
+        get_run_logger().warning(
+            "The report's path %s is relative, and leads into %s, which is deleted after this flow run. "
+            "Give an absolute path.",
+            where,
+            clone,
+        )
     path = Path(check_path(where))
     is_file = path.suffix.lower() in (".html", ".htm")
     written = await asyncio.to_thread(lambda: write(path if is_file else path / f"{file}.html").resolve())
