@@ -24,6 +24,7 @@ ORDER = [
         "json_forms",
         "unread",
         "contexts",
+        "files",
         "keys",
         "interruptions",
         "sync",
