@@ -25,6 +25,8 @@ from prefect_experiments.settings import Settings, without_secrets
 KNOWN_TO_BE_AWAY_S = 1.0
 """What a server that did not answer last time is given, as it may be back."""
 
+_NOT_LET_IN = (401, 403)
+_LOGIN = "PREFECT_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud,"
 _AGAIN_S = 0.5  # Prefect answers a cancellation by telling its server, which is cancelled in its turn
 _CHAIN = 10
 
@@ -48,6 +50,7 @@ class Line:
     def __init__(self) -> None:
         self.is_down = False
         self.missing: list[str] = []
+        self._not_let_in: list[str] = []
         self._why = ""
         self._whole = Settings().prefect_patience
 
@@ -73,7 +76,7 @@ class Line:
         return told
 
     def missed(self, what: str, error: BaseException) -> None:
-        """Take note of what could not be said; a refusal is told of at once."""
+        """Take note of what could not be said; a refusal is told of at once, but for that of the login."""
         if is_away(error):
             self.is_down = True
             self._why = self._why or _named(error)
@@ -81,8 +84,10 @@ class Line:
                 _say("Prefect's server at %s did not answer (%s): %s is missing there.", server(), self._why, what)
             elif what not in self.missing:
                 self.missing.append(what)
+        elif _status(error) in _NOT_LET_IN and self is _line.get():
+            self._not_let_in += [what] * (what not in self._not_let_in)
         else:
-            _say("Prefect's server refused %s (%s).", what, type(error).__name__)
+            _say("Prefect's server refused %s (%s).", what, _named(error))
 
     def report(self) -> None:
         """Say in one line what Prefect lacks, where it lacks anything."""
@@ -93,6 +98,14 @@ class Line:
                 server(),
                 self._why,
                 missing,
+            )
+        if self._not_let_in:
+            _say(
+                "Prefect's server at %s does not let us in any more (HTTP 401 or 403): is %s still right? Nothing else "
+                "is lost; missing there: %s.",
+                server(),
+                _LOGIN,
+                ", ".join(self._not_let_in),
             )
 
 
@@ -271,8 +284,8 @@ def refuse_without_login(error: BaseException) -> None:
     Raises:
         InvalidSetting: it says so.
     """
-    status = next((status for link in _chain(error) if (status := status_of(link)) is not None), None)
-    if status in (401, 403):
+    status = _status(error)
+    if status in _NOT_LET_IN:
         raise InvalidSetting(
             f"Prefect's server at {server()} wants a login (HTTP {status}): set PREFECT_API_AUTH_STRING to what the "
             "server has as PREFECT_SERVER_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud"
@@ -280,8 +293,12 @@ def refuse_without_login(error: BaseException) -> None:
 
 
 def _named(error: BaseException) -> str:
-    status = next((status for link in _chain(error) if (status := status_of(link)) is not None), None)
+    status = _status(error)
     return type(_root(error)).__name__ if status is None else f"HTTP {status}"
+
+
+def _status(error: BaseException) -> int | None:
+    return next((status for link in _chain(error) if (status := status_of(link)) is not None), None)
 
 
 def _chain(error: BaseException) -> list[BaseException]:
