@@ -25,6 +25,7 @@ ORDER = [
         "in_json",
         "unread",
         "contexts",
+        "files",
         "keys",
         "interruptions",
         "sync",

@@ -2,11 +2,13 @@
 
 ``PREFECT_EXPERIMENTS_REFERENCES=my_app,flows/`` limits it: to the modules of a package, by the beginning of their
 dotted names, and to the files in a folder. Without it, whoever may say what a task is may have any function called that
-can be imported, `os.system` included.
+can be imported, `os.system` included. Where it is set and names nothing, nothing is followed.
 """
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from typing import Any
 
 from prefect_experiments.errors import InvalidReference, InvalidSetting, current_directory
 from prefect_experiments.settings import Settings
+
+logger = logging.getLogger("prefect_experiments")
 
 SETTING = "PREFECT_EXPERIMENTS_REFERENCES"
 _WITH_A_HOME = (FunctionType, BuiltinFunctionType, MethodType, type)
@@ -85,15 +89,24 @@ def allowed_references() -> Allowed | None:
     """What may be referred to; ``None`` for anything.
 
     Raises:
-        InvalidSetting: the setting is no list of modules and folders.
+        InvalidSetting: the setting is no list of modules and folders, or an empty one.
     """
-    said = (Settings().references or "").strip()
-    if not said:
+    said = Settings().references
+    if said is None:
         return None
+    said = said.strip()
+    entries = [entry for part in said.split(",") if (entry := part.strip())]
+    if not entries:
+        raise InvalidSetting(
+            f"{SETTING} is set and names nothing ({said!r:.20}), so nothing may be referred to; name modules such as "
+            "my_app and folders such as flows/, or unset it to allow everything"
+        )
     modules, folders = set(), []
-    for entry in filter(None, (part.strip() for part in said.split(","))):
+    for entry in entries:
         if "/" in entry or os.sep in entry or entry in (".", "..") or entry.endswith(".py"):
             folders.append(_resolved(entry))
+            if not folders[-1].exists():
+                _say_missing(entry, folders[-1])
         elif all(part.isidentifier() for part in entry.split(".")):
             modules.add(entry)
         else:
@@ -119,6 +132,11 @@ def check_path(path: str) -> str:
             f"{SETTING}={allowed.said!r:.200}"
         )
     return path
+
+
+@functools.cache  # once in a process
+def _say_missing(entry: str, folder: Path) -> None:
+    logger.warning("%s names %s, which is not there: nothing in it can be used (%s).", SETTING, entry, folder)
 
 
 def _is_in(path: str | Path, folders: tuple[Path, ...]) -> bool:

@@ -141,7 +141,7 @@ def test_an_unknown_suffix_and_a_missing_folder_are_refused(tmp_path):
     with pytest.raises(InvalidSetting, match="no folder"):
         write_rows(ROWS, tmp_path / "none" / "a.csv")
     (tmp_path / "d.csv").mkdir()
-    with pytest.raises(InvalidSetting, match="directory"):
+    with pytest.raises(InvalidSetting, match="folder"):
         write_rows(ROWS, tmp_path / "d.csv")
 
 

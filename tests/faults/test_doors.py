@@ -140,13 +140,31 @@ def test_what_is_not_is_refused_wherever_it_is_said(reference: str, project: Pat
 
 
 def test_without_the_setting_everything_is_found(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for nothing in ("", " "):
+    monkeypatch.delenv(SETTING)
+    assert load_reference("os:getcwd")
+    assert load_reference("doors_app.tasks:os.getcwd")
+
+
+def test_a_setting_that_names_nothing_allows_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for nothing in ("", " ", ",", " , ,"):
         monkeypatch.setenv(SETTING, nothing)
-        assert load_reference("os:getcwd")
-        assert load_reference("doors_app.tasks:os.getcwd")
+        for follow in (lambda: load_reference("doors_app.tasks:answer"), lambda: dataset_of("rows.csv")):
+            with pytest.raises(InvalidSetting, match=f"{SETTING} is set and names nothing"):
+                follow()
     monkeypatch.setenv(SETTING, "my app")
     with pytest.raises(InvalidSetting, match=f"{SETTING} takes modules such as my_app and folders such as flows/"):
         load_reference("os:getcwd")
+
+
+def test_a_folder_that_is_not_there_is_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(SETTING, "doors_app, flosw/")
+    for _ in range(2):
+        assert load_reference("doors_app.tasks:answer")
+    with pytest.raises(InvalidReference, match="its file is in no folder of"):
+        load_reference("flows/run.py:answer")
+    assert caplog.text.count("names flosw/, which is not there") == 1
 
 
 def test_a_command_is_refused_in_a_line(project: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -199,7 +199,8 @@ def test_the_experiment_is_deleted_while_a_holder_waits(experiment: Experiment) 
     asyncio.run(asyncio.sleep(1.5))
     first.send_signal(signal.SIGCONT)
     experiment.go()
-    assert said(first).splitlines()[-1] == f"NotFound: experiment {experiment.id} was deleted from the store while it ran"
+    told = said(first).splitlines()[-1]
+    assert told == f"NotFound: experiment {experiment.id} was deleted from the store while it ran"
     assert len(experiment.calls()) == 2 + CONCURRENCY
 
 

@@ -247,6 +247,21 @@ def test_a_server_that_wants_a_login_is_an_error_before_anything(gate: Gate, cli
     assert not calls.made
 
 
+@pytest.mark.parametrize("mode", [401, 403])
+def test_a_login_that_is_refused_in_mid_run_is_told_of_once(
+    mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = Calls(gate, mode, 20)
+    ran = run_experiment(dataset=ROWS, task=calls, batch_size=10, concurrency=4, client=client, **quiet)
+    assert sorted(calls.made) == list(range(40))
+    assert len(ran.task_runs) == 40
+    said = [record.getMessage() for record in caplog.records if record.name == "prefect_experiments"]
+    assert len(said) == 1, caplog.text
+    assert "does not let us in any more" in said[0]
+    assert "PREFECT_API_AUTH_STRING, or PREFECT_API_KEY" in said[0]
+    assert "Nothing else is lost" in said[0]
+
+
 TEMPORARY = """
 import sys
 from prefect_experiments import Client, run_experiment

@@ -66,6 +66,23 @@ def test_what_says_nothing_is_given_up_as_before() -> None:
         assert len(server.requests) == 3
 
 
+def test_a_read_that_is_waited_for_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    refused = refusing(3, "1")
+    with FaultProxy("http://127.0.0.1:1", lambda request: refused(request) or Answer(200, b"1")) as server:
+        assert asyncio.run(Http(Address("Phoenix", server.url)).get("/v1/things")) == 1
+        place = f"Phoenix at {server.url}"
+    away, back = caplog.messages
+    assert away == f"{place} is busy or away (answered HTTP 429: slow down): waiting for it, up to 120 s."
+    assert back.startswith("Phoenix answers again after")
+
+
+def test_what_asks_for_too_much_is_given_up_at_once() -> None:
+    with FaultProxy("http://127.0.0.1:1", refusing(9, "3600")) as server:
+        with pytest.raises(BackendUnavailable, match="asks to be left alone for 3600 s"):
+            asyncio.run(Http(Address("Phoenix", server.url)).get("/v1/things"))
+        assert len(server.requests) == 1
+
+
 def test_pauses_do_not_grow_beyond_what_was_asked_for() -> None:
     breaker = CircuitBreaker()
     pauses = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import re
 import ssl
 import time
@@ -22,7 +23,7 @@ from typing import Any
 import httpx
 import orjson
 
-from prefect_experiments.backends.patience import Patience
+from prefect_experiments.backends.patience import ASKED_PATIENCE_S, Patience, asks_too_much
 from prefect_experiments.errors import (
     AlreadyExists,
     BackendRefused,
@@ -36,6 +37,7 @@ from prefect_experiments.errors import (
 from prefect_experiments.network import PROXY_HELP, Way, is_no_http, origin, retry_after, tls_fault, way_to
 
 CONNECT_TIMEOUT_S = 5.0
+SAID_AFTER_S = 1.0
 AT_ONCE = 16
 # Servers close connections that nobody uses, uvicorn after 5 s; a request must not meet that.
 KEPT_ALIVE_S = 2.5
@@ -43,6 +45,8 @@ CLOSED_AFTER_S = 5.0
 _SAID_AT_MOST = 300
 _PASSES = frozenset({408, 425, 429})
 _REFUSALS = frozenset({400, 404, 409, 413, 422})  # of what was sent; other 4xx are about whoever sends it
+
+logger = logging.getLogger("prefect_experiments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,7 @@ class Http:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._way = address.way or way_to(address.base_url)
+        self._away_since: float | None = None  # as far as that was said
         self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
 
     def _pool(self) -> _Pool:
@@ -127,15 +132,39 @@ class Http:
         Raises:
             BackendUnavailable: it did not pass.
         """
-        patience = Patience()
+        patience, began = Patience(), time.monotonic()
         while True:
             try:
-                return await self.once(method, path, **arguments)
+                answer = await self.once(method, path, **arguments)
             except BackendUnavailable as error:
                 pause = patience.pause(error)
+                if asks_too_much(error):
+                    raise BackendUnavailable(
+                        f"{error}; it asks to be left alone for {error.retry_after:.0f} s, which is longer than it is "
+                        "waited for; try again then",
+                        retry_after=error.retry_after,
+                    ) from None
                 if pause is None:
                     raise
+                if time.monotonic() - began + pause >= SAID_AFTER_S:
+                    self._say_away(began, error)
+            else:
+                self._say_back()
+                return answer
             await asyncio.sleep(pause)
+
+    def _say_away(self, since: float, error: BackendUnavailable) -> None:
+        """Say that a request is waited for, once until the next answer."""
+        if self._away_since is None:
+            self._away_since = since
+            why = str(error).removeprefix(f"{self.address} ")
+            seconds = "" if error.retry_after is None else f", up to {ASKED_PATIENCE_S:.0f} s"
+            logger.warning("%s is busy or away (%s): waiting for it%s.", self.address, why, seconds)
+
+    def _say_back(self) -> None:
+        since, self._away_since = self._away_since, None
+        if since is not None:
+            logger.warning("%s answers again after %.0f s.", self.address.service, time.monotonic() - since)
 
     async def once(
         self,

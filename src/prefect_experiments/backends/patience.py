@@ -20,6 +20,11 @@ def asked_pause(error: ExperimentsError) -> float | None:
     return None if asked is None else min(asked, LONGEST_ASKED_PAUSE_S)
 
 
+def asks_too_much(error: ExperimentsError) -> bool:
+    """Whether a backend asked to be left alone for longer than one request is gone on with."""
+    return isinstance(error, BackendUnavailable) and (error.retry_after or 0.0) > ASKED_PATIENCE_S
+
+
 def backoff(failures: int, first: float, longest: float) -> float:
     """Seconds to wait after so many failures: twice as long each time, and a little at random."""
     return min(first * 2.0 ** (min(failures, 20) - 1), longest) * random.uniform(0.75, 1.0)  # noqa: S311 - no secret
@@ -49,6 +54,8 @@ class Patience:
         """Seconds to wait before the next attempt; ``None`` where it is the last one that has failed."""
         now = time.monotonic()
         self._until = self._until or now + ASKED_PATIENCE_S
+        if asks_too_much(error):
+            return None
         asked = asked_pause(error)
         self._failures += 1
         self._unasked += asked is None

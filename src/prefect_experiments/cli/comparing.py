@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from cyclopts import App, Group, Parameter
 
 from prefect_experiments.cli.output import Answer, Here, Terminal
-from prefect_experiments.errors import InvalidSetting, current_directory
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.files import why_unwritable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +48,7 @@ class Reports:
             InvalidSetting: one cannot.
         """
         for sort, path in self.paths.items():
-            if trouble := _trouble_with(Path(path)):
+            if trouble := why_unwritable(Path(path)):
                 raise InvalidSetting(f"--{sort} {path} cannot be written: {trouble}; give the path of a file")
 
 
@@ -240,19 +240,3 @@ def _classes(
 
     results = side if isinstance(side, RanExperiment) else side.results
     return classification_report(results, truth=truth, prediction=prediction, positive=positive)
-
-
-def _trouble_with(path: Path) -> str:
-    """Why a file cannot be written; folders that are missing are made."""
-    if not path.is_absolute() and current_directory() is None:
-        return "the current directory does not exist any more"
-    if path.is_dir():
-        return "it is a folder"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            return ""
-    except (FileExistsError, NotADirectoryError):
-        return "its folder is a file"
-    except OSError as error:
-        return error.strerror or type(error).__name__

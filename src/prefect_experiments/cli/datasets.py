@@ -10,7 +10,7 @@ from cyclopts import App, Group
 
 from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.options import OptionGroup, made_from
-from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, print_page, said, table
+from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, print_page, said, table, wrote
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.models import Dataset
 from prefect_experiments.options import Columns, Sample
@@ -189,7 +189,7 @@ def sample(
         return _made(datasets.create_dataset(name=to, examples=found), "created")
     if export is not None:
         write_examples(found, export, for_spreadsheets=for_spreadsheets)
-        return said({"path": str(export), "example_count": len(found)}, f"wrote {len(found)} examples to {export}")
+        return wrote({"path": str(export), "example_count": len(found)}, export, f"{len(found)} examples to ")
     return Answer(
         {"examples": [example.to_dict() for example in found]}, lambda console: _print_examples(console, found)
     )
@@ -213,7 +213,7 @@ def export(
     written = terminal.client().datasets.export_dataset(
         dataset=name, path=path, version_id=version, for_spreadsheets=for_spreadsheets
     )
-    return said({"path": str(written)}, f"wrote {written}")
+    return wrote({"path": str(written)}, written)
 
 
 @app.command

@@ -16,6 +16,7 @@ from prefect_experiments.cli.output import (
     records,
     said,
     score_table,
+    wrote,
 )
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
 
@@ -175,7 +176,7 @@ def export(
     written = terminal.client().experiments.export(
         experiment=experiment, path=path, dataset=dataset, for_spreadsheets=for_spreadsheets
     )
-    return said({"path": str(written)}, f"wrote {written}")
+    return wrote({"path": str(written)}, written)
 
 
 def annotate(

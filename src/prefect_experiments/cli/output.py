@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 from cyclopts import Parameter
 
 from prefect_experiments.errors import ExperimentsError, InvalidInput
+from prefect_experiments.files import is_stream
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from rich.console import Console
     from rich.table import Table
@@ -109,6 +112,12 @@ def said(data: Any, text: str) -> Answer:
         console.print(plain(text))
 
     return Answer(data, show)
+
+
+def wrote(data: Any, path: Path, what: str = "") -> Answer:
+    """An answer on a file that was written. What went to a pipe or a device may be on stdout, and is alone there."""
+    text = f"wrote {what}{path}"
+    return Answer(data, lambda _: tell(text)) if is_stream(path) else said(data, text)
 
 
 def plain(text: str) -> Any:

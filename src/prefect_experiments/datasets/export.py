@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import functools
+import io
+import itertools
 import re
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import orjson
 
@@ -16,6 +18,7 @@ from prefect_experiments.datasets.columns import has_a_role
 from prefect_experiments.datasets.raw import header
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, needs_extra, unknown_value
+from prefect_experiments.files import is_stream, write_file
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.models import Example, flat_row
 
@@ -44,7 +47,8 @@ def write_rows(
 
     Args:
         rows: one mapping a row.
-        path: the file; one that exists is replaced.
+        path: the file; one that exists is replaced. A pipe or a device (``/dev/stdout``) gets JSON lines, where it has
+            no suffix.
         columns: which columns, in which order; a row without one has ``None`` there. By default
             every column of any row, in the order they first appear.
         for_spreadsheets: of a ``.csv`` file, a text that a spreadsheet would take for a formula gets an apostrophe
@@ -62,15 +66,7 @@ def write_rows(
         write = _write_csv_of_texts
     kept = [dict(row) if columns is None else {name: row.get(name) for name in columns} for row in rows]
     names = list(columns) if columns is not None else list(dict.fromkeys(name for row in kept for name in row))
-    target = path.resolve()  # replacing the file a link leads to, not the link
-    draft = target.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        write(kept, names, draft)
-        draft.replace(target)
-    except OSError as error:
-        raise InvalidSetting(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    write_file(path, functools.partial(write, kept, names))
 
 
 def write_examples(examples: Iterable[Example], path: str | Path, *, for_spreadsheets: bool = False) -> None:
@@ -142,7 +138,7 @@ def _check_flat(examples: Sequence[Example]) -> None:
             )
 
 
-def _writer(path: Path) -> Callable[[list[dict[str, Any]], list[str], Path], None]:
+def _writer(path: Path) -> Callable[[list[dict[str, Any]], list[str], BinaryIO], None]:
     """What writes this kind of file, once it is clear that the path can be one."""
     writers = {
         ".csv": _write_csv,
@@ -152,12 +148,12 @@ def _writer(path: Path) -> Callable[[list[dict[str, Any]], list[str], Path], Non
         ".parquet": _write_parquet,
     }
     suffix = path.suffix.lower()
+    if not suffix and is_stream(path):
+        return _write_jsonl
     if suffix not in writers:
         raise InvalidSetting(f"{path}: {unknown_value('file suffix', path.suffix, list(SUFFIXES))}")
     if not path.parent.is_dir():
         raise InvalidSetting(f"{path}: there is no folder {path.parent.absolute()}; make it first")
-    if path.is_dir():
-        raise InvalidSetting(f"{path} is a directory; give a file's path")
     return writers[suffix]
 
 
@@ -171,20 +167,22 @@ class _Lines:
         return self._file.write(line.removesuffix("\r\n") + "\n")
 
 
-def _write_csv(rows: list[dict[str, Any]], names: list[str], draft: Path) -> None:
-    # A lone surrogate, which a task's output may hold, must not cost the whole file.
-    with draft.open("x", encoding="utf-8", errors="replace", newline="") as file:
-        # Only what the end of a line holds is quoted in a cell, and a bare "\r" has to be: it would end the record.
-        writer = csv.writer(_Lines(file), lineterminator="\r\n")
-        writer.writerow(names)
-        writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+def _write_csv(rows: list[dict[str, Any]], names: list[str], file: BinaryIO) -> None:
+    _write_table(file, itertools.chain([names], ([_cell(row.get(name)) for name in names] for row in rows)))
 
 
-def _write_csv_of_texts(rows: list[dict[str, Any]], names: list[str], draft: Path) -> None:
+def _write_csv_of_texts(rows: list[dict[str, Any]], names: list[str], file: BinaryIO) -> None:
     """Without a cell that a spreadsheet would take for a formula, in the head neither."""
-    table = [[_no_formula(name) for name in names], *([_no_formula(row.get(name)) for name in names] for row in rows)]
-    with draft.open("x", encoding="utf-8", errors="replace", newline="") as file:
-        csv.writer(_Lines(file), lineterminator="\r\n").writerows(table)
+    head = [_no_formula(name) for name in names]
+    _write_table(file, itertools.chain([head], ([_no_formula(row.get(name)) for name in names] for row in rows)))
+
+
+def _write_table(file: BinaryIO, table: Iterable[Sequence[Any]]) -> None:
+    # A lone surrogate, which a task's output may hold, must not cost the whole file.
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
+    # Only what the end of a line holds is quoted in a cell, and a bare "\r" has to be: it would end the record.
+    csv.writer(_Lines(text), lineterminator="\r\n").writerows(table)
+    text.detach()
 
 
 def _no_formula(value: Any) -> Any:
@@ -194,23 +192,23 @@ def _no_formula(value: Any) -> Any:
     return cell
 
 
-def _write_json(rows: list[dict[str, Any]], _names: list[str], draft: Path) -> None:
+def _write_json(rows: list[dict[str, Any]], _names: list[str], file: BinaryIO) -> None:
     text = ",\n".join(map(_json, rows))
-    draft.write_text(f"[\n{text}\n]\n" if rows else "[]\n", encoding="utf-8")
+    file.write((f"[\n{text}\n]\n" if rows else "[]\n").encode())
 
 
-def _write_jsonl(rows: list[dict[str, Any]], _names: list[str], draft: Path) -> None:
-    draft.write_text("".join(_json(row) + "\n" for row in rows), encoding="utf-8")
+def _write_jsonl(rows: list[dict[str, Any]], _names: list[str], file: BinaryIO) -> None:
+    file.writelines(f"{_json(row)}\n".encode() for row in rows)
 
 
-def _write_parquet(rows: list[dict[str, Any]], names: list[str], draft: Path) -> None:
+def _write_parquet(rows: list[dict[str, Any]], names: list[str], file: BinaryIO) -> None:
     with needs_extra("parquet", "writing .parquet", instead="write .csv or .jsonl"):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
     columns = [_parquet_column(name, [row.get(name) for row in rows]) for name in names]
     schema = pa.schema([field for field, _ in columns])
-    pq.write_table(pa.table([cells for _, cells in columns], schema=schema), draft)
+    pq.write_table(pa.table([cells for _, cells in columns], schema=schema), file)
 
 
 def _parquet_column(name: str, values: list[Any]) -> tuple[pa.Field, pa.Array]:

@@ -30,10 +30,10 @@ KNOWN_TO_BE_AWAY_S = 1.0
 """What a server that did not answer last time is given, as it may be back."""
 
 _ASKED_EVERY_S = 5.0  # one that is known to be away; in between, what it should be told is missing
-
+_NOT_LET_IN = (401, 403)
+_LOGIN = "PREFECT_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud,"
 _AGAIN_S = 0.5  # Prefect answers a cancellation by telling its server, which is cancelled in its turn
 _CHAIN = 10
-_NO_LOGIN = (401, 403)
 _NOT_REACHED = (
     "Failed to reach API at"  # Prefect's client, when the first thing it asks is not answered as it should be
 )
@@ -58,6 +58,7 @@ class Line:
     def __init__(self) -> None:
         self.is_down = False
         self.missing: list[str] = []
+        self._not_let_in: list[str] = []
         self._why = ""
         self._whole = self._left = Settings().prefect_patience
         self._waited_until = 0.0
@@ -93,11 +94,13 @@ class Line:
         return told
 
     def missed(self, what: str, error: BaseException) -> None:
-        """Take note of what could not be said; a refusal is told of at once."""
-        if is_away(error) or _status(error) in _NO_LOGIN:
+        """Take note of what could not be said; a refusal is told of at once, but for that of the login."""
+        if is_away(error):
             self.lacks(what, error)
+        elif _status(error) in _NOT_LET_IN and self in _open:
+            self._not_let_in += [what] * (what not in self._not_let_in)
         else:
-            _say("Prefect's server refused %s (%s).", what, type(error).__name__)
+            _say("Prefect's server refused %s (%s).", what, _named(error))
 
     def lacks(self, what: str, error: BaseException | None = None) -> None:
         """Take note of what a server that is away was not told; where it is nobody's line, say it."""
@@ -117,6 +120,14 @@ class Line:
                 server(),
                 self._why,
                 missing,
+            )
+        if self._not_let_in:
+            _say(
+                "Prefect's server at %s does not let us in any more (HTTP 401 or 403): is %s still right? Nothing else "
+                "is lost; missing there: %s.",
+                server(),
+                _LOGIN,
+                ", ".join(self._not_let_in),
             )
 
 
@@ -348,7 +359,7 @@ def refuse_without_login(error: BaseException) -> None:
     Raises:
         InvalidSetting: it says so.
     """
-    if (status := _status(error)) in _NO_LOGIN:
+    if (status := _status(error)) in _NOT_LET_IN:
         raise InvalidSetting(
             f"Prefect's server at {server()} wants a login (HTTP {status}): set PREFECT_API_AUTH_STRING to what the "
             "server has as PREFECT_SERVER_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud"
@@ -357,8 +368,6 @@ def refuse_without_login(error: BaseException) -> None:
 
 def _named(error: BaseException) -> str:
     status = _status(error)
-    if status in _NO_LOGIN:
-        return f"HTTP {status}: it wants a login"
     if _is_elsewhere(error):
         page = next((link.doc for link in _chain(error) if isinstance(link, json.JSONDecodeError)), None)
         found = f"HTTP {status}" if status else "HTML" if page and page.lstrip().startswith("<") else "something"

@@ -10,6 +10,7 @@ from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.errors import InvalidInput, InvalidSetting
+from prefect_experiments.files import write_file
 from prefect_experiments.reports.html import html_report
 from prefect_experiments.reports.junit import junit_xml
 from prefect_experiments.reports.pull_request import first_comment, pull_request_comment
@@ -75,7 +76,8 @@ def write_report(
         text = junit_xml(comparison) if comparison else _alone(_side(results), verdict)
     else:
         text = pull_request_comment(comparison) if comparison else _first(results, verdict)
-    return _written(target, text)
+    write_file(target, lambda file: file.write(text.encode()), make_folders=True)
+    return target
 
 
 def _side(source: Any) -> ReportSide:
@@ -94,17 +96,3 @@ def _first(results: Any, verdict: Verdict | None) -> str:
     if not isinstance(results, RanExperiment):
         raise InvalidSetting("a comment on a table of results needs something to compare with; give a baseline")
     return first_comment(results, verdict)
-
-
-def _written(target: Path, text: str) -> Path:
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(target)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise InvalidSetting(
-            f"the report cannot be written to {str(target)!r} ({error.strerror}); give the path of a file"
-        ) from error
-    return target

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments.errors import AlreadyExists, InvalidSetting
+from prefect_experiments.files import replaceable
 from prefect_experiments.store.database import HEAD, Database
 from prefect_experiments.store.sqlite_file import LEFT_BESIDE, copy_to
 from prefect_experiments.store.tables import (
@@ -122,12 +123,10 @@ class Upkeep:
         """
         if target.is_dir():
             target = target / time.strftime("experiments-%Y%m%d-%H%M%S.db")
-        target = target.absolute()
+        target = replaceable(target.absolute())
         try:
             if self._database.is_sqlite and target.exists() and target.samefile(str(self._database.url.database)):
                 raise InvalidSetting(f"{target} is the store itself; name another file")
-            if target.exists() and not target.is_file():
-                raise InvalidSetting(f"{target} is a device or a pipe, which cannot hold a backup; name a file")
             if target.exists() and not overwrite:
                 raise AlreadyExists(f"there is a file {target} already; name another one, or pass --overwrite")
             target.parent.mkdir(parents=True, exist_ok=True)
