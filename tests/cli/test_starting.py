@@ -149,9 +149,9 @@ def test_whose_store_url_is_wrong(capfd: pytest.CaptureFixture[str], monkeypatch
 
     monkeypatch.delenv("PREFECT_EXPERIMENTS_STORE_URL", raising=False)
     assert run(["list", "--store-url", "foo"]) == 2
-    assert capfd.readouterr().err.startswith("error: the store's URL 'foo' is not a database URL that can be used")
+    assert capfd.readouterr().err.startswith("error: the store's URL 'foo' is not a database URL; ")
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", "bar")
     assert run(["list", "--store-url", "foo:s3cret@host"]) == 2
-    assert capfd.readouterr().err.startswith("error: the store's URL is not a database URL that can be used")
+    assert capfd.readouterr().err.startswith("error: the store's URL is not a database URL; ")
     assert run(["list"]) == 2
     assert capfd.readouterr().err.startswith("error: PREFECT_EXPERIMENTS_STORE_URL is not a database URL")

@@ -6,18 +6,14 @@ import contextlib
 import errno
 import os
 import sqlite3
-import struct
 import threading
 import time
-from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 from prefect_experiments.errors import InvalidSetting, StoreLost, StoreUnavailable
+from prefect_experiments.store.glances import Header, difference, glances
 
-_MAGIC = b"SQLite format 3\0"
-_HEADER_SIZE = 100
 _LOOKS_AGAIN_FOR_S = 0.5  # another process may just be writing the header
 _CHECKPOINT_WAIT_MS = 200
 _SETTLES_FOR_S = 3.0
@@ -29,82 +25,6 @@ _UNSAVED = "what it held could not be saved: put it, or a copy of it, back in it
 _OVERWRITTEN = (
     "what is in it now cannot be relied on: put back a copy, or see with `prefect-experiments store check` what is left"
 )
-
-
-class _Header(NamedTuple):
-    """What the file's first bytes say.
-
-    Attributes:
-        size: of the whole file in bytes, at least.
-        changes: counts up.
-        owner: which store it is (`PRAGMA user_version`); 0 where it was made before that was noted.
-        mode: 2 where there is a write-ahead log, which a store in use always has and a backup has not.
-    """
-
-    size: int
-    changes: int
-    owner: int
-    mode: int
-
-
-class _Seen(NamedTuple):
-    """The file as it was when it was looked at last; without a header it is empty, or no database."""
-
-    number: tuple[int, int]  # device and inode
-    size: int
-    changed_at: int
-    header: _Header | None
-
-
-class _Glances:
-    """Looks at files that SQLite has open, beside it.
-
-    Closing any descriptor of a file takes all locks on it from the process, SQLite's as well. So there is one for each
-    file, closed when no connection to it is left.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._descriptors: dict[tuple[int, int], int] = {}
-        self._connections: Counter[tuple[int, int]] = Counter()
-
-    def at(self, path: Path) -> _Seen:
-        """The file as it is now.
-
-        Raises:
-            OSError: there is none.
-        """
-        with self._lock:
-            found = path.stat()
-            descriptor = self._descriptors.get((found.st_dev, found.st_ino))
-            if descriptor is None:
-                descriptor = os.open(path, os.O_RDONLY)
-                found = os.fstat(descriptor)  # it may be another one by now
-                self._descriptors[found.st_dev, found.st_ino] = descriptor
-            header = _header(os.pread(descriptor, _HEADER_SIZE, 0))
-            found = os.fstat(descriptor)
-            return _Seen((found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns, header)
-
-    def connected(self, number: tuple[int, int], change: int) -> None:
-        """Take note that there is a connection more to a file, or one less."""
-        with self._lock:
-            self._connections[number] += change
-
-    def sweep(self) -> None:
-        """Close what nobody needs any more: not at once, because a connection is closed after it has been said."""
-        with self._lock:
-            for number in [number for number in self._descriptors if self._connections[number] <= 0]:
-                del self._connections[number]
-                os.close(self._descriptors.pop(number))
-
-    def forked(self) -> None:
-        """A thread of the parent may have been looking."""
-        self._lock = threading.Lock()
-
-
-_glances = _Glances()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_glances.forked)
 
 
 class SqliteFile:
@@ -130,9 +50,9 @@ class SqliteFile:
         self._lost: str | None = None
         self._saved: Path | None = None
         _make(path)
-        _glances.sweep()
+        glances.sweep()
         try:
-            self._seen = _glances.at(path)
+            self._seen = glances.at(path)
         except OSError as error:
             raise InvalidSetting(f"the store {path} cannot be opened: {error.strerror}") from None
         _refuse_log_of_another(path, self._seen.header, self._beside[0])
@@ -142,36 +62,36 @@ class SqliteFile:
         """Whether it is known to be no longer there."""
         return self._lost is not None
 
-    def connect(self, timeout: float) -> sqlite3.Connection:
+    def connect(self, wait_s: float) -> sqlite3.Connection:
         """A new connection, to the same file as all before it.
 
         Args:
-            timeout: seconds to wait for others who write.
+            wait_s: seconds to wait for others who write.
 
         Raises:
             StoreLost: it is no longer there.
         """
         with self._lock:
             if not self._open and self._lost is None and self.path.exists():  # nobody's business while it was closed
-                self._seen = _glances.at(self.path)
+                self._seen = glances.at(self.path)
         self.look()
         number = self._seen.number
-        _glances.connected(number, 1)
+        glances.connected(number, 1)
         try:
-            connection = self._connect(timeout)
+            connection = self._connect(wait_s)
         except BaseException:
-            _glances.connected(number, -1)
+            glances.connected(number, -1)
             raise
         with self._lock:
             self._open[connection] = number
         return connection
 
-    def _connect(self, timeout: float) -> sqlite3.Connection:
+    def _connect(self, wait_s: float) -> sqlite3.Connection:
         # Never makes a file: an empty one in the place of the store would look like a new store.
         connection = sqlite3.connect(
             f"file:{quote(str(self.path))}?mode=rw",
             uri=True,
-            timeout=timeout,
+            timeout=wait_s,
             check_same_thread=False,
             isolation_level=None,  # transactions are begun by the database, not by the driver
         )
@@ -188,7 +108,7 @@ class SqliteFile:
         """Take note that a connection is closed: with the last one, SQLite removes the write-ahead log."""
         with self._lock:
             if (number := self._open.pop(connection, None)) is not None:
-                _glances.connected(number, -1)
+                glances.connected(number, -1)
             if not self._open:
                 self._log = None
 
@@ -254,10 +174,10 @@ class SqliteFile:
                 found = self.path.stat()
                 if (found.st_size, found.st_mtime_ns) == (self._seen.size, self._seen.changed_at):
                     return None
-                now = _glances.at(self.path)
+                now = glances.at(self.path)
             except OSError as error:
                 return self._gone(error)
-            wrong = _difference(self._seen, now) if now.number == self._seen.number else "was replaced"
+            wrong = difference(self._seen, now) if now.number == self._seen.number else "was replaced"
             if wrong is None:
                 self._seen = now
                 return None
@@ -367,7 +287,7 @@ def _make(path: Path) -> None:
         _close_to_others(file)
 
 
-def _refuse_log_of_another(path: Path, header: _Header | None, log: Path) -> None:
+def _refuse_log_of_another(path: Path, header: Header | None, log: Path) -> None:
     """SQLite would write what a log holds over any file that it lies beside, and destroy it.
 
     A copy that was put in the place of a store whose process was killed has the log of that one beside it.
@@ -402,23 +322,3 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.05)
         else:
             return
-
-
-def _header(first: bytes) -> _Header | None:
-    if len(first) < _HEADER_SIZE or not first.startswith(_MAGIC):
-        return None
-    page_size, mode, changes, pages, owner = struct.unpack_from(">16xHB5xII28xI", first)
-    return _Header((page_size if page_size != 1 else 65536) * pages, changes, owner, mode)
-
-
-def _difference(before: _Seen, now: _Seen) -> str | None:
-    """What nobody but SQLite would have left as it is."""
-    then, header = before.header, now.header
-    if then is None:
-        return None
-    if header is None or (now.size < header.size and now.size < before.size):
-        return "was cut short or overwritten"
-    if then.owner and header.owner != then.owner:
-        return "was overwritten with another one"
-    is_older = header.changes < then.changes or header.mode < then.mode
-    return "was overwritten with an older copy" if is_older else None
