@@ -17,8 +17,8 @@ from prefect_experiments.errors import InvalidSetting
 # What holds a secret in the environment, of whatever backend or service, by its name. Headers are name=value pairs.
 _SECRET_NAMES, _HEADER_NAMES = ("_API_KEY", "_AUTH_STRING"), ("_CLIENT_HEADERS",)
 NO_HOME = (
-    "there is no home directory: HOME is not set, and this user has none. Set HOME to a folder that can be written; "
-    "Prefect keeps its files there, and the store is among them"
+    "there is no home directory: HOME is not set, and this user has none. Set HOME to a folder that can be written: "
+    "Prefect asks for it, even where PREFECT_HOME says where its files are, of which the store is one"
 )
 # In an address. A password may hold an @ or a slash that should have been quoted; a port is none.
 _PASSWORD = re.compile(r"""(?<=://)([^\s/:@"'<>]*):(?!\d+[/?#\s])[^\s"'<>]+@""")

@@ -15,10 +15,13 @@ from support.patience import PATIENCE_S
 
 # As for a user without an entry in /etc/passwd, whose number is all that there is (`docker run --user 54321`).
 NOBODY = """
-import pwd, sys
+import pwd
 def getpwuid(number):
     raise KeyError(f"getpwuid(): uid not found: {number}")
 pwd.getpwuid = getpwuid
+"""
+COMMAND_LINE = """
+import sys
 from prefect_experiments.cli import main
 sys.argv = ["prefect-experiments", *sys.argv[1:]]
 main()
@@ -35,9 +38,9 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def command(folder: Path, *arguments: str, code: str = NOBODY, streams: Any = None, **environment: str) -> Any:
+def command(folder: Path, *arguments: str, code: str = COMMAND_LINE, streams: Any = None, **environment: str) -> Any:
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", NOBODY + code, *arguments],
         cwd=folder,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment},
         text=True,
@@ -54,6 +57,15 @@ def test_no_home_and_an_unknown_user(arguments: str, folder: Path, prefect_api: 
     said = [line for line in ended.stderr.splitlines() if "Failed to initialize plugins" not in line]  # Prefect's own
     assert len(said) == 1
     assert said[0].startswith("error: there is no home directory: HOME is not set")
+
+
+@pytest.mark.parametrize("environment", [{}, {"PREFECT_HOME": "home"}], ids=["nothing", "prefect_home"])
+def test_no_home_in_python(environment: dict[str, str], folder: Path) -> None:
+    ended = command(folder, code="from prefect_experiments import run_experiment", **environment)
+    assert ended.stderr.splitlines()[-1].startswith(
+        "prefect_experiments.errors.InvalidSetting: there is no home directory: HOME is not set, and "
+        "this user has none. Set HOME to a folder that can be written"
+    )
 
 
 def test_an_unknown_user_with_a_home(folder: Path, prefect_api: str) -> None:

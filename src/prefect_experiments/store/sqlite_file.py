@@ -267,7 +267,10 @@ def _make(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidSetting(f"cannot make the folder for the store {path}: {error.strerror}") from None
+        raise InvalidSetting(
+            f"cannot make the folder for the store {path}: {error.strerror}; name another place with "
+            "PREFECT_EXPERIMENTS_STORE_URL or --store-url, or set PREFECT_HOME"
+        ) from None
     if path.is_dir():
         raise InvalidSetting(f"the store's path {path} is a folder; name a file in it, such as {path / 'store.db'}")
     if path.exists() and not path.is_file():
