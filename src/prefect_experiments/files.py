@@ -75,9 +75,9 @@ def replaceable(path: Path) -> Path:
     with _named(path):
         try:
             target = path.resolve()
+            if not target.exists():
+                return target
             kind = stat.S_IFMT(target.stat().st_mode)
-        except FileNotFoundError:
-            return target
         except (RuntimeError, ValueError) as error:  # links in a circle, a NUL
             raise InvalidSetting(f"{path} cannot be written: {error}") from None
         if kind != stat.S_IFREG:
@@ -87,8 +87,6 @@ def replaceable(path: Path) -> Path:
 
 def why_unwritable(path: Path) -> str:
     """Why a file cannot be written there; folders that are missing are made."""
-    if not path.is_absolute() and current_directory() is None:
-        return "the current directory does not exist any more"
     if is_stream(path):
         return ""
     try:
@@ -99,7 +97,7 @@ def why_unwritable(path: Path) -> str:
     except InvalidSetting as error:
         return str(error).removeprefix(f"{path} cannot be written: ")
     except OSError as error:
-        return _reason(error)
+        return _reason(path, error)
 
 
 def _into_stream(path: Path, write: Write) -> None:
@@ -142,10 +140,12 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InvalidSetting(f"{path} cannot be written: {_reason(error)}") from None
+        raise InvalidSetting(f"{path} cannot be written: {_reason(path, error)}") from None
 
 
-def _reason(error: OSError) -> str:
+def _reason(path: Path, error: OSError) -> str:
+    if not path.is_absolute() and current_directory() is None:
+        return "the current directory does not exist any more"
     if isinstance(error, BrokenPipeError):
         return "its reader ended before everything was written"
     if isinstance(error, FileExistsError | NotADirectoryError):

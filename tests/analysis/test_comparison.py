@@ -306,9 +306,9 @@ def test_five_thousand_examples_and_five_metrics_take_seconds() -> None:
         return given | extra | {"input": ["q"] * 5000, "output": ["a"] * 5000}
 
     left, right = side(), side()
-    started = time.perf_counter()
+    started = time.process_time()  # whatever else the machine does
     comparison = compare_results(result_table(left), result_table(right), gate=Gate())
-    taken = time.perf_counter() - started
+    taken = time.process_time() - started
     assert len(comparison.metrics) == 5
     assert len(comparison.operations) == 3
     assert taken < 10  # 1 second on an idle machine; what takes longer is a loop over resamples or rows

@@ -163,7 +163,7 @@ def test_no_prefect_server_is_said_in_a_line_and_costs_the_page_alone(cli: Comma
     assert ended.json["ran"] == 4
     said = [line for line in lines(ended.err) if "Prefect" in line]
     assert len(said) == 2, "when it goes on without, and at the end"
-    assert "Prefect's server at http://127.0.0.1:9/api does not answer (ConnectError): going on without it." in said[0]
+    assert "Prefect's server at http://127.0.0.1:9/api does not answer (ConnectError): going on without it, " in said[0]
     assert "missing there: the flow run" in said[1]
 
 

@@ -228,8 +228,9 @@ def test_both_go_over_the_proxy(
         assert arrived(client_of(backend, url, monkeypatch), server) == (True, True)
         place = url.partition("://")[2]
         if scheme == "https":
-            assert set(proxy.asked) == {f"CONNECT {place}"}
-            assert len(proxy.asked) >= 2
+            asked = [line for line in proxy.asked if "/api/" not in line]  # Prefect's client obeys such variables, too
+            assert set(asked) == {f"CONNECT {place}"}
+            assert len(asked) >= 2
         else:
             assert f"POST {url}/v1/traces" in proxy.asked
             assert len(proxy.asked) == len(server.requests)
