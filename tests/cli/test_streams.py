@@ -110,7 +110,7 @@ def test_without_a_current_directory_absolute_paths_do(cli: CommandLine, tmp_pat
         ("run rows.csv --task os.path:basename", 2),
         ("compare none.csv none.csv", 2),
         ("report latest", 2),
-        ("datasets export kept out.csv", 3),
+        ("datasets export kept out.csv", 2),
         ("list --store-url sqlite:///store.db", 2),
     ],
 )
