@@ -15,13 +15,13 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from experiments import Experiments
-from faults import Plan
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from problems import Problem
 from spaces import Spaces
 from traces import Traces
 
 from datasets import Datasets
+from faults import Plan
 
 NO_PATH = "404 page not found"
 DEFAULTS: dict[str, Any] = {
