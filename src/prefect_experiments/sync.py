@@ -24,6 +24,11 @@ from prefect_experiments.interruptions import LOOK_UP_S, SAME_S, calling_off, de
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_FROM_WITHIN = (
+    "something cancelled this call from within: code of yours that cancels all tasks of its event loop, say. What had "
+    "finished is kept; resuming the experiment goes on"
+)
+
 _lock = threading.Lock()
 _shared: _LoopThread | None = None
 _shared_pid = 0
@@ -33,7 +38,8 @@ class _LoopThread:
     """An event loop in a thread of its own, which nothing that runs in it can end.
 
     `SystemExit` and `KeyboardInterrupt` of a task go through an event loop, and ``loop.stop()`` is anybody's to call:
-    all else that the loop has to do goes on then.
+    all else that the loop has to do goes on then. So is ``loop.shutdown_default_executor()``, after which no call of
+    this process could use a thread.
     """
 
     def __init__(self, name: str) -> None:
@@ -41,6 +47,8 @@ class _LoopThread:
         # With a factory it does not become the event loop of the thread that is here.
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self.loop = self._runner.get_loop()
+        with contextlib.suppress(AttributeError):  # another kind of loop, which can be told nothing
+            self.loop.shutdown_default_executor = _nothing  # type: ignore[method-assign]
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def _run(self) -> None:
@@ -48,11 +56,17 @@ class _LoopThread:
             while self._is_wanted:
                 with contextlib.suppress(BaseException):
                     self.loop.run_forever()
+            with contextlib.suppress(AttributeError):
+                del self.loop.shutdown_default_executor  # the runner ends it
 
     def end(self) -> None:
         """End it, with what still runs in it."""
         self._is_wanted = False
         self.loop.call_soon_threadsafe(self.loop.stop)
+
+
+async def _nothing(*_: object, **__: object) -> None:
+    """What does nothing."""
 
 
 def run_sync(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -113,7 +127,7 @@ def _run_in(loop: asyncio.AbstractEventLoop, function: Callable[[], Coroutine[An
     try:
         return outcome.result()
     except asyncio.CancelledError:
-        raise concurrent.futures.CancelledError from None
+        raise concurrent.futures.CancelledError(_FROM_WITHIN) from None
 
 
 def _wait(event: threading.Event, off: Callable[[], BaseException | None] = lambda: None) -> None:

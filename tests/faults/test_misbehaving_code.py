@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import ctypes
 import re
 import sys
@@ -147,6 +148,27 @@ def test_a_loop_that_is_stopped_and_tasks_that_nobody_awaits_cost_nothing() -> N
     ran = tried(task)
     assert not errors(ran)
     assert sorted(run.output for run in ran.task_runs) == list(range(EXAMPLES))
+
+
+def test_an_executor_that_is_shut_down_costs_nothing_now_or_later() -> None:
+    async def task(input: int) -> int:
+        if input == BAD:
+            await asyncio.get_running_loop().shutdown_default_executor()
+        return input
+
+    for _ in range(2):
+        assert not errors(tried(task))
+
+
+def test_who_cancels_all_tasks_is_told_what_that_does() -> None:
+    async def task(input: int) -> int:
+        if input == BAD:
+            for other in asyncio.all_tasks():
+                other.cancel()
+        return input
+
+    with pytest.raises(concurrent.futures.CancelledError, match=r"cancels all tasks of its event loop.*resuming"):
+        tried(task)
 
 
 def test_a_coroutine_that_swallows_its_cancellation_is_left_alone() -> None:

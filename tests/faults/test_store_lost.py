@@ -23,7 +23,7 @@ from prefect_experiments.models import Example
 from prefect_experiments.store import Store, patience
 from prefect_experiments.store import recorder as recorder_module
 
-from .harms import OVERWRITTEN, STILL_THERE, delete_all, kept, new_experiment
+from .harms import OVERWRITTEN, STILL_THERE, delete_all, kept, new_experiment, overwrite_with_another
 
 CONCURRENCY, EXAMPLES, AT = 5, 1000, 60
 CALL_S = 0.03
@@ -104,6 +104,19 @@ def test_what_is_done_to_the_file_ends_the_experiment(
         there_client.store.close()
     client.store.close()
     assert len(calls.begun) == made
+
+
+def test_a_new_store_that_another_is_copied_over(tmp_path: Path) -> None:
+    """Of what is in a new store, little is in the file itself."""
+    path = tmp_path / "store.db"
+    client = Client(store_url=f"sqlite:///{path}")
+    calls = Calls(lambda: overwrite_with_another(path))
+    with pytest.raises(StoreLost, match="was overwritten with another one while it was in use"):
+        client.experiments.run_experiment(
+            dataset=ROWS, task=calls.task, concurrency=CONCURRENCY, retries=0, print_summary=False
+        )
+    assert calls.begun[-1] - calls.harmed_at < NOTICED_S
+    client.store.close()
 
 
 def test_a_store_that_gives_up_says_what_that_has_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

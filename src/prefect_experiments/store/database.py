@@ -307,6 +307,9 @@ class Database:
                     self._create(connection)
                 elif found != HEAD:
                     self._upgrade(connection, found)
+        # Into the file, and not only into its log: by that the file is told from another one that is copied over it.
+        self.settle()
+        self.look()
 
     def _create(self, connection: Connection) -> None:
         """Make the newest schema at once: the same as all migrations make, without loading Alembic."""
