@@ -125,6 +125,9 @@ class Caller:
         # are taken to call a provider: they keep to the limits that others of the experiment have
         # met, and wait before they try again. A quick Python function has nothing to wait for.
         self.reaches_out = target.is_async or getattr(target, "kind", "LLM") != "CODE"
+        # What its calls are is seen in the first of them, which is made alone.
+        self.is_known = self.reaches_out
+        self.trial = asyncio.Semaphore(1)
         self.blocks = False  # whether its last calls held up a thread
         self.gives_awaitables = False
         self.abandoned = 0  # calls that went on when their time was over

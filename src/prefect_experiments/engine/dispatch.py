@@ -99,18 +99,23 @@ async def call_each_sliced(
     lanes: list[asyncio.Task[None]] = []
     one_by_one: deque[Job[T]] = deque()
 
+    def is_quick() -> bool:
+        return bool(jobs) and not caller.is_held_up and not caller.gives_awaitables
+
     def open_lanes() -> None:
-        while len(lanes) < min(width, len(jobs)) and not caller.is_held_up:
+        while len(lanes) < min(width if caller.blocks else 1, len(jobs)) and not caller.is_held_up:
             lanes.append(asyncio.create_task(lane()))
 
     def overdue() -> None:
-        caller.reaches_out = True
+        caller.reaches_out = caller.blocks = True
         open_lanes()
 
     async def lane() -> None:
         make_calls_here()
-        while jobs and not caller.is_held_up and not caller.gives_awaitables:
+        while is_quick():
             async with slots():
+                if not is_quick():
+                    return  # seen while this waited for its turn
                 try:
                     attempts = await _run_slice(jobs, caller, threads, timeout, overdue)
                 except NoThread:
@@ -118,18 +123,11 @@ async def call_each_sliced(
                 done, undone = _sorted_out(attempts)
                 await finish(done)
             one_by_one.extend(undone)
-            slowest = max((a.seconds for _, a in attempts), default=0.0)
-            caller.reaches_out = caller.reaches_out or slowest >= REACHES_OUT_S
-            if slowest >= BLOCKING_S or undone:  # it may be a provider that is called
-                caller.note_starts([a for _, a in attempts])
-            caller.blocks = slowest >= BLOCKING_S
-            if caller.blocks:
-                open_lanes()
+            _learn(caller, [a for _, a in attempts], bool(undone))
+            open_lanes()
 
     try:
-        lanes.append(asyncio.create_task(lane()))
-        if caller.blocks:
-            open_lanes()
+        open_lanes()
         for opened in lanes:  # grows while we wait
             await opened
     finally:
@@ -141,6 +139,16 @@ async def call_each_sliced(
         await finish([(job, result)])
 
     await call_each(one_by_one, caller, slots(), width, finish_one)
+
+
+def _learn(caller: Caller, attempts: Sequence[Attempt], some_undone: bool) -> None:
+    """What a slice shows of a target: whether its calls block, and whether it may be a provider that they reach."""
+    slowest = max((attempt.seconds for attempt in attempts), default=0.0)
+    caller.is_known = True
+    caller.reaches_out = caller.reaches_out or slowest >= REACHES_OUT_S
+    caller.blocks = slowest >= BLOCKING_S
+    if caller.blocks or some_undone:
+        caller.note_starts(attempts)
 
 
 def _sorted_out(attempts: list[tuple[Job[T], Attempt]]) -> tuple[list[tuple[Job[T], CallResult]], list[Job[T]]]:

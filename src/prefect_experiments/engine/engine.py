@@ -111,7 +111,11 @@ class Engine:
         return Caller(target, self._policy, self._threads, limits, keep, shares=one_pool, ready=ready)
 
     def _slots_for(self, evaluator: Caller) -> asyncio.Semaphore:
-        return self._task_slots if self._one_pool and evaluator.reaches_out else self._evaluator_slots
+        if not self._one_pool:
+            return self._evaluator_slots
+        if evaluator.reaches_out:
+            return self._task_slots
+        return self._evaluator_slots if evaluator.is_known else evaluator.trial
 
     async def run(self, items: Iterable[RunItem], nearly_done: Callable[[], None] | None = None) -> None:
         """Call the task for each item and write what comes back.
