@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prefect_experiments import keys
 from prefect_experiments.models import _Record
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+OPERATIONS = ("latency_ms", "token_count", "total_cost")
+# What `Side.measured` has besides the metrics; no evaluator is called so.
+LATENCIES, COSTS = " latencies", " costs"
 Status = Literal["passed", "failed", "inconclusive"]
 MetricVerdict = Literal["improved", "regressed", "changed", "unchanged", "no data"]
 Direction = Literal["maximize", "minimize", "neutral"]
@@ -47,6 +56,8 @@ class Side(_Record):
         n_latencies: how many those are.
         total_cost: over all runs with a known cost, in US dollars; ``None`` where no run has one.
         n_costs: how many ok runs have one.
+        measured: what the figures are of, for intervals: by metric one score an example, the latencies of
+            the ok runs in order, and what each example cost. No part of what is written down.
     """
 
     label: str
@@ -64,6 +75,11 @@ class Side(_Record):
     n_latencies: int = 0
     total_cost: float | None = None
     n_costs: int = 0
+    measured: Mapping[str, Floats] = field(default_factory=dict, repr=False, compare=False)
+
+    def keys(self) -> list[str]:
+        """The names of the fields that are written down."""
+        return [name for name in _Record.keys(self) if name != "measured"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +121,21 @@ class Failures(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unscored(_Record):
+    """On how many examples one side's task gave an output and its evaluator no score, more often than the other's.
+
+    Attributes:
+        candidate_only, baseline_only: for whatever reason.
+        candidate_errors, baseline_errors: because the evaluator failed.
+    """
+
+    candidate_only: int = 0
+    baseline_only: int = 0
+    candidate_errors: int = 0
+    baseline_errors: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricComparison(_Record):
     """One metric on the examples that both sides scored; differences are candidate minus baseline.
 
@@ -130,6 +161,7 @@ class MetricComparison(_Record):
         errors_as_worst: with the scores that are missing because of an error counted as the worst
             score; ``None`` where none is.
         missing_as_worst: with all missing scores counted so; ``None`` where none is missing.
+        unscored: on how many of the examples that both ran a score is missing on one side.
     """
 
     name: str
@@ -153,6 +185,7 @@ class MetricComparison(_Record):
     n_baseline_scored: int = 0
     errors_as_worst: WorstCase | None = None
     missing_as_worst: WorstCase | None = None
+    unscored: Unscored = field(default_factory=Unscored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
