@@ -92,7 +92,7 @@ class WorstCase(_Record):
     Attributes:
         n_pairs: examples compared.
         n_baseline, n_candidate: examples on which a score of that side was filled in.
-        difference, ci_low, ci_high, p_value: as in `MetricComparison`.
+        difference, ci_low, ci_high, p_value, p_higher, p_lower, smallest_p: as in `MetricComparison`.
     """
 
     n_pairs: int
@@ -102,6 +102,9 @@ class WorstCase(_Record):
     ci_low: float | None
     ci_high: float | None
     p_value: float
+    p_higher: float
+    p_lower: float
+    smallest_p: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,9 @@ class MetricComparison(_Record):
         baseline_mean, candidate_mean: over these pairs.
         ci_low, ci_high: of the mean paired difference, at the comparison's confidence.
         p_value: two-sided, from `test`.
+        p_higher, p_lower: one-sided, that chance alone makes the candidate's scores so much higher, or lower; what a
+            gate asks. Of McNemar's test they are mid-p.
+        smallest_p: the smallest one-sided p-value that could have come out, given how many pairs differ.
         p_value_adjusted: Holm's, over the comparison's metrics.
         direction: ``neutral`` where neither more nor less is better.
         wins, losses, ties: examples on which the candidate is better, worse, the same; "better"
@@ -174,6 +180,9 @@ class MetricComparison(_Record):
     ci_high: float | None = None
     p_value: float | None = None
     p_value_adjusted: float | None = None
+    p_higher: float = 1.0
+    p_lower: float = 1.0
+    smallest_p: float = 1.0
     wins: int = 0
     losses: int = 0
     ties: int = 0

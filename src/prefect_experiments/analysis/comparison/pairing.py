@@ -112,6 +112,9 @@ def worst_case(
         ci_low=result.ci_low,
         ci_high=result.ci_high,
         p_value=result.p_value,
+        p_higher=result.p_higher,
+        p_lower=result.p_lower,
+        smallest_p=result.smallest_p,
     )
 
 
