@@ -18,9 +18,9 @@ from pydantic import Field
 from scipy import stats
 
 from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.comparison.paired import mid_p_value
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.gate.case import Case
-from prefect_experiments.analysis.gate.family import mid_p_value
 from prefect_experiments.analysis.gate.rule import Rule
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import MetricCheck

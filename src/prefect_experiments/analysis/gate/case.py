@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
-from prefect_experiments.analysis.comparison.paired import MCNEMAR
 from prefect_experiments.analysis.directions import agreed, unclear
-from prefect_experiments.analysis.gate.family import Family, Test, mid_p_value
+from prefect_experiments.analysis.gate.family import Family, Test
 from prefect_experiments.analysis.verdicts import Comparison, Direction, MetricComparison, Side, Unscored, WorstCase
 
 if TYPE_CHECKING:
@@ -66,17 +65,8 @@ class MetricCase:
         metric = self.metric
         if metric is None or metric.p_value is None:
             return None
-        differ = metric.n_pairs - metric.ties
-        if metric.test == MCNEMAR:
-            worse = round((differ - self.difference * metric.n_pairs) / 2)
-            return Test((self.name, key), mid_p_value(worse, differ - worse), self.least_of_one * 0.5 ** (differ - 1))
-        p_value = metric.p_value / 2 if self.difference < 0 else 1 - metric.p_value / 2
-        return Test((self.name, key), p_value, 0.5**differ)
-
-    @property
-    def least_of_one(self) -> float:
-        """The smallest p-value of one pair, which each further pair halves: mid-p counts half of what was seen."""
-        return 0.25 if self.metric is not None and self.metric.test == MCNEMAR else 0.5
+        p_value = metric.p_lower if self.direction == "maximize" else metric.p_higher
+        return Test((self.name, key), p_value, metric.smallest_p)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,11 @@ Two promises, and what each needs:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from prefect_experiments.analysis.comparison.paired import holm
+from prefect_experiments.analysis.comparison.paired import holm, pairs_to_reach
 
 Key = tuple[str, ...]
 # 1 - 0.95 is 0.050000000000000044.
@@ -71,26 +70,10 @@ class Family:
         """Whether this test speaks against the candidate."""
         return self.p_value(*key) <= self.alpha
 
-    def enough(self, least_of_one: float) -> int:
+    def enough(self, test: str) -> int:
         """The fewest pairs with which a test could fail a candidate that is worse on every one of them.
 
         Args:
-            least_of_one: the smallest p-value that a single pair can give; each further pair halves it.
+            test: the name of its test.
         """
-        wanted = self.alpha / max(1, self.size)
-        return max(1, 1 + math.ceil(math.log2(least_of_one / wanted)))
-
-
-def mid_p_value(worse: int, better: int) -> float:
-    """McNemar's mid-p test, one-sided: that as many pairs got worse by chance, counting half of what was seen.
-
-    The exact test is too careful, because few pairs differ and p-values come in large steps; the mid-p test's false
-    alarms stay within what is promised all the same, and it finds more.
-    Source: Fagerland, Lydersen and Laake 2013, BMC Medical Research Methodology 13:91.
-    """
-    from scipy import stats
-
-    differ = worse + better
-    if not differ:
-        return 1.0
-    return float(stats.binom.sf(worse, differ, 0.5) + stats.binom.pmf(worse, differ, 0.5) / 2)
+        return pairs_to_reach(self.alpha / max(1, self.size), test)

@@ -98,20 +98,3 @@ def total_interval(values: Floats, confidence: float) -> Interval:
             t = 3 / skew * (float(np.cbrt(1 + skew * (t - skew / (6 * n)))) - 1)
         ends.append(n * (mean - sd * t))
     return max(0.0, ends[0]), ends[1]
-
-
-def mean_interval(values: Floats, confidence: float) -> Interval:
-    """Stand-in until the analysis has one: Wilson's interval of 0/1 scores, else Student's t."""
-    import numpy as np
-    from scipy.special import ndtri, stdtrit
-
-    n, mean = len(values), float(np.sort(values).mean())
-    if ((values == 0) | (values == 1)).all():
-        z = float(ndtri((1 + confidence) / 2))
-        centre = (mean + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
-        return centre - half, centre + half
-    if n < 2:
-        return -math.inf, math.inf
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(np.sort(values).std(ddof=1)) / math.sqrt(n)
-    return mean - half, mean + half

@@ -14,8 +14,9 @@ from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import examples_to_exclude
 from prefect_experiments.analysis.gate.case import ROUNDING, Better, Bounds, MetricCase
 from prefect_experiments.analysis.gate.family import Test
-from prefect_experiments.analysis.gate.figures import Interval, mean_interval, p_value_beyond
+from prefect_experiments.analysis.gate.figures import Interval, p_value_beyond
 from prefect_experiments.analysis.gate.rule import Rule, shown
+from prefect_experiments.analysis.intervals import mean_interval
 from prefect_experiments.analysis.verdicts import MetricCheck, MetricComparison, Status, WorstCase
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.options import AsIs
@@ -89,7 +90,7 @@ class MaxRegression(Rule):
             yield self._filled(case, metric, case.filled)
 
     def _not_worse(self, case: MetricCase, metric: MetricComparison, worse: str, *, is_worse: bool) -> Iterator[Clause]:
-        enough = case.family.enough(case.least_of_one)
+        enough = case.family.enough(metric.test)
         if is_worse:
             yield Clause("failed", worse)
         elif metric.n_pairs < enough:
@@ -194,7 +195,12 @@ class Min(Rule):
 def _mean(case: MetricCase) -> Callable[[float], Interval]:
     values = case.values
     assert values is not None
-    return lambda confidence: mean_interval(values, confidence)
+
+    def interval(confidence: float) -> Interval:
+        low, high = mean_interval(values, confidence)
+        return -math.inf if low is None else low, math.inf if high is None else high
+
+    return interval
 
 
 def _is_most(case: MetricCase) -> bool:
