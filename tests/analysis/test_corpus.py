@@ -138,12 +138,14 @@ def test_a_function_that_cannot_be_used_is_named() -> None:
 def test_a_gate_judges_it_like_any_metric() -> None:
     left, right = classified(0.95, 1), classified(0.7, 2)
     evaluators = {"f1": f1}
-    gate = Gate(metrics={"f1": Metric(min=0.9)})
+    gate = Gate(metrics={"f1": Metric(min=0.9)}, bounds="point")
     assert judged(left, right, gate, experiment_evaluators=evaluators).status == "failed"
     assert judged(left, left, gate, experiment_evaluators=evaluators).status == "passed"
     assert gate.judge_alone(right, evaluators).status == "failed"
     assert gate.judge_alone(left, evaluators).status == "passed"
     assert "unknown metric 'f1'" in gate.judge_alone(left).reasons[0]
+    (reason,) = Gate(metrics={"f1": Metric(min=0.9)}).judge_alone(left, evaluators).reasons[:1]
+    assert "has no interval to judge the minimum of 0.90 by; bounds: point compares it as it is" in reason
 
 
 def test_one_example_gives_no_interval() -> None:

@@ -110,6 +110,7 @@ def test_sample_size_for_paired_differences() -> None:
     """A difference of 0.1 with a standard deviation of 0.5 needs (1.960 + 0.842)^2 / 0.2^2 = 196.2 pairs."""
     result = PairedResult(
         n_pairs=50, baseline_mean=0.5, candidate_mean=0.4, difference=-0.1, ci_low=None, ci_high=None, p_value=0.2,
+        p_higher=0.9, p_lower=0.1, smallest_p=0.0,
         higher=20, lower=25, ties=5, sd_difference=0.5, effect_size=-0.2, test=SIGN_FLIP,
     )  # fmt: skip
     assert examples_to_detect(result) == 197

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.ran_experiment import RanExperiment
-from prefect_experiments.analysis.verdicts import Side, SideMetric
+from prefect_experiments.analysis.verdicts import COSTS, LATENCIES, OPERATIONS, Side, SideMetric
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.results import DIRECTION, Results, read_results, refuse_doubles, result_frame
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
     Places = npt.NDArray[np.intp]
-
-OPERATIONS = ("latency_ms", "token_count", "total_cost")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,6 +81,16 @@ class ResultTable:
         with np.errstate(invalid="ignore"):
             return np.where(counts > 0, sums / counts, np.nan)
 
+    def sums(self, values: Floats) -> Floats:
+        """Values of runs added up within each example that has a known one."""
+        import numpy as np
+
+        known = ~np.isnan(values)
+        n = len(self.example_ids)
+        counts = np.bincount(self.places[known], minlength=n)
+        sums: Floats = np.bincount(self.places[known], weights=values[known], minlength=n).astype(np.float64)
+        return sums[counts > 0]
+
     def side(self) -> Side:
         """What a comparison and a gate say of this side alone."""
         import numpy as np
@@ -93,6 +101,8 @@ class ResultTable:
         latencies = latencies[~np.isnan(latencies)]
         costs = self.operations.get("total_cost", nothing)
         known_costs = costs[~np.isnan(costs)]
+        scores = {name: self.means(values) for name, values in self.scores.items()}
+        measured = {name: means[~np.isnan(means)] for name, means in scores.items()}
         return Side(
             label=self.label,
             experiment_id=self.experiment_id,
@@ -109,6 +119,7 @@ class ResultTable:
             n_latencies=len(latencies),
             total_cost=math.fsum(known_costs) if len(known_costs) else None,
             n_costs=int((~np.isnan(costs[ok])).sum()),
+            measured={**measured, LATENCIES: np.sort(latencies), COSTS: self.sums(costs)},
         )
 
     def _metric(self, name: str) -> SideMetric:

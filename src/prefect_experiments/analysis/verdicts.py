@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prefect_experiments import keys
 from prefect_experiments.models import _Record
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+OPERATIONS = ("latency_ms", "token_count", "total_cost")
+# What `Side.measured` has besides the metrics; no evaluator is called so.
+LATENCIES, COSTS = " latencies", " costs"
 Status = Literal["passed", "failed", "inconclusive"]
 MetricVerdict = Literal["improved", "regressed", "changed", "unchanged", "no data"]
 Direction = Literal["maximize", "minimize", "neutral"]
@@ -47,6 +56,8 @@ class Side(_Record):
         n_latencies: how many those are.
         total_cost: over all runs with a known cost, in US dollars; ``None`` where no run has one.
         n_costs: how many ok runs have one.
+        measured: what the figures are of, for intervals: by metric one score an example, the latencies of
+            the ok runs in order, and what each example cost. No part of what is written down.
     """
 
     label: str
@@ -64,6 +75,11 @@ class Side(_Record):
     n_latencies: int = 0
     total_cost: float | None = None
     n_costs: int = 0
+    measured: Mapping[str, Floats] = field(default_factory=dict, repr=False, compare=False)
+
+    def keys(self) -> list[str]:
+        """The names of the fields that are written down."""
+        return [name for name in _Record.keys(self) if name != "measured"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +92,7 @@ class WorstCase(_Record):
     Attributes:
         n_pairs: examples compared.
         n_baseline, n_candidate: examples on which a score of that side was filled in.
-        difference, ci_low, ci_high, p_value: as in `MetricComparison`.
+        difference, ci_low, ci_high, p_value, p_higher, p_lower, smallest_p: as in `MetricComparison`.
     """
 
     n_pairs: int
@@ -86,6 +102,9 @@ class WorstCase(_Record):
     ci_low: float | None
     ci_high: float | None
     p_value: float
+    p_higher: float
+    p_lower: float
+    smallest_p: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +124,21 @@ class Failures(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unscored(_Record):
+    """On how many examples one side's task gave an output and its evaluator no score, more often than the other's.
+
+    Attributes:
+        candidate_only, baseline_only: for whatever reason.
+        candidate_errors, baseline_errors: because the evaluator failed.
+    """
+
+    candidate_only: int = 0
+    baseline_only: int = 0
+    candidate_errors: int = 0
+    baseline_errors: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricComparison(_Record):
     """One metric on the examples that both sides scored; differences are candidate minus baseline.
 
@@ -113,6 +147,9 @@ class MetricComparison(_Record):
         baseline_mean, candidate_mean: over these pairs.
         ci_low, ci_high: of the mean paired difference, at the comparison's confidence.
         p_value: two-sided, from `test`.
+        p_higher, p_lower: one-sided, that chance alone makes the candidate's scores so much higher, or lower; what a
+            gate asks. Of McNemar's test they are mid-p.
+        smallest_p: the smallest one-sided p-value that could have come out, given how many pairs differ.
         p_value_adjusted: Holm's, over the comparison's metrics.
         direction: ``neutral`` where neither more nor less is better.
         wins, losses, ties: examples on which the candidate is better, worse, the same; "better"
@@ -130,6 +167,7 @@ class MetricComparison(_Record):
         errors_as_worst: with the scores that are missing because of an error counted as the worst
             score; ``None`` where none is.
         missing_as_worst: with all missing scores counted so; ``None`` where none is missing.
+        unscored: on how many of the examples that both ran a score is missing on one side.
     """
 
     name: str
@@ -142,6 +180,9 @@ class MetricComparison(_Record):
     ci_high: float | None = None
     p_value: float | None = None
     p_value_adjusted: float | None = None
+    p_higher: float = 1.0
+    p_lower: float = 1.0
+    smallest_p: float = 1.0
     wins: int = 0
     losses: int = 0
     ties: int = 0
@@ -153,6 +194,7 @@ class MetricComparison(_Record):
     n_baseline_scored: int = 0
     errors_as_worst: WorstCase | None = None
     missing_as_worst: WorstCase | None = None
+    unscored: Unscored = field(default_factory=Unscored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

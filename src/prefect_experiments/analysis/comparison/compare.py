@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, get_args, overload
 from prefect_experiments.analysis.comparison.changes import changed_examples
 from prefect_experiments.analysis.comparison.corpus import compare_corpus_metric
 from prefect_experiments.analysis.comparison.paired import PairedResult, examples_to_detect, holm, paired_test
-from prefect_experiments.analysis.comparison.pairing import Pairs, failures, worst_case
+from prefect_experiments.analysis.comparison.pairing import Pairs, failures, unscored, worst_case
 from prefect_experiments.analysis.directions import agreed, unclear
-from prefect_experiments.analysis.results import OPERATIONS, ResultTable
-from prefect_experiments.analysis.verdicts import Comparison, Direction, MetricComparison, MetricVerdict
+from prefect_experiments.analysis.results import ResultTable
+from prefect_experiments.analysis.verdicts import OPERATIONS, Comparison, Direction, MetricComparison, MetricVerdict
 from prefect_experiments.errors import InvalidSetting, unknown_value
 
 if TYPE_CHECKING:
@@ -232,6 +232,7 @@ def _metric(name: str, pairs: Pairs, plan: _Plan) -> MetricComparison:
         return filled_in
     return replace(
         filled_in,
+        unscored=unscored(name, pairs),
         errors_as_worst=worst_case(name, direction, pairs, plan.confidence, errors_only=True),
         missing_as_worst=worst_case(name, direction, pairs, plan.confidence, errors_only=False),
     )
@@ -283,6 +284,9 @@ def _filled_in(name: str, direction: Direction, result: PairedResult, confidence
         ci_low=result.ci_low,
         ci_high=result.ci_high,
         p_value=result.p_value,
+        p_higher=result.p_higher,
+        p_lower=result.p_lower,
+        smallest_p=result.smallest_p,
         wins=better,
         losses=worse,
         ties=result.ties,

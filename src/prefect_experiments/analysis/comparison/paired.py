@@ -50,6 +50,9 @@ class PairedResult(_Record):
         n_pairs: at least 1.
         ci_low, ci_high: of the mean difference; ``None`` where one pair cannot give any.
         p_value: two-sided.
+        p_higher, p_lower: one-sided, that chance alone makes the candidate's scores so much higher, or lower. Of
+            McNemar's test they are mid-p (see `mid_p_value`), else half of what is two-sided where nothing is tied.
+        smallest_p: the smallest one-sided p-value that could have come out, given how many pairs differ.
         higher, lower, ties: pairs in which the candidate's score is higher, lower, the same.
         sd_difference: of the differences, with n - 1; ``None`` below two pairs.
         effect_size: difference over `sd_difference` (Cohen's d for pairs); ``None`` where that is 0.
@@ -63,6 +66,9 @@ class PairedResult(_Record):
     ci_low: float | None
     ci_high: float | None
     p_value: float
+    p_higher: float
+    p_lower: float
+    smallest_p: float
     higher: int
     lower: int
     ties: int
@@ -97,11 +103,13 @@ def paired_test(
         two_valued = bool(((values == 0) | (values == 1)).all())
     if two_valued:
         test, p_value = MCNEMAR, mcnemar_p_value(higher, lower)
+        p_higher, p_lower = mid_p_value(higher, lower), mid_p_value(lower, higher)
         low, high = tango_interval(higher, lower, n, confidence)
         interval: tuple[float | None, float | None] = (low, high)
     else:
         p_value, exact = sign_flip_p_value(differences)
         test = SIGN_FLIP_EXACT if exact else SIGN_FLIP
+        p_higher, p_lower = (p_value / 2, 1 - p_value / 2) if difference > 0 else (1 - p_value / 2, p_value / 2)
         interval = adjusted_t_interval(differences, confidence, scale=_scale(values))
     return PairedResult(
         n_pairs=n,
@@ -111,6 +119,9 @@ def paired_test(
         ci_low=interval[0],
         ci_high=interval[1],
         p_value=p_value,
+        p_higher=p_higher,
+        p_lower=p_lower,
+        smallest_p=smallest_p(higher + lower, test),
         higher=higher,
         lower=lower,
         ties=n - higher - lower,
@@ -133,6 +144,34 @@ def mcnemar_p_value(higher: int, lower: int) -> float:
     from scipy import stats
 
     return float(stats.binomtest(higher, higher + lower).pvalue) if higher + lower else 1.0
+
+
+def mid_p_value(more: int, fewer: int) -> float:
+    """McNemar's mid-p test, one-sided: that chance alone makes so many more pairs go one way than the other.
+
+    What was seen counts by half. The exact test is too careful, because p-values of few pairs come in large steps.
+    Source: Fagerland, Lydersen and Laake 2013, BMC Medical Research Methodology 13:91, "The McNemar mid-p test".
+
+    Args:
+        more: pairs that went the way asked about.
+        fewer: pairs that went the other way.
+    """
+    from scipy.stats import binom
+
+    n = more + fewer
+    return float(binom.sf(more, n, 0.5) + binom.pmf(more, n, 0.5) / 2) if n else 1.0
+
+
+def smallest_p(n: int, test: str) -> float:
+    """The smallest one-sided p-value that a test can give of `n` pairs that differ: all of them one way."""
+    if not n:
+        return 1.0
+    return {MCNEMAR: 0.5 ** (n + 1), SIGN_FLIP: max(0.5**n, 1 / (N_RESAMPLES + 1))}.get(test, 0.5**n)
+
+
+def pairs_to_reach(p_value: float, test: str) -> int:
+    """The fewest pairs that can give a one-sided p-value as small as that, if all of them go one way."""
+    return max(1, math.ceil(math.log2(1 / p_value) - (test == MCNEMAR) - 1e-9))
 
 
 def tango_interval(higher: int, lower: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -294,19 +333,28 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def examples_to_detect(result: PairedResult, *, confidence: float = 0.95, power: float = POWER) -> int | None:
+def examples_to_detect(
+    result: PairedResult, *, confidence: float = 0.95, power: float = POWER, tests: int = 1
+) -> int | None:
     """Pairs needed to find a difference as large as the one seen, by a two-sided test.
 
     Source: for 0/1 scores Connor 1987, Biometrics 43:207-211 (from the shares of discordant
     pairs); else the usual ((z_alpha + z_beta) sd / difference)^2 (Chow, Shao and Wang 2008, Sample
     Size Calculations in Clinical Research, section 3.1).
 
+    Args:
+        result: what was seen.
+        confidence: of the test.
+        power: the wanted probability to find it.
+        tests: how many share the false alarms. By Holm's method a single difference among them is found at
+            ``(1 - confidence) / tests``, as by Bonferroni's.
+
     Returns:
         More than the pairs there are; ``None`` where there is no difference, or no spread to go by.
     """
     if not result.difference or not result.sd_difference:
         return None
-    z_alpha, z_beta = _normal_quantile(confidence), _normal_quantile(2 * power - 1)
+    z_alpha, z_beta = _normal_quantile(1 - (1 - confidence) / tests), _normal_quantile(2 * power - 1)
     if result.test == MCNEMAR:
         discordant = (result.higher + result.lower) / result.n_pairs
         spread = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(discordant - result.difference**2)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison.paired import paired_test
 from prefect_experiments.analysis.results import ResultTable
-from prefect_experiments.analysis.verdicts import Direction, Failures, WorstCase
+from prefect_experiments.analysis.verdicts import Direction, Failures, Unscored, WorstCase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,6 +112,26 @@ def worst_case(
         ci_low=result.ci_low,
         ci_high=result.ci_high,
         p_value=result.p_value,
+        p_higher=result.p_higher,
+        p_lower=result.p_lower,
+        smallest_p=result.smallest_p,
+    )
+
+
+def unscored(name: str, pairs: Pairs) -> Unscored:
+    """On how many examples one side's task gave an output and no score of the metric, more often than the other's."""
+    import numpy as np
+
+    counts = []
+    for errors_only in (False, True):
+        shares = [
+            np.where(table.failed, 0.0, table.errors[name] if errors_only else np.isnan(table.scores[name]))
+            for table in (pairs.baseline, pairs.candidate)
+        ]
+        left, right = pairs.means(*shares)
+        counts += [int((right > left).sum()), int((right < left).sum())]
+    return Unscored(
+        candidate_only=counts[0], baseline_only=counts[1], candidate_errors=counts[2], baseline_errors=counts[3]
     )
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
-from prefect_experiments.analysis.comparison.paired import holm, mcnemar_p_value
 from prefect_experiments.analysis.directions import agreed, unclear
-from prefect_experiments.analysis.verdicts import Comparison, Direction, MetricComparison, Side, WorstCase
+from prefect_experiments.analysis.gate.family import Family, Test
+from prefect_experiments.analysis.verdicts import Comparison, Direction, MetricComparison, Side, Unscored, WorstCase
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from prefect_experiments.analysis.results import ResultTable
 
-_Key = TypeVar("_Key")
+    Floats = npt.NDArray[np.float64]
+
 Better = Literal["maximize", "minimize"]
+Bounds = Literal["interval", "point"]
 # A mean of 0.8 that floats make 0.7999999999999999 of reaches a minimum of 0.8.
 ROUNDING = 1e-9
 
@@ -30,30 +34,39 @@ class MetricCase:
         direction: which scores are better.
         unclear: what its evaluations say, where that leaves the direction open and the gate says none.
         mean: the candidate's, over all its examples; ``None`` where there is nothing to judge by.
+        values: what that mean is of, one an example; ``None`` of an experiment evaluator.
         coverage: examples with a score, and those that should have one; ``None`` where nobody knows.
+        confidence, bounds: the gate's.
+        family: all the gate's tests.
         metric: the candidate beside its baseline, on the pairs with both scores.
         difference: on these pairs, with worse below 0.
         filled: the same with missing scores counted as the worst; ``None`` where the candidate lacks none.
-        p_worse, p_hidden: that the candidate is worse on the pairs, or so filled in; see `Case.beside`.
-        alpha: the largest p-value that says worse.
     """
 
     name: str
     direction: Better
     unclear: tuple[str, ...] = ()
     mean: float | None = None
+    values: Floats | None = field(default=None, repr=False)
     coverage: tuple[int, int] | None = None
+    confidence: float = 0.95
+    bounds: Bounds = "interval"
+    family: Family = field(default_factory=Family)
     metric: MetricComparison | None = None
     difference: float = 0.0
     filled: WorstCase | None = None
-    p_worse: float = 1.0
-    p_hidden: float = 1.0
-    confidence: float = 0.0
-    alpha: float = 0.0
 
     def oriented(self, difference: float) -> float:
         """The difference with worse below 0."""
         return difference if self.direction == "maximize" else -difference
+
+    def worse(self, key: str) -> Test | None:
+        """The one-sided test that the candidate is worse on the pairs with both scores."""
+        metric = self.metric
+        if metric is None or metric.p_value is None:
+            return None
+        p_value = metric.p_lower if self.direction == "maximize" else metric.p_higher
+        return Test((self.name, key), p_value, metric.smallest_p)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +77,10 @@ class Case:
         comparison: with the baseline; ``None`` where there is none.
         metrics: those that are judged.
         known: the names of all metrics that there are.
-        n_lost, n_gained: examples whose task failed on the candidate only, and on the baseline only.
-        p_lost: that these are significantly more; ``None`` where they are not.
+        n_lost: examples whose task failed on the candidate only, or that only it has no run of.
+        n_gained: examples whose task failed on the baseline only.
+        confidence, bounds: the gate's.
+        family: all the gate's tests.
     """
 
     candidate: Side
@@ -74,54 +89,64 @@ class Case:
     known: tuple[str, ...]
     n_lost: int = 0
     n_gained: int = 0
-    p_lost: float | None = None
+    confidence: float = 0.95
+    bounds: Bounds = "interval"
+    family: Family = field(default_factory=Family)
 
     @property
     def baseline(self) -> Side | None:
         """What the candidate is compared with."""
         return None if self.comparison is None else self.comparison.baseline
 
+    @property
+    def n_ran(self) -> int:
+        """Examples of which the candidate has a run, as far as that is known."""
+        side = self.candidate
+        return max(1, min(side.n_runs, side.n_examples))
+
+    def unscored(self, name: str) -> Unscored:
+        """On how many examples scores of a metric are missing."""
+        metric = self.metrics[name].metric
+        return Unscored() if metric is None else metric.unscored
+
+    def with_family(self, family: Family) -> Case:
+        """The same with all of the gate's tests."""
+        metrics = {name: replace(metric, family=family) for name, metric in self.metrics.items()}
+        return replace(self, family=family, metrics=metrics)
+
     @classmethod
     def beside(
-        cls, comparison: Comparison, asked: Mapping[str, Better | None], *, confidence: float, missing_count: bool
+        cls,
+        comparison: Comparison,
+        asked: Mapping[str, Better | None],
+        *,
+        confidence: float,
+        bounds: Bounds,
+        missing_count: bool,
     ) -> Case:
-        """A candidate beside its baseline, with two families of tests, each adjusted by Holm's method.
-
-        Worse: the metrics on the pairs with both scores. Only "worse" counts against a candidate, so these are
-        one-sided, and an equal one fails by them in at most ``1 - confidence`` of all cases; but none is below the
-        metric's own two-sided p-value, so that the metric's interval agrees. Hidden: what these pairs do not show,
-        task errors and missing scores. These are two-sided, of which one side counts: they add little to that.
+        """A candidate beside its baseline.
 
         Args:
             comparison: of the two.
             asked: the metrics to judge, with the gate's directions; empty, all that both sides have.
             confidence: the gate's.
+            bounds: likewise.
             missing_count: whether each missing score counts as the worst one, or only what an error has cost.
         """
-        alpha = 1 - confidence + ROUNDING
-        metrics = {
-            name: _beside(name, direction, comparison, missing_count=missing_count)
-            for name, direction in (asked or dict.fromkeys(_shared(comparison))).items()
-        }
-        worse = _adjusted({name: case.p_worse for name, case in metrics.items() if case.metric is not None})
         failures = comparison.failures
-        n_lost = failures.candidate_only + (failures.candidate_absent if missing_count else 0)
-        n_gained = failures.baseline_only
-        p_lost = mcnemar_p_value(n_lost, n_gained) if n_lost > n_gained else 1.0
-        filled = {name: case.p_hidden for name, case in metrics.items() if case.filled is not None}
-        hidden = _adjusted({**filled, None: p_lost})
-        for name, case in metrics.items():
-            if case.metric is not None:
-                p_worse, p_hidden = max(worse[name], case.metric.p_value or 0.0), hidden.get(name, 1.0)
-                metrics[name] = replace(case, p_worse=p_worse, p_hidden=p_hidden, alpha=alpha, confidence=confidence)
+        metrics = {}
+        for name, direction in (asked or dict.fromkeys(_shared(comparison))).items():
+            metric = _beside(name, direction, comparison, missing_count=missing_count)
+            metrics[name] = replace(metric, confidence=confidence, bounds=bounds)
         return cls(
             candidate=comparison.candidate,
             comparison=comparison,
             metrics=metrics,
             known=tuple(comparison.metrics),
-            n_lost=n_lost,
-            n_gained=n_gained,
-            p_lost=hidden[None] if hidden[None] <= alpha else None,
+            n_lost=failures.candidate_only + (failures.candidate_absent if missing_count else 0),
+            n_gained=failures.baseline_only,
+            confidence=confidence,
+            bounds=bounds,
         )
 
     @classmethod
@@ -130,6 +155,9 @@ class Case:
         table: ResultTable,
         asked: Mapping[str, Better | None],
         experiment_evaluators: Mapping[str, Callable[[pd.DataFrame], float]],
+        *,
+        confidence: float,
+        bounds: Bounds,
     ) -> Case:
         """A candidate without a baseline; where nothing is asked, with all of its metrics."""
         side = table.side()
@@ -145,30 +173,48 @@ class Case:
                 direction=direction or _better(directions.get(name)),
                 unclear=said if direction is None and unclear(said) else (),
                 mean=means.get(name),
+                values=side.measured.get(name),
                 coverage=None if metric is None else (metric.n_examples, side.n_examples),
+                confidence=confidence,
+                bounds=bounds,
             )
-        return cls(candidate=side, metrics=metrics, known=tuple(means))
+        return cls(candidate=side, metrics=metrics, known=tuple(means), confidence=confidence, bounds=bounds)
+
+
+def operation_case(name: str, case: Case) -> MetricCase | None:
+    """Latency, tokens or cost of the runs beside the baseline's, as a metric; ``None`` where nobody knows them."""
+    metric = None if case.comparison is None else case.comparison.operations.get(name)
+    if metric is None or metric.difference is None:
+        return None
+    return MetricCase(
+        name=name,
+        direction="minimize",
+        mean=metric.candidate_mean,
+        confidence=case.confidence,
+        bounds=case.bounds,
+        family=case.family,
+        metric=metric,
+        difference=-metric.difference,
+    )
 
 
 def _beside(name: str, direction: Better | None, comparison: Comparison, *, missing_count: bool) -> MetricCase:
-    """One metric, with p-values that are not adjusted yet."""
+    """One metric of a candidate beside its baseline."""
     metric, alone = comparison.metrics.get(name), comparison.candidate.metrics.get(name)
     if metric is None:
         return MetricCase(name=name, direction=direction or "maximize")
     coverage = (metric.n_pairs, metric.n_baseline_scored)
     case = MetricCase(name=name, direction=direction or _better(metric.direction), coverage=coverage)
-    if metric.difference is None or metric.p_value is None:
+    if metric.difference is None:
         return case
     filled = metric.missing_as_worst if missing_count else metric.errors_as_worst
-    difference = case.oriented(metric.difference)
     return replace(
         case,
         mean=metric.candidate_mean if alone is None else alone.mean,
+        values=comparison.candidate.measured.get(name),
         metric=metric,
-        difference=difference,
+        difference=case.oriented(metric.difference),
         filled=filled if filled is not None and filled.n_candidate else None,
-        p_worse=metric.p_value / 2 if difference < 0 else 1 - metric.p_value / 2,
-        p_hidden=filled.p_value if filled is not None and case.oriented(filled.difference) < 0 else 1.0,
     )
 
 
@@ -187,7 +233,3 @@ def _shared(comparison: Comparison) -> list[str]:
         if is_shared and metric.direction != "neutral":
             found.append(name)
     return found
-
-
-def _adjusted(p_values: Mapping[_Key, float]) -> dict[_Key, float]:
-    return dict(zip(p_values, holm(list(p_values.values())), strict=True))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator
 
-from prefect_experiments.analysis.gate.case import Better, Case
-from prefect_experiments.analysis.gate.metric_rules import Metric, p_text, worst
+from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.gate.case import ROUNDING, Better, Bounds, Case
+from prefect_experiments.analysis.gate.family import Family, Test
+from prefect_experiments.analysis.gate.metric_rules import Metric, plain_check, worst
+from prefect_experiments.analysis.gate.operation_rules import MaxCost, MaxP95Latency, Operations
 from prefect_experiments.analysis.gate.rule import Rule, shown, written_rules
+from prefect_experiments.analysis.gate.run_rules import MaxErrorRate, MinCoverage
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck, Side, Verdict
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import AsIs
@@ -20,14 +24,6 @@ if TYPE_CHECKING:
     from prefect_experiments.analysis.results import ResultTable
 
 OnInconclusive = Literal["fail", "pass"]
-
-# What is enough where the gate does not say so.
-_COVERAGE = 0.9
-_ERROR_RATE = 0.5
-
-
-def _check(name: str, reason: str, *, failed: bool = False) -> MetricCheck:
-    return MetricCheck(name=name, status="failed" if failed else "passed", reason=reason)
 
 
 class Metrics(Rule):
@@ -53,147 +49,41 @@ class Metrics(Rule):
         """`metrics`, each of them a `Metric`."""
         return cast("dict[str, Metric]", self.metrics)
 
+    def tests(self, case: Case) -> Iterator[Test]:
+        """What each metric's rules ask."""
+        for name, metric in case.metrics.items():
+            if metric.mean is not None:
+                yield from self.rules.get(name, Metric()).asked(metric)
+
     def check(self, case: Case) -> Iterator[MetricCheck]:
         """That there is something to judge by, and each metric."""
         if case.comparison is not None and not case.comparison.n_pairs:
-            yield _check("examples", _no_shared_example(case.comparison), failed=True)
+            yield plain_check("examples", _no_shared_example(case.comparison), failed=True)
         if not case.metrics:
-            yield _check("metrics", _no_metric(case), failed=True)
+            yield plain_check("metrics", _no_metric(case), failed=True)
         for name, metric in case.metrics.items():
             if metric.mean is None:
-                yield _check(name, _no_scores(name, case), failed=True)
+                yield plain_check(name, _no_scores(name, case), failed=True)
             else:
                 yield self.rules.get(name, Metric()).judge(metric)
 
 
-class MaxErrorRate(Rule):
-    """The task must not fail too often, nor on significantly more examples than the baseline's."""
-
-    called: ClassVar[str] = "error rate"
-
-    max_error_rate: Annotated[float | None, Field(ge=0, le=1)] = None
-    """The largest share of runs whose task may fail. Without it, half of them; the comparison with the baseline's
-    failures is made either way."""
-
-    def check(self, case: Case) -> Iterator[MetricCheck]:
-        """The share of failed runs by itself, and beside the baseline's."""
-        if self.max_error_rate is None:
-            most, bound = _ERROR_RATE, f"{_percent(_ERROR_RATE)} of the candidate's"
-        else:
-            most, bound = self.max_error_rate, f"the allowed {_percent(self.max_error_rate)}"
-        side = case.candidate
-        reason = f"{side.n_errors:,} of {side.n_runs:,} runs failed"
-        if case.baseline is not None:
-            reason += f", {case.baseline.n_errors:,} of {case.baseline.n_runs:,} in the baseline"
-        if is_more := side.n_errors / side.n_runs > most:
-            reason += f": more than {bound}"
-        if case.p_lost is not None:
-            reason += (
-                f"; {case.n_lost:,} examples failed or are missing in the candidate only, {case.n_gained:,} in the "
-                f"baseline only: significantly more ({p_text(case.p_lost)})"
-            )
-        yield _check(self.called, reason, failed=is_more or case.p_lost is not None)
-
-
-class MinCoverage(Rule):
-    """There must be enough runs and enough scores to judge by, on both sides."""
-
-    called: ClassVar[str] = "coverage"
-
-    min_coverage: Annotated[float | None, Field(ge=0, le=1)] = None
-    """The smallest share of the examples that must have a score: of those that the baseline scored and the candidate
-    should have run, without a baseline of all; also of the runs that must have been made. Without it 0.9, and every
-    missing score counts as the worst one; with it, only those do that are missing because of an error."""
-
-    def check(self, case: Case) -> Iterator[MetricCheck]:
-        """The baseline's runs, else the candidate's runs and its scores of each metric."""
-        least = _COVERAGE if self.min_coverage is None else self.min_coverage
-        side, before = case.candidate, case.baseline
-        if before is not None and before.n_runs < least * before.n_expected:
-            why = f"the baseline is not complete ({_made(before)}); finish it with resume, or name another"
-            yield _check(self.called, why, failed=True)
-            return
-        of_what = "examples" if before is None else "examples that the baseline scored"
-        counts = {name: metric.coverage for name, metric in case.metrics.items() if metric.coverage is not None}
-        low = [_made(side)] if side.n_runs < least * side.n_expected else []
-        for name, (n, expected) in counts.items():
-            n_errors = side.metrics[name].n_errors if name in side.metrics else 0
-            if n < least * expected:
-                low.append(f"{name} has a score on {n:,} of {expected:,} {of_what}")
-            elif 2 * n_errors > side.n_runs:
-                low.append(f"{name} has no score on {n_errors:,} of {side.n_runs:,} runs because of errors")
-        scores = ", ".join(f"{name} {n:,} of {expected:,}" for name, (n, expected) in counts.items())
-        reason = f"scores on {of_what}: {scores or 'none asked for'}"
-        if low:
-            reason = f"too little to judge by: {'; '.join(low)}; at least {_percent(least)} is needed"
-        yield _check(self.called, reason, failed=bool(low))
-
-
-class MaxP95Latency(Rule):
-    """The slowest runs must not be too slow."""
-
-    called: ClassVar[str] = "p95 latency"
-
-    max_p95_latency: Annotated[float | None, Field(ge=0)] = None
-    """The largest 95th percentile of the ok runs' latency, in milliseconds. An unknown one fails, too."""
-
-    def check(self, case: Case) -> Iterator[MetricCheck]:
-        """Beside the bound, where there is one."""
-        if self.max_p95_latency is not None:
-            found, bound = case.candidate.latency_p95_ms, self.max_p95_latency
-            said, allowed = "the p95 latency is {:,.0f} ms", "{:,g} ms"
-            yield _at_most(self.called, found, said, bound, allowed, case.candidate.n_latencies, case.candidate)
-
-
-class MaxCost(Rule):
-    """The experiment must not cost too much."""
-
-    called: ClassVar[str] = "cost"
-
-    max_cost: Annotated[float | None, Field(ge=0)] = None
-    """What the whole experiment may cost, failed runs included, in US dollars. An unknown cost fails, too."""
-
-    def check(self, case: Case) -> Iterator[MetricCheck]:
-        """Beside the bound, where there is one."""
-        if self.max_cost is not None:
-            found, bound = case.candidate.total_cost, self.max_cost
-            said, allowed = "the cost is ${:,.4g}", "${:,g}"
-            yield _at_most(self.called, found, said, bound, allowed, case.candidate.n_costs, case.candidate)
-
-
-def _at_most(
-    called: str, value: float | None, said: str, bound: float, allowed: str, n_known: int, side: Side
-) -> MetricCheck:
-    """The check of a figure that has a bound: it has to be known, and of enough of the ok runs."""
-    most, n_ok = allowed.format(bound), side.n_runs - side.n_errors
-    if value is None:
-        return _check(called, f"the {called} is not known, and at most {most} is allowed", failed=True)
-    text = said.format(value)
-    if value > bound:
-        return _check(called, f"{text}, more than the allowed {most}", failed=True)
-    if n_known < _COVERAGE * n_ok:
-        why = f"{text} over the {n_known:,} of {n_ok:,} ok runs of which it is known, too few for a bound"
-        return _check(called, why, failed=True)
-    return _check(called, f"{text}, within the allowed {most}")
-
-
 # The last base's field comes first, and so does its check here.
-class Gate(MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
+class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
     """The rules that turn a comparison into a verdict; the verdict is the worst of them.
 
     Each is a class of its own, with its field, its check and its sentences; to add one, write such a class and name it
     among the bases here.
 
-    Of each metric a gate asks only whether it is worse, so the test is one-sided, Holm-corrected over the gate's
-    metrics; a single metric has to be worse by the two-sided test as well, so that its interval agrees. An equal
-    candidate fails in at most ``1 - confidence`` of all comparisons. (The verdicts in `Comparison.metrics` ask two
-    questions, better or worse, of all metrics of all candidates; so they may say ``unchanged`` of what the gate has
-    found worse.)
+    All that the rules ask of chance is one family of tests (see `Family`): an equal candidate fails in at most
+    ``1 - confidence`` of all comparisons, over all metrics and rules together. Of each metric a gate asks only whether
+    it is worse, so that test is one-sided. (The verdicts in `Comparison.metrics` ask two questions, better or worse;
+    so they may say ``unchanged`` of what the gate has found worse.)
 
-    It fails closed. Failed are: a metric that one side lacks, no scores, no shared metric or example, too few scores,
-    most runs or scores lost to errors, and a candidate that is worse when the scores that it lacks, and those that the
-    baseline lacks, are counted as the worst score (see `WorstCase`), or whose task fails on significantly more
-    examples. These last tests are one-sided at ``(1 - confidence) / 2``, Holm-corrected among themselves.
+    It fails closed. Failed are: a metric that one side lacks, no scores, no shared metric or example, most runs or
+    scores lost to errors, an experiment that is not whole, and a candidate whose task fails, or whose scores are
+    missing, on significantly more examples than the baseline's. Inconclusive is what the data cannot tell, such as
+    pairs too few to show any regression.
 
     Raises:
         InvalidSetting: a value that cannot be used.
@@ -201,6 +91,10 @@ class Gate(MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Of intervals and tests: with 0.95, an equally good candidate fails in at most 5 of 100 comparisons."""
+
+    bounds: Bounds = "interval"
+    """How min, max_p95_latency and max_cost are judged: by the figure's whole confidence interval, or, with point, by
+    the figure alone, whatever chance may have made of it."""
 
     on_inconclusive: OnInconclusive = "fail"
     """What becomes of an inconclusive verdict: with pass it lets the candidate through (exit code 0)."""
@@ -230,8 +124,15 @@ class Gate(MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
                 direction of one of the gate's metrics.
         """
         _refuse_another(self, comparison)
-        missing_count = self.min_coverage is None
-        case = Case.beside(comparison, self._directions, confidence=self.confidence, missing_count=missing_count)
+        self.refuse_unreachable(comparison.baseline)
+        case = Case.beside(
+            comparison,
+            self._directions,
+            confidence=self.confidence,
+            bounds=self.bounds,
+            missing_count=self.min_coverage is None,
+        )
+        case = case.with_family(Family.of(self.asked(case), self.confidence))
         return self._verdict([*self.checks(case), *([] if self.rules else _unchecked(comparison, case))])
 
     def judge_alone(
@@ -250,10 +151,31 @@ class Gate(MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
         Raises:
             InvalidEvaluator: an experiment evaluator raised, or returned something else than a number.
         """
-        case = Case.alone(candidate, self._directions, experiment_evaluators or {})
+        evaluators = experiment_evaluators or {}
+        case = Case.alone(candidate, self._directions, evaluators, confidence=self.confidence, bounds=self.bounds)
+        case = case.with_family(Family.of(self.asked(case), self.confidence))
         names = [rule.called for rule in (*Metric.made_of(), *self.made_of()) if rule.called]
         said = f"there was no baseline to compare with: only {', '.join(names[:-1])} and {names[-1]} were checked"
-        return self._verdict([*self.checks(case)], _check("baseline", said))
+        return self._verdict([*self.checks(case)], plain_check("baseline", said))
+
+    def refuse_unreachable(self, baseline: Side) -> None:
+        """Refuse margins that no candidate could exceed, so that nothing would ever fail.
+
+        Raises:
+            InvalidSetting: a metric whose scores lie from 0 to 1 on the baseline, and a margin above that.
+        """
+        for name, rule in self.rules.items():
+            scores, metric = baseline.measured.get(name), baseline.metrics.get(name)
+            margin = rule.margin(None if metric is None else metric.mean)
+            if scores is None or not len(scores) or margin is None or scores.min() < 0 or scores.max() > 1:
+                continue
+            falls = rule.direction != "minimize" and isinstance(rule.max_regression, str)
+            if margin > 1 or (falls and metric is not None and margin > (metric.mean or 0) + ROUNDING):
+                raise InvalidSetting(
+                    f"metric {name!r} of the gate: no candidate can be worse by more than {rule.max_regression}: its "
+                    f"scores lie from 0 to 1 ({numbers.score(metric.mean if metric else None)} on average in "
+                    f"{baseline.label}). Write 5 points as 0.05, or 5% for a share of the baseline's mean"
+                )
 
     @property
     def _directions(self) -> dict[str, Better | None]:
@@ -292,7 +214,7 @@ def _unchecked(comparison: Comparison, case: Case) -> Iterator[MetricCheck]:
     lacking = [name for name in comparison.baseline.metrics if name not in (*case.metrics, *neutral)]
     for names, why in ((lacking, "the candidate does not have it"), (neutral, "neither more nor less of it is better")):
         if names:
-            yield _check("metrics", f"not checked, because {why}: {', '.join(names)}")
+            yield plain_check("metrics", f"not checked, because {why}: {', '.join(names)}")
 
 
 def _no_shared_example(comparison: Comparison) -> str:
@@ -333,11 +255,3 @@ def _no_scores(name: str, case: Case) -> str:
             errors = f" ({found.n_errors} errors)" if found.n_errors else ""
             reasons.append(f"{side.label} has no score of it in {side.n_runs} runs{errors}")
     return f"{name} cannot be judged: {', '.join(reasons) or 'no example has a score of it on both sides'}"
-
-
-def _made(side: Side) -> str:
-    return f"{side.n_runs:,} of {side.n_expected:,} runs were made"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:g} %"

@@ -9,13 +9,16 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ConfigDict
 
 from prefect_experiments import configuration
 from prefect_experiments.errors import InvalidSetting, from_here, unknown_value
 from prefect_experiments.options import Options
+
+if TYPE_CHECKING:
+    from prefect_experiments.analysis.gate.family import Test
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _SHOWN = 60
@@ -26,8 +29,9 @@ _SHORTENED.maxstring = _SHORTENED.maxother = 2 * _SHOWN
 class Rule(Options):
     """A rule, which is a class with a field and `check`; or what is made of rules by inheriting them.
 
-    ``check(case)`` yields what the rule says of a case, a pure function of it. The field and the check of the last base
-    class come first.
+    ``check(case)`` yields what the rule says of a case, a pure function of it. What it asks of chance it says before,
+    in ``tests(case)``: ``case.family`` has the p-values of all rules, adjusted together. The field and the check of the
+    last base class come first.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -43,6 +47,15 @@ class Rule(Options):
     def made_of(cls) -> list[Any]:
         """The rules that it inherits."""
         return [base for base in reversed(cls.__mro__) if Rule in base.__bases__]
+
+    def tests(self, case: Any) -> Iterator[Test]:  # noqa: ARG002 (for those that do)
+        """What it asks of chance: nothing, where a rule does not say."""
+        yield from ()
+
+    def asked(self, case: Any) -> Iterator[Test]:
+        """What each of these asks, with its own field only."""
+        for rule in self.made_of():
+            yield from rule.of(self).tests(case)
 
     def checks(self, case: Any) -> Iterator[Any]:
         """What each of these says, with its own field only."""

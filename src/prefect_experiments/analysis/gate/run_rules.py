@@ -1,0 +1,176 @@
+"""The rules on the runs of a gate's candidate: how many failed, and how many scores there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.paired import mcnemar_p_value
+from prefect_experiments.analysis.gate.case import ROUNDING, Case
+from prefect_experiments.analysis.gate.family import Key, Test
+from prefect_experiments.analysis.gate.figures import share_p_value
+from prefect_experiments.analysis.gate.metric_rules import p_text, plain_check, worst
+from prefect_experiments.analysis.gate.rule import Rule
+from prefect_experiments.analysis.verdicts import MetricCheck, Side, Status
+
+# Keys of tests that are no metric's.
+_LOST, _UNSCORED = ("examples lost",), "unscored"
+# What is enough where the gate does not say so.
+_COVERAGE = 0.9
+_ERROR_RATE = 0.5
+
+
+class MaxErrorRate(Rule):
+    """The task must not fail too often, nor on significantly more examples than the baseline's."""
+
+    called: ClassVar[str] = "error rate"
+
+    max_error_rate: Annotated[float | None, Field(ge=0, le=1)] = None
+    """The largest share of runs whose task may fail. More than that fails where it is shown to be no chance, and is
+    inconclusive where it is not. Without it, half of them; the comparison with the baseline's failures is made either
+    way."""
+
+    def tests(self, case: Case) -> Iterator[Test]:
+        """That the task fails more often than is allowed, and on more examples than the baseline's."""
+        side = case.candidate
+        if self.max_error_rate is not None and side.n_errors:
+            yield Test((self.called,), share_p_value(side.n_errors / side.n_runs, self.max_error_rate, case.n_ran))
+        if case.n_lost + case.n_gained:
+            yield _more(_LOST, case.n_lost, case.n_gained)
+
+    def check(self, case: Case) -> Iterator[MetricCheck]:
+        """The share of failed runs by itself, and beside the baseline's."""
+        side = case.candidate
+        reason = f"{side.n_errors:,} of {side.n_runs:,} runs failed"
+        if case.baseline is not None:
+            reason += f", {case.baseline.n_errors:,} of {case.baseline.n_runs:,} in the baseline"
+        status: Status = "passed"
+        share = side.n_errors / side.n_runs
+        if share > _ERROR_RATE and (self.max_error_rate is None or self.max_error_rate <= _ERROR_RATE):
+            status, reason = "failed", f"{reason}: more than {_percent(self.max_error_rate or _ERROR_RATE)} of them"
+        elif self.max_error_rate is not None and share > self.max_error_rate + ROUNDING:
+            p_value = p_text(case.family.p_value(self.called))
+            reason += f": more than the allowed {_percent(self.max_error_rate)}"
+            status = "failed" if case.family.rejects(self.called) else "inconclusive"
+            reason += f" ({p_value})" if status == "failed" else f", which may be chance ({p_value})"
+        if case.family.rejects(*_LOST):
+            status = "failed"
+            reason += (
+                f"; {case.n_lost:,} examples failed or are missing in the candidate only, {case.n_gained:,} in the "
+                f"baseline only: significantly more ({p_text(case.family.p_value(*_LOST))})"
+            )
+        yield MetricCheck(name=self.called, status=status, reason=reason)
+
+
+class MinCoverage(Rule):
+    """There must be enough runs and enough scores to judge by, on both sides."""
+
+    called: ClassVar[str] = "coverage"
+
+    min_coverage: Annotated[float | None, Field(ge=0, le=1)] = None
+    """The smallest share of the examples that must have a score: of those that the baseline scored and the candidate
+    should have run, without a baseline of all. Fewer fail where that is shown to be no chance, and are inconclusive
+    where it is not. Without it 0.9, and scores that are missing for whatever reason on significantly more examples than
+    the baseline's fail; with it, only those do that are missing because of an error."""
+
+    @property
+    def _least(self) -> float:
+        return _COVERAGE if self.min_coverage is None else self.min_coverage
+
+    def tests(self, case: Case) -> Iterator[Test]:
+        """That scores are missing on more examples than the baseline's, and than is allowed."""
+        for name, metric in case.metrics.items():
+            more, fewer = self._unscored(name, case)
+            if more + fewer:
+                yield _more((name, _UNSCORED), more, fewer)
+            if self._is_bound(case) and metric.coverage is not None and metric.coverage[0] < metric.coverage[1]:
+                yield Test((name, self.called), self._p_value(metric.coverage))
+
+    def check(self, case: Case) -> Iterator[MetricCheck]:
+        """The baseline's runs, else the candidate's runs and its scores of each metric."""
+        side, before = case.candidate, case.baseline
+        if before is not None and _incomplete(before, self._least):
+            why = f"the baseline is not complete ({_made(before)}); finish it with resume, or name another"
+            yield plain_check(self.called, why, failed=True)
+            return
+        low: list[tuple[Status, str]] = []
+        needs = f"at least {_percent(self._least)} is needed"
+        if _incomplete(side, self._least):
+            low.append(("failed", f"{_made(side)}; {needs}"))
+        for name in case.metrics:
+            low += self._low(name, case)
+        of_what = "examples" if before is None else "examples that the baseline scored"
+        counts = {name: metric.coverage for name, metric in case.metrics.items() if metric.coverage is not None}
+        scores = ", ".join(f"{name} {n:,} of {expected:,}" for name, (n, expected) in counts.items())
+        reason = f"scores on {of_what}: {scores or 'none asked for'}"
+        if low:
+            reason = f"too little to judge by: {'; '.join(text for _, text in low)}"
+        yield MetricCheck(name=self.called, status=worst([status for status, _ in low]), reason=reason)
+
+    def _low(self, name: str, case: Case) -> Iterator[tuple[Status, str]]:
+        """What is missing of one metric's scores."""
+        side, metric = case.candidate, case.metrics[name]
+        n_errors = side.metrics[name].n_errors if name in side.metrics else 0
+        if 2 * n_errors > side.n_runs:
+            yield "failed", f"{name} has no score on {n_errors:,} of {side.n_runs:,} runs because of errors"
+        elif metric.coverage is not None and metric.coverage[0] < self._least * metric.coverage[1] - ROUNDING:
+            n, expected = metric.coverage
+            of_what = "examples" if case.baseline is None else "examples that the baseline scored"
+            text = f"{name} has a score on {n:,} of {expected:,} {of_what}, and {_percent(self._least)} is needed"
+            if self._is_bound(case):
+                p_value = p_text(case.family.p_value(name, self.called))
+                rejected = case.family.rejects(name, self.called)
+                yield (
+                    ("failed", f"{text} ({p_value})")
+                    if rejected
+                    else ("inconclusive", f"{text}: fewer may be chance ({p_value})")
+                )
+            elif len(case.metrics) * self._p_value(metric.coverage) <= case.family.alpha:
+                yield "inconclusive", f"{text} to tell, the baseline's being missing no less often"
+        if case.family.rejects(name, _UNSCORED):
+            more, fewer = self._unscored(name, case)
+            yield (
+                "failed",
+                f"{name} has no score on {numbers.count(more, 'example')} that the baseline scored, and the baseline "
+                f"none on {fewer:,} that the candidate did: significantly more "
+                f"({p_text(case.family.p_value(name, _UNSCORED))})",
+            )
+
+    def _is_bound(self, case: Case) -> bool:
+        """Whether scores have to reach the share by themselves, else no fewer than the baseline's."""
+        return self.min_coverage is not None or case.baseline is None
+
+    def _unscored(self, name: str, case: Case) -> tuple[int, int]:
+        """Examples on which only the candidate lacks a score, and only the baseline."""
+        found = case.unscored(name)
+        if self.min_coverage is None:
+            return found.candidate_only, found.baseline_only
+        return found.candidate_errors, found.baseline_errors
+
+    def _p_value(self, coverage: tuple[int, int]) -> float:
+        n, expected = coverage
+        return share_p_value(1 - n / expected, 1 - self._least, expected)
+
+
+def _more(key: Key, more: int, fewer: int) -> Test:
+    """That more is missing on the candidate: McNemar's exact test, two-sided.
+
+    Twice as careful as where a metric is worse: calls fail in bursts, and baselines are chosen among good nights.
+    """
+    return Test(key, mcnemar_p_value(more, fewer) if more > fewer else 1.0, 0.5 ** (more + fewer - 1))
+
+
+def _incomplete(side: Side, least: float) -> bool:
+    """Whether too few runs were made: nothing that chance would do."""
+    return side.n_runs < least * side.n_expected - ROUNDING
+
+
+def _made(side: Side) -> str:
+    return f"{side.n_runs:,} of {side.n_expected:,} runs were made"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g} %"
