@@ -2,14 +2,12 @@
 
 Which test and which interval, and why:
 
-- **Scores of 0 and 1**: McNemar's exact test (the binomial test on the discordant pairs), and
-  Tango's score interval (1998) for the difference of the proportions, which keeps its coverage
-  with few pairs and with no discordant pair at all.
-- **Any other scores**, repetitions averaged within an example before: the sign-flip permutation
-  test of the mean difference, and a t-interval with Bonett and Price's adjustment (2012). The
-  tests of this module simulate the coverage of this interval; a plain t-interval, and a BCa or
-  studentised bootstrap, fall below it when few examples differ, and the bootstraps also with few
-  examples.
+- **Scores of 0 and 1**: McNemar's exact test (the binomial test on the discordant pairs), for a gate, which asks in one
+  direction, its mid-p variant; and Tango's score interval (1998) for the difference of the proportions, which keeps its
+  coverage with few pairs and with no discordant pair at all.
+- **Any other scores**, repetitions averaged within an example before: the sign-flip permutation test of the mean
+  difference, counted out and not sampled; and the interval of `analysis.intervals`, which knows how far apart two
+  scores can be: a plain t-interval and bootstraps fall short where few examples differ.
 
 All results are deterministic and depend neither on the order of the examples nor on which side
 is called the baseline.
@@ -18,10 +16,12 @@ is called the baseline.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prefect_experiments.analysis.intervals import mean_and_sd, mean_interval, range_of, times, unit_for
 from prefect_experiments.models import _Record
 
 if TYPE_CHECKING:
@@ -30,16 +30,25 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-N_RESAMPLES = 9_999
 POWER = 0.8
 MCNEMAR = "McNemar, exact"
 SIGN_FLIP_EXACT = "sign-flip permutation, exact"
-SIGN_FLIP = f"sign-flip permutation, {N_RESAMPLES:,} resamples"
+SIGN_FLIP_ROUNDED = "sign-flip permutation, of rounded differences"
+N_RESAMPLES = 9_999
+SIGN_FLIP_SAMPLED = f"sign-flip permutation, {N_RESAMPLES:,} resamples"
 
 _SEED = 20_240_801
 _CHUNK = 1_000
+
 # Averages of the same repetitions taken in another order differ in their last digits.
 _ROUNDING = 1e-12
+_MOST_ENUMERATED = 13
+# The finest scale that scores are looked for on, in steps of the largest difference.
+_MOST_STEPS = 10_000
+# Steps of the average difference where there is no scale. With 200 of them p differs by about 0.0001 from one without
+# rounding, with 25 by about 0.001.
+_FINE, _COARSE = 200, 25
+_MOST_WORK = 500_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,34 +99,33 @@ def paired_test(
     """
     import numpy as np
 
-    differences = candidate - baseline
-    size = np.maximum(np.abs(baseline), np.abs(candidate))
-    differences[np.abs(differences) <= _ROUNDING * size] = 0.0
-    differences.sort()  # so that no sum depends on the order of the examples
-    n = len(differences)
-    higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
-    difference = float(differences.mean())
-    sd = float(differences.std(ddof=1)) if n > 1 else None
     values = np.concatenate([baseline, candidate])
+    unit, n = unit_for(values), len(baseline)
+    left, right = baseline / unit, candidate / unit
+    differences = right - left
+    differences[np.abs(differences) <= _ROUNDING * np.maximum(np.abs(left), np.abs(right))] = 0.0
+    higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
+    difference, sd = mean_and_sd(differences)
     if two_valued is None:
         two_valued = bool(((values == 0) | (values == 1)).all())
+    ends: tuple[float | None, float | None]
     if two_valued:
         test, p_value = MCNEMAR, mcnemar_p_value(higher, lower)
         p_higher, p_lower = mid_p_value(higher, lower), mid_p_value(lower, higher)
-        low, high = tango_interval(higher, lower, n, confidence)
-        interval: tuple[float | None, float | None] = (low, high)
+        ends = tango_interval(higher, lower, n, confidence)
     else:
-        p_value, exact = sign_flip_p_value(differences)
-        test = SIGN_FLIP_EXACT if exact else SIGN_FLIP
-        p_higher, p_lower = (p_value / 2, 1 - p_value / 2) if difference > 0 else (1 - p_value / 2, p_value / 2)
-        interval = adjusted_t_interval(differences, confidence, scale=_scale(values))
+        test, p_higher, p_lower = sign_flip_test(differences)
+        p_value = min(1.0, 2 * min(p_higher, p_lower))
+        low, high = range_of(values / unit)
+        ends = mean_interval(differences, confidence, bounds=(low - high, high - low))
+    ci_low, ci_high = (None if end is None else times(end, unit) for end in ends)
     return PairedResult(
         n_pairs=n,
-        baseline_mean=float(np.sort(baseline).mean()),
-        candidate_mean=float(np.sort(candidate).mean()),
-        difference=difference,
-        ci_low=interval[0],
-        ci_high=interval[1],
+        baseline_mean=mean_and_sd(baseline)[0],
+        candidate_mean=mean_and_sd(candidate)[0],
+        difference=times(difference, unit),
+        ci_low=ci_low,
+        ci_high=ci_high,
         p_value=p_value,
         p_higher=p_higher,
         p_lower=p_lower,
@@ -125,7 +133,7 @@ def paired_test(
         higher=higher,
         lower=lower,
         ties=n - higher - lower,
-        sd_difference=sd,
+        sd_difference=None if sd is None else times(sd, unit),
         effect_size=difference / sd if sd else None,
         test=test,
     )
@@ -166,7 +174,8 @@ def smallest_p(n: int, test: str) -> float:
     """The smallest one-sided p-value that a test can give of `n` pairs that differ: all of them one way."""
     if not n:
         return 1.0
-    return {MCNEMAR: 0.5 ** (n + 1), SIGN_FLIP: max(0.5**n, 1 / (N_RESAMPLES + 1))}.get(test, 0.5**n)
+    least = 0.5 ** (n + (test == MCNEMAR))
+    return max(least, 1 / (N_RESAMPLES + 1)) if test == SIGN_FLIP_SAMPLED else least
 
 
 def pairs_to_reach(p_value: float, test: str) -> int:
@@ -212,53 +221,90 @@ def _tango_low(higher: int, lower: int, n: int, z: float) -> float:
     return float(optimize.brentq(excess, -1.0, (higher - lower) / n - 1e-12, xtol=1e-12))
 
 
-def sign_flip_p_value(differences: Floats) -> tuple[float, bool]:
-    """The paired permutation test of the mean difference, two-sided.
+def sign_flip_test(differences: Floats) -> tuple[str, float, float]:
+    """The paired permutation test of the mean difference: one-sided p-values, of higher and of lower.
 
-    Under the hypothesis that the sides are exchangeable, each difference could as well have had
-    the other sign. With up to 13 differences other than 0 all sign patterns are looked at; with
-    more, 9,999 random ones (fixed seed), and the p-value is (b + 1) / (9,999 + 1), so that it is
-    never 0 and the test keeps its level. Its resolution is then 0.0001.
+    Under the hypothesis that the sides are exchangeable, each difference could as well have had the other sign. Where
+    scores lie on a scale, such as 1 to 5, thirds, tenths or averages of them, differences are whole numbers of its
+    steps, and all 2^n sums are counted by dynamic programming; so equal sums are equal, whatever floats make of them.
+    Up to 13 differences off any scale are enumerated. More of them are rounded to fine steps and counted likewise: what
+    is rounded has the same symmetry, so that the test keeps its level, and its p-value differs by about 0.0001. Only
+    above some 4,000 that differ are 9,999 sign patterns drawn (fixed seed), and p is (b + 1) / (9,999 + 1).
 
-    Source: Fisher 1935, The Design of Experiments, section 21; Phipson and Smyth 2010,
-    Statistical Applications in Genetics and Molecular Biology 9:39, for the correction.
+    Source: Fisher 1935, The Design of Experiments, section 21; Pagano and Tritchler 1983, Journal of the American
+    Statistical Association 78:435, for counting; Phipson and Smyth 2010, Statistical Applications in Genetics and
+    Molecular Biology 9:39, for drawing.
 
     Returns:
-        The p-value, and whether it is exact.
+        The name of the test, and that chance alone makes the mean so high, and so low. Neither depends on the order
+        of the differences, and none is 0.
     """
     import numpy as np
-    from scipy import stats
 
     # Pairs without a difference stay what they are under any sign.
-    differences = _whole(differences[differences != 0])
-    if len(differences) < 2:  # one of them is as likely to be positive as negative
-        return 1.0, True
-    if 2 ** len(differences) <= N_RESAMPLES:
-        result = stats.permutation_test(
-            (differences,),
-            lambda d, axis: d.sum(axis=axis),
-            permutation_type="samples",
-            vectorized=True,
-            n_resamples=math.inf,
-        )
-        return float(result.pvalue), True
-    extreme = int((np.abs(_random_sums(np.sort(np.abs(differences)))) >= abs(differences.sum())).sum())
-    return (extreme + 1) / (N_RESAMPLES + 1), False
+    differences = np.sort(differences[differences != 0])
+    n = len(differences)
+    if not n:
+        return SIGN_FLIP_EXACT, 1.0, 1.0
+    sizes = np.sort(np.abs(differences))
+    step = _step(sizes)
+    if step is not None and n * float(np.rint(sizes / step).sum()) <= _MOST_WORK:
+        return (SIGN_FLIP_EXACT, *_counted(np.rint(differences / step)))
+    if n <= _MOST_ENUMERATED:
+        signs = 1.0 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+        return (SIGN_FLIP_EXACT, *_of_sums(signs @ sizes, differences))
+    if (steps := min(max(_FINE, 1e-2 * _MOST_WORK / n**2), _MOST_WORK / n**2)) >= _COARSE:
+        return (SIGN_FLIP_ROUNDED, *_counted(np.rint(differences / sizes.mean() * steps)))
+    return (SIGN_FLIP_SAMPLED, *_of_sums(_random_sums(sizes), differences, also_seen=1))
 
 
-def _whole(differences: Floats) -> Floats:
-    """The differences in units so small that nothing is lost, as whole numbers, whose sums are exact.
-
-    Sums of floats depend on the order, and whether another sign pattern gives as large a sum as
-    the one seen must not.
-    """
+def _step(sizes: Floats) -> float | None:
+    """The step that all sizes are whole multiples of, by Euclid's algorithm; ``None`` without one that is not tiny."""
     import numpy as np
 
-    if not len(differences):
-        return differences
-    largest_sum = 2.0 ** (52 - math.ceil(math.log2(len(differences))))
-    whole: Floats = np.rint(differences / np.abs(differences).max() * largest_sum)
-    return whole
+    largest = float(sizes[-1])
+    step = largest
+    for size in np.unique(sizes).tolist():
+        rest = abs(size - step * round(size / step))
+        while rest > 1e-7 * largest:  # what is below are the last digits of floats
+            if rest * _MOST_STEPS < 0.99 * largest:
+                return None
+            step, rest = rest, abs(step - rest * round(step / rest))
+    counts = np.rint(sizes / step)
+    step = float(sizes.sum() / counts.sum())
+    return step if float(np.abs(sizes - counts * step).max()) <= 1e-9 * largest else None
+
+
+def _counted(whole: Floats) -> tuple[float, float]:
+    """One-sided p-values of differences that are whole numbers: all sign patterns, by the sum of what is positive."""
+    import numpy as np
+
+    sizes = np.sort(np.abs(whole)).astype(np.int64).tolist()
+    total, seen = sum(sizes), int(whole.sum())
+    # A sum as low as -|seen| leaves at most so much to what is positive; the distribution is symmetric.
+    most = (total - abs(seen)) // 2
+    chances = np.zeros(most + 1)
+    chances[0] = 1.0
+    filled = 0
+    for size in sizes:
+        filled = min(most, filled + size)
+        chances[: filled + 1] /= 2
+        if size <= most:
+            chances[size : filled + 1] += chances[: filled + 1 - size].copy()
+    return _oriented(seen, float(chances.sum()), float(chances[most]))
+
+
+def _of_sums(sums: Floats, differences: Floats, *, also_seen: int = 0) -> tuple[float, float]:
+    """One-sided p-values from sums under other signs, of which those that differ by floats' last digits are equal."""
+    import numpy as np
+
+    seen, near = math.fsum(differences), 1e-10 * float(np.abs(differences).sum())
+    seen = seen if abs(seen) > near else 0.0
+    n = len(sums) + also_seen
+    # The distribution is symmetric, so that both tails tell the same.
+    tail = (int((np.abs(sums) >= abs(seen) - near).sum()) / (2 if seen else 1) + also_seen) / n
+    same = (int((np.abs(np.abs(sums) - abs(seen)) <= near).sum()) / (2 if seen else 1) + also_seen) / n
+    return _oriented(seen, tail, same)
 
 
 def _random_sums(sizes: Floats) -> Floats:
@@ -282,42 +328,11 @@ def _random_sums(sizes: Floats) -> Floats:
     return sums
 
 
-def adjusted_t_interval(
-    differences: Floats, confidence: float = 0.95, *, scale: float = 1.0
-) -> tuple[float | None, float | None]:
-    """A t-interval for the mean difference, after adding one pair at +m and one at -m.
-
-    m is the largest absolute difference seen, or `scale` where nothing differs. For scores of 0
-    and 1 this is the adjusted Wald interval of Bonett and Price 2012 (Journal of Educational and
-    Behavioral Statistics 37:479-488, which adds one to each count of discordant pairs) with a
-    t-quantile. Without the two pairs the interval has no width when nothing differs, and is too
-    short when few examples do.
-
-    Args:
-        differences: one an example.
-        confidence: of the interval.
-        scale: how far apart two scores can be, as far as that is known.
-
-    Returns:
-        The ends; ``(None, None)`` below two differences.
-    """
-    import numpy as np
-    from scipy.special import stdtrit
-
-    n = len(differences)
-    if n < 2:
-        return None, None
-    largest = float(np.abs(differences).max()) or scale
-    adjusted = np.sort(np.concatenate([differences, [-largest, largest]]))
-    mean = float(adjusted.mean())
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(adjusted.std()) / math.sqrt(n + 2)
-    return mean - half, mean + half
-
-
-def _scale(values: Floats) -> float:
-    """The range of the scores: 1 for scores from 0 to 1, else from the lowest or 0 to the highest or 0."""
-    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-    return 1.0 if low == 0 and high <= 1 else high - low
+def _oriented(seen: float, tail: float, same: float) -> tuple[float, float]:
+    """P-values of higher and lower, from the chance of a sum at least as large as |seen|, and of just that one."""
+    tail = max(tail, sys.float_info.min)
+    other = min(1.0, 1 - tail + same)
+    return (tail, other) if seen > 0 else (other, tail) if seen < 0 else (tail, tail)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -384,11 +399,14 @@ def examples_to_exclude(
     """
     if gap <= 0:
         return None
+    z = _normal_quantile(confidence)
+    # What the interval has beside the spread seen shrinks as 1/n; Tango's half width is z^2 / (n + z^2) without any.
+    needed = (n + z * z) * half_width / gap - z * z
     if sd:
-        needed = ((_normal_quantile(confidence) + _normal_quantile(2 * power - 1)) * sd / gap) ** 2
-    else:
-        z = _normal_quantile(confidence)  # Tango's half width is then z^2 / (n + z^2)
-        needed = (n + z * z) * half_width / gap - z * z
+        unseen = max(0.0, half_width**2 * n / z**2 - sd**2) * n
+        needed, power_z = float(n), _normal_quantile(2 * power - 1)
+        for _ in range(100):  # a fixed point: each size of sample has its own half width
+            needed = ((z * math.sqrt(sd**2 + unseen / max(needed, 1.0)) + power_z * sd) / gap) ** 2
     return max(math.ceil(needed), n + 1)
 
 

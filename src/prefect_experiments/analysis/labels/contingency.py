@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from prefect_experiments.analysis.intervals import Interval, clustered_interval
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Floats: TypeAlias = npt.NDArray[np.float64]
 
 KappaWeights = Literal["linear", "quadratic"]
-Interval = tuple[float | None, float | None]
 
 RESAMPLES = 2000
 MOST_LABELS = 500
@@ -67,6 +67,11 @@ class LabelPairs:
         """Whether some example has more than one run here."""
         return self.n_examples < len(self.examples)
 
+    @property
+    def has_constant_side(self) -> bool:
+        """Whether a side gave every run the same label."""
+        return len(set(self.first)) < 2 or len(set(self.second)) < 2
+
     def confusion(self) -> tuple[tuple[int, ...], ...]:
         """How often each pair of labels occurs: a row for each `first`, a column for each `second`."""
         times = Counter(zip(self.first, self.second, strict=True))
@@ -79,24 +84,17 @@ class LabelPairs:
         return finite(self._kappas(self._sums_of([0] * len(self.first), weights), weights)[0])
 
     def share_interval(self, confidence: float) -> tuple[Interval, str]:
-        """An interval for the share of runs that agree, and how it was made.
-
-        Wilson's (1927) where every example ran once, and where no example differs from another,
-        which resampling would take for certainty; then over examples. Else the percentile
-        bootstrap over examples.
-        """
-        n, agree = len(self.first), self.n_agree
-        if not self.has_repetitions:
-            return wilson(agree, n, confidence), "Wilson"
-        if agree in (0, n):
-            clusters = self.n_examples
-            return wilson(clusters if agree else 0, clusters, confidence), "Wilson over examples"
-        sums = self._resampled(None)
-        return _percentiles((sums[:, 0] - sums[:, 1]) / sums[:, 0], confidence), "bootstrap over examples"
+        """An interval for the share of runs that agree, and how it was made; see `analysis.intervals`."""
+        agree = [float(one == other) for one, other in zip(self.first, self.second, strict=True)]
+        interval = clustered_interval(list(zip(self.examples, agree, strict=True)), (0.0, 1.0), confidence)
+        return interval, "t over examples" if self.has_repetitions else "Clopper-Pearson"
 
     def kappa_interval(self, confidence: float, weights: KappaWeights | None = None) -> Interval:
-        """The percentile bootstrap over examples; ``(None, None)`` where kappa does not vary."""
-        if self.n_examples < 2 or self.n_agree == len(self.first):
+        """The percentile bootstrap over examples; ``(None, None)`` where resamples cannot show how kappa varies.
+
+        That is where all runs agree, and where a side gave one label only: kappa is 0 then whatever the other did.
+        """
+        if self.n_examples < 2 or self.n_agree == len(self.first) or self.has_constant_side:
             return None, None
         return _percentiles(self._kappas(self._resampled(weights), weights), confidence)
 
@@ -170,16 +168,6 @@ def _percentiles(values: Floats, confidence: float) -> Interval:
         return None, None
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
-
-
-def wilson(successes: int, n: int, confidence: float) -> Interval:
-    """Wilson's score interval for a share (Wilson 1927), by SciPy."""
-    from scipy.stats import binomtest
-
-    if not n:
-        return None, None
-    interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def label_of(value: Any, what: str, *, ignore_case: bool = False, strip: bool = False) -> str | None:
