@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from prefect_experiments.analysis.comparison import compare_results
-from prefect_experiments.analysis.comparison.paired import MCNEMAR, SIGN_FLIP
+from prefect_experiments.analysis.comparison.paired import MCNEMAR, SIGN_FLIP_EXACT
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Comparison, Failures
@@ -112,7 +112,7 @@ def test_operations_are_compared_on_ok_runs_and_stay_out_of_the_correction() -> 
         "regressed",
         None,
     )
-    assert (found.wins, found.losses, found.test) == (0, 59, SIGN_FLIP)
+    assert (found.wins, found.losses, found.test) == (0, 59, SIGN_FLIP_EXACT)
     assert found.difference == pytest.approx(0.2 * latency[1:].mean())
     assert comparison.operations["total_cost"].verdict == "unchanged"
     assert "token_count" not in comparison.operations

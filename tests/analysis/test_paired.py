@@ -154,12 +154,12 @@ def test_ties_are_counted_as_exact_enumeration_does(steps: int) -> None:
         whole = rng.integers(-4, 5, n)
         left = rng.integers(5, 10, n) / steps
         right = left + whole / steps
-        result = paired_test(left, right, two_valued=False)
+        result = paired_test(left, right, are_scores=False)
         higher, lower = enumerated(whole)
         assert result.test == SIGN_FLIP_EXACT
         assert (result.p_higher, result.p_lower) == pytest.approx((higher, lower), abs=1e-12)
         assert result.p_value == pytest.approx(min(1.0, 2 * min(higher, lower)), abs=1e-12)
-        assert result == paired_test(left[::-1], right[::-1], two_valued=False)
+        assert result == paired_test(left[::-1], right[::-1], are_scores=False)
 
 
 def test_sums_that_floats_would_tell_apart() -> None:
@@ -176,7 +176,7 @@ def test_repetitions_that_differ_in_number_have_a_common_scale() -> None:
         left, right = (
             np.array([rng.binomial(k, 0.6) / k for k in rng.choice([2, 3, 5], 12)]) for _ in ("left", "right")
         )
-        result = paired_test(left, right, two_valued=False)
+        result = paired_test(left, right, are_scores=False)
         higher, lower = enumerated(np.rint((right - left) * 30))
         assert (result.p_higher, result.p_lower) == pytest.approx((higher, lower), abs=1e-12)
 
@@ -233,7 +233,7 @@ def test_more_tests_need_more_examples() -> None:
 
 def test_permuting_two_valued_scores_is_mcnemars_test() -> None:
     left, right = fourfold(40, 3, 8, 20)
-    permuted = paired_test(left, right, two_valued=False)
+    permuted = paired_test(left, right, are_scores=False)
     assert permuted.test == SIGN_FLIP_EXACT
     assert permuted.p_value == pytest.approx(paired_test(left, right).p_value)
 

@@ -139,7 +139,7 @@ def _ties(rng: Random) -> Iterator[Row]:
             continue
         n_tables += 1
         differences = whole / 3
-        p_value = paired_test(np.full(16, 2.0), 2 + differences, two_valued=False).p_value
+        p_value = paired_test(np.full(16, 2.0), 2 + differences, are_scores=False).p_value
         wrong += (p_value <= 0.05) != (exact <= 0.05)
         before += (sampled_p_value(differences, rng) <= 0.05) != (exact <= 0.05)
     yield Row(

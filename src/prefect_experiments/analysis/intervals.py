@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Interval = tuple[float | None, float | None]
 Range = tuple[float, float]
 
+_WIDEST_SCALE = 100
 # Squares of what lies beyond would be too large or too small for a float.
 _EXTREME = 1e100
 _LARGEST = 1.7e308
@@ -37,6 +38,19 @@ def range_of(values: Values) -> Range:
     """What scores can be: from 0 to 1 where all do; else from the lowest or 0 to the highest or 0."""
     low, high = min(0.0, *map(float, values)), max(0.0, *map(float, values))
     return (0.0, 1.0) if low == 0 and high <= 1 else (low, high)
+
+
+def difference_range(values: Values, differences: Values, *, are_scores: bool = True) -> Range:
+    """What a difference of two scores can be: no more than their range either way.
+
+    Scores from -100 to 100 lie on a scale: 0 to 1, 1 to 5, per cent. Of others, and of measurements such as latency, no
+    range is known; then it is the largest difference seen, and of the values themselves where nothing differs.
+    """
+    low, high = range_of(values)
+    widest = high - low
+    if not are_scores or max(-low, high) > _WIDEST_SCALE:
+        widest = max((abs(float(value)) for value in differences), default=0.0) or widest
+    return -widest, widest
 
 
 def unit_for(values: Values) -> float:

@@ -263,7 +263,7 @@ def _operations(pairs: Pairs, confidence: float) -> dict[str, MetricComparison]:
         )
         both = ~np.isnan(left) & ~np.isnan(right)
         if both.any():
-            result = paired_test(left[both], right[both], confidence=confidence, two_valued=False)
+            result = paired_test(left[both], right[both], confidence=confidence, are_scores=False)
             metric = _filled_in(name, "minimize", result, confidence)
             found[name] = _with_verdict(metric, result.p_value, confidence)
     return found

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prefect_experiments.analysis.intervals import mean_and_sd, mean_interval, range_of, times, unit_for
+from prefect_experiments.analysis.intervals import difference_range, mean_and_sd, mean_interval, times, unit_for
 from prefect_experiments.models import _Record
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class PairedResult(_Record):
 
 
 def paired_test(
-    baseline: Floats, candidate: Floats, *, confidence: float = 0.95, two_valued: bool | None = None
+    baseline: Floats, candidate: Floats, *, confidence: float = 0.95, are_scores: bool = True
 ) -> PairedResult:
     """Compare two columns of scores, one value an example on each side.
 
@@ -95,7 +95,7 @@ def paired_test(
         baseline: finite scores, in any unit; at least one.
         candidate: those of the same examples, in the same order.
         confidence: of the interval.
-        two_valued: whether the scores can only be 0 and 1; by default whether all of them are.
+        are_scores: else they are measurements such as latency, without a range, and never right or wrong.
     """
     import numpy as np
 
@@ -106,18 +106,16 @@ def paired_test(
     differences[np.abs(differences) <= _ROUNDING * np.maximum(np.abs(left), np.abs(right))] = 0.0
     higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
     difference, sd = mean_and_sd(differences)
-    if two_valued is None:
-        two_valued = bool(((values == 0) | (values == 1)).all())
     ends: tuple[float | None, float | None]
-    if two_valued:
+    if are_scores and ((values == 0) | (values == 1)).all():
         test, p_value = MCNEMAR, mcnemar_p_value(higher, lower)
         p_higher, p_lower = mid_p_value(higher, lower), mid_p_value(lower, higher)
         ends = tango_interval(higher, lower, n, confidence)
     else:
         test, p_higher, p_lower = sign_flip_test(differences)
         p_value = min(1.0, 2 * min(p_higher, p_lower))
-        low, high = range_of(values / unit)
-        ends = mean_interval(differences, confidence, bounds=(low - high, high - low))
+        bounds = difference_range(values, differences * unit, are_scores=are_scores)
+        ends = mean_interval(differences, confidence, bounds=(bounds[0] / unit, bounds[1] / unit))
     ci_low, ci_high = (None if end is None else times(end, unit) for end in ends)
     return PairedResult(
         n_pairs=n,

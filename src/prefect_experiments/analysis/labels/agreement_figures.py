@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prefect_experiments.analysis.intervals import clustered_interval, range_of
+from prefect_experiments.analysis.intervals import clustered_interval, difference_range
 from prefect_experiments.analysis.labels.contingency import LabelPairs, confusion_lines, finite, shown
 from prefect_experiments.models import _Record
 
@@ -246,8 +246,8 @@ def score_agreement(
     n = len(judged)
     differences = [float(one - other) for one, other in zip(judged, truth, strict=True)]
     bias = statistics.fmean(differences)
-    low, high = range_of([*judged, *truth])
-    of_bias = clustered_interval(list(zip(examples, differences, strict=True)), (low - high, high - low), confidence)
+    bounds = difference_range([*judged, *truth], differences)
+    of_bias = clustered_interval(list(zip(examples, differences, strict=True)), bounds, confidence)
     spread = None if n < 2 else 1.96 * statistics.stdev(differences)
     spearman, kendall = _rank_correlations(judged, truth, notes)
     pairs = _ratings(judged, truth, examples)
