@@ -319,3 +319,37 @@ def test_a_comparison_is_the_same_every_time() -> None:
     left, right = table(x=rng.random(200)), table(x=rng.random(200))
     found: list[Comparison] = [compare_results(left, right) for _ in range(2)]
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("size", [1e200, 1e308, 1e-250])
+def test_scores_of_any_size_are_compared_and_written_in_few_words(size: float) -> None:
+    rng = np.random.default_rng(1)
+    left, right = rng.random(30) * size, rng.random(30) * size
+    comparison = compare_results(table(x=left), table(x=right), gate=Gate(metrics={"x": {"max_regression": size}}))
+    metric = comparison.metrics["x"]
+    assert metric.difference == pytest.approx((right / size - left / size).mean() * size)
+    assert metric.p_value == pytest.approx(one(table(x=left / size), table(x=right / size)).p_value, abs=1e-9)
+    assert comparison.verdict is not None
+    assert all(len(reason) < 300 for reason in comparison.verdict.reasons)
+    assert len(comparison.regressed) + len(comparison.improved) == 30
+
+
+def test_among_more_metrics_a_difference_takes_more_examples() -> None:
+    left, right = pairs(60, 5, 15, 20)
+    alone = one(left, right)
+    scores = {name: side.scores["correctness"] for name, side in (("left", left), ("right", right))}
+    five = [table(**{f"m{i}": scores[side] if i == 0 else np.ones(100) for i in range(5)}) for side in scores]
+    among_five = compare_results(*five).metrics["m0"]
+    assert alone.verdict == among_five.verdict == "unchanged"
+    assert alone.examples_needed is not None
+    assert among_five.examples_needed is not None
+    assert among_five.examples_needed > 1.4 * alone.examples_needed
+
+
+def test_the_order_of_repetitions_changes_no_digit() -> None:
+    scores = [0.1, 0.2, 0.3, 0.7, 0.6, 0.1]
+    given = {"example_id": list("aaabbb"), "repetition_number": [1, 2, 3] * 2, "eval.x.score": scores}
+    turned = {name: values[::-1] for name, values in given.items()}
+    left = table(list("ab"), x=[0.2, 0.5])
+    found = [one(left, result_table(side)) for side in (given, turned)]
+    assert found[0] == found[1]

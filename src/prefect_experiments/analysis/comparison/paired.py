@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from prefect_experiments.analysis.verdicts import MetricComparison
+
     Floats = npt.NDArray[np.float64]
 
 POWER = 0.8
@@ -48,6 +50,7 @@ _MOST_STEPS = 10_000
 # Steps of the average difference where there is no scale. With 200 of them p differs by about 0.0001 from one without
 # rounding, with 25 by about 0.001.
 _FINE, _COARSE = 200, 25
+_MOST_NEEDED = 1e9
 _MOST_WORK = 500_000_000
 
 
@@ -347,7 +350,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def examples_to_detect(
-    result: PairedResult, *, confidence: float = 0.95, power: float = POWER, tests: int = 1
+    result: PairedResult | MetricComparison, *, confidence: float = 0.95, power: float = POWER, tests: int = 1
 ) -> int | None:
     """Pairs needed to find a difference as large as the one seen, by a two-sided test.
 
@@ -363,17 +366,18 @@ def examples_to_detect(
             ``(1 - confidence) / tests``, as by Bonferroni's.
 
     Returns:
-        More than the pairs there are; ``None`` where there is no difference, or no spread to go by.
+        More than the pairs there are; ``None`` where there is no difference to speak of, or no spread to go by.
     """
     if not result.difference or not result.sd_difference:
         return None
     z_alpha, z_beta = _normal_quantile(1 - (1 - confidence) / tests), _normal_quantile(2 * power - 1)
     if result.test == MCNEMAR:
-        discordant = (result.higher + result.lower) / result.n_pairs
+        discordant = 1 - result.ties / result.n_pairs
         spread = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(discordant - result.difference**2)
+        ratio = spread / result.difference
     else:
-        spread = (z_alpha + z_beta) * result.sd_difference
-    return max(math.ceil((spread / result.difference) ** 2), result.n_pairs + 1)
+        ratio = (z_alpha + z_beta) * (result.sd_difference / result.difference)
+    return max(math.ceil(ratio**2), result.n_pairs + 1) if abs(ratio) < _MOST_NEEDED**0.5 else None
 
 
 def examples_to_exclude(
