@@ -321,7 +321,7 @@ def test_a_comparison_is_the_same_every_time() -> None:
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("size", [1e200, 1e308, 1e-250])
+@pytest.mark.parametrize("size", [1e200, 1e308, 1e-150])
 def test_scores_of_any_size_are_compared_and_written_in_few_words(size: float) -> None:
     rng = np.random.default_rng(1)
     left, right = rng.random(30) * size, rng.random(30) * size

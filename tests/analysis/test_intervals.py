@@ -144,8 +144,8 @@ def test_few_values() -> None:
     assert (two.ci_low, two.ci_high) == (-1.0, 1.0)  # it was [-449, 449] points
 
 
-def test_very_large_and_very_small_scores() -> None:
-    for size in (1e200, 1.5e308, 1e-250):
+def test_very_large_scores() -> None:
+    for size in (1e200, 1.5e308):
         left = np.array([1.0, 0.5, 0.25, 0.75] * 5) * size
         right = left[::-1].copy()
         result = paired_test(left, right)

@@ -29,14 +29,14 @@ Interval = tuple[float | None, float | None]
 Range = tuple[float, float]
 
 _WIDEST_SCALE = 100
-# Squares of what lies beyond would be too large or too small for a float.
-_EXTREME = 1e100
+# Squares of what lies beyond would be too large for a float.
+_LARGE = 1e100
 _LARGEST = 1.7e308
 
 
 def range_of(values: Values) -> Range:
     """What scores can be: from 0 to 1 where all do; else from the lowest or 0 to the highest or 0."""
-    low, high = min(0.0, *map(float, values)), max(0.0, *map(float, values))
+    low, high = min(0.0, min(map(float, values), default=0.0)), max(0.0, max(map(float, values), default=0.0))
     return (0.0, 1.0) if low == 0 and high <= 1 else (low, high)
 
 
@@ -54,9 +54,9 @@ def difference_range(values: Values, differences: Values, *, are_scores: bool = 
 
 
 def unit_for(values: Values) -> float:
-    """1, or for very large and very small values the power of two to divide by before anything is squared."""
+    """1, or for very large values the power of two to divide by before anything is added or squared."""
     largest = max((abs(float(value)) for value in values), default=0.0)
-    return 1.0 if not largest or 1 / _EXTREME < largest < _EXTREME else math.ldexp(1.0, math.frexp(largest)[1] - 1)
+    return 1.0 if largest < _LARGE else math.ldexp(1.0, math.frexp(largest)[1] - 1)
 
 
 def times(value: float, unit: float) -> float:

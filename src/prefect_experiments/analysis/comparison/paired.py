@@ -117,8 +117,8 @@ def paired_test(
     else:
         test, p_higher, p_lower = sign_flip_test(differences)
         p_value = min(1.0, 2 * min(p_higher, p_lower))
-        bounds = difference_range(values, differences * unit, are_scores=are_scores)
-        ends = mean_interval(differences, confidence, bounds=(bounds[0] / unit, bounds[1] / unit))
+        bounds = difference_range(values / unit, differences, are_scores=are_scores and unit == 1)
+        ends = mean_interval(differences, confidence, bounds=bounds)
     ci_low, ci_high = (None if end is None else times(end, unit) for end in ends)
     return PairedResult(
         n_pairs=n,
