@@ -34,10 +34,24 @@ def test_shares_are_clopper_and_pearsons() -> None:
         assert share_interval(successes, n) == pytest.approx((theirs.low, theirs.high))
 
 
-def test_other_scores_have_one_more_at_either_end() -> None:
-    values = [0.5, 0.75, 0.9, 1.0, 0.2]
-    theirs = stats.t.interval(0.95, 4, np.mean([*values, 0, 1]), np.std([*values, 0, 1], ddof=1) / math.sqrt(7))
-    assert mean_interval(values) == pytest.approx((max(0.0, theirs[0]), min(1.0, theirs[1])))
+def test_other_scores_have_more_at_either_end() -> None:
+    """With weights: those that were added count one and a half times."""
+    values, weights = np.array([0.5, 0.75, 0.9, 1.0, 0.2, 0.0, 1.0]), np.array([1, 1, 1, 1, 1, 1.5, 1.5])
+    mean, n = np.average(values, weights=weights), weights.sum()
+    error = math.sqrt((weights * (values - mean) ** 2).sum() / (n - 1) / n)
+    low, high = stats.t.interval(0.95, 4, mean, error)
+    assert mean_interval(values[:5]) == pytest.approx((max(0.0, low), min(1.0, high)))
+
+
+@pytest.mark.parametrize("n", [20, 50, 200, 1000])
+def test_where_few_fall_by_all_there_is(n: int) -> None:
+    """Exact: the hardest case for differences, at all shares that fall, and just beside each end: at least 94 %."""
+    ends = -np.array([mean_interval(np.repeat([-1.0, 0.0], [k, n - k]), bounds=(-1, 1)) for k in range(n + 1)])
+    shares = np.concatenate([np.linspace(0.001, 0.999, 300), ends.ravel() - 1e-9, ends.ravel() + 1e-9])
+    shares = shares[(shares > 0) & (shares < 1)]
+    chances = stats.binom.pmf(np.arange(n + 1)[:, None], n, shares)
+    held = (ends[:, 1:] <= shares) & (shares <= ends[:, :1])
+    assert (chances * held).sum(axis=0).min() >= 0.94
 
 
 @pytest.mark.parametrize("n", [20, 21, 50, 200])
@@ -147,7 +161,7 @@ def test_few_values() -> None:
 def test_very_large_scores() -> None:
     for size in (1e200, 1.5e308):
         left = np.array([1.0, 0.5, 0.25, 0.75] * 5) * size
-        right = left[::-1].copy()
+        right = np.roll(left, 1)
         result = paired_test(left, right)
         low, high = mean_interval(left)
         assert low is not None
@@ -156,7 +170,7 @@ def test_very_large_scores() -> None:
         assert result.difference == pytest.approx(0.0, abs=1e-12 * size)
         assert result.ci_low is not None
         assert -size <= result.ci_low < 0
-        assert result.sd_difference == pytest.approx(math.sqrt(20 / 19 * 0.21875) * size, rel=0.3)
+        assert result.sd_difference == pytest.approx(math.sqrt(20 / 19 * 0.15625) * size, rel=1e-9)
         assert math.isfinite(result.effect_size or 0.0)
     huge = paired_test(np.array([-1.7e308, 1e308]), np.array([1.7e308, 1e308]))
     assert math.isfinite(huge.difference)

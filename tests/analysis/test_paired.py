@@ -187,7 +187,7 @@ def test_one_sided_p_values_of_two_valued_scores_are_mid_p() -> None:
     assert result.p_lower == mid_p_value(7, 1)
     assert 2 * result.p_lower == pytest.approx(0.0391, abs=5e-5)
     assert result.p_lower + result.p_higher == pytest.approx(1)
-    assert (mid_p_value(0, 0), mid_p_value(3, 3)) == (1.0, 0.5)
+    assert (mid_p_value(0, 0), mid_p_value(3, 3)) == (1.0, pytest.approx(0.5))
 
 
 def test_false_alarms_of_the_mid_p_test() -> None:
@@ -294,7 +294,7 @@ def test_nothing_that_differs_still_leaves_doubt() -> None:
     same = np.full(100, 0.7)
     result = paired_test(same, same.copy())
     assert (result.difference, result.p_value, result.effect_size, result.ties) == (0.0, 1.0, None, 100)
-    assert result.ci_low == pytest.approx(-0.0276, abs=1e-3)
+    assert result.ci_low == pytest.approx(-0.0336, abs=1e-3)
     right = paired_test(np.ones(100), np.ones(100))
     z = stats.norm.ppf(0.975)
     assert (right.ci_low, right.ci_high) == pytest.approx((-(z**2) / (100 + z**2), z**2 / (100 + z**2)))

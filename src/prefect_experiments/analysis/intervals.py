@@ -6,9 +6,10 @@ scores 0, and Student's t, a percentile bootstrap and BCa all say so: of means o
 
 - **Scores of 0 and 1** get Clopper and Pearson's exact interval (1934, Biometrika 26:404), which holds what it promises
   for every n and every share; Wilson's comes down to 84 % near 0 and 1, and to 92 % for 0.95 at n = 20.
-- **Other scores** get a t-interval after one observation at either end of their range has been added, as Agresti and
-  Coull (1998, The American Statistician 52:119) do for shares, and Bonett and Price (2012, Journal of Educational and
-  Behavioral Statistics 37:479) for differences of paired ones.
+- **Other scores** get a t-interval after one and a half observations at either end of their range have been added, as
+  Agresti and Coull (1998, The American Statistician 52:119) do for shares with about two, and Bonett and Price (2012,
+  Journal of Educational and Behavioral Statistics 37:479) for differences of paired ones with one. Of a few that fall
+  by all there is, the hardest case for n from 20 to 5,000, one holds 93.1 %, one and a half 94.3 %, two 93.5 %.
 
 `docs/operating-characteristics.md` has the coverage of both.
 """
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 Interval = tuple[float | None, float | None]
 Range = tuple[float, float]
 
+# At either end of the range.
+_ADDED = 1.5
 _WIDEST_SCALE = 100
 # Squares of what lies beyond would be too large for a float.
 _LARGE = 1e100
@@ -109,10 +112,12 @@ def interval_of(n: int, mean: float, sd: float | None, bounds: Range, confidence
         return None, None
     unit = unit_for(bounds)
     low, high, mean, sd = bounds[0] / unit, bounds[1] / unit, mean / unit, sd / unit
-    middle = (n * mean + low + high) / (n + 2)
-    squares = (n - 1) * sd**2 + n * (mean - middle) ** 2 + (low - middle) ** 2 + (high - middle) ** 2
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * math.sqrt(squares / (n + 1) / (n + 2))
-    # With little confidence the interval is too short to hold the mean as it is without the two.
+    total = n + 2 * _ADDED
+    middle = (n * mean + _ADDED * (low + high)) / total
+    added = _ADDED * ((low - middle) ** 2 + (high - middle) ** 2)
+    variance = ((n - 1) * sd**2 + n * (mean - middle) ** 2 + added) / (total - 1)
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * math.sqrt(variance / total)
+    # With little confidence the interval is too short to hold the mean as it is without them.
     ends = min(mean, max(low, middle - half)), max(mean, min(high, middle + half))
     return times(ends[0], unit), times(ends[1], unit)
 
