@@ -99,6 +99,7 @@ def test_p_values_are_those_of_exchanged_examples() -> None:
     assert found.smallest_p == 1 / 32
 
 
+@pytest.mark.slow
 def test_false_alarms_do_not_depend_on_the_function() -> None:
     """The mean of the ten worst of ten, 100 simulations; a bootstrap's p-value raises 11 %."""
     rng = np.random.default_rng(2)

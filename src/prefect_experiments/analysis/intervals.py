@@ -44,21 +44,23 @@ def range_of(values: Values) -> Range:
 
 
 def difference_range(values: Values, differences: Values, *, are_scores: bool = True) -> Range:
-    """What a difference of two scores can be: no more than their range either way.
+    """What a difference of two scores can be: as far as scores lie apart, either way.
 
-    Scores from -100 to 100 lie on a scale: 0 to 1, 1 to 5, per cent. Of others, and of measurements such as latency, no
-    range is known; then it is the largest difference seen, and of the values themselves where nothing differs.
+    That is 1 for scores from 0 to 1. Others from -100 to 100 lie on some scale, such as 1 to 5 or per cent, of which
+    both ends are taken to have been seen. Of what goes beyond, and of measurements such as latency, no range is known;
+    then it is the largest difference seen. Where that leaves nothing, it is the largest value.
     """
     low, high = range_of(values)
-    widest = high - low
+    largest = high - low
     if not are_scores or max(-low, high) > _WIDEST_SCALE:
-        widest = max((abs(float(value)) for value in differences), default=0.0) or widest
-    return -widest, widest
+        largest = max((abs(float(value)) for value in differences), default=0.0) or largest
+    elif (low, high) != (0.0, 1.0):
+        largest = (max(map(float, values)) - min(map(float, values))) or largest
+    return -largest, largest
 
 
-def unit_for(values: Values) -> float:
-    """1, or for very large values the power of two to divide by before anything is added or squared."""
-    largest = max((abs(float(value)) for value in values), default=0.0)
+def unit_for(largest: float) -> float:
+    """1, or of very large values the power of two to divide by before anything is added or squared."""
     return 1.0 if largest < _LARGE else math.ldexp(1.0, math.frexp(largest)[1] - 1)
 
 
@@ -69,8 +71,9 @@ def times(value: float, unit: float) -> float:
 
 def mean_and_sd(values: Values) -> tuple[float, float | None]:
     """The mean of at least one value, and the standard deviation (n - 1), ``None`` below two; in any order the same."""
-    unit, n = unit_for(values), len(values)
-    scaled = [float(value) / unit for value in values]
+    given = list(map(float, values))
+    unit, n = unit_for(max(map(abs, given))), len(given)
+    scaled = given if unit == 1 else [value / unit for value in given]
     mean = math.fsum(scaled) / n
     if n < 2:
         return times(mean, unit), None
@@ -110,7 +113,7 @@ def interval_of(n: int, mean: float, sd: float | None, bounds: Range, confidence
         return share_interval(round(n * mean), n, confidence)
     if sd is None:
         return None, None
-    unit = unit_for(bounds)
+    unit = unit_for(max(map(abs, bounds)))
     low, high, mean, sd = bounds[0] / unit, bounds[1] / unit, mean / unit, sd / unit
     total = n + 2 * _ADDED
     middle = (n * mean + _ADDED * (low + high)) / total

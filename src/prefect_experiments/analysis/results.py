@@ -81,7 +81,7 @@ class ResultTable:
         import numpy as np
 
         known = np.argsort(values, kind="stable")[: int((~np.isnan(values)).sum())]  # NaN comes last
-        n, unit = len(self.example_ids), unit_for(values[known])
+        n, unit = len(self.example_ids), unit_for(float(np.abs(values[known]).max(initial=0.0)))
         counts = np.bincount(self.places[known], minlength=n)
         sums = np.bincount(self.places[known], weights=values[known] / unit, minlength=n)
         with np.errstate(invalid="ignore"):

@@ -103,7 +103,7 @@ def paired_test(
     import numpy as np
 
     values = np.concatenate([baseline, candidate])
-    unit, n = unit_for(values), len(baseline)
+    unit, n = unit_for(float(np.abs(values).max())), len(baseline)
     left, right = baseline / unit, candidate / unit
     differences = right - left
     differences[np.abs(differences) <= _ROUNDING * np.maximum(np.abs(left), np.abs(right))] = 0.0
