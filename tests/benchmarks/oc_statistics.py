@@ -169,21 +169,38 @@ def _held(intervals: object, true: float) -> float:
 
 def _others(n_sim: int, rng: Random) -> Iterator[Row]:
     """Kappa, and numbers about a whole table; the latter take long, so there are fewer of them."""
-    joint = np.array([[0.5, 0.1], [0.08, 0.32]])
-    agreed, chance = np.trace(joint), joint.sum(axis=1) @ joint.sum(axis=0)
-    true = float((agreed - chance) / (1 - chance))
-    for n in (20, 50, 200):
-        found = []
-        for _ in range(n_sim):
-            cells = rng.choice(4, n, p=joint.ravel())
-            pairs = LabelPairs(
-                first=[str(cell // 2) for cell in cells], second=[str(cell % 2) for cell in cells],
-                examples=range(n), labels=["0", "1"], seed=int(rng.integers(2**31)),
-            )  # fmt: skip
-            found.append(pairs.kappa_interval(0.95))
-        given = [ends for ends in found if ends[0] is not None]
-        yield Row(f"kappa's interval holds it: {true:.2f}, n = {n}", "", percent(_held(given, true)), ">= 93 %")
-    yield from _corpus(max(20, n_sim // 20), rng)
+    for what, joint in {"two labels": [[0.5, 0.1], [0.08, 0.32]], "a rare label": [[0.88, 0.04], [0.04, 0.04]]}.items():
+        for n in (20, 50, 200):
+            ends = _kappas(np.array(joint), n, n_sim // 2, rng)
+            before, now = (_held(which, _kappa(np.array(joint))) for which in zip(*ends, strict=True))
+            yield Row(f"kappa's interval holds it: {what}, n = {n}", percent(before), percent(now), ">= 93 %")
+    yield from _corpus(max(20, n_sim // 40), rng)
+
+
+def _kappa(joint: Floats) -> float:
+    """Cohen's kappa of a table; NaN where it is undefined."""
+    shares = joint / joint.sum()
+    agreed, chance = float(np.trace(shares)), float(shares.sum(axis=1) @ shares.sum(axis=0))
+    return (agreed - chance) / (1 - chance) if chance < 1 else math.nan
+
+
+def _kappas(joint: Floats, n: int, n_sim: int, rng: Random) -> Iterator[tuple[Ends, Ends]]:
+    """Kappa's interval as it was, the percentiles of resamples, and as it is."""
+    made = 0
+    while made < n_sim:
+        cells = rng.choice(4, n, p=joint.ravel())
+        pairs = LabelPairs(
+            first=[str(cell // 2) for cell in cells], second=[str(cell % 2) for cell in cells],
+            examples=range(n), labels=["0", "1"], seed=made,
+        )  # fmt: skip
+        now = pairs.kappa_interval(0.95)
+        if now[0] is None:
+            continue
+        made += 1
+        counts = np.bincount(cells, minlength=4)
+        kappas = np.array([_kappa(drawn.reshape(2, 2)) for drawn in rng.multinomial(n, counts / n, 400)])
+        low, high = np.nanquantile(kappas, [0.025, 0.975])
+        yield (float(low), float(high)), now
 
 
 def _corpus(n_sim: int, rng: Random) -> Iterator[Row]:
