@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from prefect_experiments.analysis.comparison import compare_results
-from prefect_experiments.analysis.comparison.paired import MCNEMAR, SIGN_FLIP_ROUNDED
+from prefect_experiments.analysis.comparison.paired import MCNEMAR
+from prefect_experiments.analysis.comparison.sign_flip import SIGN_FLIP_ROUNDED
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Comparison, Failures

@@ -12,9 +12,6 @@ from scipy import stats
 
 from prefect_experiments.analysis.comparison.paired import (
     MCNEMAR,
-    SIGN_FLIP_EXACT,
-    SIGN_FLIP_ROUNDED,
-    SIGN_FLIP_SAMPLED,
     PairedResult,
     examples_to_detect,
     examples_to_exclude,
@@ -23,9 +20,14 @@ from prefect_experiments.analysis.comparison.paired import (
     mid_p_value,
     paired_test,
     pairs_to_reach,
-    sign_flip_test,
     smallest_p,
     tango_interval,
+)
+from prefect_experiments.analysis.comparison.sign_flip import (
+    SIGN_FLIP_EXACT,
+    SIGN_FLIP_ROUNDED,
+    SIGN_FLIP_SAMPLED,
+    sign_flip_test,
 )
 
 
