@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from prefect_experiments.analysis.comparison import compare_results
-from prefect_experiments.analysis.comparison.paired import MCNEMAR, SIGN_FLIP
+from prefect_experiments.analysis.comparison.paired import MCNEMAR
+from prefect_experiments.analysis.comparison.sign_flip import SIGN_FLIP_ROUNDED
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Comparison, Failures
@@ -112,7 +113,7 @@ def test_operations_are_compared_on_ok_runs_and_stay_out_of_the_correction() -> 
         "regressed",
         None,
     )
-    assert (found.wins, found.losses, found.test) == (0, 59, SIGN_FLIP)
+    assert (found.wins, found.losses, found.test) == (0, 59, SIGN_FLIP_ROUNDED)
     assert found.difference == pytest.approx(0.2 * latency[1:].mean())
     assert comparison.operations["total_cost"].verdict == "unchanged"
     assert "token_count" not in comparison.operations
@@ -318,4 +319,38 @@ def test_a_comparison_is_the_same_every_time() -> None:
     rng = np.random.default_rng(8)
     left, right = table(x=rng.random(200)), table(x=rng.random(200))
     found: list[Comparison] = [compare_results(left, right) for _ in range(2)]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("size", [1e200, 1e308, 1e-150])
+def test_scores_of_any_size_are_compared_and_written_in_few_words(size: float) -> None:
+    rng = np.random.default_rng(1)
+    left, right = rng.random(30) * size, rng.random(30) * size
+    comparison = compare_results(table(x=left), table(x=right), gate=Gate(metrics={"x": {"max_regression": size}}))
+    metric = comparison.metrics["x"]
+    assert metric.difference == pytest.approx((right / size - left / size).mean() * size)
+    assert metric.p_value == pytest.approx(one(table(x=left / size), table(x=right / size)).p_value, abs=1e-9)
+    assert comparison.verdict is not None
+    assert all(len(reason) < 300 for reason in comparison.verdict.reasons)
+    assert len(comparison.regressed) + len(comparison.improved) == 30
+
+
+def test_among_more_metrics_a_difference_takes_more_examples() -> None:
+    left, right = pairs(60, 8, 15, 17)
+    alone = one(left, right)
+    scores = {name: side.scores["correctness"] for name, side in (("left", left), ("right", right))}
+    five = [table(**{f"m{i}": scores[side] if i == 0 else np.ones(100) for i in range(5)}) for side in scores]
+    among_five = compare_results(*five).metrics["m0"]
+    assert alone.verdict == among_five.verdict == "unchanged"
+    assert alone.examples_needed is not None
+    assert among_five.examples_needed is not None
+    assert among_five.examples_needed > 1.4 * alone.examples_needed
+
+
+def test_the_order_of_repetitions_changes_no_digit() -> None:
+    scores = [0.1, 0.2, 0.3, 0.7, 0.6, 0.1]
+    given = {"example_id": list("aaabbb"), "repetition_number": [1, 2, 3] * 2, "eval.x.score": scores}
+    turned = {name: values[::-1] for name, values in given.items()}
+    left = table(list("ab"), x=[0.2, 0.5])
+    found = [one(left, result_table(side)) for side in (given, turned)]
     assert found[0] == found[1]

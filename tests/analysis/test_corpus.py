@@ -12,7 +12,8 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from prefect_experiments.analysis.comparison import compare_results
-from prefect_experiments.analysis.comparison.corpus import BOOTSTRAP, compare_corpus_metric
+from prefect_experiments.analysis.comparison.corpus import EXCHANGED, compare_corpus_metric
+from prefect_experiments.analysis.comparison.paired import paired_test
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import MetricComparison
@@ -44,7 +45,7 @@ def test_the_figures_are_the_functions_own() -> None:
     found = corpus(left, right, f1)
     for side, mean in ((left, found.baseline_mean), (right, found.candidate_mean)):
         assert mean == pytest.approx(f1_score(side.frame["expected"].tolist(), side.frame["output"].tolist()))
-    assert found.test == BOOTSTRAP
+    assert found.test == EXCHANGED
     assert found.difference is not None
     assert found.ci_low is not None
     assert found.ci_high is not None
@@ -75,14 +76,56 @@ def test_both_sides_get_the_same_examples_and_only_those_that_both_ran() -> None
         seen.append(sorted(runs["example_id"]))
         return float(runs["eval.x.score"].sum())
 
-    left = result_table(columns(list("abcd"), x=[1, 1, 1, 1]))
-    right = result_table(columns(list("ecba"), x=[1, 1, 1, 1]))
+    ids = [f"e{number:02d}" for number in range(30)]
+    left = result_table(columns([*ids, "left"], x=[1] * 31))
+    right = result_table(columns(["right", *reversed(ids)], x=[1] * 31))
     assert corpus(left, right, keep).difference == 0.0
-    assert seen[:2] == [["a", "b", "c"]] * 2
+    assert seen[:2] == [ids] * 2
     assert seen[2::2] == seen[3::2]
-    assert {name[0] for names in seen for name in names} == {"a", "b", "c"}
-    assert all(len(names) == len(set(names)) == 3 for names in seen)  # drawn twice, an example has two ids
-    assert ["a", "a~2", "b"] in seen
+    assert {name[:3] for names in seen for name in names} == {*ids}
+    assert all(len(names) == len(set(names)) == 30 for names in seen)  # drawn twice, an example has two ids
+    assert any("e00~2" in names for names in seen)
+
+
+def test_p_values_are_those_of_exchanged_examples() -> None:
+    """Of a mean that is the sign-flip test's; exactly so for five examples, of which there are 32 exchanges."""
+    left, right = np.array([0.3, 0.9, 0.5, 0.6, 0.1]), np.array([0.5, 1.0, 0.9, 0.8, 0.2])
+    frames = [pd.DataFrame({"example_id": list("abcde"), "x": x}) for x in (left, right)]
+    found = compare_corpus_metric("mean", lambda runs: runs["x"].mean(), *frames, list("abcde"))
+    exact = paired_test(left, right)
+    assert exact.p_higher == 1 / 32
+    assert (found.p_higher, found.p_value) == pytest.approx((exact.p_higher, exact.p_value), abs=0.02)
+    assert found.p_lower == 1.0
+    assert found.smallest_p == 1 / 32
+
+
+@pytest.mark.slow
+def test_false_alarms_do_not_depend_on_the_function() -> None:
+    """The mean of the ten worst of ten, 100 simulations; a bootstrap's p-value raises 11 %."""
+    rng = np.random.default_rng(2)
+    ids = [f"q{number}" for number in range(10)]
+
+    def worst_ten(runs: pd.DataFrame) -> float:
+        return float(np.sort(runs["x"].to_numpy())[:10].mean())
+
+    alarms = 0
+    for _ in range(100):
+        frames = [pd.DataFrame({"example_id": ids, "x": rng.beta(4, 2, 10)}) for _ in range(2)]
+        alarms += compare_corpus_metric("worst_ten", worst_ten, *frames, ids).p_value <= 0.05
+    assert alarms <= stats.binom.ppf(0.999, 100, 0.05)
+
+
+def test_below_thirty_examples_there_is_no_interval() -> None:
+    few, enough = (corpus(classified(0.9, 1, n), classified(0.8, 2, n), f1) for n in (29, 30))
+    assert (few.ci_low, few.ci_high) == (None, None)
+    assert few.p_value is not None
+    assert enough.ci_low is not None
+    assert enough.ci_high is not None
+    assert -1 <= enough.ci_low < enough.ci_high <= 1
+    same = corpus(classified(0.9, 1, 200), classified(0.9, 1, 200), f1)
+    assert (same.ci_low, same.ci_high) == pytest.approx(
+        (-0.0169, 0.0169), abs=1e-3
+    )  # that none differs is no certainty
 
 
 def test_repetitions_are_drawn_together() -> None:

@@ -89,12 +89,12 @@ def test_the_examples_needed_are_enough_four_times_of_five() -> None:
     rng = np.random.default_rng(2)
 
     def drawn(n: int) -> tuple[ResultTable, ResultTable]:
-        left = rng.random(n)
-        return table(x=left), table(x=left + rng.normal(-0.005, 0.15, n))
+        left = rng.uniform(0.4, 0.6, n)
+        return table(x=left), table(x=left + rng.normal(-0.005, 0.1, n))
 
     gate = Gate(metrics={"x": Metric(max_regression=0.03)})
-    left = np.linspace(0.2, 0.9, 100)
-    noise = stats.norm.ppf((np.arange(100) + 0.5) / 100, -0.005, 0.15)
+    left = np.linspace(0.4, 0.6, 100)
+    noise = stats.norm.ppf((np.arange(100) + 0.5) / 100, -0.005, 0.1)
     verdict = judged(table(x=left), table(x=left + rng.permutation(noise)), gate)
     needed = verdict.checks[0].examples_needed
     assert verdict.status == "inconclusive"
@@ -132,7 +132,7 @@ def test_less_is_better_where_the_gate_says_so() -> None:
     assert judged(left, right, within).status == "passed"
     assert judged(right, left, within).status == "passed"
     reason = judged(left, right, down).reasons[0]
-    assert reason.startswith("edits (less is better) 3.5, +0.75 [")
+    assert reason.startswith("edits (less is better) 3.5, +0.8 [")
 
 
 def test_the_correction_runs_over_the_gates_metrics_only() -> None:

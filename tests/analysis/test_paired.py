@@ -12,17 +12,22 @@ from scipy import stats
 
 from prefect_experiments.analysis.comparison.paired import (
     MCNEMAR,
-    SIGN_FLIP,
-    SIGN_FLIP_EXACT,
     PairedResult,
-    adjusted_t_interval,
     examples_to_detect,
     examples_to_exclude,
     holm,
     mcnemar_p_value,
+    mid_p_value,
     paired_test,
-    sign_flip_p_value,
+    pairs_to_reach,
+    smallest_p,
     tango_interval,
+)
+from prefect_experiments.analysis.comparison.sign_flip import (
+    SIGN_FLIP_EXACT,
+    SIGN_FLIP_ROUNDED,
+    SIGN_FLIP_SAMPLED,
+    sign_flip_test,
 )
 
 
@@ -64,20 +69,6 @@ def test_exact_mcnemar_agrees_with_statsmodels(higher: int, lower: int, p_value:
     assert mcnemar_p_value(higher, lower) == pytest.approx(p_value, abs=1e-6)
 
 
-def test_the_adjusted_interval_of_two_valued_scores_is_bonett_and_prices() -> None:
-    """R's contingencytables on Cavo et al.: Wald with Bonett-Price adjustment, -0.1195 to -0.0032.
-
-    Ours has a t-quantile in place of z, so the half width is 1.975 / 1.960 of theirs.
-    """
-    left, right = fourfold(59, 6, 16, 80)
-    low, high = adjusted_t_interval(right - left)
-    assert low is not None
-    assert high is not None
-    centre, half = (low + high) / 2, (high - low) / 2
-    half *= stats.norm.ppf(0.975) / stats.t.ppf(0.975, 160)
-    assert (centre - half, centre + half) == pytest.approx((-0.1195, -0.0032), abs=5e-5)
-
-
 def test_permutation_of_darwins_plants() -> None:
     """Fisher 1935, The Design of Experiments, section 21.
 
@@ -87,9 +78,10 @@ def test_permutation_of_darwins_plants() -> None:
     darwin = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48], dtype=float)
     signs = 1 - 2 * ((np.arange(2**15)[:, None] >> np.arange(15)) & 1)
     assert (np.abs(signs @ darwin) >= darwin.sum()).sum() == 1726
-    p_value, exact = sign_flip_p_value(darwin)
-    assert not exact
-    assert p_value == pytest.approx(1726 / 32768, abs=3 * math.sqrt(0.0527 * 0.9473 / 9999))
+    same = (signs @ darwin == darwin.sum()).sum()
+    test, higher, lower = sign_flip_test(darwin)
+    assert test == SIGN_FLIP_EXACT
+    assert (higher, lower) == pytest.approx((863 / 32768, 1 - 863 / 32768 + same / 32768))
 
 
 def test_holms_method() -> None:
@@ -111,7 +103,7 @@ def test_sample_size_for_paired_differences() -> None:
     result = PairedResult(
         n_pairs=50, baseline_mean=0.5, candidate_mean=0.4, difference=-0.1, ci_low=None, ci_high=None, p_value=0.2,
         p_higher=0.9, p_lower=0.1, smallest_p=0.0,
-        higher=20, lower=25, ties=5, sd_difference=0.5, effect_size=-0.2, test=SIGN_FLIP,
+        higher=20, lower=25, ties=5, sd_difference=0.5, effect_size=-0.2, test=SIGN_FLIP_EXACT,
     )  # fmt: skip
     assert examples_to_detect(result) == 197
     assert examples_to_exclude(0.1, 0.5, 0.14, 50) == 197
@@ -133,29 +125,125 @@ def test_few_differences_are_permuted_exactly_as_scipy_does() -> None:
     assert result.p_value == pytest.approx(theirs.pvalue)
 
 
-@pytest.mark.parametrize(("n", "shift"), [(14, 0.5), (60, 0.2), (400, 0.1), (400, 0.0)])
+@pytest.mark.parametrize(("n", "shift"), [(14, 0.5), (60, 0.2), (400, 0.1), (400, 0.0), (5000, 0.02)])
 def test_many_differences_agree_with_scipys_permutations_and_the_t_test(n: int, shift: float) -> None:
     differences = np.random.default_rng(n).normal(shift, 1, n)
-    p_value, exact = sign_flip_p_value(differences)
+    test, *one_sided = sign_flip_test(differences)
+    p_value = 2 * min(one_sided)
     theirs = stats.permutation_test(
         (differences,), lambda d, axis: d.sum(axis=axis), permutation_type="samples",
         vectorized=True, n_resamples=9999, rng=1, batch=500,
     ).pvalue  # fmt: skip
-    assert not exact
+    assert test == (SIGN_FLIP_ROUNDED if n < 5000 else SIGN_FLIP_SAMPLED)
     assert p_value == pytest.approx(theirs, abs=5 * math.sqrt(max(theirs, 1e-3) / 9999))
     assert p_value == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, abs=0.02)
 
 
+def enumerated(differences: np.ndarray) -> tuple[float, float]:
+    """Of whole numbers: the shares of all sign patterns with a sum at least as high, and at least as low."""
+    changed = differences[differences != 0]
+    signs = 1 - 2 * ((np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed))) & 1)
+    sums = signs @ changed
+    return float((sums >= changed.sum()).mean()), float((sums <= changed.sum()).mean())
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 6, 10, 7])
+def test_ties_are_counted_as_exact_enumeration_does(steps: int) -> None:
+    """1,000 random tables in all, with ties, on scales of whole numbers, thirds, tenths, ...; rows in either order."""
+    rng = np.random.default_rng(steps)
+    for _ in range(167):
+        n = int(rng.integers(1, 16))
+        whole = rng.integers(-4, 5, n)
+        left = rng.integers(5, 10, n) / steps
+        right = left + whole / steps
+        result = paired_test(left, right, are_scores=False)
+        higher, lower = enumerated(whole)
+        assert result.test == SIGN_FLIP_EXACT
+        assert (result.p_higher, result.p_lower) == pytest.approx((higher, lower), abs=1e-12)
+        assert result.p_value == pytest.approx(min(1.0, 2 * min(higher, lower)), abs=1e-12)
+        assert result == paired_test(left[::-1], right[::-1], are_scores=False)
+
+
+def test_sums_that_floats_would_tell_apart() -> None:
+    """The same differences in ones, thirds and tenths: exactly, and by SciPy, 0.0720; sampled it was 0.0494."""
+    whole = np.array([-3, -3, -2, -2, *[-1] * 7, *[1] * 5], dtype=float)
+    for steps in (1, 3, 10):
+        right = 3 + whole / steps
+        assert paired_test(np.full(16, 3.0), right).p_value == pytest.approx(0.0720, abs=5e-5)
+
+
+def test_repetitions_that_differ_in_number_have_a_common_scale() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        left, right = (
+            np.array([rng.binomial(k, 0.6) / k for k in rng.choice([2, 3, 5], 12)]) for _ in ("left", "right")
+        )
+        result = paired_test(left, right, are_scores=False)
+        higher, lower = enumerated(np.rint((right - left) * 30))
+        assert (result.p_higher, result.p_lower) == pytest.approx((higher, lower), abs=1e-12)
+
+
+def test_one_sided_p_values_of_two_valued_scores_are_mid_p() -> None:
+    """Fagerland et al. 2013, table 1 (1 and 7 discordant of 21): two-sided mid-p 0.0391."""
+    result = paired_test(*fourfold(1, 1, 7, 12))
+    assert result.p_lower == mid_p_value(7, 1)
+    assert 2 * result.p_lower == pytest.approx(0.0391, abs=5e-5)
+    assert result.p_lower + result.p_higher == pytest.approx(1)
+    assert (mid_p_value(0, 0), mid_p_value(3, 3)) == (1.0, pytest.approx(0.5))
+
+
+def test_false_alarms_of_the_mid_p_test() -> None:
+    """Exact: the probability of a one-sided p-value of at most 0.05 between equal sides, for any share that differs.
+
+    Where at most half of the pairs differ, at most 5.0 %; where nearly all do, up to 6 %: no test of 0/1 scores of
+    which all change sides.
+    """
+    rejected = np.zeros(201)
+    for n in range(1, 201):
+        counts = np.arange(n + 1)
+        p = stats.binom.sf(counts, n, 0.5) + stats.binom.pmf(counts, n, 0.5) / 2
+        rejected[n] = stats.binom.pmf(counts, n, 0.5)[p <= 0.05].sum()
+    assert mid_p_value(7, 3) == pytest.approx(stats.binom.sf(7, 10, 0.5) + stats.binom.pmf(7, 10, 0.5) / 2)
+    for n in (10, 30, 100, 200):
+        alarms = [(stats.binom.pmf(np.arange(n + 1), n, share) * rejected[: n + 1]).sum() for share in STEPS]
+        assert max(alarms) <= 0.0502
+
+
+STEPS = np.linspace(0.005, 0.5, 100)
+
+
+@pytest.mark.parametrize("test", [MCNEMAR, SIGN_FLIP_EXACT])
+def test_the_smallest_p_value_and_the_pairs_that_reach_it(test: str) -> None:
+    for n in (1, 3, 6):
+        right = np.full(n, 0.0 if test == MCNEMAR else 0.5)
+        assert paired_test(np.ones(n), right).p_lower == pytest.approx(smallest_p(n, test))
+    for p_value in (0.05, 0.01, 0.05 / 20):
+        n = pairs_to_reach(p_value, test)
+        assert smallest_p(n, test) <= p_value < smallest_p(n - 1, test)
+    assert smallest_p(0, test) == 1.0
+    assert (pairs_to_reach(0.05, MCNEMAR), pairs_to_reach(0.05, SIGN_FLIP_EXACT)) == (4, 5)
+
+
+def test_more_tests_need_more_examples() -> None:
+    """Connor 1987 with Bonferroni's share of the false alarms: z(0.975) becomes z(0.995) among five."""
+    observed = paired_test(*fourfold(60, 5, 15, 20))
+    alone, among_five = examples_to_detect(observed), examples_to_detect(observed, tests=5)
+    assert alone is not None
+    assert among_five is not None
+    assert among_five / alone == pytest.approx((2.576 + 0.842) ** 2 / (1.960 + 0.842) ** 2, rel=0.02)
+
+
 def test_permuting_two_valued_scores_is_mcnemars_test() -> None:
     left, right = fourfold(40, 3, 8, 20)
-    permuted = paired_test(left, right, two_valued=False)
+    permuted = paired_test(left, right, are_scores=False)
     assert permuted.test == SIGN_FLIP_EXACT
     assert permuted.p_value == pytest.approx(paired_test(left, right).p_value)
 
 
 def test_a_large_table_is_quick_and_no_p_value_is_zero() -> None:
     differences = np.random.default_rng(1).normal(1, 1, 5000)
-    assert sign_flip_p_value(differences) == (1 / 10_000, False)
+    assert sign_flip_test(differences) == (SIGN_FLIP_SAMPLED, 1 / 10_000, 1.0)
+    assert 0 < sign_flip_test(np.ones(5000))[1] < 1e-300
 
 
 # Coverage ----------------------------------------------------------------------------------------
@@ -183,44 +271,23 @@ def test_tango_keeps_its_coverage(n: int) -> None:
     assert max(missed_above) <= 0.05  # what lets a regression through a non-inferiority test
 
 
-SHAPES = {
-    "normal": (lambda rng, n: rng.normal(-0.05, 0.3, n), -0.05),
-    "skewed": (lambda rng, n: 0.1 - rng.exponential(0.2, n), -0.1),
-    "five-point scale": (lambda rng, n: rng.choice([-0.5, -0.25, 0, 0.25], n, p=[0.05, 0.15, 0.6, 0.2]), -0.0125),
-    "three repetitions": (lambda rng, n: (rng.binomial(3, 0.7, n) - rng.binomial(3, 0.75, n)) / 3, -0.05),
-    "few differ": (lambda rng, n: rng.choice([-1.0, 0.0, 0.5], n, p=[0.04, 0.94, 0.02]), -0.03),
-    "judge": (lambda rng, n: rng.beta(4, 1.5, n) - rng.beta(4, 1.5, n), 0.0),
-}
-
-
-@pytest.mark.parametrize("n", [20, 50, 200])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_the_adjusted_t_interval_keeps_its_coverage(shape: str, n: int) -> None:
-    """1,000 simulated comparisons each (standard error 0.7 points).
-
-    At least 93 % hold the true difference. Where few examples differ it is 91 % at n = 50, because
-    then 13 % of the samples hold none of the examples that got much worse; no method could know.
-    """
-    draw, true = SHAPES[shape]
-    rng = np.random.default_rng(n)
-    ends = [adjusted_t_interval(draw(rng, n)) for _ in range(1000)]
-    least = 0.9 if shape == "few differ" else 0.93
-    assert np.mean([low <= true <= high for low, high in ends]) >= least
-
-
-def test_where_a_plain_t_interval_and_bootstraps_fail() -> None:
-    """Why the interval is adjusted: 3 % of the examples fall from 1 to 0, n = 50, 400 simulations."""
+def test_where_other_intervals_fail() -> None:
+    """Why the scores' range counts: judged scores of which 3 % fall from 1 to 0, n = 50, 400 simulations."""
     rng = np.random.default_rng(7)
-    held = {"adjusted": 0, "t": 0, "BCa": 0}
+    held = {"ours": 0, "t": 0, "BCa": 0}
+    left = np.ones(50)
     for _ in range(400):
-        drawn = -1.0 * (rng.random(50) < 0.03)
-        intervals = {"adjusted": adjusted_t_interval(drawn), "t": (0.0, 0.0), "BCa": (0.0, 0.0)}
-        if drawn.any():
-            intervals["t"] = tuple(stats.ttest_1samp(drawn, 0).confidence_interval())
-            intervals["BCa"] = tuple(stats.bootstrap((drawn,), np.mean, n_resamples=199, rng=rng).confidence_interval)
+        right = np.where(rng.random(50) < 0.03, 0.0, 1 - 0.01 * rng.random(50))
+        true = -0.03 - 0.97 * 0.005
+        result = paired_test(left, right)
+        intervals = {
+            "ours": (result.ci_low, result.ci_high),
+            "t": tuple(stats.ttest_1samp(right - left, 0).confidence_interval()),
+            "BCa": tuple(stats.bootstrap((right - left,), np.mean, n_resamples=199, rng=rng).confidence_interval),
+        }
         for name, (low, high) in intervals.items():
-            held[name] += low <= -0.03 <= high
-    assert held["adjusted"] >= 0.95 * 400
+            held[name] += low <= true <= high
+    assert held["ours"] >= 0.94 * 400
     assert held["t"] < 0.85 * 400
     assert held["BCa"] < 0.85 * 400
 
@@ -229,7 +296,7 @@ def test_nothing_that_differs_still_leaves_doubt() -> None:
     same = np.full(100, 0.7)
     result = paired_test(same, same.copy())
     assert (result.difference, result.p_value, result.effect_size, result.ties) == (0.0, 1.0, None, 100)
-    assert result.ci_low == pytest.approx(-0.0275, abs=1e-3)
+    assert result.ci_low == pytest.approx(-0.0336, abs=1e-3)
     right = paired_test(np.ones(100), np.ones(100))
     z = stats.norm.ppf(0.975)
     assert (right.ci_low, right.ci_high) == pytest.approx((-(z**2) / (100 + z**2), z**2 / (100 + z**2)))
@@ -306,7 +373,9 @@ def test_the_interval_holds_the_difference_and_lies_in_range(rows: list[tuple[fl
     result = paired_test(left, right)
     assert 0 < result.p_value <= 1
     if result.ci_low is not None and result.ci_high is not None:
-        assert result.ci_low - 1e-9 <= result.difference <= result.ci_high + 1e-9
+        assert -1 <= result.ci_low <= result.difference + 1e-9
+        assert result.difference <= result.ci_high + 1e-9
+        assert result.ci_high <= 1
         wider = paired_test(left, right, confidence=0.99)
         assert wider.ci_low is not None
         assert wider.ci_high is not None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import re
 import sys
 from pathlib import Path
@@ -42,12 +43,13 @@ class Row(NamedTuple):
 
     @property
     def kept(self) -> bool:
-        """Whether the figure keeps its bar."""
+        """Whether the figure keeps its bar; what is at most so much, to within two standard errors of 2,000 draws."""
         if not self.bar:
             return True
         sign, bound = self.bar.split()[:2]
-        found = float(self.now.split()[0])
-        return found <= float(bound) if sign == "<=" else found >= float(bound)
+        found, most = float(self.now.split()[0]), float(bound)
+        allowance = 200 * math.sqrt(most * (100 - most) / 10_000 / SIMULATIONS) if 0 < most < 100 else 0.0
+        return found <= most + allowance if sign == "<=" else found >= most
 
 
 def percent(share: float) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +84,29 @@ def test_a_reader_that_is_gone_is_no_error(command: str, cli: CommandLine) -> No
         assert ended(cli, *command.split(), stdout=writer) == Ended(0, "", "")
     finally:
         os.close(writer)
+
+
+@pytest.mark.parametrize(("scores", "code"), [([1, 1, 0, 1] * 10, 0), ([0] * 40, 1)])
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_a_reader_that_has_seen_enough_leaves_the_verdicts_exit_code(
+    scores: list[int], code: int, form: str, cli: CommandLine
+) -> None:
+    """``compare ... | head -1``, with a reader that is there for the first line, and with none."""
+    for name, given in (("before", [1, 1, 0, 1] * 10), ("after", scores)):
+        rows = "".join(f"q{number},{score}\n" for number, score in enumerate(given))
+        (cli.folder / f"{name}.csv").write_text(f"example_id,eval.right.score\n{rows}")
+    (cli.folder / "gate.yaml").write_text("metrics: {right: {}}\n")
+    command = ("compare", "before.csv", "after.csv", "--gate", "gate.yaml", *form.split())
+    assert ended(cli, *command).code == code
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert ended(cli, *command, stdout=writer) == Ended(code, "", "")
+    finally:
+        os.close(writer)
+    words = " ".join(shlex.quote(word) for word in (sys.executable, "-m", "prefect_experiments.cli", *command))
+    piped = ["bash", "-c", f"set -o pipefail; {words} | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}"]
+    assert subprocess.run(piped, cwd=cli.folder, env=cli.environment, timeout=PATIENCE_S).returncode == code
 
 
 # --- the current directory ----------------------------------------------------------------------

@@ -14,6 +14,7 @@ Unit = Literal["points", "plain", "ms", "usd"]
 
 NOTHING = "-"
 _MOST_DECIMALS = 6
+_HUGE = 1e12
 
 
 def score(value: float | None) -> str:
@@ -43,7 +44,7 @@ def plain(value: float | None) -> str:
     if value == 0:
         return "0"
     size = abs(value)
-    if size >= 1e12 or size < 1e-4:
+    if size >= _HUGE or size < 1e-4:
         return f"{value:.3g}"
     if size >= 1000 or value == int(value):
         return f"{value:,.0f}"
@@ -147,6 +148,8 @@ def _decimals(values: list[float]) -> int:
 
 
 def _signed(number: float, decimals: int, before: str) -> str:
+    if abs(number) >= _HUGE:
+        return f"-{before}{-number:.3g}" if number < 0 else f"{before}{number:.3g}"
     text = f"{number:,.{decimals}f}"
     if not text.strip("-0.,"):
         text = text.removeprefix("-")

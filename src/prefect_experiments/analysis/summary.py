@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.directions import agreed, said_directions
+from prefect_experiments.analysis.intervals import Interval, Range, example_means, interval_of, mean_and_sd, range_of
 from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
 from prefect_experiments.analysis.verdicts import Direction
 from prefect_experiments.models import _Record
@@ -15,8 +17,8 @@ from prefect_experiments.store import ExperimentRecord, Store
 
 PERCENTILES = (50, 95, 99)
 
-_Figures = tuple[int, float | None, str | None, bool]
-"""Of one verdict: its example's position, score, label, whether it is an error."""
+_Figures = tuple[Hashable, float | None, str | None, bool]
+"""Of one evaluation: its example, score, label, whether it is an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +29,10 @@ class MetricSummary(_Record):
         n: runs with a score.
         n_expected: runs that there should be: examples times repetitions.
         n_examples: examples with a score.
-        mean: over the `n` scores; ``None`` when there are none.
-        stderr: standard error of the mean, clustered by example (runs of one example are not
-            independent); ``None`` below two examples. Cameron and Miller 2015, eq. 11 for a mean.
+        mean: over the examples with a score, repetitions averaged within an example first, as everywhere; ``None``
+            when there are none.
+        stderr: standard error of the mean, from these examples; ``None`` below two.
+        score_range: what scores can be: from 0 to 1 where all do, else from the lowest or 0 to the highest or 0.
         lowest, highest: the mean if all runs without a score had scored 0, or 1; ``None`` where
             scores leave the range from 0 to 1.
         direction: ``minimize`` where less is better, ``neutral`` where neither is, as its evaluations say;
@@ -50,6 +53,7 @@ class MetricSummary(_Record):
     lowest: float | None
     highest: float | None
     n_examples: int
+    score_range: Range = (0.0, 1.0)
     labels: Mapping[str, int] = field(default_factory=dict)
     n_task_errors: int = 0
     n_errors: int = 0
@@ -60,20 +64,20 @@ class MetricSummary(_Record):
 
     @property
     def ci_low(self) -> float | None:
-        """Lower end of the 95 % t-interval of the mean, with (examples - 1) degrees of freedom."""
-        return None if self.mean is None or self.stderr is None else self.mean - self._half_width()
+        """Lower end of the 95 % interval of the mean; see `analysis.intervals`."""
+        return self._interval()[0]
 
     @property
     def ci_high(self) -> float | None:
         """Upper end of that interval."""
-        return None if self.mean is None or self.stderr is None else self.mean + self._half_width()
+        return self._interval()[1]
 
-    def _half_width(self) -> float:
-        # SciPy takes half a second to import, so it waits until somebody asks for an interval.
-        from scipy.special import stdtrit
-
-        assert self.stderr is not None
-        return float(stdtrit(self.n_examples - 1, 0.975)) * self.stderr
+    def _interval(self) -> Interval:
+        # What it needs of SciPy takes a moment to import, so it waits until somebody asks for an interval.
+        if self.mean is None:
+            return None, None
+        sd = None if self.stderr is None else self.stderr * math.sqrt(self.n_examples)
+        return interval_of(self.n_examples, self.mean, sd, self.score_range)
 
     def keys(self) -> list[str]:
         """The fields, and the interval."""
@@ -85,7 +89,7 @@ class MetricSummary(_Record):
             text = f"no score over {self.n_expected}"
         else:
             less = " (less is better)" if self.direction == "minimize" else ""
-            text = f"{self.mean:.2f}{less} over {self.n} of {self.n_expected}"
+            text = f"{numbers.score(self.mean)}{less} over {self.n} of {self.n_expected}"
         reasons = [
             _count(self.n_task_errors, "task error"),
             _count(self.n_errors, "evaluator error"),
@@ -94,7 +98,8 @@ class MetricSummary(_Record):
         ]
         text += "".join(f"{'; ' if not i else ', '}{reason}" for i, reason in enumerate(filter(None, reasons)))
         if self.n < self.n_expected and self.lowest is not None and self.highest is not None:
-            text += f"; between {self.lowest:.2f} and {self.highest:.2f} if those had scored 0 or 1"
+            ends = f"{numbers.score(self.lowest)} and {numbers.score(self.highest)}"
+            text += f"; between {ends} if those had scored 0 or 1"
         steadiness = str(self.repetitions or "")
         return f"{text}; {steadiness}" if steadiness else text
 
@@ -148,7 +153,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         token_count=runs.token_count,
         total_cost=runs.total_cost,
         metrics={
-            name: _metric(rows, expected, runs.failed, repetitions[name], directions.get(name))
+            name: metric_summary(rows, expected, runs.failed, repetitions[name], directions.get(name))
             for name, rows in evaluations.items()
         },
     )
@@ -167,29 +172,31 @@ def _repetitions(rows: Sequence[_Figures], failed: Sequence[int], repetitions: i
     return summarize_repetitions(scored, failed, repetitions)
 
 
-def _metric(
+def metric_summary(
     rows: Sequence[_Figures],
     expected: int,
     failed: int,
-    repetitions: RepetitionSummary | None,
-    direction: Direction | None,
+    repetitions: RepetitionSummary | None = None,
+    direction: Direction | None = None,
 ) -> MetricSummary:
+    """One evaluator's figures from its evaluations, the runs that there should be, and how many failed."""
     labels: dict[str, int] = {}
     for _, _, label, _ in rows:
         if label is not None:
             labels[label] = labels.get(label, 0) + 1
-    scored = [(position, score) for position, score, _, _ in rows if score is not None]
-    n = len(scored)
-    mean = math.fsum(score for _, score in scored) / n if n else None
-    stderr, examples = clustered_stderr(scored, mean)
-    lowest, highest = _bounds([score for _, score in scored], expected)
+    scored = [(example, score) for example, score, _, _ in rows if score is not None]
+    n, scores = len(scored), [score for _, score in scored]
+    means = example_means(scored)
+    mean, sd = mean_and_sd(means) if means else (None, None)
+    lowest, highest = _bounds(scores, expected)
     errors = sum(1 for *_, has_error in rows if has_error)
     return MetricSummary(
         n=n,
         n_expected=expected,
         mean=mean,
-        stderr=stderr,
-        n_examples=examples,
+        stderr=None if sd is None else sd / math.sqrt(len(means)),
+        n_examples=len(means),
+        score_range=range_of(scores),
         lowest=lowest,
         highest=highest,
         labels=labels,
@@ -200,26 +207,6 @@ def _metric(
         direction=direction,
         repetitions=repetitions,
     )
-
-
-def clustered_stderr(scored: Iterable[tuple[Hashable, float]], mean: float | None) -> tuple[float | None, int]:
-    """The standard error of a mean of (example, value), and the number of examples behind it.
-
-    Clustered by example (Cameron and Miller 2015, eq. 11 for a mean); with one value an example it
-    is the usual standard error. ``None`` below two examples.
-    """
-    if mean is None:
-        return None, 0
-    residuals: dict[Hashable, float] = {}
-    n = 0
-    for position, score in scored:
-        n += 1
-        residuals[position] = residuals.get(position, 0.0) + (score - mean)
-    clusters = len(residuals)
-    if clusters < 2:
-        return None, clusters
-    variance = math.fsum(r * r for r in residuals.values()) * clusters / (clusters - 1) / n**2
-    return math.sqrt(variance), clusters
 
 
 def _bounds(scores: Sequence[float], expected: int) -> tuple[float | None, float | None]:

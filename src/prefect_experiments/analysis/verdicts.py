@@ -158,8 +158,8 @@ class MetricComparison(_Record):
             pairs); ``None`` where nothing differs or there are fewer than two pairs.
         verdict: by the adjusted p-value: ``regressed``, ``improved`` (``changed`` where the direction is
             neutral), ``unchanged``; ``no data`` without pairs.
-        examples_needed: pairs to tell a difference as large as the one seen, at power 0.8; ``None``
-            where the verdict is clear or there is no difference to tell.
+        examples_needed: pairs to tell a difference as large as the one seen, at power 0.8 and among as many metrics as
+            are compared; ``None`` where the verdict is clear or there is no difference to tell.
         test: the name of the test that `p_value` is from.
         sd_difference: standard deviation of the paired differences; ``None`` below two pairs.
         n_baseline_scored: examples that the baseline scored and that the candidate should have

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,7 @@ import numpy as np
 
 from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary
 from prefect_experiments.analysis.results import ResultTable
-from prefect_experiments.analysis.summary import PERCENTILES, clustered_stderr
+from prefect_experiments.analysis.summary import PERCENTILES, metric_summary
 from prefect_experiments.results import ResultRun
 
 
@@ -84,25 +83,6 @@ def _summary_of(runs: Sequence[ResultRun], table: ResultTable) -> Summary:
 
 
 def _metric_of(name: str, runs: Sequence[ResultRun], expected: int) -> MetricSummary:
-    scored = [(run.example_id, s.score) for run in runs if (s := run.counted.get(name)) and s.score is not None]
-    n, total = len(scored), math.fsum(score for _, score in scored)
-    mean = total / n if n else None
-    stderr, n_examples = clustered_stderr(scored, mean)
-    within = bool(expected) and all(0 <= score <= 1 for _, score in scored)
-    said = [found for run in runs if (found := run.counted.get(name))]
-    failed = sum(run.error is not None for run in runs)
-    errors = sum(found.error is not None for found in said)
-    return MetricSummary(
-        n=n,
-        n_expected=expected,
-        mean=mean,
-        stderr=stderr,
-        lowest=total / expected if within else None,
-        highest=(total + expected - n) / expected if within else None,
-        n_examples=n_examples,
-        labels=Counter(found.label for found in said if found.label is not None),
-        n_task_errors=failed,
-        n_errors=errors,
-        n_no_score=len(said) - n - errors,
-        n_missing=expected - failed - len(said),
-    )
+    said = [(run.example_id, found) for run in runs if (found := run.counted.get(name))]
+    rows = [(example_id, found.score, found.label, found.error is not None) for example_id, found in said]
+    return metric_summary(rows, expected, sum(run.error is not None for run in runs))

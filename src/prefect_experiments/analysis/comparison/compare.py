@@ -227,7 +227,7 @@ def _metric(name: str, pairs: Pairs, plan: _Plan) -> MetricComparison:
     if not both.any():
         return replace(nothing, n_baseline_scored=n_scored)
     result = paired_test(left[both], right[both], confidence=plan.confidence)
-    filled_in = replace(_filled_in(name, direction, result, plan.confidence), n_baseline_scored=n_scored)
+    filled_in = replace(_filled_in(name, direction, result), n_baseline_scored=n_scored)
     if direction == "neutral":  # there is no worst score
         return filled_in
     return replace(
@@ -247,7 +247,7 @@ def _corpus_metric(
         return MetricComparison(name=name, direction=direction, n_pairs=0, n_baseline_scored=n_expected)
     frames = (pairs.baseline.frame, pairs.candidate.frame)
     result = compare_corpus_metric(name, function, *frames, ids, confidence=plan.confidence)
-    return replace(_filled_in(name, direction, result, plan.confidence), n_baseline_scored=n_expected)
+    return replace(_filled_in(name, direction, result), n_baseline_scored=n_expected)
 
 
 def _operations(pairs: Pairs, confidence: float) -> dict[str, MetricComparison]:
@@ -264,13 +264,13 @@ def _operations(pairs: Pairs, confidence: float) -> dict[str, MetricComparison]:
         )
         both = ~np.isnan(left) & ~np.isnan(right)
         if both.any():
-            result = paired_test(left[both], right[both], confidence=confidence, two_valued=False)
-            metric = _filled_in(name, "minimize", result, confidence)
+            result = paired_test(left[both], right[both], confidence=confidence, are_scores=False)
+            metric = _filled_in(name, "minimize", result)
             found[name] = _with_verdict(metric, result.p_value, confidence)
     return found
 
 
-def _filled_in(name: str, direction: Direction, result: PairedResult, confidence: float) -> MetricComparison:
+def _filled_in(name: str, direction: Direction, result: PairedResult) -> MetricComparison:
     better, worse = (result.higher, result.lower) if direction == "maximize" else (result.lower, result.higher)
     if direction == "neutral":
         better = worse = 0
@@ -293,7 +293,6 @@ def _filled_in(name: str, direction: Direction, result: PairedResult, confidence
         effect_size=result.effect_size,
         test=result.test,
         sd_difference=result.sd_difference,
-        examples_needed=examples_to_detect(result, confidence=confidence),
     )
 
 
@@ -311,15 +310,17 @@ def _adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
         metrics = dict(comparison.metrics)
         for name, metric in metrics.items():
             if (p := adjusted.get((number, name))) is not None:
-                metrics[name] = _with_verdict(replace(metric, p_value_adjusted=p), p, comparison.confidence)
+                metric = replace(metric, p_value_adjusted=p)
+                metrics[name] = _with_verdict(metric, p, comparison.confidence, tests=len(tested))
         found.append(replace(comparison, metrics=metrics))
     return found
 
 
-def _with_verdict(metric: MetricComparison, p_value: float, confidence: float) -> MetricComparison:
+def _with_verdict(metric: MetricComparison, p_value: float, confidence: float, *, tests: int = 1) -> MetricComparison:
     verdict: MetricVerdict = "unchanged"
     if p_value <= 1 - confidence and metric.difference and metric.direction == "neutral":
         verdict = "changed"
     elif p_value <= 1 - confidence and metric.difference:
         verdict = "improved" if (metric.difference > 0) == (metric.direction == "maximize") else "regressed"
-    return replace(metric, verdict=verdict, examples_needed=metric.examples_needed if verdict == "unchanged" else None)
+    needed = examples_to_detect(metric, confidence=confidence, tests=tests) if verdict == "unchanged" else None
+    return replace(metric, verdict=verdict, examples_needed=needed)

@@ -2,14 +2,12 @@
 
 Which test and which interval, and why:
 
-- **Scores of 0 and 1**: McNemar's exact test (the binomial test on the discordant pairs), and
-  Tango's score interval (1998) for the difference of the proportions, which keeps its coverage
-  with few pairs and with no discordant pair at all.
-- **Any other scores**, repetitions averaged within an example before: the sign-flip permutation
-  test of the mean difference, and a t-interval with Bonett and Price's adjustment (2012). The
-  tests of this module simulate the coverage of this interval; a plain t-interval, and a BCa or
-  studentised bootstrap, fall below it when few examples differ, and the bootstraps also with few
-  examples.
+- **Scores of 0 and 1**: McNemar's exact test (the binomial test on the discordant pairs), for a gate, which asks in one
+  direction, its mid-p variant; and Tango's score interval (1998) for the difference of the proportions, which keeps its
+  coverage with few pairs and with no discordant pair at all.
+- **Any other scores**, repetitions averaged within an example before: the sign-flip permutation test of the mean
+  difference, counted out and not sampled; and the interval of `analysis.intervals`, which knows how far apart two
+  scores can be: a plain t-interval and bootstraps fall short where few examples differ.
 
 All results are deterministic and depend neither on the order of the examples nor on which side
 is called the baseline.
@@ -22,24 +20,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prefect_experiments.analysis.comparison.sign_flip import (
+    N_RESAMPLES,
+    SIGN_FLIP_SAMPLED,
+    sign_flip_test,
+)
+from prefect_experiments.analysis.intervals import difference_range, mean_and_sd, mean_interval, times, unit_for
 from prefect_experiments.models import _Record
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from prefect_experiments.analysis.verdicts import MetricComparison
+
     Floats = npt.NDArray[np.float64]
 
-N_RESAMPLES = 9_999
 POWER = 0.8
 MCNEMAR = "McNemar, exact"
-SIGN_FLIP_EXACT = "sign-flip permutation, exact"
-SIGN_FLIP = f"sign-flip permutation, {N_RESAMPLES:,} resamples"
 
-_SEED = 20_240_801
-_CHUNK = 1_000
 # Averages of the same repetitions taken in another order differ in their last digits.
 _ROUNDING = 1e-12
+_MOST_NEEDED = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ class PairedResult(_Record):
 
 
 def paired_test(
-    baseline: Floats, candidate: Floats, *, confidence: float = 0.95, two_valued: bool | None = None
+    baseline: Floats, candidate: Floats, *, confidence: float = 0.95, are_scores: bool = True
 ) -> PairedResult:
     """Compare two columns of scores, one value an example on each side.
 
@@ -86,38 +88,35 @@ def paired_test(
         baseline: finite scores, in any unit; at least one.
         candidate: those of the same examples, in the same order.
         confidence: of the interval.
-        two_valued: whether the scores can only be 0 and 1; by default whether all of them are.
+        are_scores: else they are measurements such as latency, without a range, and never right or wrong.
     """
     import numpy as np
 
-    differences = candidate - baseline
-    size = np.maximum(np.abs(baseline), np.abs(candidate))
-    differences[np.abs(differences) <= _ROUNDING * size] = 0.0
-    differences.sort()  # so that no sum depends on the order of the examples
-    n = len(differences)
-    higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
-    difference = float(differences.mean())
-    sd = float(differences.std(ddof=1)) if n > 1 else None
     values = np.concatenate([baseline, candidate])
-    if two_valued is None:
-        two_valued = bool(((values == 0) | (values == 1)).all())
-    if two_valued:
+    unit, n = unit_for(float(np.abs(values).max())), len(baseline)
+    left, right = baseline / unit, candidate / unit
+    differences = right - left
+    differences[np.abs(differences) <= _ROUNDING * np.maximum(np.abs(left), np.abs(right))] = 0.0
+    higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
+    difference, sd = mean_and_sd(differences)
+    ends: tuple[float | None, float | None]
+    if are_scores and ((values == 0) | (values == 1)).all():
         test, p_value = MCNEMAR, mcnemar_p_value(higher, lower)
         p_higher, p_lower = mid_p_value(higher, lower), mid_p_value(lower, higher)
-        low, high = tango_interval(higher, lower, n, confidence)
-        interval: tuple[float | None, float | None] = (low, high)
+        ends = tango_interval(higher, lower, n, confidence)
     else:
-        p_value, exact = sign_flip_p_value(differences)
-        test = SIGN_FLIP_EXACT if exact else SIGN_FLIP
-        p_higher, p_lower = (p_value / 2, 1 - p_value / 2) if difference > 0 else (1 - p_value / 2, p_value / 2)
-        interval = adjusted_t_interval(differences, confidence, scale=_scale(values))
+        test, p_higher, p_lower = sign_flip_test(differences)
+        p_value = min(1.0, 2 * min(p_higher, p_lower))
+        bounds = difference_range(values / unit, differences, are_scores=are_scores and unit == 1)
+        ends = mean_interval(differences, confidence, bounds=bounds)
+    ci_low, ci_high = (None if end is None else times(end, unit) for end in ends)
     return PairedResult(
         n_pairs=n,
-        baseline_mean=float(np.sort(baseline).mean()),
-        candidate_mean=float(np.sort(candidate).mean()),
-        difference=difference,
-        ci_low=interval[0],
-        ci_high=interval[1],
+        baseline_mean=mean_and_sd(baseline)[0],
+        candidate_mean=mean_and_sd(candidate)[0],
+        difference=times(difference, unit),
+        ci_low=ci_low,
+        ci_high=ci_high,
         p_value=p_value,
         p_higher=p_higher,
         p_lower=p_lower,
@@ -125,7 +124,7 @@ def paired_test(
         higher=higher,
         lower=lower,
         ties=n - higher - lower,
-        sd_difference=sd,
+        sd_difference=None if sd is None else times(sd, unit),
         effect_size=difference / sd if sd else None,
         test=test,
     )
@@ -166,7 +165,8 @@ def smallest_p(n: int, test: str) -> float:
     """The smallest one-sided p-value that a test can give of `n` pairs that differ: all of them one way."""
     if not n:
         return 1.0
-    return {MCNEMAR: 0.5 ** (n + 1), SIGN_FLIP: max(0.5**n, 1 / (N_RESAMPLES + 1))}.get(test, 0.5**n)
+    least = 0.5 ** (n + (test == MCNEMAR))
+    return max(least, 1 / (N_RESAMPLES + 1)) if test == SIGN_FLIP_SAMPLED else least
 
 
 def pairs_to_reach(p_value: float, test: str) -> int:
@@ -212,114 +212,6 @@ def _tango_low(higher: int, lower: int, n: int, z: float) -> float:
     return float(optimize.brentq(excess, -1.0, (higher - lower) / n - 1e-12, xtol=1e-12))
 
 
-def sign_flip_p_value(differences: Floats) -> tuple[float, bool]:
-    """The paired permutation test of the mean difference, two-sided.
-
-    Under the hypothesis that the sides are exchangeable, each difference could as well have had
-    the other sign. With up to 13 differences other than 0 all sign patterns are looked at; with
-    more, 9,999 random ones (fixed seed), and the p-value is (b + 1) / (9,999 + 1), so that it is
-    never 0 and the test keeps its level. Its resolution is then 0.0001.
-
-    Source: Fisher 1935, The Design of Experiments, section 21; Phipson and Smyth 2010,
-    Statistical Applications in Genetics and Molecular Biology 9:39, for the correction.
-
-    Returns:
-        The p-value, and whether it is exact.
-    """
-    import numpy as np
-    from scipy import stats
-
-    # Pairs without a difference stay what they are under any sign.
-    differences = _whole(differences[differences != 0])
-    if len(differences) < 2:  # one of them is as likely to be positive as negative
-        return 1.0, True
-    if 2 ** len(differences) <= N_RESAMPLES:
-        result = stats.permutation_test(
-            (differences,),
-            lambda d, axis: d.sum(axis=axis),
-            permutation_type="samples",
-            vectorized=True,
-            n_resamples=math.inf,
-        )
-        return float(result.pvalue), True
-    extreme = int((np.abs(_random_sums(np.sort(np.abs(differences)))) >= abs(differences.sum())).sum())
-    return (extreme + 1) / (N_RESAMPLES + 1), False
-
-
-def _whole(differences: Floats) -> Floats:
-    """The differences in units so small that nothing is lost, as whole numbers, whose sums are exact.
-
-    Sums of floats depend on the order, and whether another sign pattern gives as large a sum as
-    the one seen must not.
-    """
-    import numpy as np
-
-    if not len(differences):
-        return differences
-    largest_sum = 2.0 ** (52 - math.ceil(math.log2(len(differences))))
-    whole: Floats = np.rint(differences / np.abs(differences).max() * largest_sum)
-    return whole
-
-
-def _random_sums(sizes: Floats) -> Floats:
-    """`N_RESAMPLES` sums of `sizes` under random signs.
-
-    `scipy.stats.permutation_test` takes 2 seconds for 5,000 pairs; this takes 0.02. Eight sizes
-    make a group, whose 256 possible sums are tabled: a random byte picks one.
-    """
-    import numpy as np
-
-    groups = np.pad(sizes, (0, -len(sizes) % 8)).reshape(-1, 8)
-    signs = 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) - 1.0
-    table = (groups @ signs.T).ravel()
-    offsets = 256 * np.arange(len(groups))
-    rng = np.random.default_rng(_SEED)
-    sums = np.empty(N_RESAMPLES)
-    for start in range(0, N_RESAMPLES, _CHUNK):
-        rows = min(_CHUNK, N_RESAMPLES - start)
-        picks = rng.integers(0, 256, size=(rows, len(groups)), dtype=np.uint8)
-        sums[start : start + rows] = np.take(table, picks + offsets).sum(axis=1)
-    return sums
-
-
-def adjusted_t_interval(
-    differences: Floats, confidence: float = 0.95, *, scale: float = 1.0
-) -> tuple[float | None, float | None]:
-    """A t-interval for the mean difference, after adding one pair at +m and one at -m.
-
-    m is the largest absolute difference seen, or `scale` where nothing differs. For scores of 0
-    and 1 this is the adjusted Wald interval of Bonett and Price 2012 (Journal of Educational and
-    Behavioral Statistics 37:479-488, which adds one to each count of discordant pairs) with a
-    t-quantile. Without the two pairs the interval has no width when nothing differs, and is too
-    short when few examples do.
-
-    Args:
-        differences: one an example.
-        confidence: of the interval.
-        scale: how far apart two scores can be, as far as that is known.
-
-    Returns:
-        The ends; ``(None, None)`` below two differences.
-    """
-    import numpy as np
-    from scipy.special import stdtrit
-
-    n = len(differences)
-    if n < 2:
-        return None, None
-    largest = float(np.abs(differences).max()) or scale
-    adjusted = np.sort(np.concatenate([differences, [-largest, largest]]))
-    mean = float(adjusted.mean())
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(adjusted.std()) / math.sqrt(n + 2)
-    return mean - half, mean + half
-
-
-def _scale(values: Floats) -> float:
-    """The range of the scores: 1 for scores from 0 to 1, else from the lowest or 0 to the highest or 0."""
-    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-    return 1.0 if low == 0 and high <= 1 else high - low
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values adjusted by Holm's step-down method (Holm 1979, Scandinavian Journal of Statistics 6:65-70).
 
@@ -334,7 +226,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def examples_to_detect(
-    result: PairedResult, *, confidence: float = 0.95, power: float = POWER, tests: int = 1
+    result: PairedResult | MetricComparison, *, confidence: float = 0.95, power: float = POWER, tests: int = 1
 ) -> int | None:
     """Pairs needed to find a difference as large as the one seen, by a two-sided test.
 
@@ -350,17 +242,18 @@ def examples_to_detect(
             ``(1 - confidence) / tests``, as by Bonferroni's.
 
     Returns:
-        More than the pairs there are; ``None`` where there is no difference, or no spread to go by.
+        More than the pairs there are; ``None`` where there is no difference to speak of, or no spread to go by.
     """
     if not result.difference or not result.sd_difference:
         return None
     z_alpha, z_beta = _normal_quantile(1 - (1 - confidence) / tests), _normal_quantile(2 * power - 1)
     if result.test == MCNEMAR:
-        discordant = (result.higher + result.lower) / result.n_pairs
+        discordant = 1 - result.ties / result.n_pairs
         spread = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(discordant - result.difference**2)
+        ratio = spread / result.difference
     else:
-        spread = (z_alpha + z_beta) * result.sd_difference
-    return max(math.ceil((spread / result.difference) ** 2), result.n_pairs + 1)
+        ratio = (z_alpha + z_beta) * (result.sd_difference / result.difference)
+    return max(math.ceil(ratio**2), result.n_pairs + 1) if abs(ratio) < _MOST_NEEDED**0.5 else None
 
 
 def examples_to_exclude(
@@ -384,11 +277,14 @@ def examples_to_exclude(
     """
     if gap <= 0:
         return None
+    z = _normal_quantile(confidence)
+    # What the interval has beside the spread seen shrinks as 1/n; Tango's half width is z^2 / (n + z^2) without any.
+    needed = (n + z * z) * half_width / gap - z * z
     if sd:
-        needed = ((_normal_quantile(confidence) + _normal_quantile(2 * power - 1)) * sd / gap) ** 2
-    else:
-        z = _normal_quantile(confidence)  # Tango's half width is then z^2 / (n + z^2)
-        needed = (n + z * z) * half_width / gap - z * z
+        unseen = max(0.0, half_width**2 * n / z**2 - sd**2) * n
+        needed, power_z = float(n), _normal_quantile(2 * power - 1)
+        for _ in range(100):  # a fixed point: each size of sample has its own half width
+            needed = ((z * math.sqrt(sd**2 + unseen / max(needed, 1.0)) + power_z * sd) / gap) ** 2
     return max(math.ceil(needed), n + 1)
 
 

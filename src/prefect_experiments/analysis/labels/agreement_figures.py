@@ -7,13 +7,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prefect_experiments.analysis.intervals import clustered_interval, difference_range
 from prefect_experiments.analysis.labels.contingency import LabelPairs, confusion_lines, finite, shown
-from prefect_experiments.analysis.summary import clustered_stderr
 from prefect_experiments.models import _Record
 
 _WIDEST_SCALE = 20
 _PERMUTATIONS = 9999
-_NO_SPREAD = 1e-12
 _CLEAR = 0.05
 
 
@@ -24,10 +23,10 @@ class LabelAgreement(_Record):
     Attributes:
         labels: every label, in the order of `confusion`.
         n: runs with both labels; `n_agree` of them with the same one.
-        rate: `n_agree` of `n`, 0 to 1, and its interval, made as `interval_method` says: Wilson's, or
-            with repetitions a bootstrap over examples.
+        rate: `n_agree` of `n`, 0 to 1, and its interval, made as `interval_method` says: Clopper and Pearson's, or
+            with repetitions a t-interval over examples.
         kappa: Cohen's (1960); ``None`` where only one label occurs. Its interval is a bootstrap over
-            examples; ``None`` where all runs agree.
+            examples; ``None`` where all runs agree, and where a side gave one label only.
         weighted_kappa: quadratic-weighted, for labels given in order.
         confusion: runs by people's label (rows) and the evaluator's (columns).
         human_counts, evaluator_counts: how often each side gave each label.
@@ -100,7 +99,7 @@ class ScoreAgreement(_Record):
         spearman: rank correlation, ties sharing their rank; ``None`` where a side is constant.
         kendall_tau_b: the same by pairs, corrected for ties (Kendall 1945).
         mean_absolute_error: mean of abs(evaluator - human).
-        bias: mean of evaluator - human, with a t-interval clustered by example.
+        bias: mean of evaluator - human, with an interval over examples; see `analysis.intervals`.
         limits_low, limits_high: bias -/+ 1.96 standard deviations of the differences, where 95 % of
             them lie if they are normal (Bland and Altman 1986), repetitions taken as they are; ``None``
             below two runs.
@@ -159,6 +158,8 @@ def label_agreement(
         notes.append("kappa is undefined: only one label occurs, so chance alone gives full agreement")
     elif agree == n:
         notes.append("kappa has no interval: all runs agree, so resampling them shows no spread")
+    elif pairs.has_constant_side:
+        notes.append("kappa has no interval: one side gave a single label, so kappa is 0 whatever the other one did")
     return LabelAgreement(
         labels=tuple(pairs.labels),
         n=n,
@@ -242,16 +243,11 @@ def score_agreement(
         confidence: of the intervals.
         notes: gets what is undefined or to be read with care, and why.
     """
-    from scipy.stats import t as student
-
     n = len(judged)
     differences = [float(one - other) for one, other in zip(judged, truth, strict=True)]
     bias = statistics.fmean(differences)
-    stderr, clusters = clustered_stderr(zip(examples, differences, strict=True), bias)
-    if max(differences) - min(differences) < _NO_SPREAD:
-        stderr = None
-        notes.append("the bias has no interval: evaluator and people differ by the same everywhere")
-    half = None if stderr is None else float(student.ppf((1 + confidence) / 2, clusters - 1)) * stderr
+    bounds = difference_range([*judged, *truth], differences)
+    of_bias = clustered_interval(list(zip(examples, differences, strict=True)), bounds, confidence)
     spread = None if n < 2 else 1.96 * statistics.stdev(differences)
     spearman, kendall = _rank_correlations(judged, truth, notes)
     pairs = _ratings(judged, truth, examples)
@@ -265,8 +261,8 @@ def score_agreement(
         kendall_tau_b=kendall,
         mean_absolute_error=statistics.fmean(map(abs, differences)),
         bias=bias,
-        bias_ci_low=None if half is None else bias - half,
-        bias_ci_high=None if half is None else bias + half,
+        bias_ci_low=of_bias[0],
+        bias_ci_high=of_bias[1],
         limits_low=None if spread is None else bias - spread,
         limits_high=None if spread is None else bias + spread,
         weighted_kappa=pairs.kappa("quadratic") if pairs else None,

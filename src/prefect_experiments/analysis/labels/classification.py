@@ -75,7 +75,7 @@ class ClassificationReport(_Record):
         n_missing_prediction: ok runs with a truth and without a prediction.
         accuracy: `n_correct` of `n`, 0 to 1.
         accuracy_ci_low, accuracy_ci_high: interval at `confidence`, made as `interval_method` says:
-            Wilson's, or with repetitions a bootstrap over examples.
+            Clopper and Pearson's, or with repetitions a t-interval over examples.
         accuracy_with_errors_as_wrong: `n_correct` of `n` + `n_errors`.
         binary: of the positive class; ``None`` without one.
         macro: means over the labels where defined, each label counting the same.
