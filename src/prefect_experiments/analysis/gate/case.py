@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
 from prefect_experiments.analysis.comparison.paired import holm, mcnemar_p_value
+from prefect_experiments.analysis.comparison.said import said_of_evaluator
 from prefect_experiments.analysis.directions import agreed, unclear
-from prefect_experiments.analysis.verdicts import Comparison, Direction, MetricComparison, Side, WorstCase
+from prefect_experiments.analysis.labels.shift import pairs_to_shift
+from prefect_experiments.analysis.verdicts import (
+    Comparison,
+    Direction,
+    LabelComparison,
+    MetricComparison,
+    Side,
+    WorstCase,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +45,8 @@ class MetricCase:
         filled: the same with missing scores counted as the worst; ``None`` where the candidate lacks none.
         p_worse, p_hidden: that the candidate is worse on the pairs, or so filled in; see `Case.beside`.
         alpha: the largest p-value that says worse.
+        incomparable: why it cannot be compared with the baseline: its evaluator is not the same.
+        labels: those that its evaluator gave on either side.
     """
 
     name: str
@@ -50,10 +61,39 @@ class MetricCase:
     p_hidden: float = 1.0
     confidence: float = 0.0
     alpha: float = 0.0
+    incomparable: str = ""
+    labels: tuple[str, ...] = ()
 
     def oriented(self, difference: float) -> float:
         """The difference with worse below 0."""
         return difference if self.direction == "maximize" else -difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelCase:
+    """An evaluator that gives labels and no scores.
+
+    Attributes:
+        counts: the candidate's labels, the commonest first.
+        labels: beside the baseline's; ``None`` without a baseline.
+        p_value: that they have shifted, adjusted over the gate's tests.
+        least: the smallest p-value that so many pairs can give, likewise adjusted; `needed` pairs would do.
+        alpha: the largest p-value that says so.
+    """
+
+    name: str
+    counts: Mapping[str, int]
+    labels: LabelComparison | None = None
+    p_value: float = 1.0
+    least: float = 1.0
+    needed: int = 0
+    alpha: float = 0.0
+
+    @property
+    def commonest(self) -> str:
+        """A label, for an example of what to write."""
+        baseline = {} if self.labels is None else self.labels.baseline
+        return next(iter({**baseline, **self.counts}), "good")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +103,7 @@ class Case:
     Attributes:
         comparison: with the baseline; ``None`` where there is none.
         metrics: those that are judged.
+        labels: likewise, what gives labels only.
         known: the names of all metrics that there are.
         n_lost, n_gained: examples whose task failed on the candidate only, and on the baseline only.
         p_lost: that these are significantly more; ``None`` where they are not.
@@ -71,6 +112,7 @@ class Case:
     candidate: Side
     comparison: Comparison | None = None
     metrics: Mapping[str, MetricCase]
+    labels: Mapping[str, LabelCase] = field(default_factory=dict)
     known: tuple[str, ...]
     n_lost: int = 0
     n_gained: int = 0
@@ -103,7 +145,17 @@ class Case:
             name: _beside(name, direction, comparison, missing_count=missing_count)
             for name, direction in (asked or dict.fromkeys(_shared(comparison))).items()
         }
-        worse = _adjusted({name: case.p_worse for name, case in metrics.items() if case.metric is not None})
+        labels = {
+            name: one for name, one in comparison.labels.items() if not one.has_scores and name in (asked or [name])
+        }
+        metrics = {name: case for name, case in metrics.items() if name not in labels}
+        scores = {name: case.p_worse for name, case in metrics.items() if case.metric is not None}
+        shifts = {
+            ("labels", name): one.p_value
+            for name, one in labels.items()
+            if one.p_value is not None and one.evaluator_change is None
+        }
+        worse = _adjusted({**scores, **shifts})
         failures = comparison.failures
         n_lost = failures.candidate_only + (failures.candidate_absent if missing_count else 0)
         n_gained = failures.baseline_only
@@ -118,6 +170,10 @@ class Case:
             candidate=comparison.candidate,
             comparison=comparison,
             metrics=metrics,
+            labels={
+                name: _shifted(one, comparison, worse.get(("labels", name), 1.0), len(worse), alpha)
+                for name, one in labels.items()
+            },
             known=tuple(comparison.metrics),
             n_lost=n_lost,
             n_gained=n_gained,
@@ -146,8 +202,27 @@ class Case:
                 unclear=said if direction is None and unclear(said) else (),
                 mean=means.get(name),
                 coverage=None if metric is None else (metric.n_examples, side.n_examples),
+                labels=tuple(side.labels.get(name, ())),
             )
-        return cls(candidate=side, metrics=metrics, known=tuple(means))
+        labels = {
+            name: LabelCase(name=name, counts=side.labels[name])
+            for name in side.labels_only
+            if name in (asked or side.labels_only)
+        }
+        metrics = {name: case for name, case in metrics.items() if name not in labels}
+        return cls(candidate=side, metrics=metrics, labels=labels, known=tuple(means))
+
+
+def _shifted(one: LabelComparison, comparison: Comparison, p_value: float, size: int, alpha: float) -> LabelCase:
+    return LabelCase(
+        name=one.name,
+        counts=comparison.candidate.labels.get(one.name, {}),
+        labels=one,
+        p_value=p_value,
+        least=one.smallest_p * max(1, size),
+        needed=pairs_to_shift(alpha / max(1, size)),
+        alpha=alpha,
+    )
 
 
 def _beside(name: str, direction: Better | None, comparison: Comparison, *, missing_count: bool) -> MetricCase:
@@ -156,7 +231,16 @@ def _beside(name: str, direction: Better | None, comparison: Comparison, *, miss
     if metric is None:
         return MetricCase(name=name, direction=direction or "maximize")
     coverage = (metric.n_pairs, metric.n_baseline_scored)
-    case = MetricCase(name=name, direction=direction or _better(metric.direction), coverage=coverage)
+    given = [label for side in (comparison.baseline, comparison.candidate) for label in side.labels.get(name, ())]
+    case = MetricCase(
+        name=name,
+        direction=direction or _better(metric.direction),
+        coverage=coverage,
+        labels=tuple(dict.fromkeys(given)),
+    )
+    if alone is not None and metric.evaluator_change is not None and metric.n_pairs:
+        why = said_of_evaluator(metric.evaluator_change, comparison)
+        return replace(case, mean=alone.mean, incomparable=why)
     if metric.difference is None or metric.p_value is None:
         return case
     filled = metric.missing_as_worst if missing_count else metric.errors_as_worst

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, field_validator
 
-from prefect_experiments.analysis.gate.case import Better, Case
+from prefect_experiments.analysis.comparison.said import said_of_evaluator
+from prefect_experiments.analysis.gate.case import Better, Case, LabelCase
+from prefect_experiments.analysis.gate.likeness import all_left_out, label_check, likeness_checks, unasked_checks
 from prefect_experiments.analysis.gate.metric_rules import Metric, p_text, worst
 from prefect_experiments.analysis.gate.rule import Rule, shown, written_rules
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck, Side, Verdict
@@ -53,17 +55,28 @@ class Metrics(Rule):
         """`metrics`, each of them a `Metric`."""
         return cast("dict[str, Metric]", self.metrics)
 
+    @property
+    def positive(self) -> dict[str, tuple[str, ...]]:
+        """The metrics whose labels are scored, with the good ones."""
+        return {name: rule.good for name, rule in self.rules.items() if rule.good}
+
     def check(self, case: Case) -> Iterator[MetricCheck]:
         """That there is something to judge by, and each metric."""
-        if case.comparison is not None and not case.comparison.n_pairs:
+        nothing_left = all_left_out(case.comparison)
+        if case.comparison is not None and not case.comparison.n_pairs and not nothing_left:
             yield _check("examples", _no_shared_example(case.comparison), failed=True)
-        if not case.metrics:
+        if not case.metrics and not case.labels and not nothing_left:
             yield _check("metrics", _no_metric(case), failed=True)
         for name, metric in case.metrics.items():
-            if metric.mean is None:
+            if nothing_left:
+                reason = f"{name} cannot be compared: every example that both sides ran has changed"
+                yield MetricCheck(name=name, status="inconclusive", reason=reason)
+            elif metric.mean is None:
                 yield _check(name, _no_scores(name, case), failed=True)
             else:
                 yield self.rules.get(name, Metric()).judge(metric)
+        for name, labels in case.labels.items():
+            yield label_check(labels, self.rules.get(name, Metric()), _why_not(labels, case.comparison))
 
 
 class MaxErrorRate(Rule):
@@ -232,7 +245,10 @@ class Gate(MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
         _refuse_another(self, comparison)
         missing_count = self.min_coverage is None
         case = Case.beside(comparison, self._directions, confidence=self.confidence, missing_count=missing_count)
-        return self._verdict([*self.checks(case), *([] if self.rules else _unchecked(comparison, case))])
+        least = _COVERAGE if self.min_coverage is None else self.min_coverage
+        checks = [*self.checks(case), *([] if self.rules else _unchecked(comparison, case))]
+        notes = [*likeness_checks(comparison, least), *unasked_checks(case, self.rules)]
+        return self._verdict(checks, *notes)
 
     def judge_alone(
         self,
@@ -250,17 +266,17 @@ class Gate(MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
         Raises:
             InvalidEvaluator: an experiment evaluator raised, or returned something else than a number.
         """
-        case = Case.alone(candidate, self._directions, experiment_evaluators or {})
+        case = Case.alone(candidate.with_positive(self.positive), self._directions, experiment_evaluators or {})
         names = [rule.called for rule in (*Metric.made_of(), *self.made_of()) if rule.called]
         said = f"there was no baseline to compare with: only {', '.join(names[:-1])} and {names[-1]} were checked"
-        return self._verdict([*self.checks(case)], _check("baseline", said))
+        return self._verdict([*self.checks(case)], *unasked_checks(case, self.rules), _check("baseline", said))
 
     @property
     def _directions(self) -> dict[str, Better | None]:
         return {name: rule.direction for name, rule in self.rules.items()}
 
     def _verdict(self, checks: Sequence[MetricCheck], *notes: MetricCheck) -> Verdict:
-        status = worst([check.status for check in checks])
+        status = worst([check.status for check in (*checks, *notes)])
         said = [check for check in checks if status == "passed" or check.status != "passed"]
         lets_through = status == "passed" or (status == "inconclusive" and self.on_inconclusive == "pass")
         return Verdict(
@@ -269,6 +285,18 @@ class Gate(MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
             checks=(*checks, *notes),
             exit_code=0 if lets_through else 1,
         )
+
+
+def _why_not(labels: LabelCase, comparison: Comparison | None) -> str | None:
+    """Why labels cannot be compared: their evaluator is not the same, or nothing is left to compare."""
+    found = labels.labels
+    if comparison is None or found is None:
+        return None
+    if found.evaluator_change is not None:
+        return f"{found.name} {said_of_evaluator(found.evaluator_change, comparison)}"
+    if all_left_out(comparison):
+        return f"{found.name} cannot be compared: every example that both sides ran has changed"
+    return None
 
 
 def _refuse_another(gate: Gate, comparison: Comparison) -> None:
