@@ -135,7 +135,7 @@ def test_a_changed_evaluator_makes_its_metric_inconclusive(wrong: int) -> None:
     assert comparison.verdict.reasons == (
         "right: cannot be compared: its evaluator is not the same on both sides (other code, options or model), on 40 "
         "of 40 examples; score the baseline's kept outputs again with the present evaluators: "
-        "`prefect-experiments evaluate exp-1`",
+        "`prefect-experiments evaluate exp-1 --evaluator ...`",
     )
 
 

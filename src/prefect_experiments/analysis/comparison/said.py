@@ -72,7 +72,8 @@ def rescoring(comparison: Comparison, more: str = "") -> str:
     """The command that scores the baseline again, to follow the advice; nothing where only a table is left of it."""
     if not comparison.baseline.experiment_id:
         return ""
-    return f": `{' '.join(filter(None, (f'prefect-experiments evaluate {comparison.baseline.experiment_id}', more)))}`"
+    words = ("prefect-experiments evaluate", comparison.baseline.experiment_id, "--evaluator ...", more)
+    return f": `{' '.join(filter(None, words))}`"
 
 
 def said_of_labels(labels: LabelComparison) -> str:
