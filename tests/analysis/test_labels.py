@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.comparison.label_shift import SAMPLED, pairs_to_shift, shift_test, smallest_p
 from prefect_experiments.analysis.gate import Gate, Metric
-from prefect_experiments.analysis.labels.shift import SAMPLED, pairs_to_shift, shift_test, smallest_p
 from prefect_experiments.analysis.results import ResultTable, result_table
 
 from .tables import checks, judged

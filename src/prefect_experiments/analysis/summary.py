@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prefect_experiments.analysis.directions import agreed, said_directions
+from prefect_experiments.analysis.label_texts import counted, say_more_than_scores
 from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
 from prefect_experiments.analysis.verdicts import Direction
 from prefect_experiments.models import _Record
@@ -81,7 +82,11 @@ class MetricSummary(_Record):
 
     def __str__(self) -> str:
         """Such as ``0.93 over 38 of 40; 1 task error, 1 evaluator error; between 0.88 and 0.93 if ...``."""
-        if self.mean is None:
+        labelled, no_score = counted(self.labels), self.n_no_score
+        if self.mean is None and labelled:
+            given = sum(self.labels.values())
+            text, no_score = f"{labelled} over {given} of {self.n_expected}", max(0, no_score - given)
+        elif self.mean is None:
             text = f"no score over {self.n_expected}"
         else:
             less = " (less is better)" if self.direction == "minimize" else ""
@@ -89,14 +94,16 @@ class MetricSummary(_Record):
         reasons = [
             _count(self.n_task_errors, "task error"),
             _count(self.n_errors, "evaluator error"),
-            _count(self.n_no_score, "without a score", plural="without a score"),
+            _count(no_score, "without a score", plural="without a score"),
             _count(self.n_missing, "missing", plural="missing"),
         ]
         text += "".join(f"{'; ' if not i else ', '}{reason}" for i, reason in enumerate(filter(None, reasons)))
         if self.n < self.n_expected and self.lowest is not None and self.highest is not None:
             text += f"; between {self.lowest:.2f} and {self.highest:.2f} if those had scored 0 or 1"
-        steadiness = str(self.repetitions or "")
-        return f"{text}; {steadiness}" if steadiness else text
+        more = [str(self.repetitions or "")]
+        if self.mean is not None and say_more_than_scores(self.labels):
+            more.append(f"labels {labelled}")
+        return "; ".join([text, *filter(None, more)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

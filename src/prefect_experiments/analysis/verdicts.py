@@ -211,7 +211,7 @@ class LabelComparison(_Record):
         n_moved: examples whose labels are not the same on both sides.
         moves: from which label to which, and on how many examples, the commonest first; of examples with one run on
             either side.
-        p_value: that chance alone shifts labels so much; see `labels.shift.shift_test`.
+        p_value: that chance alone shifts labels so much; see `comparison.label_shift.shift_test`.
         smallest_p: the smallest p-value that so many pairs can give.
         has_scores: whether the evaluator gives scores as well, which are a metric; then labels are counted and no
             p-value is in the comparison's family.

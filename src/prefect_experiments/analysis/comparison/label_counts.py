@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from prefect_experiments.analysis.comparison.label_shift import shift_test, smallest_p
 from prefect_experiments.analysis.comparison.pairing import Pairs
-from prefect_experiments.analysis.labels.shift import shift_test, smallest_p
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.verdicts import EvaluatorChange, LabelComparison
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prefect_experiments.analysis.label_texts import counted
 from prefect_experiments.analysis.verdicts import Comparison, EvaluatorChange, LabelComparison
 
 _MOST_NAMED = 5
-_MOST_LABELS = 6
 AGAIN = "score the baseline's kept outputs again with the present evaluators"
 
 
@@ -77,12 +77,9 @@ def rescoring(comparison: Comparison, more: str = "") -> str:
 
 
 def said_of_labels(labels: LabelComparison) -> str:
-    """Such as ``polite 60 -> 0, rude 0 -> 60``: how often each label was given, baseline's count first."""
-    every = dict.fromkeys((*labels.baseline, *labels.candidate))
-    order = sorted(every, key=lambda label: -(labels.baseline.get(label, 0) + labels.candidate.get(label, 0)))
-    said = [f"{label} {labels.baseline.get(label, 0):,} → {labels.candidate.get(label, 0):,}" for label in order]
-    more = [f"{len(said) - _MOST_LABELS} more labels"] if len(said) > _MOST_LABELS else []
-    return ", ".join([*said[:_MOST_LABELS], *more])
+    """Such as ``polite 60 → 0, rude 0 → 60 on 60 pairs``: how often each was given, the baseline's count first."""
+    pairs = f"{labels.n_pairs:,} {'pair' if labels.n_pairs == 1 else 'pairs'}"
+    return f"{counted(labels.baseline, labels.candidate)} on {pairs}"
 
 
 def _named(names: Sequence[str]) -> str:

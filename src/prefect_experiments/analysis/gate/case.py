@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
+from prefect_experiments.analysis.comparison.label_shift import pairs_to_shift
 from prefect_experiments.analysis.comparison.paired import holm, mcnemar_p_value
 from prefect_experiments.analysis.comparison.said import said_of_evaluator
 from prefect_experiments.analysis.directions import agreed, unclear
-from prefect_experiments.analysis.labels.shift import pairs_to_shift
 from prefect_experiments.analysis.verdicts import (
     Comparison,
     Direction,

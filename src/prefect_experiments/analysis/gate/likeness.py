@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison.said import said_of_examples, said_of_labels
 from prefect_experiments.analysis.gate.case import Case, LabelCase
+from prefect_experiments.analysis.label_texts import counted
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def label_check(case: LabelCase, rule: Metric, why: str | None = None) -> Metric
             name=name, status="failed", reason=f"{name} gives labels and no scores, so it has no mean to judge; {good}"
         )
     if found is None:
-        said = ", ".join(f"{label} {n:,}" for label, n in case.counts.items())
-        return MetricCheck(name=name, status="passed", reason=f"{name} {said}: labels, and none is said to be good")
-    figures = f"{name} {said_of_labels(found)} on {found.n_pairs:,} pairs"
+        said = f"{name} {counted(case.counts)}: labels, and none is said to be good"
+        return MetricCheck(name=name, status="passed", reason=said)
+    figures = f"{name} {said_of_labels(found)}"
     if why:
         return MetricCheck(name=name, status="inconclusive", reason=why)
     if found.p_value is None:
