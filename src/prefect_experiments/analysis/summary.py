@@ -11,7 +11,7 @@ from prefect_experiments.analysis.label_texts import counted, say_more_than_scor
 from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
 from prefect_experiments.analysis.verdicts import Direction
 from prefect_experiments.models import _Record
-from prefect_experiments.results import DIRECTION
+from prefect_experiments.results import DIRECTION, given_names
 from prefect_experiments.store import ExperimentRecord, Store
 
 PERCENTILES = (50, 95, 99)
@@ -98,7 +98,8 @@ class MetricSummary(_Record):
             _count(self.n_missing, "missing", plural="missing"),
         ]
         text += "".join(f"{'; ' if not i else ', '}{reason}" for i, reason in enumerate(filter(None, reasons)))
-        if self.n < self.n_expected and self.lowest is not None and self.highest is not None:
+        only_labels = self.mean is None and labelled
+        if self.n < self.n_expected and not only_labels and self.lowest is not None and self.highest is not None:
             text += f"; between {self.lowest:.2f} and {self.highest:.2f} if those had scored 0 or 1"
         more = [str(self.repetitions or "")]
         if self.mean is not None and say_more_than_scores(self.labels):
@@ -134,15 +135,15 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     experiment = record.experiment
     expected = experiment.example_count * experiment.repetitions
     runs = store.results.run_figures(experiment.id)
-    evaluations: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators}
-    renamed = set()
-    for position, evaluator, name, score, label, has_error in store.results.evaluation_figures(experiment.id):
-        evaluations.setdefault(name, []).append((position, score, label, has_error))
-        if name != evaluator:
-            renamed.add(evaluator)
-    for evaluator in renamed:  # it gives its evaluations under other names
-        if not evaluations.get(evaluator):
-            evaluations.pop(evaluator, None)
+    said = store.results.evaluation_figures(experiment.id)
+    names = given_names((by, name, score is not None or label is not None) for _, by, name, score, label, _ in said)
+    evaluations: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators if e.name not in names}
+    for position, evaluator, name, score, label, has_error in said:
+        if name != evaluator or evaluator not in names:
+            evaluations.setdefault(name, []).append((position, score, label, has_error))
+        elif has_error:
+            for given in names[evaluator]:
+                evaluations.setdefault(given, []).append((position, None, None, True))
     failed = _failed_positions(store, experiment.id) if runs.failed and experiment.repetitions > 1 else []
     directions = agreed(said_directions(store.results.said_of(experiment.id, DIRECTION)))
     repetitions = {name: _repetitions(rows, failed, experiment.repetitions) for name, rows in evaluations.items()}
