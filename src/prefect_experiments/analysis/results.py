@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from prefect_experiments.analysis.intervals import mean_and_sd, unit_for
 from prefect_experiments.analysis.ran_experiment import RanExperiment
 from prefect_experiments.analysis.verdicts import COSTS, LATENCIES, OPERATIONS, Side, SideMetric
 from prefect_experiments.errors import InvalidDataset
-from prefect_experiments.results import DIRECTION, Results, read_results, refuse_doubles, result_frame
+from prefect_experiments.results import DIRECTION, ResultRun, Results, read_results, refuse_doubles, result_frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +45,7 @@ class ResultTable:
         errors: by metric; whether the score is missing because the task or the evaluator failed.
         operations: ``latency_ms``, ``token_count`` and ``total_cost``; NaN where unknown.
         labels_only: evaluators that gave labels and never a score; they are no metrics.
+        labels: by evaluator that gave labels, the label of each run; ``None`` where there is none.
         directions: by metric, what its evaluations say of which scores are better.
         expected_ids: the examples that there should be runs of; ``None`` where nobody knows.
         n_expected: runs that there should be.
@@ -58,12 +60,14 @@ class ResultTable:
     errors: Mapping[str, Flags]
     operations: Mapping[str, Floats]
     labels_only: tuple[str, ...]
+    labels: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     directions: Said = field(default_factory=dict)
     expected_ids: frozenset[str] | None = None
     n_expected: int = 0
     experiment_id: str = ""
     dataset_id: str = ""
     dataset_version_id: str = ""
+    dataset_name: str = ""
     url: str | None = None
 
     @functools.cached_property
@@ -119,12 +123,35 @@ class ResultTable:
             n_errors=int(self.failed.sum()),
             metrics={name: self._metric(name) for name in self.scores},
             labels_only=self.labels_only,
+            labels={name: label_counts(labels) for name, labels in self.labels.items()},
             latency_p95_ms=float(np.percentile(latencies, 95)) if len(latencies) else None,
             n_latencies=len(latencies),
             total_cost=math.fsum(known_costs) if len(known_costs) else None,
             n_costs=int((~np.isnan(costs[ok])).sum()),
             measured={**measured, LATENCIES: np.sort(latencies), COSTS: self.sums(costs)},
         )
+
+    def with_positive(self, positive: Mapping[str, Collection[str]]) -> ResultTable:
+        """The same with labels as scores: 1 for a label that is named here, and 0 for any other.
+
+        Args:
+            positive: by evaluator, the labels that are good. One that gave no labels stays as it is.
+        """
+        import numpy as np
+
+        scores, errors = dict(self.scores), dict(self.errors)
+        for name, good in positive.items():
+            if (labels := self.labels.get(name)) is not None:
+                scores[name] = np.array([math.nan if label is None else float(label in good) for label in labels])
+                broken = [(one := run.counted.get(name)) is not None and one.error is not None for run in self.runs]
+                errors[name] = self.failed | np.array(broken)
+        labels_only = tuple(name for name in self.labels_only if name not in scores)
+        return replace(self, scores=scores, errors=errors, labels_only=labels_only)
+
+    @property
+    def runs(self) -> tuple[ResultRun, ...]:
+        """The runs as they were read."""
+        return self.results.runs
 
     def _metric(self, name: str) -> SideMetric:
         import numpy as np
@@ -176,6 +203,7 @@ def _of_experiment(ran: RanExperiment, label: str | None) -> ResultTable:
         experiment_id=experiment.id,
         dataset_id=experiment.dataset_id,
         dataset_version_id=experiment.dataset_version_id,
+        dataset_name=experiment.dataset_name,
         url=ran.url,
     )
 
@@ -200,6 +228,7 @@ def _table(results: Results, label: str) -> ResultTable:
         errors=errors,
         operations={name: _numbers(getattr(run.record, name) for run in runs) for name in OPERATIONS},
         labels_only=labels_only,
+        labels=_labels(results),
         directions=said_directions(
             (name, one.metadata.get(DIRECTION))
             for run in runs
@@ -224,6 +253,22 @@ def _metrics(results: Results, failed: Flags) -> tuple[dict[str, Floats], dict[s
         elif "score" in evaluator.parts or broken.any():
             scores[evaluator.name], errors[evaluator.name] = found, failed | broken
     return scores, errors, tuple(labels_only)
+
+
+def _labels(results: Results) -> dict[str, tuple[str | None, ...]]:
+    """The labels of each evaluator that gave any."""
+    found = {}
+    for evaluator in results.evaluators:
+        given = [run.counted.get(evaluator.name) for run in results.runs]
+        labels = tuple(None if one is None else one.label for one in given)
+        if any(label is not None for label in labels):
+            found[evaluator.name] = labels
+    return found
+
+
+def label_counts(labels: Iterable[str | None]) -> dict[str, int]:
+    """How often each label was given, the commonest first."""
+    return dict(Counter(label for label in labels if label is not None).most_common())
 
 
 def _numbers(values: Iterable[float | None]) -> Floats:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.directions import agreed, said_directions
 from prefect_experiments.analysis.intervals import Interval, Range, example_means, interval_of, mean_and_sd, range_of
+from prefect_experiments.analysis.label_texts import counted, say_more_than_scores
 from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
 from prefect_experiments.analysis.verdicts import Direction
 from prefect_experiments.models import _Record
-from prefect_experiments.results import DIRECTION
+from prefect_experiments.results import DIRECTION, given_names
 from prefect_experiments.store import ExperimentRecord, Store
 
 PERCENTILES = (50, 95, 99)
@@ -85,7 +86,11 @@ class MetricSummary(_Record):
 
     def __str__(self) -> str:
         """Such as ``0.93 over 38 of 40; 1 task error, 1 evaluator error; between 0.88 and 0.93 if ...``."""
-        if self.mean is None:
+        labelled, no_score = counted(self.labels), self.n_no_score
+        if self.mean is None and labelled:
+            given = sum(self.labels.values())
+            text, no_score = f"{labelled} over {given} of {self.n_expected}", max(0, no_score - given)
+        elif self.mean is None:
             text = f"no score over {self.n_expected}"
         else:
             less = " (less is better)" if self.direction == "minimize" else ""
@@ -93,15 +98,18 @@ class MetricSummary(_Record):
         reasons = [
             _count(self.n_task_errors, "task error"),
             _count(self.n_errors, "evaluator error"),
-            _count(self.n_no_score, "without a score", plural="without a score"),
+            _count(no_score, "without a score", plural="without a score"),
             _count(self.n_missing, "missing", plural="missing"),
         ]
         text += "".join(f"{'; ' if not i else ', '}{reason}" for i, reason in enumerate(filter(None, reasons)))
-        if self.n < self.n_expected and self.lowest is not None and self.highest is not None:
+        only_labels = self.mean is None and labelled
+        if self.n < self.n_expected and not only_labels and self.lowest is not None and self.highest is not None:
             ends = f"{numbers.score(self.lowest)} and {numbers.score(self.highest)}"
             text += f"; between {ends} if those had scored 0 or 1"
-        steadiness = str(self.repetitions or "")
-        return f"{text}; {steadiness}" if steadiness else text
+        more = [str(self.repetitions or "")]
+        if self.mean is not None and say_more_than_scores(self.labels):
+            more.append(f"labels {labelled}")
+        return "; ".join([text, *filter(None, more)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,15 +140,15 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     experiment = record.experiment
     expected = experiment.example_count * experiment.repetitions
     runs = store.results.run_figures(experiment.id)
-    evaluations: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators}
-    renamed = set()
-    for position, evaluator, name, score, label, has_error in store.results.evaluation_figures(experiment.id):
-        evaluations.setdefault(name, []).append((position, score, label, has_error))
-        if name != evaluator:
-            renamed.add(evaluator)
-    for evaluator in renamed:  # it gives its evaluations under other names
-        if not evaluations.get(evaluator):
-            evaluations.pop(evaluator, None)
+    said = store.results.evaluation_figures(experiment.id)
+    names = given_names((by, name, score is not None or label is not None) for _, by, name, score, label, _ in said)
+    evaluations: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators if e.name not in names}
+    for position, evaluator, name, score, label, has_error in said:
+        if name != evaluator or evaluator not in names:
+            evaluations.setdefault(name, []).append((position, score, label, has_error))
+        elif has_error:
+            for given in names[evaluator]:
+                evaluations.setdefault(given, []).append((position, None, None, True))
     failed = _failed_positions(store, experiment.id) if runs.failed and experiment.repetitions > 1 else []
     directions = agreed(said_directions(store.results.said_of(experiment.id, DIRECTION)))
     repetitions = {name: _repetitions(rows, failed, experiment.repetitions) for name, rows in evaluations.items()}

@@ -19,7 +19,7 @@ OPERATIONS = ("latency_ms", "token_count", "total_cost")
 # What `Side.measured` has besides the metrics; no evaluator is called so.
 LATENCIES, COSTS = " latencies", " costs"
 Status = Literal["passed", "failed", "inconclusive"]
-MetricVerdict = Literal["improved", "regressed", "changed", "unchanged", "no data"]
+MetricVerdict = Literal["improved", "regressed", "changed", "unchanged", "not comparable", "no data"]
 Direction = Literal["maximize", "minimize", "neutral"]
 
 
@@ -52,6 +52,7 @@ class Side(_Record):
         n_runs: runs that were made; `n_errors` of them failed.
         metrics: what has a score column, by evaluator name.
         labels_only: evaluators that gave labels and never a score; they are no metrics.
+        labels: by evaluator that gave labels, how often each was given, the commonest first.
         latency_p95_ms: 95th percentile over the ok runs with a known latency, in milliseconds.
         n_latencies: how many those are.
         total_cost: over all runs with a known cost, in US dollars; ``None`` where no run has one.
@@ -71,6 +72,7 @@ class Side(_Record):
     n_errors: int = 0
     metrics: Mapping[str, SideMetric] = field(default_factory=dict)
     labels_only: tuple[str, ...] = ()
+    labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     latency_p95_ms: float | None = None
     n_latencies: int = 0
     total_cost: float | None = None
@@ -139,6 +141,47 @@ class Unscored(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatorChange(_Record):
+    """How the evaluator of one side differs from that of the other.
+
+    Attributes:
+        n_examples: of so many examples the evaluations were made by another code, other options or another model.
+        n_known: of so many it is known by what they were made on both sides.
+        models: the judge's models on the baseline's side and on the candidate's, where these differ and are known.
+    """
+
+    n_examples: int
+    n_known: int
+    models: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differences(_Record):
+    """What differs between the sides beside the candidate itself, and what of that is not known.
+
+    Attributes:
+        datasets: the names of the two sides' datasets, where these differ.
+        inputs, expected: the examples that both sides ran and whose input, or whose expected output alone, is not the
+            same; they are left out of every test.
+        evaluators: by metric, what differs in its evaluator.
+        unknown: what nobody recorded: ``inputs``, ``expected outputs``.
+        unknown_evaluators: the metrics of which it is not recorded by which state of their evaluator they were made.
+    """
+
+    datasets: tuple[str, str] | None = None
+    inputs: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
+    evaluators: Mapping[str, EvaluatorChange] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    unknown_evaluators: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> int:
+        """How many examples are left out of the tests."""
+        return len(self.inputs) + len(self.expected)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricComparison(_Record):
     """One metric on the examples that both sides scored; differences are candidate minus baseline.
 
@@ -157,7 +200,7 @@ class MetricComparison(_Record):
         effect_size: mean difference over the standard deviation of differences (Cohen's d for
             pairs); ``None`` where nothing differs or there are fewer than two pairs.
         verdict: by the adjusted p-value: ``regressed``, ``improved`` (``changed`` where the direction is
-            neutral), ``unchanged``; ``no data`` without pairs.
+            neutral), ``unchanged``; ``not comparable`` where `evaluator_change` says why; ``no data`` without pairs.
         examples_needed: pairs to tell a difference as large as the one seen, at power 0.8 and among as many metrics as
             are compared; ``None`` where the verdict is clear or there is no difference to tell.
         test: the name of the test that `p_value` is from.
@@ -168,6 +211,8 @@ class MetricComparison(_Record):
             score; ``None`` where none is.
         missing_as_worst: with all missing scores counted so; ``None`` where none is missing.
         unscored: on how many of the examples that both ran a score is missing on one side.
+        evaluator_change: what of its evaluator differs between the sides, so that a difference of the scores says
+            nothing of the candidate; ``None`` where nothing does, or where it is not known.
     """
 
     name: str
@@ -195,6 +240,41 @@ class MetricComparison(_Record):
     errors_as_worst: WorstCase | None = None
     missing_as_worst: WorstCase | None = None
     unscored: Unscored = field(default_factory=Unscored)
+    evaluator_change: EvaluatorChange | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelComparison(_Record):
+    """The labels that an evaluator gave, on the examples that both sides have labels of.
+
+    Attributes:
+        n_pairs: examples with a label on both sides.
+        baseline, candidate: how many of the runs of these examples got each label, the commonest first.
+        n_moved: examples whose labels are not the same on both sides.
+        moves: from which label to which, and on how many examples, the commonest first; of examples with one run on
+            either side.
+        p_value: that chance alone shifts labels so much; see `comparison.label_shift.shift_test`.
+        smallest_p: the smallest p-value that so many pairs can give.
+        has_scores: whether the evaluator gives scores as well, which are a metric; then labels are counted and no
+            p-value is in the comparison's family.
+        verdict: ``changed`` by the adjusted p-value, else ``unchanged``; ``not comparable`` where its evaluator has
+            changed; ``no data`` without pairs.
+        p_value_adjusted: Holm's, over the comparison's metrics and labels.
+    """
+
+    name: str
+    n_pairs: int
+    baseline: Mapping[str, int] = field(default_factory=dict)
+    candidate: Mapping[str, int] = field(default_factory=dict)
+    n_moved: int = 0
+    moves: tuple[tuple[str, str, int], ...] = ()
+    p_value: float | None = None
+    p_value_adjusted: float | None = None
+    smallest_p: float = 1.0
+    test: str = ""
+    has_scores: bool = False
+    verdict: MetricVerdict = "no data"
+    evaluator_change: EvaluatorChange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,9 +335,11 @@ class Comparison(_Record):
     """A candidate beside a baseline, on the examples that both ran.
 
     Attributes:
-        n_pairs: examples that both sides ran.
+        n_pairs: examples that both sides ran, without those that `differences` leaves out.
         only_in_baseline, only_in_candidate: ids of the examples that only one side ran.
         metrics: by evaluator name, and by the name of experiment evaluators.
+        labels: by the name of each evaluator that gave labels.
+        differences: what differs between the sides beside the candidate itself.
         operations: latency (``latency_ms``), ``token_count`` and ``total_cost``, where known; outside
             the correction for many metrics.
         regressed, improved: examples that got worse or better, worst (best) first.
@@ -272,6 +354,8 @@ class Comparison(_Record):
     only_in_baseline: tuple[str, ...] = ()
     only_in_candidate: tuple[str, ...] = ()
     metrics: Mapping[str, MetricComparison] = field(default_factory=dict)
+    labels: Mapping[str, LabelComparison] = field(default_factory=dict)
+    differences: Differences = field(default_factory=Differences)
     operations: Mapping[str, MetricComparison] = field(default_factory=dict)
     regressed: tuple[ExampleChange, ...] = ()
     improved: tuple[ExampleChange, ...] = ()

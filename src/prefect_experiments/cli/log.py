@@ -101,6 +101,7 @@ def log(
     split: list[str] | None = None,
     allow: list[Misfit] | None = None,
     baseline: str | None = None,
+    first_run: bool = False,
     gate: str | None = None,
     columns: Columns = _USUAL,
     reports: Reports = NO_REPORTS,
@@ -132,6 +133,7 @@ def log(
         allow: what is no error: rows of unknown ids are left out, of doubled ones the last is taken, examples
             that are missing have no run; can be given several times.
         baseline: what the results are compared with: id, name, tag:NAME, latest, or a table of results.
+        first_run: there may be no experiment with that tag yet, though others of the dataset have tags.
         gate: the rules that judge them, as the path of a YAML or JSON file, or as such text.
         columns: what the columns are.
         reports: what to write.
@@ -153,6 +155,7 @@ def log(
             splits=split,
             allow=allow or (),
             baseline=baseline,
+            first_run=first_run,
             gate=gate,
             print_summary=False,
             **arguments,

@@ -91,6 +91,7 @@ def run(
     metadata: str | None = None,
     dry_run: int | None = None,
     baseline: str | None = None,
+    first_run: bool = False,
     gate: str | None = None,
     selection: Selection = _EVERYTHING,
     limits: RunLimits = _RUN_LIMITS,
@@ -121,6 +122,7 @@ def run(
         metadata: a JSON object.
         dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
         baseline: what the result is compared with: id, name, tag:NAME, latest, or a table of results.
+        first_run: there may be no experiment with that tag yet, though others of the dataset have tags.
         gate: the rules that judge it, as the path of a YAML or JSON file, or as such text.
         selection: which examples.
         limits: how hard to work.
@@ -138,6 +140,7 @@ def run(
             experiment_metadata=json_object(metadata),
             dry_run=False if dry_run is None else dry_run,
             baseline=baseline,
+            first_run=first_run,
             gate=gate,
             print_summary=False,
             **begun.arguments(),
@@ -209,10 +212,11 @@ def evaluate(
     *,
     evaluator: list[str],
     dataset: str | None = None,
+    dataset_version: str | None = None,
     limits: Limits = _LIMITS,
     terminal: Here,
 ) -> Answer:
-    """Score an experiment's outputs with further evaluators; the task is not called.
+    """Score an experiment's outputs with further evaluators, or again with changed ones; the task is not called.
 
     Evaluations that are there are kept, unless they failed or their evaluator has changed since.
 
@@ -220,6 +224,8 @@ def evaluate(
         experiment: id, name, tag:NAME or latest.
         evaluator: as for run; can be given several times.
         dataset: the dataset that a name, a tag or latest is looked for in.
+        dataset_version: score the outputs beside the examples of this version (an id, a number or latest), whose
+            answers may have been corrected since; that is an experiment of its own.
         limits: how hard to work.
         terminal: where it is shown.
     """
@@ -228,6 +234,7 @@ def evaluate(
         ran = client.experiments.evaluate_experiment(
             experiment=experiment,
             dataset=dataset,
+            dataset_version=dataset_version,
             evaluators=_evaluators(evaluator),
             print_summary=False,
             **limits.arguments(),

@@ -110,7 +110,10 @@ class Judged(Options):
 
     baseline: Annotated[Side | None, AsIs] = None
     """what the result is compared with: an id, a name, ``tag:NAME``, ``latest``, a `RanExperiment`, or a table of
-    results. A tag that nobody has yet is no error."""
+    results. A tag is no error where no experiment of the dataset has one yet: that is the first run."""
+    first_run: bool = False
+    """there may be no baseline of that tag yet, though other experiments of the dataset have tags: then the gate judges
+    this run alone."""
     gate: Annotated[GateSource | None, AsIs] = None
     """turns the comparison into a verdict: a `Gate`, a mapping of its fields, or the path of a YAML or JSON file. The
     flow run ends failed where the gate fails; the call returns all the same, with ``comparison`` and ``verdict``."""
@@ -197,6 +200,9 @@ class EvaluateOptions(Shown, Traced, EvaluationOptions, Continued):
 
     evaluators: Annotated[EvaluatorSources, AsIs]
     """as for `run_experiment`."""
+    dataset_version: str | None = None
+    """score the outputs beside the examples of this version of the dataset, an id, a number or ``latest``, as an
+    experiment of its own: the answers may have been corrected since. By default the experiment's own version."""
 
 
 class EvaluateArguments(EvaluateOptions, OfExperiment):

@@ -16,9 +16,10 @@ from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.backends import Remote
-from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidSetting, NotFound
+from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidSetting, NotFound, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.arguments import CompareArguments, Place, Placed
+from prefect_experiments.experiment.naming import BY_TAG, LATEST
 from prefect_experiments.experiment.places import experiment_key, find_experiment, remote_of, store_of
 from prefect_experiments.models import Experiment
 from prefect_experiments.signatures import takes
@@ -148,12 +149,19 @@ class Judging:
 
 
 def judging(
-    baseline: Any, gate: Any, store: Store, remote: Remote | None, dataset: str, *, dry_run: bool = False
+    baseline: Any,
+    gate: Any,
+    store: Store,
+    remote: Remote | None,
+    dataset: str,
+    *,
+    dry_run: bool = False,
+    first_run: bool = False,
 ) -> Judging | None:
     """The baseline and the gate of a new experiment, looked up and checked before anything is run.
 
-    A tag that nobody has, and ``latest`` where nothing has been run, are no errors: the first run has
-    no baseline. The results of a table are read now, and not again: the file may be gone by then.
+    A tag, where no experiment of the dataset has any, and ``latest`` where nothing has been run, are no errors: the
+    first run has no baseline. The results of a table are read now, and not again: the file may be gone by then.
 
     Args:
         baseline: as `run_experiment` takes it.
@@ -163,12 +171,14 @@ def judging(
         dataset: the name of the new experiment's dataset.
         dry_run: only look whether everything is there; nothing is compared, and nothing comes here
             from the backend.
+        first_run: a tag that no experiment of the dataset has is no error, whatever other tags there are.
 
     Returns:
         ``None`` where there is nothing to compare with and nothing to judge by.
 
     Raises:
-        NotFound: a baseline by id or name that is not there.
+        NotFound: a baseline by id or name that is not there; a tag that no experiment of the dataset has, where others
+            of its experiments have tags.
         AmbiguousName: several of them.
         InvalidInput: a table or a gate that cannot be used.
     """
@@ -184,11 +194,38 @@ def judging(
     except AmbiguousName:
         raise
     except NotFound as missing:
-        if not (baseline == "latest" or str(baseline).startswith("tag:")):
-            raise NotFound(f"there is no baseline {experiment_key(baseline)!r}: {missing}") from None
+        _refuse_slip(baseline, missing, store, dataset, first_run=first_run)
         alone = "the gate judges this run alone" if checked else "nothing is compared"
         side, note = None, f"There is no baseline {baseline!r} with results on {dataset} yet; {alone}."
     return None if dry_run else Judging(side, checked, note)
+
+
+def _refuse_slip(baseline: Any, missing: NotFound, store: Store, dataset: str, *, first_run: bool) -> None:
+    """Tell a baseline that is not there yet from one that was misspelt, or is another dataset's.
+
+    Raises:
+        NotFound: it is no first run.
+    """
+    key = experiment_key(baseline)
+    tag = key.removeprefix(BY_TAG) if key.startswith(BY_TAG) else None
+    if key == LATEST or (tag is not None and first_run):
+        return
+    tags = store.experiments.tags(dataset)
+    if tag is not None and not tags:
+        return
+    others = [
+        f"{name!r} has one ({experiment_id})" for name, experiment_id in store.experiments.elsewhere(key, dataset)
+    ]
+    there = ""
+    if others:
+        there = f". Dataset {', '.join(others)}: give its id to compare with it, example by example of the same id"
+    if tag is None:
+        why = f"dataset {dataset!r} has no experiment of that name" if others else str(missing)
+        raise NotFound(f"there is no baseline {key!r}: {why}{there}")
+    raise NotFound(
+        f"there is no baseline {key!r} on dataset {dataset!r}: {unknown_value('tag', tag, tags)}{there}. Nothing was "
+        "run. If this is to be the first run for a new tag, say so: first_run=True (--first-run)"
+    )
 
 
 def check_directions(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:

@@ -153,7 +153,9 @@ def plan_log(request: LogRequest, store: Store, remote: Remote | None, judged: J
         remote.check()
     source = DatasetSource(dataset, store, Selection.of(request), remote)
     match(results, source.example_ids(store), source.name, allow)
-    found = None if judged is None else judging(judged.baseline, judged.gate, store, remote, source.name)
+    found = None
+    if judged is not None:
+        found = judging(judged.baseline, judged.gate, store, remote, source.name, first_run=judged.first_run)
     return LogPlan(
         name,
         source.name,

@@ -27,6 +27,7 @@ from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name
 from prefect_experiments.experiment.needs import KeptExamples, check_needs
 from prefect_experiments.experiment.places import experiment_to_continue, remote_of, store_of
+from prefect_experiments.experiment.rescore import outputs_on
 from prefect_experiments.experiment.work import RunPlan, Start
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Dataset
@@ -121,7 +122,8 @@ def _judged(
     *,
     dry_run: bool = False,
 ) -> Judging | None:
-    found = judging(wanted.baseline, wanted.gate, store, remote, dataset, dry_run=dry_run)
+    first = wanted.first_run
+    found = judging(wanted.baseline, wanted.gate, store, remote, dataset, dry_run=dry_run, first_run=first)
     check_directions(found, evaluators)
     return found
 
@@ -153,7 +155,7 @@ def _default_name(task: str) -> str:
 
 
 def plan_continued(arguments: ResumeArguments | EvaluateArguments, client: Place | None) -> RunPlan:
-    """The plan of going on with an experiment.
+    """The plan of going on with an experiment; nothing is written yet but outputs to be scored on another version.
 
     Args:
         arguments: to resume, missing and failed runs are made; to evaluate, none. Evaluators that are given are added
@@ -173,6 +175,10 @@ def plan_continued(arguments: ResumeArguments | EvaluateArguments, client: Place
     record, remote, notes = experiment_to_continue(
         arguments.experiment, store, arguments.dataset, remote_of(None, client), with_runs=not resumes
     )
+    if isinstance(arguments, EvaluateArguments) and arguments.dataset_version is not None:
+        resolve_evaluators(arguments.evaluators)  # what cannot be used is refused before anything is made
+        record, said = outputs_on(record, arguments.dataset_version, store, remote)
+        notes += said
     missing = _missing_runs(record, store) if resumes else 0
     given, again = _evaluators_again(arguments, record, store, missing)
     kept = KeptExamples(record.experiment.dataset_name, store, record.version, record.positions)

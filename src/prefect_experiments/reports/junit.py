@@ -15,9 +15,9 @@ def junit_xml(results: Comparison | Summary, *, name: str | None = None, verdict
     """One test case for each check of the gate and for each metric.
 
     What the gate does not let through is a failure, with its reason. Without a gate, a metric that
-    regressed is one. An inconclusive check that the gate lets through, and a metric without data,
-    are skipped. Failed task runs are an error where no gate rules on them. Figures stand in the
-    properties of each case and in its output.
+    regressed is one. An inconclusive check that the gate lets through, and a metric without data
+    or one that cannot be compared, are skipped. Failed task runs are an error where no gate rules on
+    them. Figures stand in the properties of each case and in its output.
 
     Args:
         results: a comparison, or the summary of one experiment.
@@ -52,6 +52,7 @@ def _comparison(suite: Element, comparison: Comparison) -> None:
         "only in baseline": len(comparison.only_in_baseline),
         "only in candidate": len(comparison.only_in_candidate),
         "baseline task errors": _errors(comparison.baseline),
+        "left out": comparison.differences.left_out,
         "candidate task errors": _errors(comparison.candidate),
         "verdict": verdict.status if verdict else "no gate",
     }
@@ -60,6 +61,10 @@ def _comparison(suite: Element, comparison: Comparison) -> None:
         _checks(suite, verdict)
     for metric in comparison.metrics.values():
         _metric(suite, metric, decides=verdict is None)
+    for labels in phrases.label_comparisons(comparison):
+        if labels.has_scores:  # they are a metric, with a case of its own
+            continue
+        _output(_case(suite, "labels", labels.name), phrases.label_line(labels))
     if verdict is None:
         _task_runs(suite, comparison.candidate.n_errors, comparison.candidate.n_runs)
 
@@ -88,7 +93,7 @@ def _metric(suite: Element, metric: MetricComparison, *, decides: bool) -> None:
     shown = ("baseline", "candidate", "difference", "interval", "p", "pairs", "improved", "regressed", "ties")
     _properties(case, {key: getattr(found, key) for key in (*shown, "verdict")})
     line = phrases.metric_line(found)
-    if metric.verdict == "no data":
+    if metric.verdict in ("no data", "not comparable"):
         _add(case, "skipped", line)
     elif metric.verdict == "regressed" and decides:
         _add(case, "failure", line, "regressed")

@@ -34,7 +34,8 @@ def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
     ]
     for name, metric in summary.metrics.items():
         mean, stderr = numbers.score(metric.mean), numbers.plain(metric.stderr)
-        lines.append(f"| {plain(name)} | {mean} | {metric.n} of {metric.n_expected} | {stderr} | {metric} |")
+        cells = [plain(name), mean, f"{metric.n} of {metric.n_expected}", stderr, escaping.sentence(str(metric))]
+        lines.append(f"| {' | '.join(cells)} |")
     lines += ["", figures(summary), *error_lines(ran)]
     return "\n".join(lines)
 
@@ -67,10 +68,10 @@ def comparison_markdown(comparison: Comparison, *, worst: int = WORST_SHOWN) -> 
     # Why it failed is read first; that each check passed can wait.
     passed = comparison.verdict is not None and comparison.verdict.status == "passed"
     lines += [] if passed else reasons
-    lines += [*metric_table(comparison), ""]
+    lines += [*metric_table(comparison), "", *label_lines(comparison)]
     if comparison.metrics and not passed and comparison.verdict:
         lines += ["The table asks whether there is a difference, the gate only whether it is for the worse.", ""]
-    lines += [*side_lines(comparison), ""]
+    lines += [*side_lines(comparison), "", *likeness_lines(comparison)]
     lines += ["Checks:", "", *reasons] if passed else []
     return "\n".join([*lines, *worst_lines(comparison, worst)])
 
@@ -78,6 +79,19 @@ def comparison_markdown(comparison: Comparison, *, worst: int = WORST_SHOWN) -> 
 def reason_lines(verdict: Verdict) -> list[str]:
     """The verdict's reasons as a Markdown list."""
     return [f"- {escaping.sentence(reason)}" for reason in verdict.reasons]
+
+
+def label_lines(comparison: Comparison) -> list[str]:
+    """The labels of both sides as a Markdown list with its heading; nothing where there are none."""
+    found = phrases.label_comparisons(comparison)
+    lines = [f"- {escaping.sentence(phrases.label_line(one))}" for one in found]
+    return ["Labels, the baseline's count first:", "", *lines, ""] if lines else []
+
+
+def likeness_lines(comparison: Comparison) -> list[str]:
+    """What is to be said of how alike the sides are, as a Markdown list."""
+    lines = [f"- {escaping.sentence(line)}" for line in phrases.likeness(comparison)]
+    return [*lines, ""] if lines else []
 
 
 def metric_table(comparison: Comparison) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.label_texts import counted, say_more_than_scores
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison
 from prefect_experiments.reports import charts, phrases
 from prefect_experiments.reports.charts import Histogram, Interval, IntervalPlot, Role
@@ -123,6 +124,7 @@ def summary_rows(party: Party) -> list[dict[str, Any]]:
                 "name": name,
                 "mean": numbers.score(metric.mean),
                 "interval": f"[{low}, {high}]" if metric.ci_low is not None else "",
+                "labels": counted(metric.labels) if say_more_than_scores(metric.labels) else "",
                 "plot": charts.interval_plot([interval], _score_axis([interval])) if interval else None,
             }
         )

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.said import differences_said, said_of_labels, said_of_unknown
 from prefect_experiments.analysis.failures import CommonError, Failures, Who
+from prefect_experiments.analysis.label_texts import say_more_than_scores
 from prefect_experiments.analysis.numbers import Unit
 from prefect_experiments.analysis.verdicts import (
     Comparison,
     Direction,
     ExampleChange,
+    LabelComparison,
     MetricComparison,
     Side,
     Verdict,
@@ -159,9 +162,44 @@ def opening(comparison: Comparison, written: Callable[[str], str] = one_line) ->
     if comparison.verdict:
         return f"{verdict_sentence(comparison.verdict, written)} {pairing(comparison)}."
     found = [metric.verdict for metric in comparison.metrics.values()]
-    words = ("regressed", "improved", "changed", "unchanged", "no data")
-    said = [f"{found.count(word)} {word}" for word in words if word in found]
-    return f"No gate was set. Metrics: {', '.join(said) or 'none'}. {pairing(comparison)}."
+    labels = [one.verdict for one in label_comparisons(comparison) if not one.has_scores]
+    what = f"Metrics: {_counted(found)}." + (f" Labels: {_counted(labels)}." if labels else "")
+    return f"No gate was set. {what} {pairing(comparison)}."
+
+
+def _counted(verdicts: Sequence[str]) -> str:
+    words = ("regressed", "improved", "changed", "unchanged", "not comparable", "no data")
+    return ", ".join(f"{verdicts.count(word)} {word}" for word in words if word in verdicts) or "none"
+
+
+def label_comparisons(comparison: Comparison) -> list[LabelComparison]:
+    """The labels that tell more than the scores beside them."""
+    return [
+        one
+        for one in comparison.labels.values()
+        if say_more_than_scores({*one.baseline, *one.candidate}) and one.n_pairs
+    ]
+
+
+def label_line(labels: LabelComparison, name: str | None = None) -> str:
+    """Such as ``tone polite 60 → 0, rude 0 → 60 on 60 pairs; 60 moved: changed (p <0.001)``.
+
+    Args:
+        labels: what to say.
+        name: the evaluator's name as the medium needs it, where that differs.
+    """
+    text = f"{labels.name if name is None else name} {said_of_labels(labels)}; {labels.n_moved:,} moved"
+    if labels.has_scores or labels.p_value_adjusted is None:
+        return text if labels.evaluator_change is None else f"{text}: {labels.verdict}"
+    return f"{text}: {labels.verdict} (p {numbers.p_value(labels.p_value_adjusted)})"
+
+
+def likeness(comparison: Comparison) -> list[str]:
+    """What is to be said of how alike the sides are, where the verdict's reasons have not said it."""
+    if comparison.verdict is None:
+        return differences_said(comparison)
+    unknown = said_of_unknown(comparison)
+    return [unknown] if unknown else []
 
 
 def pairing(comparison: Comparison) -> str:

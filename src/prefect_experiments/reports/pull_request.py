@@ -7,7 +7,14 @@ import re
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.reports import escaping, phrases
-from prefect_experiments.reports.markdown import metric_table, reason_lines, side_lines, summary_markdown, worst_lines
+from prefect_experiments.reports.markdown import (
+    likeness_lines,
+    metric_table,
+    reason_lines,
+    side_lines,
+    summary_markdown,
+    worst_lines,
+)
 
 MARKER = "prefect-experiments"
 WORST_SHOWN = 5
@@ -36,8 +43,12 @@ def pull_request_comment(comparison: Comparison, *, marker: str = MARKER, worst:
     for metric in comparison.metrics.values():
         found = phrases.figures_of(metric)
         lines.append(f"- {phrases.metric_line(found, escaping.markdown(found.name))}")
-    if not comparison.metrics:
+    labels = [escaping.sentence(phrases.label_line(one)) for one in phrases.label_comparisons(comparison)]
+    lines += [f"- labels of {line}" for line in labels]
+    if not comparison.metrics and not labels:
         lines.append("- no metric that both sides were scored on")
+    if alike := likeness_lines(comparison):
+        lines += ["", *alike]
     passed = verdict is not None and verdict.status == "passed"
     if verdict and not passed:
         lines += ["", "Why:", "", *reason_lines(verdict)]

@@ -20,7 +20,14 @@ from prefect_experiments.reports.markdown import figures, headline
 WORST_SHOWN = 5
 _NARROW = 110
 _VERDICT_STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "bold yellow"}
-_METRIC_STYLES = {"improved": "green", "regressed": "red", "changed": "", "unchanged": "", "no data": "yellow"}
+_METRIC_STYLES = {
+    "improved": "green",
+    "regressed": "red",
+    "changed": "",
+    "unchanged": "",
+    "not comparable": "yellow",
+    "no data": "yellow",
+}
 
 
 logger = logging.getLogger("prefect_experiments")
@@ -59,7 +66,7 @@ def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in
     )
     for name, metric in summary.metrics.items():
         stderr = "" if metric.stderr is None else f"  [dim]standard error {numbers.plain(metric.stderr)}[/dim]"
-        out.print(f"  {_name(name)}  {escape(str(metric))}{stderr}", soft_wrap=True)
+        out.print(f"  {_name(name)}  {_name(str(metric))}{stderr}", soft_wrap=True)
     if line := figures(summary):
         out.print(f"  [dim]{line}[/dim]")
     print_errors(ran, out)
@@ -85,7 +92,7 @@ def print_side_by_side(rans: Sequence[RanExperiment], console: Console | None = 
         table.add_column(_name(ran.experiment.name))
     for name in dict.fromkeys(name for ran in rans for name in ran.summary.metrics):
         found = [ran.summary.metrics.get(name) for ran in rans]
-        table.add_row(_name(name), *(escape(str(metric)) if metric else "not evaluated" for metric in found))
+        table.add_row(_name(name), *(_name(str(metric)) if metric else "not evaluated" for metric in found))
     table.add_row("", *(figures(ran.summary) for ran in rans))
     out.print(table)
 
@@ -108,11 +115,15 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
         _print_reasons(verdict, out)
     if comparison.metrics:
         out.print(comparison_table(comparison, narrow=out.width < _NARROW))
+    for labels in phrases.label_comparisons(comparison):
+        out.print(Text(f"  labels of {escaping.one_line(phrases.label_line(labels))}"), soft_wrap=True)
     for metric in comparison.operations.values():
         found = phrases.figures_of(metric, operation=True)
         out.print(Text(f"  {found.name} {found.baseline} → {found.candidate}, {found.change}", "dim"), soft_wrap=True)
     out.print(Text(f"  {_side('candidate', comparison.candidate)}"), soft_wrap=True)
     out.print(Text(f"  {_side('baseline', comparison.baseline)}"), soft_wrap=True)
+    for line in phrases.likeness(comparison):
+        out.print(Text(f"  {escaping.one_line(line)}", "yellow"), soft_wrap=True)
     if comparison.regressed and worst > 0:
         out.print(_worst_table(phrases.regressions(comparison), worst))
 

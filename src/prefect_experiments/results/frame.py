@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.models import Example, flat_row
 from prefect_experiments.records import EvaluationRecord, Key, RunIds, RunRecord
+from prefect_experiments.results.names import under_given_names
 from prefect_experiments.results.table import (
     ANNOTATION_PARTS,
     DIRECTION,
@@ -58,7 +59,8 @@ def results_of(
     """
     evaluated: dict[Key, dict[str, EvaluationRecord]] = {run.key: {} for run in runs}
     noted: dict[Key, dict[str, EvaluationRecord]] = {run.key: {} for run in runs}
-    known = {name: ResultEvaluator(name) for name in evaluators}
+    evaluations, renamed = under_given_names(evaluations)
+    known = {name: ResultEvaluator(name) for name in evaluators if name not in renamed}
     people: dict[str, ResultEvaluator] = {}
     for one in evaluations:
         if (found := evaluated.get(one.key)) is not None:

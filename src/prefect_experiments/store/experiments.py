@@ -229,6 +229,27 @@ class ExperimentStore:
             values = {"dataset_id": dataset_id, "tag": tag, "experiment_id": experiment_id}
             connection.execute(self._database.upsert(experiment_tags), [values])
 
+    def tags(self, dataset: str) -> list[str]:
+        """The tags that experiments of a dataset have; none where there is no such dataset."""
+        c = experiment_tags.c
+        query = sa.select(c.tag).join(datasets, datasets.c.id == c.dataset_id).order_by(c.tag)
+        with self._database.read() as connection:
+            found = query.where((datasets.c.id == dataset) | (datasets.c.name == dataset))
+            return list(connection.execute(found).scalars())
+
+    def elsewhere(self, named: str, dataset: str) -> list[tuple[str, str]]:
+        """The experiments of other datasets that have this name or ``tag:NAME``: each its dataset's name and its id."""
+        c = experiments.c
+        query = sa.select(datasets.c.name, c.id).join(datasets, datasets.c.id == c.dataset_id).order_by(c.number.desc())
+        query = query.where(datasets.c.name != dataset, datasets.c.id != dataset)
+        if named.startswith("tag:"):
+            tagged = sa.select(experiment_tags.c.experiment_id)
+            query = query.where(c.id.in_(tagged.where(experiment_tags.c.tag == named.removeprefix("tag:"))))
+        else:
+            query = query.where(c.name == named)
+        with self._database.read() as connection:
+            return [(row[0], row[1]) for row in connection.execute(query.limit(10)).all()]
+
     def untag(self, experiment_id: str, tag: str) -> None:
         """Take a tag away."""
         with self._database.write() as connection:
@@ -285,8 +306,11 @@ class ExperimentStore:
             return _only(linked, f"experiments are called {experiment!r} in different backends")
         named = list(connection.execute(query.where(experiments.c.name == experiment)).scalars())
         if not named:
-            names = connection.execute(sa.select(experiments.c.name).distinct().limit(1000)).scalars()
-            raise NotFound(unknown_value("experiment", experiment, nearest_first(experiment, names)))
+            names = sa.select(experiments.c.name).distinct().limit(1000)
+            if scope is not None:
+                names = names.where(experiments.c.dataset_id == scope)
+            known = connection.execute(names).scalars()
+            raise NotFound(unknown_value("experiment", experiment, nearest_first(experiment, known)))
         return _only(named, f"experiments are called {experiment!r}")
 
     def _by_tag(self, connection: Connection, tag: str, scope: str | None) -> str:
@@ -295,7 +319,12 @@ class ExperimentStore:
             query = query.where(experiment_tags.c.dataset_id == scope)
         found = list(connection.execute(query).scalars())
         if not found:
-            raise NotFound(f"no experiment has the tag {tag!r}; give one with `tag`")
+            known = sa.select(experiment_tags.c.tag).distinct().limit(1000)
+            if scope is not None:
+                known = known.where(experiment_tags.c.dataset_id == scope)
+            if not (tags := list(connection.execute(known).scalars())):
+                raise NotFound(f"no experiment has the tag {tag!r}; give one with `tag`")
+            raise NotFound(unknown_value("tag", tag, nearest_first(tag, tags)))
         return _only(found, f"experiments have the tag {tag!r}, on different datasets; say dataset=")
 
     def _dataset_id(self, connection: Connection, dataset: str) -> str:

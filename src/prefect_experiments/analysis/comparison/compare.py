@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, get_args, overload
 
 from prefect_experiments.analysis.comparison.changes import changed_examples
 from prefect_experiments.analysis.comparison.corpus import compare_corpus_metric
+from prefect_experiments.analysis.comparison.label_counts import compare_labels
 from prefect_experiments.analysis.comparison.paired import PairedResult, examples_to_detect, holm, paired_test
 from prefect_experiments.analysis.comparison.pairing import Pairs, failures, unscored, worst_case
+from prefect_experiments.analysis.comparison.sameness import differences
 from prefect_experiments.analysis.directions import agreed, unclear
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.verdicts import OPERATIONS, Comparison, Direction, MetricComparison, MetricVerdict
@@ -63,6 +65,9 @@ def compare_results(
     are adjusted by Holm's method over all metrics of all candidates; latency, tokens and cost
     stay outside of that and have no adjusted p-value.
 
+    Only what both sides were asked alike is compared: examples whose input or expected output is not the same are left
+    out, and a metric whose evaluator is not the same is ``not comparable``; `Comparison.differences` has both.
+
     Args:
         baseline: from `result_table`.
         candidate: one, or several.
@@ -90,6 +95,9 @@ def compare_results(
     for table in (baseline, *candidates):
         if not isinstance(table, ResultTable):
             raise InvalidSetting(f"compare what result_table() makes, not a value of type {type(table).__qualname__}")
+    if gate is not None:
+        baseline = baseline.with_positive(gate.positive)
+        candidates = [table.with_positive(gate.positive) for table in candidates]
     experiment_evaluators = experiment_evaluators or {}
     plan = _Plan(
         confidence=_confidence(confidence, gate),
@@ -179,17 +187,21 @@ def _said(tables: Sequence[ResultTable], found: Mapping[str, Direction]) -> dict
 
 
 def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan) -> Comparison:
-    pairs = Pairs.of(baseline, candidate)
+    alike = differences(baseline, candidate)
+    pairs = Pairs.of(baseline, candidate, without=(*alike.inputs, *alike.expected))
     ids = [baseline.example_ids[place] for place in pairs.in_baseline.tolist()]
-    shared = set(ids)
+    both = {*baseline.example_ids} & {*candidate.example_ids}
     names = dict.fromkeys((*baseline.scores, *candidate.scores))
     metrics = {name: _metric(name, pairs, plan) for name in names}
+    for name in alike.evaluators.keys() & metrics.keys():
+        metrics[name] = replace(metrics[name], evaluator_change=alike.evaluators[name])
     for name, function in plan.experiment_evaluators.items():
         metrics[name] = _corpus_metric(name, function, pairs, ids, plan)
     means = {
         name: pairs.means(baseline.scores[name], candidate.scores[name])
         for name in names
         if name in baseline.scores and name in candidate.scores and plan.direction(name) != "neutral"
+        if name not in alike.evaluators
     }
     regressed, improved = changed_examples(
         baseline, candidate, ids, means, {name: plan.direction(name) for name in means}
@@ -198,9 +210,11 @@ def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan) -> Comp
         baseline=baseline.side(),
         candidate=candidate.side(),
         n_pairs=len(ids),
-        only_in_baseline=tuple(name for name in baseline.example_ids if name not in shared),
-        only_in_candidate=tuple(name for name in candidate.example_ids if name not in shared),
+        only_in_baseline=tuple(name for name in baseline.example_ids if name not in both),
+        only_in_candidate=tuple(name for name in candidate.example_ids if name not in both),
         metrics=metrics,
+        labels=compare_labels(pairs, alike.evaluators),
+        differences=alike,
         operations=_operations(pairs, plan.confidence),
         regressed=regressed,
         improved=improved,
@@ -297,22 +311,33 @@ def _filled_in(name: str, direction: Direction, result: PairedResult) -> MetricC
 
 
 def _adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Adjust the p-values over all metrics of all candidates, and say what has improved or regressed."""
-    tested = [
-        (number, name, metric.p_value)
+    """Adjust the p-values over all metrics and labels of all candidates, and say what has improved or regressed.
+
+    Where the evaluator has changed there is nothing to test. Labels beside scores are counted, and the scores tested.
+    """
+    tested = {
+        (number, what, one.name): one.p_value
         for number, comparison in enumerate(comparisons)
-        for name, metric in comparison.metrics.items()
-        if metric.p_value is not None
-    ]
-    adjusted = {(number, name): p for (number, name, _), p in zip(tested, holm([p for *_, p in tested]), strict=True)}
+        for what, found in (("metric", comparison.metrics), ("labels", comparison.labels))
+        for one in found.values()
+        if one.p_value is not None and one.evaluator_change is None
+        if isinstance(one, MetricComparison) or not one.has_scores
+    }
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
     found = []
     for number, comparison in enumerate(comparisons):
-        metrics = dict(comparison.metrics)
+        metrics, labels = dict(comparison.metrics), dict(comparison.labels)
         for name, metric in metrics.items():
-            if (p := adjusted.get((number, name))) is not None:
+            if (p := adjusted.get((number, "metric", name))) is not None:
                 metric = replace(metric, p_value_adjusted=p)
                 metrics[name] = _with_verdict(metric, p, comparison.confidence, tests=len(tested))
-        found.append(replace(comparison, metrics=metrics))
+            elif metric.evaluator_change is not None:
+                metrics[name] = replace(metric, verdict="not comparable", examples_needed=None)
+        for name, one in labels.items():
+            if (p := adjusted.get((number, "labels", name))) is not None:
+                is_shift = p <= 1 - comparison.confidence
+                labels[name] = replace(one, p_value_adjusted=p, verdict="changed" if is_shift else "unchanged")
+        found.append(replace(comparison, metrics=metrics, labels=labels))
     return found
 
 

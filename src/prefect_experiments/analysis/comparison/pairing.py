@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pairs:
-    """The examples that both sides have runs of.
+    """The examples that both sides have runs of, without those that are left out.
 
     Attributes:
         baseline, candidate: the sides.
@@ -35,17 +36,20 @@ class Pairs:
     absent: Places
 
     @classmethod
-    def of(cls, baseline: ResultTable, candidate: ResultTable) -> Pairs:
-        """Match the examples by id, in the baseline's order."""
+    def of(cls, baseline: ResultTable, candidate: ResultTable, without: Collection[str] = ()) -> Pairs:
+        """Match the examples by id, in the baseline's order, but for some."""
         import numpy as np
 
         place = {example_id: i for i, example_id in enumerate(candidate.example_ids)}
-        shared = [(i, place[name]) for i, name in enumerate(baseline.example_ids) if name in place]
+        left_out = set(without)
+        shared = [
+            (i, place[name]) for i, name in enumerate(baseline.example_ids) if name in place and name not in left_out
+        ]
         expected = candidate.expected_ids
         absent = [
             i
             for i, name in enumerate(baseline.example_ids)
-            if name not in place and (expected is None or name in expected)
+            if name not in place and name not in left_out and (expected is None or name in expected)
         ]
         both = np.array(shared, dtype=np.intp).reshape(-1, 2)
         return cls(

@@ -7,9 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
+from prefect_experiments.analysis.comparison.label_shift import pairs_to_shift
+from prefect_experiments.analysis.comparison.said import said_of_evaluator
 from prefect_experiments.analysis.directions import agreed, unclear
 from prefect_experiments.analysis.gate.family import Family, Test
-from prefect_experiments.analysis.verdicts import Comparison, Direction, MetricComparison, Side, Unscored, WorstCase
+from prefect_experiments.analysis.verdicts import (
+    Comparison,
+    Direction,
+    LabelComparison,
+    MetricComparison,
+    Side,
+    Unscored,
+    WorstCase,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +51,8 @@ class MetricCase:
         metric: the candidate beside its baseline, on the pairs with both scores.
         difference: on these pairs, with worse below 0.
         filled: the same with missing scores counted as the worst; ``None`` where the candidate lacks none.
+        incomparable: why it cannot be compared with the baseline: its evaluator is not the same.
+        labels: those that its evaluator gave on either side.
     """
 
     name: str
@@ -55,6 +67,8 @@ class MetricCase:
     metric: MetricComparison | None = None
     difference: float = 0.0
     filled: WorstCase | None = None
+    incomparable: str = ""
+    labels: tuple[str, ...] = ()
 
     def oriented(self, difference: float) -> float:
         """The difference with worse below 0."""
@@ -70,12 +84,48 @@ class MetricCase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelCase:
+    """An evaluator that gives labels and no scores.
+
+    Attributes:
+        counts: the candidate's labels, the commonest first.
+        labels: beside the baseline's; ``None`` without a baseline.
+        family: all the gate's tests.
+    """
+
+    name: str
+    counts: Mapping[str, int]
+    labels: LabelComparison | None = None
+    family: Family = field(default_factory=Family)
+
+    @property
+    def commonest(self) -> str:
+        """A label, for an example of what to write."""
+        baseline = {} if self.labels is None else self.labels.baseline
+        return next(iter({**baseline, **self.counts}), "good")
+
+    @property
+    def shift(self) -> Test | None:
+        """The test that they have shifted; ``None`` where there is nothing to compare."""
+        found = self.labels
+        if found is None or found.p_value is None or found.evaluator_change is not None:
+            return None
+        return Test(("labels", self.name), found.p_value, found.smallest_p)
+
+    @property
+    def enough(self) -> int:
+        """The fewest pairs that could show a shift among all the gate's tests."""
+        return pairs_to_shift(self.family.alpha / max(1, self.family.size))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A candidate beside its baseline, or alone.
 
     Attributes:
         comparison: with the baseline; ``None`` where there is none.
         metrics: those that are judged.
+        labels: likewise, what gives labels only.
         known: the names of all metrics that there are.
         n_lost: examples whose task failed on the candidate only, or that only it has no run of.
         n_gained: examples whose task failed on the baseline only.
@@ -86,6 +136,7 @@ class Case:
     candidate: Side
     comparison: Comparison | None = None
     metrics: Mapping[str, MetricCase]
+    labels: Mapping[str, LabelCase] = field(default_factory=dict)
     known: tuple[str, ...]
     n_lost: int = 0
     n_gained: int = 0
@@ -112,7 +163,8 @@ class Case:
     def with_family(self, family: Family) -> Case:
         """The same with all of the gate's tests."""
         metrics = {name: replace(metric, family=family) for name, metric in self.metrics.items()}
-        return replace(self, family=family, metrics=metrics)
+        labels = {name: replace(labels, family=family) for name, labels in self.labels.items()}
+        return replace(self, family=family, metrics=metrics, labels=labels)
 
     @classmethod
     def beside(
@@ -133,15 +185,23 @@ class Case:
             bounds: likewise.
             missing_count: whether each missing score counts as the worst one, or only what an error has cost.
         """
+        labels = {
+            name: LabelCase(name=name, counts=comparison.candidate.labels.get(name, {}), labels=one)
+            for name, one in comparison.labels.items()
+            if not one.has_scores and name in (asked or [name])
+        }
         failures = comparison.failures
         metrics = {}
         for name, direction in (asked or dict.fromkeys(_shared(comparison))).items():
+            if name in labels:
+                continue
             metric = _beside(name, direction, comparison, missing_count=missing_count)
             metrics[name] = replace(metric, confidence=confidence, bounds=bounds)
         return cls(
             candidate=comparison.candidate,
             comparison=comparison,
             metrics=metrics,
+            labels=labels,
             known=tuple(comparison.metrics),
             n_lost=failures.candidate_only + (failures.candidate_absent if missing_count else 0),
             n_gained=failures.baseline_only,
@@ -175,10 +235,23 @@ class Case:
                 mean=means.get(name),
                 values=side.measured.get(name),
                 coverage=None if metric is None else (metric.n_examples, side.n_examples),
+                labels=tuple(side.labels.get(name, ())),
                 confidence=confidence,
                 bounds=bounds,
             )
-        return cls(candidate=side, metrics=metrics, known=tuple(means), confidence=confidence, bounds=bounds)
+        labels = {
+            name: LabelCase(name=name, counts=side.labels[name])
+            for name in side.labels_only
+            if name in (asked or side.labels_only)
+        }
+        return cls(
+            candidate=side,
+            metrics={name: metric for name, metric in metrics.items() if name not in labels},
+            labels=labels,
+            known=tuple(means),
+            confidence=confidence,
+            bounds=bounds,
+        )
 
 
 def operation_case(name: str, case: Case) -> MetricCase | None:
@@ -204,7 +277,16 @@ def _beside(name: str, direction: Better | None, comparison: Comparison, *, miss
     if metric is None:
         return MetricCase(name=name, direction=direction or "maximize")
     coverage = (metric.n_pairs, metric.n_baseline_scored)
-    case = MetricCase(name=name, direction=direction or _better(metric.direction), coverage=coverage)
+    given = [label for side in (comparison.baseline, comparison.candidate) for label in side.labels.get(name, ())]
+    case = MetricCase(
+        name=name,
+        direction=direction or _better(metric.direction),
+        coverage=coverage,
+        labels=tuple(dict.fromkeys(given)),
+    )
+    if alone is not None and metric.evaluator_change is not None and metric.n_pairs:
+        why = said_of_evaluator(metric.evaluator_change, comparison)
+        return replace(case, mean=alone.mean, values=comparison.candidate.measured.get(name), incomparable=why)
     if metric.difference is None:
         return case
     filled = metric.missing_as_worst if missing_count else metric.errors_as_worst

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from pydantic import Field, field_validator
 
 from prefect_experiments.analysis import numbers
-from prefect_experiments.analysis.gate.case import ROUNDING, Better, Bounds, Case
+from prefect_experiments.analysis.comparison.said import said_of_evaluator
+from prefect_experiments.analysis.gate.case import ROUNDING, Better, Bounds, Case, LabelCase
 from prefect_experiments.analysis.gate.family import Family, Test
+from prefect_experiments.analysis.gate.likeness import all_left_out, label_check, likeness_checks, unasked_checks
 from prefect_experiments.analysis.gate.metric_rules import Metric, plain_check, worst
 from prefect_experiments.analysis.gate.operation_rules import MaxCost, MaxP95Latency, Operations
 from prefect_experiments.analysis.gate.rule import Rule, shown, written_rules
@@ -49,23 +51,37 @@ class Metrics(Rule):
         """`metrics`, each of them a `Metric`."""
         return cast("dict[str, Metric]", self.metrics)
 
+    @property
+    def positive(self) -> dict[str, tuple[str, ...]]:
+        """The metrics whose labels are scored, with the good ones."""
+        return {name: rule.good for name, rule in self.rules.items() if rule.good}
+
     def tests(self, case: Case) -> Iterator[Test]:
-        """What each metric's rules ask."""
+        """What each metric's rules ask, and whether labels have shifted."""
         for name, metric in case.metrics.items():
             if metric.mean is not None:
                 yield from self.rules.get(name, Metric()).asked(metric)
+        for labels in case.labels.values():
+            if (test := labels.shift) is not None:
+                yield test
 
     def check(self, case: Case) -> Iterator[MetricCheck]:
         """That there is something to judge by, and each metric."""
-        if case.comparison is not None and not case.comparison.n_pairs:
+        nothing_left = all_left_out(case.comparison)
+        if case.comparison is not None and not case.comparison.n_pairs and not nothing_left:
             yield plain_check("examples", _no_shared_example(case.comparison), failed=True)
-        if not case.metrics:
+        if not case.metrics and not case.labels and not nothing_left:
             yield plain_check("metrics", _no_metric(case), failed=True)
         for name, metric in case.metrics.items():
-            if metric.mean is None:
+            if nothing_left:
+                reason = f"{name} cannot be compared: every example that both sides ran has changed"
+                yield MetricCheck(name=name, status="inconclusive", reason=reason)
+            elif metric.mean is None:
                 yield plain_check(name, _no_scores(name, case), failed=True)
             else:
                 yield self.rules.get(name, Metric()).judge(metric)
+        for name, labels in case.labels.items():
+            yield label_check(labels, self.rules.get(name, Metric()), _why_not(labels, case.comparison))
 
 
 # The last base's field comes first, and so does its check here.
@@ -133,7 +149,8 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
             missing_count=self.min_coverage is None,
         )
         case = case.with_family(Family.of(self.asked(case), self.confidence))
-        return self._verdict([*self.checks(case), *([] if self.rules else _unchecked(comparison, case))])
+        checks = [*self.checks(case), *([] if self.rules else _unchecked(comparison, case))]
+        return self._verdict(checks, *likeness_checks(comparison, self._least), *unasked_checks(case, self.rules))
 
     def judge_alone(
         self,
@@ -151,12 +168,17 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
         Raises:
             InvalidEvaluator: an experiment evaluator raised, or returned something else than a number.
         """
-        evaluators = experiment_evaluators or {}
-        case = Case.alone(candidate, self._directions, evaluators, confidence=self.confidence, bounds=self.bounds)
+        case = Case.alone(
+            candidate.with_positive(self.positive),
+            self._directions,
+            experiment_evaluators or {},
+            confidence=self.confidence,
+            bounds=self.bounds,
+        )
         case = case.with_family(Family.of(self.asked(case), self.confidence))
         names = [rule.called for rule in (*Metric.made_of(), *self.made_of()) if rule.called]
         said = f"there was no baseline to compare with: only {', '.join(names[:-1])} and {names[-1]} were checked"
-        return self._verdict([*self.checks(case)], plain_check("baseline", said))
+        return self._verdict([*self.checks(case)], *unasked_checks(case, self.rules), plain_check("baseline", said))
 
     def refuse_unreachable(self, baseline: Side) -> None:
         """Refuse margins that no candidate could exceed, so that nothing would ever fail.
@@ -182,7 +204,7 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
         return {name: rule.direction for name, rule in self.rules.items()}
 
     def _verdict(self, checks: Sequence[MetricCheck], *notes: MetricCheck) -> Verdict:
-        status = worst([check.status for check in checks])
+        status = worst([check.status for check in (*checks, *notes)])
         said = [check for check in checks if status == "passed" or check.status != "passed"]
         lets_through = status == "passed" or (status == "inconclusive" and self.on_inconclusive == "pass")
         return Verdict(
@@ -191,6 +213,18 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
             checks=(*checks, *notes),
             exit_code=0 if lets_through else 1,
         )
+
+
+def _why_not(labels: LabelCase, comparison: Comparison | None) -> str | None:
+    """Why labels cannot be compared: their evaluator is not the same, or nothing is left to compare."""
+    found = labels.labels
+    if comparison is None or found is None:
+        return None
+    if found.evaluator_change is not None:
+        return f"{found.name} {said_of_evaluator(found.evaluator_change, comparison)}"
+    if all_left_out(comparison):
+        return f"{found.name} cannot be compared: every example that both sides ran has changed"
+    return None
 
 
 def _refuse_another(gate: Gate, comparison: Comparison) -> None:

@@ -18,7 +18,7 @@ from prefect_experiments.analysis.gate.figures import Interval, p_value_beyond
 from prefect_experiments.analysis.gate.rule import Rule, shown
 from prefect_experiments.analysis.intervals import mean_interval
 from prefect_experiments.analysis.verdicts import MetricCheck, MetricComparison, Status, WorstCase
-from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import AsIs
 
 # What the tests are called.
@@ -70,6 +70,8 @@ class MaxRegression(Rule):
 
     def check(self, case: MetricCase) -> Iterator[Clause]:
         """By the pairs with both scores, and with missing scores counted as the worst ones."""
+        if case.incomparable:
+            yield Clause("inconclusive", case.incomparable)
         if (metric := case.metric) is None:
             return
         worse = f"significantly worse ({p_text(case.family.p_value(case.name, _WORSE))})"
@@ -170,7 +172,7 @@ class Min(Rule):
         """By the mean and its interval; without a bound and a baseline, it says so."""
         assert case.mean is not None
         if self.min is None:
-            if case.metric is None:
+            if case.metric is None and not case.incomparable:
                 yield Clause("passed", f"the mean is {case.mean:.4g}, and no minimum is set")
             return
         if case.unclear:
@@ -249,7 +251,32 @@ def beside_bound(
     return "inconclusive", f"{said} is not shown to keep {called}, nor to be {where} it"
 
 
-class Metric(Min, MaxRegression):
+class Positive(Rule):
+    """Labels that count as a score of 1, so that there is something to be better or worse."""
+
+    positive: str | list[str] | None = None
+    """The label that is good, or a list of them: each run scores 1 with such a label and 0 with any other, whatever
+    scores the evaluator gives beside. Without it, labels that shift make the verdict inconclusive."""
+
+    @property
+    def good(self) -> tuple[str, ...]:
+        """The good labels; none where nobody has said."""
+        return (self.positive,) if isinstance(self.positive, str) else tuple(self.positive or ())
+
+    def check(self, case: MetricCase) -> Iterator[Clause]:
+        """That there are such labels."""
+        unknown = [label for label in self.good if label not in case.labels]
+        if unknown and not case.labels:
+            yield Clause("failed", f"positive names the label {unknown[0]!r}, and its evaluator gives no labels")
+        elif unknown and len(unknown) == len(self.good):
+            yield Clause("failed", f"positive: {unknown_value('label', unknown[0], list(case.labels))}")
+        elif self.good:
+            yield Clause(
+                "passed", f"{' and '.join(map(repr, self.good))} {'counts' if len(self.good) == 1 else 'count'} as 1"
+            )
+
+
+class Metric(Positive, Min, MaxRegression):
     """What a gate asks of one metric.
 
     Raises:

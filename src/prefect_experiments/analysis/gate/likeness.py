@@ -1,0 +1,78 @@
+"""What a gate says where the sides are not alike, and of labels: neither can be told to be for the worse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prefect_experiments.analysis.comparison.said import said_of_examples, said_of_labels
+from prefect_experiments.analysis.gate.case import Case, LabelCase
+from prefect_experiments.analysis.gate.metric_rules import Metric, p_text
+from prefect_experiments.analysis.label_texts import counted
+from prefect_experiments.analysis.verdicts import Comparison, MetricCheck
+
+EXAMPLES = "same examples"
+
+
+def all_left_out(comparison: Comparison | None) -> bool:
+    """Whether nothing is left to compare, because every example that both sides ran has changed."""
+    return comparison is not None and not comparison.n_pairs and bool(comparison.differences.left_out)
+
+
+def likeness_checks(comparison: Comparison, least: float) -> Iterator[MetricCheck]:
+    """What differs in the examples that both sides ran.
+
+    Args:
+        comparison: of the two.
+        least: the share of the shared examples that must be left; with fewer, nobody can tell what the ones left out
+            would have shown, and the verdict is inconclusive.
+    """
+    found = comparison.differences
+    if said := said_of_examples(comparison):
+        few = comparison.n_pairs < least * (comparison.n_pairs + found.left_out)
+        more = f"; at least {100 * least:g} % of them must be left" if few else ""
+        yield MetricCheck(name=EXAMPLES, status="inconclusive" if few else "passed", reason=f"{'; '.join(said)}{more}")
+
+
+def unasked_checks(case: Case, rules: Mapping[str, Metric]) -> Iterator[MetricCheck]:
+    """What was measured, and is not judged because the gate names other metrics."""
+    if not rules:
+        return
+    side = case.candidate
+    left = [name for name in dict.fromkeys((*side.metrics, *side.labels_only)) if name not in rules]
+    if left:
+        yield MetricCheck(
+            name="metrics", status="passed", reason=f"not judged, because the gate does not name it: {', '.join(left)}"
+        )
+
+
+def label_check(case: LabelCase, rule: Metric, why: str | None = None) -> MetricCheck:
+    """Of an evaluator that gives labels and no scores: whether they shift, which somebody has to look at.
+
+    Args:
+        case: the labels.
+        rule: what the gate asks of it.
+        why: why it cannot be compared.
+    """
+    found, name = case.labels, case.name
+    good = f"say which labels are good, in the gate: {{metrics: {{{name}: {{positive: {case.commonest}}}}}}}"
+    if rule.min is not None or rule.max_regression is not None:
+        return MetricCheck(
+            name=name, status="failed", reason=f"{name} gives labels and no scores, so it has no mean to judge; {good}"
+        )
+    if found is None:
+        said = f"{name} {counted(case.counts)}: labels, and none is said to be good"
+        return MetricCheck(name=name, status="passed", reason=said)
+    figures = f"{name} {said_of_labels(found)}"
+    if why:
+        return MetricCheck(name=name, status="inconclusive", reason=why)
+    if found.p_value is None:
+        return MetricCheck(name=name, status="failed", reason=f"{name} cannot be judged: no example has a label of it")
+    if case.family.rejects("labels", name):
+        p_value = p_text(case.family.p_value("labels", name))
+        text = f"{figures}: its labels have shifted ({p_value}), for better or worse; {good}"
+        return MetricCheck(name=name, status="inconclusive", reason=text)
+    if found.n_pairs < case.enough:
+        text = f"{figures}: too few pairs to show any shift of labels; at least {case.enough:,} are needed"
+        return MetricCheck(name=name, status="inconclusive", reason=text, examples_needed=case.enough)
+    text = f"{found.n_moved:,} moved" if found.n_moved else "none moved"
+    return MetricCheck(name=name, status="passed", reason=f"{figures}: {text}, no shift of labels shown")

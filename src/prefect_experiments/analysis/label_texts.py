@@ -1,0 +1,31 @@
+"""Counts of labels as text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+_MOST_SHOWN = 6
+_LONGEST = 40
+# What a truth value is called, whose score says the same.
+_OF_SCORES = {"True", "False"}
+
+
+def say_more_than_scores(labels: Collection[str]) -> bool:
+    """Whether labels tell anything that the scores beside them do not."""
+    return not _OF_SCORES.issuperset(labels)
+
+
+def counted(*sides: Mapping[str, int]) -> str:
+    """How often each label was given, the commonest first: ``polite 58, rude 2``; of two sides ``polite 60 → 58``."""
+    order = sorted(dict.fromkeys(label for side in sides for label in side), key=lambda label: -_total(sides, label))
+    said = [f"{_short(label)} {' → '.join(f'{side.get(label, 0):,}' for side in sides)}" for label in order]
+    more = [f"{len(said) - _MOST_SHOWN:,} more labels"] if len(said) > _MOST_SHOWN else []
+    return ", ".join([*said[:_MOST_SHOWN], *more])
+
+
+def _total(sides: Sequence[Mapping[str, int]], label: str) -> int:
+    return sum(side.get(label, 0) for side in sides)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
