@@ -383,7 +383,7 @@ def test_a_first_run_has_no_baseline_and_says_so() -> None:
     assert gate.judge_alone(table(correctness=[1.0] * 9 + [0.0])).status == "inconclusive"
     bad = gate.judge_alone(table(correctness=[1.0] * 70 + [0.0] * 30))
     assert bad.status == "failed"
-    assert bad.reasons[0] == "correctness: the mean of 0.70 [0.604, 0.781] is below the minimum of 0.80"
+    assert bad.reasons[0] == "correctness: the mean of 0.70 [0.60, 0.788] is below the minimum of 0.80"
     assert bad.reasons[-1].startswith("there was no baseline")
     assert checks(gate.judge_alone(failing(20)[1]))["error rate"] == "failed"
     assert checks(gate.judge_alone(failing(11)[1]))["error rate"] == "inconclusive"
@@ -641,7 +641,7 @@ def test_a_minimum_is_judged_by_the_whole_interval() -> None:
 
     assert check(87, 100).status == "inconclusive"
     assert check(87, 100).reason == (
-        "x: the mean of 0.87 [0.79, 0.922] is not shown to keep the minimum of 0.85, nor to be below it"
+        "x: the mean of 0.87 [0.788, 0.929] is not shown to keep the minimum of 0.85, nor to be below it"
     )
     assert [check(870, 1000).status, check(900, 1000).status, check(70, 100).status] == [
         "inconclusive", "passed", "failed",

@@ -147,7 +147,7 @@ def test_labels_that_stay_are_mentioned_in_a_verdict_that_passes() -> None:
 def test_too_few_labels_never_pass() -> None:
     verdict = judged(labelled(["polite"] * 5), labelled(["rude"] * 5))
     assert verdict.status == "inconclusive"
-    assert "too few pairs to show any shift of labels; about 6 are needed" in verdict.reasons[0]
+    assert "too few pairs to show any shift of labels; at least 6 are needed" in verdict.reasons[0]
 
 
 def test_lost_labels_are_a_shift() -> None:
