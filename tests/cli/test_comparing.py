@@ -38,7 +38,7 @@ def correct(output, expected):
     return output == expected
 """
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-GATE = "metrics:\n  correct:\n    min: 0.5\n    max_regression: 0.15\n"
+GATE = "metrics:\n  correct:\n    min: 0.4\n    max_regression: 0.15\n"
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def test_classification_metrics(here: Here, tmp_path: Path) -> None:
 def test_wrong_use_is_said_in_a_line(here: Here, tmp_path: Path) -> None:
     refused = here.refused
     assert "unknown experiment 'god'; did you mean 'good'" in refused("compare", "good", "god")
-    assert "no experiment has the tag 'none'" in refused("compare", "tag:none", "good")
+    assert "unknown tag 'none'" in refused("compare", "tag:none", "good")
     assert "there is no file none.csv" in refused("compare", "none.csv", "good")
     assert "no column 'example_id'" in refused("compare", "letters.csv", "good")
     assert "none.yaml cannot be read" in refused("compare", "good", "bad", "--gate", "none.yaml")

@@ -233,6 +233,22 @@ def test_more_hallucination_is_no_improvement(client: Client, tmp_path: Path) ->
     assert logged.directions == {"hallucination": ("minimize",)}
 
 
+def test_a_margin_that_nothing_can_exceed_is_refused_before_the_task_is_called(client: Client) -> None:
+    def right(output: str) -> bool:
+        return output == "true"
+
+    before = run(client, ROWS, [right], says("true"))
+    for margin in (5, "150%"):
+        with pytest.raises(InvalidSetting, match=r"no candidate can be worse by more than .* Write 5 points as 0.05"):
+            run(
+                client, ROWS, [right], refuses, baseline=before, gate={"metrics": {"right": {"max_regression": margin}}}
+            )
+
+
+def refuses(input: Any) -> str:
+    raise AssertionError("called")
+
+
 def test_an_evaluator_that_says_otherwise_is_refused_before_it_is_asked(client: Client) -> None:
     def made(direction: str) -> Any:
         @create_phoenix_evaluator(name="hallucination", direction=direction)
@@ -248,7 +264,9 @@ def test_an_evaluator_that_says_otherwise_is_refused_before_it_is_asked(client: 
     ):
         run(client, ROWS, [made("maximize")], baseline=before)
     gate = {"metrics": {"hallucination": {"direction": "minimize"}}}
-    assert run(client, ROWS, [made("maximize")], says("x"), baseline=before, gate=gate).verdict.status == "passed"
+    verdict = run(client, ROWS, [made("maximize")], says("x"), baseline=before, gate=gate).verdict
+    assert verdict.status == "inconclusive"
+    assert "its evaluator is not the same on both sides" in verdict.reasons[0]
 
 
 def test_neutral_scores(client: Client) -> None:

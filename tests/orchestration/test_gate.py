@@ -306,7 +306,8 @@ def store_of(client: Client) -> dict[str, str]:
 def test_many_reasons_fit_into_the_state(bench: Bench) -> None:
     gate = {"metrics": {f"metric with a long name {number}": None for number in range(60)}}
     ran = bench.run(gate=gate, baseline=bench.run())
-    assert len(ran.verdict.reasons) == 60
+    assert len(ran.verdict.reasons) == 61
+    assert ran.verdict.reasons[-1] == "not judged, because the gate does not name it: correct"
     run = flow_run_of(ran.experiment.name)
     assert run.state is not None
     assert run.state.name == "GateFailed"

@@ -19,6 +19,7 @@ from prefect.task_runners import ProcessPoolTaskRunner
 from pydantic import TypeAdapter, ValidationError
 
 from prefect_experiments import AsyncClient, Client, RanExperiment, log_experiment, run_experiment
+from prefect_experiments.analysis.gate import Gate
 
 ROWS = [{"id": f"e{n}", "input": n, "output": n, "metadata": {"n": n}} for n in range(5)]
 KEY = "a-key-that-nobody-may-see"
@@ -58,6 +59,7 @@ def test_an_experiment(way: str, store_url: str, tmp_path: Path) -> None:
     assert there.to_dict() == ran.to_dict()
     assert there.verdict == ran.verdict
     assert there.comparison == ran.comparison
+    assert Gate.parse({"metrics": {"right": {"min": 0.5}}}).judge(there.comparison) == ran.verdict
     assert there.task_runs == ran.task_runs
     assert there.evaluation_runs == ran.evaluation_runs
     assert there.to_dataframe().equals(ran.to_dataframe())

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, PlainSerializer
 
 from prefect_experiments import keys
 from prefect_experiments.models import _Record
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
-    Floats = npt.NDArray[np.float64]
+def _as_lists(measured: Mapping[str, Any]) -> dict[str, list[float]]:
+    return {name: values.tolist() for name, values in measured.items()}
+
+
+def _as_arrays(lists: Mapping[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    return {name: np.asarray(values, dtype=np.float64) for name, values in lists.items()}
+
+
+Measured = Annotated[Mapping[str, Any], PlainSerializer(_as_lists), BeforeValidator(_as_arrays)]
 
 OPERATIONS = ("latency_ms", "token_count", "total_cost")
 # What `Side.measured` has besides the metrics; no evaluator is called so.
@@ -58,7 +67,8 @@ class Side(_Record):
         total_cost: over all runs with a known cost, in US dollars; ``None`` where no run has one.
         n_costs: how many ok runs have one.
         measured: what the figures are of, for intervals: by metric one score an example, the latencies of
-            the ok runs in order, and what each example cost. No part of what is written down.
+            the ok runs in order, and what each example cost, each an array of floats. It travels with the comparison,
+            so that this can be judged elsewhere, and is no part of what is written down.
     """
 
     label: str
@@ -77,7 +87,7 @@ class Side(_Record):
     n_latencies: int = 0
     total_cost: float | None = None
     n_costs: int = 0
-    measured: Mapping[str, Floats] = field(default_factory=dict, repr=False, compare=False)
+    measured: Measured = field(default_factory=dict, repr=False, compare=False)
 
     def keys(self) -> list[str]:
         """The names of the fields that are written down."""

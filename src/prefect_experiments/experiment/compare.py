@@ -228,6 +228,17 @@ def _refuse_slip(baseline: Any, missing: NotFound, store: Store, dataset: str, *
     )
 
 
+def check_margins(judging: Judging | None) -> None:
+    """Refuse, before anything is spent, margins that no candidate could exceed.
+
+    Raises:
+        InvalidSetting: there is one; see `Gate.refuse_unreachable`.
+    """
+    if judging is None or judging.baseline is None or judging.gate is None or not judging.gate.with_wide_margins:
+        return  # nothing to read the baseline's results for
+    judging.gate.refuse_unreachable(result_table(judging.baseline).side())
+
+
 def check_directions(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:
     """Refuse, before anything is spent, evaluators that say another direction than the baseline's evaluations.
 

@@ -22,7 +22,7 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.arguments import EvaluateArguments, Judged, Place, ResumeArguments, RunArguments
-from prefect_experiments.experiment.compare import Judging, check_directions, judging
+from prefect_experiments.experiment.compare import Judging, check_directions, check_margins, judging
 from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name
 from prefect_experiments.experiment.needs import KeptExamples, check_needs
@@ -125,6 +125,7 @@ def _judged(
     first = wanted.first_run
     found = judging(wanted.baseline, wanted.gate, store, remote, dataset, dry_run=dry_run, first_run=first)
     check_directions(found, evaluators)
+    check_margins(found)
     return found
 
 

@@ -180,13 +180,18 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
         said = f"there was no baseline to compare with: only {', '.join(names[:-1])} and {names[-1]} were checked"
         return self._verdict([*self.checks(case)], *unasked_checks(case, self.rules), plain_check("baseline", said))
 
+    @property
+    def with_wide_margins(self) -> dict[str, Metric]:
+        """The metrics whose margin may be one that no candidate can exceed."""
+        return {name: rule for name, rule in self.rules.items() if rule.is_wide}
+
     def refuse_unreachable(self, baseline: Side) -> None:
         """Refuse margins that no candidate could exceed, so that nothing would ever fail.
 
         Raises:
             InvalidSetting: a metric whose scores lie from 0 to 1 on the baseline, and a margin above that.
         """
-        for name, rule in self.rules.items():
+        for name, rule in self.with_wide_margins.items():
             scores, metric = baseline.measured.get(name), baseline.metrics.get(name)
             margin = rule.margin(None if metric is None else metric.mean)
             if scores is None or not len(scores) or margin is None or scores.min() < 0 or scores.max() > 1:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
-from pydantic import field_validator
+from pydantic import WithJsonSchema, field_validator
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import examples_to_exclude
@@ -24,6 +24,7 @@ from prefect_experiments.options import AsIs
 # What the tests are called.
 _WORSE, _HIDDEN = "worse", "hidden"
 _PERCENT = re.compile(r"\d+(?:\.\d+)?\s*%")
+_MARGIN = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "%$"}, {"type": "null"}]}
 _WORST_FIRST: tuple[Status, ...] = ("failed", "inconclusive", "passed")
 
 
@@ -38,7 +39,7 @@ class Clause(NamedTuple):
 class MaxRegression(Rule):
     """Not worse than the baseline, or not by more than is allowed."""
 
-    max_regression: Annotated[float | str | None, AsIs] = None
+    max_regression: Annotated[float | str | None, AsIs, WithJsonSchema(_MARGIN)] = None
     """How much worse than the baseline the candidate may be, in the metric's own unit, or as a share of the baseline's
     mean (5%). It passes when the whole confidence interval lies within this margin (a non-inferiority test), and fails
     when the candidate is significantly worse and not shown to be within; anything between is inconclusive. Without it,
@@ -115,11 +116,18 @@ class MaxRegression(Rule):
             return Clause("inconclusive", f"{text}, not shown to be within {self._allowed(metric)}")
         return Clause("passed", text)
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is more than scores from 0 to 1 can fall, so that nothing might ever fail."""
+        if isinstance(self.max_regression, str):
+            return _share(self.max_regression) > 1
+        return self.max_regression is not None and self.max_regression > 1
+
     def margin(self, baseline_mean: float | None) -> float | None:
         """What is allowed, in the metric's own unit."""
         if self.max_regression is None or isinstance(self.max_regression, float):
             return self.max_regression
-        return None if baseline_mean is None else float(self.max_regression.rstrip(" %")) / 100 * abs(baseline_mean)
+        return None if baseline_mean is None else _share(self.max_regression) * abs(baseline_mean)
 
     def _allowed(self, metric: MetricComparison) -> str:
         if isinstance(self.max_regression, str):
@@ -153,6 +161,10 @@ class MaxRegression(Rule):
         return min((n for n in (to_pass, to_fail) if n is not None), default=None)
 
 
+def _share(percent: str) -> float:
+    return float(percent.rstrip(" %")) / 100
+
+
 class Min(Rule):
     """A bound that the candidate's own mean has to keep; it needs no baseline."""
 
@@ -162,10 +174,13 @@ class Min(Rule):
     """The worst mean that the candidate may have, over all its examples; where less is better, the highest one. It
     passes when the mean's whole confidence interval keeps it, fails when all of it does not, and is inconclusive where
     the bound lies within."""
+    bounds: Bounds | None = None
+    """How min is judged: by the mean's whole confidence interval, or, with point, by the mean alone. Without it, as the
+    gate's bounds say. An experiment evaluator's value has no interval."""
 
     def tests(self, case: MetricCase) -> Iterator[Test]:
         """That the mean does not keep the bound."""
-        if self.min is not None and case.values is not None and case.bounds == "interval":
+        if self.min is not None and case.values is not None and self._bounds(case) == "interval":
             yield Test((case.name, self.called), p_value_beyond(_mean(case), self.min, most=_is_most(case)))
 
     def check(self, case: MetricCase) -> Iterator[Clause]:
@@ -187,11 +202,14 @@ class Min(Rule):
                 None if case.values is None else _mean(case)(case.confidence),
                 (self.min, bound),
                 most=_is_most(case),
-                bounds=case.bounds,
+                bounds=self._bounds(case),
                 is_beyond=case.family.rejects(case.name, self.called),
                 written=numbers.score,
             )
         )
+
+    def _bounds(self, case: MetricCase) -> Bounds:
+        return self.bounds or case.bounds
 
 
 def _mean(case: MetricCase) -> Callable[[float], Interval]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from prefect_experiments import datasets
 from prefect_experiments.allowed import check_path
@@ -133,14 +133,20 @@ class SampleRules(Sample):
 
 
 def _form_of(owner: type[Gate | Metric], base: type[Form]) -> Any:
-    """A form with the fields that a gate or a metric has and `base` has not."""
+    """A form with the fields that a gate or a metric has and `base` has not; it takes what these take."""
     fields: dict[str, Any] = {}
     for name, words in described(owner).items():
         if name not in base.model_fields:
             field = copy.copy(owner.model_fields[name])
             field.description = words
             fields[name] = (field.annotation, field)
-    return create_model(f"{owner.__name__}Form", __base__=base, **fields)
+
+    def usable(form: Any) -> Any:
+        owner(**{name: getattr(form, name) for name in fields})
+        return form
+
+    checks: Any = {"usable": model_validator(mode="after")(usable)}
+    return create_model(f"{owner.__name__}Form", __base__=base, __validators__=checks, **fields)
 
 
 class _NamedMetric(Form):
