@@ -216,7 +216,7 @@ def evaluate(
     limits: Limits = _LIMITS,
     terminal: Here,
 ) -> Answer:
-    """Score an experiment's outputs with further or changed evaluators; the task is not called.
+    """Score kept outputs with further or changed evaluators; no task is called.
 
     Evaluations that are there are kept, unless they failed or their evaluator has changed since.
 

@@ -110,7 +110,7 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
 
     bounds: Bounds = "interval"
     """How min, max_p95_latency and max_cost are judged: by the figure's whole confidence interval, or, with point, by
-    the figure alone, whatever chance may have made of it."""
+    the figure alone, whatever chance may have made of it. A metric may have its own, for its min."""
 
     on_inconclusive: OnInconclusive = "fail"
     """What becomes of an inconclusive verdict: with pass it lets the candidate through (exit code 0)."""
