@@ -31,7 +31,7 @@ def test_run_prints_the_summary_and_nothing_of_prefects(ran: Ended) -> None:
     assert all(line.startswith("run ") for line in ran.err.splitlines())  # how far it is, where that takes long
     printed = [line for line in lines(ran.out) if not line.startswith("working on")]
     assert printed[0] == "first on rows: Ran 4; 1 of 4 failed"
-    assert printed[1].startswith("  right  0.67 over 3 of 4; 1 task error; between 0.50 and 0.75")
+    assert printed[1].startswith("  right  0.667 over 3 of 4; 1 task error; between 0.50 and 0.75")
     assert printed[2].split()[0] == "same"
     assert "  task errors, 1 of 4 (25%) runs:" in printed
     assert "    once: ValueError: not today (example r2)" in printed

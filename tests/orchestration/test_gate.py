@@ -21,6 +21,7 @@ from prefect import flow, get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from prefect_experiments import Client, Gate, Metric, RanExperiment, arun_experiment, run_experiment
+from prefect_experiments.analysis.numbers import score
 from prefect_experiments.errors import AmbiguousName, ExperimentsError, ExperimentStopped, InvalidInput, NotFound
 from support.flow_runs import flow_run_of
 from support.patience import PATIENCE_S, wait_for
@@ -154,7 +155,7 @@ def test_the_flow_ends_in_a_state_that_says_the_verdict(
     assert run.state is not None
     assert (run.state.name, run.state.type) == (state, kind)
     assert said in str(run.state.message)
-    assert f"correct {1 - wrong / N:.2f} over 40 of 40" in str(run.state.message)
+    assert f"correct {score(1 - wrong / N)} over 40 of 40" in str(run.state.message)
     if status is None:
         assert ran.verdict is None
     else:
