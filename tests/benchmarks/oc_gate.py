@@ -1,6 +1,6 @@
 """Whole gates: how often they fail equal sides, find what is worse, and pass what nobody can tell.
 
-    python tests/benchmarks/oc_gate.py 200     # its rows, with how long each takes; a state's own src is on PYTHONPATH
+python tests/benchmarks/oc_gate.py 200     # its rows, with how long each takes; a state's own src is on PYTHONPATH
 """
 
 from __future__ import annotations
