@@ -1,4 +1,4 @@
-"""The same scores by the published rules of NVIDIA NeMo Evaluator and by the gate: in docs/operating-characteristics.md.
+"""The same scores judged by the published rules of NVIDIA NeMo Evaluator and by the gate: a table of the docs.
 
     python tests/benchmarks/nemo_gate.py     # prints it
 
