@@ -10,6 +10,8 @@ from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import ResultTable, result_table
 
+TITLE = "Labels and edited answers"
+
 Row = tuple[str, str, str, str]
 
 
