@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 
 _MOST_SHOWN = 6
@@ -21,6 +22,11 @@ def counted(*sides: Mapping[str, int]) -> str:
     said = [f"{_short(label)} {' → '.join(f'{side.get(label, 0):,}' for side in sides)}" for label in order]
     more = [f"{len(said) - _MOST_SHOWN:,} more labels"] if len(said) > _MOST_SHOWN else []
     return ", ".join([*said[:_MOST_SHOWN], *more])
+
+
+def quoted(text: str) -> str:
+    """A name or a label as YAML and JSON write it, or what stands for one that is too long to show."""
+    return json.dumps(text, ensure_ascii=False) if len(text) <= _LONGEST else "..."
 
 
 def _total(sides: Sequence[Mapping[str, int]], label: str) -> int:

@@ -12,6 +12,7 @@ from typing import Literal
 
 Unit = Literal["points", "plain", "ms", "usd"]
 
+OPERATION_UNITS: dict[str, Unit] = {"latency_ms": "ms", "token_count": "plain", "total_cost": "usd"}
 NOTHING = "-"
 _MOST_DECIMALS = 6
 _HUGE = 1e12
@@ -156,8 +157,10 @@ def _signed(number: float, decimals: int, before: str) -> str:
     return f"-{before}{text[1:]}" if text.startswith("-") else f"{before}{text}"
 
 
-def unit_of(*means: float | None) -> Unit:
-    """Points where all means are scores from 0 to 1."""
+def unit_of(*means: float | None, name: str = "") -> Unit:
+    """Points where all means are scores from 0 to 1; of latency, tokens and cost, by their name, their own."""
+    if name in OPERATION_UNITS:
+        return OPERATION_UNITS[name]
     return "points" if all(mean is not None and 0 <= mean <= 1 for mean in means) else "plain"
 
 

@@ -265,8 +265,8 @@ class LabelComparison(_Record):
             either side.
         p_value: that chance alone shifts labels so much; see `comparison.label_shift.shift_test`.
         smallest_p: the smallest p-value that so many pairs can give.
-        has_scores: whether the evaluator gives scores as well, which are a metric; then labels are counted and no
-            p-value is in the comparison's family.
+        has_scores: whether the evaluator gives scores as well, which are a metric and what is judged; the p-values of
+            such labels are adjusted among themselves.
         verdict: ``changed`` by the adjusted p-value, else ``unchanged``; ``not comparable`` where its evaluator has
             changed; ``no data`` without pairs.
         p_value_adjusted: Holm's, over the comparison's metrics and labels.

@@ -52,9 +52,12 @@ def remembered(obj: Any, make: Callable[[], tuple[T, Iterable[Any]]], *, what: s
 
 
 def _is_code_of(functions: list[tuple[Callable[[], Any], Any]]) -> bool:
-    """A notebook's autoreload puts new code into old functions."""
+    """Whether all of them are there with that code: a notebook's cells make anew what other functions name.
+
+    Its autoreload puts new code into old functions.
+    """
     found = ((ref(), code) for ref, code in functions)
-    return all(function is None or function.__code__ is code for function, code in found)
+    return all(function is not None and function.__code__ is code for function, code in found)
 
 
 def _forget(key: _Key, dead: Any) -> None:

@@ -18,7 +18,7 @@ from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.markdown import figures, headline
 
 WORST_SHOWN = 5
-_NARROW = 110
+_NARROW, _VERY_NARROW = 110, 76
 _VERDICT_STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "bold yellow"}
 _METRIC_STYLES = {
     "improved": "green",
@@ -114,7 +114,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
     if verdict:
         _print_reasons(verdict, out)
     if comparison.metrics:
-        out.print(comparison_table(comparison, narrow=out.width < _NARROW))
+        out.print(comparison_table(comparison, width=out.width))
     for labels in phrases.label_comparisons(comparison):
         out.print(Text(f"  labels of {escaping.one_line(phrases.label_line(labels))}"), soft_wrap=True)
     for metric in comparison.operations.values():
@@ -141,27 +141,36 @@ def _print_reasons(verdict: Verdict, out: Console) -> None:
         out.print(Text(f"  - {escaping.one_line(reason)}"), soft_wrap=True)
 
 
-def comparison_table(comparison: Comparison, *, narrow: bool = False) -> Table:
+def comparison_table(comparison: Comparison, *, width: int = 120) -> Table:
     """One row a metric: both means, the difference with its interval, the counts, the verdict in its colour.
 
     Args:
         comparison: what was compared.
-        narrow: for 80 columns: the interval under the difference, without ties and p-values.
+        width: of the terminal: what there is no room for is left out, never the metric's name and its verdict.
     """
     title = f"Differences with {numbers.percent(comparison.confidence)} intervals"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("metric", overflow="fold", min_width=8)
-    names = ("baseline", "candidate", "difference", "better", "worse", *(() if narrow else ("same", "p")))
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
+    narrow = width < _NARROW
+    shown = ["baseline", "candidate", "difference", "better", "worse", *([] if narrow else ["same", "p"])]
+    shown = ["difference"] if width < _VERY_NARROW else shown
+    for column in shown:
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for metric in comparison.metrics.values():
         found = phrases.figures_of(metric)
-        change = f"{found.difference}\n{found.interval}".rstrip() if narrow else found.change
-        cells = [found.baseline, found.candidate, change, found.improved, found.regressed, found.ties, found.p]
+        cells = {
+            "baseline": found.baseline,
+            "candidate": found.candidate,
+            "difference": f"{found.difference}\n{found.interval}".rstrip() if narrow else found.change,
+            "better": found.improved,
+            "worse": found.regressed,
+            "same": found.ties,
+            "p": found.p,
+        }
         name = Text.assemble(escaping.one_line(found.name), (found.direction_note, "dim"))
         verdict = Text(found.verdict, _METRIC_STYLES[found.verdict])
-        table.add_row(name, *map(Text, cells[: len(names)]), verdict)
+        table.add_row(name, *(Text(cells[column]) for column in shown), verdict)
     return table
 
 

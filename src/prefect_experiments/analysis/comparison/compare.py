@@ -313,7 +313,7 @@ def _filled_in(name: str, direction: Direction, result: PairedResult) -> MetricC
 def _adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Adjust the p-values over all metrics and labels of all candidates, and say what has improved or regressed.
 
-    Where the evaluator has changed there is nothing to test. Labels beside scores are counted, and the scores tested.
+    Where the evaluator has changed there is nothing to test.
     """
     tested = {
         (number, what, one.name): one.p_value
@@ -324,6 +324,14 @@ def _adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
         if isinstance(one, MetricComparison) or not one.has_scores
     }
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+    # Labels beside scores are only looked at: a family of their own, so that the scores' tests lose nothing by them.
+    beside = {
+        (number, "labels", one.name): one.p_value
+        for number, comparison in enumerate(comparisons)
+        for one in comparison.labels.values()
+        if one.p_value is not None and one.evaluator_change is None and one.has_scores
+    }
+    adjusted |= dict(zip(beside, holm(list(beside.values())), strict=True))
     found = []
     for number, comparison in enumerate(comparisons):
         metrics, labels = dict(comparison.metrics), dict(comparison.labels)

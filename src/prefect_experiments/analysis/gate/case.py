@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
+from prefect_experiments.analysis.comparison.label_counts import NO_LABEL
 from prefect_experiments.analysis.comparison.label_shift import pairs_to_shift
 from prefect_experiments.analysis.comparison.said import said_of_evaluator
 from prefect_experiments.analysis.directions import agreed, unclear
@@ -49,6 +50,7 @@ class MetricCase:
         confidence, bounds: the gate's.
         family: all the gate's tests.
         metric: the candidate beside its baseline, on the pairs with both scores.
+        operation: the name, where it is latency, tokens or cost, which have units of their own.
         difference: on these pairs, with worse below 0.
         filled: the same with missing scores counted as the worst; ``None`` where the candidate lacks none.
         incomparable: why it cannot be compared with the baseline: its evaluator is not the same.
@@ -65,6 +67,7 @@ class MetricCase:
     bounds: Bounds = "interval"
     family: Family = field(default_factory=Family)
     metric: MetricComparison | None = None
+    operation: str = ""
     difference: float = 0.0
     filled: WorstCase | None = None
     incomparable: str = ""
@@ -111,6 +114,14 @@ class LabelCase:
         if found is None or found.p_value is None or found.evaluator_change is not None:
             return None
         return Test(("labels", self.name), found.p_value, found.smallest_p)
+
+    @property
+    def coverage(self) -> tuple[int, int] | None:
+        """Runs with a label, and those that the baseline has one of; without a baseline nobody knows."""
+        if self.labels is None:
+            return None
+        given = [sum(side.values()) - side.get(NO_LABEL, 0) for side in (self.labels.candidate, self.labels.baseline)]
+        return min(given), given[1]
 
     @property
     def enough(self) -> int:
@@ -267,6 +278,7 @@ def operation_case(name: str, case: Case) -> MetricCase | None:
         bounds=case.bounds,
         family=case.family,
         metric=metric,
+        operation=name,
         difference=-metric.difference,
     )
 

@@ -44,7 +44,7 @@ class Family:
         size: how many there are.
         adjusted: the p-values by Holm's method (1979, Scandinavian Journal of Statistics 6:65) over the tests that
             could have said anything: one that could not be significant whatever came out takes no part (Tarone 1990,
-            Biometrics 46:515), and its own is 1.
+            Biometrics 46:515), and has its own p-value, which is above alpha.
     """
 
     alpha: float = 0.05
@@ -58,7 +58,7 @@ class Family:
         asked = list(tests)
         able = [test for test in asked if test.least <= alpha]
         together = holm([test.p_value for test in able])
-        adjusted = dict.fromkeys((test.key for test in asked), 1.0)
+        adjusted = {test.key: test.p_value for test in asked}
         adjusted |= {test.key: p_value for test, p_value in zip(able, together, strict=True)}
         return cls(alpha, len(asked), adjusted)
 

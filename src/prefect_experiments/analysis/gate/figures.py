@@ -75,6 +75,11 @@ def p95_interval(sorted_values: Floats, n: int, confidence: float) -> Interval:
     return low, high
 
 
+def fewest_for_p95(confidence: float) -> int:
+    """The fewest values of which the 95th percentile has an upper end: 72 at 95 %."""
+    return math.ceil(math.log((1 - confidence) / 2) / math.log(_PERCENTILE))
+
+
 def total_interval(values: Floats, confidence: float) -> Interval:
     """An interval for what as many examples cost in all, from one sum an example: Student's t, corrected for skew.
 

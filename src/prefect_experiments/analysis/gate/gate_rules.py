@@ -10,9 +10,16 @@ from pydantic import Field, field_validator
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.said import said_of_evaluator
 from prefect_experiments.analysis.gate.case import ROUNDING, Better, Bounds, Case, LabelCase
+from prefect_experiments.analysis.gate.clause import worst
 from prefect_experiments.analysis.gate.family import Family, Test
-from prefect_experiments.analysis.gate.likeness import all_left_out, label_check, likeness_checks, unasked_checks
-from prefect_experiments.analysis.gate.metric_rules import Metric, plain_check, worst
+from prefect_experiments.analysis.gate.likeness import (
+    all_left_out,
+    label_check,
+    likeness_checks,
+    shifted_labels,
+    unasked_checks,
+)
+from prefect_experiments.analysis.gate.metric_rules import Metric, plain_check
 from prefect_experiments.analysis.gate.operation_rules import MaxCost, MaxP95Latency, Operations
 from prefect_experiments.analysis.gate.rule import Rule, shown, written_rules
 from prefect_experiments.analysis.gate.run_rules import MaxErrorRate, MinCoverage
@@ -96,10 +103,10 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
     it is worse, so that test is one-sided. (The verdicts in `Comparison.metrics` ask two questions, better or worse;
     so they may say ``unchanged`` of what the gate has found worse.)
 
-    It fails closed. Failed are: a metric that one side lacks, no scores, no shared metric or example, most runs or
-    scores lost to errors, an experiment that is not whole, and a candidate whose task fails, or whose scores are
-    missing, on significantly more examples than the baseline's. Inconclusive is what the data cannot tell, such as
-    pairs too few to show any regression.
+    It fails closed. Failed are: a metric that the gate names and one side lacks, no scores, no shared metric or
+    example, most runs or scores lost to errors, an experiment that is not whole, and a candidate whose task fails, or
+    whose scores are missing, on significantly more examples than the baseline's. Inconclusive is what the data cannot
+    tell, such as pairs too few to show any regression.
 
     Raises:
         InvalidSetting: a value that cannot be used.
@@ -149,8 +156,8 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
             missing_count=self.min_coverage is None,
         )
         case = case.with_family(Family.of(self.asked(case), self.confidence))
-        checks = [*self.checks(case), *([] if self.rules else _unchecked(comparison, case))]
-        return self._verdict(checks, *likeness_checks(comparison, self._least), *unasked_checks(case, self.rules))
+        notes = [*likeness_checks(comparison, self._least), *shifted_labels(comparison)]
+        return self._verdict([*self.checks(case)], *notes, *unasked_checks(case, self.rules))
 
     def judge_alone(
         self,
@@ -189,18 +196,23 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
         """Refuse margins that no candidate could exceed, so that nothing would ever fail.
 
         Raises:
-            InvalidSetting: a metric whose scores lie from 0 to 1 on the baseline, and a margin above that.
+            InvalidSetting: a metric of which no score is below 0, and a margin above the highest one, or above 100 %;
+                where less is better, a margin above 1 of scores from 0 to 1.
         """
         for name, rule in self.with_wide_margins.items():
             scores, metric = baseline.measured.get(name), baseline.metrics.get(name)
             margin = rule.margin(None if metric is None else metric.mean)
-            if scores is None or not len(scores) or margin is None or scores.min() < 0 or scores.max() > 1:
+            if metric is None or metric.mean is None or margin is None or scores is None or scores.min() < 0:
                 continue
-            falls = rule.direction != "minimize" and isinstance(rule.max_regression, str)
-            if margin > 1 or (falls and metric is not None and margin > (metric.mean or 0) + ROUNDING):
+            highest = max(1.0, float(scores.max()))
+            if rule.direction == "minimize":
+                unreachable = highest <= 1 + ROUNDING and margin > 1  # else nobody knows how much more there can be
+            else:
+                unreachable = margin > (metric.mean if isinstance(rule.max_regression, str) else highest) + ROUNDING
+            if unreachable:
                 raise InvalidSetting(
                     f"metric {name!r} of the gate: no candidate can be worse by more than {rule.max_regression}: its "
-                    f"scores lie from 0 to 1 ({numbers.score(metric.mean if metric else None)} on average in "
+                    f"scores lie from 0 to {numbers.plain(highest)} ({numbers.score(metric.mean)} on average in "
                     f"{baseline.label}). Write 5 points as 0.05, or 5% for a share of the baseline's mean"
                 )
 
@@ -245,15 +257,6 @@ def _refuse_another(gate: Gate, comparison: Comparison) -> None:
                 f"the comparison was made with {name!r} as something to {metric.direction}, and the gate says "
                 f"{rule.direction}; give the gate to the comparison, or the same to directions="
             )
-
-
-def _unchecked(comparison: Comparison, case: Case) -> Iterator[MetricCheck]:
-    """What is left to say of the metrics that a gate without rules does not check."""
-    neutral = [name for name, metric in comparison.metrics.items() if metric.direction == "neutral"]
-    lacking = [name for name in comparison.baseline.metrics if name not in (*case.metrics, *neutral)]
-    for names, why in ((lacking, "the candidate does not have it"), (neutral, "neither more nor less of it is better")):
-        if names:
-            yield plain_check("metrics", f"not checked, because {why}: {', '.join(names)}")
 
 
 def _no_shared_example(comparison: Comparison) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from prefect_experiments.analysis.comparison.said import said_of_examples, said_of_labels
 from prefect_experiments.analysis.gate.case import Case, LabelCase
-from prefect_experiments.analysis.gate.metric_rules import Metric, p_text
-from prefect_experiments.analysis.label_texts import counted
+from prefect_experiments.analysis.gate.clause import p_text
+from prefect_experiments.analysis.gate.metric_rules import Metric
+from prefect_experiments.analysis.label_texts import counted, quoted
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck
 
 EXAMPLES = "same examples"
@@ -34,15 +35,37 @@ def likeness_checks(comparison: Comparison, least: float) -> Iterator[MetricChec
 
 
 def unasked_checks(case: Case, rules: Mapping[str, Metric]) -> Iterator[MetricCheck]:
-    """What was measured, and is not judged because the gate names other metrics."""
-    if not rules:
-        return
-    side = case.candidate
-    left = [name for name in dict.fromkeys((*side.metrics, *side.labels_only)) if name not in rules]
-    if left:
-        yield MetricCheck(
-            name="metrics", status="passed", reason=f"not judged, because the gate does not name it: {', '.join(left)}"
-        )
+    """What was measured, and is not judged: the gate names other metrics, or one side lacks it.
+
+    Args:
+        case: what is judged.
+        rules: of the metrics that the gate names; none, where all that both sides have are judged.
+    """
+    sides = [side for side in (case.baseline, case.candidate) if side is not None]
+    measured = [list(dict.fromkeys((*side.metrics, *side.labels_only))) for side in sides]
+    every = dict.fromkeys(name for names in measured for name in names)
+    why: dict[str, str] = {}
+    for name in every:
+        if rules:
+            if name not in rules:
+                why[name] = "the gate does not name it"
+        elif name not in case.metrics and name not in case.labels and case.baseline is not None:
+            lacking = [
+                side for side, names in zip(("baseline", "candidate"), measured, strict=True) if name not in names
+            ]
+            neither = "neither more nor less of it is better"
+            why[name] = f"the {lacking[0]} does not have it" if lacking else neither
+    for reason in dict.fromkeys(why.values()):
+        names = ", ".join(name for name, found in why.items() if found == reason)
+        yield MetricCheck(name="metrics", status="passed", reason=f"not judged, because {reason}: {names}")
+
+
+def shifted_labels(comparison: Comparison) -> Iterator[MetricCheck]:
+    """Labels that have shifted beside scores, which are what is judged."""
+    for name, found in comparison.labels.items():
+        if found.has_scores and found.verdict == "changed":
+            said = f"{name}'s labels have shifted, {said_of_labels(found)}; its scores are judged"
+            yield MetricCheck(name=name, status="passed", reason=said)
 
 
 def label_check(case: LabelCase, rule: Metric, why: str | None = None) -> MetricCheck:
@@ -54,7 +77,8 @@ def label_check(case: LabelCase, rule: Metric, why: str | None = None) -> Metric
         why: why it cannot be compared.
     """
     found, name = case.labels, case.name
-    good = f"say which labels are good, in the gate: {{metrics: {{{name}: {{positive: {case.commonest}}}}}}}"
+    rules = f"{{metrics: {{{quoted(name)}: {{positive: {quoted(case.commonest)}}}}}}}"
+    good = f"say which labels are good, in the gate: {rules}"
     if rule.min is not None or rule.max_regression is not None:
         return MetricCheck(
             name=name, status="failed", reason=f"{name} gives labels and no scores, so it has no mean to judge; {good}"

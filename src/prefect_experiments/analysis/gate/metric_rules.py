@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, ClassVar, NamedTuple, cast
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, cast
 
-from pydantic import WithJsonSchema, field_validator
+from pydantic import Field, WithJsonSchema, field_validator
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import examples_to_exclude
-from prefect_experiments.analysis.gate.case import ROUNDING, Better, Bounds, MetricCase
+from prefect_experiments.analysis.gate.bound_rules import Min
+from prefect_experiments.analysis.gate.case import Better, MetricCase
+from prefect_experiments.analysis.gate.clause import Clause, p_text, worst
 from prefect_experiments.analysis.gate.family import Test
-from prefect_experiments.analysis.gate.figures import Interval, p_value_beyond
 from prefect_experiments.analysis.gate.rule import Rule, shown
-from prefect_experiments.analysis.intervals import mean_interval
-from prefect_experiments.analysis.verdicts import MetricCheck, MetricComparison, Status, WorstCase
+from prefect_experiments.analysis.verdicts import MetricCheck, MetricComparison, WorstCase
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import AsIs
 
@@ -25,15 +25,6 @@ from prefect_experiments.options import AsIs
 _WORSE, _HIDDEN = "worse", "hidden"
 _PERCENT = re.compile(r"\d+(?:\.\d+)?\s*%")
 _MARGIN = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "%$"}, {"type": "null"}]}
-_WORST_FIRST: tuple[Status, ...] = ("failed", "inconclusive", "passed")
-
-
-class Clause(NamedTuple):
-    """What one rule says of a metric: a part of the sentence on it."""
-
-    status: Status
-    text: str
-    examples_needed: int | None = None
 
 
 class MaxRegression(Rule):
@@ -75,20 +66,21 @@ class MaxRegression(Rule):
             yield Clause("inconclusive", case.incomparable)
         if (metric := case.metric) is None:
             return
-        worse = f"significantly worse ({p_text(case.family.p_value(case.name, _WORSE))})"
+        worse = f"significantly worse ({p_text(case.family.p_value(case.name, _WORSE))}, one-sided)"
         is_worse = case.family.rejects(case.name, _WORSE)
         if metric.p_value is None:
             yield Clause("inconclusive", "too few pairs to tell whether it is worse", metric.examples_needed)
         elif self.max_regression is None:
             yield from self._not_worse(case, metric, worse, is_worse=is_worse)
         elif self._is_within(case, metric):
-            yield Clause("passed", f"within {self._allowed(metric)}")
+            yield Clause("passed", f"within {self._allowed(metric, case.operation)}")
         elif is_worse:
-            yield Clause("failed", f"{worse} and not shown to be within {self._allowed(metric)}")
+            yield Clause("failed", f"{worse} and not shown to be within {self._allowed(metric, case.operation)}")
         else:
             needed = self._examples_needed(case, metric)
             more = "" if needed is None else f"; about {needed:,} pairs are needed to tell"
-            yield Clause("inconclusive", f"not shown to be within {self._allowed(metric)}{more}", needed)
+            text = f"not shown to be within {self._allowed(metric, case.operation)}{more}"
+            yield Clause("inconclusive", text, needed)
         if case.filled is not None:
             yield self._filled(case, metric, case.filled)
 
@@ -129,12 +121,12 @@ class MaxRegression(Rule):
             return self.max_regression
         return None if baseline_mean is None else _share(self.max_regression) * abs(baseline_mean)
 
-    def _allowed(self, metric: MetricComparison) -> str:
+    def _allowed(self, metric: MetricComparison, operation: str = "") -> str:
+        margin = self.margin(metric.baseline_mean)
+        text = numbers.value(margin, numbers.OPERATION_UNITS.get(operation, "plain"))
         if isinstance(self.max_regression, str):
-            return (
-                f"the allowed regression of {self.max_regression} ({numbers.plain(self.margin(metric.baseline_mean))})"
-            )
-        return f"the allowed regression of {numbers.plain(self.max_regression)}"
+            text = f"{self.max_regression} ({text})"
+        return f"the allowed regression of {text}"
 
     def _is_within(
         self, case: MetricCase, found: MetricComparison | WorstCase, metric: MetricComparison | None = None
@@ -165,114 +157,10 @@ def _share(percent: str) -> float:
     return float(percent.rstrip(" %")) / 100
 
 
-class Min(Rule):
-    """A bound that the candidate's own mean has to keep; it needs no baseline."""
-
-    called: ClassVar[str] = "minimum"
-
-    min: float | None = None
-    """The worst mean that the candidate may have, over all its examples; where less is better, the highest one. It
-    passes when the mean's whole confidence interval keeps it, fails when all of it does not, and is inconclusive where
-    the bound lies within."""
-    bounds: Bounds | None = None
-    """How min is judged: by the mean's whole confidence interval, or, with point, by the mean alone. Without it, as the
-    gate's bounds say. An experiment evaluator's value has no interval."""
-
-    def tests(self, case: MetricCase) -> Iterator[Test]:
-        """That the mean does not keep the bound."""
-        if self.min is not None and case.values is not None and self._bounds(case) == "interval":
-            yield Test((case.name, self.called), p_value_beyond(_mean(case), self.min, most=_is_most(case)))
-
-    def check(self, case: MetricCase) -> Iterator[Clause]:
-        """By the mean and its interval; without a bound and a baseline, it says so."""
-        assert case.mean is not None
-        if self.min is None:
-            if case.metric is None and not case.incomparable:
-                yield Clause("passed", f"the mean is {case.mean:.4g}, and no minimum is set")
-            return
-        if case.unclear:
-            ways = f"{'both ' if len(case.unclear) > 1 else ''}{' and '.join(case.unclear)}"
-            yield Clause("failed", f"its evaluations say {ways}; say which in the gate's direction")
-            return
-        bound = f"the {'maximum' if _is_most(case) else 'minimum'} of {numbers.score(self.min)}"
-        yield Clause(
-            *beside_bound(
-                f"the mean of {numbers.score(case.mean)}",
-                case.mean,
-                None if case.values is None else _mean(case)(case.confidence),
-                (self.min, bound),
-                most=_is_most(case),
-                bounds=self._bounds(case),
-                is_beyond=case.family.rejects(case.name, self.called),
-                written=numbers.score,
-            )
-        )
-
-    def _bounds(self, case: MetricCase) -> Bounds:
-        return self.bounds or case.bounds
-
-
-def _mean(case: MetricCase) -> Callable[[float], Interval]:
-    values = case.values
-    assert values is not None
-
-    def interval(confidence: float) -> Interval:
-        low, high = mean_interval(values, confidence)
-        return -math.inf if low is None else low, math.inf if high is None else high
-
-    return interval
-
-
-def _is_most(case: MetricCase) -> bool:
-    return case.direction == "minimize"
-
-
-def beside_bound(
-    said: str,
-    value: float,
-    interval: Interval | None,
-    bound: tuple[float, str],
-    *,
-    most: bool,
-    bounds: Bounds,
-    is_beyond: bool,
-    written: Callable[[float], str],
-) -> tuple[Status, str]:
-    """What to say of a figure that has a bound.
-
-    Args:
-        said: the figure in words.
-        value: the figure.
-        interval: its interval; ``None`` where nobody knows one.
-        bound: and what to call it.
-        most: whether the bound is the largest that it may be, else the smallest.
-        bounds: how the gate judges.
-        is_beyond: whether the bound is shown to be broken, among all the gate's tests.
-        written: how to write the ends.
-    """
-    limit, called = bound
-    off = value - limit if most else limit - value
-    keeps = off <= ROUNDING * max(1.0, abs(limit))
-    where = "above" if most else "below"
-    if bounds == "point":
-        return ("passed", f"{said} keeps {called}") if keeps else ("failed", f"{said} is {where} {called}")
-    if interval is None:
-        return "inconclusive", f"{said} has no interval to judge {called} by; bounds: point compares it as it is"
-    low, high = (written(end) if math.isfinite(end) else "?" for end in interval)
-    said = f"{said} [{low}, {high}]"
-    worst_end = interval[1] - limit if most else limit - interval[0]
-    best_end = interval[0] - limit if most else limit - interval[1]
-    if worst_end <= ROUNDING * max(1.0, abs(limit)):
-        return "passed", f"{said} keeps {called}"
-    if is_beyond and best_end > 0:
-        return "failed", f"{said} is {where} {called}"
-    return "inconclusive", f"{said} is not shown to keep {called}, nor to be {where} it"
-
-
 class Positive(Rule):
     """Labels that count as a score of 1, so that there is something to be better or worse."""
 
-    positive: str | list[str] | None = None
+    positive: str | Annotated[list[str], Field(min_length=1)] | None = None
     """The label that is good, or a list of them: each run scores 1 with such a label and 0 with any other, whatever
     scores the evaluator gives beside. Without it, labels that shift make the verdict inconclusive."""
 
@@ -286,12 +174,17 @@ class Positive(Rule):
         unknown = [label for label in self.good if label not in case.labels]
         if unknown and not case.labels:
             yield Clause("failed", f"positive names the label {unknown[0]!r}, and its evaluator gives no labels")
-        elif unknown and len(unknown) == len(self.good):
+        elif unknown and (len(unknown) == len(self.good) or (unknown := self._misspelt(case, unknown))):
             yield Clause("failed", f"positive: {unknown_value('label', unknown[0], list(case.labels))}")
         elif self.good:
             yield Clause(
                 "passed", f"{' and '.join(map(repr, self.good))} {'counts' if len(self.good) == 1 else 'count'} as 1"
             )
+
+    def _misspelt(self, case: MetricCase, unknown: list[str]) -> list[str]:
+        """Those that are nearly a label which counts as 0."""
+        others = [label for label in case.labels if label not in self.good]
+        return [label for label in unknown if get_close_matches(label, others, n=1)]
 
 
 class Metric(Positive, Min, MaxRegression):
@@ -337,7 +230,7 @@ def plain_check(name: str, reason: str, *, failed: bool = False) -> MetricCheck:
 
 def judged(case: MetricCase, clauses: list[Clause]) -> MetricCheck:
     """The worst of the clauses, and all of them in one sentence with the figures."""
-    figures = case.name if case.metric is None else figures_of(case.metric)
+    figures = case.name if case.metric is None else figures_of(case.metric, case.operation)
     return MetricCheck(
         name=case.name,
         status=worst([clause.status for clause in clauses]),
@@ -346,9 +239,9 @@ def judged(case: MetricCase, clauses: list[Clause]) -> MetricCheck:
     )
 
 
-def figures_of(metric: MetricComparison) -> str:
+def figures_of(metric: MetricComparison, operation: str = "") -> str:
     """Such as ``correctness 0.84, -3 points [-6, -1] against 0.87 on 400 pairs; 8 improved, 21 regressed``."""
-    unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean)
+    unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean, name=operation)
     note = " (less is better)" if metric.direction == "minimize" else ""
     text = (
         f"{metric.name}{note} {numbers.value(metric.candidate_mean, unit)}, "
@@ -358,16 +251,3 @@ def figures_of(metric: MetricComparison) -> str:
     if metric.wins or metric.losses or metric.ties:
         text += f"; {metric.wins:,} improved, {metric.losses:,} regressed"
     return text
-
-
-def worst(statuses: list[Status]) -> Status:
-    """The worst of the statuses; passed of none."""
-    return next((status for status in _WORST_FIRST if status in statuses), "passed")
-
-
-def p_text(p_value: float) -> str:
-    """Such as ``adjusted p = 0.02``."""
-    if p_value < 0.001:
-        return "adjusted p < 0.001"
-    # Rounded, 0.0501 would seem to be what it just is not.
-    return f"adjusted p = {p_value:.2f}" if p_value >= 0.06 else f"adjusted p = {p_value:.2g}"

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field, field_validator
 
+from prefect_experiments.analysis.gate.bound_rules import beside_bound
 from prefect_experiments.analysis.gate.case import Case, operation_case
 from prefect_experiments.analysis.gate.family import Test
-from prefect_experiments.analysis.gate.figures import Interval, p95_interval, p_value_beyond, total_interval
-from prefect_experiments.analysis.gate.metric_rules import MaxRegression, beside_bound, judged, plain_check
+from prefect_experiments.analysis.gate.figures import (
+    Interval,
+    fewest_for_p95,
+    p95_interval,
+    p_value_beyond,
+    total_interval,
+)
+from prefect_experiments.analysis.gate.metric_rules import MaxRegression, judged, plain_check
 from prefect_experiments.analysis.gate.rule import Rule, shown
 from prefect_experiments.analysis.verdicts import COSTS, LATENCIES, OPERATIONS, MetricCheck
 from prefect_experiments.errors import InvalidSetting, unknown_value
@@ -38,7 +46,11 @@ class MaxP95Latency(Rule):
         if self.max_p95_latency is not None:
             value, n_known = case.candidate.latency_p95_ms, case.candidate.n_latencies
             bound = self.max_p95_latency, f"{self.max_p95_latency:,g} ms"
-            yield _at_most(self.called, value, "{:,.0f} ms".format, _p95(case), bound, n_known, case)
+            check = _at_most(self.called, value, "{:,.0f} ms".format, _p95(case), bound, n_known, case)
+            fewest = fewest_for_p95(case.confidence)
+            if check.status == "inconclusive" and n_known < fewest:
+                check = replace(check, reason=f"{check.reason}; it takes {fewest} examples", examples_needed=fewest)
+            yield check
 
 
 class MaxCost(Rule):

@@ -6,6 +6,7 @@ Refusals, the forms of flows and the table in docs/comparing.md are made of thes
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from prefect_experiments.options import Options
 if TYPE_CHECKING:
     from prefect_experiments.analysis.gate.family import Test
 
+_IS_JSON = re.compile(r"\s*\{\s*[\"}]")  # else it is YAML, which may begin with a brace, too
 _SUFFIXES = (".yaml", ".yml", ".json")
 _SHOWN = 60
 _SHORTENED = reprlib.Repr()  # YAML's anchors make long values of small texts
@@ -99,7 +101,7 @@ def written_rules(value: Any) -> tuple[Mapping[Any, Any], str]:
         origin = f"the gate {value}"
         value = _read(Path(value), origin)
     elif isinstance(value, str):
-        value = _load(value, origin, is_json=value.lstrip().startswith("{"))
+        value = _load(value, origin, is_json=_IS_JSON.match(value) is not None)
     if not isinstance(value, Mapping):
         raise InvalidSetting(
             f"{origin} must be a mapping such as {{metrics: {{correctness: {{min: 0.8}}}}}}, "

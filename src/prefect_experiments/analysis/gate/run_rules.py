@@ -9,10 +9,11 @@ from pydantic import Field
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import mcnemar_p_value
-from prefect_experiments.analysis.gate.case import ROUNDING, Case
+from prefect_experiments.analysis.gate.case import ROUNDING, Case, LabelCase, MetricCase
+from prefect_experiments.analysis.gate.clause import p_text, worst
 from prefect_experiments.analysis.gate.family import Key, Test
 from prefect_experiments.analysis.gate.figures import share_p_value
-from prefect_experiments.analysis.gate.metric_rules import p_text, plain_check, worst
+from prefect_experiments.analysis.gate.metric_rules import plain_check
 from prefect_experiments.analysis.gate.rule import Rule
 from prefect_experiments.analysis.verdicts import MetricCheck, Side, Status
 
@@ -73,8 +74,9 @@ class MinCoverage(Rule):
     min_coverage: Annotated[float | None, Field(ge=0, le=1)] = None
     """The smallest share of the examples that must have a score: of those that the baseline scored and the candidate
     should have run, without a baseline of all. Fewer fail where that is shown to be no chance, and are inconclusive
-    where it is not. Without it 0.9, and scores that are missing for whatever reason on significantly more examples than
-    the baseline's fail; with it, only those do that are missing because of an error."""
+    where it is not. Without it 0.9, which is inconclusive to lack where the baseline lacks less, and scores that are
+    missing for whatever reason on significantly more examples than the baseline's fail; with it, only those do that are
+    missing because of an error."""
 
     @property
     def _least(self) -> float:
@@ -88,6 +90,9 @@ class MinCoverage(Rule):
                 yield _more((name, _UNSCORED), more, fewer)
             if self._is_bound(case) and metric.coverage is not None and metric.coverage[0] < metric.coverage[1]:
                 yield Test((name, self.called), self._p_value(metric.coverage))
+        for name, labels in case.labels.items():
+            if self.min_coverage is not None and labels.coverage and labels.coverage[0] < labels.coverage[1]:
+                yield Test((name, self.called), self._p_value(labels.coverage))
 
     def check(self, case: Case) -> Iterator[MetricCheck]:
         """The baseline's runs, else the candidate's runs and its scores of each metric."""
@@ -102,8 +107,11 @@ class MinCoverage(Rule):
             low.append(("failed", f"{_made(side)}; {needs}"))
         for name in case.metrics:
             low += self._low(name, case)
+        for name, labels in case.labels.items():
+            low += self._few_labels(name, labels.coverage, case)
         of_what = "examples" if before is None else "examples that the baseline scored"
-        counts = {name: metric.coverage for name, metric in case.metrics.items() if metric.coverage is not None}
+        every: dict[str, MetricCase | LabelCase] = {**case.metrics, **case.labels}
+        counts = {name: one.coverage for name, one in every.items() if one.coverage is not None}
         scores = ", ".join(f"{name} {n:,} of {expected:,}" for name, (n, expected) in counts.items())
         reason = f"scores on {of_what}: {scores or 'none asked for'}"
         if low:
@@ -128,8 +136,8 @@ class MinCoverage(Rule):
                     if rejected
                     else ("inconclusive", f"{text}: fewer may be chance ({p_value})")
                 )
-            elif len(case.metrics) * self._p_value(metric.coverage) <= case.family.alpha:
-                yield "inconclusive", f"{text} to tell, the baseline's being missing no less often"
+            elif self._p_by_chance(name, case) <= case.family.alpha:
+                yield "inconclusive", f"{text} to tell"
         if case.family.rejects(name, _UNSCORED):
             more, fewer = self._unscored(name, case)
             yield (
@@ -138,6 +146,16 @@ class MinCoverage(Rule):
                 f"none on {fewer:,} that the candidate did: significantly more "
                 f"({p_text(case.family.p_value(name, _UNSCORED))})",
             )
+
+    def _few_labels(self, name: str, coverage: tuple[int, int] | None, case: Case) -> Iterator[tuple[Status, str]]:
+        """What is missing of labels without scores: with a share that the gate names, like scores."""
+        if self.min_coverage is None or coverage is None or coverage[0] >= self._least * coverage[1] - ROUNDING:
+            return
+        n, expected = coverage
+        text = f"{name} has a label on {n:,} of {expected:,} runs that the baseline has one of"
+        key = name, self.called
+        status: Status = "failed" if case.family.rejects(*key) else "inconclusive"
+        yield status, f"{text}, and {_percent(self._least)} is needed ({p_text(case.family.p_value(*key))})"
 
     def _is_bound(self, case: Case) -> bool:
         """Whether scores have to reach the share by themselves, else no fewer than the baseline's."""
@@ -149,6 +167,17 @@ class MinCoverage(Rule):
         if self.min_coverage is None:
             return found.candidate_only, found.baseline_only
         return found.candidate_errors, found.baseline_errors
+
+    def _p_by_chance(self, name: str, case: Case) -> float:
+        """That so many scores are missing by chance: less than is needed, or more than the baseline's.
+
+        Nothing fails by it, so it is no part of the family.
+        """
+        coverage = case.metrics[name].coverage
+        assert coverage is not None
+        more, fewer = self._unscored(name, case)
+        beside = _more(_LOST, more + case.n_lost, fewer + case.n_gained)
+        return min(len(case.metrics) * self._p_value(coverage), beside.p_value)
 
     def _p_value(self, coverage: tuple[int, int]) -> float:
         n, expected = coverage
