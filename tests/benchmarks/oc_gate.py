@@ -269,8 +269,45 @@ def statuses(what: str, draw: Draw, gate: Mapping[str, Any], n: int, seed: int) 
     return [status(draw(rng), gate) for _ in range(n)]
 
 
-# Commit 029da7a, as many simulations each as 2,000 in all make.
-BEFORE: dict[str, str] = {}
+# Commit 029da7a, by this script with 800 for the number of simulations.
+BEFORE = {
+    "equal sides, one metric, n = 100: failed": "1.2 %",
+    "equal sides, three metrics, n = 100: failed": "3.2 %",
+    "equal sides, five metrics, n = 100: failed": "2.8 %",
+    "equal sides, one metric, 5 % judge errors, n = 100: failed": "4.2 %",
+    "equal sides, one metric, 8 % judge errors, n = 100: failed": "19.0 %",
+    "equal sides, three metrics, 5 % task and 5 % judge errors, n = 400: failed": "68.5 %",
+    "equal sides, three repetitions, n = 100: failed": "3.5 %",
+    "equal sides, skewed scores, n = 100: failed": "1.8 %",
+    "equal sides, five points, mostly tied, n = 100: failed": "1.2 %",
+    "true mean 0.87, `min: 0.85`, n = 100: failed": "24.5 %",
+    "true mean 0.80, `min: 0.85`, n = 100: passed": "12.0 %",
+    "true p95 as allowed, n = 100: failed": "40.0 %",
+    "true p95 25 % over what is allowed, n = 10: passed": "38.8 %",
+    "true p95 25 % over what is allowed, n = 100: passed": "2.5 %",
+    "expected cost as much as `max_cost`, n = 100: failed": "46.0 %",
+    "expected cost as much as `max_cost`, n = 100: passed": "54.0 %",
+    "0.8 to 0.7, one metric, n = 100: failed": "46.9 %",
+    "0.8 to 0.7 on one metric of three, n = 400: failed": "96.5 %",
+    "0.8 to 0.7 on three metrics, n = 400: failed": "100.0 %",
+    "equal sides, `max_regression: 0.05`, n = 400: failed": "2.0 %",
+    "equal sides, `max_regression: 0.05`, n = 400: passed": "70.0 %",
+    "equal sides, `max_regression: 0.05`, n = 400: inconclusive": "28.0 %",
+    "0.80 to 0.75, `max_regression: 0.05`, n = 400: passed": "1.5 %",
+    "identical outputs, 0/1, n = 200, `max_regression: 0.02`: passed": "100.0 %",
+    "identical outputs, skewed, n = 200, `max_regression: 0.02`: passed": "100.0 %",
+    "identical outputs, 1 to 5, n = 200, `max_regression: 0.02`: passed": "0.0 %",
+    "identical outputs, 1 to 5, n = 200, `max_regression: 0.08`: passed": "100.0 %",
+    "3 identical examples, no margin": "passed",
+    "3 identical examples, `max_regression: 0.02`": "inconclusive",
+    "5 identical examples, no margin": "passed",
+    "5 identical examples, `max_regression: 0.02`": "inconclusive",
+    "10 identical examples, no margin": "passed",
+    "10 identical examples, `max_regression: 0.02`": "inconclusive",
+    "1.0 to 0.0 on each of 1 to 8 examples, 1 metric: passed": "62.5 %",
+    "1.0 to 0.0 on each of 1 to 8 examples, 5 metrics: passed": "75.0 %",
+    "1.0 to 0.0 on each of 1 to 8 examples, 20 metrics: passed": "100.0 %",
+}
 
 
 if __name__ == "__main__":
