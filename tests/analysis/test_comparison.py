@@ -326,7 +326,7 @@ def test_a_comparison_is_the_same_every_time() -> None:
 def test_scores_of_any_size_are_compared_and_written_in_few_words(size: float) -> None:
     rng = np.random.default_rng(1)
     left, right = rng.random(30) * size, rng.random(30) * size
-    comparison = compare_results(table(x=left), table(x=right), gate=Gate(metrics={"x": {"max_regression": size}}))
+    comparison = compare_results(table(x=left), table(x=right), gate=Gate(metrics={"x": {"max_regression": size / 2}}))
     metric = comparison.metrics["x"]
     assert metric.difference == pytest.approx((right / size - left / size).mean() * size)
     assert metric.p_value == pytest.approx(one(table(x=left / size), table(x=right / size)).p_value, abs=1e-9)

@@ -253,11 +253,8 @@ class ExperimentStore:
     def untag(self, experiment_id: str, tag: str) -> None:
         """Take a tag away."""
         with self._database.write() as connection:
-            found = connection.execute(
-                experiment_tags.delete().where(
-                    experiment_tags.c.experiment_id == experiment_id, experiment_tags.c.tag == tag
-                )
-            )
+            where = experiment_tags.c.experiment_id == experiment_id, experiment_tags.c.tag == tag
+            found = connection.execute(experiment_tags.delete().where(*where))
             if not found.rowcount:
                 raise NotFound(f"experiment {experiment_id} has no tag {tag!r}")
 
