@@ -569,3 +569,13 @@ def test_new_code_in_a_function_behind_is_seen() -> None:
     exec("def behind(): return 2", other := {})
     scope["behind"].__code__ = other["behind"].__code__
     assert callable_fingerprint(scope["check"]) != before
+
+
+def test_a_helper_that_a_notebook_cell_makes_anew_counts() -> None:
+    """The function that calls it is the same object as before."""
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    exec("def helper(o): return o == 1\ndef right(output): return helper(output)", scope)
+    before = callable_fingerprint(scope["right"])
+    assert callable_fingerprint(scope["right"]) == before
+    exec("def helper(o): return True", scope)
+    assert callable_fingerprint(scope["right"]) != before

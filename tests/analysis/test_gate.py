@@ -713,3 +713,45 @@ def test_a_coverage_of_exactly_what_is_asked_is_enough() -> None:
         checks(judged(whole, side, Gate(min_coverage=0.56)))["coverage"] == "passed"
     )  # 0.56 * 100 is 56.00000000000001
     assert checks(Gate(min_coverage=0.56).judge_alone(side))["coverage"] == "passed"
+
+
+# What strangers found ----------------------------------------------------------------------------
+
+
+def test_too_few_pairs_to_fail_keep_their_p_value() -> None:
+    """3 worse and none better of 20: mid-p 0.0625, which no family of tests can make significant."""
+    verdict = judged(table(m=[1.0] * 20), table(m=[0.0] * 3 + [1.0] * 17))
+    assert verdict.reasons[0].endswith("not significantly worse (adjusted p = 0.06, one-sided)")
+
+
+def test_a_candidate_that_lacks_more_scores_than_its_baseline_does_not_pass() -> None:
+    """34 of 40, all of the baseline's: chance would hardly do it, and 0.9 is not reached."""
+    verdict = judged(table(m=[1.0] * 40), table(m=[1.0] * 34))
+    assert verdict.status == "inconclusive"
+    assert (
+        "m has a score on 34 of 40 examples that the baseline scored, and 90 % is needed to tell" in verdict.reasons[0]
+    )
+
+
+def test_figures_of_operations_have_their_units() -> None:
+    left, right = (
+        table(m=[1.0] * 100).frame.assign(total_cost=cost, latency_ms=[200.0 + n for n in range(100)])
+        for cost in (0.002, 0.004)
+    )
+    gate = Gate(operations={"total_cost": {"max_regression": "500%"}, "latency_ms": {"max_regression": "10%"}})
+    _, _, _, cost, latency = judged(result_table(left), result_table(right), gate).reasons
+    assert "$0.004, +$0.00200 [" in cost
+    assert "the allowed regression of 500% ($0.01)" in cost
+    assert "250 ms, 0 ms [" in latency
+    assert "the allowed regression of 10% (25 ms)" in latency
+
+
+def test_a_figure_is_never_said_to_be_below_itself() -> None:
+    gate = Gate(metrics={"m": Metric(min=0.948, bounds="point")})
+    reason = judged(table(m=[0.9475] * 50), table(m=[0.9475] * 50), gate).reasons[0]
+    assert reason.endswith("the mean of 0.948 (0.9475) is below the minimum of 0.948")
+
+
+def test_yaml_may_begin_with_a_brace() -> None:
+    assert Gate.parse('{metrics: {tone: {positive: "# c"}}}').rules["tone"].positive == "# c"
+    assert Gate.parse('{\n\t"metrics": {"m": {"min": 1}}}').rules["m"].min == 1

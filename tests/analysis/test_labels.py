@@ -15,8 +15,9 @@ from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.label_shift import SAMPLED, pairs_to_shift, shift_test, smallest_p
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.errors import InvalidSetting
 
-from .tables import checks, judged
+from .tables import checks, judged, table
 
 
 def labelled(labels: Sequence[str | None], name: str = "tone", **scores: Sequence[float]) -> ResultTable:
@@ -211,3 +212,35 @@ def test_labels_and_scores_share_the_gates_false_alarms() -> None:
             sides.append(result_table(given))
         alarms += judged(*sides).status != "passed"
     assert alarms <= 120 * 0.05 + 2 * np.sqrt(120 * 0.05 * 0.95)
+
+
+def test_labels_that_turn_under_equal_scores_are_mentioned() -> None:
+    left, right = (labelled([label] * 60, tone=[1.0] * 60) for label in ("polite", "rude"))
+    comparison = compare_results(left, right, gate=Gate())
+    assert comparison.labels["tone"].verdict == "changed"
+    assert comparison.verdict.status == "passed"
+    said = "tone's labels have shifted, polite 60 → 0, rude 0 → 60 on 60 pairs; its scores are judged"
+    assert said in comparison.verdict.reasons
+
+
+def test_what_one_side_lacks_is_mentioned() -> None:
+    both, one = labelled(["polite"] * 60, size=[1.0] * 60), table(size=[1.0] * 60)
+    assert "not judged, because the candidate does not have it: tone" in judged(both, one).reasons
+    assert "not judged, because the baseline does not have it: tone" in judged(one, both).reasons
+
+
+def test_a_misspelt_label_in_a_list_does_not_pass() -> None:
+    left = labelled(["polite"] * 30 + ["friendly"] * 30)
+    right = labelled(["polite"] * 30 + ["rude"] * 30)
+    verdict = judged(left, right, Gate(metrics={"tone": Metric(positive=["polite", "freindly"])}))
+    assert verdict.status == "failed"
+    assert "positive: unknown label 'freindly'; did you mean 'friendly'?" in verdict.reasons[0]
+    with pytest.raises(InvalidSetting, match="positive must"):
+        Metric(positive=[])
+
+
+def test_labels_have_a_coverage_where_the_gate_asks_for_one() -> None:
+    left, right = labelled(["polite"] * 60), labelled([None] * 5 + ["polite"] * 55)
+    verdict = judged(left, right, Gate(min_coverage=0.99))
+    assert verdict.status == "failed"
+    assert "tone has a label on 55 of 60 runs that the baseline has one of, and 99 % is needed" in verdict.reasons[-1]

@@ -218,6 +218,7 @@ def test_another_dataset_with_the_same_ids(bench: Bench) -> None:
     said.everywhere(
         "v1 ran on dataset 'questions' and v2 on 'others'; their examples are matched by id",
         "40 of 40 shared examples have another expected output",
+        "to compare these, too, run the baseline's task on 'others'",
         "right cannot be compared: every example that both sides ran has changed",
     )
 

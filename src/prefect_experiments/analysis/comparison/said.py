@@ -27,10 +27,12 @@ def said_of_examples(comparison: Comparison) -> list[str]:
             "out; run the baseline again on the present ones to compare these, too"
         )
     if found.expected:
-        again = rescoring(comparison, "--dataset-version latest")
+        advice = f"{AGAIN} and answers{rescoring(comparison, '--dataset-version latest')}"
+        if found.datasets:  # its own dataset's latest answers are not those
+            advice = f"run the baseline's task on {found.datasets[1]!r}"
         said.append(
             f"{len(found.expected):,} of {of:,} shared examples have another expected output "
-            f"({_named(found.expected)}) and are left out; to compare these, too, {AGAIN} and answers{again}"
+            f"({_named(found.expected)}) and are left out; to compare these, too, {advice}"
         )
     return said
 

@@ -273,7 +273,8 @@ def _no_metric(case: Case) -> str:
         return f"{case.candidate.label} has no metric, so there is nothing to judge by"
     parts = []
     for side in (case.baseline, case.candidate):
-        names = ", ".join(side.metrics) or "no metric"
+        scored = [f"{name}{'' if found.n_scores else ' without a score'}" for name, found in side.metrics.items()]
+        names = ", ".join(scored) or "no metric"
         labels = f" (and labels without scores of {', '.join(side.labels_only)})" if side.labels_only else ""
         parts.append(f"{side.label} has {names}{labels}")
     return f"there is no metric that both sides have scores of: {', '.join(parts)}"

@@ -133,7 +133,8 @@ class Operations(Rule):
 
     operations: Annotated[Mapping[str, Operation | Mapping[str, Any] | None], AsIs] = {}
     """What is asked of latency_ms, token_count and total_cost beside the baseline's, on the examples that both sides
-    ran, such as latency_ms: {max_regression: 10%}; with nothing, that they are not significantly more."""
+    ran, such as latency_ms: {max_regression: 10%}, or a number of milliseconds, tokens or dollars an example; with
+    nothing, that they are not significantly more."""
 
     @field_validator("operations", mode="plain")
     @classmethod
