@@ -137,7 +137,7 @@ def test_labels_that_turn_do_not_pass() -> None:
     (reason,) = verdict.reasons
     assert reason == (
         "tone polite 60 → 0, rude 0 → 60 on 60 pairs: its labels have shifted (adjusted p < 0.001), for better or "
-        'worse; say which labels are good, in the gate: {metrics: {"tone": {positive: "polite"}}}'
+        "worse; say which labels are good, in the gate: {metrics: {tone: {positive: polite}}}"
     )
 
 

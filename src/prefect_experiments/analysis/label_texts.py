@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 _MOST_SHOWN = 6
 _LONGEST = 40
+# Others are something else in YAML, such as a number, a truth value or a comment.
+_PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|y|n)$)[^\W\d][\w-]*", re.IGNORECASE)
 # What a truth value is called, whose score says the same.
 _OF_SCORES = {"True", "False"}
 
@@ -25,8 +28,10 @@ def counted(*sides: Mapping[str, int]) -> str:
 
 
 def quoted(text: str) -> str:
-    """A name or a label as YAML and JSON write it, or what stands for one that is too long to show."""
-    return json.dumps(text, ensure_ascii=False) if len(text) <= _LONGEST else "..."
+    """A name or a label as YAML writes it, or what stands for one that is too long to show."""
+    if len(text) > _LONGEST:
+        return "..."
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _total(sides: Sequence[Mapping[str, int]], label: str) -> int:
