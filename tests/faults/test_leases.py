@@ -188,7 +188,8 @@ def test_a_holder_that_stood_still_and_was_not_followed_goes_on(experiment: Expe
     asyncio.run(asyncio.sleep(1.5))  # longer than it is sure of its lease
     first.send_signal(signal.SIGCONT)
     experiment.go()
-    assert said(first) == f"done: {EXAMPLES} runs, 0 evaluations"
+    # A database that was busy in between is mentioned.
+    assert said(first).endswith(f"done: {EXAMPLES} runs, 0 evaluations")
     assert len(experiment.calls()) == EXAMPLES
 
 

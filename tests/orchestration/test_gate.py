@@ -136,7 +136,7 @@ CLOSE = {"metrics": {"correct": {"max_regression": 0.1}}}
     ("wrong", "gate", "status", "exit_code", "state", "kind", "said"),
     [
         (0, CLOSE, "passed", 0, "GatePassed", StateType.COMPLETED, "within the allowed regression of 0.1"),
-        (20, CLOSE, "failed", 1, "GateFailed", StateType.FAILED, "significantly worse (adjusted p < 0.001)"),
+        (20, CLOSE, "failed", 1, "GateFailed", StateType.FAILED, "significantly worse (adjusted p < 0.001, one-sided)"),
         (3, CLOSE, "inconclusive", 1, "GateInconclusive", StateType.FAILED, "pairs are needed to tell"),
         (3, {**CLOSE, "on_inconclusive": "pass"}, "inconclusive", 0, "GateInconclusive", StateType.COMPLETED, "needed"),
         (20, None, None, None, "Completed", StateType.COMPLETED, "Ran 40; 0 of 40 failed"),

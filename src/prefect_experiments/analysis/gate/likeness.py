@@ -8,7 +8,7 @@ from prefect_experiments.analysis.comparison.said import said_of_examples, said_
 from prefect_experiments.analysis.gate.case import Case, LabelCase
 from prefect_experiments.analysis.gate.clause import p_text
 from prefect_experiments.analysis.gate.metric_rules import Metric
-from prefect_experiments.analysis.label_texts import counted, quoted
+from prefect_experiments.analysis.label_texts import counted, quoted, say_more_than_scores
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck
 
 EXAMPLES = "same examples"
@@ -63,7 +63,11 @@ def unasked_checks(case: Case, rules: Mapping[str, Metric]) -> Iterator[MetricCh
 def shifted_labels(comparison: Comparison) -> Iterator[MetricCheck]:
     """Labels that have shifted beside scores, which are what is judged."""
     for name, found in comparison.labels.items():
-        if found.has_scores and found.verdict == "changed":
+        if (
+            found.has_scores
+            and found.verdict == "changed"
+            and say_more_than_scores({*found.baseline, *found.candidate})
+        ):
             said = f"{name}'s labels have shifted, {said_of_labels(found)}; its scores are judged"
             yield MetricCheck(name=name, status="passed", reason=said)
 

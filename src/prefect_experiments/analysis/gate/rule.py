@@ -21,7 +21,7 @@ from prefect_experiments.options import Options
 if TYPE_CHECKING:
     from prefect_experiments.analysis.gate.family import Test
 
-_IS_JSON = re.compile(r"\s*\{\s*[\"}]")  # else it is YAML, which may begin with a brace, too
+_IS_JSON = re.compile(r"\s*\{\s*(?:[\"}]|\Z)")  # else it is YAML, which may begin with a brace, too
 _SUFFIXES = (".yaml", ".yml", ".json")
 _SHOWN = 60
 _SHORTENED = reprlib.Repr()  # YAML's anchors make long values of small texts
