@@ -157,10 +157,10 @@ def _signed(number: float, decimals: int, before: str) -> str:
     return f"-{before}{text[1:]}" if text.startswith("-") else f"{before}{text}"
 
 
-def unit_of(*means: float | None, name: str = "") -> Unit:
-    """Points where all means are scores from 0 to 1; of latency, tokens and cost, by their name, their own."""
-    if name in OPERATION_UNITS:
-        return OPERATION_UNITS[name]
+def unit_of(*means: float | None, operation: str = "") -> Unit:
+    """Points where all means are scores from 0 to 1; of latency, tokens and cost, which are named, their own."""
+    if operation:
+        return OPERATION_UNITS[operation]
     return "points" if all(mean is not None and 0 <= mean <= 1 for mean in means) else "plain"
 
 

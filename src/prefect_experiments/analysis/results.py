@@ -109,8 +109,8 @@ class ResultTable:
         latencies = latencies[~np.isnan(latencies)]
         costs = self.operations.get("total_cost", nothing)
         known_costs = costs[~np.isnan(costs)]
-        scores = {name: self.means(values) for name, values in self.scores.items()}
-        measured = {name: means[~np.isnan(means)] for name, means in scores.items()}
+        every = {name: self.means(values) for name, values in self.scores.items()}
+        measured = {name: means[~np.isnan(means)] for name, means in every.items()}
         return Side(
             label=self.label,
             experiment_id=self.experiment_id,
@@ -121,7 +121,7 @@ class ResultTable:
             n_expected=self.n_expected,
             n_runs=len(self.failed),
             n_errors=int(self.failed.sum()),
-            metrics={name: self._metric(name) for name in self.scores},
+            metrics={name: self._metric(name, means) for name, means in measured.items()},
             labels_only=self.labels_only,
             labels={name: label_counts(labels) for name, labels in self.labels.items()},
             latency_p95_ms=float(np.percentile(latencies, 95)) if len(latencies) else None,
@@ -153,15 +153,13 @@ class ResultTable:
         """The runs as they were read."""
         return self.results.runs
 
-    def _metric(self, name: str) -> SideMetric:
+    def _metric(self, name: str, means: Floats) -> SideMetric:
+        """A metric, of which these are the examples' scores."""
         import numpy as np
 
-        scores = self.scores[name]
-        means = self.means(scores)
-        means = means[~np.isnan(means)]
         return SideMetric(
             n_examples=len(means),
-            n_scores=int((~np.isnan(scores)).sum()),
+            n_scores=int((~np.isnan(self.scores[name])).sum()),
             n_errors=int(self.errors[name].sum()),
             mean=mean_and_sd(means)[0] if len(means) else None,
         )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, PlainSerializer
 
 from prefect_experiments import keys
+from prefect_experiments.analysis.numbers import OPERATION_UNITS
 from prefect_experiments.models import _Record
 
 
@@ -24,7 +25,7 @@ def _as_arrays(lists: Mapping[str, Any]) -> dict[str, Any]:
 
 Measured = Annotated[Mapping[str, Any], PlainSerializer(_as_lists), BeforeValidator(_as_arrays)]
 
-OPERATIONS = ("latency_ms", "token_count", "total_cost")
+OPERATIONS = tuple(OPERATION_UNITS)
 # What `Side.measured` has besides the metrics; no evaluator is called so.
 LATENCIES, COSTS = " latencies", " costs"
 Status = Literal["passed", "failed", "inconclusive"]

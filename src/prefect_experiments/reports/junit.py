@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from prefect_experiments.analysis import MetricSummary, Summary, numbers
+from prefect_experiments.analysis.comparison.said import label_comparisons
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Side, Verdict
 from prefect_experiments.reports import phrases
 from prefect_experiments.reports.escaping import visible
@@ -61,7 +62,7 @@ def _comparison(suite: Element, comparison: Comparison) -> None:
         _checks(suite, verdict)
     for metric in comparison.metrics.values():
         _metric(suite, metric, decides=verdict is None)
-    for labels in phrases.label_comparisons(comparison):
+    for labels in label_comparisons(comparison):
         if labels.has_scores:  # they are a metric, with a case of its own
             continue
         _output(_case(suite, "labels", labels.name), phrases.label_line(labels))

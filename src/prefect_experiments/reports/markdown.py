@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prefect_experiments.analysis import RanExperiment, Summary, numbers
+from prefect_experiments.analysis.comparison.said import label_comparisons
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
 from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.escaping import markdown as plain
@@ -83,7 +84,7 @@ def reason_lines(verdict: Verdict) -> list[str]:
 
 def label_lines(comparison: Comparison) -> list[str]:
     """The labels of both sides as a Markdown list with its heading; nothing where there are none."""
-    found = phrases.label_comparisons(comparison)
+    found = label_comparisons(comparison)
     lines = [f"- {escaping.sentence(phrases.label_line(one))}" for one in found]
     return ["Labels, the baseline's count first:", "", *lines, ""] if lines else []
 

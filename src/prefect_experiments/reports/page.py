@@ -74,7 +74,7 @@ def operation_rows(comparison: Comparison) -> list[MetricRow]:
     """Latency, tokens and cost, compared on the shared examples; each has an axis of its own."""
     rows = []
     for metric in comparison.operations.values():
-        unit = phrases.OPERATIONS.get(metric.name, ("", "plain"))[1]
+        unit = numbers.OPERATION_UNITS[metric.name]
         change = _change(metric, _difference_axis([metric], 1), 1, partial(numbers.value, unit=unit))
         rows.append(MetricRow(phrases.figures_of(metric, operation=True), None, change))
     return rows

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from prefect_experiments.analysis import numbers
-from prefect_experiments.analysis.comparison.said import differences_said, said_of_labels, said_of_unknown
+from prefect_experiments.analysis.comparison.said import (
+    differences_said,
+    label_comparisons,
+    said_of_labels,
+    said_of_unknown,
+)
 from prefect_experiments.analysis.failures import CommonError, Failures, Who
-from prefect_experiments.analysis.label_texts import say_more_than_scores
-from prefect_experiments.analysis.numbers import Unit
 from prefect_experiments.analysis.verdicts import (
     Comparison,
     Direction,
@@ -26,11 +29,7 @@ ERRORS_SHOWN = 5
 TYPES_SHOWN = 5
 
 VERDICTS: Final = {"passed": "Passed", "failed": "Failed", "inconclusive": "Inconclusive"}
-OPERATIONS: Final[Mapping[str, tuple[str, Unit]]] = {
-    "latency_ms": ("latency", "ms"),
-    "token_count": ("tokens", "plain"),
-    "total_cost": ("cost", "usd"),
-}
+_OPERATIONS: Final = {"latency_ms": "latency", "token_count": "tokens", "total_cost": "cost"}
 
 _DIRECTION_NOTES: Final[Mapping[Direction, str]] = {
     "maximize": "",
@@ -88,11 +87,8 @@ def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
         metric: one of a comparison's `metrics`, or of its `operations`.
         operation: it is one of the latter: latency, tokens or cost, in units of their own.
     """
-    name, unit = (
-        OPERATIONS.get(metric.name, (metric.name, "plain"))
-        if operation
-        else (metric.name, numbers.unit_of(metric.baseline_mean, metric.candidate_mean))
-    )
+    name = _OPERATIONS[metric.name] if operation else metric.name
+    unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean, operation=metric.name if operation else "")
     difference, interval = numbers.difference(metric.difference, metric.ci_low, metric.ci_high, unit)
     adjusted = metric.p_value if metric.p_value_adjusted is None else metric.p_value_adjusted
     return Figures(
@@ -170,15 +166,6 @@ def opening(comparison: Comparison, written: Callable[[str], str] = one_line) ->
 def _counted(verdicts: Sequence[str]) -> str:
     words = ("regressed", "improved", "changed", "unchanged", "not comparable", "no data")
     return ", ".join(f"{verdicts.count(word)} {word}" for word in words if word in verdicts) or "none"
-
-
-def label_comparisons(comparison: Comparison) -> list[LabelComparison]:
-    """The labels that tell more than the scores beside them."""
-    return [
-        one
-        for one in comparison.labels.values()
-        if say_more_than_scores({*one.baseline, *one.candidate}) and one.n_pairs
-    ]
 
 
 def label_line(labels: LabelComparison, name: str | None = None) -> str:

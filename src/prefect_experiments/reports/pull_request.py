@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis.comparison.said import label_comparisons
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.markdown import (
@@ -43,7 +44,7 @@ def pull_request_comment(comparison: Comparison, *, marker: str = MARKER, worst:
     for metric in comparison.metrics.values():
         found = phrases.figures_of(metric)
         lines.append(f"- {phrases.metric_line(found, escaping.markdown(found.name))}")
-    labels = [escaping.sentence(phrases.label_line(one)) for one in phrases.label_comparisons(comparison)]
+    labels = [escaping.sentence(phrases.label_line(one)) for one in label_comparisons(comparison)]
     lines += [f"- labels of {line}" for line in labels]
     if not comparison.metrics and not labels:
         lines.append("- no metric that both sides were scored on")

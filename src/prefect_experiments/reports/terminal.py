@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prefect_experiments.analysis import RanExperiment, numbers
+from prefect_experiments.analysis.comparison.said import label_comparisons
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
 from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.markdown import figures, headline
@@ -115,7 +116,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
         _print_reasons(verdict, out)
     if comparison.metrics:
         out.print(comparison_table(comparison, width=out.width))
-    for labels in phrases.label_comparisons(comparison):
+    for labels in label_comparisons(comparison):
         out.print(Text(f"  labels of {escaping.one_line(phrases.label_line(labels))}"), soft_wrap=True)
     for metric in comparison.operations.values():
         found = phrases.figures_of(metric, operation=True)

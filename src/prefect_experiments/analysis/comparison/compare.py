@@ -14,7 +14,14 @@ from prefect_experiments.analysis.comparison.pairing import Pairs, failures, uns
 from prefect_experiments.analysis.comparison.sameness import differences
 from prefect_experiments.analysis.directions import agreed, unclear
 from prefect_experiments.analysis.results import ResultTable
-from prefect_experiments.analysis.verdicts import OPERATIONS, Comparison, Direction, MetricComparison, MetricVerdict
+from prefect_experiments.analysis.verdicts import (
+    OPERATIONS,
+    Comparison,
+    Direction,
+    LabelComparison,
+    MetricComparison,
+    MetricVerdict,
+)
 from prefect_experiments.errors import InvalidSetting, unknown_value
 
 if TYPE_CHECKING:
@@ -315,23 +322,18 @@ def _adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
     Where the evaluator has changed there is nothing to test.
     """
-    tested = {
-        (number, what, one.name): one.p_value
-        for number, comparison in enumerate(comparisons)
-        for what, found in (("metric", comparison.metrics), ("labels", comparison.labels))
-        for one in found.values()
-        if one.p_value is not None and one.evaluator_change is None
-        if isinstance(one, MetricComparison) or not one.has_scores
-    }
-    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+    tested: dict[tuple[int, str, str], float] = {}
     # Labels beside scores are only looked at: a family of their own, so that the scores' tests lose nothing by them.
-    beside = {
-        (number, "labels", one.name): one.p_value
-        for number, comparison in enumerate(comparisons)
-        for one in comparison.labels.values()
-        if one.p_value is not None and one.evaluator_change is None and one.has_scores
+    beside: dict[tuple[int, str, str], float] = {}
+    for number, comparison in enumerate(comparisons):
+        for what, compared in (("metric", comparison.metrics), ("labels", comparison.labels)):
+            for one in compared.values():
+                if one.p_value is not None and one.evaluator_change is None:
+                    family = beside if isinstance(one, LabelComparison) and one.has_scores else tested
+                    family[number, what, one.name] = one.p_value
+    adjusted = {
+        key: p for family in (tested, beside) for key, p in zip(family, holm(list(family.values())), strict=True)
     }
-    adjusted |= dict(zip(beside, holm(list(beside.values())), strict=True))
     found = []
     for number, comparison in enumerate(comparisons):
         metrics, labels = dict(comparison.metrics), dict(comparison.labels)

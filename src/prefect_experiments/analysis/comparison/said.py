@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefect_experiments.analysis.label_texts import counted
+from prefect_experiments.analysis.label_texts import counted, say_more_than_scores
 from prefect_experiments.analysis.verdicts import Comparison, EvaluatorChange, LabelComparison
 
 _MOST_NAMED = 5
@@ -76,6 +76,15 @@ def rescoring(comparison: Comparison, more: str = "") -> str:
         return ""
     words = ("prefect-experiments evaluate", comparison.baseline.experiment_id, "--evaluator ...", more)
     return f": `{' '.join(filter(None, words))}`"
+
+
+def label_comparisons(comparison: Comparison) -> list[LabelComparison]:
+    """The labels that tell more than the scores beside them."""
+    return [
+        one
+        for one in comparison.labels.values()
+        if say_more_than_scores({*one.baseline, *one.candidate}) and one.n_pairs
+    ]
 
 
 def said_of_labels(labels: LabelComparison) -> str:

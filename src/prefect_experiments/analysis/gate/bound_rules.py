@@ -9,11 +9,11 @@ from typing import ClassVar
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import examples_to_exclude
 from prefect_experiments.analysis.gate.case import ROUNDING, Bounds, MetricCase
-from prefect_experiments.analysis.gate.clause import Clause
+from prefect_experiments.analysis.gate.clause import Clause, unsure
 from prefect_experiments.analysis.gate.family import Test
 from prefect_experiments.analysis.gate.figures import Interval, p_value_beyond
 from prefect_experiments.analysis.gate.rule import Rule
-from prefect_experiments.analysis.intervals import mean_and_sd, mean_interval
+from prefect_experiments.analysis.intervals import interval_of, mean_and_sd, range_of
 from prefect_experiments.analysis.verdicts import Status
 
 
@@ -58,10 +58,10 @@ class Min(Rule):
             is_beyond=case.family.rejects(case.name, self.called),
             written=numbers.score,
         )
-        needed = self._sized(case, interval) if status == "inconclusive" else None
-        yield Clause(
-            status, text if needed is None else f"{text}; about {needed:,} examples are needed to tell", needed
-        )
+        if status == "inconclusive":
+            yield unsure(text, self._sized(case, interval), "examples")
+        else:
+            yield Clause(status, text)
 
     def _sized(self, case: MetricCase, interval: Interval | None) -> int | None:
         """Examples to show on which side of the bound the mean lies, if it stays what it is."""
@@ -80,9 +80,11 @@ class Min(Rule):
 def _mean(case: MetricCase) -> Callable[[float], Interval]:
     values = case.values
     assert values is not None
+    # Once, and not for each confidence that a p-value is sought with.
+    n, (mean, sd), bounds = len(values), mean_and_sd(values), range_of(values)
 
     def interval(confidence: float) -> Interval:
-        low, high = mean_interval(values, confidence)
+        low, high = interval_of(n, mean, sd, bounds, confidence)
         return -math.inf if low is None else low, math.inf if high is None else high
 
     return interval

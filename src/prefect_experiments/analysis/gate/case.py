@@ -166,6 +166,12 @@ class Case:
         side = self.candidate
         return max(1, min(side.n_runs, side.n_examples))
 
+    @property
+    def coverages(self) -> dict[str, tuple[int, int]]:
+        """Of each metric, and of labels without scores, how much of what there should be is there, where known."""
+        every: dict[str, MetricCase | LabelCase] = {**self.metrics, **self.labels}
+        return {name: one.coverage for name, one in every.items() if one.coverage is not None}
+
     def unscored(self, name: str) -> Unscored:
         """On how many examples scores of a metric are missing."""
         metric = self.metrics[name].metric

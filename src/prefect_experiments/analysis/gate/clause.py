@@ -17,6 +17,12 @@ class Clause(NamedTuple):
     examples_needed: int | None = None
 
 
+def unsure(text: str, needed: int | None, of_what: str) -> Clause:
+    """What the data cannot tell, and how many examples or pairs could, where that is known."""
+    more = "" if needed is None else f"; about {needed:,} {of_what} are needed to tell"
+    return Clause("inconclusive", f"{text}{more}", needed)
+
+
 def worst(statuses: list[Status]) -> Status:
     """The worst of the statuses; passed of none."""
     return next((status for status in _WORST_FIRST if status in statuses), "passed")

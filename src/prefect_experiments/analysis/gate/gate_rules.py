@@ -16,12 +16,13 @@ from prefect_experiments.analysis.gate.likeness import (
     all_left_out,
     label_check,
     likeness_checks,
+    nothing_left,
     shifted_labels,
     unasked_checks,
 )
 from prefect_experiments.analysis.gate.metric_rules import Metric, plain_check
 from prefect_experiments.analysis.gate.operation_rules import MaxCost, MaxP95Latency, Operations
-from prefect_experiments.analysis.gate.rule import Rule, shown, written_rules
+from prefect_experiments.analysis.gate.rule import Rule, as_mapping, written_rules
 from prefect_experiments.analysis.gate.run_rules import MaxErrorRate, MinCoverage
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck, Side, Verdict
 from prefect_experiments.errors import InvalidSetting, unknown_value
@@ -45,9 +46,7 @@ class Metrics(Rule):
     @field_validator("metrics", mode="plain")
     @classmethod
     def _parsed(cls, given: Any) -> dict[str, Metric]:
-        metrics = {} if given is None else given
-        if not isinstance(metrics, Mapping):
-            raise InvalidSetting(f"Gate.metrics must be a mapping of name to Metric, got {shown(metrics)}")
+        metrics = as_mapping(given, "Gate.metrics must be a mapping of name to Metric")
         for name in metrics:
             if not isinstance(name, str) or not name:
                 raise InvalidSetting(f"Gate.metrics: a metric's name must be a text, got {name!r}")
@@ -74,15 +73,14 @@ class Metrics(Rule):
 
     def check(self, case: Case) -> Iterator[MetricCheck]:
         """That there is something to judge by, and each metric."""
-        nothing_left = all_left_out(case.comparison)
-        if case.comparison is not None and not case.comparison.n_pairs and not nothing_left:
+        all_changed = all_left_out(case.comparison)
+        if case.comparison is not None and not case.comparison.n_pairs and not all_changed:
             yield plain_check("examples", _no_shared_example(case.comparison), failed=True)
-        if not case.metrics and not case.labels and not nothing_left:
+        if not case.metrics and not case.labels and not all_changed:
             yield plain_check("metrics", _no_metric(case), failed=True)
         for name, metric in case.metrics.items():
-            if nothing_left:
-                reason = f"{name} cannot be compared: every example that both sides ran has changed"
-                yield MetricCheck(name=name, status="inconclusive", reason=reason)
+            if all_changed:
+                yield MetricCheck(name=name, status="inconclusive", reason=nothing_left(name))
             elif metric.mean is None:
                 yield plain_check(name, _no_scores(name, case), failed=True)
             else:
@@ -240,7 +238,7 @@ def _why_not(labels: LabelCase, comparison: Comparison | None) -> str | None:
     if found.evaluator_change is not None:
         return f"{found.name} {said_of_evaluator(found.evaluator_change, comparison)}"
     if all_left_out(comparison):
-        return f"{found.name} cannot be compared: every example that both sides ran has changed"
+        return nothing_left(found.name)
     return None
 
 

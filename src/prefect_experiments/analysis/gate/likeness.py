@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from prefect_experiments.analysis.comparison.said import said_of_examples, said_of_labels
+from prefect_experiments.analysis.comparison.said import label_comparisons, said_of_examples, said_of_labels
 from prefect_experiments.analysis.gate.case import Case, LabelCase
 from prefect_experiments.analysis.gate.clause import p_text
 from prefect_experiments.analysis.gate.metric_rules import Metric
-from prefect_experiments.analysis.label_texts import counted, quoted, say_more_than_scores
+from prefect_experiments.analysis.label_texts import counted, quoted
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck
 
 EXAMPLES = "same examples"
@@ -17,6 +17,11 @@ EXAMPLES = "same examples"
 def all_left_out(comparison: Comparison | None) -> bool:
     """Whether nothing is left to compare, because every example that both sides ran has changed."""
     return comparison is not None and not comparison.n_pairs and bool(comparison.differences.left_out)
+
+
+def nothing_left(name: str) -> str:
+    """What is said of a metric or of labels then."""
+    return f"{name} cannot be compared: every example that both sides ran has changed"
 
 
 def likeness_checks(comparison: Comparison, least: float) -> Iterator[MetricCheck]:
@@ -62,14 +67,10 @@ def unasked_checks(case: Case, rules: Mapping[str, Metric]) -> Iterator[MetricCh
 
 def shifted_labels(comparison: Comparison) -> Iterator[MetricCheck]:
     """Labels that have shifted beside scores, which are what is judged."""
-    for name, found in comparison.labels.items():
-        if (
-            found.has_scores
-            and found.verdict == "changed"
-            and say_more_than_scores({*found.baseline, *found.candidate})
-        ):
-            said = f"{name}'s labels have shifted, {said_of_labels(found)}; its scores are judged"
-            yield MetricCheck(name=name, status="passed", reason=said)
+    for found in label_comparisons(comparison):
+        if found.has_scores and found.verdict == "changed":
+            said = f"{found.name}'s labels have shifted, {said_of_labels(found)}; its scores are judged"
+            yield MetricCheck(name=found.name, status="passed", reason=said)
 
 
 def label_check(case: LabelCase, rule: Metric, why: str | None = None) -> MetricCheck:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Annotated, Any, cast
 
@@ -14,9 +14,9 @@ from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import examples_to_exclude
 from prefect_experiments.analysis.gate.bound_rules import Min
 from prefect_experiments.analysis.gate.case import Better, MetricCase
-from prefect_experiments.analysis.gate.clause import Clause, p_text, worst
+from prefect_experiments.analysis.gate.clause import Clause, p_text, unsure, worst
 from prefect_experiments.analysis.gate.family import Test
-from prefect_experiments.analysis.gate.rule import Rule, shown
+from prefect_experiments.analysis.gate.rule import Rule, as_mapping
 from prefect_experiments.analysis.verdicts import MetricCheck, MetricComparison, WorstCase
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import AsIs
@@ -73,14 +73,12 @@ class MaxRegression(Rule):
         elif self.max_regression is None:
             yield from self._not_worse(case, metric, worse, is_worse=is_worse)
         elif self._is_within(case, metric):
-            yield Clause("passed", f"within {self._allowed(metric, case.operation)}")
+            yield Clause("passed", f"within {self._allowed(case)}")
         elif is_worse:
-            yield Clause("failed", f"{worse} and not shown to be within {self._allowed(metric, case.operation)}")
+            yield Clause("failed", f"{worse} and not shown to be within {self._allowed(case)}")
         else:
             needed = self._examples_needed(case, metric)
-            more = "" if needed is None else f"; about {needed:,} pairs are needed to tell"
-            text = f"not shown to be within {self._allowed(metric, case.operation)}{more}"
-            yield Clause("inconclusive", text, needed)
+            yield unsure(f"not shown to be within {self._allowed(case)}", needed, "pairs")
         if case.filled is not None:
             yield self._filled(case, metric, case.filled)
 
@@ -99,13 +97,13 @@ class MaxRegression(Rule):
         unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean)
         change = numbers.change(filled.difference, filled.ci_low, filled.ci_high, unit)
         text = f"with missing scores counted as the worst ({filled.n_candidate} of the candidate's) {change}"
-        if self._is_within(case, filled, metric):
+        if self._is_within(case, filled):
             return Clause("passed", text)
         if case.family.rejects(case.name, _HIDDEN):
             p_value = p_text(case.family.p_value(case.name, _HIDDEN))
             return Clause("failed", f"{text}, significantly worse ({p_value})")
         if self.max_regression is not None:
-            return Clause("inconclusive", f"{text}, not shown to be within {self._allowed(metric)}")
+            return Clause("inconclusive", f"{text}, not shown to be within {self._allowed(case)}")
         return Clause("passed", text)
 
     @property
@@ -121,25 +119,25 @@ class MaxRegression(Rule):
             return self.max_regression
         return None if baseline_mean is None else _share(self.max_regression) * abs(baseline_mean)
 
-    def _allowed(self, metric: MetricComparison, operation: str = "") -> str:
-        margin = self.margin(metric.baseline_mean)
-        text = numbers.value(margin, numbers.OPERATION_UNITS.get(operation, "plain"))
+    def _margin(self, case: MetricCase) -> float | None:
+        return self.margin(None if case.metric is None else case.metric.baseline_mean)
+
+    def _allowed(self, case: MetricCase) -> str:
+        text = numbers.value(self._margin(case), numbers.OPERATION_UNITS.get(case.operation, "plain"))
         if isinstance(self.max_regression, str):
             text = f"{self.max_regression} ({text})"
         return f"the allowed regression of {text}"
 
-    def _is_within(
-        self, case: MetricCase, found: MetricComparison | WorstCase, metric: MetricComparison | None = None
-    ) -> bool:
+    def _is_within(self, case: MetricCase, found: MetricComparison | WorstCase) -> bool:
         """Whether the whole interval lies on the good side of the allowed regression."""
-        margin = self.margin((metric or case.metric or found).baseline_mean)  # type: ignore[union-attr]
+        margin = self._margin(case)
         if found.ci_low is None or found.ci_high is None or margin is None:
             return False
         return min(case.oriented(found.ci_low), case.oriented(found.ci_high)) > -margin
 
     def _examples_needed(self, case: MetricCase, metric: MetricComparison) -> int | None:
         """Pairs to show either that the regression is within the allowed one, or that there is one."""
-        margin = self.margin(metric.baseline_mean)
+        margin = self._margin(case)
         if metric.ci_low is None or metric.ci_high is None or margin is None:
             return None
         to_pass = examples_to_exclude(
@@ -215,12 +213,8 @@ class Metric(Positive, Min, MaxRegression):
         """
         if isinstance(value, Metric):
             return value
-        if value is None:
-            return cls()
         where = f"metric {name!r} of the gate" if name else "a metric of the gate"
-        if not isinstance(value, Mapping):
-            raise InvalidSetting(f"{where} must be a mapping such as {{min: 0.8}}, got {shown(value)}")
-        return cls.from_mapping(value, where)
+        return cls.from_mapping(as_mapping(value, f"{where} must be a mapping such as {{min: 0.8}}"), where)
 
 
 def plain_check(name: str, reason: str, *, failed: bool = False) -> MetricCheck:
@@ -241,7 +235,7 @@ def judged(case: MetricCase, clauses: list[Clause]) -> MetricCheck:
 
 def figures_of(metric: MetricComparison, operation: str = "") -> str:
     """Such as ``correctness 0.84, -3 points [-6, -1] against 0.87 on 400 pairs; 8 improved, 21 regressed``."""
-    unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean, name=operation)
+    unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean, operation=operation)
     note = " (less is better)" if metric.direction == "minimize" else ""
     text = (
         f"{metric.name}{note} {numbers.value(metric.candidate_mean, unit)}, "

@@ -19,7 +19,7 @@ from prefect_experiments.analysis.gate.figures import (
     total_interval,
 )
 from prefect_experiments.analysis.gate.metric_rules import MaxRegression, judged, plain_check
-from prefect_experiments.analysis.gate.rule import Rule, shown
+from prefect_experiments.analysis.gate.rule import Rule, as_mapping
 from prefect_experiments.analysis.verdicts import COSTS, LATENCIES, OPERATIONS, MetricCheck
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import AsIs
@@ -139,11 +139,8 @@ class Operations(Rule):
     @field_validator("operations", mode="plain")
     @classmethod
     def _parsed_operations(cls, given: Any) -> dict[str, Operation]:
-        operations = {} if given is None else given
-        if not isinstance(operations, Mapping):
-            raise InvalidSetting(f"Gate.operations must be a mapping such as {{latency_ms: ...}}, got {shown(given)}")
         found = {}
-        for name, rule in operations.items():
+        for name, rule in as_mapping(given, "Gate.operations must be a mapping such as {latency_ms: ...}").items():
             if name not in OPERATIONS:
                 raise InvalidSetting(f"Gate.operations: {unknown_value('figure', str(name), list(OPERATIONS))}")
             found[name] = rule if isinstance(rule, Operation) else _operation(name, rule)
@@ -173,6 +170,4 @@ class Operations(Rule):
 
 def _operation(name: str, rule: Any) -> Operation:
     where = f"operation {name!r} of the gate"
-    if rule is not None and not isinstance(rule, Mapping):
-        raise InvalidSetting(f"{where} must be a mapping such as {{max_regression: 10%}}, got {shown(rule)}")
-    return Operation.from_mapping(rule or {}, where)
+    return Operation.from_mapping(as_mapping(rule, f"{where} must be a mapping such as {{max_regression: 10%}}"), where)

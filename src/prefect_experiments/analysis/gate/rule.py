@@ -81,6 +81,23 @@ class Rule(Options):
             raise InvalidSetting(f"{where}: {error}") from None
 
 
+def as_mapping(value: Any, must: str) -> Mapping[Any, Any]:
+    """A mapping as it is, and nothing as an empty one.
+
+    Args:
+        value: what was given.
+        must: what it must be, as the beginning of the refusal.
+
+    Raises:
+        InvalidSetting: it is something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidSetting(f"{must}, got {shown(value)}")
+    return value
+
+
 def shown(value: Any) -> str:
     """A value for a message, shortened."""
     text = _SHORTENED.repr(value)

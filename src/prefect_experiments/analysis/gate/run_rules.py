@@ -9,7 +9,7 @@ from pydantic import Field
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import mcnemar_p_value
-from prefect_experiments.analysis.gate.case import ROUNDING, Case, LabelCase, MetricCase
+from prefect_experiments.analysis.gate.case import ROUNDING, Case
 from prefect_experiments.analysis.gate.clause import p_text, worst
 from prefect_experiments.analysis.gate.family import Key, Test
 from prefect_experiments.analysis.gate.figures import share_p_value
@@ -84,15 +84,14 @@ class MinCoverage(Rule):
 
     def tests(self, case: Case) -> Iterator[Test]:
         """That scores are missing on more examples than the baseline's, and than is allowed."""
-        for name, metric in case.metrics.items():
+        for name in case.metrics:
             more, fewer = self._unscored(name, case)
             if more + fewer:
                 yield _more((name, _UNSCORED), more, fewer)
-            if self._is_bound(case) and metric.coverage is not None and metric.coverage[0] < metric.coverage[1]:
-                yield Test((name, self.called), self._p_value(metric.coverage))
-        for name, labels in case.labels.items():
-            if self.min_coverage is not None and labels.coverage and labels.coverage[0] < labels.coverage[1]:
-                yield Test((name, self.called), self._p_value(labels.coverage))
+        if self._is_bound(case):
+            for name, coverage in case.coverages.items():
+                if coverage[0] < coverage[1]:
+                    yield Test((name, self.called), self._p_value(coverage))
 
     def check(self, case: Case) -> Iterator[MetricCheck]:
         """The baseline's runs, else the candidate's runs and its scores of each metric."""
@@ -107,12 +106,10 @@ class MinCoverage(Rule):
             low.append(("failed", f"{_made(side)}; {needs}"))
         for name in case.metrics:
             low += self._low(name, case)
-        for name, labels in case.labels.items():
-            low += self._few_labels(name, labels.coverage, case)
+        for name in case.labels:
+            low += self._few_labels(name, case)
         of_what = "examples" if before is None else "examples that the baseline scored"
-        every: dict[str, MetricCase | LabelCase] = {**case.metrics, **case.labels}
-        counts = {name: one.coverage for name, one in every.items() if one.coverage is not None}
-        scores = ", ".join(f"{name} {n:,} of {expected:,}" for name, (n, expected) in counts.items())
+        scores = ", ".join(f"{name} {n:,} of {expected:,}" for name, (n, expected) in case.coverages.items())
         reason = f"scores on {of_what}: {scores or 'none asked for'}"
         if low:
             reason = f"too little to judge by: {'; '.join(text for _, text in low)}"
@@ -120,23 +117,17 @@ class MinCoverage(Rule):
 
     def _low(self, name: str, case: Case) -> Iterator[tuple[Status, str]]:
         """What is missing of one metric's scores."""
-        side, metric = case.candidate, case.metrics[name]
+        side, coverage = case.candidate, case.coverages.get(name)
         n_errors = side.metrics[name].n_errors if name in side.metrics else 0
         if 2 * n_errors > side.n_runs:
             yield "failed", f"{name} has no score on {n_errors:,} of {side.n_runs:,} runs because of errors"
-        elif metric.coverage is not None and metric.coverage[0] < self._least * metric.coverage[1] - ROUNDING:
-            n, expected = metric.coverage
+        elif coverage is not None and self._is_low(coverage):
+            n, expected = coverage
             of_what = "examples" if case.baseline is None else "examples that the baseline scored"
             text = f"{name} has a score on {n:,} of {expected:,} {of_what}, and {_percent(self._least)} is needed"
             if self._is_bound(case):
-                p_value = p_text(case.family.p_value(name, self.called))
-                rejected = case.family.rejects(name, self.called)
-                yield (
-                    ("failed", f"{text} ({p_value})")
-                    if rejected
-                    else ("inconclusive", f"{text}: fewer may be chance ({p_value})")
-                )
-            elif self._p_by_chance(name, case) <= case.family.alpha:
+                yield self._by_chance(name, text, case, unsure=": fewer may be chance")
+            elif self._p_by_chance(name, coverage, case) <= case.family.alpha:
                 yield "inconclusive", f"{text} to tell"
         if case.family.rejects(name, _UNSCORED):
             more, fewer = self._unscored(name, case)
@@ -147,15 +138,23 @@ class MinCoverage(Rule):
                 f"({p_text(case.family.p_value(name, _UNSCORED))})",
             )
 
-    def _few_labels(self, name: str, coverage: tuple[int, int] | None, case: Case) -> Iterator[tuple[Status, str]]:
+    def _few_labels(self, name: str, case: Case) -> Iterator[tuple[Status, str]]:
         """What is missing of labels without scores: with a share that the gate names, like scores."""
-        if self.min_coverage is None or coverage is None or coverage[0] >= self._least * coverage[1] - ROUNDING:
-            return
-        n, expected = coverage
-        text = f"{name} has a label on {n:,} of {expected:,} runs that the baseline has one of"
-        key = name, self.called
-        status: Status = "failed" if case.family.rejects(*key) else "inconclusive"
-        yield status, f"{text}, and {_percent(self._least)} is needed ({p_text(case.family.p_value(*key))})"
+        coverage = case.coverages.get(name)
+        if self._is_bound(case) and coverage is not None and self._is_low(coverage):
+            n, expected = coverage
+            text = f"{name} has a label on {n:,} of {expected:,} runs that the baseline has one of"
+            yield self._by_chance(name, f"{text}, and {_percent(self._least)} is needed", case)
+
+    def _by_chance(self, name: str, text: str, case: Case, *, unsure: str = "") -> tuple[Status, str]:
+        """What a share that is too low comes to: failed where that is shown to be no chance."""
+        p_value = p_text(case.family.p_value(name, self.called))
+        if case.family.rejects(name, self.called):
+            return "failed", f"{text} ({p_value})"
+        return "inconclusive", f"{text}{unsure} ({p_value})"
+
+    def _is_low(self, coverage: tuple[int, int]) -> bool:
+        return coverage[0] < self._least * coverage[1] - ROUNDING
 
     def _is_bound(self, case: Case) -> bool:
         """Whether scores have to reach the share by themselves, else no fewer than the baseline's."""
@@ -168,16 +167,14 @@ class MinCoverage(Rule):
             return found.candidate_only, found.baseline_only
         return found.candidate_errors, found.baseline_errors
 
-    def _p_by_chance(self, name: str, case: Case) -> float:
+    def _p_by_chance(self, name: str, coverage: tuple[int, int], case: Case) -> float:
         """That so many scores are missing by chance: less than is needed, or more than the baseline's.
 
         Nothing fails by it, so it is no part of the family.
         """
-        coverage = case.metrics[name].coverage
-        assert coverage is not None
         more, fewer = self._unscored(name, case)
-        beside = _more(_LOST, more + case.n_lost, fewer + case.n_gained)
-        return min(len(case.metrics) * self._p_value(coverage), beside.p_value)
+        beside = _p_of_more(more + case.n_lost, fewer + case.n_gained)
+        return min(len(case.metrics) * self._p_value(coverage), beside)
 
     def _p_value(self, coverage: tuple[int, int]) -> float:
         n, expected = coverage
@@ -185,11 +182,15 @@ class MinCoverage(Rule):
 
 
 def _more(key: Key, more: int, fewer: int) -> Test:
+    return Test(key, _p_of_more(more, fewer), 0.5 ** (more + fewer - 1))
+
+
+def _p_of_more(more: int, fewer: int) -> float:
     """That more is missing on the candidate: McNemar's exact test, two-sided.
 
     Twice as careful as where a metric is worse: calls fail in bursts, and baselines are chosen among good nights.
     """
-    return Test(key, mcnemar_p_value(more, fewer) if more > fewer else 1.0, 0.5 ** (more + fewer - 1))
+    return mcnemar_p_value(more, fewer) if more > fewer else 1.0
 
 
 def _incomplete(side: Side, least: float) -> bool:
