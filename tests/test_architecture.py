@@ -40,6 +40,7 @@ ORDER = [
     {"options", "signatures"},
     {"pages"},
     {"datasets", "references", "tasks", "evaluators"},
+    {"pixie"},
     {"engine", "tracing"},
     {"store"},
     {"backends"},

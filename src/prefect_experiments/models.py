@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from prefect_experiments.errors import InvalidSetting, unknown_value
 
@@ -216,6 +216,11 @@ class Evaluation(_Record):
     end_time: datetime
     trace_id: str | None = None
 
+    @property
+    def pending(self) -> str | None:
+        """By what a person, or an agent, is still to judge the run; ``None`` where nothing is left to judge."""
+        return pending_criteria(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation(_Record):
@@ -254,6 +259,18 @@ class EvaluationResult(_Record):
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):
             raise ValueError(f"a score must be a finite number, got {self.score!r}")
+
+
+PENDING: Final = "pending"
+"""In the metadata of an evaluation that is still to be made: the criteria to make it by."""
+
+
+def pending_criteria(evaluation: Evaluation | EvaluationResult) -> str | None:
+    """By what an evaluation is still to be made; ``None`` where it has a score, a label or an error."""
+    if evaluation.score is not None or evaluation.label is not None or getattr(evaluation, "error", None) is not None:
+        return None
+    criteria = evaluation.metadata.get(PENDING)
+    return criteria if isinstance(criteria, str) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Datasets of pixie-qa: their files, the applications they are for, and their evaluators."""
