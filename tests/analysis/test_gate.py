@@ -655,6 +655,15 @@ def test_a_minimum_is_judged_by_the_whole_interval() -> None:
     assert [check(n, 100, bounds="point").status for n in (84, 85)] == ["failed", "passed"]
 
 
+def test_a_mean_at_the_bound_itself_is_never_shown_to_keep_it() -> None:
+    def check(**rule: Any) -> MetricCheck:
+        return Gate(metrics={"x": Metric(min=1.0, **rule)}).judge_alone(table(x=[1.0] * 500)).checks[0]
+
+    assert (check().status, check().examples_needed) == ("inconclusive", None)
+    assert check().reason.endswith("however many examples, and bounds: point takes it as it is")
+    assert check(bounds="point").status == "passed"
+
+
 def test_latency_and_cost_are_judged_by_the_whole_interval() -> None:
     rng = np.random.default_rng(3)
 

@@ -55,7 +55,7 @@ class Slow:
             "columns": None,
             "task": f"flows/{name}.py:slow",
             "evaluators": [f"flows/{name}.py:same"],
-            "gate": {"metrics": [{"name": "same", "min": 1.0}]},
+            "gate": {"metrics": [{"name": "same", "min": 1.0, "bounds": "point"}]},
             "gate_file": None,
             "promote": False,
             "limits": {"concurrency": CONCURRENCY, "timeout": None},

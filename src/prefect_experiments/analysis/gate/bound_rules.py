@@ -59,7 +59,10 @@ class Min(Rule):
             written=numbers.score,
         )
         if status == "inconclusive":
-            yield unsure(text, self._sized(case, interval), "examples")
+            needed = self._sized(case, interval)
+            if needed is None and interval is not None:  # such as a minimum of 1.0 where every score is 1.0
+                text += "; a mean at the bound itself never is, however many examples, and bounds: point takes it as it is"
+            yield unsure(text, needed, "examples")
         else:
             yield Clause(status, text)
 
