@@ -61,7 +61,8 @@ class Min(Rule):
         if status == "inconclusive":
             needed = self._sized(case, interval)
             if needed is None and interval is not None:  # such as a minimum of 1.0 where every score is 1.0
-                text += "; a mean at the bound itself never is, however many examples, and bounds: point takes it as it is"
+                more = "a mean at the bound itself never is, however many examples, and bounds: point takes it as it is"
+                text = f"{text}; {more}"
             yield unsure(text, needed, "examples")
         else:
             yield Clause(status, text)
