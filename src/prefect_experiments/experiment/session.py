@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from prefect_experiments.backends import Remote
 from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.store import Lease, Link, Recorder, Store
 from prefect_experiments.store.leases import letting_go
+from prefect_experiments.tasks import Task
 
 if TYPE_CHECKING:
     from prefect_experiments.tracing import ExperimentTracer
@@ -243,3 +245,8 @@ class Session:
     def has_calls_to_make(self) -> bool:
         """Whether anything is missing."""
         return bool(self.to_run) or any(self.lacks_evaluations(batch) for batch in self.batches)
+
+    def to_be_called(self) -> list[Task | BoundEvaluator]:
+        """The task where runs are missing, and the evaluators where anything is."""
+        task = [self.task] if self.task and self.to_run else []
+        return [*task, *(self.evaluators if self.has_calls_to_make() else ())]
