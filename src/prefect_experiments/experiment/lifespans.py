@@ -43,20 +43,16 @@ async def lifespans(targets: Iterable[Task | BoundEvaluator]) -> AsyncIterator[N
     Raises:
         ExperimentStopped: one could not be entered; nothing is called.
     """
-    entered: list[tuple[str, AbstractAsyncContextManager[Any]]] = []
     seen: set[Any] = set()
-    try:
+    async with contextlib.AsyncExitStack() as entered:
         for target in targets:
             found = lifespan_of(target.function)
             if found is None or _identity(found) in seen:
                 continue
             seen.add(_identity(found))
             what = f"{'task' if isinstance(target, Task) else 'evaluator'} {target.name!r}"
-            entered.append((what, await _enter(found, what)))
+            entered.push_async_callback(_leave, await _enter(found, what), what)
         yield
-    finally:
-        while entered:
-            await _leave(*entered.pop())
 
 
 def lifespan_of(function: Any) -> Lifespan | None:
@@ -96,7 +92,7 @@ async def _enter(lifespan: Lifespan, what: str) -> AbstractAsyncContextManager[A
     return cast("AbstractAsyncContextManager[Any]", manager)
 
 
-async def _leave(what: str, manager: AbstractAsyncContextManager[Any]) -> None:
+async def _leave(manager: AbstractAsyncContextManager[Any], what: str) -> None:
     # What the experiment ended with is its own: it is never thrown into the user's code, which could swallow it.
     try:
         await manager.__aexit__(None, None, None)

@@ -98,7 +98,7 @@ async def _make_calls(
                 await evaluate(batch)
 
     # Left when everything is durable: what leaving them does can lose nothing.
-    async with lifespans(await asyncio.to_thread(session.to_be_called)), session.recording():
+    async with lifespans(await asyncio.to_thread(session.with_lifespans)), session.recording():
         pending: list[asyncio.Task[None]] = []
         try:
             for batch in session.batches:
