@@ -11,7 +11,7 @@
     ├── NotFound (also LookupError)         no dataset, version or experiment of that name or id
     │   └── AmbiguousName                   several of them: the candidates are listed
     ├── AlreadyExists                       a name that is in use
-    ├── ExperimentStopped                   exit_on_error met a task error; finished work is kept
+    ├── ExperimentStopped                   exit_on_error met a task error, or a lifespan failed; finished work is kept
     ├── StoreLost                           the store's file was deleted, replaced or cut short while in use
     ├── BackendRefused                      the backend took a request and said no to what it held
     └── TransientError                      trying again later may help
@@ -113,7 +113,7 @@ def _rebuild_existing(message: str, experiment_id: str) -> AlreadyExists:
 
 
 class ExperimentStopped(ExperimentsError):
-    """``exit_on_error=True`` met a task error. Everything finished until then is in the store.
+    """``exit_on_error=True`` met a task error, or a task's ``lifespan`` failed. Everything finished is in the store.
 
     Its text names the error's type only, because Prefect shows it. What `with_text` gives is for whoever made the call.
 
