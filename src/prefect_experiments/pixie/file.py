@@ -72,6 +72,8 @@ class PixieFile:
         evaluators: those of entries that name none.
         entries: those that can be used.
         keys: at the top of the file.
+        named: every evaluator that it names, the unused ones and those of entries that cannot be used too, with
+            where it does so first.
         problems: a sentence each.
     """
 
@@ -81,12 +83,8 @@ class PixieFile:
     evaluators: tuple[str, ...] = ()
     entries: tuple[FileEntry, ...] = ()
     keys: tuple[str, ...] = ()
+    named: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-
-    def named_evaluators(self) -> tuple[str, ...]:
-        """Every evaluator that the file names, the unused ones too, each once."""
-        used = (name for one in self.entries for name in one.evaluators)
-        return tuple(dict.fromkeys([*self.evaluators, *used]))
 
     def check(self, further: Sequence[str] = ()) -> None:
         """Refuse the file where something is wrong with it.
@@ -184,6 +182,7 @@ class _Reader:
     path: Path
     form: Form | None
     problems: list[str] = field(default_factory=list)
+    named: dict[str, str] = field(default_factory=dict)
     has_nested: bool = False
 
     def read(self, content: Mapping[str, Any]) -> PixieFile:
@@ -203,6 +202,7 @@ class _Reader:
             evaluators=tuple(dict.fromkeys(evaluators or ())),
             entries=entries,
             keys=tuple(content),
+            named=self.named,
             problems=tuple(self.problems),
         )
 
@@ -253,6 +253,8 @@ class _Reader:
                 )
             else:
                 found.append(one.strip())
+                if one.strip() != DEFAULTS:
+                    self.named.setdefault(one.strip(), where)
         return found if len(self.problems) == told else None
 
     def _entries(self, content: Mapping[str, Any], defaults: list[str] | None) -> Iterator[FileEntry]:
