@@ -3,6 +3,7 @@
     ExperimentsError
     ├── InvalidInput (also ValueError)      refused before anything is spent; trying again cannot help
     │   ├── InvalidDataset                  a file, a row, a key column
+    │   │   └── InvalidEntries              all that is wrong with a file, a line each
     │   ├── InvalidReference                "package.module:name" that leads nowhere
     │   ├── InvalidTask                     parameters that cannot be bound
     │   ├── InvalidEvaluator                parameters, kind or options that cannot be used
@@ -48,6 +49,10 @@ class InvalidInput(ExperimentsError, ValueError):
 
 class InvalidDataset(InvalidInput):
     """A file, a row or a key column that does not make a dataset."""
+
+
+class InvalidEntries(InvalidDataset):
+    """All that is wrong with a file, in a text of several lines: a heading, and a line for each problem."""
 
 
 class InvalidReference(InvalidInput):
