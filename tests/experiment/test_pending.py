@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -41,10 +42,14 @@ def note(run_id: str, **said: Any) -> AnnotateRecordInput:
     return AnnotateRecordInput(record_id=run_id, values=[AnnotationInput(name="tone", **said)])
 
 
+def runs(client: Client, ran: Any) -> list[Any]:
+    return list(client.experiments.list_runs(experiment=ran.experiment_id, all=True))
+
+
 def tones(client: Client, experiment_id: str) -> dict[str, Any]:
     found = client.experiments.get_results(experiment=experiment_id)
-    example_of = {run.id: run.example_id for run in found.runs}
-    return {example_of[one.run_id]: one for one in found.evaluations if one.name == "tone"}
+    example_of = {run.id: run.example_id for run in found.task_runs}
+    return {example_of[one.run_id]: one for one in found.evaluation_runs if one.name == "tone"}
 
 
 def test_a_pending_evaluation_has_no_score_and_is_no_failure(client: Client, ran) -> None:
@@ -66,22 +71,23 @@ def test_the_list_has_pages_and_a_table(client: Client, ran) -> None:
     first = client.experiments.list_pending(experiment=ran.experiment_id, limit=2)
     assert [one.example_id for one in first] == ["e0", "e1"]
     assert first.pagination.has_more
-    rest = client.experiments.list_pending(
-        experiment=ran.experiment_id, limit=2, cursor=first.pagination.next_cursor
-    )
+    rest = client.experiments.list_pending(experiment=ran.experiment_id, limit=2, cursor=first.pagination.next_cursor)
     assert [one.example_id for one in rest.pending] == ["e2"]
     assert not rest.pagination.has_more
     every = client.experiments.list_pending(experiment=ran.experiment_id, all=True)
     assert list(every.to_df()["criteria"]) == [CRITERIA] * 3
-    assert every.to_df().loc[0, "run_id"] == ran.runs[0].id
+    assert every.to_df().loc[0, "run_id"] == runs(client, ran)[0].id
     assert [one.name for one in every] == ["tone"] * 3
 
 
 def test_an_annotation_of_the_name_fills_it_in(client: Client, ran) -> None:
     first = client.experiments.list_pending(experiment=ran.experiment_id)[0]
-    assert client.experiments.annotate_runs(
-        annotations=[note(first.run_id, score=0.75, label="kind", text="It says thanks.")], annotator="ada"
-    ) == 1
+    assert (
+        client.experiments.annotate_runs(
+            annotations=[note(first.run_id, score=0.75, label="kind", text="It says thanks.")], annotator="ada"
+        )
+        == 1
+    )
     found = tones(client, ran.experiment_id)["e0"]
     assert (found.score, found.label, found.explanation) == (0.75, "kind", "It says thanks.")
     assert (found.annotator_kind, found.pending) == ("HUMAN", None)
@@ -114,7 +120,7 @@ def test_a_remark_alone_leaves_it_pending(client: Client, ran) -> None:
 
 def test_other_annotations_are_annotations_as_before(client: Client, ran) -> None:
     """Also one with the name of an evaluator that is not pending."""
-    run = ran.runs[0]
+    run = runs(client, ran)[0]
     values = [AnnotationInput(name="even", score=0), AnnotationInput(name="style", label="dry")]
     both = [AnnotateRecordInput(record_id=run.id, values=values), note(run.id, score=1)]
     assert client.experiments.annotate_runs(annotations=both) == 3
@@ -123,24 +129,25 @@ def test_other_annotations_are_annotations_as_before(client: Client, ran) -> Non
     assert (row["eval.even.score"], row["eval.tone.score"]) == (1, 1)
 
 
-async def _listed(client: Client, experiment: str) -> list[str]:
-    return [one.example_id for one in await AsyncClient(store_url=client.store_url).experiments.list_pending(experiment=experiment)]
+def test_the_async_client_lists_them(client: Client, ran, store_url: str) -> None:
+    page = asyncio.run(AsyncClient(store_url=store_url).experiments.list_pending(experiment=ran.experiment_id))
+    assert [one.example_id for one in page] == ["e0", "e1", "e2"]
 
 
 def test_the_command_line_lists_them(
-    client: Client, ran, store_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: Client, ran, store_url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", store_url)
     assert command(["pending", ran.experiment_id, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(capfd.readouterr().out)
     assert [(one["example_id"], one["name"], one["criteria"]) for one in told["pending"]] == [
         (f"e{n}", "tone", CRITERIA) for n in range(3)
     ]
     run_id = told["pending"][0]["run_id"]
     assert command(["annotate", run_id, "--name", "tone", "--score", "1"]) == 0
-    capsys.readouterr()
+    capfd.readouterr()
     assert command(["pending", ran.experiment_id]) == 0
-    shown = capsys.readouterr().out
+    shown = capfd.readouterr().out
     assert "e1" in shown
     assert CRITERIA in shown
     assert "e0" not in shown
