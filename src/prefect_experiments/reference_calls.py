@@ -62,18 +62,20 @@ class ReferenceCall(NamedTuple):
         return factory(*args, **kwargs)
 
     def _literals(self) -> tuple[list[Any], dict[str, Any]]:
-        wrong = f"reference {self._shown} cannot be read; write literals, as in package.module:factory('text', option=3)"
         try:
             [statement] = parsed(f"_{self.arguments}").body
-            call = getattr(statement, "value", None)
-            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-                raise ValueError("it is no call")
-            if any(keyword.arg is None for keyword in call.keywords):
-                raise ValueError("** is no literal")
-            args = [ast.literal_eval(argument) for argument in call.args]
-            return args, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+            match statement:
+                case ast.Expr(value=ast.Call(func=ast.Name(), args=args, keywords=keywords)):
+                    given = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg}
+                    if len(given) == len(keywords):  # ** has no name
+                        return [ast.literal_eval(argument) for argument in args], given
+            why = "it is no call with literals alone"
         except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
-            raise InvalidReference(f"{wrong}: {getattr(error, 'msg', error)}") from None
+            why = str(getattr(error, "msg", error))
+        raise InvalidReference(
+            f"reference {self._shown} cannot be read; write literals, as in "
+            f"package.module:factory('text', option=3): {why}"
+        )
 
     @property
     def _shown(self) -> str:

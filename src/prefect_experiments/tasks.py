@@ -224,6 +224,7 @@ def resolve_task(task: Any) -> Task:
         )
     function = getattr(function, "fn", function) if is_prefect_task(function) else function
     name = callable_name(function)
+    made_of = function.__made_of__ if hasattr(type(function), "__made_of__") else function
     try:
         binding = bind(function, TASK_GETTERS, "input")
     except ValueError as error:
@@ -233,7 +234,7 @@ def resolve_task(task: Any) -> Task:
         function=function,
         binding=binding,
         is_async=is_async_callable(function),
-        fingerprint=keys.callable_fingerprint(function.__made_of__ if hasattr(type(function), "__made_of__") else function),
+        fingerprint=keys.callable_fingerprint(made_of),
         reference=reference or reference_to(function),
     )
 

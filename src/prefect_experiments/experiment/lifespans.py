@@ -96,9 +96,12 @@ async def _leave(manager: AbstractAsyncContextManager[Any], what: str) -> None:
     # What the experiment ended with is its own: it is never thrown into the user's code, which could swallow it.
     try:
         await manager.__aexit__(None, None, None)
-    except Exception as error:  # noqa: BLE001 - the user's own code may raise anything
+    except Exception as error:
         logger.error(
-            "The lifespan of %s was left with an error: %s. The results are kept.", what, describe(error), exc_info=error
+            "The lifespan of %s was left with an error: %s. The results are kept.",
+            what,
+            describe(error),
+            exc_info=error,
         )
 
 

@@ -127,6 +127,7 @@ class RunnableApplication(Application):
 
     def __init__(self, reference: str, project: Project, target: Any) -> None:
         super().__init__(reference, project, target)
+        self._create: Callable[[], Any] = target.create
         self._model = arguments_model(target)
         self._code = functools.partial(target, self._model)
 
@@ -166,7 +167,7 @@ class RunnableApplication(Application):
         """
         before = _lives.get()
         with self._project.importable():
-            live = _Live(await _given(self.target.create))
+            live = _Live(await _given(self._create))
             _lives.set({**before, self: live})
             try:
                 await _given(getattr(live.runnable, "setup", None))
@@ -218,12 +219,13 @@ class _Live:
 
 # The objects that are set up for the calls of this context: two experiments at once have one each.
 _lives: contextvars.ContextVar[Mapping[Application, _Live]] = contextvars.ContextVar(
-    "prefect_experiments_pixie_lives", default={}  # noqa: B039 - never changed, only replaced
+    "prefect_experiments_pixie_lives",
+    default={},  # noqa: B039 - never changed, only replaced
 )
 
 
 async def _given(function: Callable[[], Any] | None) -> Any:
-    value = None if function is None else function()
+    value: Any = None if function is None else function()
     return await value if is_awaitable(value) else value
 
 

@@ -16,7 +16,7 @@ import inspect
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -67,7 +67,7 @@ def wrapping(entry: Entry) -> Iterator[Callable[[Any], Captured]]:
 
 
 def pixies_wrap() -> ModuleType | None:
-    """pixie's module of that name, ready for our entries; ``None`` where pixie is not installed.
+    """Pixie's module of that name, ready for our entries; ``None`` where pixie is not installed.
 
     Raises:
         InvalidTask: it works in a way that is not known here, so it might decode what a dataset holds.
@@ -187,6 +187,6 @@ class _Awaitable:
     def __init__(self, value: Any) -> None:
         self._value = value
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[None, None, Any]:
+        yield from ()
         return self._value
-        yield  # makes it a generator
