@@ -40,12 +40,13 @@ def lint(file: Path, /, *, root: Path | None = None, terminal: Here) -> Answer: 
         terminal: where it is shown.
     """
     from prefect_experiments.pixie.dataset import load_pixie
-    from prefect_experiments.pixie.lint import lint
+    from prefect_experiments.pixie.lint import deferring_evaluators, lint
+    from prefect_experiments.pixie.project import Project
     from prefect_experiments.pixie.reading import read_pixie
 
     load_pixie(file, root)
     found = read_pixie(file)
-    remarks = lint(found)
+    remarks = lint(found, deferring_evaluators(found, Project.of(file, root)))
 
     def show(console: Console) -> None:
         for remark in remarks:

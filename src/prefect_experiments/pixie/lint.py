@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,8 @@ from prefect_experiments.pixie.dataset import input_fingerprint
 from prefect_experiments.pixie.examples import ABSENT, EVAL_OUTPUT, FORMS, as_items, from_items
 from prefect_experiments.pixie.file import ENTRY_KEYS, TOP_KEYS, FileEntry, PixieFile, place
 from prefect_experiments.pixie.names import NEED_CONTEXT, NEED_CRITERIA, NEED_EXPECTATION
+from prefect_experiments.pixie.project import Project
+from prefect_experiments.pixie.scorers import is_pixies
 from prefect_experiments.pixie.trace import read_trace
 
 FEW: Final = 5
@@ -50,18 +52,26 @@ class Remark:
         return asdict(self)
 
 
-def lint(file: PixieFile) -> list[Remark]:
+def lint(file: PixieFile, deferring: Collection[str] = ()) -> list[Remark]:
     """What will mislead, of each entry in the file's order, and then of the file as a whole.
 
     Args:
         file: a file that can be used (`PixieFile.check`).
+        deferring: those of its evaluators that leave the judgement to somebody; see `deferring_evaluators`.
     """
     recorded = _recorded(file.path)
     remarks = [remark for entry in file.entries for rule in _OF_AN_ENTRY for remark in rule(entry)]
     remarks += [remark for entry in file.entries for remark in _copied_output(entry, recorded)]
     remarks += _doubles(file.entries)
+    remarks += [remark for entry in file.entries for remark in _nobody_scores(entry, deferring)]
     remarks.sort(key=lambda remark: remark.entry or 0)
     return [*remarks, *_coverage(file), *_unknown_keys(file)]
+
+
+def deferring_evaluators(file: PixieFile, project: Project) -> frozenset[str]:
+    """Those of a file's evaluators that score nothing, and leave that to a person or an agent."""
+    own = (name for name in file.named if ":" in name)
+    return frozenset(name for name in own if is_pixies(project.load(name), "_AgentEvaluator"))
 
 
 def _about(entry: FileEntry, rule: str, text: str) -> Remark:
@@ -184,6 +194,16 @@ def _doubles(entries: Sequence[FileEntry]) -> Iterator[Remark]:
                 f"it gives the application the same as {first.place}: one answer counts twice. Change one of them, or "
                 "leave it out; to see how answers vary, run with repetitions",
             )
+
+
+def _nobody_scores(entry: FileEntry, deferring: Collection[str]) -> Iterator[Remark]:
+    if all(name in deferring for name in entry.evaluators):
+        yield _about(
+            entry,
+            "pending-only",
+            f"{_and(entry.evaluators)} {_s('waits', entry.evaluators)} for somebody to judge, and nothing else scores "
+            "the entry: it neither passes nor fails until that is filled in. Add an evaluator that scores",
+        )
 
 
 def _coverage(file: PixieFile) -> Iterator[Remark]:
