@@ -15,7 +15,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import backends, comparing, datasets, experiments, log, running, store
+from prefect_experiments.cli import backends, comparing, datasets, experiments, log, pixie, running, store
 from prefect_experiments.cli.output import (
     BY_SIGNAL,
     DONE,
@@ -76,6 +76,7 @@ log.register(app)
 comparing.register(app)
 experiments.register(app)
 backends.register(app)
+pixie.register(datasets.app)
 app.command(datasets.app)
 app.command(store.app)
 app.meta.group_parameters = Group("Global options", sort_key=100)

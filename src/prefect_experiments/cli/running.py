@@ -167,7 +167,7 @@ def run(
 def _in_project(dataset: str, root: Path, task: str | None, evaluator: list[str] | None) -> Dataset:
     """A pixie dataset whose references are taken from a folder."""
     from prefect_experiments.pixie.dataset import load_pixie
-    from prefect_experiments.pixie.file import is_pixie
+    from prefect_experiments.pixie.reading import is_pixie
 
     if not is_pixie(dataset):
         raise InvalidSetting(f"--root is about the .json file of a pixie dataset, and {dataset} is none")

@@ -19,7 +19,7 @@ def opened(source: Any, *, task: bool = False, evaluators: bool = False) -> Any:
     Raises:
         InvalidDataset: it is such a file, and cannot be used.
     """
-    from prefect_experiments.pixie.file import is_pixie
+    from prefect_experiments.pixie.reading import is_pixie
 
     if not isinstance(source, str | Path) or not is_pixie(source):
         return source

@@ -82,8 +82,8 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
 def _task_of(source: Any) -> Task:
     if source is None:
         raise InvalidTask(
-            "there is no task to run; pass task= (--task), a function or a reference 'package.module:name', or the path "
-            "of a pixie dataset, which brings its own"
+            "there is no task to run; pass task= (--task), a function or a reference 'package.module:name', or the "
+            "path of a pixie dataset, which brings its own"
         )
     return resolve_task(source)
 

@@ -14,8 +14,8 @@ from prefect_experiments.errors import InvalidInput
 from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.models import Dataset
 from prefect_experiments.pixie.examples import Entry, Form, as_items
-from prefect_experiments.pixie.file import PixieFile, read_pixie
 from prefect_experiments.pixie.project import Project
+from prefect_experiments.pixie.reading import read_pixie
 from prefect_experiments.tasks import resolve_task
 
 _HERE = "prefect_experiments.pixie"
