@@ -7,6 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.on_prefect import client, on_the_server, store_url
+
+__all__ = ["client", "on_the_server", "store_url"]
+
 
 @pytest.fixture(autouse=True)
 def without_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
