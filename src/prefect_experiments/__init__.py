@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         Experiment,
         ExperimentRun,
         ExperimentTaskFieldNames,
+        pending,
     )
     from prefect_experiments.options import (
         Sample,
@@ -113,6 +114,7 @@ _WHERE = {
         "Experiment",
         "ExperimentRun",
         "ExperimentTaskFieldNames",
+        "pending",
     ),
     "prefect_experiments.options": ("Sample",),
     "prefect_experiments.blocks": (
@@ -182,6 +184,7 @@ __all__ = [
     "evaluator_task",
     "log_experiment",
     "meta_evaluation",
+    "pending",
     "repetition_summary",
     "resume_experiment",
     "run_experiment",

@@ -3,6 +3,7 @@
     ExperimentsError
     ├── InvalidInput (also ValueError)      refused before anything is spent; trying again cannot help
     │   ├── InvalidDataset                  a file, a row, a key column
+    │   │   └── InvalidEntries              all that is wrong with a file, a line each
     │   ├── InvalidReference                "package.module:name" that leads nowhere
     │   ├── InvalidTask                     parameters that cannot be bound
     │   ├── InvalidEvaluator                parameters, kind or options that cannot be used
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 # What each extra of the package brings.
-_EXTRAS = {"parquet": "pyarrow", "postgres": "psycopg", "xlsx": "openpyxl"}
+_EXTRAS = {"parquet": "pyarrow", "pixie": "pixie-qa", "postgres": "psycopg", "xlsx": "openpyxl"}
 
 # Of what an error's text tells of others: how many below one another, how many of a group, and how much of each.
 _DEEPEST = 3
@@ -48,6 +49,10 @@ class InvalidInput(ExperimentsError, ValueError):
 
 class InvalidDataset(InvalidInput):
     """A file, a row or a key column that does not make a dataset."""
+
+
+class InvalidEntries(InvalidDataset):
+    """All that is wrong with a file, in a text of several lines: a heading, and a line for each problem."""
 
 
 class InvalidReference(InvalidInput):
@@ -268,7 +273,7 @@ def from_here() -> str:
 
 @contextmanager
 def needs_extra(
-    extra: Literal["parquet", "postgres", "xlsx"],
+    extra: Literal["parquet", "pixie", "postgres", "xlsx"],
     what: str,
     *,
     instead: str = "",

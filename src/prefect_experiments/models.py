@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from prefect_experiments.errors import InvalidSetting, unknown_value
+from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -263,6 +263,27 @@ class EvaluationResult(_Record):
 
 PENDING: Final = "pending"
 """In the metadata of an evaluation that is still to be made: the criteria to make it by."""
+
+
+JUDGED_BY: Final = "judged_by"
+"""In the metadata of an evaluation that was pending: the criteria that a person has judged by."""
+
+
+def pending(criteria: str) -> EvaluationResult:
+    """What an evaluator returns where a person, or an agent, is to judge the run later.
+
+    It counts as no score and as no error. ``client.experiments.list_pending`` lists what is to be judged, and an
+    annotation of the evaluator's name fills it in.
+
+    Args:
+        criteria: what to judge by.
+
+    Raises:
+        InvalidInput: there are none.
+    """
+    if not isinstance(criteria, str) or not criteria.strip():
+        raise InvalidInput(f"pending(criteria) takes a text that says what to judge by, got {criteria!r:.100}")
+    return EvaluationResult(metadata={PENDING: criteria})
 
 
 def pending_criteria(evaluation: Evaluation | EvaluationResult) -> str | None:
