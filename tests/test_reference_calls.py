@@ -165,7 +165,16 @@ def test_arguments_that_it_does_not_take_are_said(module: None, arguments: str, 
 
 @pytest.mark.parametrize(
     "text",
-    ["app:answer", "app.py:answer", "regex(pattern='a:b()')", "C:\\x(1)\\app.py:answer", "a(1):b", "contains", "a:(1)", ""],
+    [
+        "app:answer",
+        "app.py:answer",
+        "regex(pattern='a:b()')",
+        "C:\\x(1)\\app.py:answer",
+        "a(1):b",
+        "contains",
+        "a:(1)",
+        "",
+    ],
 )
 def test_what_calls_nothing_is_another_reference(text: str) -> None:
     assert reference_call(text) is None

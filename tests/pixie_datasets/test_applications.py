@@ -299,7 +299,7 @@ def test_two_experiments_at_once_have_one_object_each(tmp_path: Path) -> None:
 def test_the_reference_travels_as_json_and_pickled(tmp_path: Path) -> None:
     import pickle
 
-    root = project(tmp_path / "it's a \"folder\" (1): x.py")
+    root = project(tmp_path / 'it\'s a "folder" (1): x.py')
     task = application("pixie_qa/scripts/run_app.py:App", str(root))
     found = resolve_task(task)
     assert found.reference == task_of(root)
