@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -107,8 +106,8 @@ def test_what_repr_writes_is_read(value: Any) -> None:
 @pytest.mark.parametrize("arguments", ["('touch it')", "(command='touch it')"])
 @pytest.mark.parametrize(
     "factory",
-    ["calls_app:unmarked", "calls_app:wrapped", "calls_app:anything", "calls_app:number", "os:system", "app.py:unmarked",
-     "builtins:eval", "subprocess:run", "functools:partial", "prefect_experiments:run_experiment",
+    ["calls_app:unmarked", "calls_app:wrapped", "calls_app:anything", "calls_app:number", "os:system",
+     "app.py:unmarked", "builtins:eval", "subprocess:run", "functools:partial", "prefect_experiments:run_experiment",
      "prefect_experiments.references:load_reference", "prefect_experiments.reference_calls:makes_references"],
 )  # fmt: skip
 def test_nothing_else_is_called(module: None, factory: str, arguments: str, tmp_path: Path) -> None:
@@ -205,7 +204,7 @@ def test_where_references_are_limited_so_are_factories_of_the_users(
     module: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_EXPERIMENTS_REFERENCES", "other,flows/")
-    os.mkdir("flows")
+    Path("flows").mkdir()
     for where in ("calls_app", "app.py"):
         with pytest.raises(InvalidReference, match="is not allowed here"):
             load_reference(f"{where}:times(3)")

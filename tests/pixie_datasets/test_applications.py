@@ -305,7 +305,7 @@ def test_the_reference_travels_as_json_and_pickled(tmp_path: Path) -> None:
     assert found.reference == task_of(root)
     again = resolve_task(json.loads(json.dumps(found.reference)))
     assert (again.name, again.fingerprint) == (found.name, found.fingerprint)
-    assert resolve_task(pickle.loads(pickle.dumps(task))).fingerprint == found.fingerprint  # noqa: S301 - our own
+    assert resolve_task(pickle.loads(pickle.dumps(task))).fingerprint == found.fingerprint
 
 
 def test_what_the_project_lacks_is_said_when_a_travelled_reference_is_followed(tmp_path: Path) -> None:

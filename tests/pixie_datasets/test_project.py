@@ -56,7 +56,8 @@ def test_two_projects_keep_their_own_modules(tmp_path: Path) -> None:
         write(
             tmp_path / name,
             {
-                "pixie_qa/run.py": "import my_app\ndef app(a):\n    from later import NAME\n    return my_app.NAME + NAME",
+                "pixie_qa/run.py": "import my_app\ndef app(a):\n    from later import NAME\n"
+                "    return my_app.NAME + NAME\n",
                 "my_app.py": f"NAME = {name!r}",
                 "later.py": f"NAME = {name!r}",
             },
