@@ -56,7 +56,8 @@ def test_two_projects_keep_their_own_modules(tmp_path: Path) -> None:
         write(
             tmp_path / name,
             {
-                "pixie_qa/run.py": "import my_app\ndef app(a):\n    from later import NAME\n    return my_app.NAME + NAME",
+                "pixie_qa/run.py": "import my_app\ndef app(a):\n    from later import NAME\n"
+                "    return my_app.NAME + NAME\n",
                 "my_app.py": f"NAME = {name!r}",
                 "later.py": f"NAME = {name!r}",
             },
@@ -74,7 +75,9 @@ def test_a_file_that_changes_is_loaded_again_and_one_that_has_not_is_not(tmp_pat
         assert Project(tmp_path).load("run.py:app") is app
 
 
-@pytest.mark.parametrize("reference", ["../other/run.py:app", "{outside}/run.py:app", "link.py:app", "linked/run.py:app"])
+@pytest.mark.parametrize(
+    "reference", ["../other/run.py:app", "{outside}/run.py:app", "link.py:app", "linked/run.py:app"]
+)
 def test_what_is_outside_is_refused_unless_it_is_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str
 ) -> None:
@@ -123,9 +126,7 @@ def test_where_references_are_limited_the_project_itself_must_be_named(
         ("needs.py:app", r"imports pixie, which is not installed: pip install 'prefect-experiments\[pixie\]'"),
     ],
 )
-def test_what_leads_nowhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str, said: str
-) -> None:
+def test_what_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str, said: str) -> None:
     write(tmp_path, {"run.py": "def app(a): ...", "bad.py": "1 / 0", "needs.py": "import pixie"})
     (tmp_path / "round.py").symlink_to(tmp_path / "round.py")
     for name in [name for name in sys.modules if name.partition(".")[0] == "pixie"]:
