@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -235,4 +234,4 @@ def test_a_thousand_entries(tmp_path: Path, prefect_api: str) -> None:
     assert len(ran.task_runs) == 1000
     assert (metrics["ExactMatch"].n, metrics["ExactMatch"].mean) == (1000, 1)
     assert metrics["is_short"].n == 250
-    assert json.loads(path.read_text())["entries"][999]["description"] in ran.to_dataframe().metadata.iloc[999].values()
+    assert client.datasets.get_dataset(name="support").examples[999].metadata == {"description": "Case 999"}
