@@ -17,7 +17,8 @@ from prefect_experiments.errors import InvalidReference
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_CALL = re.compile(r"(?P<factory>.+?:[^\W\d]\w*(?:\.[^\W\d]\w*)*)\s*(?P<arguments>\(.*\))", re.DOTALL)
+_NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+_CALL = re.compile(rf"(?P<factory>(?:{_NAME}|.+?\.py):{_NAME})\s*(?P<arguments>\(.*\))", re.DOTALL)
 _MARK = "__makes_reference__"
 
 

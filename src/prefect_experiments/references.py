@@ -346,7 +346,7 @@ def _is_ours(module: ModuleType) -> bool:
 
 
 def _namesakes(folders: Sequence[Path]) -> Modules:
-    """The user's modules that are called as files in these folders, the first of which counts, and are from elsewhere."""
+    """The user's modules, from elsewhere, that are called as files in these folders, of which the first counts."""
     loaded = list(sys.modules.items())
     tops = set()
     for name, module in loaded:

@@ -74,35 +74,34 @@ def _identity(lifespan: Lifespan) -> Any:
 
 async def _enter(lifespan: Lifespan, what: str) -> AbstractAsyncContextManager[Any]:
     try:
-        manager: Any = lifespan()
-        if not hasattr(manager, "__aenter__") and hasattr(manager, "__enter__"):
-            manager = _Awaited(manager)
-        if not hasattr(manager, "__aenter__"):
-            raise TypeError(
-                f"lifespan() gave a {type(manager).__name__}, and must give an async context manager, as a function "
-                "decorated with contextlib.asynccontextmanager does"
-            )
+        manager = _as_async(lifespan())
         await manager.__aenter__()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Its text may hold anything, a password in a URL too, and what `ExperimentStopped` says reaches Prefect.
         raise ExperimentStopped(
             f"the lifespan of {what} could not be entered ({type(error).__name__}); nothing was called",
             error=describe(error),
         ) from error
-    return cast("AbstractAsyncContextManager[Any]", manager)
+    return manager
+
+
+def _as_async(manager: Any) -> AbstractAsyncContextManager[Any]:
+    if hasattr(manager, "__aenter__"):
+        return cast("AbstractAsyncContextManager[Any]", manager)
+    if hasattr(manager, "__enter__"):
+        return _Awaited(manager)
+    raise TypeError(
+        f"lifespan() gave {type(manager).__name__!r}, and must give an async context manager, as a function that is "
+        "decorated with contextlib.asynccontextmanager does"
+    )
 
 
 async def _leave(manager: AbstractAsyncContextManager[Any], what: str) -> None:
     # What the experiment ended with is its own: it is never thrown into the user's code, which could swallow it.
     try:
         await manager.__aexit__(None, None, None)
-    except Exception as error:
-        logger.error(
-            "The lifespan of %s was left with an error: %s. The results are kept.",
-            what,
-            describe(error),
-            exc_info=error,
-        )
+    except (Exception, SystemExit):
+        logger.exception("The lifespan of %s was left with an error. The results are kept.", what)
 
 
 class _Awaited(AbstractAsyncContextManager[Any]):

@@ -248,7 +248,7 @@ class Session:
         return bool(self.to_run) or any(self.lacks_evaluations(batch) for batch in self.batches)
 
     def with_lifespans(self) -> list[Task | BoundEvaluator]:
-        """What has a lifespan of all that is to be called: the task where runs are missing, evaluators where any are."""
+        """Of what is to be called, what has a lifespan: the task if runs are missing, evaluators if anything is."""
         task = [self.task] if self.task and self.to_run and lifespan_of(self.task.function) else []
         evaluators = [evaluator for evaluator in self.evaluators if lifespan_of(evaluator.function)]
         return [*task, *(evaluators if evaluators and self.has_calls_to_make() else ())]

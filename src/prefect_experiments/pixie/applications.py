@@ -246,7 +246,7 @@ def arguments_model(runnable: Any) -> type[BaseModel]:
     only_args.__annotations__ = {"args": said}  # another annotation may name what only type checkers import
     try:
         model = typing.get_type_hints(only_args, getattr(run, "__globals__", {}), dict(vars(runnable)))["args"]
-    except Exception as error:  # whatever evaluating an annotation raises
+    except Exception as error:  # noqa: BLE001 - whatever evaluating an annotation raises
         raise InvalidTask(f"{name}: its annotation args: {said!r} cannot be read: {error}") from None
     if not isinstance(model, type) or not issubclass(model, BaseModel):
         raise InvalidTask(f"{name} 'args' must be a BaseModel subclass, got {model!r}")

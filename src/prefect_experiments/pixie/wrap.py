@@ -102,8 +102,8 @@ def _make_ready(pixie: ModuleType) -> None:
         why = ""
     if not works:
         raise InvalidTask(
-            f"pixie does not take in and give out values as pixie-qa 0.6.1 to 0.8.6 do{why}. Install one of these with "
-            "pip install 'prefect-experiments[pixie]', and do not set OTEL_SDK_DISABLED: pixie captures by OpenTelemetry"
+            f"pixie does not take in and give out values as pixie-qa 0.6.1 to 0.8.6 do{why}. Install one of these by "
+            "pip install 'prefect-experiments[pixie]', and leave OTEL_SDK_DISABLED unset: it captures by OpenTelemetry"
         )
     setattr(pixie, _READY, True)
 
