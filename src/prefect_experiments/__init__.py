@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Evaluator,
         create_evaluator,
         evaluator_task,
+        pending,
     )
     from prefect_experiments.experiment.compare import (
         acompare_experiments,
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
         Experiment,
         ExperimentRun,
         ExperimentTaskFieldNames,
-        pending,
+        PendingEvaluation,
     )
     from prefect_experiments.options import (
         Sample,
@@ -101,6 +102,7 @@ _WHERE = {
         "Evaluator",
         "create_evaluator",
         "evaluator_task",
+        "pending",
     ),
     "prefect_experiments.models": (
         "AnnotateRecordInput",
@@ -114,7 +116,7 @@ _WHERE = {
         "Experiment",
         "ExperimentRun",
         "ExperimentTaskFieldNames",
-        "pending",
+        "PendingEvaluation",
     ),
     "prefect_experiments.options": ("Sample",),
     "prefect_experiments.blocks": (
@@ -166,6 +168,7 @@ __all__ = [
     "Metric",
     "MetricComparison",
     "MetricSummary",
+    "PendingEvaluation",
     "PhoenixCredentials",
     "RanExperiment",
     "RepetitionSummary",

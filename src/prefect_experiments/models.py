@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
+from prefect_experiments.errors import InvalidSetting, unknown_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,29 +269,23 @@ JUDGED_BY: Final = "judged_by"
 """In the metadata of an evaluation that was pending: the criteria that a person has judged by."""
 
 
-def pending(criteria: str) -> EvaluationResult:
-    """What an evaluator returns where a person, or an agent, is to judge the run later.
-
-    It counts as no score and as no error. ``client.experiments.list_pending`` lists what is to be judged, and an
-    annotation of the evaluator's name fills it in.
-
-    Args:
-        criteria: what to judge by.
-
-    Raises:
-        InvalidInput: there are none.
-    """
-    if not isinstance(criteria, str) or not criteria.strip():
-        raise InvalidInput(f"pending(criteria) takes a text that says what to judge by, got {criteria!r:.100}")
-    return EvaluationResult(metadata={PENDING: criteria})
-
-
 def pending_criteria(evaluation: Evaluation | EvaluationResult) -> str | None:
     """By what an evaluation is still to be made; ``None`` where it has a score, a label or an error."""
     if evaluation.score is not None or evaluation.label is not None or getattr(evaluation, "error", None) is not None:
         return None
     criteria = evaluation.metadata.get(PENDING)
     return criteria if isinstance(criteria, str) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingEvaluation(_Record):
+    """An evaluation that a person, or an agent, is still to make: of which run, and by what criteria."""
+
+    run_id: str
+    example_id: str
+    repetition_number: int
+    name: str
+    criteria: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from prefect_experiments.errors import InvalidDataset
@@ -53,7 +52,8 @@ def evaluable(example: Example, output: Any) -> Any:
     return make(**parts, **expected, eval_metadata=about, description=entry.description)
 
 
-def _pixies() -> ModuleType | None:
+def _pixies() -> Any:
+    """The module that has pixie's own; ``None`` where pixie is not installed."""
     try:
         from pixie.eval import evaluable as theirs
     except ImportError:

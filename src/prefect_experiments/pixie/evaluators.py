@@ -87,8 +87,8 @@ def _evaluator_of(name: str, found: Any) -> Any:
         )
     if not callable(found):
         raise InvalidEvaluator(
-            f"evaluator {name!r} leads to a {type(found).__name__}, which cannot be called with an evaluable. It must be "
-            "a function of one, a class whose objects can be called, or a function without parameters that gives one"
+            f"evaluator {name!r} leads to a {type(found).__name__}, which cannot be called with an evaluable. It must "
+            "be a function of one, a class whose objects can be called, or a function without parameters that gives one"
         )
     try:
         inspect.signature(found).bind(None)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from prefect_experiments.evaluators.autoevals import is_autoevals_scorer
-from prefect_experiments.models import EvaluationResult, pending
+from prefect_experiments.evaluators.results import pending
+from prefect_experiments.models import EvaluationResult
 from prefect_experiments.pixie.judges import asking_as_configured, impatient
 
 T = TypeVar("T")
@@ -81,8 +82,8 @@ class _Watched:
     def _explained(self, error: Exception) -> Exception:
         if type(self.scorer).__name__ == "ValidJSON" and type(error).__name__ == "SchemaError":
             told = ValueError(
-                f"ValidJSON takes the expectation for a JSON Schema, and this is none: {getattr(error, 'message', error)}"
-                ". Use JSONDiff to compare, or leave the expectation out"
+                f"ValidJSON takes the expectation for a JSON Schema, and this is none: "
+                f"{getattr(error, 'message', error)}. Use JSONDiff to compare, or leave the expectation out"
             )
             told.__cause__ = error
             return told
@@ -118,7 +119,7 @@ def calling(evaluator: Callable[..., Any], *, asynchronous: bool) -> Callable[[A
         def call(evaluable: Any) -> Any:
             try:
                 return evaluator(evaluable)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised again, unless it only defers
                 return _deferred(error)
 
         return call
@@ -127,7 +128,7 @@ def calling(evaluator: Callable[..., Any], *, asynchronous: bool) -> Callable[[A
         try:
             found = evaluator(evaluable)
             return _readable(evaluator, await found if inspect.isawaitable(found) else found)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             return _deferred(error)
 
     return call_async

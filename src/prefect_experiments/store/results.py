@@ -22,6 +22,7 @@ from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
 from prefect_experiments.store.ingest import evaluated_failures
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
 from prefect_experiments.store.patience import all_patient
+from prefect_experiments.store.pending import fill_in
 from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS, annotation_values
 from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
@@ -257,7 +258,7 @@ class ResultStore:
         return {row.example_id: to_example(row) for row in rows if wanted is None or row.example_id in wanted}
 
     def annotate(self, records: Sequence[AnnotateRecordInput], annotator: str | None = None) -> int:
-        """Write annotations; one of the same name on the same run is replaced.
+        """Write annotations; one of the same name on the same run is replaced, and a pending evaluation filled in.
 
         Returns:
             How many were written.
@@ -267,19 +268,21 @@ class ResultStore:
             InvalidInput: a name, label or text that is not text; then nothing is written.
         """
         now = time.time()
-        rows = []
+        notes = []
         for record in records:
             experiment_id, position, repetition = _parse(record.record_id)
             for value in record.values:
                 name, score = check_name(value.name, "annotation"), None if value.score is None else float(value.score)
                 texts = (_text(value.label, "label"), _text(value.text, "text"), _text(annotator, "annotator"))
                 note = annotation_record(position, repetition, name, score, *texts, now)
-                rows.append(annotation_values(experiment_id, note))
+                notes.append((experiment_id, note))
         with self._database.write() as connection:
-            self._refuse_unknown(connection, {row[:3] for row in rows})
+            self._refuse_unknown(connection, {(experiment_id, *note.key) for experiment_id, note in notes})
+            others = fill_in(connection, self._database, notes)
+            rows = [annotation_values(experiment_id, note) for experiment_id, note in others]
             if rows:
                 self._database.write_many(connection, self._database.upsert(run_annotations), rows)
-        return len(rows)
+        return len(notes)
 
     def _refuse_unknown(self, connection: Connection, wanted: set[tuple[Any, Any, Any]]) -> None:
         c = experiment_runs.c
