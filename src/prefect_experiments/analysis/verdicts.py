@@ -42,12 +42,19 @@ class SideMetric(_Record):
         n_scores: runs with a score.
         n_errors: runs without one because the task or the evaluator failed.
         mean: over examples, repetitions averaged within an example first; ``None`` without a score.
+        n_asked: examples that should have a score: those that its evaluator is meant for, as far as that is known, but
+            for those that are pending.
+        n_asked_runs: runs that were made of examples that its evaluator is meant for, but for those that are pending.
+        n_pending: runs that a person, or an agent, is still to judge.
     """
 
     n_examples: int
     n_scores: int
     n_errors: int
     mean: float | None
+    n_asked: int = 0
+    n_asked_runs: int = 0
+    n_pending: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -239,7 +239,8 @@ def _metric(name: str, pairs: Pairs, plan: _Plan) -> MetricComparison:
     if name not in baseline.scores:
         return nothing
     of_baseline = baseline.means(baseline.scores[name])
-    n_scored = int((~np.isnan(of_baseline[np.concatenate([pairs.in_baseline, pairs.absent])])).sum())
+    asked = np.concatenate(pairs.asked(name))
+    n_scored = int((asked & ~np.isnan(of_baseline[np.concatenate([pairs.in_baseline, pairs.absent])])).sum())
     if name not in candidate.scores:
         return replace(nothing, n_baseline_scored=n_scored)
     of_candidate = candidate.means(candidate.scores[name])
