@@ -138,6 +138,7 @@ class ResultTable:
             metrics={name: self._metric(name, means) for name, means in measured.items()},
             labels_only=self.labels_only,
             labels={name: label_counts(labels) for name, labels in self.labels.items()},
+            pending={name: int(waiting.sum()) for name, waiting in self.pending.items()},
             latency_p95_ms=float(np.percentile(latencies, 95)) if len(latencies) else None,
             n_latencies=len(latencies),
             total_cost=math.fsum(known_costs) if len(known_costs) else None,
@@ -163,6 +164,11 @@ class ResultTable:
         return replace(self, scores=scores, errors=errors, labels_only=labels_only)
 
     @property
+    def repetitions(self) -> int:
+        """How often each example should have been run, as far as that is known."""
+        return max(1, self.n_expected // len(self.expected_ids)) if self.expected_ids else 1
+
+    @property
     def runs(self) -> tuple[ResultRun, ...]:
         """The runs as they were read."""
         return self.results.runs
@@ -181,7 +187,6 @@ class ResultTable:
             mean=mean_and_sd(means)[0] if len(means) else None,
             n_asked=int(self.meant(name, ids).sum()) - len(waiting),
             n_asked_runs=int(self.asked(name).sum()),
-            n_pending=0 if pending is None else int(pending.sum()),
         )
 
 

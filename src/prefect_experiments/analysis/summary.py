@@ -144,12 +144,12 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     expected = experiment.example_count * experiment.repetitions
     runs = store.results.run_figures(experiment.id)
     said = store.results.evaluation_figures(experiment.id)
-    names = given_names((by, name, score is not None or label is not None) for _, by, name, score, label, _ in said)
+    names = given_names((by, name, score is not None or label is not None) for _, by, name, score, label, *_ in said)
     evaluations: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators if e.name not in names}
-    for position, evaluator, name, *figures in said:
+    for position, evaluator, name, score, label, has_error, is_pending in said:
         if name != evaluator or evaluator not in names:
-            evaluations.setdefault(name, []).append((position, *figures))
-        elif figures[2]:
+            evaluations.setdefault(name, []).append((position, score, label, has_error, is_pending))
+        elif has_error:
             for given in names[evaluator]:
                 evaluations.setdefault(given, []).append((position, None, None, True, False))
     meant_for = meant_by_name(_chosen(record), ((by, name, position) for position, by, name, *_ in said))

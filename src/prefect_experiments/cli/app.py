@@ -15,7 +15,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import backends, comparing, datasets, experiments, log, running, store
+from prefect_experiments.cli import backends, comparing, datasets, experiments, log, passing, running, store
 from prefect_experiments.cli.output import (
     BY_SIGNAL,
     DONE,
@@ -67,6 +67,7 @@ app = App(
 running.register(app)
 log.register(app)
 comparing.register(app)
+passing.register(app)
 experiments.register(app)
 backends.register(app)
 app.command(datasets.app)

@@ -69,7 +69,10 @@ def results_of(
     for one in evaluations:
         if (found := evaluated.get(one.key)) is not None:
             found[one.name] = one
-            more = (*([f"metadata.{DIRECTION}"] if DIRECTION in one.metadata else []), *([PENDING_PART] if one.pending else []))
+            more = (
+                *([f"metadata.{DIRECTION}"] if DIRECTION in one.metadata else []),
+                *([PENDING_PART] if one.pending else []),
+            )
             before = known.get(one.name)
             if before is None or not {*more} <= {*before.parts}:
                 parts = dict.fromkeys((*(EVALUATION_PARTS if before is None else before.parts), *more))

@@ -66,12 +66,12 @@ class Pairs:
         import numpy as np
 
         before, after = self.baseline, self.candidate
-        sides = []
-        for table, places in ((before, self.in_baseline), (after, self.in_candidate)):
-            unasked = np.bincount(table.places, weights=~table.asked(name), minlength=len(table.example_ids)) > 0
-            sides.append(~unasked)
+        left, right = (
+            np.bincount(table.places, weights=~table.asked(name), minlength=len(table.example_ids)) == 0
+            for table in (before, after)
+        )
         absent = after.meant(name, [before.example_ids[place] for place in self.absent.tolist()])
-        return sides[0][self.in_baseline] & sides[1][self.in_candidate], sides[0][self.absent] & absent
+        return left[self.in_baseline] & right[self.in_candidate], left[self.absent] & absent
 
     def means(self, of_baseline: Floats, of_candidate: Floats) -> tuple[Floats, Floats]:
         """Values of runs as one value for each of these examples, on either side."""
