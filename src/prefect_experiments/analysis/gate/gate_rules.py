@@ -239,7 +239,7 @@ class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxEr
             reasons=tuple(check.reason for check in (*said, *notes)),
             checks=(*checks, *notes),
             exit_code=0 if lets_through else 1,
-            passing=case.candidate.passing,
+            passing=case.candidate.passing if case.comparison is None else None,
         )
 
 
