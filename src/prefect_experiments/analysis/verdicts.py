@@ -343,8 +343,8 @@ class Verdict(_Record):
     Attributes:
         reasons: one sentence for each check that did not pass; where all passed, for each check.
         exit_code: 0 where the gate lets the candidate through, else 1.
-        passing: which entries pass, where the gate asks that and there is no comparison, whose candidate has it; no part
-            of what is written down.
+        passing: which entries pass, where the gate asks that and there is no comparison, whose candidate has it; it is
+            no part of what is written down.
     """
 
     status: Status
