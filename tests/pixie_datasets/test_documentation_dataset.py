@@ -13,6 +13,7 @@ from prefect_experiments.pixie import load_pixie
 from prefect_experiments.pixie.examples import Entry
 from prefect_experiments.pixie.lint import lint
 from prefect_experiments.pixie.reading import read_pixie
+from support.judge_stand_in import JudgeStandIn
 
 DATASET = {
     "name": "qa-golden-set",
@@ -130,6 +131,19 @@ def test_without_anybody_to_ask_nothing_is_run(path: Path, client: Client, monke
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InvalidEvaluator, match="OPENAI_API_KEY"):
         run_experiment(dataset=path, client=client, dry_run=3, print_summary=False)
+
+
+def test_all_of_it_runs(path: Path, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in for the model that judges."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with JudgeStandIn() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        ran = client.experiments.run_experiment(dataset=path, print_summary=False)
+    assert [one.error for one in ran.evaluation_runs] == [None] * 5
+    counts = {name: (metric.n, metric.n_missing) for name, metric in ran.summary.metrics.items()}
+    assert counts == {"Factuality": (3, 0), "ClosedQA": (1, 0), "tool_call_check": (1, 0)}
+    [criterion] = [body for _, body in server.prompts if "[Criterion]: Should ask for clarification" in body]
+    assert "Bob Smith" in criterion
 
 
 def test_its_application_and_its_own_evaluator_run(path: Path, client: Client) -> None:
