@@ -203,9 +203,9 @@ def test_evaluation_figures(store: Store, made: ExperimentRecord) -> None:
     record(store, made.experiment.id, verdicts=given)
     found = [tuple(row) for row in store.results.evaluation_figures(made.experiment.id)]
     assert found == [
-        (0, "exact", "exact", 1.0, None, False),
-        (1, "exact", "exact", None, None, True),
-        (4, "multi", "b", 1.0, "x", False),
+        (0, "exact", "exact", 1.0, None, False, False),
+        (1, "exact", "exact", None, None, True, False),
+        (4, "multi", "b", 1.0, "x", False, False),
     ]
 
 

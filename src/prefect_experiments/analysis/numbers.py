@@ -32,6 +32,15 @@ def score(value: float | None) -> str:
     return text.removesuffix("0")  # 0.840 is 0.84, and 1.000 is 1.00
 
 
+def score_beside(value: float, bound: float) -> str:
+    """A score with so many digits that it does not seem to lie on the other side of a bound, or on it."""
+    for text in (score(value), f"{value:.9g}"):
+        shown = float(text.strip("<>").replace(",", ""))
+        if (shown < bound, shown > bound) == (value < bound, value > bound) or text[0] in "<>":
+            return text
+    return repr(value)
+
+
 def mean(value: float | None) -> str:
     """A score for a column of numbers: with three decimals always, where it lies from 0 to 1."""
     text = score(value)

@@ -121,6 +121,7 @@ class RanExperiment(InJson, Mapping[str, Any]):
         "summary": Summary,
         "failures": Failures,
         "directions": Said,
+        "meant_for": dict[str, tuple[str, ...]],
         "_ids": Annotated[RunIds, PlainSerializer(_plain_ids), BeforeValidator(_ids_of)],
         "_runs": list[RunRecord],
         "_evaluations": list[EvaluationRecord],
@@ -129,7 +130,7 @@ class RanExperiment(InJson, Mapping[str, Any]):
     }
 
     def __getstate__(self) -> dict[str, Any]:
-        read = [self.summary, self.failures, self.directions, self._ids]  # and so kept
+        read = [self.summary, self.failures, self.directions, self.meant_for, self._ids]  # and so kept
         state = {**self.__dict__}
         store: Store | None = state.pop("_store", None)
         if store is not None and store.database.in_memory:
@@ -212,6 +213,23 @@ class RanExperiment(InJson, Mapping[str, Any]):
         outline = self._store.datasets.outline(self._record.version)
         return {example_id: every[example_id] for position, example_id, _ in outline if position in used}
 
+    @functools.cached_property
+    def meant_for(self) -> dict[str, tuple[str, ...]]:
+        """By evaluator, the ids of the examples that it is meant for; of those that are not meant for all."""
+        record = self._record
+        chosen = {one.name: {*one.positions} for one in record.evaluators if one.positions is not None}
+        if not chosen:
+            return {}
+        used = None if record.positions is None else {*record.positions}
+        outline = [
+            (place, name)
+            for place, name, _ in self._store.datasets.outline(record.version)
+            if used is None or place in used
+        ]
+        return {
+            evaluator: tuple(name for place, name in outline if place in places) for evaluator, places in chosen.items()
+        }
+
     @property
     def annotations(self) -> list[Annotation]:
         """What people have said of its runs, in dataset order."""
@@ -281,6 +299,7 @@ class RanExperiment(InJson, Mapping[str, Any]):
             self.examples,
             self._annotations(),
             self.experiment.evaluators,
+            self.meant_for,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class ResultTable:
         labels_only: evaluators that gave labels and never a score; they are no metrics.
         labels: by evaluator that gave labels, the label of each run; ``None`` where there is none.
         directions: by metric, what its evaluations say of which scores are better.
+        pending: by evaluator that has any, whether a person, or an agent, is still to judge the run.
         expected_ids: the examples that there should be runs of; ``None`` where nobody knows.
         n_expected: runs that there should be.
     """
@@ -62,6 +63,7 @@ class ResultTable:
     labels_only: tuple[str, ...]
     labels: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     directions: Said = field(default_factory=dict)
+    pending: Mapping[str, Flags] = field(default_factory=dict)
     expected_ids: frozenset[str] | None = None
     n_expected: int = 0
     experiment_id: str = ""
@@ -99,6 +101,18 @@ class ResultTable:
         sums: Floats = np.bincount(self.places[known], weights=values[known], minlength=n).astype(np.float64)
         return sums[counts > 0]
 
+    def meant(self, name: str, example_ids: Iterable[str]) -> Flags:
+        """Whether each example should be judged by an evaluator; those are all, where nobody knows better."""
+        import numpy as np
+
+        chosen, ids = self.results.meant_for.get(name), tuple(example_ids)
+        return np.array([chosen is None or example_id in chosen for example_id in ids], dtype=np.bool_)
+
+    def asked(self, name: str) -> Flags:
+        """Whether each run should have a score of a metric by now: it is one of those judged, and is not pending."""
+        found = self.meant(name, self.example_ids)[self.places]
+        return found & ~self.pending[name] if name in self.pending else found
+
     def side(self) -> Side:
         """What a comparison and a gate say of this side alone."""
         import numpy as np
@@ -124,6 +138,7 @@ class ResultTable:
             metrics={name: self._metric(name, means) for name, means in measured.items()},
             labels_only=self.labels_only,
             labels={name: label_counts(labels) for name, labels in self.labels.items()},
+            pending={name: int(waiting.sum()) for name, waiting in self.pending.items()},
             latency_p95_ms=float(np.percentile(latencies, 95)) if len(latencies) else None,
             n_latencies=len(latencies),
             total_cost=math.fsum(known_costs) if len(known_costs) else None,
@@ -144,9 +159,14 @@ class ResultTable:
             if (labels := self.labels.get(name)) is not None:
                 scores[name] = np.array([math.nan if label is None else float(label in good) for label in labels])
                 broken = [(one := run.counted.get(name)) is not None and one.error is not None for run in self.runs]
-                errors[name] = self.failed | np.array(broken)
+                errors[name] = self.asked(name) & (self.failed | np.array(broken))
         labels_only = tuple(name for name in self.labels_only if name not in scores)
         return replace(self, scores=scores, errors=errors, labels_only=labels_only)
+
+    @property
+    def repetitions(self) -> int:
+        """How often each example should have been run, as far as that is known."""
+        return max(1, self.n_expected // len(self.expected_ids)) if self.expected_ids else 1
 
     @property
     def runs(self) -> tuple[ResultRun, ...]:
@@ -157,11 +177,16 @@ class ResultTable:
         """A metric, of which these are the examples' scores."""
         import numpy as np
 
+        scored, pending = ~np.isnan(self.scores[name]), self.pending.get(name)
+        ids = self.example_ids if self.expected_ids is None else self.expected_ids
+        waiting = {*self.places[pending].tolist()} - {*self.places[scored].tolist()} if pending is not None else ()
         return SideMetric(
             n_examples=len(means),
-            n_scores=int((~np.isnan(self.scores[name])).sum()),
+            n_scores=int(scored.sum()),
             n_errors=int(self.errors[name].sum()),
             mean=mean_and_sd(means)[0] if len(means) else None,
+            n_asked=int(self.meant(name, ids).sum()) - len(waiting),
+            n_asked_runs=int(self.asked(name).sum()),
         )
 
 
@@ -214,16 +239,16 @@ def _table(results: Results, label: str) -> ResultTable:
         raise InvalidDataset(f"{results.origin}: no rows; there is nothing to compare. Has the experiment run?")
     refuse_doubles(results)
     failed = np.array([run.error is not None for run in runs])
-    scores, errors, labels_only = _metrics(results, failed)
+    scores, broken, labels_only = _metrics(results)
     places = {example_id: place for place, example_id in enumerate(dict.fromkeys(run.example_id for run in runs))}
-    return ResultTable(
+    table = ResultTable(
         label=label,
         results=results,
         example_ids=tuple(places),
         places=np.fromiter((places[run.example_id] for run in runs), dtype=np.intp, count=len(runs)),
         failed=failed,
         scores=scores,
-        errors=errors,
+        errors={},
         operations={name: _numbers(getattr(run.record, name) for run in runs) for name in OPERATIONS},
         labels_only=labels_only,
         labels=_labels(results),
@@ -233,12 +258,26 @@ def _table(results: Results, label: str) -> ResultTable:
             for name, one in run.counted.items()
             if one.metadata_json is not None and name in scores
         ),
+        pending=_pending(results),
         n_expected=len(runs),
     )
+    return replace(table, errors={name: table.asked(name) & (failed | found) for name, found in broken.items()})
 
 
-def _metrics(results: Results, failed: Flags) -> tuple[dict[str, Floats], dict[str, Flags], tuple[str, ...]]:
-    """Scores and errors by metric, and the evaluators that gave labels only."""
+def _pending(results: Results) -> dict[str, Flags]:
+    """Which runs are still to be judged, by evaluator."""
+    import numpy as np
+
+    found: dict[str, Flags] = {}
+    for place, run in enumerate(results.runs):
+        for name, one in run.counted.items():
+            if one.pending is not None:
+                found.setdefault(name, np.zeros(len(results.runs), dtype=np.bool_))[place] = True
+    return found
+
+
+def _metrics(results: Results) -> tuple[dict[str, Floats], dict[str, Flags], tuple[str, ...]]:
+    """By metric its scores and where its evaluator failed, and the evaluators that gave labels only."""
     import numpy as np
 
     scores, errors, labels_only = {}, {}, []
@@ -249,7 +288,7 @@ def _metrics(results: Results, failed: Flags) -> tuple[dict[str, Floats], dict[s
         if np.isnan(found).all() and any(one is not None and one.label is not None for one in given):
             labels_only.append(evaluator.name)
         elif "score" in evaluator.parts or broken.any():
-            scores[evaluator.name], errors[evaluator.name] = found, failed | broken
+            scores[evaluator.name], errors[evaluator.name] = found, broken
     return scores, errors, tuple(labels_only)
 
 

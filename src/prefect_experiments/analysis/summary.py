@@ -13,13 +13,13 @@ from prefect_experiments.analysis.label_texts import counted, say_more_than_scor
 from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
 from prefect_experiments.analysis.verdicts import Direction
 from prefect_experiments.models import _Record
-from prefect_experiments.results import DIRECTION, given_names
+from prefect_experiments.results import DIRECTION, given_names, meant_by_name
 from prefect_experiments.store import ExperimentRecord, Store
 
 PERCENTILES = (50, 95, 99)
 
-_Figures = tuple[Hashable, float | None, str | None, bool]
-"""Of one evaluation: its example, score, label, whether it is an error."""
+_Figures = tuple[Hashable, float | None, str | None, bool, bool]
+"""Of one evaluation: its example, score, label, whether it is an error, whether it is pending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class MetricSummary(_Record):
 
     Attributes:
         n: runs with a score.
-        n_expected: runs that there should be: examples times repetitions.
+        n_expected: runs that should have a score: examples that its evaluator is meant for, times repetitions.
         n_examples: examples with a score.
         mean: over the examples with a score, repetitions averaged within an example first, as everywhere; ``None``
             when there are none.
@@ -39,9 +39,10 @@ class MetricSummary(_Record):
         direction: ``minimize`` where less is better, ``neutral`` where neither is, as its evaluations say;
             ``None`` where they do not say.
         labels: how often each label was given.
-        n_task_errors: runs without a score because the task failed.
+        n_task_errors: runs without a score because the task failed, of the examples that its evaluator is meant for.
         n_errors: runs without a score because the evaluator failed.
         n_no_score: runs that the evaluator gave no score, without an error.
+        n_pending: runs that a person, or an agent, is still to judge.
         n_missing: runs that were not made or not evaluated.
         repetitions: pass@k, pass^k and flips; ``None`` without repetitions, and where scores are
             not all 0 or 1 (`repetition_summary` takes a threshold).
@@ -59,6 +60,7 @@ class MetricSummary(_Record):
     n_task_errors: int = 0
     n_errors: int = 0
     n_no_score: int = 0
+    n_pending: int = 0
     n_missing: int = 0
     direction: Direction | None = None
     repetitions: RepetitionSummary | None = None
@@ -91,7 +93,7 @@ class MetricSummary(_Record):
             given = sum(self.labels.values())
             text, no_score = f"{labelled} over {given} of {self.n_expected}", max(0, no_score - given)
         elif self.mean is None:
-            text = f"no score over {self.n_expected}"
+            text = f"no score over {self.n_expected}" if self.n_expected else "meant for none of the examples"
         else:
             less = " (less is better)" if self.direction == "minimize" else ""
             text = f"{numbers.score(self.mean)}{less} over {self.n} of {self.n_expected}"
@@ -99,6 +101,7 @@ class MetricSummary(_Record):
             _count(self.n_task_errors, "task error"),
             _count(self.n_errors, "evaluator error"),
             _count(no_score, "without a score", plural="without a score"),
+            _count(self.n_pending, "pending", plural="pending"),
             _count(self.n_missing, "missing", plural="missing"),
         ]
         text += "".join(f"{'; ' if not i else ', '}{reason}" for i, reason in enumerate(filter(None, reasons)))
@@ -141,17 +144,27 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     expected = experiment.example_count * experiment.repetitions
     runs = store.results.run_figures(experiment.id)
     said = store.results.evaluation_figures(experiment.id)
-    names = given_names((by, name, score is not None or label is not None) for _, by, name, score, label, _ in said)
+    names = given_names((by, name, score is not None or label is not None) for _, by, name, score, label, *_ in said)
     evaluations: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators if e.name not in names}
-    for position, evaluator, name, score, label, has_error in said:
+    for position, evaluator, name, score, label, has_error, is_pending in said:
         if name != evaluator or evaluator not in names:
-            evaluations.setdefault(name, []).append((position, score, label, has_error))
+            evaluations.setdefault(name, []).append((position, score, label, has_error, is_pending))
         elif has_error:
             for given in names[evaluator]:
-                evaluations.setdefault(given, []).append((position, None, None, True))
-    failed = _failed_positions(store, experiment.id) if runs.failed and experiment.repetitions > 1 else []
+                evaluations.setdefault(given, []).append((position, None, None, True, False))
+    meant_for = meant_by_name(_chosen(record), ((by, name, position) for position, by, name, *_ in said))
+    asks_where = runs.failed and (experiment.repetitions > 1 or meant_for)
+    failed = _failed_positions(store, experiment.id) if asks_where else []
     directions = agreed(said_directions(store.results.said_of(experiment.id, DIRECTION)))
-    repetitions = {name: _repetitions(rows, failed, experiment.repetitions) for name, rows in evaluations.items()}
+
+    def metric(name: str, rows: Sequence[_Figures]) -> MetricSummary:
+        chosen = meant_for.get(name)
+        n_expected = expected if chosen is None else len(chosen) * experiment.repetitions
+        lost = failed if chosen is None else [position for position in failed if position in chosen]
+        n_failed = runs.failed if chosen is None else len(lost)
+        repetitions = _repetitions(rows, lost, experiment.repetitions)
+        return metric_summary(rows, n_expected, n_failed, repetitions, directions.get(name))
+
     return Summary(
         n_examples=experiment.example_count,
         n_expected=expected,
@@ -160,11 +173,18 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         latency_ms=_percentiles(runs.latencies_ms),
         token_count=runs.token_count,
         total_cost=runs.total_cost,
-        metrics={
-            name: metric_summary(rows, expected, runs.failed, repetitions[name], directions.get(name))
-            for name, rows in evaluations.items()
-        },
+        metrics={name: metric(name, rows) for name, rows in evaluations.items()},
     )
+
+
+def _chosen(record: ExperimentRecord) -> dict[str, tuple[int, ...]]:
+    """By evaluator that is not meant for all, the positions of its examples that the experiment uses."""
+    used = None if record.positions is None else {*record.positions}
+    return {
+        one.name: tuple(place for place in one.positions if used is None or place in used)
+        for one in record.evaluators
+        if one.positions is not None
+    }
 
 
 def _failed_positions(store: Store, experiment_id: str) -> list[int]:
@@ -174,7 +194,7 @@ def _failed_positions(store: Store, experiment_id: str) -> list[int]:
 
 
 def _repetitions(rows: Sequence[_Figures], failed: Sequence[int], repetitions: int) -> RepetitionSummary | None:
-    scored = [(position, score) for position, score, _, _ in rows if score is not None]
+    scored = [(position, score) for position, score, *_ in rows if score is not None]
     if repetitions == 1 or not scored or not is_two_valued(score for _, score in scored):
         return None
     return summarize_repetitions(scored, failed, repetitions)
@@ -189,15 +209,16 @@ def metric_summary(
 ) -> MetricSummary:
     """One evaluator's figures from its evaluations, the runs that there should be, and how many failed."""
     labels: dict[str, int] = {}
-    for _, _, label, _ in rows:
+    for _, _, label, *_ in rows:
         if label is not None:
             labels[label] = labels.get(label, 0) + 1
-    scored = [(example, score) for example, score, _, _ in rows if score is not None]
+    scored = [(example, score) for example, score, *_ in rows if score is not None]
     n, scores = len(scored), [score for _, score in scored]
     means = example_means(scored)
     mean, sd = mean_and_sd(means) if means else (None, None)
     lowest, highest = _bounds(scores, expected)
-    errors = sum(1 for *_, has_error in rows if has_error)
+    errors = sum(1 for *_, has_error, _ in rows if has_error)
+    pending = sum(1 for *_, is_pending in rows if is_pending)
     return MetricSummary(
         n=n,
         n_expected=expected,
@@ -210,7 +231,8 @@ def metric_summary(
         labels=labels,
         n_task_errors=failed,
         n_errors=errors,
-        n_no_score=len(rows) - n - errors,
+        n_no_score=len(rows) - n - errors - pending,
+        n_pending=pending,
         n_missing=max(0, expected - failed - len(rows)),
         direction=direction,
         repetitions=repetitions,

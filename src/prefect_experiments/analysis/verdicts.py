@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, PlainSerializer
 
 from prefect_experiments import keys
+from prefect_experiments.analysis.entries import Passing
 from prefect_experiments.analysis.numbers import OPERATION_UNITS
 from prefect_experiments.models import _Record
 
@@ -42,12 +43,17 @@ class SideMetric(_Record):
         n_scores: runs with a score.
         n_errors: runs without one because the task or the evaluator failed.
         mean: over examples, repetitions averaged within an example first; ``None`` without a score.
+        n_asked: examples that should have a score: those that its evaluator is meant for, as far as that is known, but
+            for those that are pending.
+        n_asked_runs: runs that were made of examples that its evaluator is meant for, but for those that are pending.
     """
 
     n_examples: int
     n_scores: int
     n_errors: int
     mean: float | None
+    n_asked: int = 0
+    n_asked_runs: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,7 @@ class Side(_Record):
         metrics: what has a score column, by evaluator name.
         labels_only: evaluators that gave labels and never a score; they are no metrics.
         labels: by evaluator that gave labels, how often each was given, the commonest first.
+        pending: by evaluator, how many of the runs a person, or an agent, is still to judge.
         latency_p95_ms: 95th percentile over the ok runs with a known latency, in milliseconds.
         n_latencies: how many those are.
         total_cost: over all runs with a known cost, in US dollars; ``None`` where no run has one.
@@ -70,6 +77,7 @@ class Side(_Record):
         measured: what the figures are of, for intervals: by metric one score an example, the latencies of
             the ok runs in order, and what each example cost, each an array of floats. It travels with the comparison,
             so that this can be judged elsewhere, and is no part of what is written down.
+        passing: which entries pass, where a gate asks that; it travels likewise.
     """
 
     label: str
@@ -84,15 +92,17 @@ class Side(_Record):
     metrics: Mapping[str, SideMetric] = field(default_factory=dict)
     labels_only: tuple[str, ...] = ()
     labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    pending: Mapping[str, int] = field(default_factory=dict)
     latency_p95_ms: float | None = None
     n_latencies: int = 0
     total_cost: float | None = None
     n_costs: int = 0
     measured: Measured = field(default_factory=dict, repr=False, compare=False)
+    passing: Passing | None = field(default=None, repr=False)
 
     def keys(self) -> list[str]:
         """The names of the fields that are written down."""
-        return [name for name in _Record.keys(self) if name != "measured"]
+        return [name for name in _Record.keys(self) if name not in ("measured", "passing")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,12 +343,19 @@ class Verdict(_Record):
     Attributes:
         reasons: one sentence for each check that did not pass; where all passed, for each check.
         exit_code: 0 where the gate lets the candidate through, else 1.
+        passing: which entries pass, where the gate asks that and there is no comparison, whose candidate has it; it is
+            no part of what is written down.
     """
 
     status: Status
     reasons: tuple[str, ...]
     checks: tuple[MetricCheck, ...] = ()
     exit_code: int = 0
+    passing: Passing | None = field(default=None, repr=False)
+
+    def keys(self) -> list[str]:
+        """The names of the fields that are written down."""
+        return [name for name in _Record.keys(self) if name != "passing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,17 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import backends, comparing, datasets, experiments, log, pixie, running, store
+from prefect_experiments.cli import (
+    backends,
+    comparing,
+    datasets,
+    experiments,
+    log,
+    passing,
+    pixie,
+    running,
+    store,
+)
 from prefect_experiments.cli.output import (
     BY_SIGNAL,
     DONE,
@@ -74,6 +84,7 @@ app = App(
 running.register(app)
 log.register(app)
 comparing.register(app)
+passing.register(app)
 experiments.register(app)
 backends.register(app)
 pixie.register(datasets.app)

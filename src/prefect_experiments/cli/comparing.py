@@ -96,8 +96,8 @@ def compare(
 
     reports.check()
     rules = None if gate is None else Gate.parse(gate)
-    before = _side(terminal, baseline, dataset, "baseline")
-    after = _side(terminal, candidate, dataset, "candidate")
+    before = side_of(terminal, baseline, dataset, "baseline")
+    after = side_of(terminal, candidate, dataset, "candidate")
     compared = compare_results(
         result_table(before),
         result_table(after),
@@ -144,8 +144,8 @@ def report(
     reports = reports if reports.paths else Reports(report=Path("report.html"))
     reports.check()
     rules = None if gate is None else Gate.parse(gate)
-    side = _side(terminal, experiment, dataset, "results")
-    before = None if baseline is None else _side(terminal, baseline, dataset, "baseline")
+    side = side_of(terminal, experiment, dataset, "results")
+    before = None if baseline is None else side_of(terminal, baseline, dataset, "baseline")
     classes = None if truth is None else _classes(side, truth, prediction, positive)
     compared, verdict = None, None
     if before is not None:
@@ -222,7 +222,7 @@ def write_reports(
             )
 
 
-def _side(terminal: Terminal, name: str, dataset: str | None, role: str) -> RanExperiment | ResultTable:
+def side_of(terminal: Terminal, name: str, dataset: str | None, role: str) -> RanExperiment | ResultTable:
     """What a command names; the store and the backend are opened only where it is no file."""
     from prefect_experiments.experiment.compare import result_side
 

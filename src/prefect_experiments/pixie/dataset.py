@@ -144,5 +144,5 @@ def input_fingerprint(entry: Entry) -> str:
 
 
 def _slug(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
     return _NO_WORD.sub("-", plain)[:_LONGEST_SLUG].strip("-")

@@ -293,10 +293,10 @@ class _Reader:
         shape = '[{"name": "user_message", "value": ...}]'
         if not isinstance(items, list):
             self._refuse(f"{where}'eval_input' must be a list such as {shape}, got {kind(items)}")
-        if not items and form == "entry_kwargs" and FORMS[1] in given:
+        if not items and form == "entry_kwargs":
             self._refuse(
-                f"{where}'eval_input' needs at least one item, such as {shape}: evaluators do not see what is under "
-                "'entry_kwargs' (they do see 'input_data')"
+                f"{where}'eval_input' needs at least one item, such as {shape}: by the rules of 'entry_kwargs', "
+                "evaluators see nothing else (with 'input_data' they see that, too)"
             )
         told = len(self.problems)
         for number, item in enumerate(items, 1):

@@ -71,16 +71,17 @@ class _Watched:
         if getattr(self.scorer, "name", None) == "ClosedQA" and "criteria" not in given and expected is not None:
             given["criteria"] = expected  # its prompt has no other place for what is expected
         try:
-            if not _asks(self.scorer):
-                return await self.scorer.eval_async(output=output, expected=expected, **given)
+            if not _lacks_client(self.scorer):
+                return await _impatient(self.scorer).eval_async(output=output, expected=expected, **given)
             with asking_as_configured():
                 return await _impatient(self.scorer).eval_async(output=output, expected=expected, **given)
         except Exception as error:
-            self.error = self._explained(error)
+            self.error = self._explained(error, expected)
             raise
 
-    def _explained(self, error: Exception) -> Exception:
-        if type(self.scorer).__name__ == "ValidJSON" and type(error).__name__ == "SchemaError":
+    def _explained(self, error: Exception, expected: Any) -> Exception:
+        is_schema = isinstance(expected, dict | bool) and type(error).__name__ != "SchemaError"
+        if type(self.scorer).__name__ == "ValidJSON" and not is_schema:
             told = ValueError(
                 f"ValidJSON takes the expectation for a JSON Schema, and this is none: "
                 f"{getattr(error, 'message', error)}. Use JSONDiff to compare, or leave the expectation out"
@@ -90,9 +91,10 @@ class _Watched:
         return error
 
 
-def _asks(scorer: Any) -> bool:
-    """Whether it, or a part of it, asks a model."""
-    return hasattr(scorer, "client") or any(_asks(part) for part in _parts(scorer).values())
+def _lacks_client(scorer: Any) -> bool:
+    """Whether it, or a part of it, asks a model and has no client of its own to do so."""
+    lacks = hasattr(scorer, "client") and scorer.client is None
+    return lacks or any(_lacks_client(part) for part in _parts(scorer).values())
 
 
 def _impatient(scorer: Any) -> Any:

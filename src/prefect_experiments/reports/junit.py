@@ -7,13 +7,16 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from prefect_experiments.analysis import MetricSummary, Summary, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
+from prefect_experiments.analysis.entries import Passing
+from prefect_experiments.analysis.gate.pass_rule import PassThreshold
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Side, Verdict
 from prefect_experiments.reports import phrases
 from prefect_experiments.reports.escaping import visible
+from prefect_experiments.reports.passing import entry_name, entry_reasons
 
 
 def junit_xml(results: Comparison | Summary, *, name: str | None = None, verdict: Verdict | None = None) -> str:
-    """One test case for each check of the gate and for each metric.
+    """One test case for each check of the gate and for each metric; and for each entry, where the gate has a pass rule.
 
     What the gate does not let through is a failure, with its reason. Without a gate, a metric that
     regressed is one. An inconclusive check that the gate lets through, and a metric without data
@@ -60,6 +63,7 @@ def _comparison(suite: Element, comparison: Comparison) -> None:
     _properties(suite, figures)
     if verdict:
         _checks(suite, verdict)
+        _entries(suite, comparison.candidate.passing, verdict)
     for metric in comparison.metrics.values():
         _metric(suite, metric, decides=verdict is None)
     for labels in label_comparisons(comparison):
@@ -88,6 +92,21 @@ def _checks(suite: Element, verdict: Verdict) -> None:
         _add(case, "failure", "; ".join(verdict.reasons) or verdict.status, verdict.status)
 
 
+def _entries(suite: Element, passing: Passing | None, verdict: Verdict) -> None:
+    """A case for each entry, where the gate asks whether it passes; one that fails is skipped where that is allowed."""
+    if passing is None:
+        return
+    refused = verdict.exit_code and any(c.name == PassThreshold.called and c.status != "passed" for c in verdict.checks)
+    for entry in passing.entries:
+        case = _case(suite, "entries", f"[{entry.number}] {entry_name(entry)}")
+        _properties(
+            case, {"example": entry.example_id, **{one.evaluator: passing.written(one) for one in entry.scores}}
+        )
+        if entry.outcome != "passed":
+            tag = "failure" if entry.outcome == "failed" and refused else "skipped"
+            _add(case, tag, entry_reasons(passing, entry), entry.outcome if tag == "failure" else "")
+
+
 def _metric(suite: Element, metric: MetricComparison, *, decides: bool) -> None:
     found = phrases.figures_of(metric)
     case = _case(suite, "metrics", metric.name)
@@ -106,6 +125,7 @@ def _summary(suite: Element, summary: Summary, verdict: Verdict | None) -> None:
     _properties(suite, {"examples": summary.n_examples, "runs made": made, "task errors": summary.n_errors})
     if verdict:
         _checks(suite, verdict)
+        _entries(suite, verdict.passing, verdict)
     for name, metric in summary.metrics.items():
         case = _case(suite, "metrics", name)
         _properties(case, _counts(metric))
@@ -122,6 +142,7 @@ def _counts(metric: MetricSummary) -> Mapping[str, object]:
         "scored": f"{metric.n} of {metric.n_expected}",
         "task errors": metric.n_task_errors,
         "evaluator errors": metric.n_errors,
+        "pending": metric.n_pending,
         "missing": metric.n_missing,
     }
 

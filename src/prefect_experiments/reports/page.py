@@ -151,6 +151,7 @@ def score_counts(parties: Sequence[Party]) -> list[dict[str, Any]]:
                     "task_errors": metric.n_task_errors,
                     "evaluator_errors": metric.n_errors,
                     "no_score": metric.n_no_score,
+                    "pending": metric.n_pending,
                     "missing": metric.n_missing,
                     "bounds": bounds,
                     "repetitions": str(metric.repetitions or ""),

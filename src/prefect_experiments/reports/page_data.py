@@ -221,8 +221,9 @@ class _Writer:
 
     def _score(self, score: EvaluationRecord) -> list[Any]:
         shown = None if score.score is None else numbers.score(score.score)
-        texts = (score.explanation, score.error)
-        return [shown, score.label, *(None if text is None else self._cut(text) for text in texts)]
+        texts = (score.pending or score.explanation, score.error)
+        label = score.label if score.pending is None else "pending"
+        return [shown, label, *(None if text is None else self._cut(text) for text in texts)]
 
     def _text(self, value: Any) -> str | list[Any] | None:
         return None if value is None else self._cut(as_text(value))

@@ -220,10 +220,11 @@ def regressions(comparison: Comparison) -> list[ExampleChange]:
 
 
 def failures(side: Side) -> str:
-    """Such as ``3 of 200 (1.5%) runs failed``, and what was not run."""
+    """Such as ``3 of 200 (1.5%) runs failed``, and what was not run, and what is still to be judged."""
     text = f"{numbers.share(side.n_errors, side.n_runs)} runs failed"
-    missing = side.n_expected - side.n_runs
-    return text + (f", {numbers.count(missing)} of {side.n_expected:,} not made" if missing > 0 else "")
+    missing, n_pending = side.n_expected - side.n_runs, sum(side.pending.values())
+    text += f", {numbers.count(missing)} of {side.n_expected:,} not made" if missing > 0 else ""
+    return text + (f", {numbers.count(n_pending, 'evaluation')} pending" if n_pending else "")
 
 
 def throughout(who: Who) -> str:

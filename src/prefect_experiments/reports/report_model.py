@@ -78,11 +78,16 @@ def _summary_of(runs: Sequence[ResultRun], table: ResultTable) -> Summary:
         latency_ms={f"p{p}": float(np.percentile(latencies, p)) for p in PERCENTILES} if latencies else {},
         token_count=int(sum(tokens)) if tokens else None,
         total_cost=math.fsum(costs) if costs else None,
-        metrics={name: _metric_of(name, runs, expected) for name in names},
+        metrics={name: _metric_of(name, table, expected) for name in names},
     )
 
 
-def _metric_of(name: str, runs: Sequence[ResultRun], expected: int) -> MetricSummary:
-    said = [(run.example_id, found) for run in runs if (found := run.counted.get(name))]
-    rows = [(example_id, found.score, found.label, found.error is not None) for example_id, found in said]
-    return metric_summary(rows, expected, sum(run.error is not None for run in runs))
+def _metric_of(name: str, table: ResultTable, expected: int) -> MetricSummary:
+    said = [(run.example_id, one) for run in table.runs if (one := run.counted.get(name))]
+    rows = [
+        (example_id, one.score, one.label, one.error is not None, one.pending is not None) for example_id, one in said
+    ]
+    ids = table.example_ids if table.expected_ids is None else tuple(table.expected_ids)
+    n_meant = int(table.meant(name, ids).sum())
+    n_failed = int((table.failed & table.meant(name, table.example_ids)[table.places]).sum())
+    return metric_summary(rows, expected if n_meant == len(ids) else expected * n_meant // len(ids), n_failed)

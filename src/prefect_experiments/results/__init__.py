@@ -3,6 +3,7 @@
 from prefect_experiments.results.examples import with_examples
 from prefect_experiments.results.frame import result_frame, result_rows, results_of
 from prefect_experiments.results.matching import LogReport, Matched, Misfit, allowed_misfits, match
+from prefect_experiments.results.meant import meant_by_name
 from prefect_experiments.results.names import given_names
 from prefect_experiments.results.reader import read_results, refuse_doubles
 from prefect_experiments.results.table import (
@@ -25,6 +26,7 @@ __all__ = [
     "fingerprint_of",
     "given_names",
     "match",
+    "meant_by_name",
     "read_results",
     "refuse_doubles",
     "result_frame",

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.models import Example, flat_row
 from prefect_experiments.records import EvaluationRecord, Key, RunIds, RunRecord
+from prefect_experiments.results.meant import meant_by_name
 from prefect_experiments.results.names import under_given_names
 from prefect_experiments.results.table import (
     ANNOTATION_PARTS,
     DIRECTION,
     EVALUATION_PARTS,
+    PENDING_PART,
     ResultEvaluator,
     ResultRun,
     Results,
@@ -45,6 +47,7 @@ def results_of(
     examples: Mapping[str, Example],
     annotations: Iterable[EvaluationRecord] = (),
     evaluators: Iterable[str] = (),
+    meant_for: Mapping[str, Iterable[str]] | None = None,
 ) -> Results:
     """The results of an experiment in the store, which have their types already.
 
@@ -56,6 +59,7 @@ def results_of(
         examples: that the runs are on, by id.
         annotations: as the evaluations.
         evaluators: names of evaluators, also of those that gave no evaluation.
+        meant_for: by evaluator, the ids of the examples that it is meant for; of those that are not meant for all.
     """
     evaluated: dict[Key, dict[str, EvaluationRecord]] = {run.key: {} for run in runs}
     noted: dict[Key, dict[str, EvaluationRecord]] = {run.key: {} for run in runs}
@@ -65,9 +69,14 @@ def results_of(
     for one in evaluations:
         if (found := evaluated.get(one.key)) is not None:
             found[one.name] = one
-            parts = (*EVALUATION_PARTS, f"metadata.{DIRECTION}") if DIRECTION in one.metadata else EVALUATION_PARTS
-            if one.name not in known or len(parts) > len(known[one.name].parts):
-                known[one.name] = ResultEvaluator(one.name, one.annotator_kind, parts)
+            more = (
+                *([f"metadata.{DIRECTION}"] if DIRECTION in one.metadata else []),
+                *([PENDING_PART] if one.pending else []),
+            )
+            before = known.get(one.name)
+            if before is None or not {*more} <= {*before.parts}:
+                parts = dict.fromkeys((*(EVALUATION_PARTS if before is None else before.parts), *more))
+                known[one.name] = ResultEvaluator(one.name, one.annotator_kind, tuple(parts))
     for note in annotations:
         if (found := noted.get(note.key)) is not None:
             found[note.name] = note
@@ -78,7 +87,15 @@ def results_of(
         given, expected = (None, None) if example is None else (example.input, example.output)
         made.append(ResultRun(row, run, given, expected, evaluated[run.key], noted[run.key], ids.shown(run.key)))
     columns = frozenset(RUN_COLUMNS)
-    return Results(origin, tuple(made), tuple(known.values()), tuple(people.values()), columns=columns)
+    given_by = ((one.evaluator, one.name, run.example_id) for run in made for one in run.evaluations.values())
+    return Results(
+        origin,
+        tuple(made),
+        tuple(known.values()),
+        tuple(people.values()),
+        columns=columns,
+        meant_for=meant_by_name(meant_for or {}, given_by),
+    )
 
 
 def result_rows(results: Results, *, counted: bool = False) -> list[dict[str, Any]]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prefect_experiments import keys
-from prefect_experiments.models import AnnotatorKind
+from prefect_experiments.models import PENDING, AnnotatorKind
 from prefect_experiments.records import EvaluatedRun, EvaluationRecord, RunRecord
 from prefect_experiments.times import milliseconds
 
 EVALUATION_PARTS = ("score", "label", "explanation", "error")
 DIRECTION = "direction"
 """The key of an evaluation's metadata that says which scores are better; it has a column where it is there."""
+PENDING_PART = f"metadata.{PENDING}"
+"""What a pending evaluation is to be made by; it has a column where there is one."""
 ANNOTATION_PARTS = ("score", "label", "text")
 
 
@@ -119,6 +121,8 @@ class Results:
         metadata: the keys that the runs' metadata may have, from a column each.
         columns: of our own shape, those that there are.
         others: further columns that a table has, as they are, by name; ``None`` for an experiment of the store.
+        meant_for: by evaluator, the ids of the examples that it is meant for; without an entry, all are, as far as
+            anybody knows: a table does not say.
     """
 
     origin: str
@@ -128,6 +132,7 @@ class Results:
     metadata: tuple[str, ...] = ()
     columns: frozenset[str] = frozenset()
     others: Mapping[str, Sequence[Any]] | None = None
+    meant_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def unscored(self) -> int:

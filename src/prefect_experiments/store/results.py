@@ -13,9 +13,16 @@ from sqlalchemy.engine import Connection
 from prefect_experiments import keys
 from prefect_experiments.engine import EvaluationItem, RunItem
 from prefect_experiments.errors import InvalidInput, NotFound
-from prefect_experiments.models import AnnotateRecordInput, DatasetVersion, Example
+from prefect_experiments.models import PENDING, AnnotateRecordInput, DatasetVersion, Example
 from prefect_experiments.pages import Pagination
-from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluationRecord, Key, RunRecord, annotation_record
+from prefect_experiments.records import (
+    UNKNOWN_FINGERPRINT,
+    EvaluationRecord,
+    Key,
+    RunRecord,
+    annotation_record,
+    pending_in,
+)
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
@@ -39,8 +46,8 @@ class RunFigures(NamedTuple):
     total_cost: float | None
 
 
-EvaluationFigures = tuple[int, str, str, float | None, str | None, bool]
-"""Position, evaluator, name, score, label, whether it is an error."""
+EvaluationFigures = tuple[int, str, str, float | None, str | None, bool, bool]
+"""Position, evaluator, name, score, label, whether it is an error, whether it is pending."""
 
 
 @all_patient
@@ -178,11 +185,18 @@ class ResultStore:
     def evaluation_figures(self, experiment_id: str) -> Sequence[EvaluationFigures]:
         """What a summary needs of each evaluation that counts, in dataset order: none on a failed run does."""
         c = evaluations.c
-        query = sa.select(c.position, c.repetition_number, c.evaluator, c.name, c.score, c.label, c.error.is_not(None))
+        is_empty = sa.and_(c.score.is_(None), c.label.is_(None), c.error.is_(None))
+        may_be_pending = sa.case((sa.and_(is_empty, c.metadata.contains(f'"{PENDING}"')), c.metadata))
+        figures = (c.evaluator, c.name, c.score, c.label, c.error.is_not(None), may_be_pending)
+        query = sa.select(c.position, c.repetition_number, *figures)
         with self._database.read() as connection:
             void = evaluated_failures(connection, experiment_id)
             found = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
-        rows = [(position, *rest) for position, repetition, *rest in found if (position, repetition) not in void]
+        rows = [
+            (position, *rest, metadata is not None and pending_in(metadata) is not None)
+            for position, repetition, *rest, metadata in found
+            if (position, repetition) not in void
+        ]
         return cast("Sequence[EvaluationFigures]", rows)
 
     def said_of(self, experiment_id: str, key: str) -> list[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from prefect_experiments.analysis.comparison.paired import PairedResult, example
 from prefect_experiments.analysis.comparison.pairing import Pairs, failures, unscored, worst_case
 from prefect_experiments.analysis.comparison.sameness import differences
 from prefect_experiments.analysis.directions import agreed, unclear
+from prefect_experiments.analysis.passing import passing_of
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.verdicts import (
     OPERATIONS,
@@ -110,6 +111,7 @@ def compare_results(
         confidence=_confidence(confidence, gate),
         directions=_directions([baseline, *candidates], directions or {}, experiment_evaluators, gate),
         experiment_evaluators=experiment_evaluators,
+        pass_threshold=None if gate is None else gate.threshold,
     )
     comparisons = _adjust([_compare(baseline, table, plan) for table in candidates])
     if gate is not None:
@@ -122,6 +124,7 @@ class _Plan:
     confidence: float
     directions: Mapping[str, Direction]
     experiment_evaluators: ExperimentEvaluators
+    pass_threshold: float | None = None
 
     def direction(self, name: str) -> Direction:
         return self.directions.get(name, "maximize")
@@ -213,9 +216,11 @@ def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan) -> Comp
     regressed, improved = changed_examples(
         baseline, candidate, ids, means, {name: plan.direction(name) for name in means}
     )
+    threshold = plan.pass_threshold
+    passing = None if threshold is None else passing_of(candidate, threshold, plan.directions)
     return Comparison(
         baseline=baseline.side(),
-        candidate=candidate.side(),
+        candidate=replace(candidate.side(), passing=passing),
         n_pairs=len(ids),
         only_in_baseline=tuple(name for name in baseline.example_ids if name not in both),
         only_in_candidate=tuple(name for name in candidate.example_ids if name not in both),
@@ -239,7 +244,8 @@ def _metric(name: str, pairs: Pairs, plan: _Plan) -> MetricComparison:
     if name not in baseline.scores:
         return nothing
     of_baseline = baseline.means(baseline.scores[name])
-    n_scored = int((~np.isnan(of_baseline[np.concatenate([pairs.in_baseline, pairs.absent])])).sum())
+    asked = np.concatenate(pairs.asked(name))
+    n_scored = int((asked & ~np.isnan(of_baseline[np.concatenate([pairs.in_baseline, pairs.absent])])).sum())
     if name not in candidate.scores:
         return replace(nothing, n_baseline_scored=n_scored)
     of_candidate = candidate.means(candidate.scores[name])

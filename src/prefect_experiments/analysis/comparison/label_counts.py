@@ -35,7 +35,11 @@ def _of(name: str, pairs: Pairs, change: EvaluatorChange | None) -> LabelCompari
         (_by_example(pairs.candidate, name), pairs.in_candidate),
     )
     both = list(zip(*([found[place] for place in places.tolist()] for found, places in sides), strict=True))
-    both = [(before, after) for before, after in both if before.keys() | after.keys() != {NO_LABEL}]
+    both = [
+        (before, after)
+        for (before, after), is_asked in zip(both, pairs.asked(name)[0].tolist(), strict=True)
+        if is_asked and before.keys() | after.keys() != {NO_LABEL}
+    ]
     has_scores = name in pairs.baseline.scores or name in pairs.candidate.scores
     counts = [Counter[str]() for _ in sides]
     moves: Counter[tuple[str, str]] = Counter()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
     Places = npt.NDArray[np.intp]
 
 
@@ -60,6 +61,18 @@ class Pairs:
             absent=np.array(absent, dtype=np.intp),
         )
 
+    def asked(self, name: str) -> tuple[Flags, Flags]:
+        """Which of these examples, and of the absent ones, both sides should have scores of a metric of by now."""
+        import numpy as np
+
+        before, after = self.baseline, self.candidate
+        left, right = (
+            np.bincount(table.places, weights=~table.asked(name), minlength=len(table.example_ids)) == 0
+            for table in (before, after)
+        )
+        absent = after.meant(name, [before.example_ids[place] for place in self.absent.tolist()])
+        return left[self.in_baseline] & right[self.in_candidate], left[self.absent] & absent
+
     def means(self, of_baseline: Floats, of_candidate: Floats) -> tuple[Floats, Floats]:
         """Values of runs as one value for each of these examples, on either side."""
         return (
@@ -88,13 +101,14 @@ def worst_case(
     known = np.concatenate([baseline.scores[name], candidate.scores[name]])
     worst = _worst(known[~np.isnan(known)], direction)
     filled = [np.where(table.errors[name], worst, table.scores[name]) for table in (baseline, candidate)]
-    left, right = pairs.means(*filled)
+    asked, absent_asked = pairs.asked(name)
+    left, right = (np.where(asked, side, np.nan) for side in pairs.means(*filled))
     changed = [
         np.bincount(table.places, weights=table.errors[name], minlength=len(table.example_ids))[places] > 0
         for table, places in ((baseline, pairs.in_baseline), (candidate, pairs.in_candidate))
     ]
     if not errors_only:
-        absent = baseline.means(filled[0])[pairs.absent]
+        absent = baseline.means(filled[0])[pairs.absent[absent_asked]]
         absent = absent[~np.isnan(absent)]
         left = np.concatenate([left, absent])
         right = np.concatenate([right, np.full(len(absent), np.nan)])
@@ -126,14 +140,14 @@ def unscored(name: str, pairs: Pairs) -> Unscored:
     """On how many examples one side's task gave an output and no score of the metric, more often than the other's."""
     import numpy as np
 
-    counts = []
+    asked, counts = pairs.asked(name)[0], []
     for errors_only in (False, True):
         shares = [
             np.where(table.failed, 0.0, table.errors[name] if errors_only else np.isnan(table.scores[name]))
             for table in (pairs.baseline, pairs.candidate)
         ]
         left, right = pairs.means(*shares)
-        counts += [int((right > left).sum()), int((right < left).sum())]
+        counts += [int((asked & (right > left)).sum()), int((asked & (right < left)).sum())]
     return Unscored(
         candidate_only=counts[0], baseline_only=counts[1], candidate_errors=counts[2], baseline_errors=counts[3]
     )

@@ -12,6 +12,7 @@ from prefect_experiments.analysis.comparison.label_shift import pairs_to_shift
 from prefect_experiments.analysis.comparison.said import said_of_evaluator
 from prefect_experiments.analysis.directions import agreed, unclear
 from prefect_experiments.analysis.gate.family import Family, Test
+from prefect_experiments.analysis.gate.pending import pending_of
 from prefect_experiments.analysis.verdicts import (
     Comparison,
     Direction,
@@ -55,6 +56,7 @@ class MetricCase:
         filled: the same with missing scores counted as the worst; ``None`` where the candidate lacks none.
         incomparable: why it cannot be compared with the baseline: its evaluator is not the same.
         labels: those that its evaluator gave on either side.
+        pending: how many of its evaluations are pending, and how to fill them in; empty where none is.
     """
 
     name: str
@@ -72,6 +74,7 @@ class MetricCase:
     filled: WorstCase | None = None
     incomparable: str = ""
     labels: tuple[str, ...] = ()
+    pending: str = ""
 
     def oriented(self, difference: float) -> float:
         """The difference with worse below 0."""
@@ -94,12 +97,14 @@ class LabelCase:
         counts: the candidate's labels, the commonest first.
         labels: beside the baseline's; ``None`` without a baseline.
         family: all the gate's tests.
+        pending: as in `MetricCase`.
     """
 
     name: str
     counts: Mapping[str, int]
     labels: LabelComparison | None = None
     family: Family = field(default_factory=Family)
+    pending: str = ""
 
     @property
     def commonest(self) -> str:
@@ -203,7 +208,12 @@ class Case:
             missing_count: whether each missing score counts as the worst one, or only what an error has cost.
         """
         labels = {
-            name: LabelCase(name=name, counts=comparison.candidate.labels.get(name, {}), labels=one)
+            name: LabelCase(
+                name=name,
+                counts=comparison.candidate.labels.get(name, {}),
+                labels=one,
+                pending=pending_of(name, comparison.candidate, comparison.baseline),
+            )
             for name, one in comparison.labels.items()
             if not one.has_scores and name in (asked or [name])
         }
@@ -213,7 +223,8 @@ class Case:
             if name in labels:
                 continue
             metric = _beside(name, direction, comparison, missing_count=missing_count)
-            metrics[name] = replace(metric, confidence=confidence, bounds=bounds)
+            pending = pending_of(name, comparison.candidate, comparison.baseline)
+            metrics[name] = replace(metric, confidence=confidence, bounds=bounds, pending=pending)
         return cls(
             candidate=comparison.candidate,
             comparison=comparison,
@@ -243,7 +254,7 @@ class Case:
             means[name] = corpus_value(name, function, table.frame)
         directions = agreed(table.directions)
         metrics = {}
-        for name, direction in (asked or dict.fromkeys(means)).items():
+        for name, direction in (asked or dict.fromkeys(name for name in means if _is_asked(name, side))).items():
             said, metric = table.directions.get(name, ()), side.metrics.get(name)
             metrics[name] = MetricCase(
                 name=name,
@@ -251,13 +262,14 @@ class Case:
                 unclear=said if direction is None and unclear(said) else (),
                 mean=means.get(name),
                 values=side.measured.get(name),
-                coverage=None if metric is None else (metric.n_examples, side.n_examples),
+                coverage=None if metric is None else (metric.n_examples, metric.n_asked),
                 labels=tuple(side.labels.get(name, ())),
+                pending=pending_of(name, side),
                 confidence=confidence,
                 bounds=bounds,
             )
         labels = {
-            name: LabelCase(name=name, counts=side.labels[name])
+            name: LabelCase(name=name, counts=side.labels[name], pending=pending_of(name, side))
             for name in side.labels_only
             if name in (asked or side.labels_only)
         }
@@ -318,6 +330,11 @@ def _beside(name: str, direction: Better | None, comparison: Comparison, *, miss
     )
 
 
+def _is_asked(name: str, side: Side) -> bool:
+    """Whether there is an example that should have a score of a metric, or one that is pending."""
+    return name not in side.metrics or side.metrics[name].n_asked > 0 or name in side.pending
+
+
 def _better(said: Direction | None) -> Better:
     """What counts where the gate says nothing: what the evaluations say, else that more is better."""
     return "minimize" if said == "minimize" else "maximize"
@@ -329,7 +346,8 @@ def _shared(comparison: Comparison) -> list[str]:
     for name, metric in comparison.metrics.items():
         before = comparison.baseline.metrics.get(name)
         known = name in comparison.candidate.metrics or name in comparison.candidate.labels_only
-        is_shared = metric.n_pairs or (before is not None and before.n_scores and known)
+        pending = name in comparison.baseline.pending or name in comparison.candidate.pending
+        is_shared = metric.n_pairs or (before is not None and known and (before.n_scores or pending))
         if is_shared and metric.direction != "neutral":
             found.append(name)
     return found

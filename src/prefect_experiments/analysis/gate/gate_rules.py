@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator
@@ -22,8 +23,10 @@ from prefect_experiments.analysis.gate.likeness import (
 )
 from prefect_experiments.analysis.gate.metric_rules import Metric, plain_check
 from prefect_experiments.analysis.gate.operation_rules import MaxCost, MaxP95Latency, Operations
+from prefect_experiments.analysis.gate.pass_rule import PassThreshold
 from prefect_experiments.analysis.gate.rule import Rule, as_mapping, written_rules
 from prefect_experiments.analysis.gate.run_rules import MaxErrorRate, MinCoverage
+from prefect_experiments.analysis.passing import passing_of
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck, Side, Verdict
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import AsIs
@@ -81,6 +84,9 @@ class Metrics(Rule):
         for name, metric in case.metrics.items():
             if all_changed:
                 yield MetricCheck(name=name, status="inconclusive", reason=nothing_left(name))
+            elif metric.mean is None and metric.pending:
+                reason = f"{name} cannot be judged yet: {metric.pending}"
+                yield MetricCheck(name=name, status="inconclusive", reason=reason)
             elif metric.mean is None:
                 yield plain_check(name, _no_scores(name, case), failed=True)
             else:
@@ -90,7 +96,7 @@ class Metrics(Rule):
 
 
 # The last base's field comes first, and so does its check here.
-class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metrics):
+class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxErrorRate, Metrics):
     """The rules that turn a comparison into a verdict; the verdict is the worst of them.
 
     Each is a class of its own, with its field, its check and its sentences; to add one, write such a class and name it
@@ -145,6 +151,7 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
                 direction of one of the gate's metrics.
         """
         _refuse_another(self, comparison)
+        _refuse_other_threshold(self, comparison.candidate)
         self.refuse_unreachable(comparison.baseline)
         case = Case.beside(
             comparison,
@@ -155,7 +162,7 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
         )
         case = case.with_family(Family.of(self.asked(case), self.confidence))
         notes = [*likeness_checks(comparison, self._least), *shifted_labels(comparison)]
-        return self._verdict([*self.checks(case)], *notes, *unasked_checks(case, self.rules))
+        return self._verdict(case, *notes, *unasked_checks(case, self.rules))
 
     def judge_alone(
         self,
@@ -173,17 +180,21 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
         Raises:
             InvalidEvaluator: an experiment evaluator raised, or returned something else than a number.
         """
+        table = candidate.with_positive(self.positive)
         case = Case.alone(
-            candidate.with_positive(self.positive),
+            table,
             self._directions,
             experiment_evaluators or {},
             confidence=self.confidence,
             bounds=self.bounds,
         )
+        if self.threshold is not None:
+            passing = passing_of(table, self.threshold, self._directions)
+            case = replace(case, candidate=replace(case.candidate, passing=passing))
         case = case.with_family(Family.of(self.asked(case), self.confidence))
         names = [rule.called for rule in (*Metric.made_of(), *self.made_of()) if rule.called]
         said = f"there was no baseline to compare with: only {', '.join(names[:-1])} and {names[-1]} were checked"
-        return self._verdict([*self.checks(case)], *unasked_checks(case, self.rules), plain_check("baseline", said))
+        return self._verdict(case, *unasked_checks(case, self.rules), plain_check("baseline", said))
 
     @property
     def with_wide_margins(self) -> dict[str, Metric]:
@@ -218,7 +229,8 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
     def _directions(self) -> dict[str, Better | None]:
         return {name: rule.direction for name, rule in self.rules.items()}
 
-    def _verdict(self, checks: Sequence[MetricCheck], *notes: MetricCheck) -> Verdict:
+    def _verdict(self, case: Case, *notes: MetricCheck) -> Verdict:
+        checks = list(self.checks(case))
         status = worst([check.status for check in (*checks, *notes)])
         said = [check for check in checks if status == "passed" or check.status != "passed"]
         lets_through = status == "passed" or (status == "inconclusive" and self.on_inconclusive == "pass")
@@ -227,6 +239,7 @@ class Gate(Operations, MaxCost, MaxP95Latency, MinCoverage, MaxErrorRate, Metric
             reasons=tuple(check.reason for check in (*said, *notes)),
             checks=(*checks, *notes),
             exit_code=0 if lets_through else 1,
+            passing=case.candidate.passing if case.comparison is None else None,
         )
 
 
@@ -255,6 +268,15 @@ def _refuse_another(gate: Gate, comparison: Comparison) -> None:
                 f"the comparison was made with {name!r} as something to {metric.direction}, and the gate says "
                 f"{rule.direction}; give the gate to the comparison, or the same to directions="
             )
+
+
+def _refuse_other_threshold(gate: Gate, candidate: Side) -> None:
+    made = None if candidate.passing is None else candidate.passing.threshold
+    if gate.threshold is not None and made != gate.threshold:
+        other = "without a pass_threshold" if made is None else f"with a pass_threshold of {made:g}"
+        raise InvalidSetting(
+            f"the comparison was made {other}, and the gate has {gate.threshold:g}; give the gate to the comparison"
+        )
 
 
 def _no_shared_example(comparison: Comparison) -> str:
@@ -292,6 +314,8 @@ def _no_scores(name: str, case: Case) -> str:
             reasons.append(f"{side.label} has labels of it and no scores")
         elif found is None:
             reasons.append(f"{side.label} does not have it")
+        elif not found.n_scores and not found.n_asked:
+            reasons.append(f"{side.label} has no example that it is meant for")
         elif not found.n_scores:
             errors = f" ({found.n_errors} errors)" if found.n_errors else ""
             reasons.append(f"{side.label} has no score of it in {side.n_runs} runs{errors}")

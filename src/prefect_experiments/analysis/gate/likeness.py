@@ -9,7 +9,7 @@ from prefect_experiments.analysis.gate.case import Case, LabelCase
 from prefect_experiments.analysis.gate.clause import p_text
 from prefect_experiments.analysis.gate.metric_rules import Metric
 from prefect_experiments.analysis.label_texts import counted, quoted
-from prefect_experiments.analysis.verdicts import Comparison, MetricCheck
+from prefect_experiments.analysis.verdicts import Comparison, MetricCheck, Status
 
 EXAMPLES = "same examples"
 
@@ -90,10 +90,13 @@ def label_check(case: LabelCase, rule: Metric, why: str | None = None) -> Metric
         )
     if found is None:
         said = f"{name} {counted(case.counts)}: labels, and none is said to be good"
-        return MetricCheck(name=name, status="passed", reason=said)
+        status: Status = "inconclusive" if case.pending else "passed"
+        return MetricCheck(name=name, status=status, reason=f"{said}; {case.pending}" if case.pending else said)
     figures = f"{name} {said_of_labels(found)}"
     if why:
         return MetricCheck(name=name, status="inconclusive", reason=why)
+    if case.pending:
+        return MetricCheck(name=name, status="inconclusive", reason=f"{name} cannot be judged yet: {case.pending}")
     if found.p_value is None:
         return MetricCheck(name=name, status="failed", reason=f"{name} cannot be judged: no example has a label of it")
     if case.family.rejects("labels", name):

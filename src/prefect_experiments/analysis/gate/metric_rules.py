@@ -198,7 +198,8 @@ class Metric(Positive, Min, MaxRegression):
 
     def judge(self, case: MetricCase) -> MetricCheck:
         """The worst that its rules say, and all of it in one sentence with the figures."""
-        return judged(case, list(self.checks(case)))
+        waiting = [Clause("inconclusive", case.pending)] if case.pending else []
+        return judged(case, [*self.checks(case), *waiting])
 
     @classmethod
     def parse(cls, value: Any, name: str = "") -> Metric:

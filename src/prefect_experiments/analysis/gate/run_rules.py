@@ -73,10 +73,10 @@ class MinCoverage(Rule):
 
     min_coverage: Annotated[float | None, Field(ge=0, le=1)] = None
     """The smallest share of the examples that must have a score: of those that the baseline scored and the candidate
-    should have run, without a baseline of all. Fewer fail where that is shown to be no chance, and are inconclusive
-    where it is not. Without it 0.9, which is inconclusive to lack where the baseline lacks less, and scores that are
-    missing for whatever reason on significantly more examples than the baseline's fail; with it, only those do that are
-    missing because of an error."""
+    should have run, without a baseline of all that its evaluator is meant for; pending ones do not count. Fewer fail
+    where that is shown to be no chance, and are inconclusive where it is not. Without it 0.9, which is inconclusive to
+    lack where the baseline lacks less, and scores that are missing for whatever reason on significantly more examples
+    than the baseline's fail; with it, only those do that are missing because of an error."""
 
     @property
     def _least(self) -> float:
@@ -118,9 +118,10 @@ class MinCoverage(Rule):
     def _low(self, name: str, case: Case) -> Iterator[tuple[Status, str]]:
         """What is missing of one metric's scores."""
         side, coverage = case.candidate, case.coverages.get(name)
-        n_errors = side.metrics[name].n_errors if name in side.metrics else 0
-        if 2 * n_errors > side.n_runs:
-            yield "failed", f"{name} has no score on {n_errors:,} of {side.n_runs:,} runs because of errors"
+        found = side.metrics.get(name)
+        if found is not None and 2 * found.n_errors > found.n_asked_runs:
+            lost = numbers.count(found.n_errors)
+            yield "failed", f"{name} has no score on {lost} of {found.n_asked_runs:,} runs because of errors"
         elif coverage is not None and self._is_low(coverage):
             n, expected = coverage
             of_what = "examples" if case.baseline is None else "examples that the baseline scored"

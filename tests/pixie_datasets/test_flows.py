@@ -1,0 +1,73 @@
+"""The flows that are deployed, with the path of a pixie dataset and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.orchestration.deployed.parameters import Columns, dataset_of
+from support.patience import PATIENCE_S
+
+from .files import dataset, entry, project
+
+FLOWS = Path(__file__).parents[2] / "flows"
+ENTRIES = [entry(n, expectation=f"QUESTION {n}" if n < 3 else "another") for n in (1, 2, 3)]
+GATE = {"metrics": [{"name": "ExactMatch", "min": 0.5}], "pass_threshold": 0.5}
+RUN = """
+import asyncio, json, sys
+sys.path.insert(0, sys.argv[1])
+import {module}
+state = asyncio.run({module}.{flow}(**json.loads(sys.argv[2]), return_state=True))
+print(state.name, "|", state.message)
+"""
+
+
+def run(folder: Path, store_url: str, module: str, flow: str, **parameters: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN.format(module=module, flow=flow), str(FLOWS), json.dumps(parameters)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_a_regression_takes_the_path_alone(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", store_url)
+    path = str(project(tmp_path, dataset(*ENTRIES, name="golden")))
+    said = run(tmp_path, store_url, "regression", "regression", dataset=path, baseline=None, gate=GATE)
+    assert said.startswith("GateFailed |")
+    assert "2 of 3 entries pass" in said
+    del GATE["pass_threshold"]
+    said = run(tmp_path, store_url, "regression", "regression", dataset=path, baseline="latest", gate=GATE)
+    assert "ExactMatch" in said
+    assert not said.startswith(("Crashed", "Failed "))
+
+
+def test_so_does_the_evaluation_of_a_deployment(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", store_url)
+    path = str(project(tmp_path, dataset(*ENTRIES)))
+    given = {"model": "m", "version": "1", "dataset": path, "quick": None, "baseline": None}
+    said = run(
+        tmp_path, store_url, "deployment_evaluation", "deployment_evaluation", **given, gate={"pass_threshold": 0}
+    )
+    assert said.startswith("GatePassed |"), said
+
+
+def test_another_dataset_brings_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="task is missing; only a pixie dataset brings its own"):
+        dataset_of("questions", brings_task=True)
+    with pytest.raises(InvalidSetting, match="task and evaluators are missing"):
+        dataset_of("questions.csv", brings_task=True, brings_evaluators=True)
+    with pytest.raises(InvalidSetting, match="columns are for tables"):
+        dataset_of(str(project(tmp_path)), Columns(input=["q"]))
+    assert dataset_of("questions") == "questions"
