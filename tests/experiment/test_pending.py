@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from prefect_experiments import AnnotateRecordInput, AnnotationInput, AsyncClient, Client, EvaluationResult, pending
+from prefect_experiments import (
+    AnnotateRecordInput,
+    AnnotationInput,
+    AsyncClient,
+    Client,
+    EvaluationResult,
+    create_evaluator,
+    pending,
+)
 from prefect_experiments.cli.app import run as command
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.models import PENDING
@@ -109,6 +117,15 @@ def test_what_was_filled_in_stays_over_a_resume_and_can_be_changed(client: Clien
     assert dict(changed.metadata) == {"judged_by": CRITERIA, "annotator": "bob"}
 
 
+def test_new_criteria_want_a_new_judgement(client: Client, ran) -> None:
+    first = client.experiments.list_pending(experiment=ran.experiment_id)[0]
+    client.experiments.annotate_runs(annotations=[note(first.run_id, score=1)])
+    changed = create_evaluator(name="tone", version="2")(lambda output: pending("Is it short?"))
+    client.experiments.resume_experiment(experiment=ran.experiment_id, task=double, evaluators=[changed, even], **quiet)
+    found = tones(client, ran.experiment_id)["e0"]
+    assert (found.score, found.pending) == (None, "Is it short?")
+
+
 def test_a_remark_alone_leaves_it_pending(client: Client, ran) -> None:
     first = client.experiments.list_pending(experiment=ran.experiment_id)[0]
     client.experiments.annotate_runs(annotations=[note(first.run_id, text="Let me think.")])
@@ -148,9 +165,9 @@ def test_the_command_line_lists_them(
     capfd.readouterr()
     assert command(["pending", ran.experiment_id]) == 0
     shown = capfd.readouterr().out
-    assert "e1" in shown
+    assert " e1 " in shown
     assert CRITERIA in shown
-    assert "e0" not in shown
+    assert " e0 " not in shown
 
 
 @pytest.mark.parametrize("criteria", ["", "  ", None, 3])

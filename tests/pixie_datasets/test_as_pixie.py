@@ -23,6 +23,7 @@ DIFFERENCES = {
     "error, not 0": "what keeps an evaluator from judging is no score of the output: retried, resumed, counted apart",
     "ListContains works": "it needs SciPy, which pixie does not ask for; in a plain install each of its scores is 0",
     "ClosedQA's criterion": "its prompt holds no expectation; where there are no criteria, that is the criterion",
+    "a schema fetches nothing": "ValidJSON would fetch what an expectation refers to (test_evaluators.py shows it)",
     "an unreadable answer is an error": "create_llm_evaluator's judge that names no score has given none, and not 0",
 }
 

@@ -158,6 +158,15 @@ def test_valid_json_says_what_it_takes_the_expectation_for(expectation: Any, tmp
         called(bound("ValidJSON", tmp_path), fields({"a": 1}, expectation=expectation))
 
 
+def test_a_schema_fetches_nothing(tmp_path: Path) -> None:
+    with JudgeStandIn() as server, pytest.raises(ValueError, match=r"refers to 'http.*only what is in it"):
+        schema = {"properties": {"a": {"anyOf": [{"$ref": f"{server.url}/schema.json"}]}}}
+        called(bound("ValidJSON", tmp_path), fields({"a": 1}, expectation=schema))
+    inside = {"$defs": {"n": {"type": "number"}}, "properties": {"a": {"$ref": "#/$defs/n"}}}
+    assert said(bound("ValidJSON", tmp_path), fields({"a": 1}, expectation=inside)).score == 1
+    assert said(bound("ValidJSON", tmp_path), fields({"a": "x"}, expectation=inside)).score == 0
+
+
 @pytest.mark.parametrize(("score", "kept"), [(1.5, 1.0), (-2, 0.0), (0.25, 0.25), (1, 1.0)])
 def test_scores_are_from_0_to_1(score: float, kept: float, tmp_path: Path) -> None:
     code = (

@@ -60,6 +60,21 @@ def _without_waiting(work: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("an evaluator that asks nobody has waited for something")
 
 
+class _LeadsOut(ValueError):
+    """A JSON Schema refers to another document."""
+
+
+def _refuse_references(schema: Any) -> None:
+    """jsonschema would fetch what a schema refers to, from wherever a dataset says."""
+    if isinstance(schema, dict):
+        for key in ("$ref", "$dynamicRef", "$recursiveRef"):
+            if isinstance(there := schema.get(key), str) and not there.startswith("#"):
+                raise _LeadsOut(f"the expectation, a JSON Schema, refers to {there!r:.200}; only what is in it is read")
+    if isinstance(schema, dict | list):
+        for part in schema.values() if isinstance(schema, dict) else schema:
+            _refuse_references(part)
+
+
 class _Watched:
     """A scorer within an adapter: it is asked as configured, and what it raises is kept."""
 
@@ -71,6 +86,8 @@ class _Watched:
         if getattr(self.scorer, "name", None) == "ClosedQA" and "criteria" not in given and expected is not None:
             given["criteria"] = expected  # its prompt has no other place for what is expected
         try:
+            if type(self.scorer).__name__ == "ValidJSON":
+                _refuse_references(expected)
             if not _lacks_client(self.scorer):
                 return await _impatient(self.scorer).eval_async(output=output, expected=expected, **given)
             with asking_as_configured():
@@ -81,7 +98,7 @@ class _Watched:
 
     def _explained(self, error: Exception, expected: Any) -> Exception:
         is_schema = isinstance(expected, dict | bool) and type(error).__name__ != "SchemaError"
-        if type(self.scorer).__name__ == "ValidJSON" and not is_schema:
+        if type(self.scorer).__name__ == "ValidJSON" and not is_schema and not isinstance(error, _LeadsOut):
             told = ValueError(
                 f"ValidJSON takes the expectation for a JSON Schema, and this is none: "
                 f"{getattr(error, 'message', error)}. Use JSONDiff to compare, or leave the expectation out"
