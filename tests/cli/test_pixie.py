@@ -67,6 +67,14 @@ def test_a_dry_run_needs_the_path_alone(here: Here) -> None:
     assert here("run", str(moved), "--dry-run", "--root", "project").code == 0
 
 
+def test_a_file_can_be_looked_at(here: Here) -> None:
+    path = project(Path.cwd(), dataset(*ENTRIES, name="golden"))
+    assert "pixie_qa/app.py:answer" in here("datasets", "show", str(path)).out
+    found = here.json("datasets", "show", str(path))
+    assert (found["name"], found["examples"], len(found["evaluators"])) == ("golden", 3, 2)
+    assert here.json("datasets", "list")["datasets"] == [], "nothing is kept"
+
+
 def test_what_is_wrong_is_said_a_line_each(here: Here) -> None:
     path = project(Path.cwd(), dataset(entry(1, description=""), entry(2, evaluators=["Factualty"])))
     for command in (["run", str(path)], ["datasets", "lint", str(path)], ["datasets", "create", "x", str(path)]):
