@@ -56,7 +56,7 @@ def test_the_path_alone_is_run_and_resumed(cli: CommandLine) -> None:
 
 def test_a_dry_run_needs_the_path_alone(here: Here) -> None:
     path = project(Path.cwd(), dataset(*ENTRIES))
-    found = here.json("run", str(path), "--dry-run", "3")
+    found = here("run", str(path), "--dry-run", "3", "--json").json
     assert len(found["experiment_runs"]) == 3
     assert found["summary"]["metrics"]["is_short"]["n"] == 1
     moved = path.rename(Path.cwd() / "elsewhere.json")
@@ -65,6 +65,14 @@ def test_a_dry_run_needs_the_path_alone(here: Here) -> None:
     Path("parts").rename("project/pixie_qa")
     assert here("run", str(moved), "--dry-run").code == 2
     assert here("run", str(moved), "--dry-run", "--root", "project").code == 0
+
+
+def test_a_file_can_be_looked_at(here: Here) -> None:
+    path = project(Path.cwd(), dataset(*ENTRIES, name="golden"))
+    assert "pixie_qa/app.py:answer" in here("datasets", "show", str(path)).out
+    found = here.json("datasets", "show", str(path))
+    assert (found["name"], found["examples"], len(found["evaluators"])) == ("golden", 3, 2)
+    assert here.json("datasets", "list")["datasets"] == [], "nothing is kept"
 
 
 def test_what_is_wrong_is_said_a_line_each(here: Here) -> None:
@@ -129,7 +137,7 @@ class TestFromTrace:
         ended = here("datasets", "from-trace", trace, "--to", str(path))
         assert (ended.code, "added 1 entry" in ended.out, "has 4 now" in ended.out) == (0, True, True), ended.err
         assert json.loads(path.read_text())["entries"][3] == MADE
-        assert len(here.json("run", str(path), "--dry-run", "4")["experiment_runs"]) == 4
+        assert len(here("run", str(path), "--dry-run", "4", "--json").json["experiment_runs"]) == 4
 
     def test_or_to_a_dataset_that_is_kept(self, here: Here, trace: str) -> None:
         path = project(Path.cwd(), dataset(*ENTRIES))

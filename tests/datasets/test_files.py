@@ -242,7 +242,10 @@ def test_json_lists_and_examples(write):
         ('[{"a": 1},\n {"a": NaN}]', ["line 2", "NaN is not JSON", "null"]),
         ('[{"a": -Infinity}]', ["line 1", "Infinity is not JSON"]),
         ('{"a": 1}\n{"a": 2}', ["line 2", ".jsonl"]),
-        ('{"runnable": "app:f", "entries": []}', ["pixie files are not supported yet"]),
+        (
+            '{"runnable": "app:f", "entries": []}',
+            ["dataset of pixie's", "prefect-experiments run FILE", "create_dataset(file="],
+        ),
         ('[{"a": 123456789012345678901234567890}]', ["30 digits", "64 bits"]),
         ('[{"a": -9223372036854775809}]', ["64 bits"]),
     ],

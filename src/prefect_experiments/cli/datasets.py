@@ -114,9 +114,13 @@ def show(name: str, /, *, terminal: Here) -> Answer:
     """Show a dataset: its versions, its splits, its first examples.
 
     Args:
-        name: the dataset's name or id.
+        name: the dataset's name or id; or the path of a .json file of pixie's, which is only looked at.
         terminal: where it is shown.
     """
+    from prefect_experiments.experiment.dataset_files import opened
+
+    if isinstance(brought := opened(name, task=True, evaluators=True), Dataset):
+        return _brought(brought)
     datasets = terminal.client().datasets
     found = datasets.get_dataset(dataset=name)
     versions = datasets.list_versions(dataset=name)
@@ -231,6 +235,19 @@ def delete(name: str, /, *, yes: Flag = False, terminal: Here) -> Answer:
     terminal.confirm(f"Delete {what} with all its versions and every experiment on it?", yes=yes)
     datasets.delete_dataset(dataset=found.id)
     return said({"deleted": found.id}, f"deleted {what}")
+
+
+def _brought(found: Dataset) -> Answer:
+    """What a file brings that is not kept: its task, its evaluators, its first examples."""
+    fields = {"task": found.task, "evaluators": list(found.evaluators), "examples": len(found)}
+    first = found.examples[:_FIRST]
+
+    def show_it(console: Console) -> None:
+        print_fields(console, found.name, fields)
+        console.print()
+        _print_examples(console, first)
+
+    return Answer({"name": found.name, **fields, "first_examples": [example.to_dict() for example in first]}, show_it)
 
 
 def _made(made: Dataset, done: str) -> Answer:

@@ -104,8 +104,8 @@ def dataset_of(
     lacking = [what for what, wanted in (("task", brings_task), ("evaluators", brings_evaluators)) if wanted]
     if lacking and not isinstance(found, Dataset):
         raise InvalidSetting(
-            f"{' and '.join(lacking)} {'is' if lacking == ['task'] else 'are'} missing; only a pixie dataset brings its "
-            f"own, and {dataset!r:.200} is none"
+            f"{' and '.join(lacking)} {'is' if lacking == ['task'] else 'are'} missing; only a pixie dataset brings "
+            f"its own, and {dataset!r:.200} is none"
         )
     if isinstance(found, Dataset):
         if columns is not None:
