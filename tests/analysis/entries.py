@@ -28,7 +28,7 @@ def made(
         grades: by example, what each of its evaluators gives, or raises. What stands under `TASK` is what the task
             raises.
         name: the experiment's.
-        repetitions: of each example; a list has what is given in each of them.
+        repetitions: of each example; a tuple has what is given in each of them.
         unused: evaluators that no example has.
     """
     names = dict.fromkeys(key for given in grades.values() for key in given if key != TASK) | dict.fromkeys(unused)
@@ -46,7 +46,7 @@ def made(
 
     def given(example_id: str, what: str) -> Any:
         value = grades[example_id].get(what)
-        if isinstance(value, list):
+        if isinstance(value, tuple):
             place = calls[example_id, what] = calls.get((example_id, what), -1) + 1
             value = value[place]
         if isinstance(value, Exception):

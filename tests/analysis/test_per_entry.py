@@ -55,7 +55,7 @@ class TestASummary:
         assert str(fact).startswith("0.90 over 10 of 11; 1 task error; between 0.818 and 0.909 if")
 
     def test_over_repetitions(self, client: Client) -> None:
-        grades = {"a": {"x": [1.0, 0.0], "y": 1.0}, "b": {"y": [1.0, NO]}, "c": {TASK: NO, "y": 1.0}}
+        grades = {"a": {"x": (1.0, 0.0), "y": 1.0}, "b": {"y": (1.0, NO)}, "c": {TASK: NO, "y": 1.0}}
         metrics = made(client, grades, repetitions=2).summary.metrics
         x, y = metrics["x"], metrics["y"]
         assert (x.n, x.n_expected, x.n_task_errors) == (2, 2, 0)
