@@ -181,14 +181,15 @@ class TestRepetitions:
 
     def test_what_was_not_run_has_not_passed(self, client: Client) -> None:
         ran = made(client, {"a": {"x": 1.0}, "b": {"x": 1.0}}, repetitions=2)
-        table = result_table(ran)
-        some = result_table(ran.to_dataframe().iloc[:3])
-        some = replace(some, expected_ids=table.expected_ids, n_expected=table.n_expected)
-        found = passing_of(some, 0.5, {}, ran.examples)
-        assert outcomes(found) == {"a": "passed", "b": "failed"}
-        assert found.said_of(found.entries[1]) == "1 of 2 repetitions were not run"
-        none = passing_of(replace(some, expected_ids=frozenset({"a", "b", "c"}), n_expected=6), 0.5, {})
-        assert none.said_of(none.entries[2]) == "it was not run"
+        whole, some = result_table(ran), result_table(ran.to_dataframe().iloc[:3])
+        more = {**ran.examples, "c": replace(ran.examples["b"], id="c")}
+        known = {"expected_ids": frozenset(more), "n_expected": 6, "examples": more}
+        found = passing_of(replace(some, **known), 0.5, {})
+        assert outcomes(found) == {"a": "passed", "b": "failed", "c": "failed"}
+        assert [found.said_of(entry) for entry in found.of("failed")] == [
+            "1 of 2 repetitions were not run", "it was not run",
+        ]  # fmt: skip
+        assert outcomes(passing_of(whole, 0.5, {})) == {"a": "passed", "b": "passed"}
 
 
 def test_an_experiment_of_which_nothing_was_run() -> None:
