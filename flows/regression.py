@@ -29,8 +29,8 @@ from prefect_experiments.orchestration.deployed.reporting import conclude
 @flow(name="regression", flow_run_name=run_name("{task} on {dataset}"), retries=0, persist_result=False)
 async def regression(
     dataset: Source,
-    task: Annotated[str, Field(min_length=1)],
-    evaluators: list[str],
+    task: Annotated[str, Field(min_length=1)] | None = None,
+    evaluators: list[str] | None = None,
     columns: Columns | None = None,
     dataset_version: str | None = None,
     splits: list[str] | None = None,
@@ -54,9 +54,11 @@ async def regression(
     The final state is called GatePassed, GateFailed or GateInconclusive, and its message says why.
 
     Args:
-        dataset: Name or id of a dataset, or the path of a .csv, .json, .jsonl or .parquet file.
-        task: What is tested, as path/file.py:name or package.module:name.
-        evaluators: What scores the outputs: names of built-ins, or references as for the task.
+        dataset: Name or id of a dataset, or the path of a .csv, .json, .jsonl or .parquet file. One of
+            pixie's brings its task and its evaluators.
+        task: What is tested, as path/file.py:name or package.module:name. Empty: the dataset's own.
+        evaluators: What scores the outputs: names of built-ins, or references as for the task. Empty: the
+            dataset's own.
         columns: For a file: which of its columns make an example. Not needed for columns called input and output.
         dataset_version: Id or number of the dataset's version. Empty: the newest.
         splits: Only the examples of these splits.
@@ -81,7 +83,7 @@ async def regression(
     client = Client(backend=backend)
     ran = await arun_for_flow_run(
         client=client,
-        dataset=dataset_of(dataset, columns),
+        dataset=dataset_of(dataset, columns, brings_task=task is None, brings_evaluators=evaluators is None),
         task=task,
         evaluators=evaluators,
         baseline=baseline,

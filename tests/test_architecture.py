@@ -39,7 +39,7 @@ ORDER = [
     {"models", "records"},
     {"options", "signatures"},
     {"pages"},
-    {"datasets", "references", "tasks", "evaluators"},
+    {"datasets", "reference_calls", "references", "tasks", "evaluators"},
     {"pixie"},
     {"engine", "tracing"},
     {"store"},

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Evaluator,
         create_evaluator,
         evaluator_task,
+        pending,
     )
     from prefect_experiments.experiment.compare import (
         acompare_experiments,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         Experiment,
         ExperimentRun,
         ExperimentTaskFieldNames,
+        PendingEvaluation,
     )
     from prefect_experiments.options import (
         Sample,
@@ -100,6 +102,7 @@ _WHERE = {
         "Evaluator",
         "create_evaluator",
         "evaluator_task",
+        "pending",
     ),
     "prefect_experiments.models": (
         "AnnotateRecordInput",
@@ -113,6 +116,7 @@ _WHERE = {
         "Experiment",
         "ExperimentRun",
         "ExperimentTaskFieldNames",
+        "PendingEvaluation",
     ),
     "prefect_experiments.options": ("Sample",),
     "prefect_experiments.blocks": (
@@ -164,6 +168,7 @@ __all__ = [
     "Metric",
     "MetricComparison",
     "MetricSummary",
+    "PendingEvaluation",
     "PhoenixCredentials",
     "RanExperiment",
     "RepetitionSummary",
@@ -182,6 +187,7 @@ __all__ = [
     "evaluator_task",
     "log_experiment",
     "meta_evaluation",
+    "pending",
     "repetition_summary",
     "resume_experiment",
     "run_experiment",

@@ -3,6 +3,7 @@
     ExperimentsError
     ├── InvalidInput (also ValueError)      refused before anything is spent; trying again cannot help
     │   ├── InvalidDataset                  a file, a row, a key column
+    │   │   └── InvalidEntries              all that is wrong with a file, a line each
     │   ├── InvalidReference                "package.module:name" that leads nowhere
     │   ├── InvalidTask                     parameters that cannot be bound
     │   ├── InvalidEvaluator                parameters, kind or options that cannot be used
@@ -10,7 +11,7 @@
     ├── NotFound (also LookupError)         no dataset, version or experiment of that name or id
     │   └── AmbiguousName                   several of them: the candidates are listed
     ├── AlreadyExists                       a name that is in use
-    ├── ExperimentStopped                   exit_on_error met a task error; finished work is kept
+    ├── ExperimentStopped                   exit_on_error met a task error, or a lifespan failed; finished work is kept
     ├── StoreLost                           the store's file was deleted, replaced or cut short while in use
     ├── BackendRefused                      the backend took a request and said no to what it held
     └── TransientError                      trying again later may help
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 # What each extra of the package brings.
-_EXTRAS = {"parquet": "pyarrow", "postgres": "psycopg", "xlsx": "openpyxl"}
+_EXTRAS = {"parquet": "pyarrow", "pixie": "pixie-qa", "postgres": "psycopg", "xlsx": "openpyxl"}
 
 # Of what an error's text tells of others: how many below one another, how many of a group, and how much of each.
 _DEEPEST = 3
@@ -48,6 +49,10 @@ class InvalidInput(ExperimentsError, ValueError):
 
 class InvalidDataset(InvalidInput):
     """A file, a row or a key column that does not make a dataset."""
+
+
+class InvalidEntries(InvalidDataset):
+    """All that is wrong with a file, in a text of several lines: a heading, and a line for each problem."""
 
 
 class InvalidReference(InvalidInput):
@@ -108,7 +113,7 @@ def _rebuild_existing(message: str, experiment_id: str) -> AlreadyExists:
 
 
 class ExperimentStopped(ExperimentsError):
-    """``exit_on_error=True`` met a task error. Everything finished until then is in the store.
+    """``exit_on_error=True`` met a task error, or a task's ``lifespan`` failed. Everything finished is in the store.
 
     Its text names the error's type only, because Prefect shows it. What `with_text` gives is for whoever made the call.
 
@@ -268,7 +273,7 @@ def from_here() -> str:
 
 @contextmanager
 def needs_extra(
-    extra: Literal["parquet", "postgres", "xlsx"],
+    extra: Literal["parquet", "pixie", "postgres", "xlsx"],
     what: str,
     *,
     instead: str = "",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 from pydantic import BeforeValidator, PlainSerializer
 
 from prefect_experiments.in_json import InJson
-from prefect_experiments.models import DatasetInfo, Example, Experiment, ExperimentRun, _Record
+from prefect_experiments.models import DatasetInfo, Example, Experiment, ExperimentRun, PendingEvaluation, _Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,4 +160,16 @@ class ExperimentRunList(_Page[ExperimentRun]):
     @property
     def experiment_runs(self) -> list[ExperimentRun]:
         """The runs, in dataset order and then by repetition."""
+        return self.items
+
+
+class PendingList(_Page[PendingEvaluation]):
+    """A page of evaluations that are still to be made."""
+
+    items_name = "pending"
+    in_json: ClassVar[Mapping[str, Any]] = _kept(PendingEvaluation)
+
+    @property
+    def pending(self) -> list[PendingEvaluation]:
+        """The evaluations, in dataset order, then by repetition and name."""
         return self.items

@@ -16,14 +16,14 @@ import importlib.util
 import logging
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from prefect_experiments import keys
-from prefect_experiments.allowed import allowed_references
+from prefect_experiments.allowed import Allowed, allowed_references
 from prefect_experiments.contexts import importing
 from prefect_experiments.errors import InvalidReference, current_directory, from_here
 from prefect_experiments.import_statements import as_module
@@ -38,7 +38,9 @@ from prefect_experiments.local_modules import (
     lacks_late,
     load_late,
 )
+from prefect_experiments.reference_calls import reference_call
 
+_PACKAGE = __name__.partition(".")[0]
 # What a text or a folder lacks, it lacks in a new process too.
 _THE_SAME_IN_ANY_PROCESS = (SyntaxError, ModuleNotFoundError, NameError, ArithmeticError, FileNotFoundError)
 
@@ -82,24 +84,57 @@ def load_reference(reference: str) -> Any:
     """The object that ``package.module:name`` or ``path/file.py:name`` leads to, as its file is now.
 
     A path is taken from the current directory. A module is loaded once; once more where its file, or that of a module
-    of the user's own that it imports, has changed since.
+    of the user's own that it imports, has changed since. ``package.module:factory('literal')`` is what the factory
+    gives, where that may be called by references (`makes_references`).
 
     Raises:
         InvalidReference: with what was looked for, and what there is instead; or it is not allowed (`allowed`).
     """
+    if (call := reference_call(reference)) is not None:
+        # What of this package makes references checks by itself what it leads to.
+        is_ours = call.factory.partition(":")[0].split(".")[0] == _PACKAGE
+        return call.made_by(_found(call.factory, None if is_ours else allowed_references()))
+    return _found(reference, allowed_references())
+
+
+def _found(reference: str, allowed: Allowed | None) -> Any:
     where, colon, name = reference.rpartition(":")
     if not colon or not where or not name:
         raise InvalidReference(
             f"{reference!r} is not a reference; write 'package.module:name' or 'path/to/file.py:name'"
         )
-    if (allowed := allowed_references()) is not None:
+    if allowed is not None:
         allowed.check_place(reference, where)
     with _lock, importing():
         module = _load_file(where, reference) if where.endswith(".py") else _load_module(where, reference)
+    return _in_module(module, name, reference, allowed)
+
+
+def load_from_file(file: Path, name: str, reference: str, folders: Sequence[Path]) -> Any:
+    """What a file has by a name, loaded as `load_reference` does it.
+
+    Args:
+        file: the file.
+        name: of what is looked for in it.
+        reference: as it is written, for messages.
+        folders: where what the file imports is looked for first, before its neighbours.
+
+    Raises:
+        InvalidReference: it has none, does not load, or is not allowed.
+    """
+    if (allowed := allowed_references()) is not None:
+        allowed.check_place(reference, str(file))
+    with _lock, importing():
+        module = _load_file(str(file), reference, folders)
+    return _in_module(module, name, reference, allowed)
+
+
+def _in_module(module: ModuleType, name: str, reference: str, allowed: Allowed | None) -> Any:
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
             public = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))
+            where = reference.rpartition(":")[0]
             raise InvalidReference(
                 f"reference {reference!r}: {where} has no {name!r}. It has: {', '.join(public[:20]) or 'nothing'}"
             )
@@ -112,8 +147,10 @@ def load_reference(reference: str) -> Any:
 def whole_path(reference: str) -> str:
     """The reference, with the whole path where it is to a file: it leads there from whatever folder.
 
-    What else may have a colon, such as a built-in evaluator's options, is left as it is.
+    What else may have a colon, such as a built-in evaluator's options or a factory's, is left as it is.
     """
+    if (call := reference_call(reference)) is not None:
+        return f"{whole_path(call.factory)}{call.arguments}"
     where, colon, name = reference.rpartition(":")
     is_file = where.endswith(".py") and Path(where).is_file()
     return f"{Path(where).absolute()}{colon}{name}" if is_file else reference
@@ -131,8 +168,8 @@ def _load_module(name: str, reference: str) -> ModuleType:
         stale = set() if known.is_current() else {name} | closure({name: loaded}, _extra).stale()
     here = current_directory()
     # As `python -m` does: a module beside the caller is found.
-    beside = None if here is None or str(here) in sys.path or "" in sys.path else str(here)
-    with _loading(reference, f"importing {name}", _there(stale), again=loaded is not None, folder=beside) as watch:
+    beside = [] if here is None or str(here) in sys.path or "" in sys.path else [here]
+    with _loading(reference, f"importing {name}", _there(stale), again=loaded is not None, folders=beside) as watch:
         try:
             module = importlib.import_module(name)  # or what is there and lacks something that its functions import
         except ModuleNotFoundError as error:
@@ -146,30 +183,31 @@ def _load_module(name: str, reference: str) -> ModuleType:
     return module
 
 
-def _load_file(path: str, reference: str) -> ModuleType:
+def _load_file(path: str, reference: str, first: Sequence[Path] = ()) -> ModuleType:
     if not Path(path).is_file():
         raise InvalidReference(f"reference {reference!r}: there is no file {path} {from_here()}")
     file = Path(path).resolve()
     known = _known.get(str(file))
+    folders = list(dict.fromkeys((*first, file.parent)))  # its neighbours are importable, as for a script
     loading = functools.partial(
         _loading,
         reference,
         f"running {path}",
         again=known is not None,
-        folder=str(file.parent),  # its neighbours are importable, as for a script
+        folders=folders,
         file=file,
     )
     if known is not None and known.is_current():
         _put_back(known.parts)
         if not known.is_complete():
-            with loading({}, hidden=_namesakes(file.parent)) as watch:
+            with loading({}, hidden=_namesakes(folders)) as watch:
                 _put_back(known.parts)
                 _known[str(file)] = _noted(known.module, watch, known.parts)
         return known.module
     name = _free_name(file)
     if known is not None:
         _extra[name] = _extra.get(known.module.__name__, frozenset())
-    hidden = _namesakes(file.parent)
+    hidden = _namesakes(folders)
     stale = closure({}, _extra, beginning=(name, file)).stale()  # others may have imported what it will import
     loader = AsItIs(name, str(file))
     spec = importlib.util.spec_from_file_location(name, file, loader=loader)
@@ -215,7 +253,7 @@ def _loading(
     stale: Modules,
     *,
     again: bool,
-    folder: str | None,
+    folders: Sequence[Path],
     hidden: Mapping[str, ModuleType] | None = None,
     file: Path | None = None,
 ) -> Iterator[Watch]:
@@ -226,8 +264,8 @@ def _loading(
         doing: for messages: what is done.
         stale: the modules to be loaded anew.
         again: whether it was loaded before.
-        folder: where to look first.
-        hidden: modules that are called as those of the folder, and are not meant.
+        folders: where to look first.
+        hidden: modules that are called as those of the folders, and are not meant.
         file: that is run, where it is not one of a module's.
     """
     hidden = hidden or {}
@@ -237,8 +275,7 @@ def _loading(
         del sys.modules[name]
     watch = Watch()
     importlib.invalidate_caches()
-    if folder is not None:
-        sys.path.insert(0, folder)
+    sys.path[:0] = map(str, folders)
     sys.meta_path.insert(0, watch)
     try:
         yield watch
@@ -253,8 +290,8 @@ def _loading(
         raise InvalidReference(said + _way_out(error, reference, file, again=again)) from error
     finally:
         sys.meta_path.remove(watch)
-        if folder is not None:
-            sys.path.remove(folder)
+        for folder in folders:
+            sys.path.remove(str(folder))
     for name, module in hidden.items():
         if name not in sys.modules or not _is_ours(module):
             sys.modules[name] = module
@@ -308,13 +345,16 @@ def _is_ours(module: ModuleType) -> bool:
     return isinstance(getattr(module, "__loader__", None), AsItIs)
 
 
-def _namesakes(folder: Path) -> Modules:
-    """The user's modules, loaded from elsewhere, that are called as files in this folder, which has its own."""
+def _namesakes(folders: Sequence[Path]) -> Modules:
+    """The user's modules, from elsewhere, that are called as files in these folders, of which the first counts."""
     loaded = list(sys.modules.items())
     tops = set()
     for name, module in loaded:
         file, top = file_of(module), name.partition(".")[0]
         if file is None:
+            continue
+        folder = next((each for each in folders if (each / f"{top}.py").is_file() or (each / top).is_dir()), None)
+        if folder is None:
             continue
         if name == top:
             own = [each for each in (folder / f"{top}.py", folder / top / "__init__.py") if each.is_file()]

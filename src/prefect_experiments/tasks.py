@@ -209,6 +209,9 @@ class Task:
 def resolve_task(task: Any) -> Task:
     """A callable, or a reference to one, as a task.
 
+    The class of a callable object may have properties that say what code it stands for (``__made_of__``), and what
+    leads to it (``__reference__``).
+
     Raises:
         InvalidReference: the reference leads nowhere.
         InvalidTask: not callable, or its parameters cannot be bound.
@@ -221,6 +224,7 @@ def resolve_task(task: Any) -> Task:
         )
     function = getattr(function, "fn", function) if is_prefect_task(function) else function
     name = callable_name(function)
+    made_of = function.__made_of__ if hasattr(type(function), "__made_of__") else function
     try:
         binding = bind(function, TASK_GETTERS, "input")
     except ValueError as error:
@@ -230,7 +234,7 @@ def resolve_task(task: Any) -> Task:
         function=function,
         binding=binding,
         is_async=is_async_callable(function),
-        fingerprint=keys.callable_fingerprint(function),
+        fingerprint=keys.callable_fingerprint(made_of),
         reference=reference or reference_to(function),
     )
 
@@ -259,7 +263,9 @@ def callable_name(function: Any) -> str:
 
 
 def reference_to(function: Any) -> str | None:
-    """``package.module:name`` when importing that gives this very object, else ``None``."""
+    """``package.module:name`` when importing that gives this very object, or one that says it is made by it."""
+    if hasattr(type(function), "__reference__"):
+        return str(function.__reference__)
     module = getattr(function, "__module__", None)
     name = getattr(function, "__qualname__", None)
     if not module or not name or module == "__main__" or "<" in name:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.analysis.entries import PENDING, TASK, made
+from tests.analysis.entries import PENDING, TASK, Grades, made
 
 from .harness import Here, lines
 
-GRADES = {"e1": {"fact": 0.4999}, "e2": {"fact": 1.0, "polite": PENDING}, "e3": {TASK: ValueError("no"), "fact": 1.0}}
+GRADES: Grades = {
+    "e1": {"fact": 0.4999},
+    "e2": {"fact": 1.0, "polite": PENDING},
+    "e3": {TASK: ValueError("no"), "fact": 1.0},
+}
 
 
 def test_what_it_prints(here: Here) -> None:

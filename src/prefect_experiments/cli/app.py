@@ -15,7 +15,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import backends, comparing, datasets, experiments, log, passing, running, store
+from prefect_experiments.cli import backends, comparing, datasets, experiments, log, passing, pixie, running, store
 from prefect_experiments.cli.output import (
     BY_SIGNAL,
     DONE,
@@ -34,7 +34,14 @@ from prefect_experiments.cli.output import (
     write_json,
 )
 from prefect_experiments.cli.progress import quiet_prefect
-from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput, NotFound, current_directory
+from prefect_experiments.errors import (
+    AlreadyExists,
+    ExperimentsError,
+    InvalidEntries,
+    InvalidInput,
+    NotFound,
+    current_directory,
+)
 from prefect_experiments.interruptions import Terminated, raising_terminated
 from prefect_experiments.settings import NO_HOME, without_secrets
 
@@ -70,6 +77,7 @@ comparing.register(app)
 passing.register(app)
 experiments.register(app)
 backends.register(app)
+pixie.register(datasets.app)
 app.command(datasets.app)
 app.command(store.app)
 app.meta.group_parameters = Group("Global options", sort_key=100)
@@ -134,6 +142,8 @@ def run(tokens: Sequence[str]) -> int:
         )
     except CycloptsError as error:
         return _fail(error, WRONG_USE, f"{error} See --help.", tokens)
+    except InvalidEntries as error:
+        return _fail(error, WRONG_USE, str(error), tokens, lines=True)
     except (InvalidInput, NotFound, AlreadyExists, Declined) as error:
         return _fail(error, WRONG_USE, str(error), tokens)
     except KeyboardInterrupt as error:
@@ -156,12 +166,12 @@ def _with_number(tokens: Sequence[str], option: str) -> list[str]:
     return given
 
 
-def _fail(error: BaseException, code: int, text: str, tokens: Sequence[str]) -> int:
+def _fail(error: BaseException, code: int, text: str, tokens: Sequence[str], *, lines: bool = False) -> int:
     if _asked(tokens, "--debug"):
         tell("".join(traceback.format_exception(error)), end="")
     sentences = [text, *getattr(error, "__notes__", ())]
     line = " ".join(" ".join(sentence.split()).rstrip(".") + "." for sentence in sentences)
-    said = without_secrets(line.rstrip("."))  # what was typed may be in it, such as a store's URL
+    said = without_secrets(text if lines else line.rstrip("."))  # what was typed may be in it, such as a store's URL
     tell(f"error: {said}")
     if _asked(tokens, "--json"):
         with contextlib.suppress(Unprinted), printing(sys.stdout):

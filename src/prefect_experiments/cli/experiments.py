@@ -1,4 +1,4 @@
-"""The commands on experiments that are there: list, show, runs, export, annotate, tag, delete."""
+"""The commands on experiments that are there: list, show, runs, pending, export, annotate, tag, delete."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def register(app: App) -> None:
     """Add the commands to the root."""
     app.command(list_experiments, name="list")
-    for command in (show, runs, export, annotate, tag, delete):
+    for command in (show, runs, pending, export, annotate, tag, delete):
         app.command(command)
 
 
@@ -129,6 +129,39 @@ def runs(
         print_page(console, [_shown_run(row, failed=failed) for row in rows], pagination, none="there is no such run")
 
     return Answer({"experiment_runs": rows, "pagination": pagination.to_dict()}, show_page)
+
+
+def pending(
+    experiment: str,
+    /,
+    *,
+    dataset: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+    all: Flag = False,
+    terminal: Here,
+) -> Answer:
+    """List the evaluations that a person is still to make; `annotate RUN --name NAME` makes one.
+
+    Args:
+        experiment: id, name, tag:NAME or latest.
+        dataset: the dataset that a name, a tag or latest is looked for in.
+        limit: how many; at most 1000.
+        cursor: where the page begins, as the page before says.
+        all: every one at once.
+        terminal: where it is shown.
+    """
+    page = terminal.client().experiments.list_pending(
+        experiment=experiment, dataset=dataset, limit=limit, cursor=cursor, all=all
+    )
+
+    def show_page(console: Console) -> None:
+        rows = [
+            {"run": one.run_id, "example": one.example_id, "name": one.name, "criteria": one.criteria} for one in page
+        ]
+        print_page(console, rows, page.pagination, none="nothing is pending")
+
+    return Answer(page.to_dict(), show_page)
 
 
 def _shown_run(row: dict[str, Any], *, failed: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, Group
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from prefect_experiments.analysis import RanExperiment
     from prefect_experiments.client import Client
+    from prefect_experiments.models import Dataset
 
 _NAMED = re.compile(r"([A-Za-z_][\w-]*)=(.+)", re.DOTALL)
 _MOST_SHOWN = 10
@@ -85,8 +87,9 @@ def run(
     dataset: str,
     /,
     *,
-    task: str,
+    task: str | None = None,
     evaluator: list[str] | None = None,
+    root: Path | None = None,
     begun: Beginning = _USUAL_BEGINNING,
     metadata: str | None = None,
     dry_run: int | None = None,
@@ -114,10 +117,19 @@ def run(
         prefect-experiments run questions --task my.app:answer \
             --sample-fraction 0.1 --repetitions 3 --json
 
+    A dataset of pixie's, which names its application and its evaluators itself:
+
+        prefect-experiments run pixie_qa/datasets/support.json
+
     Args:
-        dataset: a dataset's name or id, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
-        task: the function under test, as package.module:name or path/file.py:name.
-        evaluator: a built-in's name or a reference, or NAME=ONE_OF_THESE; can be given several times.
+        dataset: a dataset's name or id, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file, or of a
+            .json file of pixie's.
+        task: the function under test, as package.module:name or path/file.py:name. May be left out where the dataset
+            brings one.
+        evaluator: a built-in's name or a reference, or NAME=ONE_OF_THESE; can be given several times. By default those
+            that the dataset brings.
+        root: of a pixie dataset, the folder that its references are taken from; by default the one that its pixie_qa
+            stands in, else the current directory.
         begun: what it is begun with.
         metadata: a JSON object.
         dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
@@ -134,9 +146,9 @@ def run(
     with watching(terminal, resumable=dry_run is None), _advice_on_columns():
         client = terminal.client()
         ran = client.experiments.run_experiment(
-            dataset=dataset,
+            dataset=dataset if root is None else _in_project(dataset, root, task, evaluator),
             task=task,
-            evaluators=_evaluators(evaluator),
+            evaluators=_evaluators(evaluator) or None,
             experiment_metadata=json_object(metadata),
             dry_run=False if dry_run is None else dry_run,
             baseline=baseline,
@@ -150,6 +162,16 @@ def run(
     if dry_run is not None:
         return _tried(ran)
     return _reported(ran, client, reports)
+
+
+def _in_project(dataset: str, root: Path, task: str | None, evaluator: list[str] | None) -> Dataset:
+    """A pixie dataset whose references are taken from a folder."""
+    from prefect_experiments.pixie.dataset import load_pixie
+    from prefect_experiments.pixie.reading import is_pixie
+
+    if not is_pixie(dataset):
+        raise InvalidSetting(f"--root is about the .json file of a pixie dataset, and {dataset} is none")
+    return load_pixie(dataset, root, task=task is None, evaluators=not evaluator)
 
 
 def _reported(ran: RanExperiment, client: Client, reports: Reports) -> Answer:

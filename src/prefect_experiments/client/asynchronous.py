@@ -159,6 +159,7 @@ class AsyncExperiments:
     get_experiment = _in_thread(Experiments.get_experiment)
     delete = _in_thread(Experiments.delete)
     list_runs = _in_thread(Experiments.list_runs)
+    list_pending = _in_thread(Experiments.list_pending)
     annotate_runs = _in_thread(Experiments.annotate_runs)
     tag = _in_thread(Experiments.tag)
     untag = _in_thread(Experiments.untag)

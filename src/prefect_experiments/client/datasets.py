@@ -12,6 +12,7 @@ from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalDatasets
 from prefect_experiments.errors import InvalidDataset, InvalidInput
 from prefect_experiments.experiment.arguments import Place, Rows, SpeaksArrow
+from prefect_experiments.experiment.dataset_files import opened
 from prefect_experiments.experiment.naming import about_dataset
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
 from prefect_experiments.options import AsIs, Columns, Options, names_of
@@ -29,7 +30,7 @@ class Content(Columns):
     dataframe: Annotated[SpeaksArrow | None, AsIs] = None
     """one row an example: of pandas, or anything else that speaks Arrow, such as polars."""
     file: Annotated[str | Path | None, AsIs] = None
-    """path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file."""
+    """path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file; also of a .json file of pixie's."""
     span_id_key: str | None = None
     """the column with the ids of the spans that the rows were made from; by default ``context.span_id``, where there is
     one."""
@@ -40,7 +41,7 @@ class Content(Columns):
     def read(self, source: Any, origin: str, existing_ids: Sequence[str] = ()) -> tuple[Example, ...]:
         """The examples in a source."""
         return sources.load(
-            source,
+            opened(source),
             **Columns.of(self),
             span_id_key=self.span_id_key,
             types=self.types,

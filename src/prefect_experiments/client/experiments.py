@@ -27,7 +27,7 @@ from prefect_experiments.experiment.compare import compare
 from prefect_experiments.experiment.naming import about_dataset, check_tag
 from prefect_experiments.experiment.places import experiment_key, find_experiment
 from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
-from prefect_experiments.pages import ExperimentList, ExperimentRunList
+from prefect_experiments.pages import ExperimentList, ExperimentRunList, PendingList
 from prefect_experiments.results import result_frame, results_of
 from prefect_experiments.signatures import method_takes
 from prefect_experiments.store import ExperimentRecord, Link
@@ -199,6 +199,29 @@ class Experiments:
 
         return ExperimentRunList([run.view(ids) for run in runs], pagination, to_df=table)
 
+    def list_pending(
+        self,
+        *,
+        experiment: ExperimentKey,
+        dataset: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        all: bool = False,
+    ) -> PendingList:
+        """Evaluations that a person is still to make; `annotate_runs` with the evaluation's name makes one.
+
+        Args:
+            experiment: which one.
+            dataset: the dataset a name, a tag or ``latest`` is looked for in.
+            limit: how many a page, at most 1,000.
+            cursor: where the page begins, from the page before.
+            all: every one at once.
+        """
+        record, link = self._find(experiment, dataset) if cursor is None else self._find_here(experiment, dataset)
+        ids = self._store.links.run_ids(record.experiment.id, link)
+        found = self._store.pending.page(record.experiment.id, ids, limit=None if all else limit, cursor=cursor)
+        return PendingList(*found)
+
     def annotate_runs(
         self,
         *,
@@ -207,7 +230,7 @@ class Experiments:
         dataset: str | None = None,
         annotator: str | None = None,
     ) -> int:
-        """Write people's annotations; one of the same name on the same run is replaced.
+        """Write people's annotations; one of the same name on the same run is replaced, a pending evaluation filled in.
 
         Args:
             annotations: for each run its annotations; ``record_id`` is the run's id.
@@ -234,8 +257,32 @@ class Experiments:
                     raise InvalidInput(f"run {note.record_id!r} does not belong to experiment {record.experiment.id}")
             annotations = [dataclasses.replace(a, record_id=names.get(a.record_id, a.record_id)) for a in annotations]
             experiment_id = None if link is None else link.remote_id
-        self._refuse_evaluators_names(annotations)
-        return self._kept.annotate(annotations, annotator, experiment_id)
+        from prefect_experiments.experiment.push import push_experiment
+
+        filling, others = self._pending_among(annotations)
+        self._refuse_evaluators_names(others)
+        for pending_in, some in filling.items():
+            self._store.results.annotate(some, annotator)
+            push_experiment(self.client, pending_in, None, None)
+        n_filled = sum(len(each.values) for some in filling.values() for each in some)
+        return n_filled + (self._kept.annotate(others, annotator, experiment_id) if others or not filling else 0)
+
+    def _pending_among(
+        self, annotations: Sequence[AnnotateRecordInput]
+    ) -> tuple[dict[str, Sequence[AnnotateRecordInput]], Sequence[AnnotateRecordInput]]:
+        """By experiment, the annotations that fill in what is pending here, to be pushed; and the others.
+
+        Without a backend there is nothing to tell apart: the store does it.
+        """
+        filling: dict[str, Sequence[AnnotateRecordInput]] = {}
+        if self._remote is not None:
+            target, ids = self._remote.target, [note.record_id for note in annotations]
+            for experiment_id in self._store.links.experiments_of_runs(target, ids):
+                names = self._store.links.run_ids(experiment_id, self._store.links.of_experiment(experiment_id, target))
+                some, annotations = self._store.pending.split(experiment_id, names, annotations)
+                if some:
+                    filling[experiment_id] = some
+        return filling, annotations
 
     def _refuse_evaluators_names(self, annotations: Sequence[AnnotateRecordInput]) -> None:
         """A backend has one evaluation of a name on a run: a person's would replace an evaluator's."""

@@ -48,7 +48,17 @@ def read_file(path: str | Path) -> Raw:
     if suffix not in readers:
         problem = unknown_value("file suffix", path.suffix, list(SUFFIXES))
         raise InvalidDataset(f"{path}: {problem}. Unpack it, convert it, or rename it to what it holds")
-    return readers[suffix](_read_text(path), str(path))
+    return readers[suffix](_decoded(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The whole text of a file.
+
+    Raises:
+        InvalidDataset: there is no such file, it is empty, or it is not UTF-8.
+    """
+    _check_file(path)
+    return _decoded(path)
 
 
 def is_path(source: str) -> bool:
@@ -75,7 +85,7 @@ def _check_file(path: Path) -> None:
         raise InvalidDataset(f"{path} cannot be read: {error.strerror or error} {here}") from None
 
 
-def _read_text(path: Path) -> str:
+def _decoded(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:

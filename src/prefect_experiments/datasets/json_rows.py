@@ -45,7 +45,11 @@ def parse_json(text: str, origin: str) -> Raw:
 def _listed(value: Mapping[str, Any], origin: str) -> Any:
     """The list of rows in an object; most of what else it could be is named as such."""
     if "runnable" in value and "entries" in value:
-        raise InvalidDataset(f"{origin}: pixie files are not supported yet")
+        raise InvalidDataset(
+            f"{origin}: this is a dataset of pixie's, which brings a task and evaluators, and not a table. Give its "
+            "path as the dataset of an experiment (run_experiment(dataset=...), prefect-experiments run FILE), or as "
+            "the file of a new one (client.datasets.create_dataset(file=...))"
+        )
     if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list) and "examples" not in value:
         raise InvalidDataset(f"{origin}: this is what pandas writes with orient='split'; {_AS_RECORDS}")
     is_row = "input" in value or "inputs" in value

@@ -10,7 +10,7 @@ from prefect_experiments.evaluators.base import EVALUATOR_GETTERS, BoundEvaluato
 from prefect_experiments.evaluators.builtin import builtin_names
 from prefect_experiments.evaluators.functions import create_evaluator
 from prefect_experiments.evaluators.resolve import resolve_evaluators
-from prefect_experiments.evaluators.results import parse_result
+from prefect_experiments.evaluators.results import parse_result, pending
 from prefect_experiments.models import EvaluationResult
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "create_evaluator",
     "evaluator_task",
     "parse_result",
+    "pending",
     "resolve_evaluators",
 ]

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from prefect_experiments.models import EvaluationResult
+from prefect_experiments.errors import InvalidInput
+from prefect_experiments.models import PENDING, EvaluationResult
 
 _KEYS = ("score", "label", "explanation", "metadata", "name")
 _RETURNABLE = (
@@ -53,6 +54,23 @@ def renamable(results: list[EvaluationResult], own_name: str) -> list[Evaluation
     if len(results) == 1 and results[0].name == own_name:
         return [dataclasses.replace(results[0], name=None)]
     return results
+
+
+def pending(criteria: str) -> EvaluationResult:
+    """What an evaluator returns where a person, or an agent, is to judge the run later.
+
+    It counts as no score and as no error. ``client.experiments.list_pending`` lists what is to be judged, and an
+    annotation of the evaluator's name fills it in.
+
+    Args:
+        criteria: what to judge by.
+
+    Raises:
+        InvalidInput: there are none.
+    """
+    if not isinstance(criteria, str) or not criteria.strip():
+        raise InvalidInput(f"pending(criteria) takes a text that says what to judge by, got {criteria!r:.100}")
+    return EvaluationResult(metadata={PENDING: criteria})
 
 
 def parse_named(own_name: str, value: Any) -> list[EvaluationResult]:

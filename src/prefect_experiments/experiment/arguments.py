@@ -139,14 +139,15 @@ class Subject(Options):
 
     dataset: Annotated[DatasetSources, AsIs]
     """a `Dataset`, the name or id of one, the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file, a DataFrame
-    or another table that speaks Arrow, or a list of examples or mappings."""
+    or another table that speaks Arrow, or a list of examples or mappings; or the path of a .json file of pixie's, which
+    brings its task and evaluators."""
     task: Annotated[TaskSource | None, AsIs] = None
-    """the function under test, or a reference ``package.module:name`` or ``path/file.py:name``. It may take any of
-    ``input, expected, reference, output, metadata, example, dataset_row`` by name; its only parameter gets ``input``.
-    """
+    """the function under test, or a reference ``package.module:name`` or ``path/file.py:name``; by default the
+    dataset's own, where it brings one. It may take any of ``input, expected, reference, output, metadata, example,
+    dataset_row`` by name; its only parameter gets ``input``."""
     evaluators: Annotated[EvaluatorSources, AsIs] = None
     """one, a list, or ``{name: evaluator}``; callables, `Evaluator` objects, evaluators of phoenix-evals, autoevals and
-    pydantic-evals, references, names of built-ins."""
+    pydantic-evals, references, names of built-ins; by default the dataset's own, where it brings some."""
     types: Annotated[Mapping[str, str] | None, AsIs] = None
     """by column of a file or a table, what its cells are: ``text``, ``number``, ``bool`` or ``json``. A CSV file has no
     types: where nothing is said, its cells are text."""

@@ -11,6 +11,7 @@ from prefect_experiments import datasets, keys
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import keep_mirrored, remote_version_of
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, NotFound
+from prefect_experiments.experiment.dataset_files import opened
 from prefect_experiments.experiment.naming import about_dataset
 from prefect_experiments.experiment.needs import Examples, GivenExamples, KeptExamples
 from prefect_experiments.models import Dataset, DatasetVersion, Example
@@ -71,6 +72,7 @@ class DatasetSource:
         self._chosen: Sequence[Example] | None = None  # those of the splits, as the backend has them now
         self._only = names_of(selection.splits)
         self._splits = self._only
+        dataset = opened(dataset)
         if isinstance(dataset, Path):
             dataset = str(dataset)
         self.name = ""

@@ -23,6 +23,7 @@ from prefect_experiments.errors import (
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.arguments import EvaluateArguments, Judged, Place, ResumeArguments, RunArguments
 from prefect_experiments.experiment.compare import Judging, check_directions, check_margins, judging
+from prefect_experiments.experiment.dataset_files import opened
 from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name
 from prefect_experiments.experiment.needs import KeptExamples, check_needs
@@ -43,7 +44,8 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
     """
     store, remote = store_of(client), remote_of(arguments.backend, client)
     CallPolicy.of(arguments)  # follows the references to exception classes
-    own = arguments.dataset if isinstance(arguments.dataset, Dataset) else Dataset(name="", examples=())
+    dataset = opened(arguments.dataset, task=arguments.task is None, evaluators=arguments.evaluators is None)
+    own = dataset if isinstance(dataset, Dataset) else Dataset(name="", examples=())
     task = _task_of(arguments.task or own.task)
     evaluators = resolve_evaluators(own.evaluators if arguments.evaluators is None else arguments.evaluators)
     metadata = json_object("experiment_metadata", arguments.experiment_metadata)
@@ -51,7 +53,7 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
     check_experiment_name(name, remote)
     if remote is not None:
         remote.check()
-    source = DatasetSource(arguments.dataset, store, Selection.of(arguments), remote, arguments.types)
+    source = DatasetSource(dataset, store, Selection.of(arguments), remote, arguments.types)
     notes = check_needs(evaluators, source.to_use(store))
     only = _only_evaluators(own, [e.name for e in evaluators], others=arguments.evaluators is not None)
     tried = arguments.dry_run is not False
@@ -79,7 +81,10 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
 
 def _task_of(source: Any) -> Task:
     if source is None:
-        raise InvalidTask("there is no task to run; pass task=, a function or a reference 'package.module:name'")
+        raise InvalidTask(
+            "there is no task to run; pass task= (--task), a function or a reference 'package.module:name', or the "
+            "path of a pixie dataset, which brings its own"
+        )
     return resolve_task(source)
 
 
@@ -89,7 +94,8 @@ def _only_evaluators(dataset: Dataset, known: Sequence[str], *, others: bool) ->
     Args:
         dataset: which may say so.
         known: the names of those that are used.
-        others: whether these are not the dataset's own, so that it may name some that are not used.
+        others: whether these are not the dataset's own, so that it may name some that are not used. Those that it
+            does not name are meant for all examples.
 
     Raises:
         InvalidDataset: an example or an evaluator that there is not.
@@ -110,7 +116,9 @@ def _only_evaluators(dataset: Dataset, known: Sequence[str], *, others: bool) ->
                 raise InvalidDataset(
                     f"only_evaluators[{example_id!r}]: {unknown_value('evaluator', name, list(known))}"
                 )
-    return {example_id: tuple(names) for example_id, names in given.items()}
+    named = {name for names in given.values() for name in names}
+    for_all = [name for name in known if others and name not in named]  # the dataset cannot have known of them
+    return {example_id: (*names, *for_all) for example_id, names in given.items()}
 
 
 def _judged(

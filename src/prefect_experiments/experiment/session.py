@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 from prefect_experiments.backends import Remote
 from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.evaluators import BoundEvaluator
+from prefect_experiments.experiment.lifespans import lifespan_of
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.store import Lease, Link, Recorder, Store
 from prefect_experiments.store.leases import letting_go
+from prefect_experiments.tasks import Task
 
 if TYPE_CHECKING:
     from prefect_experiments.tracing import ExperimentTracer
@@ -243,3 +246,9 @@ class Session:
     def has_calls_to_make(self) -> bool:
         """Whether anything is missing."""
         return bool(self.to_run) or any(self.lacks_evaluations(batch) for batch in self.batches)
+
+    def with_lifespans(self) -> list[Task | BoundEvaluator]:
+        """Of what is to be called, what has a lifespan: the task if runs are missing, evaluators if anything is."""
+        task = [self.task] if self.task and self.to_run and lifespan_of(self.task.function) else []
+        evaluators = [evaluator for evaluator in self.evaluators if lifespan_of(evaluator.function)]
+        return [*task, *(evaluators if evaluators and self.has_calls_to_make() else ())]

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from prefect_experiments.engine import Batch
+from prefect_experiments.experiment.lifespans import lifespans
 from prefect_experiments.experiment.session import Progress, Session
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.experiment.work import RunWork
@@ -96,7 +97,8 @@ async def _make_calls(
             if wanted:
                 await evaluate(batch)
 
-    async with session.recording():
+    # Left when everything is durable: what leaving them does can lose nothing.
+    async with lifespans(await asyncio.to_thread(session.with_lifespans)), session.recording():
         pending: list[asyncio.Task[None]] = []
         try:
             for batch in session.batches:

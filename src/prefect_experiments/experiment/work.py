@@ -239,11 +239,13 @@ class RunWork(Work):
         pin = start.pin(self.store)
         if key is not None and (first := claimed(self.store, pin.version.dataset_id, key)) is not None:
             refuse(first.experiment.id, key)
+        # Read before the transaction: a store in memory has one connection.
+        evaluators = _known(self.plan.evaluators, self._meant_for(pin))
         database = self.store.database
 
         def begun() -> ExperimentRecord:
             with database.write(alone=True) as connection:
-                record = self._create(start, pin, connection)
+                record = self._create(start, pin, evaluators, connection)
                 if key is not None:
                     claim(connection, record, key)
                 if self._lease is not None:
@@ -285,14 +287,16 @@ class RunWork(Work):
             trace_attributes=trace_attributes,
         )
 
-    def _create(self, start: Start, pin: Pin, connection: Connection) -> ExperimentRecord:
+    def _create(
+        self, start: Start, pin: Pin, evaluators: Sequence[EvaluatorRecord], connection: Connection
+    ) -> ExperimentRecord:
         task = self.plan.task
         assert task is not None
         return self.store.experiments.create(
             start.name,
             pin.version,
             task=TaskRecord(task.name, task.fingerprint, task.reference),
-            evaluators=_known(self.plan.evaluators, self._meant_for(pin)),
+            evaluators=evaluators,
             repetitions=start.repetitions,
             positions=pin.positions,
             splits=pin.splits,

@@ -19,6 +19,7 @@ from prefect_experiments.store.ingest import IngestStore
 from prefect_experiments.store.leases import Lease, LeaseStore
 from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.outbox import OutboxStore
+from prefect_experiments.store.pending import PendingStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
 from prefect_experiments.store.upkeep import Upkeep
@@ -41,6 +42,7 @@ class Store:
         self.datasets = DatasetStore(self.database)
         self.experiments = ExperimentStore(self.database)
         self.results = ResultStore(self.database)
+        self.pending = PendingStore(self.database)
         self.failures = FailureStore(self.database)
         self.links = LinkStore(self.database)
         self.outbox = OutboxStore(self.database)

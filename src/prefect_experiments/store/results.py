@@ -13,7 +13,14 @@ from sqlalchemy.engine import Connection
 from prefect_experiments import keys
 from prefect_experiments.engine import EvaluationItem, RunItem
 from prefect_experiments.errors import InvalidInput, NotFound
-from prefect_experiments.models import PENDING, AnnotateRecordInput, DatasetVersion, Example
+from prefect_experiments.models import (
+    PENDING,
+    AnnotateRecordInput,
+    DatasetVersion,
+    EvaluationResult,
+    Example,
+    pending_criteria,
+)
 from prefect_experiments.pages import Pagination
 from prefect_experiments.records import (
     UNKNOWN_FINGERPRINT,
@@ -21,7 +28,6 @@ from prefect_experiments.records import (
     Key,
     RunRecord,
     annotation_record,
-    pending_in,
 )
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
@@ -29,6 +35,7 @@ from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
 from prefect_experiments.store.ingest import evaluated_failures
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
 from prefect_experiments.store.patience import all_patient
+from prefect_experiments.store.pending import fill_in
 from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS, annotation_values
 from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
@@ -192,7 +199,7 @@ class ResultStore:
             void = evaluated_failures(connection, experiment_id)
             found = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
         rows = [
-            (position, *rest, metadata is not None and pending_in(metadata) is not None)
+            (position, *rest, metadata is not None and pending_criteria(_empty_with(metadata)) is not None)
             for position, repetition, *rest, metadata in found
             if (position, repetition) not in void
         ]
@@ -271,7 +278,7 @@ class ResultStore:
         return {row.example_id: to_example(row) for row in rows if wanted is None or row.example_id in wanted}
 
     def annotate(self, records: Sequence[AnnotateRecordInput], annotator: str | None = None) -> int:
-        """Write annotations; one of the same name on the same run is replaced.
+        """Write annotations; one of the same name on the same run is replaced, and a pending evaluation filled in.
 
         Returns:
             How many were written.
@@ -281,19 +288,21 @@ class ResultStore:
             InvalidInput: a name, label or text that is not text; then nothing is written.
         """
         now = time.time()
-        rows = []
+        notes = []
         for record in records:
             experiment_id, position, repetition = _parse(record.record_id)
             for value in record.values:
                 name, score = check_name(value.name, "annotation"), None if value.score is None else float(value.score)
                 texts = (_text(value.label, "label"), _text(value.text, "text"), _text(annotator, "annotator"))
                 note = annotation_record(position, repetition, name, score, *texts, now)
-                rows.append(annotation_values(experiment_id, note))
+                notes.append((experiment_id, note))
         with self._database.write() as connection:
-            self._refuse_unknown(connection, {row[:3] for row in rows})
+            self._refuse_unknown(connection, {(experiment_id, *note.key) for experiment_id, note in notes})
+            others = fill_in(connection, self._database, notes)
+            rows = [annotation_values(experiment_id, note) for experiment_id, note in others]
             if rows:
                 self._database.write_many(connection, self._database.upsert(run_annotations), rows)
-        return len(rows)
+        return len(notes)
 
     def _refuse_unknown(self, connection: Connection, wanted: set[tuple[Any, Any, Any]]) -> None:
         c = experiment_runs.c
@@ -304,6 +313,10 @@ class ResultStore:
             if unknown:
                 names = ", ".join(keys.run_id(*key) for key in unknown[:5])
                 raise NotFound(f"{len(unknown)} of the runs to annotate are not in the store: {names}")
+
+
+def _empty_with(metadata_json: str) -> EvaluationResult:
+    return EvaluationResult(metadata=orjson.loads(metadata_json))
 
 
 def _has_failed_evaluation() -> sa.ColumnElement[bool]:

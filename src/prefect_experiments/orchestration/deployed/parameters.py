@@ -19,6 +19,7 @@ from prefect_experiments import datasets
 from prefect_experiments.allowed import check_path
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.experiment.dataset_files import opened
 from prefect_experiments.experiment.naming import check_tag
 from prefect_experiments.models import Dataset, EvaluationResultFieldNames, ExperimentTaskFieldNames
 from prefect_experiments.options import CallOptions, Sample, described
@@ -83,14 +84,33 @@ class Columns(Form):
         }
 
 
-def dataset_of(dataset: str, columns: Columns | None = None) -> str | Dataset:
-    """What to run on: the name or id of a kept dataset as it is, a file read by its columns.
+def dataset_of(
+    dataset: str, columns: Columns | None = None, *, brings_task: bool = False, brings_evaluators: bool = False
+) -> str | Dataset:
+    """What to run on: the name or id of a kept dataset as it is, a file read by its columns or by pixie's rules.
+
+    Args:
+        dataset: its name or id, or the path of a file.
+        columns: of a table in a file.
+        brings_task: whether it must bring its task, as no other is named.
+        brings_evaluators: likewise.
 
     Raises:
-        InvalidSetting: columns for a dataset that is kept.
+        InvalidSetting: columns for a dataset that has none; or it does not bring what it must.
         InvalidDataset: the file cannot be used.
     """
     _check_source(dataset)
+    found = opened(dataset, task=brings_task, evaluators=brings_evaluators)
+    lacking = [what for what, wanted in (("task", brings_task), ("evaluators", brings_evaluators)) if wanted]
+    if lacking and not isinstance(found, Dataset):
+        raise InvalidSetting(
+            f"{' and '.join(lacking)} {'is' if lacking == ['task'] else 'are'} missing; only a pixie dataset brings its "
+            f"own, and {dataset!r:.200} is none"
+        )
+    if isinstance(found, Dataset):
+        if columns is not None:
+            raise InvalidSetting(f"columns are for tables, and {dataset!r:.200} is a pixie dataset, which has none")
+        return found
     if columns is None:
         return dataset
     if not datasets.is_path(dataset):
@@ -98,8 +118,8 @@ def dataset_of(dataset: str, columns: Columns | None = None) -> str | Dataset:
     return Dataset(name=Path(dataset).stem, examples=datasets.load(dataset, **columns.keys()))
 
 
-def task_of(reference: str, **known: Any) -> Any:
-    """The task, with those of the known values filled in that it takes by name.
+def task_of(reference: str | None, **known: Any) -> Any:
+    """The task, with those of the known values filled in that it takes by name; ``None`` where the dataset brings it.
 
     Args:
         reference: to the task.
@@ -108,6 +128,8 @@ def task_of(reference: str, **known: Any) -> Any:
     Raises:
         InvalidReference: it leads nowhere.
     """
+    if reference is None:
+        return None
     function = load_reference(reference)
     function = getattr(function, "fn", function) if is_prefect_task(function) else function
     if not callable(function) or isinstance(function, type):
@@ -255,6 +277,8 @@ def run_name(template: str) -> Callable[[], str]:
 
 
 def _short(name: str, value: Any) -> Any:
+    if value is None and name in _REFERENCES:
+        return "its own task"
     if not isinstance(value, str):
         return value
     if name in _REFERENCES:

@@ -1,0 +1,149 @@
+"""How pixie's evaluators are called, so that what keeps one from judging is an error, and not a score of 0."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from prefect_experiments.evaluators.autoevals import is_autoevals_scorer
+from prefect_experiments.evaluators.results import pending
+from prefect_experiments.models import EvaluationResult
+from prefect_experiments.pixie.judges import asking_as_configured, impatient
+
+T = TypeVar("T")
+
+
+def is_pixies(obj: Any, name: str) -> bool:
+    """Whether an object is of the class of that name in pixie, or of one that is derived from it."""
+    return any(c.__name__ == name and c.__module__.partition(".")[0] == "pixie" for c in type(obj).__mro__)
+
+
+def is_adapter(obj: Any) -> bool:
+    """Whether it is a scorer of autoevals as pixie wraps it."""
+    return is_pixies(obj, "AutoevalsAdapter") and hasattr(obj, "_scorer")
+
+
+async def judged(adapter: Any, evaluable: Any) -> Any:
+    """What an adapter gives.
+
+    Raises:
+        Exception: what kept its scorer from judging, which the adapter itself would call a score of 0.
+    """
+    watched = _Watched(adapter._scorer)
+    own = copy.copy(adapter)
+    own._scorer = watched
+    found = await own(evaluable)
+    if watched.error is not None:
+        raise watched.error
+    if {"error", "traceback"} <= (found.details or {}).keys():
+        raise RuntimeError(f"{found.details['error']}: {found.reasoning}")
+    return found
+
+
+def judged_at_once(adapter: Any, evaluable: Any) -> Any:
+    """What an adapter gives whose scorer asks nobody, and so never waits; for a thread.
+
+    Raises:
+        Exception: as `judged`.
+    """
+    return _without_waiting(judged(adapter, evaluable))
+
+
+def _without_waiting(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    work.close()
+    raise RuntimeError("an evaluator that asks nobody has waited for something")
+
+
+class _Watched:
+    """A scorer within an adapter: it is asked as configured, and what it raises is kept."""
+
+    def __init__(self, scorer: Any) -> None:
+        self.scorer = scorer
+        self.error: Exception | None = None
+
+    async def eval_async(self, output: Any, expected: Any = None, **given: Any) -> Any:
+        if getattr(self.scorer, "name", None) == "ClosedQA" and "criteria" not in given and expected is not None:
+            given["criteria"] = expected  # its prompt has no other place for what is expected
+        try:
+            if not _lacks_client(self.scorer):
+                return await _impatient(self.scorer).eval_async(output=output, expected=expected, **given)
+            with asking_as_configured():
+                return await _impatient(self.scorer).eval_async(output=output, expected=expected, **given)
+        except Exception as error:
+            self.error = self._explained(error, expected)
+            raise
+
+    def _explained(self, error: Exception, expected: Any) -> Exception:
+        is_schema = isinstance(expected, dict | bool) and type(error).__name__ != "SchemaError"
+        if type(self.scorer).__name__ == "ValidJSON" and not is_schema:
+            told = ValueError(
+                f"ValidJSON takes the expectation for a JSON Schema, and this is none: "
+                f"{getattr(error, 'message', error)}. Use JSONDiff to compare, or leave the expectation out"
+            )
+            told.__cause__ = error
+            return told
+        return error
+
+
+def _lacks_client(scorer: Any) -> bool:
+    """Whether it, or a part of it, asks a model and has no client of its own to do so."""
+    lacks = hasattr(scorer, "client") and scorer.client is None
+    return lacks or any(_lacks_client(part) for part in _parts(scorer).values())
+
+
+def _impatient(scorer: Any) -> Any:
+    """A scorer whose own client, where the user has given it one, does not wait within a call."""
+    own = copy.copy(scorer)
+    if getattr(own, "client", None) is not None:
+        own.client = impatient(own.client)
+    for name, part in _parts(own).items():
+        setattr(own, name, _impatient(part))
+    return own
+
+
+def _parts(scorer: Any) -> dict[str, Any]:
+    return {name: part for name, part in getattr(scorer, "__dict__", {}).items() if is_autoevals_scorer(part)}
+
+
+def calling(evaluator: Callable[..., Any], *, asynchronous: bool) -> Callable[[Any], Any]:
+    """A function of an evaluable that calls an evaluator of any other sort.
+
+    A deferred judgement is given as such, and an answer of a judge that holds no score is an error.
+    """
+    if not asynchronous:
+
+        def call(evaluable: Any) -> Any:
+            try:
+                return evaluator(evaluable)
+            except Exception as error:  # noqa: BLE001 - raised again, unless it only defers
+                return _deferred(error)
+
+        return call
+
+    async def call_async(evaluable: Any) -> Any:
+        try:
+            found = evaluator(evaluable)
+            return _readable(evaluator, await found if inspect.isawaitable(found) else found)
+        except Exception as error:  # noqa: BLE001 - as above
+            return _deferred(error)
+
+    return call_async
+
+
+def _deferred(error: Exception) -> EvaluationResult:
+    """What an agent's evaluator says by an exception: by what it is still to be judged."""
+    if is_pixies(error, "AgentEvaluationPending"):
+        return pending(str(error.criteria))  # type: ignore[attr-defined]
+    raise error
+
+
+def _readable(evaluator: Any, found: Any) -> Any:
+    if is_pixies(evaluator, "_LLMEvaluator") and str(found.reasoning).startswith("Failed to parse score."):
+        raise ValueError(f"the judge's answer has no score in it. {found.reasoning:.500}")
+    return found
