@@ -21,7 +21,7 @@ from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.compare import Judging
 from prefect_experiments.reports.markdown import summary_markdown
 
-from .entries import PENDING, TASK, made
+from .entries import PENDING, TASK, fill_in, made
 from .tables import columns
 
 NO = ValueError("a secret of the row")
@@ -125,8 +125,15 @@ class TestPending:
         assert judged(ran, min_pass_rate=0.9).status == "inconclusive"
 
     def test_once_filled_in_it_judges(self, client: Client) -> None:
-        assert judged(made(client, changed(e1={"fact": 1.0, "polite": 1.0}))).status == "passed"
-        assert judged(made(client, changed(e1={"fact": 1.0, "polite": 0.0}))).status == "failed"
+        for judgement, status, said in (
+            ({"score": 1.0}, "passed", "15 of 15 entries pass"),
+            ({"score": 0.0}, "failed", "failed: e1 (polite 0.00)"),
+            ({"label": "rude"}, "failed", "failed: e1 (polite gave the label 'rude' and no score)"),
+        ):
+            ran = made(client, changed(e1={"fact": 1.0, "polite": PENDING}))
+            assert judged(ran).status == "inconclusive"
+            check = judged(fill_in(client, ran, **judgement))
+            assert (check.status, said in check.reason) == (status, True), check.reason
 
 
 def test_every_repetition_must_pass(client: Client) -> None:
@@ -238,6 +245,7 @@ class TestWhereItGoes:
     def test_it_travels(self, client: Client) -> None:
         for beside in (True, False):
             ran = self.ran(client, beside=beside)
+            other: Any
             for other in (pickle.loads(pickle.dumps(ran)), RanExperiment.from_json_text(ran.to_json_text())):
                 assert other.verdict == ran.verdict
                 holds = other.comparison.candidate if beside else other.verdict
