@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from prefect_experiments.errors import InvalidSetting, unknown_value
 
@@ -269,7 +269,20 @@ JUDGED_BY: Final = "judged_by"
 """In the metadata of an evaluation that was pending: the criteria that a person has judged by."""
 
 
-def pending_criteria(evaluation: Evaluation | EvaluationResult) -> str | None:
+class _Judged(Protocol):
+    """What an evaluation is known by, wherever it stands."""
+
+    @property
+    def score(self) -> float | None: ...
+
+    @property
+    def label(self) -> str | None: ...
+
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+
+
+def pending_criteria(evaluation: _Judged) -> str | None:
     """By what an evaluation is still to be made; ``None`` where it has a score, a label or an error."""
     if evaluation.score is not None or evaluation.label is not None or getattr(evaluation, "error", None) is not None:
         return None

@@ -16,7 +16,7 @@ import orjson
 
 from prefect_experiments import keys
 from prefect_experiments.jsonable import loads
-from prefect_experiments.models import PENDING, Annotation, AnnotatorKind, Evaluation, ExperimentRun
+from prefect_experiments.models import Annotation, AnnotatorKind, Evaluation, ExperimentRun, pending_criteria
 from prefect_experiments.times import to_datetime
 
 UNKNOWN_FINGERPRINT = ""
@@ -156,9 +156,9 @@ class EvaluationRecord(NamedTuple):
     @property
     def pending(self) -> str | None:
         """By what it is still to be made, as `Evaluation.pending` says it."""
-        if self.score is not None or self.label is not None or self.error is not None or self.metadata_json is None:
+        if self.metadata_json is None:  # of most, which need not be looked at further
             return None
-        return pending_in(self.metadata_json)
+        return pending_criteria(self)
 
     @property
     def is_annotation(self) -> bool:
@@ -250,14 +250,6 @@ def annotation_record(
     metadata = json_text(annotation_metadata(annotator))
     said = (score, label, text, metadata, None, updated_at, updated_at)
     return EvaluationRecord(position, repetition_number, name, name, "HUMAN", UNKNOWN_FINGERPRINT, *said)
-
-
-def pending_in(metadata_json: str) -> str | None:
-    """The criteria in the metadata of an evaluation that has neither a score nor a label nor an error."""
-    if f'"{PENDING}"' not in metadata_json:
-        return None
-    found = orjson.loads(metadata_json).get(PENDING)
-    return found if isinstance(found, str) else None
 
 
 def json_text(value: Mapping[str, Any] | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from prefect_experiments import Client, Dataset, EvaluationResult, Example
+from prefect_experiments import AnnotateRecordInput, AnnotationInput, Client, Dataset, Example, pending
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.experiment.arguments import RunArguments
 from prefect_experiments.experiment.request import plan_new
@@ -14,7 +14,7 @@ from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.sync import run_sync
 
 Grades = Mapping[str, Mapping[str, Any]]
-PENDING = EvaluationResult(metadata={"pending": "Is it polite?"})
+PENDING = pending("Is it polite?")
 TASK = "the task"
 
 
@@ -28,25 +28,24 @@ def made(
         grades: by example, what each of its evaluators gives, or raises. What stands under `TASK` is what the task
             raises.
         name: the experiment's.
-        repetitions: of each example; a list has what is given in each of them.
-        unused: evaluators that no example has.
+        repetitions: of each example; a tuple has what is given in each of them.
+        unused: evaluators that only an example of another split has, of which nothing is run.
     """
     names = dict.fromkeys(key for given in grades.values() for key in given if key != TASK) | dict.fromkeys(unused)
-    dataset = Dataset(
-        name="entries",
-        examples=tuple(
-            Example(id=example_id, input=example_id, metadata={"description": f"about {example_id}"})
-            for example_id in grades
-        ),
-        only_evaluators={
-            example_id: tuple(key for key in given if key != TASK) for example_id, given in grades.items()
-        },
-    )
+    examples = [
+        Example(id=example_id, input=example_id, metadata={"description": f"about {example_id}"}, splits=("used",))
+        for example_id in grades
+    ]
+    only = {example_id: tuple(key for key in given if key != TASK) for example_id, given in grades.items()}
+    if unused:
+        examples.append(Example(id="elsewhere", input="elsewhere", splits=("other",)))
+        only["elsewhere"] = tuple(unused)
+    dataset = Dataset(name="entries", examples=tuple(examples), only_evaluators=only)
     calls: dict[tuple[str, str], int] = {}
 
     def given(example_id: str, what: str) -> Any:
         value = grades[example_id].get(what)
-        if isinstance(value, list):
+        if isinstance(value, tuple):
             place = calls[example_id, what] = calls.get((example_id, what), -1) + 1
             value = value[place]
         if isinstance(value, Exception):
@@ -68,6 +67,7 @@ def made(
                 evaluators={what: evaluator(what) for what in names},
                 experiment_name=name,
                 repetitions=repetitions,
+                splits=["used"] if unused else None,
                 retries=0,
             ),
             client,
@@ -76,3 +76,14 @@ def made(
     work.load_dataset()
     run_sync(lambda: run_spec(work.session.spec))
     return work.result
+
+
+def fill_in(client: Client, ran: RanExperiment, score: float | None = None, label: str | None = None) -> RanExperiment:
+    """The experiment as it is when a person has judged all that was pending."""
+    found = client.experiments.list_pending(experiment=ran, all=True)
+    annotations = [
+        AnnotateRecordInput(record_id=one.run_id, values=[AnnotationInput(name=one.name, score=score, label=label)])
+        for one in found.pending
+    ]
+    client.experiments.annotate_runs(annotations=annotations)
+    return client.experiments.get_results(experiment=ran.experiment_id)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from prefect_experiments import Client, EvaluationResult, write_report
+from prefect_experiments import AnnotateRecordInput, AnnotationInput, Client, EvaluationResult, write_report
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate, Metric
@@ -19,7 +19,7 @@ from prefect_experiments.analysis.verdicts import Verdict
 from prefect_experiments.reports.markdown import summary_markdown
 from prefect_experiments.reports.terminal import print_summary
 
-from .entries import PENDING, TASK, made
+from .entries import PENDING, TASK, fill_in, made
 from .tables import checks
 
 NO = ValueError("no")
@@ -40,6 +40,15 @@ def client(tmp_path: Path) -> Iterator[Client]:
     found.store.close()
 
 
+def fill_in_again(client: Client, ran: RanExperiment, score: float) -> RanExperiment:
+    """What a person has judged may be judged again."""
+    judged = [one.run_id for one in ran.evaluation_runs if one.annotator_kind == "HUMAN"]
+    values = [AnnotationInput(name="polite", score=score)]
+    annotations = [AnnotateRecordInput(record_id=run_id, values=values) for run_id in judged]
+    client.experiments.annotate_runs(annotations=annotations)
+    return client.experiments.get_results(experiment=ran.experiment_id)
+
+
 def alone(ran: RanExperiment, gate: Gate | None = None) -> Verdict:
     return (gate or Gate()).judge_alone(result_table(ran))
 
@@ -55,7 +64,7 @@ class TestASummary:
         assert str(fact).startswith("0.90 over 10 of 11; 1 task error; between 0.818 and 0.909 if")
 
     def test_over_repetitions(self, client: Client) -> None:
-        grades = {"a": {"x": [1.0, 0.0], "y": 1.0}, "b": {"y": [1.0, NO]}, "c": {TASK: NO, "y": 1.0}}
+        grades = {"a": {"x": (1.0, 0.0), "y": 1.0}, "b": {"y": (1.0, NO)}, "c": {TASK: NO, "y": 1.0}}
         metrics = made(client, grades, repetitions=2).summary.metrics
         x, y = metrics["x"], metrics["y"]
         assert (x.n, x.n_expected, x.n_task_errors) == (2, 2, 0)
@@ -73,7 +82,7 @@ class TestASummary:
             "polite": (1, 1), "short": (1, 1), "x": (2, 2),
         }  # fmt: skip
 
-    def test_of_an_evaluator_that_no_example_has(self, client: Client) -> None:
+    def test_of_an_evaluator_that_no_used_example_has(self, client: Client) -> None:
         ran = made(client, {"a": {"x": 1.0}, "b": {"x": 1.0}}, unused=["tools"])
         assert str(ran.summary.metrics["tools"]) == "meant for none of the examples"
 
@@ -150,7 +159,7 @@ class TestAGate:
         judged = compare_results(result_table(before), result_table(after), gate=Gate.parse(both))
         assert judged.metrics["tone"].missing_as_worst is None
 
-    def test_an_evaluator_that_no_entry_has_is_judged_only_where_the_gate_names_it(self, client: Client) -> None:
+    def test_an_evaluator_that_no_used_example_has_is_judged_only_where_the_gate_names_it(self, client: Client) -> None:
         grades = {"a": {"x": 1.0}, "b": {"x": 1.0}}
         before, after = (result_table(made(client, grades, name=name, unused=["tools"])) for name in ("one", "two"))
         assert "tools" not in checks(Gate().judge_alone(before))
@@ -198,10 +207,14 @@ class TestPending:
         assert verdict.status == "passed", verdict.reasons
 
     def test_once_filled_in_it_judges(self, client: Client) -> None:
-        gate = Gate(metrics={"polite": Metric(min=0.5, bounds="point")}, min_coverage=0.8)
-        done = {name: {key: 0.0 if v is PENDING else v for key, v in g.items()} for name, g in self.GRADES.items()}
-        assert alone(made(client, done), gate).status == "passed"
-        assert alone(made(client, done), Gate(metrics={"polite": Metric(min=0.9, bounds="point")})).status == "failed"
+        ran = made(client, self.GRADES)
+        gate = Gate(metrics={"polite": Metric(min=0.8, bounds="point")}, min_coverage=0.8)
+        assert alone(ran, gate).status == "inconclusive"
+        low = fill_in(client, ran, 0.0)
+        assert str(low.summary.metrics["polite"]).startswith("0.75 over 8 of 9; 1 without a score; between")
+        assert alone(low, gate).status == "failed"
+        high = fill_in_again(client, low, 1.0)
+        assert alone(high, gate).status == "passed", alone(high, gate).reasons
 
     def test_where_nothing_else_is_known_of_a_metric(self, client: Client) -> None:
         grades = {name: {"polite": PENDING, "fact": 1.0} for name in self.GRADES}

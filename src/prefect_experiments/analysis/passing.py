@@ -47,36 +47,28 @@ def passing(
     """
     if isinstance(threshold, bool) or not 0 <= threshold <= 1:
         raise InvalidSetting(f"the threshold must be from 0 to 1, such as 0.5; got {threshold!r}")
-    if not isinstance(results, RanExperiment):
-        return passing_of(result_table(results), threshold, directions or {})
-    if not results.summary.n_runs:
+    if isinstance(results, RanExperiment) and not results.summary.n_runs:
         return Passing(threshold=threshold, entries=_not_run(results))
-    return passing_of(result_table(results), threshold, directions or {}, results.examples)
+    return passing_of(result_table(results), threshold, directions or {})
 
 
-def passing_of(
-    table: ResultTable,
-    threshold: float,
-    directions: Mapping[str, Direction | None],
-    examples: Mapping[str, Example] | None = None,
-) -> Passing:
+def passing_of(table: ResultTable, threshold: float, directions: Mapping[str, Direction | None]) -> Passing:
     """`passing` of a results table that was read.
 
     Args:
         table: the results.
         threshold: the lowest score that passes.
         directions: by metric, as far as somebody else than its evaluations says.
-        examples: in the dataset's order, by id, where they are known.
     """
-    rule, known = _Rule(table, threshold, directions), examples or {}
+    rule = _Rule(table, threshold, directions)
     rows: dict[str, dict[int, int]] = {}
     for row, run in enumerate(table.runs):
         rows.setdefault(run.example_id, {})[run.repetition_number] = row
-    ids = dict.fromkeys([*known, *rows, *sorted(table.expected_ids or ())])
+    ids = dict.fromkeys([*table.examples, *rows])
     entries = [
         found
         for number, example_id in enumerate(ids, 1)
-        if (found := rule.entry(number, example_id, known.get(example_id), rows.get(example_id, {})))
+        if (found := rule.entry(number, example_id, rows.get(example_id, {})))
     ]
     return Passing(threshold=threshold, entries=tuple(entries), n_unjudged=len(ids) - len(entries))
 
@@ -92,7 +84,7 @@ class _Rule:
         every = dict.fromkeys([*(one.name for one in table.results.evaluators), *table.scores])
         self.evaluators = [name for name in every if self.directions.get(name) != "neutral"]
 
-    def entry(self, number: int, example_id: str, example: Example | None, rows: _Rows) -> Entry | None:
+    def entry(self, number: int, example_id: str, rows: _Rows) -> Entry | None:
         """What becomes of an entry; nothing of one that no evaluator is meant for."""
         chosen = self.table.results.meant_for
         evaluators = [name for name in self.evaluators if name not in chosen or example_id in chosen[name]]
@@ -104,7 +96,7 @@ class _Rule:
         return Entry(
             number=number,
             example_id=example_id,
-            description=_described(example),
+            description=_described(self.table.examples.get(example_id)),
             outcome="failed" if why else _worst_of(score.outcome for score in scores),
             scores=tuple(scores),
             why=why,

@@ -15,6 +15,7 @@ from prefect_experiments.analysis.intervals import mean_and_sd, unit_for
 from prefect_experiments.analysis.ran_experiment import RanExperiment
 from prefect_experiments.analysis.verdicts import COSTS, LATENCIES, OPERATIONS, Side, SideMetric
 from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.models import Example
 from prefect_experiments.results import DIRECTION, ResultRun, Results, read_results, refuse_doubles, result_frame
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class ResultTable:
         directions: by metric, what its evaluations say of which scores are better.
         pending: by evaluator that has any, whether a person, or an agent, is still to judge the run.
         expected_ids: the examples that there should be runs of; ``None`` where nobody knows.
+        examples: these, by id and in the dataset's order; none where nobody knows.
         n_expected: runs that there should be.
     """
 
@@ -65,6 +67,7 @@ class ResultTable:
     directions: Said = field(default_factory=dict)
     pending: Mapping[str, Flags] = field(default_factory=dict)
     expected_ids: frozenset[str] | None = None
+    examples: Mapping[str, Example] = field(default_factory=dict, repr=False)
     n_expected: int = 0
     experiment_id: str = ""
     dataset_id: str = ""
@@ -222,6 +225,7 @@ def _of_experiment(ran: RanExperiment, label: str | None) -> ResultTable:
     return replace(
         table,
         expected_ids=frozenset(ran.examples),
+        examples=ran.examples,
         n_expected=experiment.example_count * experiment.repetitions,
         experiment_id=experiment.id,
         dataset_id=experiment.dataset_id,

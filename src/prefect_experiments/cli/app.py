@@ -15,17 +15,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import (
-    backends,
-    comparing,
-    datasets,
-    experiments,
-    log,
-    passing,
-    pixie,
-    running,
-    store,
-)
+from prefect_experiments.cli import backends, comparing, datasets, experiments, log, passing, pixie, running, store
 from prefect_experiments.cli.output import (
     BY_SIGNAL,
     DONE,

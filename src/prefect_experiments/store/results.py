@@ -13,7 +13,14 @@ from sqlalchemy.engine import Connection
 from prefect_experiments import keys
 from prefect_experiments.engine import EvaluationItem, RunItem
 from prefect_experiments.errors import InvalidInput, NotFound
-from prefect_experiments.models import PENDING, AnnotateRecordInput, DatasetVersion, Example
+from prefect_experiments.models import (
+    PENDING,
+    AnnotateRecordInput,
+    DatasetVersion,
+    EvaluationResult,
+    Example,
+    pending_criteria,
+)
 from prefect_experiments.pages import Pagination
 from prefect_experiments.records import (
     UNKNOWN_FINGERPRINT,
@@ -21,7 +28,6 @@ from prefect_experiments.records import (
     Key,
     RunRecord,
     annotation_record,
-    pending_in,
 )
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
@@ -193,7 +199,7 @@ class ResultStore:
             void = evaluated_failures(connection, experiment_id)
             found = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
         rows = [
-            (position, *rest, metadata is not None and pending_in(metadata) is not None)
+            (position, *rest, metadata is not None and pending_criteria(_empty_with(metadata)) is not None)
             for position, repetition, *rest, metadata in found
             if (position, repetition) not in void
         ]
@@ -307,6 +313,10 @@ class ResultStore:
             if unknown:
                 names = ", ".join(keys.run_id(*key) for key in unknown[:5])
                 raise NotFound(f"{len(unknown)} of the runs to annotate are not in the store: {names}")
+
+
+def _empty_with(metadata_json: str) -> EvaluationResult:
+    return EvaluationResult(metadata=orjson.loads(metadata_json))
 
 
 def _has_failed_evaluation() -> sa.ColumnElement[bool]:
