@@ -145,6 +145,32 @@ def test_examples_of_comparing_run(prefect_api: str, tmp_path: Path, monkeypatch
         assert line in shown
 
 
+def test_examples_of_passing_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = ROOT / "docs/passing.md"
+    (tmp_path / "entries.py").write_text("\n".join(blocks_of(document, "python")))
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+    printed = run_python(["entries.py"], tmp_path)
+    passing, waiting = blocks_of(document, "sh")
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect_experiments.cli", *shlex.split(passing)[1:]],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 1, done.stderr  # an entry has failed
+    shown = [line.rstrip() for line in f"{printed}\n{done.stdout}".splitlines()]
+    for line in "".join(blocks_of(document, "text")).splitlines():
+        assert line in shown
+    assert "polite" in run_python(["-m", "prefect_experiments.cli", *shlex.split(waiting)[1:]], tmp_path)
+    [gate] = blocks_of(document, "yaml")
+    (tmp_path / "gate.yaml").write_text(gate)
+    judged = [sys.executable, "-m", "prefect_experiments.cli", "compare", "latest", "latest", "--gate", "gate.yaml"]
+    done = subprocess.run(judged, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE_S)
+    assert "and 90 % must" in " ".join(done.stdout.split()), done.stdout + done.stderr
+
+
 def test_examples_of_logging_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = ROOT / "docs/logging.md"
     blocks = python_blocks(document)
