@@ -22,7 +22,7 @@ from prefect_experiments.settings import Settings
 logger = logging.getLogger("prefect_experiments")
 
 SETTING = "PREFECT_EXPERIMENTS_REFERENCES"
-_WITH_A_HOME = (FunctionType, BuiltinFunctionType, MethodType, type)
+WITH_A_HOME = (FunctionType, BuiltinFunctionType, MethodType, type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Allowed:
             raise self.refuse(reference, f"{name} is Python's own, and not limited by")
         if isinstance(found, ModuleType):
             owner: str | None = found.__name__
-        elif isinstance(found, _WITH_A_HOME) and not (isinstance(found, type) and issubclass(found, BaseException)):
+        elif isinstance(found, WITH_A_HOME) and not (isinstance(found, type) and issubclass(found, BaseException)):
             owner = getattr(found, "__module__", None)
         else:
             return

@@ -16,7 +16,7 @@ import importlib.util
 import logging
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -110,7 +110,13 @@ def _found(reference: str, allowed: Allowed | None) -> Any:
     return _in_module(module, name, reference, allowed)
 
 
-def load_from_file(file: Path, name: str, reference: str, folders: Sequence[Path]) -> Any:
+def load_from_file(
+    file: Path,
+    name: str,
+    reference: str,
+    folders: Sequence[Path],
+    check: Callable[[Any, ModuleType], None] | None = None,
+) -> Any:
     """What a file has by a name, loaded as `load_reference` does it.
 
     Args:
@@ -118,6 +124,7 @@ def load_from_file(file: Path, name: str, reference: str, folders: Sequence[Path
         name: of what is looked for in it.
         reference: as it is written, for messages.
         folders: where what the file imports is looked for first, before its neighbours.
+        check: refuses what it leads to, and what is on the way there; it gets each with the file's module.
 
     Raises:
         InvalidReference: it has none, does not load, or is not allowed.
@@ -126,10 +133,16 @@ def load_from_file(file: Path, name: str, reference: str, folders: Sequence[Path
         allowed.check_place(reference, str(file))
     with _lock, importing():
         module = _load_file(str(file), reference, folders)
-    return _in_module(module, name, reference, allowed)
+    return _in_module(module, name, reference, allowed, check)
 
 
-def _in_module(module: ModuleType, name: str, reference: str, allowed: Allowed | None) -> Any:
+def _in_module(
+    module: ModuleType,
+    name: str,
+    reference: str,
+    allowed: Allowed | None,
+    check: Callable[[Any, ModuleType], None] | None = None,
+) -> Any:
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
@@ -141,6 +154,8 @@ def _in_module(module: ModuleType, name: str, reference: str, allowed: Allowed |
         found = getattr(found, part)
         if allowed is not None:
             allowed.check_found(reference, part, found, module)
+        if check is not None:
+            check(found, module)
     return found
 
 

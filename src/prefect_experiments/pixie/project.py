@@ -9,13 +9,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from prefect_experiments.allowed import SETTING, allowed_references
+from prefect_experiments.allowed import SETTING, WITH_A_HOME, allowed_references
 from prefect_experiments.errors import InvalidReference, current_directory
 from prefect_experiments.references import load_from_file
 
 _PIXIES_FOLDER = "pixie_qa"
+_MEANT_FOR_DATASETS = frozenset({"pixie", "autoevals", "prefect_experiments"})
+_INSTALLED = frozenset({"site-packages", "dist-packages"})  # a project's environment may be in its folder
 
 _lock = threading.Lock()
 _importable: Counter[str] = Counter()
@@ -59,13 +62,42 @@ class Project:
                 it leads to) or nowhere, the file does not load, or it is not among what that setting allows.
         """
         file = self.file_of(reference)
+
+        def check(found: Any, module: ModuleType) -> None:
+            if (owner := self._stranger(found, module)) is not None:
+                raise InvalidReference(
+                    f"reference {reference!r:.200} leads out of the project {self.root}: to {owner}, which {file.name} "
+                    "has only imported. A dataset may name what the project's own files define: write a function or a "
+                    f"class of your own around it in {file.name}"
+                )
+
         try:
-            return load_from_file(file, reference.rpartition(":")[2].strip(), reference, [self.root])
+            return load_from_file(file, reference.rpartition(":")[2].strip(), reference, [self.root], check)
         except InvalidReference as error:
             cause = error.__cause__
             if isinstance(cause, ModuleNotFoundError) and lacks_pixie(cause):
                 raise InvalidReference(f"reference {reference!r}: {NEEDS_PIXIE}") from cause
             raise
+
+    def _stranger(self, found: Any, module: ModuleType) -> str | None:
+        """What of somebody else's a file's name leads to, as text; ``None`` of the project's own, and of pixie's.
+
+        A file imports more than it means a dataset to call, `subprocess` for instance.
+        """
+        if isinstance(found, ModuleType):
+            return f"the module {found.__name__}"
+        if not isinstance(found, WITH_A_HOME) or "<locals>" in getattr(found, "__qualname__", ""):
+            return None  # an object, or a function that a function has made: the project's code asked for it
+        owner = str(getattr(found, "__module__", None) or "builtins")
+        if owner == module.__name__ or owner.partition(".")[0] in _MEANT_FOR_DATASETS:
+            return None
+        file = getattr(sys.modules.get(owner), "__file__", None)
+        where = None if file is None else Path(file).resolve()
+        is_own = where is not None and (
+            (where.is_relative_to(self.root.resolve()) and not _INSTALLED.intersection(where.parts))
+            or ((allowed := allowed_references()) is not None and allowed.has_module(owner))
+        )
+        return None if is_own else f"{owner}.{getattr(found, '__qualname__', '?')}"
 
     def file_of(self, reference: str) -> Path:
         """The file that a reference leads to, links followed.

@@ -65,7 +65,7 @@ class _LeadsOut(ValueError):
 
 
 def _refuse_references(schema: Any) -> None:
-    """What a schema refers to would be fetched from wherever a dataset says."""
+    """Refuse a schema that refers to another document: jsonschema would fetch it, from wherever a dataset says."""
     if isinstance(schema, dict):
         for key in ("$ref", "$dynamicRef", "$recursiveRef"):
             if isinstance(there := schema.get(key), str) and not there.startswith("#"):
