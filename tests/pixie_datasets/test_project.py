@@ -159,3 +159,44 @@ def test_the_fingerprint_is_of_the_code_and_not_of_the_place(tmp_path: Path) -> 
         task = resolve_task(task_of(project(tmp_path / name, edit(APP), my_app=my_app or MY_APP)))
         assert task.fingerprint != one.fingerprint, name
     assert callable_fingerprint(task.function.target) != task.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("name", "led_to"),
+    [
+        ("asyncio.subprocess.subprocess.run", "the module asyncio"),
+        ("sys.exit", "the module sys"),
+        ("system", "posix.system"),
+        ("run", "subprocess.run"),
+        ("Popen", "subprocess.Popen"),
+        ("App.__class__", "builtins.type"),
+        ("App.__subclasses__", "builtins."),
+        ("opened.write", "builtins.BytesIO.write"),
+    ],
+)
+def test_what_a_file_has_only_imported_is_not_for_datasets_to_name(tmp_path: Path, name: str, led_to: str) -> None:
+    write(
+        tmp_path,
+        {
+            "app.py": "import asyncio, io, sys\nfrom os import system\nfrom subprocess import Popen, run\n"
+            "opened = io.BytesIO()\nclass App:\n    def create(): ...\n    def run(args): ...\n"
+        },
+    )
+    with pytest.raises(InvalidReference, match=f"leads out of the project .*: to {led_to}"):
+        Project(tmp_path).load(f"app.py:{name}")
+
+
+def test_what_the_projects_files_define_or_make_may_be_named(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "app.py": "import functools\nfrom checks.polite import Polite, wrapped\nfrom pixie import Evaluation\n"
+            "class Outer:\n    class Inner:\n        def create(): ...\n        def run(args): ...\n"
+            "short = functools.partial(len)\n@functools.cache\ndef cached(a): ...\nanswer = lambda a: a\n",
+            "checks/polite.py": "def decorated(f):\n    def wrapper(a): return f(a)\n    return wrapper\n"
+            "class Polite: ...\n@decorated\ndef wrapped(a): return a\n",
+        },
+    )
+    load = Project(tmp_path).load
+    names = ["Outer", "Outer.Inner", "Polite", "wrapped", "short", "cached", "answer", "Evaluation"]
+    assert all(load(f"app.py:{name}") for name in names)
