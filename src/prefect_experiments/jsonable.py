@@ -223,11 +223,20 @@ class _Plain:
         """Take note of what JSON cannot say. Content is named by its place, not shown."""
         is_final = is_final or self._mode == "strict"
         if is_final or self._warning is None:
-            where = _cut("".join(_place(*step) for step in self._path), _LONGEST_PLACE)
+            where = _way(self._path)
             at = f"at {where} " if where else ""
             if is_final:
                 raise NotJson(f"{what} {at}{fault}")
             self._warning = f"{what} {at}{fault}; {instead}"
+
+
+def place_of(path: Iterable[str | int]) -> str:
+    """Where in a JSON value something is, for a message: ``['key'][0]``."""
+    return _way(("[", key) for key in path)
+
+
+def _way(steps: Iterable[tuple[str, Any]]) -> str:
+    return _cut("".join(_place(*step) for step in steps), _LONGEST_PLACE)
 
 
 def _place(place: str, key: Any) -> str:

@@ -240,7 +240,8 @@ def test_json_lists_and_examples(write):
         ("[]", ["no rows"]),
         ('[{"a": 1},\n {"a": }]', ["line 2", "column 8"]),
         ('[{"a": 1},\n {"a": NaN}]', ["line 2", "NaN is not JSON", "null"]),
-        ('[{"a": -Infinity}]', ["line 1", "Infinity is not JSON"]),
+        ('[{"a": 1}, {"b": [-Infinity]}]', ["line 1, at [1]['b'][0]: -Infinity is not JSON"]),
+        ('[{"a": {"b": 1, "b": 1}}]', ["line 1, at [0]['a']: the key 'b' stands twice"]),
         ('{"a": 1}\n{"a": 2}', ["line 2", ".jsonl"]),
         (
             '{"runnable": "app:f", "entries": []}',

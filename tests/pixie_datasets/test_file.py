@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pixie.harness import runner as pixies
 
+from prefect_experiments.datasets.rows import to_examples
 from prefect_experiments.errors import InvalidDataset, InvalidEntries
+from prefect_experiments.pixie.dataset import entry_ids
 from prefect_experiments.pixie.examples import ABSENT, Named
 from prefect_experiments.pixie.file import expanded
 from prefect_experiments.pixie.reading import is_pixie, read_pixie
@@ -82,8 +87,7 @@ def test_what_is_refused(tmp_path: Path, content: Any, said: list[str]) -> None:
     [
         ("[1]", "not a list"),
         ('{"runnable": "a.py:f", "entries": [}', "line 1, column 36: not JSON"),
-        ('{"runnable": "a.py:f",\n "entries": [{"a": NaN}]}', "line 2: NaN is not JSON"),
-        ('{"runnable": "a.py:f", "entries": [], "entries": []}', "'entries' stands twice"),
+        ('{"runnable": "a.py:f",\n "entries": ' + "[" * 100_000, "line 2, column 266: nested too deep"),
     ],
 )
 def test_what_is_no_json_object(tmp_path: Path, content: str, said: str) -> None:
@@ -91,6 +95,73 @@ def test_what_is_no_json_object(tmp_path: Path, content: str, said: str) -> None
         read(tmp_path, content)
     assert said in str(refused.value)
     assert is_pixie(tmp_path / "set.json") == content.startswith("{")  # so that it is told by pixie's rules
+
+
+def test_all_that_json_has_no_word_for_is_said_at_once(tmp_path: Path) -> None:
+    text = json.dumps(
+        dataset(
+            entry(1, eval_input=[{"name": "x", "value": math.nan}], expectation=-math.inf),
+            entry(2, expectation=10**30),
+            entry(3),
+            threshold=math.inf,
+        )
+    )
+    text = text.replace('{"q": "question 3"}', '{"q": {"a": 1, "a": 2}}')
+    text = text.replace('"description": "Case 3"', '"description": "old", "description": "Case 3"')
+    with pytest.raises(InvalidEntries) as refused:
+        read(tmp_path, text).check()
+    assert "\n" not in text
+    assert str(refused.value).splitlines()[1:] == [
+        "  - entry 1 ('Case 1'): at ['eval_input'][0]['value']: NaN is not JSON. Write null instead",
+        "  - entry 1 ('Case 1'): at ['expectation']: -Infinity is not JSON. Write null instead",
+        "  - entry 2 ('Case 2'): at ['expectation']: an integer of 31 digits is beyond 64 bits. Write it as text",
+        "  - entry 3 ('Case 3'): the key 'description' stands twice in one object. Leave one of them",
+        "  - entry 3 ('Case 3'): at ['input_data']['q']: the key 'a' stands twice in one object. Leave one of them",
+        "  - at ['threshold']: Infinity is not JSON. Write null instead",
+    ]
+    assert is_pixie(tmp_path / "set.json")
+
+
+def test_a_key_that_stands_twice_at_the_top(tmp_path: Path) -> None:
+    with pytest.raises(InvalidEntries, match="the key 'runnable' stands twice"):
+        read(tmp_path, json.dumps(dataset()).replace('{"runnable"', '{"runnable": "a.py:f", "runnable"', 1)).check()
+
+
+def nested(depth: int) -> Any:
+    return functools.reduce(lambda inner, _: [inner], range(depth), 1)
+
+
+PARTS: list[tuple[str, Callable[[Any], dict[str, Any]], str]] = [
+    ("arguments", lambda value: {"input_data": {"q": value}}, r"\['input_data'\]\['q'\]"),
+    ("input", lambda value: {"eval_input": [{"name": "x", "value": value}]}, r"\['eval_input'\]\[0\]\['value'\]"),
+    ("expectation", lambda value: {"expectation": value}, r"\['expectation'\]"),
+    ("about", lambda value: {"eval_metadata": {"context": value}}, r"\['eval_metadata'\]\['context'\]"),
+    ("output", lambda value: {"eval_output": [{"name": "x", "value": value}]}, r"\['eval_output'\]\[0\]\['value'\]"),
+]
+
+
+@pytest.mark.parametrize(("part", "where"), [case[1:] for case in PARTS], ids=[case[0] for case in PARTS])
+def test_values_that_nothing_keeps(tmp_path: Path, part: Callable[[Any], dict[str, Any]], where: str) -> None:
+    for value, said in [("\ud800", "holds a lone surrogate"), (nested(500), "is nested more than 254 deep")]:
+        with pytest.raises(InvalidEntries, match=f"entry 2 \\('Case 2'\\): .* at {where}.* {said}"):
+            read(tmp_path, dataset(entry(), entry(2, **part(value)))).check()
+
+
+def test_words_that_nothing_keeps(tmp_path: Path) -> None:
+    with pytest.raises(InvalidEntries) as refused:
+        read(tmp_path, dataset(entry(description="a \ud800"), name="\udfff", evaluators=["\udfff"])).check()
+    for place in ("'name'", "'evaluators'", "'description'"):
+        assert f"text at [{place}]" in str(refused.value)
+
+
+@pytest.mark.parametrize("depth", range(240, 260))
+def test_what_is_taken_can_be_kept(tmp_path: Path, depth: int) -> None:
+    value = nested(depth)
+    file = read(tmp_path, dataset(entry(eval_input=[{"name": "x", "value": value}], expectation=value)))
+    kept = [one.entry.to_example(id_) for one, id_ in zip(file.entries, entry_ids(e.entry for e in file.entries))]
+    assert bool(kept) == (depth <= 251)
+    if kept:
+        assert to_examples(kept)[0].output == {"expectation": value}
 
 
 # Version 0.8.6 takes them: what it lets pass is nothing that could be run and judged as it was meant.

@@ -26,7 +26,7 @@ def parse_json(text: str, origin: str) -> Raw:
         value = load_json(text)
     except BadJson as error:
         hint = "; one object a line is a .jsonl" if error.is_more else ""
-        raise InvalidDataset(f"{origin}: {_place(error)}: {error}{hint}") from None
+        raise InvalidDataset(f"{origin}: {error.place}: {error}{hint}") from None
     if isinstance(value, dict):
         value = _listed(value, origin)
     if not isinstance(value, list):
@@ -116,7 +116,7 @@ def _row(line: str, origin: str, number: int, text: str, place: int) -> dict[str
             raise InvalidDataset(
                 f"{origin}: lines {number} to {end} are {_kind(found[0])}. {_ONE_A_LINE}. {advice}"
             ) from None
-        raise InvalidDataset(f"{origin}: {_place(error)}: {error}") from None
+        raise InvalidDataset(f"{origin}: {error.place}: {error}") from None
     if not isinstance(row, dict):
         raise InvalidDataset(
             f"{origin}: line {number} is {_kind(row)}, not an object. {_ONE_A_LINE}; "
@@ -129,10 +129,6 @@ def _more(line: str, number: int, column: int) -> str:
     if line[column - 1] in "{[":
         return f"there are two objects or more on line {number}: the second begins at column {column}"
     return f"line {number} goes on after its object, at column {column}, with {line[column - 1]!r}"
-
-
-def _place(error: BadJson) -> str:
-    return f"line {error.line}, column {error.column}" if error.column else f"line {error.line}"
 
 
 def _kind(value: Any) -> str:

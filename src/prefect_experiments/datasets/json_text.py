@@ -6,7 +6,13 @@ import json
 import json.decoder
 import json.scanner
 import math
-from typing import Any
+import re
+from typing import Any, NamedTuple
+
+from prefect_experiments.jsonable import place_of
+
+_DEEPER = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+_TOO_DEEP = 254  # what is nested deeper is kept nowhere, see `jsonable`
 
 
 class BadJson(ValueError):
@@ -15,14 +21,38 @@ class BadJson(ValueError):
     Attributes:
         line: where, from 1.
         column: where in the line, from 1; 0 where only the line is known.
+        at: where in the value, such as ``[3]['input']``; empty where that is not known.
         is_more: whether the text goes on after a whole value.
     """
 
-    def __init__(self, message: str, line: int = 1, column: int = 0, *, is_more: bool = False) -> None:
+    def __init__(
+        self, message: str, line: int = 1, column: int = 0, *, at: str = "", is_more: bool = False
+    ) -> None:
         super().__init__(message)
         self.line = line
         self.column = column
+        self.at = at
         self.is_more = is_more
+
+    @property
+    def place(self) -> str:
+        """Where it is, for a message."""
+        return f"line {self.line}" + (f", column {self.column}" if self.column else "") + (self.at and f", at {self.at}")
+
+
+class Fault(NamedTuple):
+    """A part of a JSON text that is not taken as it is.
+
+    Attributes:
+        path: the keys and places in lists that lead to it.
+        text: what is wrong, and what to do; what the value is, is not shown.
+    """
+
+    path: tuple[str | int, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return f"at {place_of(self.path)}: {self.text}" if self.path else self.text
 
 
 class _Refused(ValueError):
@@ -39,14 +69,44 @@ def load_json(text: str) -> Any:
             object with a key that stands twice. The text does not show what the values are.
     """
     try:
-        return _decoder.decode(text)
+        return _decoded(text, _decoder)
+    except _Refused as refused:
+        faults = load_leniently(text)[1]
+        raise BadJson(str(refused), _line_of(text), at=place_of(faults[0].path) if faults else "") from None
+
+
+def load_leniently(text: str) -> tuple[Any, list[Fault]]:
+    """The value of a JSON text, and all in it that `load_json` does not take, in the order of the text.
+
+    The value has ``None`` in the place of such numbers, and the last value of a key that stands twice.
+
+    Raises:
+        BadJson: it is not JSON.
+    """
+    try:
+        return _decoded(text, _decoder), []
+    except _Refused:
+        return _without_faults(_decoded(text, _collector))
+
+
+def _decoded(text: str, decoder: json.JSONDecoder) -> Any:
+    try:
+        return decoder.decode(text)
     except json.JSONDecodeError as error:
         is_more = error.msg == "Extra data"
         raise BadJson(f"not JSON: {error.msg}", error.lineno, error.colno, is_more=is_more) from None
     except RecursionError:
-        raise BadJson("nested too deep") from None
-    except _Refused as refused:
-        raise BadJson(str(refused), _line_of(text)) from None
+        raise BadJson("nested too deep", *_where_too_deep(text)) from None
+
+
+def _where_too_deep(text: str) -> tuple[int, int]:
+    """Line and column of the first bracket within too many."""
+    depth = 0
+    for found in _DEEPER.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > _TOO_DEEP:
+            return text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
+    return 1, 0
 
 
 def first_value(text: str, start: int) -> tuple[Any, int] | None:
@@ -95,6 +155,60 @@ _HOOKS: dict[str, Any] = {
     "parse_constant": _constant,
 }
 _decoder = json.JSONDecoder(**_HOOKS)
+
+
+class _Faulty(str):
+    """Stands for a number that is not taken; says why."""
+
+
+class _Doubled(dict[str, Any]):
+    """An object with a key that stands twice; the last value is kept."""
+
+    fault = ""
+
+
+def _collecting_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    try:
+        return _object(pairs)
+    except _Refused as refused:
+        doubled = _Doubled(pairs)
+        doubled.fault = str(refused)
+        return doubled
+
+
+def _collecting(read: Any) -> Any:
+    def read_or_note(digits: str) -> Any:
+        try:
+            return read(digits)
+        except _Refused as refused:
+            return _Faulty(refused)
+
+    return read_or_note
+
+
+_collector = json.JSONDecoder(
+    object_pairs_hook=_collecting_object,
+    **{name: _collecting(hook) for name, hook in _HOOKS.items() if name != "object_pairs_hook"},
+)
+
+
+def _without_faults(value: Any) -> tuple[Any, list[Fault]]:
+    """A value that `_collector` has made, as plain JSON, with what stood for its faults."""
+    top, faults = [value], []
+    todo: list[tuple[Any, Any, tuple[str | int, ...]]] = [(top, 0, ())]  # no recursion: it may be nested deep
+    while todo:
+        holder, key, path = todo.pop()
+        found = holder[key]
+        if isinstance(found, _Faulty):
+            faults.append(Fault(path, str(found)))
+            holder[key] = None
+        elif isinstance(found, _Doubled):
+            faults.append(Fault(path, found.fault))
+            holder[key] = found = dict(found)
+        if isinstance(found, dict | list):
+            keys = found if isinstance(found, dict) else range(len(found))
+            todo += reversed([(found, key, (*path, key)) for key in keys])
+    return top[0], faults
 
 
 def _line_of(text: str) -> int:

@@ -6,14 +6,15 @@ What is wrong with a file is said at once, all of it, each with the number of it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from prefect_experiments.datasets.files import read_text
-from prefect_experiments.datasets.json_text import BadJson, load_json
+from prefect_experiments.datasets.json_text import BadJson, Fault, load_leniently
 from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.pixie.examples import (
     ABSENT,
     DESCRIPTION,
@@ -29,6 +30,7 @@ from prefect_experiments.pixie.examples import (
 from prefect_experiments.pixie.file import (
     DEFAULTS,
     ENTRIES,
+    ENTRY_KEYS,
     EVALUATORS,
     NAME,
     RUNNABLE,
@@ -61,7 +63,7 @@ def is_pixie(path: str | Path) -> bool:
     if f'"{ENTRIES}"' not in text and f'"{RUNNABLE}"' not in text:
         return False
     try:
-        found = load_json(text)
+        found, _ = load_leniently(text)
     except BadJson:
         return _LOOKS_LIKE_IT.match(text) is not None
     return RUNNABLE in found or _has_entries(found)
@@ -91,15 +93,20 @@ def read_pixie(path: str | Path, form: Form | None = None) -> PixieFile:
     """
     path = Path(path)
     try:
-        content = load_json(read_text(path))
+        content, faults = load_leniently(read_text(path))
     except BadJson as error:
-        where = f"line {error.line}" + (f", column {error.column}" if error.column else "")
-        raise InvalidDataset(f"{path}: {where}: {error}") from None
-    return parse_pixie(content, path, form)
+        raise InvalidDataset(f"{path}: {error.place}: {error}") from None
+    return parse_pixie(content, path, form, faults)
 
 
-def parse_pixie(content: Any, path: Path, form: Form | None = None) -> PixieFile:
+def parse_pixie(content: Any, path: Path, form: Form | None = None, faults: Sequence[Fault] = ()) -> PixieFile:
     """`read_pixie` of what has been read already.
+
+    Args:
+        content: of the file.
+        path: of the file.
+        form: as there.
+        faults: what is in the file and could not be read into the content.
 
     Raises:
         InvalidDataset: it is no object.
@@ -108,7 +115,17 @@ def parse_pixie(content: Any, path: Path, form: Form | None = None) -> PixieFile
         raise InvalidDataset(
             f"{path}: a pixie dataset is a JSON object with 'runnable' and 'entries', not {kind(content)}"
         )
-    return _Reader(path, form).read(content)
+    return _Reader(path, form).read(content, faults)
+
+
+def _in_entry(fault: Fault, content: Mapping[str, Any]) -> str:
+    """What is wrong with a part of the file, said of the entry that it is in."""
+    match fault.path:
+        case (str(key), int(index), *rest) if key == ENTRIES:
+            entry = content[ENTRIES][index]
+            about = entry.get(DESCRIPTION) if isinstance(entry, dict) else None
+            return f"{place(index + 1, about)}: {Fault(tuple(rest), fault.text)}"
+    return str(fault)
 
 
 class _Unusable(Exception):
@@ -125,7 +142,9 @@ class _Reader:
     named: dict[str, str] = field(default_factory=dict)
     has_nested: bool = False
 
-    def read(self, content: Mapping[str, Any]) -> PixieFile:
+    def read(self, content: Mapping[str, Any], faults: Sequence[Fault]) -> PixieFile:
+        self.problems += [_in_entry(fault, content) for fault in faults]
+        self._values({key: content[key] for key in (NAME, RUNNABLE, EVALUATORS) if key in content}, "")
         name = self._name(content)
         runnable = self._runnable(content)
         evaluators = self._evaluators(content, "")
@@ -149,6 +168,14 @@ class _Reader:
     def _refuse(self, text: str) -> NoReturn:
         self.problems.append(text)
         raise _Unusable
+
+    def _values(self, parts: Mapping[str, Any], where: str) -> None:
+        """Take note of values that JSON allows and nothing keeps; each is kept within one object, as it is here."""
+        for key, value in parts.items():
+            try:
+                dumps_strict({key: value})
+            except NotJson as error:
+                self.problems.append(f"{where}{error}. Nothing keeps such a value; take it out, or write it as text")
 
     def _name(self, content: Mapping[str, Any]) -> str:
         name = content.get(NAME, "")
@@ -231,6 +258,7 @@ class _Reader:
             self.has_nested = True
             return None
         told = len(self.problems)
+        self._values({key: given[key] for key in ENTRY_KEYS if key in given}, where)
         form, arguments = self._part(self._arguments, given, where) or (FORMS[0], {})
         eval_input = self._part(self._eval_input, given, where, form) or ()
         description = self._part(self._description, given, where)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from prefect_experiments.datasets.files import read_text
 from prefect_experiments.datasets.json_text import BadJson, load_json
 from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Example
 from prefect_experiments.pixie.dataset import entry_ids
 from prefect_experiments.pixie.examples import (
@@ -118,9 +119,11 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             line = load_json(text)
-        except BadJson as error:
+            dumps_strict(line)
+        except (BadJson, NotJson) as error:
+            at = f", at {error.at}" if isinstance(error, BadJson) and error.at else ""
             raise InvalidDataset(
-                f"{path}: line {number}: {error}. A trace has one object a line; take the line out if it was cut off"
+                f"{path}: line {number}{at}: {error}. A trace has one object a line; take the line out if it was cut off"
             ) from None
         if not isinstance(line, dict):
             raise InvalidDataset(f"{path}: line {number} is no object; a trace has one object a line")
