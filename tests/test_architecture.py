@@ -16,6 +16,7 @@ SOURCE = Path(prefect_experiments.__file__).parent
 
 # A module imports only from those before it; what stands together may import each other.
 ORDER = [
+    {"secret_texts"},
     {"errors"},
     {
         "settings",

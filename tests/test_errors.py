@@ -85,3 +85,38 @@ def test_however_much_is_behind_it_the_text_stays_short(error: BaseException) ->
     text = describe(error)
     assert text.startswith(f"{type(error).__name__}: {error}".rstrip(": ") if str(error) else type(error).__name__)
     assert len(text) <= len(str(error)) + 4000
+
+
+KEY = "sk-proj-0123456789"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["OPENAI_API_KEY", "openai_api_key", "HF_TOKEN", "OAUTH_CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"],
+)
+def test_what_the_environment_keeps_secret_is_not_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, f" {KEY}")
+    said = f"refused 'Bearer {KEY}'"
+    error = noted(caused(RuntimeError(said), ExceptionGroup("g", [ValueError(said)])), said)
+    assert describe(error).count("***") == 3
+    assert KEY not in describe(error)
+    assert describe(ValueError("sk-proj-012")) == "ValueError: sk-proj-012"
+
+
+def test_a_secret_is_not_cut_in_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    for before in range(470, 500):
+        assert "sk-" not in describe(caused(RuntimeError(), ValueError("x" * before + " " + KEY)))
+
+
+def test_a_secret_as_it_stands_in_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "a/b+c=d&e")
+    assert describe(OSError("http://x/?p=a%2Fb%2Bc%3Dd%26e&q")) == "OSError: http://x/?p=***&q"
+
+
+def test_words_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "postgres")
+    monkeypatch.setenv("OPENAI_API_KEY", "ollama")
+    monkeypatch.setenv("NO_SECRET_AT_ALL", "connection")
+    error = OSError("postgresql: connection to ollama failed, password postgres")
+    assert describe(error) == "OSError: postgresql: connection to ollama failed, password ***"

@@ -30,6 +30,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from prefect_experiments.secret_texts import without_secret_values
+
 # What each extra of the package brings.
 _EXTRAS = {"parquet": "pyarrow", "pixie": "pixie-qa", "postgres": "psycopg", "xlsx": "openpyxl"}
 
@@ -220,10 +222,12 @@ def unknown_value(what: str, value: object, known: list[str]) -> str:
 def describe(error: BaseException) -> str:
     """An exception's type and text, as results keep it, with its notes, its explicit cause and its sub-exceptions.
 
+    What the environment keeps secret, which a server's answer may repeat, is not in it.
+
     >>> describe(ExceptionGroup("both", [ValueError("a"), KeyError("b")]))
     "ExceptionGroup: both (2 sub-exceptions): ValueError: a; KeyError: 'b'"
     """
-    return _described(error, ())
+    return without_secret_values(_described(error, ()))
 
 
 def _described(error: BaseException, above: tuple[BaseException, ...]) -> str:
@@ -252,7 +256,7 @@ def _members(group: BaseExceptionGroup[BaseException], chain: tuple[BaseExceptio
 
 
 def _part(error: BaseException, chain: tuple[BaseException, ...]) -> str:
-    text = _described(error, chain)
+    text = without_secret_values(_described(error, chain))  # before one is cut in two
     text = text if len(text) <= _LONGEST_PART else f"{text[: _LONGEST_PART - 1]}…"
     return f"[{text}]" if isinstance(error, BaseExceptionGroup) else text
 

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import unquote
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prefect_experiments.errors import InvalidSetting
 
-# What holds a secret in the environment, of whatever backend or service, by its name. Headers are name=value pairs.
-_SECRET_NAMES, _HEADER_NAMES = ("_API_KEY", "_AUTH_STRING"), ("_CLIENT_HEADERS",)
 NO_HOME = (
     "there is no home directory: HOME is not set, and this user has none. Set HOME to a folder that can be written: "
     "Prefect asks for it, even where PREFECT_HOME says where its files are, of which the store is one"
 )
-# In an address. A password may hold an @ or a slash that should have been quoted; a port is none.
-_PASSWORD = re.compile(r"""(?<=://)([^\s/:@"'<>]*):(?!\d+[/?#\s])[^\s"'<>]+@""")
-_HTTP_TOKEN = re.compile(r"""(https?://)[^\s/:@"'<>]+@""")  # as a user's name, with no password
-# Behind the first @, if there is one at all, all can be a host, a port, a database and options.
-_ADDRESS = re.compile(
-    r"""(?P<scheme>[\w+]+)://
-        (?:(?P<user>[^:/@]*)(?::(?P<password>.*?))?@)??
-        (?P<place>(?:\[[^\]/?@]+\]|[^:/?@\[\]]*)(?::\d*)?(?:/[^?@]*)?)
-        (?:\?(?P<options>(?:[\w.-]+=[^&]*(?:&|$))*))?""",
-    re.VERBOSE | re.DOTALL,
-)
 _FLOW_RUN = "PREFECT__FLOW_RUN_ID"  # set in a process that a worker has started for a flow run
-_SHORTEST_SECRET = 6  # a shorter text may well be an ordinary word
 
 
 class Settings(BaseSettings):
@@ -80,27 +63,6 @@ class Settings(BaseSettings):
         return f"sqlite:///{home / 'experiments.db'}"  # a path stands in such a URL as it is
 
 
-class Address(NamedTuple):
-    """A server's URL in its parts, each as it is written: quoted, or not where it should have been.
-
-    Attributes:
-        place: host, port and path.
-        options: what follows the question mark.
-    """
-
-    scheme: str
-    user: str | None
-    password: str | None
-    place: str
-    options: str | None
-
-
-def split_address(url: str) -> Address | None:
-    """The parts of a URL; ``None`` where it is none. A password may hold any character, also an ``@``."""
-    found = _ADDRESS.fullmatch(url)
-    return None if found is None else Address(**found.groupdict())
-
-
 def temporary_clone(path: Path) -> Path | None:
     """The temporary folder, deleted after the flow run, that a worker has put the flow's code into and a path is in.
 
@@ -114,23 +76,3 @@ def temporary_clone(path: Path) -> Path | None:
     if not here.is_relative_to(temporary) or (home and here.is_relative_to(Path(home).expanduser().resolve())):
         return None
     return temporary / here.relative_to(temporary).parts[0]
-
-
-def without_secrets(text: str) -> str:
-    """A text that others made, such as an error's, without what the environment keeps secret for this package."""
-    for secret in _secrets():
-        text = text.replace(secret, "***")
-    return _PASSWORD.sub(r"\1:***@", _HTTP_TOKEN.sub(r"\1***@", text))
-
-
-def _secrets() -> list[str]:
-    """The longest first."""
-    found = [value for name, value in os.environ.items() if name.endswith(_SECRET_NAMES)]
-    headers = [value for name, value in os.environ.items() if name.endswith(_HEADER_NAMES)]
-    for pair in ",".join(headers).split(","):
-        value = unquote(pair.partition("=")[2]).strip()
-        found += [value, value.removeprefix("Bearer ")]
-    store = split_address(os.environ.get("PREFECT_EXPERIMENTS_STORE_URL", ""))
-    if store is not None and store.password:
-        found += [store.password, unquote(store.password)]
-    return sorted({text for text in found if len(text) >= _SHORTEST_SECRET}, key=len, reverse=True)

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from prefect_experiments import Client, ExperimentStore
 from prefect_experiments.cli.app import run
 from prefect_experiments.errors import InvalidInput, InvalidSetting, TransientError
-from prefect_experiments.settings import Settings, without_secrets
+from prefect_experiments.secret_texts import without_secrets
+from prefect_experiments.settings import Settings
 from prefect_experiments.store import Store
 from prefect_experiments.store.urls import parse_url, portable, shown, url_text
 

@@ -529,3 +529,19 @@ def test_the_experiment_slows_down_for_a_judge(client: Client, tmp_path: Path, m
         )
     assert [one.error for one in ran.evaluation_runs] == [None] * 3
     assert len(server.requests) == 5
+
+
+def test_an_answer_that_repeats_the_key(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "sk-the-users-own-key")
+    write(tmp_path, {"checks.py": f"import os\ndef check(_):\n    raise OSError('no, ' + os.environ[{KEY!r}])"})
+    ran = client.experiments.run_experiment(
+        dataset=Dataset(name="d", examples=(Entry(arguments={}, description="d").to_example("e1"),)),
+        task=answer,
+        evaluators=[reference("checks.py:check", tmp_path)],
+        print_summary=False,
+        retries=0,
+    )
+    assert [one.error for one in ran.evaluation_runs] == ["OSError: no, ***"]
+    client.experiments.export(experiment=ran.experiment.id, path=tmp_path / "runs.jsonl")
+    assert "OSError: no, ***" in (tmp_path / "runs.jsonl").read_text()
+    assert "sk-the" not in (tmp_path / "runs.jsonl").read_text()

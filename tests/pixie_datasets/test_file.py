@@ -158,10 +158,9 @@ def test_words_that_nothing_keeps(tmp_path: Path) -> None:
 def test_what_is_taken_can_be_kept(tmp_path: Path, depth: int) -> None:
     value = nested(depth)
     file = read(tmp_path, dataset(entry(eval_input=[{"name": "x", "value": value}], expectation=value)))
-    kept = [one.entry.to_example(id_) for one, id_ in zip(file.entries, entry_ids(e.entry for e in file.entries))]
-    assert bool(kept) == (depth <= 251)
-    if kept:
-        assert to_examples(kept)[0].output == {"expectation": value}
+    assert bool(file.entries) == (depth <= 251)
+    for one, example_id in zip(file.entries, entry_ids(each.entry for each in file.entries), strict=True):
+        assert to_examples([one.entry.to_example(example_id)])[0].output == {"expectation": value}
 
 
 # Version 0.8.6 takes them: what it lets pass is nothing that could be run and judged as it was meant.

@@ -88,7 +88,10 @@ def test_blank_lines_and_what_is_not_known_are_passed_over(tmp_path: Path) -> No
         ([wrap("x", "entry", 1)], "'purpose' that is one of input, output, state, got 'entry'"),
         ([{"type": "wrap", "purpose": "input", "data": 1}], "needs a 'name'"),
         (['{"type": "wrap", "name": "x", "purpose": "output", "data": NaN}'], "line 1, at ['data']: NaN is not JSON"),
-        ([{"type": "wrap", "name": "x", "purpose": "output", "data": "\ud800"}], "line 1: text at ['data'] holds a lone"),
+        (
+            [{"type": "wrap", "name": "x", "purpose": "output", "data": "\ud800"}],
+            "line 1: text at ['data'] holds a lone",
+        ),
     ],
 )
 def test_what_is_no_trace(tmp_path: Path, lines: list[Any], said: str) -> None:

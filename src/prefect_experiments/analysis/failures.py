@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prefect_experiments.models import _Record
-from prefect_experiments.settings import without_secrets
+from prefect_experiments.secret_texts import without_secrets
 from prefect_experiments.store import ExperimentRecord, Store
 from prefect_experiments.store.failures import CallCount, ErrorCount
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from prefect_experiments.backends.base import Backend, Remote
 from prefect_experiments.errors import InvalidSetting, describe, unknown_value
-from prefect_experiments.settings import without_secrets
+from prefect_experiments.secret_texts import without_secrets
 
 GROUP = "prefect_experiments.backends"
 SAVED = "prefect_experiments.saved_backends"

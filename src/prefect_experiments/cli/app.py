@@ -43,7 +43,8 @@ from prefect_experiments.errors import (
     current_directory,
 )
 from prefect_experiments.interruptions import Terminated, raising_terminated
-from prefect_experiments.settings import NO_HOME, without_secrets
+from prefect_experiments.secret_texts import without_secrets
+from prefect_experiments.settings import NO_HOME
 
 HELP = """Run evaluation experiments on AI applications as Prefect flows.
 

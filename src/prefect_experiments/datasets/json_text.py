@@ -25,9 +25,7 @@ class BadJson(ValueError):
         is_more: whether the text goes on after a whole value.
     """
 
-    def __init__(
-        self, message: str, line: int = 1, column: int = 0, *, at: str = "", is_more: bool = False
-    ) -> None:
+    def __init__(self, message: str, line: int = 1, column: int = 0, *, at: str = "", is_more: bool = False) -> None:
         super().__init__(message)
         self.line = line
         self.column = column
@@ -37,7 +35,9 @@ class BadJson(ValueError):
     @property
     def place(self) -> str:
         """Where it is, for a message."""
-        return f"line {self.line}" + (f", column {self.column}" if self.column else "") + (self.at and f", at {self.at}")
+        return (
+            f"line {self.line}" + (f", column {self.column}" if self.column else "") + (self.at and f", at {self.at}")
+        )
 
 
 class Fault(NamedTuple):

@@ -24,7 +24,8 @@ from prefect.settings import PREFECT_API_URL
 from prefect_experiments.engine.limits import status_of
 from prefect_experiments.errors import InvalidSetting, TransientError
 from prefect_experiments.orchestration.temporary_server import start_temporary_server
-from prefect_experiments.settings import Settings, without_secrets
+from prefect_experiments.secret_texts import without_secrets
+from prefect_experiments.settings import Settings
 
 KNOWN_TO_BE_AWAY_S = 1.0
 """What a server that did not answer last time is given, as it may be back."""

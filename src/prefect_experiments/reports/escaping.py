@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from prefect_experiments.jsonable import dumps_lenient
-from prefect_experiments.settings import without_secrets
+from prefect_experiments.secret_texts import without_secrets
 
 # Words that Markdown, GitHub included, can only read as words: no punctuation that could begin
 # a link, a mention (@), a reference (#1), emphasis, an entity or a table's cell.

@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl, unquote
 import sqlalchemy as sa
 
 from prefect_experiments.errors import InvalidSetting, from_here
-from prefect_experiments.settings import split_address, temporary_clone
+from prefect_experiments.secret_texts import split_address
+from prefect_experiments.settings import temporary_clone
 
 _USE = "write sqlite:///path/to/experiments.db or postgresql://user:password@host/name"
 # A server that is gone is noticed within seconds, not when TCP gives up; the URL may say otherwise.
