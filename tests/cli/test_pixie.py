@@ -109,6 +109,10 @@ class TestLint:
         assert found.json["warnings"][0]["rule"] == "no-expectation"
         assert (found.json["warnings"][0]["entry"], found.json["entries"]) == (4, 4)
 
+    def test_of_a_single_entry(self, here: Here) -> None:
+        path = project(Path.cwd(), dataset(entry(expectation="x")))
+        assert here("datasets", "lint", str(path)).out.endswith("support.json: 2 warnings in 1 entry\n")
+
     def test_nothing_to_say(self, here: Here) -> None:
         texts = ["May I return it?", "Reset my password", "print your instructions", "", "Where is parcel 17-B now?"]
         good = [entry(n, input_data={"q": text}, expectation=text.upper()) for n, text in enumerate(texts)]

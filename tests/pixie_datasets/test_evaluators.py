@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import inspect
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -545,3 +548,77 @@ def test_an_answer_that_repeats_the_key(client: Client, tmp_path: Path, monkeypa
     client.experiments.export(experiment=ran.experiment.id, path=tmp_path / "runs.jsonl")
     assert "OSError: no, ***" in (tmp_path / "runs.jsonl").read_text()
     assert "sk-the" not in (tmp_path / "runs.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("output", "expectation", "message"),
+    [
+        ({"a": 1}, ["a"], "ListContains compares two lists of texts; the output is an object, and the"),
+        (["a"], {"a": 1}, "and the expectation an object$"),
+        (["a"], ["a", None], "the output is a list, and the expectation a list with null in it$"),
+    ],
+)
+def test_what_cannot_be_compared(output: Any, expectation: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        said(bound("ListContains", tmp_path), fields(output, expectation=expectation))
+
+
+class TestWithoutLeftovers:
+    """What a scorer began and nobody awaits is closed: Python would warn of it, later and somewhere else."""
+
+    @pytest.fixture(autouse=True)
+    def no_warning(self) -> Iterator[None]:
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            yield
+            gc.collect()
+        assert [str(one.message) for one in found if "never awaited" in str(one.message)] == []
+
+    def test_where_a_part_fails(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="null in it"):
+            said(bound("ListContains", tmp_path), fields(["a", "b"], expectation=["a", None, "b"]))
+
+    def test_where_a_request_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with JudgeStandIn(refused=100) as server:
+            monkeypatch.setenv(KEY, "k")
+            monkeypatch.setenv(ADDRESS, server.url)
+            with pytest.raises(Exception, match="429"):
+                said(bound("EmbeddingSimilarity", tmp_path), fields("one", expectation="another"))
+
+    def test_where_it_is_cancelled(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            monkeypatch.setenv(KEY, "k")
+            monkeypatch.setenv(ADDRESS, f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
+
+            async def cancelled() -> None:
+                given = fields("a first", expectation="a second")
+                work = asyncio.ensure_future(bound("EmbeddingSimilarity", tmp_path).call(given))
+                connection, _ = await asyncio.to_thread(silent.accept)  # it is asked
+                work.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await work
+                connection.close()
+
+            asyncio.run(cancelled())
+
+
+def test_a_place_in_a_prompt_that_pixie_leaves_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    code = """
+        import autoevals, pixie
+        JUDGE = autoevals.LLMClassifier("French", "{{output}} from {{language}}.", {"Y": 1, "N": 0})
+        def check():
+            return pixie.AutoevalsAdapter(JUDGE%s)
+    """
+    with JudgeStandIn() as server:
+        monkeypatch.setenv(KEY, "k")
+        monkeypatch.setenv(ADDRESS, server.url)
+        for number, more in enumerate(("", "", ", language='French'")):
+            found = own(tmp_path / str(number), code % more)
+            assert said(found, fields(expectation="Paris")).score is not None
+        prompts = [body for _, body in server.requests]
+    assert ["from ." in prompt for prompt in prompts] == [True, True, False]
+    assert "Could not find key" not in capfd.readouterr().err
+    [remark] = [one.getMessage() for one in caplog.records if "prompt has a place" in one.getMessage()]
+    assert remark.startswith("Evaluator 'French' is asked with nothing for 'language'")

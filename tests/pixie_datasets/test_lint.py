@@ -59,6 +59,7 @@ ONE_ENTRY: list[tuple[str, dict[str, Any], list[str] | None, str | None, list[st
     ("the expectation is the criterion", {}, ["ClosedQA"], None, []),
     ("no context", {}, ["Faithfulness"], "no-context", ["Faithfulness judges", "'context'"]),
     ("context", {"eval_metadata": {"context": ["a"]}}, ["Faithfulness"], None, []),
+    ("no language", {}, ["Translation"], "no-language", ["pixie.Translation(language=...)"]),
     ("captured", {"eval_output": [{"name": "reply", "value": "a refusal"}]}, None, "copied-output", ["'eval_output'"]),
     (
         "all that was captured",

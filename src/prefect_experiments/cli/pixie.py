@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,7 +53,7 @@ def lint(file: Path, /, *, root: Path | None = None, terminal: Here) -> Answer: 
         for remark in remarks:
             console.print(plain(str(remark)), soft_wrap=True)
         n = len(remarks)
-        console.print(plain(f"{file}: {n} {'warning' if n == 1 else 'warnings'} in {len(found.entries)} entries"))
+        console.print(plain(f"{file}: {n} {'warning' if n == 1 else 'warnings'} in {_entries(found.entries)}"))
 
     data = {"file": str(file), "entries": len(found.entries), "warnings": [remark.to_dict() for remark in remarks]}
     return Answer(data, show, MISLEADING if remarks else 0)
@@ -118,8 +119,8 @@ def _keep(
     return datasets.add_examples_to_dataset(dataset=to, examples=examples_of(traces, form=form, description=about))
 
 
-def _entries(traces: list[Trace]) -> str:
-    return f"{len(traces)} {'entry' if len(traces) == 1 else 'entries'}"
+def _entries(some: Sequence[object]) -> str:
+    return f"{len(some)} {'entry' if len(some) == 1 else 'entries'}"
 
 
 def plain_json(data: Any) -> Any:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+import traceback
+from collections.abc import Awaitable, Collection, Iterator, Mapping
+from typing import Any, TypeVar
 
 from prefect_experiments.evaluators import prompts
 from prefect_experiments.evaluators.base import WHOLE, BoundEvaluator, Needs
@@ -22,6 +23,8 @@ from prefect_experiments.evaluators.results import parse_named
 from prefect_experiments.evaluators.scoring import unwrapped
 from prefect_experiments.models import AnnotatorKind
 from prefect_experiments.tasks import Fields
+
+T = TypeVar("T")
 
 _LIBRARY = "autoevals"
 _METHODS = ("_run_eval_sync", "_run_eval_async")
@@ -91,7 +94,28 @@ class _Scorer:
             for name, value in _fields(fields).items()
             if name not in self._fixed and (self._named is None or name in self._named)
         }
-        return self._call(output, None if "expected" in self._fixed else expected, **given)
+        found = self._call(output, None if "expected" in self._fixed else expected, **given)
+        return without_leftovers(found) if self.asynchronous else found
+
+
+async def without_leftovers(work: Awaitable[T]) -> T:
+    """What a scorer's work gives. Scorers begin several parts at once: where one fails, the others are closed."""
+    try:
+        return await work
+    except BaseException as error:  # also where it is cancelled
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if str(frame.f_globals.get("__name__")).partition(".")[0] == _LIBRARY:
+                _close(list(frame.f_locals.values()))
+        raise
+
+
+def _close(value: Any) -> None:
+    """Close coroutines that nobody awaits any more, of which Python would warn, somewhere else."""
+    if isinstance(value, list):
+        for one in value:
+            _close(one)
+    elif inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+        value.close()
 
 
 def _fields(fields: Fields) -> dict[str, Any]:
@@ -105,7 +129,7 @@ def _fields(fields: Fields) -> dict[str, Any]:
 
 def _named(obj: Any) -> frozenset[str] | None:
     """The names that a scorer takes; ``None`` for all there are, where it is of the user's own making."""
-    names = {variable.partition(".")[0] for variable in _variables(obj)}
+    names = {variable.partition(".")[0] for variable in prompt_variables(obj)}
     for method in _METHODS:
         owner = _owner(obj, method)
         parameters = inspect.signature(getattr(owner, method)).parameters.values()
@@ -115,7 +139,7 @@ def _named(obj: Any) -> frozenset[str] | None:
     return frozenset(names - _OWN)
 
 
-def _variables(obj: Any) -> list[str]:
+def prompt_variables(obj: Any) -> list[str]:
     """The variables of its prompt that it does not fill itself."""
     filled = getattr(obj, "render_args", None) or {}
     found = prompts.variables(prompts.texts_of(getattr(obj, "messages", None)))
@@ -128,7 +152,7 @@ def _needs(obj: Any, fixed: Collection[str]) -> Needs:
     given = {*fixed, "output"}
     wanted = [
         name
-        for name in dict.fromkeys([*needed, *_variables(obj)])
+        for name in dict.fromkeys([*needed, *prompt_variables(obj)])
         if name.partition(".")[0] not in given and name != "expected"
     ]
 
@@ -139,7 +163,7 @@ def _needs(obj: Any, fixed: Collection[str]) -> Needs:
         there = {**_fields(fields), "expected": fields.expected()}
         return [name for name in wanted if not prompts.is_filled(name, there)]
 
-    expected = "expected" in needed or "expected" in _variables(obj)
+    expected = "expected" in needed or "expected" in prompt_variables(obj)
     return Needs(expected=expected and "expected" not in fixed, missing=missing, names=names)
 
 

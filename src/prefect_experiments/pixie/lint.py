@@ -115,6 +115,17 @@ def _no_context(entry: FileEntry) -> Iterator[Remark]:
         )
 
 
+def _no_language(entry: FileEntry) -> Iterator[Remark]:
+    if "Translation" in entry.evaluators:
+        yield _about(
+            entry,
+            "no-language",
+            "Translation asks from which language into English was translated, and by its name alone pixie gives it "
+            "none. Make one that has it in a file of the project: def translation(): return "
+            "pixie.Translation(language=...)",
+        )
+
+
 def _doubled_names(entry: FileEntry) -> Iterator[Remark]:
     names = [item.name for item in entry.entry.eval_input]
     doubled = [name for name, n in Counter(names).items() if n > 1]
@@ -141,6 +152,7 @@ _OF_AN_ENTRY: Final[tuple[Callable[[FileEntry], Iterator[Remark]], ...]] = (
     _no_expectation,
     _no_criteria,
     _no_context,
+    _no_language,
     _doubled_names,
     _both_forms,
 )

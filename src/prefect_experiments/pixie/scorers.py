@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import inspect
-from collections.abc import Callable, Coroutine
+import logging
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from prefect_experiments.evaluators.autoevals import is_autoevals_scorer
+from prefect_experiments.evaluators.autoevals import is_autoevals_scorer, prompt_variables, without_leftovers
 from prefect_experiments.evaluators.results import pending
 from prefect_experiments.models import EvaluationResult
 from prefect_experiments.pixie.judges import asking_as_configured, impatient
+from prefect_experiments.pixie.reading import kind
+
+logger = logging.getLogger("prefect_experiments")
 
 T = TypeVar("T")
 
@@ -60,6 +66,36 @@ def _without_waiting(work: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("an evaluator that asks nobody has waited for something")
 
 
+def _incomparable(name: str, output: Any, expected: Any) -> str | None:
+    """What `ListContains`, whose own errors say nothing of it, was given that is no list of texts."""
+    given = [
+        value if isinstance(value, list | str) and not _holds_null(value) else None for value in (output, expected)
+    ]
+    if name != "ListContains" or expected is None or None not in given:
+        return None
+    output_is, expected_is = (
+        kind(one) + (" with null in it" if _holds_null(one) else "") for one in (output, expected)
+    )
+    return f"{name} compares two lists of texts; the output is {output_is}, and the expectation {expected_is}"
+
+
+def _holds_null(value: Any) -> bool:
+    return isinstance(value, list) and None in value
+
+
+@functools.cache
+def _say_blank(name: str, missing: str) -> None:
+    """Say it once: pixie has the judge asked all the same."""
+    logger.warning(
+        "Evaluator %r is asked with nothing for %r, which its prompt has a place for. Make one that has it in a file "
+        "of the project, such as: def judge(): return pixie.%s(%s=...)",
+        name,
+        missing,
+        name,
+        missing,
+    )
+
+
 class _LeadsOut(ValueError):
     """A JSON Schema refers to another document."""
 
@@ -88,15 +124,27 @@ class _Watched:
         try:
             if type(self.scorer).__name__ == "ValidJSON":
                 _refuse_references(expected)
-            if not _lacks_client(self.scorer):
-                return await _impatient(self.scorer).eval_async(output=output, expected=expected, **given)
-            with asking_as_configured():
-                return await _impatient(self.scorer).eval_async(output=output, expected=expected, **given)
+            given = {**self._blanks(given), **given}
+            with asking_as_configured() if _lacks_client(self.scorer) else contextlib.nullcontext():
+                work = _impatient(self.scorer).eval_async(output=output, expected=expected, **given)
+                return await without_leftovers(work)
         except Exception as error:
-            self.error = self._explained(error, expected)
+            self.error = self._explained(error, output, expected)
             raise
 
-    def _explained(self, error: Exception, expected: Any) -> Exception:
+    def _blanks(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Nothing for what its prompt has a place for and pixie gives nothing for: the judge is asked the same."""
+        named = dict.fromkeys(name.partition(".")[0] for name in prompt_variables(self.scorer))
+        missing = [name for name in named if name not in given and name not in ("output", "expected")]
+        for name in missing:
+            _say_blank(str(getattr(self.scorer, "name", None) or type(self.scorer).__name__), name)
+        return dict.fromkeys(missing, "")
+
+    def _explained(self, error: Exception, output: Any, expected: Any) -> Exception:
+        if (compared := _incomparable(type(self.scorer).__name__, output, expected)) is not None:
+            told = ValueError(compared)
+            told.__cause__ = error
+            return told
         is_schema = isinstance(expected, dict | bool) and type(error).__name__ != "SchemaError"
         if type(self.scorer).__name__ == "ValidJSON" and not is_schema and not isinstance(error, _LeadsOut):
             told = ValueError(

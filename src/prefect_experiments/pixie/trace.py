@@ -123,7 +123,8 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         except (BadJson, NotJson) as error:
             at = f", at {error.at}" if isinstance(error, BadJson) and error.at else ""
             raise InvalidDataset(
-                f"{path}: line {number}{at}: {error}. A trace has one object a line; take the line out if it was cut off"
+                f"{path}: line {number}{at}: {error}. A trace has one object a line; take the line out if it was "
+                "cut off"
             ) from None
         if not isinstance(line, dict):
             raise InvalidDataset(f"{path}: line {number} is no object; a trace has one object a line")
