@@ -21,7 +21,7 @@ GOOD = [
     entry(4, input_data={"q": ""}, expectation="asks for a question"),
     entry(5, input_data={"q": "Where is my parcel with the number 17-B?"}, expectation="on its way"),
 ]
-BOTH = ["ExactMatch", "ValidJSON"]
+BOTH = ["ExactMatch", "Possible"]
 
 
 def remarks(folder: Path, *entries: Any, **more: Any) -> list[Remark]:
@@ -82,6 +82,23 @@ ONE_ENTRY: list[tuple[str, dict[str, Any], list[str] | None, str | None, list[st
         None,
         "doubled-input",
         ["called a:", "the last"],
+    ),
+    ("no schema", {}, ["...", "ValidJSON"], "unusable-expectation", ["a JSON Schema, and it is a text", "every run"]),
+    ("a schema", {"expectation": {"type": "object"}}, ["ValidJSON"], None, []),
+    ("no number", {"expectation": "3"}, ["NumericDiff"], "unusable-expectation", ["a number, and it is a text"]),
+    ("a truth value as number", {"expectation": True}, ["NumericDiff"], "unusable-expectation", []),
+    ("a number", {"expectation": 3.5}, ["NumericDiff"], None, []),
+    ("no list", {"expectation": {"a": 1}}, ["ListContains"], "unusable-expectation", ["it is an object"]),
+    ("a criterion", {"eval_metadata": {"criterion": "x"}}, ["ClosedQA"], "no-criteria", ["'criterion'", "Rename it"]),
+    ("input_data as input", {"eval_input": [{"name": "input_data", "value": 1}]}, None, "doubled-input", ["in its"]),
+    ("echo", {"eval_input": [{"name": "a", "value": "a refusal"}]}, None, "echoed-input", ["repeats what it gets"]),
+    ("echoed argument", {"input_data": {"q": "a refusal"}}, None, "echoed-input", []),
+    (
+        "pickled",
+        {"eval_input": [{"name": "a", "value": [{"py/object": "m.C", "x": {"py/tuple": [1]}}]}]},
+        None,
+        "pickled-input",
+        ["'py/object' and 'py/tuple'", "plain JSON"],
     ),
     ("both forms", {"entry_kwargs": GOOD[2]["input_data"]}, None, "both-forms", ["'input_data'"]),
 ]

@@ -16,6 +16,7 @@ from prefect_experiments.pixie.examples import ABSENT, EVAL_OUTPUT, FORMS, as_it
 from prefect_experiments.pixie.file import ENTRY_KEYS, TOP_KEYS, FileEntry, PixieFile, place
 from prefect_experiments.pixie.names import NEED_CONTEXT, NEED_CRITERIA, NEED_EXPECTATION
 from prefect_experiments.pixie.project import Project
+from prefect_experiments.pixie.reading import kind
 from prefect_experiments.pixie.scorers import is_pixies
 from prefect_experiments.pixie.trace import read_trace
 
@@ -25,6 +26,12 @@ _ALIKE = 90  # of 100: from there on inputs are nearly the same
 _LONGEST_COMPARED = 2000
 _MOST_NUMBERS = 10
 _TRIVIAL: Final[tuple[Any, ...]] = (None, "", [], {}, True, False)  # what an application may well give by chance
+# What evaluators take the expectation for, of those that fail where it is something else.
+_TAKES: Final[Mapping[str, tuple[str, type | tuple[type, ...]]]] = {
+    "ListContains": ("a list of texts", (list, str)),
+    "NumericDiff": ("a number", (int, float)),
+    "ValidJSON": ("a JSON Schema", (dict, bool)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +101,29 @@ def _no_expectation(entry: FileEntry) -> Iterator[Remark]:
         )
 
 
+def _of_another_kind(entry: FileEntry) -> Iterator[Remark]:
+    expected = entry.entry.expectation
+    for name in entry.evaluators if _has_expectation(entry) else ():
+        wanted, kinds = _TAKES.get(name, ("", object))
+        if not isinstance(expected, kinds) or (name == "NumericDiff" and isinstance(expected, bool)):
+            yield _about(
+                entry,
+                "unusable-expectation",
+                f"{name} takes the expectation for {wanted}, and it is {kind(expected)}: that is an error in every "
+                "run. Change the expectation, or leave the evaluator out of this entry",
+            )
+
+
 def _no_criteria(entry: FileEntry) -> Iterator[Remark]:
     asking = [name for name in entry.evaluators if name in NEED_CRITERIA]
-    criteria = (entry.entry.eval_metadata or {}).get("criteria")
+    about = entry.entry.eval_metadata or {}
+    criteria = about.get("criteria")
     if not asking or (isinstance(criteria, str) and criteria.strip()):
         return
     told = f"{_and(asking)} judges by a criterion, 'criteria' in the entry's 'eval_metadata'"
-    if not _has_expectation(entry):
+    if meant := difflib.get_close_matches("criteria", about, n=1):
+        yield _about(entry, "no-criteria", f"{told}, and there is {meant[0]!r:.60}, which is not read. Rename it")
+    elif not _has_expectation(entry):
         yield _about(entry, "no-criteria", f"{told}, and there is none: the judge is asked nothing. Add one")
 
 
@@ -138,6 +161,52 @@ def _doubled_names(entry: FileEntry) -> Iterator[Remark]:
         )
 
 
+def _shadowed_arguments(entry: FileEntry) -> Iterator[Remark]:
+    names = [item.name for item in entry.entry.eval_input]
+    if entry.entry.form == "input_data" and "input_data" in names:
+        yield _about(
+            entry,
+            "doubled-input",
+            "'eval_input' has a value called input_data, as what the application is called with is for evaluators: "
+            "they see it in its place. Give it another name",
+        )
+
+
+def _echoed(entry: FileEntry) -> Iterator[Remark]:
+    expected = entry.entry.expectation
+    if expected in (ABSENT, *_TRIVIAL):
+        return
+    given = [*entry.entry.arguments.values(), *(item.value for item in entry.entry.eval_input)]
+    key = keys.canonical_json(expected)
+    if any(keys.canonical_json(value) == key for value in given):
+        yield _about(
+            entry,
+            "echoed-input",
+            "the expectation is a value that the application is given: one that repeats what it gets passes. Write "
+            "what a right answer must say",
+        )
+
+
+def _pickled(entry: FileEntry) -> Iterator[Remark]:
+    given = [entry.entry.arguments, *(item.value for item in entry.entry.eval_input)]
+    if marks := sorted(set(_marks(given))):
+        yield _about(
+            entry,
+            "pickled-input",
+            f"the input has {_and([repr(mark) for mark in marks])}, which pixie makes an object of; nothing of a "
+            "dataset is decoded here, and the application gets the object as it is written. Write plain JSON",
+        )
+
+
+def _marks(value: Any) -> Iterator[str]:
+    """The keys of jsonpickle's in a value."""
+    if isinstance(value, Mapping):
+        yield from (key for key in value if key.startswith("py/"))
+        value = list(value.values())
+    for one in value if isinstance(value, list) else ():
+        yield from _marks(one)
+
+
 def _both_forms(entry: FileEntry) -> Iterator[Remark]:
     if all(form in entry.keys for form in FORMS):
         yield _about(
@@ -150,10 +219,14 @@ def _both_forms(entry: FileEntry) -> Iterator[Remark]:
 
 _OF_AN_ENTRY: Final[tuple[Callable[[FileEntry], Iterator[Remark]], ...]] = (
     _no_expectation,
+    _of_another_kind,
     _no_criteria,
     _no_context,
     _no_language,
     _doubled_names,
+    _shadowed_arguments,
+    _echoed,
+    _pickled,
     _both_forms,
 )
 
