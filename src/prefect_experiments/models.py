@@ -292,13 +292,17 @@ def pending_criteria(evaluation: _Judged) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingEvaluation(_Record):
-    """An evaluation that a person, or an agent, is still to make: of which run, and by what criteria."""
+    """An evaluation that a person, or an agent, is still to make: of a run's output, by what criteria; its example."""
 
     run_id: str
     example_id: str
     repetition_number: int
     name: str
     criteria: str
+    input: Any = None
+    expected: Any = None
+    output: Any = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

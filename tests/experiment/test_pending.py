@@ -88,6 +88,19 @@ def test_the_list_has_pages_and_a_table(client: Client, ran) -> None:
     assert [one.name for one in every] == ["tone"] * 3
 
 
+def test_what_is_to_be_judged_is_in_the_list(client: Client) -> None:
+    rows = [{"id": "a", "input": {"n": 2}, "output": {"n": 4}, "metadata": {"description": "two"}}, ROWS[1]]
+    first = client.experiments.run_experiment(dataset=rows, task=double, evaluators=[tone], **quiet)
+    changed = [{**rows[0], "input": {"n": 70}}]  # in a later version, at the same place
+    client.datasets.update_examples(dataset=first.experiment.dataset_id, examples=changed)
+    found = client.experiments.list_pending(experiment=first.experiment_id)
+    assert [(one.input, one.expected, one.output, one.metadata) for one in found] == [
+        ({"n": 2}, {"n": 4}, 4, {"description": "two"}),
+        ({"n": 1}, None, 2, {}),
+    ]
+    assert found.to_df().loc[0, "output"] == 4
+
+
 def test_an_annotation_of_the_name_fills_it_in(client: Client, ran) -> None:
     first = client.experiments.list_pending(experiment=ran.experiment_id)[0]
     assert (

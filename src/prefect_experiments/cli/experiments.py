@@ -143,6 +143,8 @@ def pending(
 ) -> Answer:
     """List the evaluations that a person is still to make; `annotate RUN --name NAME` makes one.
 
+    With --json, what is to be judged is there in full.
+
     Args:
         experiment: id, name, tag:NAME or latest.
         dataset: the dataset that a name, a tag or latest is looked for in.
@@ -157,7 +159,16 @@ def pending(
 
     def show_page(console: Console) -> None:
         rows = [
-            {"run": one.run_id, "example": one.example_id, "name": one.name, "criteria": one.criteria} for one in page
+            {
+                "run": one.run_id,
+                "example": one.example_id,
+                "name": one.name,
+                "criteria": one.criteria,
+                "input": one.input,
+                "expected": one.expected,
+                "output": one.output,
+            }
+            for one in page
         ]
         print_page(console, rows, page.pagination, none="nothing is pending")
 

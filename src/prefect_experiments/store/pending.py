@@ -10,15 +10,17 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from prefect_experiments.jsonable import loads
 from prefect_experiments.models import JUDGED_BY, PENDING, AnnotateRecordInput, PendingEvaluation, pending_criteria
 from prefect_experiments.pages import Pagination
 from prefect_experiments.records import EvaluationRecord, Key, RunIds, annotation_metadata
 from prefect_experiments.store.database import Database
+from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor
 from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.rows import EVALUATION_COLUMNS, evaluation_values
 from prefect_experiments.store.sanitize import plain_text
-from prefect_experiments.store.tables import evaluations, experiment_runs
+from prefect_experiments.store.tables import dataset_versions, evaluations, examples, experiment_runs, experiments
 
 Note = tuple[str, EvaluationRecord]
 """The experiment that a person's annotation is in, and the annotation."""
@@ -45,7 +47,16 @@ class PendingStore:
         c, run = evaluations.c, experiment_runs.c
         by = (c.position, c.repetition_number, c.name)
         same = [c[name] == run[name] for name in ("experiment_id", "position", "repetition_number")]
-        query = sa.select(*EVALUATION_COLUMNS, run.example_id).join(experiment_runs, sa.and_(*same))
+        example = examples.c
+        given = (run.example_id, run.output, example.input, example.output, example.metadata)
+        at = at_version(experiments.c.dataset_id, dataset_versions.c.number)
+        query = (
+            sa.select(*EVALUATION_COLUMNS, *given)
+            .join(experiment_runs, sa.and_(*same))
+            .join(experiments, experiments.c.id == c.experiment_id)
+            .join(dataset_versions, dataset_versions.c.id == experiments.c.dataset_version_id)
+            .join(examples, sa.and_(at, example.position == c.position))
+        )
         query = query.where(c.experiment_id == experiment_id, *_may_be_pending())
         if cursor is not None:
             query = query.where(sa.tuple_(*by) > sa.tuple_(*decode_cursor(cursor, int, int, str)))
@@ -53,7 +64,7 @@ class PendingStore:
         found: list[PendingEvaluation] = []
         after: list[Any] = []
         with self._database.read() as connection:
-            for *values, example_id in connection.execute(query.order_by(*by)):
+            for *values, example_id, output, input_, expected, metadata in connection.execute(query.order_by(*by)):
                 record = EvaluationRecord(*values)
                 criteria = pending_criteria(record.view(ids))
                 if criteria is None:
@@ -67,6 +78,10 @@ class PendingStore:
                         repetition_number=record.repetition_number,
                         name=record.name,
                         criteria=criteria,
+                        input=orjson.loads(input_),
+                        expected=loads(expected),
+                        output=loads(output),
+                        metadata=orjson.loads(metadata),
                     )
                 )
                 after = [*record.key, record.name]
