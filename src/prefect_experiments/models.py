@@ -264,9 +264,9 @@ class EvaluationResult(_Record):
 PENDING: Final = "pending"
 """In the metadata of an evaluation that is still to be made: the criteria to make it by."""
 
-
 JUDGED_BY: Final = "judged_by"
 """In the metadata of an evaluation that was pending: the criteria that a person has judged by."""
+SCALE: Final = "scale"  # there, too: the lowest and the highest score that can be given
 
 
 class _Judged(Protocol):

@@ -101,6 +101,26 @@ def test_what_is_to_be_judged_is_in_the_list(client: Client) -> None:
     assert found.to_df().loc[0, "output"] == 4
 
 
+def on_a_scale(output: int) -> EvaluationResult:
+    return pending(CRITERIA, scale=(0, 1))
+
+
+def test_a_score_that_is_not_on_the_scale_is_refused(client: Client) -> None:
+    ran = client.experiments.run_experiment(
+        dataset=ROWS, task=double, evaluators={"tone": on_a_scale, "even": even}, **quiet
+    )
+    first, second, _ = (one.run_id for one in client.experiments.list_pending(experiment=ran.experiment_id))
+    for score in (-1, 1.01, 5):
+        with pytest.raises(InvalidInput, match=rf"'tone' is scored from 0 to 1, got {score}; nothing was written"):
+            client.experiments.annotate_runs(annotations=[note(second, score=0.5), note(first, score=score)])
+    assert len(client.experiments.list_pending(experiment=ran.experiment_id)) == 3
+    client.experiments.annotate_runs(annotations=[note(second, score=0), note(first, score=1)])
+    assert len(client.experiments.list_pending(experiment=ran.experiment_id)) == 1
+    with pytest.raises(InvalidInput, match="is scored from 0 to 1"):  # also where it is changed
+        client.experiments.annotate_runs(annotations=[note(first, score=2)])
+    client.experiments.annotate_runs(annotations=[note(first, label="kind")])
+
+
 def test_an_annotation_of_the_name_fills_it_in(client: Client, ran) -> None:
     first = client.experiments.list_pending(experiment=ran.experiment_id)[0]
     assert (

@@ -379,7 +379,7 @@ def test_an_agents_evaluation_is_pending_under_its_own_name(tmp_path: Path) -> N
     code = "from pixie import create_agent_evaluator\ncheck = create_agent_evaluator('Quality', 'Is it good?')"
     found = own(tmp_path, code)
     assert found.name == "Quality"
-    assert said(found) == EvaluationResult(metadata={"pending": "Is it good?"})
+    assert said(found) == EvaluationResult(metadata={"pending": "Is it good?", "scale": [0, 1]})
 
 
 # --- whom judges ask ---

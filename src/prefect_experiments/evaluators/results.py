@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 from prefect_experiments.errors import InvalidInput
-from prefect_experiments.models import PENDING, EvaluationResult
+from prefect_experiments.models import PENDING, SCALE, EvaluationResult
 
 _KEYS = ("score", "label", "explanation", "metadata", "name")
 _RETURNABLE = (
@@ -56,7 +56,7 @@ def renamable(results: list[EvaluationResult], own_name: str) -> list[Evaluation
     return results
 
 
-def pending(criteria: str) -> EvaluationResult:
+def pending(criteria: str, *, scale: tuple[float, float] | None = None) -> EvaluationResult:
     """What an evaluator returns where a person, or an agent, is to judge the run later.
 
     It counts as no score and as no error. ``client.experiments.list_pending`` lists what is to be judged, and an
@@ -64,13 +64,14 @@ def pending(criteria: str) -> EvaluationResult:
 
     Args:
         criteria: what to judge by.
+        scale: the lowest and the highest score that can be given; others are refused. By default, any can.
 
     Raises:
         InvalidInput: there are none.
     """
     if not isinstance(criteria, str) or not criteria.strip():
         raise InvalidInput(f"pending(criteria) takes a text that says what to judge by, got {criteria!r:.100}")
-    return EvaluationResult(metadata={PENDING: criteria})
+    return EvaluationResult(metadata={PENDING: criteria, **({} if scale is None else {SCALE: list(scale)})})
 
 
 def parse_named(own_name: str, value: Any) -> list[EvaluationResult]:

@@ -204,7 +204,7 @@ def calling(evaluator: Callable[..., Any], *, asynchronous: bool) -> Callable[[A
 def _deferred(error: Exception) -> EvaluationResult:
     """What an agent's evaluator says by an exception: by what it is still to be judged."""
     if is_pixies(error, "AgentEvaluationPending"):
-        return pending(str(error.criteria))  # type: ignore[attr-defined]
+        return pending(str(error.criteria), scale=(0, 1))  # type: ignore[attr-defined]
     raise error
 
 

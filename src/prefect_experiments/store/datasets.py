@@ -360,7 +360,7 @@ def _info_model(row: Any, newest: Any) -> DatasetInfo:
     )
 
 
-def at_version(dataset_id: str, number: Any) -> sa.ColumnElement[bool]:
+def at_version(dataset_id: Any, number: Any) -> sa.ColumnElement[bool]:
     """The condition that an example's row belongs to a version."""
     return sa.and_(
         examples.c.dataset_id == dataset_id,

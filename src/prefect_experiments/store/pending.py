@@ -10,8 +10,16 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from prefect_experiments.errors import InvalidInput
 from prefect_experiments.jsonable import loads
-from prefect_experiments.models import JUDGED_BY, PENDING, AnnotateRecordInput, PendingEvaluation, pending_criteria
+from prefect_experiments.models import (
+    JUDGED_BY,
+    PENDING,
+    SCALE,
+    AnnotateRecordInput,
+    PendingEvaluation,
+    pending_criteria,
+)
 from prefect_experiments.pages import Pagination
 from prefect_experiments.records import EvaluationRecord, Key, RunIds, annotation_metadata
 from prefect_experiments.store.database import Database
@@ -138,8 +146,18 @@ def fill_in(connection: Connection, database: Database, notes: Sequence[Note]) -
 
 
 def _filled(old: EvaluationRecord, note: EvaluationRecord) -> EvaluationRecord:
-    """A remark alone is kept as the explanation, and leaves the evaluation pending."""
+    """A remark alone is kept as the explanation, and leaves the evaluation pending.
+
+    Raises:
+        InvalidInput: the score is not on the evaluator's scale.
+    """
     metadata = old.metadata
+    match metadata.get(SCALE):
+        case [int() | float() as lowest, int() | float() as highest] if note.score is not None:
+            if not lowest <= note.score <= highest:
+                raise InvalidInput(
+                    f"{note.name!r} is scored from {lowest:g} to {highest:g}, got {note.score:g}; nothing was written"
+                )
     criteria = metadata.pop(PENDING, None) or metadata.pop(JUDGED_BY, None)
     metadata.pop("annotator", None)
     is_judged = note.score is not None or note.label is not None
