@@ -160,6 +160,7 @@ class Engine:
             trace.trace_id,
             None,  # metadata: only runs that were logged have any
             milliseconds(result.start, result.end) or None,
+            trace.unpriced_json,
         )
         await self._sink.write_run(run)
         self.runs_done += 1
@@ -216,8 +217,8 @@ class Engine:
             run = result.context.run if result.context is not None else _directly
             new = run(evaluation_records, item, evaluator, result, self._named_by)
             if self._traced:
-                trace_id = self._traced[evaluator.name].finish(job.fields, item, new, result)
-                new = [evaluation._replace(trace_id=trace_id) for evaluation in new]
+                trace = self._traced[evaluator.name].finish(job.fields, item, new, result)
+                new = _with_figures(new, trace)
             made.extend(new)
         self.evaluations_done += len(finished)
         self.evaluation_errors += sum(1 for evaluation in made if evaluation.error is not None)
@@ -225,6 +226,18 @@ class Engine:
             await self._sink.write_evaluations(made)
             if any(map(_was_paid, made)):
                 await self._sink.flush()
+
+
+def _with_figures(made: list[EvaluationRecord], trace: TraceFigures) -> list[EvaluationRecord]:
+    """The evaluations of one call with its trace; what it has used is on the first of them, or it would count twice."""
+    if trace == UNTRACED:
+        return made
+    first, *others = made
+    used = {"token_count": trace.token_count, "total_cost": trace.total_cost, "unpriced_json": trace.unpriced_json}
+    return [
+        first._replace(trace_id=trace.trace_id, **used),
+        *(evaluation._replace(trace_id=trace.trace_id) for evaluation in others),
+    ]
 
 
 def _was_paid(evaluation: EvaluationRecord) -> bool:

@@ -17,7 +17,10 @@ from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.store import Lease, Link, Recorder, Store
+from prefect_experiments.settings import Settings
 from prefect_experiments.store.leases import letting_go
+from prefect_experiments.tracing import UsageCounter, instruments
+from prefect_experiments.tracing.prices import Prices
 
 if TYPE_CHECKING:
     from prefect_experiments.tracing import ExperimentTracer
@@ -187,11 +190,14 @@ class Session:
 
     def _new_tracer(
         self, remote: Remote | None, link: Link | None, attributes: dict[str, str]
-    ) -> ExperimentTracer | None:
-        """What traces the calls, where there is a place for traces or somebody wants their ids."""
+    ) -> ExperimentTracer | UsageCounter | None:
+        """What traces the calls, where there is a place for traces or somebody wants their ids; else, what counts."""
         export = None if remote is None else remote.trace_export()
+        settings = Settings()
+        if settings.count_tokens:
+            instruments.set_up()
         if export is None and not self.spec.set_global_tracer_provider:
-            return None
+            return UsageCounter(Prices.of_settings()) if settings.count_tokens else None
         from prefect_experiments.tracing import ExperimentTracer  # OpenTelemetry's SDK takes its time to import
 
         experiment = self.record.experiment
@@ -206,6 +212,7 @@ class Session:
             },
             attributes=attributes,
             set_global=self.spec.set_global_tracer_provider,
+            prices=Prices.of_settings(),
         )
 
     async def run_batch(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
