@@ -76,6 +76,9 @@ if TYPE_CHECKING:
     from prefect_experiments.reports.files import (
         write_report,
     )
+    from prefect_experiments.tracing.reporting import (
+        report_usage,
+    )
 
 _WHERE = {
     "prefect_experiments.analysis": (
@@ -137,6 +140,7 @@ _WHERE = {
         "run_experiment",
     ),
     "prefect_experiments.reports.files": ("write_report",),
+    "prefect_experiments.tracing.reporting": ("report_usage",),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -183,6 +187,7 @@ __all__ = [
     "log_experiment",
     "meta_evaluation",
     "repetition_summary",
+    "report_usage",
     "resume_experiment",
     "run_experiment",
     "write_report",

@@ -121,8 +121,11 @@ class Summary(_Record):
         n_runs: runs that were made; `n_expected` of them there should be.
         n_errors: runs whose task failed.
         latency_ms: p50, p95 and p99 of the ok runs, in milliseconds.
-        token_count, total_cost: summed over the runs that know theirs; ``None`` when none does.
+        token_count, total_cost: of the task's calls, summed over the runs that know theirs; ``None`` when none does.
         metrics: by evaluator name.
+        judge_token_count, judge_cost: of the evaluators' calls, likewise.
+        unpriced: by model, how many calls, of the task and of the evaluators, have no known cost. Where there are any,
+            the costs are what is known, and not all that was spent.
     """
 
     n_examples: int
@@ -133,6 +136,19 @@ class Summary(_Record):
     token_count: int | None
     total_cost: float | None
     metrics: Mapping[str, MetricSummary]
+    judge_token_count: int | None = None
+    judge_cost: float | None = None
+    unpriced: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def overall_cost(self) -> float | None:
+        """What task and evaluators have cost together, as far as it is known; ``None`` where nothing is."""
+        known = [cost for cost in (self.total_cost, self.judge_cost) if cost is not None]
+        return math.fsum(known) if known else None
+
+    def keys(self) -> list[str]:
+        """The fields, and the cost of all."""
+        return [*_Record.keys(self), "overall_cost"]
 
 
 def summarize(store: Store, record: ExperimentRecord) -> Summary:
@@ -149,6 +165,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         elif has_error:
             for given in names[evaluator]:
                 evaluations.setdefault(given, []).append((position, None, None, True))
+    used = store.results.spending(experiment.id)
     failed = _failed_positions(store, experiment.id) if runs.failed and experiment.repetitions > 1 else []
     directions = agreed(said_directions(store.results.said_of(experiment.id, DIRECTION)))
     repetitions = {name: _repetitions(rows, failed, experiment.repetitions) for name, rows in evaluations.items()}
@@ -164,6 +181,9 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
             name: metric_summary(rows, expected, runs.failed, repetitions[name], directions.get(name))
             for name, rows in evaluations.items()
         },
+        judge_token_count=used.judge_tokens,
+        judge_cost=used.judge_cost,
+        unpriced=used.unpriced,
     )
 
 

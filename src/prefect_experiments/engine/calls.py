@@ -91,6 +91,18 @@ class CallResult:
     context: contextvars.Context | None = None
 
 
+class Withheld(Exception):
+    """No further call may begin: this one has not, or is not tried again.
+
+    Attributes:
+        failed: how it ended at its last attempt, where there was one.
+    """
+
+    def __init__(self, failed: CallResult | None) -> None:
+        super().__init__()
+        self.failed = failed
+
+
 class Caller:
     """Makes the calls of one target (one task, or one evaluator) within an experiment.
 
@@ -101,6 +113,7 @@ class Caller:
             ``None`` for an evaluator, whose result is taken as it is.
         shares: whether its calls, where they reach out, count together with those of others.
         ready: what every attempt waits for at last; raises where none may begin any more.
+        is_over: whether no further attempt may begin; those under way end as they do.
     """
 
     def __init__(
@@ -112,8 +125,11 @@ class Caller:
         keep: Callable[[Any], Any] | None = None,
         shares: bool = False,
         ready: Callable[[], Awaitable[None]] | None = None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self.target = target
+        self.is_over = is_over
+        self.has_withheld = False  # whether a call was not made for that reason
         self._shares = shares
         self.ready = ready
         self._keep = keep
@@ -153,10 +169,17 @@ class Caller:
             first: the first attempt, where it was already made elsewhere.
             stopped: set when nobody wants the result any more. What code gives that would not be
                 cancelled is no result.
+
+        Raises:
+            Withheld: no further call may begin, and this one has not. One that has failed then keeps its error.
         """
         start = time.time()
         try:
             return await self._call(fields, first, stopped)
+        except Withheld as withheld:
+            if withheld.failed is None:
+                raise
+            return withheld.failed
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:  # an exit in an error's own code, say, which was asked what it is
@@ -167,12 +190,11 @@ class Caller:
     async def _call(self, fields: Fields, first: Attempt | None, stopped: asyncio.Event | None) -> CallResult:
         attempts = failures = 0
         refused_since: float | None = None
+        attempt: Attempt | None = None
         while True:
             attempts += 1
-            if first is not None:
-                attempt, first = await self._finish(first), None
-            else:
-                attempt = await self._attempt(fields)
+            attempt = await (self._attempt(fields, attempt, attempts) if first is None else self._finish(first))
+            first = None
             if stopped is not None and stopped.is_set():
                 raise asyncio.CancelledError
             error = attempt.error
@@ -203,13 +225,15 @@ class Caller:
                 self._slow_down(attempt.error, attempt.began, time.monotonic())
                 attempt.noted = True
 
-    async def _attempt(self, fields: Fields) -> Attempt:
+    async def _attempt(self, fields: Fields, before: Attempt | None, number: int) -> Attempt:
+        self._check_it_may_begin(before, number)
         if self._limits.pace is not None and self.reaches_out:
             await self._limits.pace.acquire()
         for limit in self.limits():
             await limit.acquire()
         if self.ready is not None:
             await self.ready()
+        self._check_it_may_begin(before, number)  # it may have waited for long
         self._limits.note_start()
         context = contextvars.copy_context()
         start, began = time.time(), time.monotonic()
@@ -218,6 +242,12 @@ class Caller:
         else:
             value, error = await self._in_thread(fields, context)
         return Attempt(value, error, start, began, time.monotonic() - began, context)
+
+    def _check_it_may_begin(self, before: Attempt | None, number: int) -> None:
+        if self.is_over():
+            self.has_withheld = True
+            error = before and before.error
+            raise Withheld(_failed(error, before, number - 1) if before and error else None)
 
     async def _finish(self, attempt: Attempt) -> Attempt:
         """An attempt made elsewhere, with what it gave awaited where it is an awaitable."""

@@ -13,11 +13,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prefect_experiments.backends import Remote
-from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
+from prefect_experiments.engine import (
+    Batch,
+    Budget,
+    CallPolicy,
+    Engine,
+    EvaluationItem,
+    Pace,
+    default_batch_size,
+    plan,
+)
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.spec import ExperimentSpec
-from prefect_experiments.store import Lease, Link, Recorder, Store
 from prefect_experiments.settings import Settings
+from prefect_experiments.store import Lease, Link, Recorder, Store
 from prefect_experiments.store.leases import letting_go
 from prefect_experiments.tracing import UsageCounter, instruments
 from prefect_experiments.tracing.prices import Prices
@@ -148,6 +157,11 @@ class Session:
         """Calls that nobody waits for any more, and nobody could end."""
         return self._engine.abandoned if self._engine else 0
 
+    @property
+    def stopped(self) -> str | None:
+        """Why calls that are missing were not begun; ``None`` where all were."""
+        return self._engine.stopped if self._engine else None
+
     def progress(self) -> Progress:
         """How far this session is."""
         return Progress(
@@ -184,9 +198,18 @@ class Session:
                 pace=self._pace,
                 one_pool=options.concurrency_limit is not None,
                 ready=recorder.ready,
+                budget=await asyncio.to_thread(self._budget),
             )
             with self.tracer or contextlib.nullcontext():
                 yield
+
+    def _budget(self) -> Budget | None:
+        """What may still be spent: earlier sessions of the experiment have spent of it, too."""
+        options = self.spec.options
+        if options.budget is None:
+            return None
+        used = self.store.results.spending(self.spec.experiment_id)
+        return Budget(options.budget, spent=used.spent, patience=options.concurrency)
 
     def _new_tracer(
         self, remote: Remote | None, link: Link | None, attributes: dict[str, str]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-
 from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.trace import Span, SpanContext, Status, StatusCode
 
 from prefect_experiments.tracing.usage import CountedCall, next_number
-
 
 _KEPT = ("llm.token_count.", "llm.cost.", "llm.model_name", "llm.provider", "llm.system", "embedding.model_name")
 _KIND = "openinference.span.kind"

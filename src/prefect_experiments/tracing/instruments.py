@@ -117,7 +117,9 @@ def _provider() -> Any:
             return span
 
         @contextlib.contextmanager
-        def start_as_current_span(self, name: str, *args: Any, **options: Any) -> Iterator[trace.Span]:
+        def start_as_current_span(  # type: ignore[override]  # OpenTelemetry's own decorator
+            self, name: str, *args: Any, **options: Any
+        ) -> Iterator[trace.Span]:
             kept = ("end_on_exit", "record_exception", "set_status_on_exception")
             use = {key: options.pop(key) for key in kept if key in options}
             with trace.use_span(self.start_span(name, *args, **options), **{"end_on_exit": True, **use}) as span:

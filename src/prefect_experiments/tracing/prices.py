@@ -48,7 +48,7 @@ class Price(Options):
     cached_input: Annotated[float | None, Field(ge=0)] = None
     """of what the provider had in its cache; by default as other input."""
 
-    def of(self, tokens: Tokens) -> float:
+    def cost(self, tokens: Tokens) -> float:
         """What a call has cost."""
         cached = self.input if self.cached_input is None else self.cached_input
         read = min(tokens.cache_read, tokens.input)
@@ -89,7 +89,7 @@ class Prices:
             tokens: what it has used.
         """
         if (own := self.own.get(model)) is not None:
-            return own.of(tokens)
+            return own.cost(tokens)
         return _of_table(model, providers, tokens) if has_table() else None
 
 

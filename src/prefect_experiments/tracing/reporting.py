@@ -16,9 +16,10 @@ def report_usage(
     cached_input_tokens: int | None = None,
     cost: float | None = None,
 ) -> None:
-    """Count a call of a model that no instrumentor sees, such as one by plain HTTP; to be called within a task or an evaluator.
+    """Count a call of a model that no instrumentor sees, such as one by plain HTTP.
 
-    Elsewhere it does nothing. What was called through an instrumented library is counted already.
+    To be called within a task or an evaluator; elsewhere it does nothing. What was called through an instrumented
+    library is counted already.
 
     Args:
         model: its name, by which its price is found where `cost` is not given.

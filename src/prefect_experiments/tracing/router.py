@@ -139,7 +139,7 @@ class Router(SpanProcessor):
         if len(self._ended) > MOST_ENDED:
             self._listeners.pop(self._ended.popleft(), None)
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """A span was started, by whatever provider."""
         listener = self._listeners.get(span.get_span_context().trace_id)
         if listener is not None:
