@@ -8,7 +8,6 @@ import functools
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from prefect_experiments.contexts import alone
@@ -19,10 +18,11 @@ from prefect_experiments.engine.limits import (
     retry_after_of,
     status_of,
 )
+from prefect_experiments.engine.outcomes import Attempt, CallResult, Withheld, failed, succeeded
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.streams import Reading, belongs_in_a_loop, has_to_be_read, is_stream, read_async
 from prefect_experiments.engine.threads import NoThread, Threads
-from prefect_experiments.errors import InvalidInput, describe
+from prefect_experiments.errors import InvalidInput
 from prefect_experiments.interruptions import is_for_the_process
 from prefect_experiments.jsonable import NotJson
 from prefect_experiments.tasks import Fields
@@ -49,58 +49,6 @@ class Target(Protocol):
 
     def call(self, fields: Fields) -> Any:
         """Call it on one example."""
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One try.
-
-    Attributes:
-        start: seconds since the epoch.
-        began: the same moment on the monotonic clock.
-        seconds: how long it took.
-        context: what it saw and could change, for what is left to do of it.
-        noted: whether the rate was cut for its sake already.
-    """
-
-    value: Any
-    error: BaseException | None
-    start: float
-    began: float
-    seconds: float
-    context: contextvars.Context | None = None
-    noted: bool = False
-
-
-@dataclass(slots=True)
-class CallResult:
-    """How a call ended, after its last attempt.
-
-    Attributes:
-        raised: what the last attempt raised, where it failed.
-        context: what it saw and could change, where it succeeded.
-    """
-
-    value: Any
-    error: str | None
-    error_type: str | None
-    start: float
-    end: float
-    attempts: int
-    raised: BaseException | None = None
-    context: contextvars.Context | None = None
-
-
-class Withheld(Exception):
-    """No further call may begin: this one has not, or is not tried again.
-
-    Attributes:
-        failed: how it ended at its last attempt, where there was one.
-    """
-
-    def __init__(self, failed: CallResult | None) -> None:
-        super().__init__()
-        self.failed = failed
 
 
 class Caller:
@@ -185,7 +133,7 @@ class Caller:
         except BaseException as error:  # an exit in an error's own code, say, which was asked what it is
             if is_for_the_process(error):
                 raise
-            return _failed(error, Attempt(None, error, start, 0, time.time() - start), 1)
+            return failed(error, Attempt(None, error, start, 0, time.time() - start), 1)
 
     async def _call(self, fields: Fields, first: Attempt | None, stopped: asyncio.Event | None) -> CallResult:
         attempts = failures = 0
@@ -206,13 +154,13 @@ class Caller:
                 refused_since = refused_since or time.monotonic()
                 if attempt.noted or self._slow_down(error, attempt.began, refused_since):
                     continue
-                return _failed(error, attempt, attempts)
+                return failed(error, attempt, attempts)
             if (status_of(error) or 0) >= 500:
                 for limit in self.limits():
-                    limit.server_failed()
+                    limit.serverfailed()
             failures += 1
             if failures > self._policy.retries or isinstance(error, InvalidInput | NotJson):
-                return _failed(error, attempt, attempts)
+                return failed(error, attempt, attempts)
             if self.reaches_out:
                 await asyncio.sleep(max(_backoff(failures), min(retry_after_of(error) or 0, LONGEST_RETRY_AFTER_S)))
 
@@ -247,7 +195,7 @@ class Caller:
         if self.is_over():
             self.has_withheld = True
             error = before and before.error
-            raise Withheld(_failed(error, before, number - 1) if before and error else None)
+            raise Withheld(failed(error, before, number - 1) if before and error else None)
 
     async def _finish(self, attempt: Attempt) -> Attempt:
         """An attempt made elsewhere, with what it gave awaited where it is an awaitable."""
@@ -411,17 +359,6 @@ def _outcome_of(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseExce
         return function(*args), None
     except BaseException as error:  # noqa: BLE001 - as above
         return None, error
-
-
-def succeeded(attempt: Attempt, attempts: int) -> CallResult:
-    """The result of an attempt that raised nothing."""
-    end = attempt.start + attempt.seconds
-    return CallResult(attempt.value, None, None, attempt.start, end, attempts, context=attempt.context)
-
-
-def _failed(error: BaseException, attempt: Attempt, attempts: int) -> CallResult:
-    end = attempt.start + attempt.seconds
-    return CallResult(None, describe(error), type(error).__name__, attempt.start, end, attempts, error)
 
 
 def _backoff(failures: int) -> float:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from prefect_experiments.contexts import alone, make_calls_here
-from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult, Withheld, succeeded
+from prefect_experiments.engine.calls import REACHES_OUT_S, Caller
+from prefect_experiments.engine.outcomes import Attempt, CallResult, Withheld, succeeded
 from prefect_experiments.engine.threads import NoThread, Threads
 from prefect_experiments.tasks import Fields
 from prefect_experiments.unread import is_awaitable

@@ -17,10 +17,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect_experiments.engine.budget import Budget
-from prefect_experiments.engine.calls import REACHES_OUT_S, Caller, CallResult, Target
+from prefect_experiments.engine.calls import REACHES_OUT_S, Caller, Target
 from prefect_experiments.engine.dispatch import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.items import EvaluationItem, RunItem, Sink
 from prefect_experiments.engine.limits import ActiveLimits, Pace
+from prefect_experiments.engine.outcomes import CallResult
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.engine.traces import TraceFigures, Tracer

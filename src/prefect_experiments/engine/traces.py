@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from prefect_experiments.engine.calls import CallResult, Target
+from prefect_experiments.engine.calls import Target
 from prefect_experiments.engine.items import EvaluationItem, RunItem
+from prefect_experiments.engine.outcomes import CallResult
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.tasks import Fields, Task

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -23,9 +22,10 @@ from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
 from prefect_experiments.store.ingest import evaluated_failures
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
 from prefect_experiments.store.patience import all_patient
+from prefect_experiments.store.payments import Spending, spending_of
 from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS, annotation_values
 from prefect_experiments.store.sanitize import plain_text
-from prefect_experiments.store.tables import evaluations, examples, experiment_runs, experiments, run_annotations
+from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
 
 
 class RunFigures(NamedTuple):
@@ -37,21 +37,6 @@ class RunFigures(NamedTuple):
     """Of the ok runs for which it is known, ascending."""
     token_count: int | None
     total_cost: float | None
-
-
-class Spending(NamedTuple):
-    """What the calls of models of an experiment's results have used.
-
-    Attributes:
-        judge_tokens, judge_cost: of the evaluators' calls; ``None`` where none is known.
-        unpriced: by model, the calls of the task and of the evaluators whose cost is not known.
-        spent: in US dollars, all that is known: of the task, of the evaluators, and of results that were made again.
-    """
-
-    judge_tokens: int | None
-    judge_cost: float | None
-    unpriced: dict[str, int]
-    spent: float
 
 
 EvaluationFigures = tuple[int, str, str, float | None, str | None, bool]
@@ -192,21 +177,8 @@ class ResultStore:
 
     def spending(self, experiment_id: str) -> Spending:
         """What has been used, as far as it is known."""
-        runs, said = experiment_runs.c, evaluations.c
-        of_runs, of_said = runs.experiment_id == experiment_id, said.experiment_id == experiment_id
-        replaced = sa.select(experiments.c.replaced_cost).where(experiments.c.id == experiment_id)
-        counts: Counter[str] = Counter()
         with self._database.read() as connection:
-            tokens, cost = connection.execute(
-                sa.select(sa.func.sum(said.token_count), sa.func.sum(said.total_cost)).where(of_said)
-            ).one()
-            task = connection.execute(sa.select(sa.func.sum(runs.total_cost)).where(of_runs)).scalar()
-            before = connection.execute(replaced).scalar()
-            for column, mine in ((runs.unpriced, of_runs), (said.unpriced, of_said)):
-                query = sa.select(column, sa.func.count()).where(mine, column.is_not(None)).group_by(column)
-                for text, times in connection.execute(query).all():
-                    counts.update({model: times * n for model, n in orjson.loads(text).items()})
-        return Spending(tokens, cost, dict(counts.most_common()), (task or 0) + (cost or 0) + (before or 0))
+            return spending_of(connection, experiment_id)
 
     def evaluation_figures(self, experiment_id: str) -> Sequence[EvaluationFigures]:
         """What a summary needs of each evaluation that counts, in dataset order: none on a failed run does."""

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from prefect_experiments.engine import EvaluationItem, RunItem, TraceFigures
-from prefect_experiments.engine.calls import CallResult, Target
+from prefect_experiments.engine.calls import Target
+from prefect_experiments.engine.outcomes import CallResult
 from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.tasks import Fields, Task
 from prefect_experiments.tracing.prices import Prices

@@ -19,7 +19,8 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, Sta
 from opentelemetry.util.types import AttributeValue
 
 from prefect_experiments.engine import EvaluationItem, RunItem, TraceFigures
-from prefect_experiments.engine.calls import CallResult, Target
+from prefect_experiments.engine.calls import Target
+from prefect_experiments.engine.outcomes import CallResult
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.tasks import Fields, Task
