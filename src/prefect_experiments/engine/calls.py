@@ -157,7 +157,7 @@ class Caller:
                 return failed(error, attempt, attempts)
             if (status_of(error) or 0) >= 500:
                 for limit in self.limits():
-                    limit.serverfailed()
+                    limit.server_failed()
             failures += 1
             if failures > self._policy.retries or isinstance(error, InvalidInput | NotJson):
                 return failed(error, attempt, attempts)
