@@ -144,7 +144,9 @@ class OpenAIStandIn:
             "created_at": 0,
             "status": "completed",
             "model": body["model"],
-            "output": [{"id": "msg_1", "type": "message", "role": "assistant", "status": "completed"} | {"content": content}],
+            "output": [
+                {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed"} | {"content": content}
+            ],
             "parallel_tool_calls": False,
             "tool_choice": "auto",
             "tools": [],
@@ -205,7 +207,9 @@ def _chunks(body: dict[str, Any], completion: dict[str, Any]) -> list[dict[str, 
     """A completion in pieces; the last has the usage, where it was asked for."""
     head = {"id": completion["id"], "object": "chat.completion.chunk", "created": 0, "model": completion["model"]}
     [choice] = completion["choices"]
-    pieces: list[dict[str, Any]] = [{"role": "assistant", "content": word} for word in choice["message"]["content"].split()]
+    pieces: list[dict[str, Any]] = [
+        {"role": "assistant", "content": word} for word in choice["message"]["content"].split()
+    ]
     chunks = [head | {"choices": [{"index": 0, "delta": piece, "finish_reason": None}]} for piece in pieces]
     chunks.append(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     if (body.get("stream_options") or {}).get("include_usage"):

@@ -24,7 +24,7 @@ from prefect_experiments.engine.limits import ActiveLimits, Pace
 from prefect_experiments.engine.outcomes import CallResult
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.threads import Threads
-from prefect_experiments.engine.traces import TraceFigures, Tracer
+from prefect_experiments.engine.traces import UNTRACED, TraceFigures, Tracer
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, describe
 from prefect_experiments.interruptions import is_for_the_process
 from prefect_experiments.jsonable import dumps_lenient, dumps_output
@@ -41,7 +41,6 @@ logger = logging.getLogger("prefect_experiments")
 
 T = TypeVar("T")
 EvaluationJob = tuple[EvaluationItem, "BoundEvaluator"]
-UNTRACED = TraceFigures()
 TASK = "the task"
 
 
@@ -240,7 +239,7 @@ class Engine:
             new = run(evaluation_records, item, evaluator, result, self._named_by)
             traced = self._traced.get(evaluator.name)
             trace = UNTRACED if traced is None else traced.finish(job.fields, item, new, result)
-            if trace != UNTRACED:
+            if trace is not UNTRACED:
                 new = _with_figures(new, trace)
             if self._budget is not None:
                 is_ok, is_judge = result.error is None, evaluator.kind != "CODE"

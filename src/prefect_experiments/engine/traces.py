@@ -37,6 +37,10 @@ class TraceFigures(NamedTuple):
         return None if self.unpriced is None else dumps_lenient(dict(self.unpriced))[0]
 
 
+UNTRACED = TraceFigures()
+"""Of what nothing is known."""
+
+
 class TracedTask(Target, Protocol):
     """A task each of whose calls belongs to the trace of its experiment run."""
 

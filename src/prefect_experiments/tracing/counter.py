@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from prefect_experiments.engine import EvaluationItem, RunItem, TraceFigures
 from prefect_experiments.engine.calls import Target
 from prefect_experiments.engine.outcomes import CallResult
+from prefect_experiments.engine.traces import UNTRACED
 from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.tasks import Fields, Task
 from prefect_experiments.tracing.prices import Prices
@@ -87,7 +88,7 @@ class _Counted(Generic[T]):
 
     def _figures(self, fields: Fields) -> TraceFigures:
         call = self._under_way.pop(fields, None)
-        return TraceFigures() if call is None else TraceFigures(None, *call.figures.usage())
+        return UNTRACED if call is None or call.is_silent else TraceFigures(None, *call.figures.usage())
 
 
 class CountedTask(_Counted[Task]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import itertools
 import math
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ NAMELESS = "a model without a name"
 
 _CALLS = {"LLM", "EMBEDDING"}
 _numbers = itertools.count(1)
+_making = threading.Lock()
 
 
 def next_number() -> int:
@@ -126,13 +128,27 @@ class SpanFigures:
 class CountedCall:
     """A call of a task or an evaluator that is under way, and what is known of its tokens and cost until now."""
 
-    __slots__ = ("__weakref__", "figures")
+    __slots__ = ("__weakref__", "_figures", "_prices")
 
     wants_spans = False
     """Whether the spans of its calls of models are wanted themselves, and not their figures alone."""
 
     def __init__(self, prices: Prices) -> None:
-        self.figures = SpanFigures(prices)
+        self._prices = prices
+        self._figures: SpanFigures | None = None  # most calls call no model, and there is one of these for each
+
+    @property
+    def figures(self) -> SpanFigures:
+        """Collects what its spans say."""
+        if self._figures is None:
+            with _making:
+                self._figures = self._figures or SpanFigures(self._prices)
+        return self._figures
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has been heard of it."""
+        return self._figures is None
 
     def report(self, attributes: Mapping[str, Any]) -> None:
         """Take figures that the code itself gives."""
