@@ -14,6 +14,7 @@ import pytest
 
 from prefect_experiments.cli.app import app
 from support.arize import KEY, StandIn, arize, arize_server
+from support.openai_stand_in import OpenAIStandIn
 from support.patience import PATIENCE_S
 from support.prefect_server import without_prefect
 
@@ -169,6 +170,24 @@ def test_examples_of_passing_run(prefect_api: str, tmp_path: Path, monkeypatch: 
     judged = [sys.executable, "-m", "prefect_experiments.cli", "compare", "latest", "latest", "--gate", "gate.yaml"]
     done = subprocess.run(judged, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE_S)
     assert "and 90 % must" in " ".join(done.stdout.split()), done.stdout + done.stderr
+
+
+def test_examples_of_cost_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = ROOT / "docs/cost.md"
+    (tmp_path / "example.py").write_text("\n".join(python_blocks(document)))
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    [prices] = blocks_of(document, "sh")
+    name, _, value = prices.strip().removeprefix("export ").partition("=")
+    [value] = shlex.split(value)
+    monkeypatch.setenv(name, value)
+    with OpenAIStandIn(tokens=(1000, 100)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        printed = run_python(["example.py"], tmp_path)
+    assert "task 4,400 tokens for $0.00084, judges 4,400 tokens for $0.00084, together $0.00168" in printed
+    assert "stopped: the budget of $0.005 is spent" in printed
+    assert printed.splitlines()[-1] == "40"
 
 
 def test_examples_of_logging_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,9 @@ if TYPE_CHECKING:
     from prefect_experiments.reports.files import (
         write_report,
     )
+    from prefect_experiments.tracing.reporting import (
+        report_usage,
+    )
 
 _WHERE = {
     "prefect_experiments.analysis": (
@@ -141,6 +144,7 @@ _WHERE = {
         "run_experiment",
     ),
     "prefect_experiments.reports.files": ("write_report",),
+    "prefect_experiments.tracing.reporting": ("report_usage",),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -189,6 +193,7 @@ __all__ = [
     "meta_evaluation",
     "pending",
     "repetition_summary",
+    "report_usage",
     "resume_experiment",
     "run_experiment",
     "write_report",

@@ -201,7 +201,13 @@ class ExperimentRun(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation(_Record):
-    """What one evaluator gave on one experiment run, or its error."""
+    """What one evaluator gave on one experiment run, or its error.
+
+    Attributes:
+        token_count: of the calls of models that the evaluator made, where known; where it gave several evaluations at
+            once, on the first of them only.
+        total_cost: of these calls, in US dollars, where known.
+    """
 
     id: str
     run_id: str
@@ -215,6 +221,8 @@ class Evaluation(_Record):
     start_time: datetime
     end_time: datetime
     trace_id: str | None = None
+    token_count: int | None = None
+    total_cost: float | None = None
 
     @property
     def pending(self) -> str | None:

@@ -124,8 +124,11 @@ class Summary(_Record):
         n_runs: runs that were made; `n_expected` of them there should be.
         n_errors: runs whose task failed.
         latency_ms: p50, p95 and p99 of the ok runs, in milliseconds.
-        token_count, total_cost: summed over the runs that know theirs; ``None`` when none does.
+        token_count, total_cost: of the task's calls, summed over the runs that know theirs; ``None`` when none does.
         metrics: by evaluator name.
+        judge_token_count, judge_cost: of the evaluators' calls, likewise.
+        unpriced: by model, how many calls, of the task and of the evaluators, have no known cost. Where there are any,
+            the costs are what is known, and not all that was spent.
     """
 
     n_examples: int
@@ -136,6 +139,19 @@ class Summary(_Record):
     token_count: int | None
     total_cost: float | None
     metrics: Mapping[str, MetricSummary]
+    judge_token_count: int | None = None
+    judge_cost: float | None = None
+    unpriced: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def overall_cost(self) -> float | None:
+        """What task and evaluators have cost together, as far as it is known; ``None`` where nothing is."""
+        known = [cost for cost in (self.total_cost, self.judge_cost) if cost is not None]
+        return math.fsum(known) if known else None
+
+    def keys(self) -> list[str]:
+        """The fields, and the cost of all."""
+        return [*_Record.keys(self), "overall_cost"]
 
 
 def summarize(store: Store, record: ExperimentRecord) -> Summary:
@@ -152,6 +168,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         elif has_error:
             for given in names[evaluator]:
                 evaluations.setdefault(given, []).append((position, None, None, True, False))
+    used = store.results.spending(experiment.id)
     meant_for = meant_by_name(_chosen(record), ((by, name, position) for position, by, name, *_ in said))
     asks_where = runs.failed and (experiment.repetitions > 1 or meant_for)
     failed = _failed_positions(store, experiment.id) if asks_where else []
@@ -174,6 +191,9 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         token_count=runs.token_count,
         total_cost=runs.total_cost,
         metrics={name: metric(name, rows) for name, rows in evaluations.items()},
+        judge_token_count=used.judge_tokens,
+        judge_cost=used.judge_cost,
+        unpriced=used.unpriced,
     )
 
 

@@ -13,14 +13,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prefect_experiments.backends import Remote
-from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
+from prefect_experiments.engine import (
+    Batch,
+    Budget,
+    CallPolicy,
+    Engine,
+    EvaluationItem,
+    Pace,
+    default_batch_size,
+    plan,
+)
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.lifespans import lifespan_of
 from prefect_experiments.experiment.spec import ExperimentSpec
+from prefect_experiments.settings import Settings
 from prefect_experiments.store import Lease, Link, Recorder, Store
 from prefect_experiments.store.leases import letting_go
 from prefect_experiments.tasks import Task
+from prefect_experiments.tracing import UsageCounter, instruments
+from prefect_experiments.tracing.prices import Prices
 
 if TYPE_CHECKING:
     from prefect_experiments.tracing import ExperimentTracer
@@ -148,6 +160,11 @@ class Session:
         """Calls that nobody waits for any more, and nobody could end."""
         return self._engine.abandoned if self._engine else 0
 
+    @property
+    def stopped(self) -> str | None:
+        """Why calls that are missing were not begun; ``None`` where all were."""
+        return self._engine.stopped if self._engine else None
+
     def progress(self) -> Progress:
         """How far this session is."""
         return Progress(
@@ -184,17 +201,29 @@ class Session:
                 pace=self._pace,
                 one_pool=options.concurrency_limit is not None,
                 ready=recorder.ready,
+                budget=await asyncio.to_thread(self._budget),
             )
             with self.tracer or contextlib.nullcontext():
                 yield
 
+    def _budget(self) -> Budget | None:
+        """What may still be spent: earlier sessions of the experiment have spent of it, too."""
+        options = self.spec.options
+        if options.budget is None:
+            return None
+        used = self.store.results.spending(self.spec.experiment_id)
+        return Budget(options.budget, spent=used.spent, patience=options.concurrency)
+
     def _new_tracer(
         self, remote: Remote | None, link: Link | None, attributes: dict[str, str]
-    ) -> ExperimentTracer | None:
-        """What traces the calls, where there is a place for traces or somebody wants their ids."""
+    ) -> ExperimentTracer | UsageCounter | None:
+        """What traces the calls, where there is a place for traces or somebody wants their ids; else, what counts."""
         export = None if remote is None else remote.trace_export()
+        settings = Settings()
+        if settings.count_tokens:
+            instruments.set_up()
         if export is None and not self.spec.set_global_tracer_provider:
-            return None
+            return UsageCounter(Prices.of_settings()) if settings.count_tokens else None
         from prefect_experiments.tracing import ExperimentTracer  # OpenTelemetry's SDK takes its time to import
 
         experiment = self.record.experiment
@@ -209,6 +238,7 @@ class Session:
             },
             attributes=attributes,
             set_global=self.spec.set_global_tracer_provider,
+            prices=Prices.of_settings(),
         )
 
     async def run_batch(self, batch: Batch, nearly_done: Callable[[], None]) -> None:

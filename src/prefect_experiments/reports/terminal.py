@@ -16,7 +16,7 @@ from prefect_experiments.analysis import RanExperiment, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
 from prefect_experiments.reports import escaping, phrases
-from prefect_experiments.reports.markdown import figures, headline
+from prefect_experiments.reports.markdown import figures, headline, unpriced
 
 WORST_SHOWN = 5
 _NARROW, _VERY_NARROW = 110, 76
@@ -69,7 +69,9 @@ def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in
         stderr = "" if metric.stderr is None else f"  [dim]standard error {numbers.plain(metric.stderr)}[/dim]"
         out.print(f"  {_name(name)}  {_name(str(metric))}{stderr}", soft_wrap=True)
     if line := figures(summary):
-        out.print(f"  [dim]{line}[/dim]")
+        out.print(f"  [dim]{line}[/dim]", soft_wrap=True)
+    if unknown := unpriced(summary):
+        out.print(Text(f"  {unknown}", "yellow"), soft_wrap=True)
     print_errors(ran, out)
     where = ran.url or kept_in
     out.print(f"  experiment {experiment.id}" + (f", kept in {_name(where)}" if where else ""), soft_wrap=True)
