@@ -13,6 +13,7 @@ from prefect_experiments.analysis.comparison.said import (
     said_of_labels,
     said_of_unknown,
 )
+from prefect_experiments.analysis.comparison.paired import MCNEMAR
 from prefect_experiments.analysis.failures import CommonError, Failures, Who
 from prefect_experiments.analysis.verdicts import (
     Comparison,
@@ -217,6 +218,19 @@ def regressions(comparison: Comparison) -> list[ExampleChange]:
         return 1 if change.metric in stopped else 2 if found.verdict == "regressed" else 4
 
     return sorted(comparison.regressed, key=place)
+
+
+GOOD, BAD = "✔", "✗"
+
+
+def step(change: ExampleChange, comparison: Comparison) -> str:
+    """How an example changed, such as ``✔ → ✗`` where it is right or wrong, else ``0.9 → 0.2``."""
+    metric = comparison.metrics.get(change.metric)
+    if metric is None:  # its task failed, on one side at least
+        return f"{BAD if change.baseline_error else GOOD} → {BAD if change.candidate_error else GOOD}"
+    if metric.test == MCNEMAR and {change.baseline_score, change.candidate_score} == {0.0, 1.0}:
+        return f"{GOOD} → {BAD}" if change.difference < 0 else f"{BAD} → {GOOD}"
+    return f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}"
 
 
 def failures(side: Side) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
-from collections.abc import Iterator, Sequence
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -12,14 +15,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from prefect_experiments.analysis import RanExperiment, numbers
+from prefect_experiments.analysis import RanExperiment, Summary, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
-from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
+from prefect_experiments.analysis.verdicts import Comparison, Side, Verdict
 from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.markdown import figures, headline
 
 WORST_SHOWN = 5
 _NARROW, _VERY_NARROW = 110, 76
+_PAPER = 120
+_INDENT, _LONGEST_VALUE = 17, 160
 _VERDICT_STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "bold yellow"}
 _METRIC_STYLES = {
     "improved": "green",
@@ -65,14 +70,20 @@ def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in
     out.print(
         f"[bold]{_name(experiment.name)}[/bold] on {_name(experiment.dataset_name)}: {headline(ran)}", soft_wrap=True
     )
+    print_figures(summary, out)
+    print_errors(ran, out)
+    where = ran.url or kept_in
+    out.print(f"  experiment {experiment.id}" + (f", kept in {_name(where)}" if where else ""), soft_wrap=True)
+
+
+def print_figures(summary: Summary, console: Console | None = None) -> None:
+    """Print the scores, one line an evaluator, and latency, tokens and cost."""
+    out = console or Console()
     for name, metric in summary.metrics.items():
         stderr = "" if metric.stderr is None else f"  [dim]standard error {numbers.plain(metric.stderr)}[/dim]"
         out.print(f"  {_name(name)}  {_name(str(metric))}{stderr}", soft_wrap=True)
     if line := figures(summary):
         out.print(f"  [dim]{line}[/dim]")
-    print_errors(ran, out)
-    where = ran.url or kept_in
-    out.print(f"  experiment {experiment.id}" + (f", kept in {_name(where)}" if where else ""), soft_wrap=True)
 
 
 def print_errors(ran: RanExperiment, console: Console | None = None) -> None:
@@ -126,7 +137,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
     for line in phrases.likeness(comparison):
         out.print(Text(f"  {escaping.one_line(line)}", "yellow"), soft_wrap=True)
     if comparison.regressed and worst > 0:
-        out.print(_worst_table(phrases.regressions(comparison), worst))
+        _print_worst(comparison, worst, out)
 
 
 def print_verdict(verdict: Verdict, console: Console | None = None) -> None:
@@ -175,32 +186,41 @@ def comparison_table(comparison: Comparison, *, width: int = 120) -> Table:
     return table
 
 
-def _worst_table(changes: Sequence[ExampleChange], worst: int) -> Table:
-    shown = changes[:worst]
-    title = f"Worse, worst first ({numbers.count(len(shown))} of {len(changes):,})"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), leading=1)
-    for name in ("example", "metric", "score", "baseline", "candidate"):
-        table.add_column(name, overflow="fold", no_wrap=name == "score")
-    for change in shown:
-        table.add_row(
-            Text(escaping.one_line(change.example_id, 40)),
-            Text(escaping.one_line(change.metric, 40)),
-            Text(f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}"),
-            _output(change.baseline_output, change.baseline_error),
-            _output(change.candidate_output, change.candidate_error),
-        )
-    return table
-
-
-def _output(output: object, error: str | None) -> Text:
-    return Text(
-        escaping.one_line(f"failed: {error}" if error else escaping.as_text(output), 120), "red" if error else ""
-    )
+def _print_worst(comparison: Comparison, worst: int, out: Console) -> None:
+    """Each example that got worse: how, in which metric, and line by line what went in, was expected and came out."""
+    shown = phrases.regressions(comparison)[:worst]
+    out.print(Text(f"Worse, worst first ({numbers.count(len(shown))} of {len(comparison.regressed):,})", "italic"))
+    steps = [phrases.step(change, comparison) for change in shown]
+    wide = max(map(len, steps))
+    room = max(20, min(out.width - _INDENT, _LONGEST_VALUE))
+    for change, step in zip(shown, steps, strict=True):
+        said = f"{escaping.one_line(change.example_id, 40)}  {escaping.one_line(change.metric, 40)}"
+        out.print(Text.assemble("  ", (f"{step:<{wide}}", "bold"), f"  {said}"), soft_wrap=True)
+        for name, value, error in (
+            ("input", change.input, None),
+            ("expected", change.expected, None),
+            ("baseline", change.baseline_output, change.baseline_error),
+            ("candidate", change.candidate_output, change.candidate_error),
+        ):
+            if error is None and value is None:
+                continue
+            text = f"failed: {error}" if error else escaping.as_text(value)
+            shown_text = Text(escaping.one_line(text), "red" if error else "")
+            shown_text.truncate(room, overflow="ellipsis")
+            out.print(Text.assemble((f"      {name:<11}", "dim"), shown_text), soft_wrap=True)
 
 
 def _side(role: str, side: Side) -> str:
     where = escaping.one_line(side.url or "") or (f"experiment {side.experiment_id}" if side.experiment_id else "")
     return f"{role}: {escaping.one_line(side.label)}, {phrases.failures(side)}" + (f", {where}" if where else "")
+
+
+def printed(show: Callable[[Console], None]) -> str:
+    """What is printed on a console, as a text: no colours, as wide as the terminal is, if there is one."""
+    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else _PAPER
+    out = io.StringIO()
+    show(Console(file=out, width=width, color_system=None, highlight=False, emoji=False))
+    return out.getvalue().rstrip("\n")
 
 
 def _name(text: str) -> str:
