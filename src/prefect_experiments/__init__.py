@@ -192,7 +192,7 @@ __all__ = [
 
 
 def _writer() -> display.Writer:
-    return importlib.import_module("prefect_experiments.reports.shown")  # type: ignore[return-value]
+    return importlib.import_module("prefect_experiments.reports.shown")
 
 
 display.write_with(_writer)

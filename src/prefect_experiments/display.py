@@ -66,7 +66,8 @@ def line(kind: str, parts: Iterable[str]) -> str:
         kind: the name of the class.
         parts: what there is to say, the most important first.
     """
-    said, room = [], LONGEST - len(kind) - len("(, …)")
+    said: list[str] = []
+    room = LONGEST - len(kind) - len("(, …)")
     for part in parts:
         room -= len(part) + 2
         if said and room < 0:

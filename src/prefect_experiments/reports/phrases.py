@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.paired import MCNEMAR
 from prefect_experiments.analysis.comparison.said import (
     differences_said,
     label_comparisons,
     said_of_labels,
     said_of_unknown,
 )
-from prefect_experiments.analysis.comparison.paired import MCNEMAR
 from prefect_experiments.analysis.failures import CommonError, Failures, Who
 from prefect_experiments.analysis.verdicts import (
     Comparison,
