@@ -83,7 +83,7 @@ class Datasets(Protocol):
 
 
 class Experiments(Protocol):
-    """Experiments, by id, name, ``tag:NAME`` or ``latest``."""
+    """Experiments, by id, name, ``tag:NAME``, ``latest`` or ``latest:NAME``; see `store.named`."""
 
     def page(self, *, dataset: str | None, limit: int, cursor: str | None) -> tuple[list[Experiment], Pagination]:
         """Experiments, newest first."""

@@ -72,7 +72,7 @@ class PhoenixResume(ResumeOptions):
     """What `resume_experiment` takes."""
 
     experiment: Annotated[ExperimentKey | None, AsIs] = None
-    """id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`."""
+    """id, name, ``tag:NAME``, ``latest``, ``latest:NAME``, an `Experiment` or a `RanExperiment`."""
     experiment_id: str | None = None
     """Phoenix's word for `experiment`."""
 

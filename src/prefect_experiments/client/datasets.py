@@ -118,8 +118,8 @@ class Datasets:
             there = self._kept.get(name)
             raise AlreadyExists(
                 f"there is a dataset {name!r} already ({there.id}), with other examples: "
-                f"{_differences(there, content)}; if_exists='new_version' (--if-exists new-version) makes a version with those given, another name "
-                "another dataset"
+                f"{_differences(there, content)}; if_exists='new_version' (--if-exists new-version) makes a version "
+                "with those given, another name another dataset"
             )
         if (remote := self.client.remote) is None:
             version_id = self.client.store.datasets.put(name, content).id
