@@ -126,7 +126,7 @@ def _(value: Comparison) -> list[Card]:
     labels = [f"labels of {phrases.label_line(one)}" for one in label_comparisons(value)]
     notes = [*labels, *phrases.likeness(value)]
     for role, side in (("candidate", value.candidate), ("baseline", value.baseline)):
-        notes.append(f"{role}: {side.label}, {phrases.failures(side)}")
+        notes.append(phrases.side_line(role, side))
     return [
         Card(
             sides if value.verdict else f"Compared: {sides}",

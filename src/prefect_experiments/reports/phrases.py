@@ -240,6 +240,12 @@ def failures(side: Side) -> str:
     return text + (f", {numbers.count(missing)} of {side.n_expected:,} not made" if missing > 0 else "")
 
 
+def side_line(role: str, side: Side) -> str:
+    """Such as ``candidate: v2, 3 of 200 (1.5%) runs failed, experiment exp-1``."""
+    where = one_line(side.url or "") or (f"experiment {side.experiment_id}" if side.experiment_id else "")
+    return f"{role}: {one_line(side.label)}, {failures(side)}" + (f", {where}" if where else "")
+
+
 def throughout(who: Who) -> str:
     """The sentence that says that nothing worked."""
     return "Every call of the task failed." if who == "task" else "Every call of the evaluators failed."

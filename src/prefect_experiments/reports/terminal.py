@@ -17,7 +17,7 @@ from rich.text import Text
 
 from prefect_experiments.analysis import RanExperiment, Summary, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
-from prefect_experiments.analysis.verdicts import Comparison, Side, Verdict
+from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.markdown import figures, headline
 
@@ -56,7 +56,7 @@ def print_outcome(ran: RanExperiment, *, kept_in: str, lines: Sequence[str] = ()
     with beside_the_result():
         print_summary(ran, kept_in=kept_in)
         for line in lines:
-            Console().print(Text(f"  {line}"), soft_wrap=True)
+            _console().print(Text(f"  {line}"), soft_wrap=True)
         if ran.comparison is not None:
             print_comparison(ran.comparison)
         elif ran.verdict is not None:
@@ -65,7 +65,7 @@ def print_outcome(ran: RanExperiment, *, kept_in: str, lines: Sequence[str] = ()
 
 def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in: str = "") -> None:
     """Print what came out: one line an evaluator, each mean with its denominator; and the commonest errors."""
-    out = console or Console()
+    out = console or _console()
     experiment, summary = ran.experiment, ran.summary
     out.print(
         f"[bold]{_name(experiment.name)}[/bold] on {_name(experiment.dataset_name)}: {headline(ran)}", soft_wrap=True
@@ -78,7 +78,7 @@ def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in
 
 def print_figures(summary: Summary, console: Console | None = None) -> None:
     """Print the scores, one line an evaluator, and latency, tokens and cost."""
-    out = console or Console()
+    out = console or _console()
     for name, metric in summary.metrics.items():
         stderr = "" if metric.stderr is None else f"  [dim]standard error {numbers.plain(metric.stderr)}[/dim]"
         out.print(f"  {_name(name)}  {_name(str(metric))}{stderr}", soft_wrap=True)
@@ -88,7 +88,7 @@ def print_figures(summary: Summary, console: Console | None = None) -> None:
 
 def print_errors(ran: RanExperiment, console: Console | None = None) -> None:
     """Print the commonest errors of the task and of the evaluators, and whether every call failed."""
-    out = console or Console()
+    out = console or _console()
     for line in phrases.error_lines(ran.failures):
         out.print(Text(f"  {line}", "" if line.startswith(" ") else "red"), soft_wrap=True)
     if who := ran.failures.every_call_of(ran.asked):
@@ -97,7 +97,7 @@ def print_errors(ran: RanExperiment, console: Console | None = None) -> None:
 
 def print_side_by_side(rans: Sequence[RanExperiment], console: Console | None = None) -> None:
     """One column an experiment, one row an evaluator."""
-    out = console or Console()
+    out = console or _console()
     table = Table(title=f"on {_name(rans[0].experiment.dataset_name)}")
     table.add_column("evaluator")
     for ran in rans:
@@ -117,7 +117,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
         console: where to; the standard output when left out.
         worst: how many of the examples that got worse are shown.
     """
-    out = console or Console()
+    out = console or _console()
     verdict = comparison.verdict
     style = _VERDICT_STYLES[verdict.status] if verdict else "bold"
     sides = f"{escaping.one_line(comparison.candidate.label)} against {escaping.one_line(comparison.baseline.label)}"
@@ -132,8 +132,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
     for metric in comparison.operations.values():
         found = phrases.figures_of(metric, operation=True)
         out.print(Text(f"  {found.name} {found.baseline} → {found.candidate}, {found.change}", "dim"), soft_wrap=True)
-    out.print(Text(f"  {_side('candidate', comparison.candidate)}"), soft_wrap=True)
-    out.print(Text(f"  {_side('baseline', comparison.baseline)}"), soft_wrap=True)
+    out.print(Text(f"  {phrases.side_line('candidate', comparison.candidate)}"), soft_wrap=True)
+    out.print(Text(f"  {phrases.side_line('baseline', comparison.baseline)}"), soft_wrap=True)
     for line in phrases.likeness(comparison):
         out.print(Text(f"  {escaping.one_line(line)}", "yellow"), soft_wrap=True)
     if comparison.regressed and worst > 0:
@@ -142,7 +142,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
 
 def print_verdict(verdict: Verdict, console: Console | None = None) -> None:
     """Print a gate's verdict on its own: of a first run, which has no baseline."""
-    out = console or Console()
+    out = console or _console()
     out.print(Text(phrases.verdict_word(verdict).upper(), _VERDICT_STYLES[verdict.status]))
     out.print(Text(f"  {phrases.verdict_sentence(verdict)}"), soft_wrap=True)
     _print_reasons(verdict, out)
@@ -210,16 +210,18 @@ def _print_worst(comparison: Comparison, worst: int, out: Console) -> None:
             out.print(Text.assemble((f"      {name:<11}", "dim"), shown_text), soft_wrap=True)
 
 
-def _side(role: str, side: Side) -> str:
-    where = escaping.one_line(side.url or "") or (f"experiment {side.experiment_id}" if side.experiment_id else "")
-    return f"{role}: {escaping.one_line(side.label)}, {phrases.failures(side)}" + (f", {where}" if where else "")
+def _console() -> Console:
+    """The standard output. To a notebook's cell it goes as a text, in one piece."""
+    out = Console()
+    return Console(width=_PAPER, force_jupyter=False) if out.is_jupyter else out
 
 
 def printed(show: Callable[[Console], None]) -> str:
     """What is printed on a console, as a text: no colours, as wide as the terminal is, if there is one."""
     width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else _PAPER
     out = io.StringIO()
-    show(Console(file=out, width=width, color_system=None, highlight=False, emoji=False))
+    # Else rich would show it in a notebook's cell instead, for who only asks for the text.
+    show(Console(file=out, width=width, color_system=None, highlight=False, emoji=False, force_jupyter=False))
     return out.getvalue().rstrip("\n")
 
 
