@@ -37,7 +37,7 @@ def test_what_got_worse_stands_below_each_other_case_by_case(width: int) -> None
     [_, shown] = out.file.getvalue().split("Worse, worst first (2 of 2)\n")
     lines = shown.rstrip().splitlines()
     assert [line.strip() for line in lines[:5]] == [
-        "✔ → ✗       a  right",
+        "✔ → ✗        a  right",
         "input      in",
         "expected   1",
         "baseline   1",

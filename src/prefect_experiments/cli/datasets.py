@@ -68,7 +68,7 @@ def create(
         file: a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
         description: a sentence for people.
         if_exists: what becomes of a dataset that has the name: reuse takes it where its examples are the file's;
-            new-version gives it a version with the file's where they are not.
+            new_version gives it a version with the file's where they are not.
         keys: what the columns are.
         terminal: where it is shown.
     """

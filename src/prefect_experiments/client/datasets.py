@@ -118,7 +118,7 @@ class Datasets:
             there = self._kept.get(name)
             raise AlreadyExists(
                 f"there is a dataset {name!r} already ({there.id}), with other examples: "
-                f"{_differences(there, content)}; if_exists='new_version' (--if-exists new-version) makes a version "
+                f"{_differences(there, content)}; if_exists='new_version' (--if-exists new_version) makes a version "
                 "with those given, another name another dataset"
             )
         if (remote := self.client.remote) is None:
