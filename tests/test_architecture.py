@@ -35,6 +35,7 @@ ORDER = [
         "local_modules",
         "callables",
         "network",
+        "display",
     },
     {"models", "records"},
     {"options", "signatures"},

@@ -190,6 +190,19 @@ def test_examples_of_cost_run(prefect_api: str, tmp_path: Path, monkeypatch: pyt
     assert printed.splitlines()[-1] == "40"
 
 
+def test_examples_of_notebooks_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a script; `reports/test_notebook.py` runs them as a notebook."""
+    document = ROOT / "docs/notebooks.md"
+    (tmp_path / "example.py").write_text("\n".join(python_blocks(document)))
+    (tmp_path / "tickets.csv").write_text("id,input,output\n1,I was charged twice,billing\n")
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+    shown = [line.rstrip() for line in run_python(["example.py"], tmp_path).splitlines()]
+    for line in "".join(blocks_of(document, "text")).splitlines():
+        assert line in shown
+    assert "made sure of dataset tickets" in run_commands(document, tmp_path)
+
+
 def test_examples_of_logging_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = ROOT / "docs/logging.md"
     blocks = python_blocks(document)

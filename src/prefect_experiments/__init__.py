@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments import display
+
 if TYPE_CHECKING:
     from prefect_experiments.analysis import (
         Agreement,
@@ -198,6 +200,13 @@ __all__ = [
     "run_experiment",
     "write_report",
 ]
+
+
+def _writer() -> display.Writer:
+    return importlib.import_module("prefect_experiments.reports.shown")
+
+
+display.write_with(_writer)
 
 
 def __getattr__(name: str) -> Any:

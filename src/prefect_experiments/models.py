@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+from prefect_experiments import display
+from prefect_experiments.display import OnPages
 from prefect_experiments.errors import InvalidSetting, unknown_value
 
 if TYPE_CHECKING:
@@ -24,6 +26,18 @@ class _Record:
     """Reads as an object and as a mapping (``run.output`` and ``run["output"]``)."""
 
     __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__repr__" not in cls.__dict__:  # a dataclass would make one, of everything that it has
+            cls.__repr__ = _Record.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        return display.line(type(self).__name__, self._said())
+
+    def _said(self) -> Iterable[str]:
+        """What its one line says of it, the most important first."""
+        return display.fields_of(self)
 
     def __getitem__(self, key: str) -> Any:
         if isinstance(key, str) and key in self.keys():
@@ -78,7 +92,7 @@ class Example(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset(_Record):
+class Dataset(OnPages, _Record):
     """A named set of examples at one immutable version.
 
     Attributes:
@@ -100,6 +114,11 @@ class Dataset(_Record):
     task: str | None = None
     evaluators: tuple[str, ...] = ()
     only_evaluators: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def _said(self) -> Iterable[str]:
+        kept = [f"{key}={value!r}" for key in ("id", "version_id") if (value := getattr(self, key))]
+        splits = [f"splits={self.splits!r}"] if self.splits else []
+        return [display.brief(self.name), display.counted(len(self.examples), "example"), *kept, *splits]
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -166,6 +185,18 @@ class Experiment(_Record):
     tags: tuple[str, ...] = ()
     created_at: datetime | None = None
     updated_at: datetime | None = None
+
+    def _said(self) -> Iterable[str]:
+        on = f" on {display.brief(self.dataset_name)}" if self.dataset_name else ""
+        repeated = f" x {self.repetitions}" if self.repetitions != 1 else ""
+        yield f"{display.brief(self.name)}{on}"
+        yield f"id={self.id!r}"
+        if self.example_count:
+            yield display.counted(self.example_count, "example") + repeated
+        if self.created_at is not None:
+            yield display.brief(self.created_at)
+        if self.tags:
+            yield f"tags={display.brief(self.tags)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

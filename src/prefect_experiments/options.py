@@ -35,6 +35,9 @@ from pydantic_core import CoreSchema, core_schema
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
 
+IfExists = Literal["error", "reuse", "new_version"]
+"""What becomes of a dataset that has the name of one to be made."""
+
 
 class AsIs:
     """Marks a field that is taken as it is given, and checked where it is used."""

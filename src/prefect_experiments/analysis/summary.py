@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prefect_experiments.analysis import numbers
@@ -12,6 +12,7 @@ from prefect_experiments.analysis.intervals import Interval, Range, example_mean
 from prefect_experiments.analysis.label_texts import counted, say_more_than_scores
 from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
 from prefect_experiments.analysis.verdicts import Direction
+from prefect_experiments.display import OnPages, Printed, some
 from prefect_experiments.models import _Record
 from prefect_experiments.results import DIRECTION, given_names, meant_by_name
 from prefect_experiments.store import ExperimentRecord, Store
@@ -86,6 +87,11 @@ class MetricSummary(_Record):
         """The fields, and the interval."""
         return [*_Record.keys(self), "ci_low", "ci_high"]
 
+    @property
+    def behind(self) -> str:
+        """What there is to say besides the mean and of how many it is: errors, what is missing, labels."""
+        return str(self) if self.mean is None else str(self).partition("; ")[2]
+
     def __str__(self) -> str:
         """Such as ``0.93 over 38 of 40; 1 task error, 1 evaluator error; between 0.88 and 0.93 if ...``."""
         labelled, no_score = counted(self.labels), self.n_no_score
@@ -116,7 +122,7 @@ class MetricSummary(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary(_Record):
+class Summary(OnPages, Printed, _Record):
     """What came out of an experiment.
 
     Attributes:
@@ -152,6 +158,11 @@ class Summary(_Record):
     def keys(self) -> list[str]:
         """The fields, and the cost of all."""
         return [*_Record.keys(self), "overall_cost"]
+
+    def _said(self) -> Iterable[str]:
+        yield f"{self.n_runs:,} of {self.n_expected:,} runs"
+        yield f"{self.n_errors:,} failed"
+        yield some(f"{name} {numbers.score(metric.mean)}" for name, metric in self.metrics.items()) or "not evaluated"
 
 
 def summarize(store: Store, record: ExperimentRecord) -> Summary:

@@ -13,7 +13,7 @@ from prefect_experiments.cli.options import OptionGroup, made_from
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, print_page, said, table, wrote
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.models import Dataset
-from prefect_experiments.options import Columns, Sample
+from prefect_experiments.options import Columns, IfExists, Sample
 from prefect_experiments.pages import Pagination
 
 if TYPE_CHECKING:
@@ -52,19 +52,30 @@ _USUAL_SAMPLE = SampleOptions()
 
 @app.command
 def create(
-    name: str, file: Path, /, *, description: str | None = None, keys: Keys = _NO_KEYS, terminal: Here
+    name: str,
+    file: Path,
+    /,
+    *,
+    description: str | None = None,
+    if_exists: IfExists = "error",
+    keys: Keys = _NO_KEYS,
+    terminal: Here,
 ) -> Answer:
     """Make a dataset of a file.
 
     Args:
-        name: the dataset's name, not in use yet.
+        name: the dataset's name.
         file: a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
         description: a sentence for people.
+        if_exists: what becomes of a dataset that has the name: reuse takes it where its examples are the file's;
+            new_version gives it a version with the file's where they are not.
         keys: what the columns are.
         terminal: where it is shown.
     """
-    made = terminal.client().datasets.create_dataset(name=name, file=file, description=description, **keys.arguments())
-    return _made(made, "created")
+    made = terminal.client().datasets.create_dataset(
+        name=name, file=file, description=description, if_exists=if_exists, **keys.arguments()
+    )
+    return _made(made, "created" if if_exists == "error" else "made sure of")
 
 
 @app.command

@@ -133,7 +133,7 @@ def run(
         begun: what it is begun with.
         metadata: a JSON object.
         dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
-        baseline: what the result is compared with: id, name, tag:NAME, latest, or a table of results.
+        baseline: what the result is compared with: id, name, tag:NAME, latest, latest:NAME, or a table of results.
         first_run: there may be no experiment with that tag yet, though others of the dataset have tags.
         gate: the rules that judge it, as the path of a YAML or JSON file, or as such text.
         selection: which examples.
@@ -202,7 +202,7 @@ def resume(
     What has finished is not made again. An experiment that is complete is shown as it is.
 
     Args:
-        experiment: id, name, tag:NAME or latest.
+        experiment: id, name, tag:NAME, latest or latest:NAME.
         dataset: the dataset that a name, a tag or latest is looked for in.
         task: the task, where it cannot be found again by the reference the experiment was started with.
         evaluator: a further one, as for run; can be given several times. The experiment's own are found again.
@@ -243,7 +243,7 @@ def evaluate(
     Evaluations that are there are kept, unless they failed or their evaluator has changed since.
 
     Args:
-        experiment: id, name, tag:NAME or latest.
+        experiment: id, name, tag:NAME, latest or latest:NAME.
         evaluator: as for run; can be given several times.
         dataset: the dataset that a name, a tag or latest is looked for in.
         dataset_version: score the outputs beside the examples of this version (an id, a number or latest), whose
@@ -270,7 +270,7 @@ def push(experiment: str, /, *, to: str | None = None, dataset: str | None = Non
     An experiment that was begun in the backend is continued there, any other is begun there.
 
     Args:
-        experiment: id, name, tag:NAME or latest, in the store.
+        experiment: id, name, tag:NAME, latest or latest:NAME, in the store.
         to: the backend, such as phoenix; by default the one that has the experiment already.
         dataset: the dataset that a name, a tag or latest is looked for in.
         terminal: where it is shown.

@@ -49,6 +49,7 @@ class Progress:
         run_errors: those of them that failed.
         evaluations: evaluator calls that have ended.
         evaluators: evaluators in use.
+        not_meant: evaluations that no evaluator is to give, as it is meant for other examples.
     """
 
     experiment_id: str = ""
@@ -58,17 +59,35 @@ class Progress:
     run_errors: int = 0
     evaluations: int = 0
     evaluators: int = 0
+    not_meant: int = 0
+
+    def __str__(self) -> str:
+        """Such as ``run 400/1,319, 3 failed, 797/2,632 evaluations``."""
+        parts = []
+        if self.runs_expected:
+            parts.append(f"run {self.runs:,}/{self.runs_expected:,}")
+        if self.run_errors:
+            parts.append(f"{self.run_errors:,} failed")
+        if self.evaluators:
+            of = f"/{self.evaluations_expected:,}" if self.runs_expected else ""
+            parts.append(f"{self.evaluations:,}{of} evaluations")
+        return ", ".join(parts) or "nothing left to do"
 
     @property
-    def share(self) -> float:
-        """The share of all calls that have ended, from 0 to 1, as far as is known.
+    def evaluations_expected(self) -> int:
+        """Evaluator calls that there are to be, as far as is known: those on runs that failed are not made.
 
         How many evaluations the runs of an earlier session lack is not known beforehand.
         """
+        expected = (self.runs_expected - self.run_errors) * self.evaluators - self.not_meant
+        return max(self.evaluations, expected)
+
+    @property
+    def share(self) -> float:
+        """The share of all calls that have ended, from 0 to 1, as far as is known."""
         if not self.runs_expected:
             return float(self.began)
-        expected = self.runs_expected + (self.runs_expected - self.run_errors) * self.evaluators
-        return min(1.0, (self.runs + self.evaluations) / expected)
+        return min(1.0, (self.runs + self.evaluations) / (self.runs_expected + self.evaluations_expected))
 
 
 class Session:
@@ -126,6 +145,9 @@ class Session:
         self.batches = plan(positions, repetitions, done, size)
         self.reused = len(done)
         self.to_run = sum(len(batch.missing) for batch in self.batches) if self.task else 0
+        self._not_meant = sum(
+            key[0] not in meant for batch in self.batches for key in batch.missing for meant in self._only.values()
+        )
 
     @classmethod
     def open(cls, spec: ExperimentSpec, lease: Lease | None = None) -> Session:
@@ -175,6 +197,7 @@ class Session:
             run_errors=self._engine.run_errors if self._engine else 0,
             evaluations=self.evaluations_done,
             evaluators=len(self.evaluators),
+            not_meant=self._not_meant,
         )
 
     @contextlib.asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefect_experiments.analysis import RanExperiment, Summary, numbers
+from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
 from prefect_experiments.reports import escaping, phrases
@@ -32,15 +32,21 @@ def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
         f"task {escaping.code(experiment.task)}, experiment {escaping.code(experiment.id)}. {headline(ran)}.",
         "",
         "| evaluator | mean | of | standard error | what is behind it |",
-        "|---|---|---|---|---|",
+        "|---|--:|--:|--:|---|",
     ]
     for name, metric in summary.metrics.items():
         mean, stderr = numbers.score(metric.mean), numbers.plain(metric.stderr)
-        cells = [plain(name), mean, f"{metric.n} of {metric.n_expected}", stderr, escaping.sentence(str(metric))]
+        behind = escaping.sentence(metric.behind)
+        cells = [plain(name) + less_note(metric), mean, f"{metric.n} of {metric.n_expected}", stderr, behind]
         lines.append(f"| {' | '.join(cells)} |")
     unknown = unpriced(summary)
     lines += ["", figures(summary), *(["", plain(unknown)] if unknown else []), *error_lines(ran)]
     return "\n".join(lines)
+
+
+def less_note(metric: MetricSummary) -> str:
+    """`` (less is better)``, or nothing."""
+    return " (less is better)" if metric.direction == "minimize" else ""
 
 
 def error_lines(ran: RanExperiment) -> list[str]:
@@ -102,9 +108,9 @@ def metric_table(comparison: Comparison) -> list[str]:
     if not comparison.metrics and not comparison.operations:
         return ["There is nothing that both sides were scored on."]
     lines = [
-        f"| metric | baseline | candidate | difference | {numbers.percent(comparison.confidence)} interval "
-        "| better | worse | same | p | verdict |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+        f"| metric | verdict | baseline | candidate | difference | {numbers.percent(comparison.confidence)} interval "
+        "| better | worse | same | p |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for found in phrases.all_figures(comparison):
         _, *cells = _row(found).values()
@@ -120,6 +126,7 @@ def comparison_rows(comparison: Comparison) -> list[dict[str, str]]:
 def _row(found: phrases.Figures) -> dict[str, str]:
     return {
         "metric": found.name + found.direction_note,
+        "verdict": found.verdict,
         "baseline": found.baseline,
         "candidate": found.candidate,
         "difference": found.difference,
@@ -128,7 +135,6 @@ def _row(found: phrases.Figures) -> dict[str, str]:
         "worse": found.regressed,
         "same": found.ties,
         "p": found.p,
-        "verdict": found.verdict,
     }
 
 
@@ -152,13 +158,13 @@ def worst_lines(comparison: Comparison, worst: int) -> list[str]:
     lines = [
         f"**Worse, worst first** ({numbers.count(len(shown))} of {of:,})",
         "",
-        "| example | what got worse | input | expected | baseline | candidate |",
+        "| example | what got worse | baseline | candidate | expected | input |",
         "|---|---|---|---|---|---|",
     ]
-    return lines + ["| " + " | ".join(_change(change)) + " |" for change in shown]
+    return lines + ["| " + " | ".join(_change(change, comparison)) + " |" for change in shown]
 
 
-def _change(change: ExampleChange) -> Sequence[str]:
+def _change(change: ExampleChange, comparison: Comparison) -> Sequence[str]:
     def cell(value: object, error: str | None = None) -> str:
         text = f"failed: {error}" if error else escaping.as_text(value)
         return escaping.code(text, longest=LONGEST_TEXT) if text.strip() else numbers.NOTHING
@@ -166,12 +172,11 @@ def _change(change: ExampleChange) -> Sequence[str]:
     return (
         escaping.code(change.example_id, longest=60),
         # One cell: with two, the table does not fit on Prefect's page.
-        f"{plain(change.metric, longest=60)} "
-        f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}",
-        cell(change.input),
-        cell(change.expected),
+        f"{plain(change.metric, longest=60)} {phrases.step(change, comparison)}",
         cell(change.baseline_output, change.baseline_error),
         cell(change.candidate_output, change.candidate_error),
+        cell(change.expected),
+        cell(change.input),
     )
 
 
