@@ -145,6 +145,7 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Iterato
         return (yield)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each repetition, where the tests are the cases."""
     if metafunc.definition.get_closest_marker(MARKER) is not None:

@@ -14,6 +14,7 @@ import pytest
 from prefect_experiments.client import Client
 from prefect_experiments.errors import ExperimentsError
 from prefect_experiments.models import Dataset, Example
+from prefect_experiments.options import EvaluationOptions
 from prefect_experiments.pytest_plugin import judging
 from prefect_experiments.pytest_plugin.running import with_prefect, write_report_of
 from prefect_experiments.pytest_plugin.session import Record, Session
@@ -126,7 +127,10 @@ def _logged(session: Session, group: Group, client: Client, given: dict[str, Any
         found = look_up(baseline, marked.get("gate"), client.store, client.remote, group.dataset, first_run=first_run)
         logged = client.experiments.log_experiment(**given, print_summary=False)
         ran = client.experiments.evaluate_experiment(
-            experiment=logged.experiment_id, evaluators=evaluators, print_summary=False
+            experiment=logged.experiment_id,
+            evaluators=evaluators,
+            concurrency=marked.get("concurrency", EvaluationOptions().concurrency),
+            print_summary=False,
         )
     if found is not None:
         found.apply(ran)
@@ -158,6 +162,7 @@ def _judge(ran: RanExperiment, record: Record, found: dict[str, Any], lacking: i
 def report_verdicts(session: pytest.Session, closed: list[dict[str, Any]], records: list[Any]) -> None:
     """Report what the gates say of the cases: for each dataset a test, and one for each check."""
     for one in filter(None, closed):
+        session.testscollected += len(one["checks"]) + bool(one["failure"] or one.get("judged"))
         records.append(Record(**one["record"]))
         path = one["nodeid"].partition("::")[0]
         whole = f"{path}::experiment[{one['name']}]"

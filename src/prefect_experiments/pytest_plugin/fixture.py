@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.errors import ExperimentsError, InvalidSetting
 from prefect_experiments.experiment.arguments import GateSource, RunArguments
 from prefect_experiments.pytest_plugin import judging
 from prefect_experiments.pytest_plugin.marks import fields_of
@@ -66,11 +66,10 @@ class ExperimentInTest:
         """
         __tracebackhide__ = True
         if text := self._why_not(gate, required):
-            raise judging.GateNotPassed(text)
+            raise AssertionError(text)
 
     def _why_not(self, gate: GateSource | None, required: Required) -> str:
         """Report the subtests; why the experiment is not let through, empty where it is."""
-        __tracebackhide__ = True
         prepared = self._prepared
         if prepared.arguments.dry_run is not False:
             pytest.skip("a dry run of the experiment: nothing was kept or judged")
@@ -99,6 +98,9 @@ class ExperimentFixture:
         self._request = request
         self._last: ExperimentInTest | None = None
 
+    def __repr__(self) -> str:
+        return f"<experiment of {self._item.nodeid}>"
+
     @property
     def _item(self) -> pytest.Item:
         item: pytest.Item = self._request.node
@@ -122,19 +124,25 @@ class ExperimentFixture:
         __tracebackhide__ = True
         from prefect_experiments.orchestration.runs import run_new
 
-        prepared = prepare(self._item, _given(arguments))
-        with noted(prepared):
-            ran = await run_new(prepared.arguments, None)
+        try:
+            prepared = prepare(self._item, _given(arguments))
+            with noted(prepared):
+                ran = await run_new(prepared.arguments, None)
+        except ExperimentsError as error:
+            raise error.with_traceback(None) from None  # the text says it all
         return self._done(prepared, ran)
 
     def run_with(self, given: dict[str, Any]) -> ExperimentInTest:
         """`run` with what is in a mapping."""
         __tracebackhide__ = True
-        prepared = prepare(self._item, given)
-        with noted(prepared):
-            from prefect_experiments.orchestration.runs import run_new
+        try:
+            prepared = prepare(self._item, given)
+            with noted(prepared):
+                from prefect_experiments.orchestration.runs import run_new
 
-            ran = run_sync(partial(run_new, prepared.arguments, None))
+                ran = run_sync(partial(run_new, prepared.arguments, None))
+        except ExperimentsError as error:
+            raise error.with_traceback(None) from None  # the text says it all
         return self._done(prepared, ran)
 
     def _done(self, prepared: Prepared, ran: RanExperiment) -> ExperimentInTest:
@@ -186,6 +194,12 @@ class ExperimentFixture:
         from prefect_experiments.pytest_plugin.cases import log_evaluation
 
         log_evaluation(name=name, score=score, label=label, explanation=explanation)
+
+    def evaluate(self, evaluator: Any, /, **fields: Any) -> Any:
+        """In a test that is a case: call an evaluator, and add what it says to its run; see `cases.evaluate`."""
+        from prefect_experiments.pytest_plugin.cases import evaluate
+
+        return evaluate(evaluator, **fields)
 
 
 def _given(arguments: RunArguments) -> dict[str, Any]:

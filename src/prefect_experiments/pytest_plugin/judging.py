@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 _SPLIT = "split:"
 
 
-class GateNotPassed(AssertionError):
-    """An experiment does not pass; the text is the verdict's."""
-
-
 def verdict_of(ran: RanExperiment, gate: Any) -> Verdict | None:
     """What a gate says of an experiment; without one, what the gate has said that it was run with."""
     if gate is None:
@@ -129,7 +125,6 @@ def sentence(ran: RanExperiment, verdict: Verdict | None, checks: list[MetricChe
 
 def subtest(subtests: pytest.Subtests, check: MetricCheck, *, lets_through: bool) -> None:
     """One check as a subtest."""
-    __tracebackhide__ = True
     with _going_on(), subtests.test(msg=check.name):
         if check.status == "inconclusive" and lets_through:
             pytest.skip(check.reason)

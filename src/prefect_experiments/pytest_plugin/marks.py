@@ -97,9 +97,11 @@ def repetition_of(item: pytest.Item) -> int:
 
 def example_id(item: pytest.Item) -> str:
     """The node id, without the repetition."""
-    first, bracket, rest = item.nodeid.partition("[")
-    kept = [part for part in rest.removesuffix("]").split("-" + _ID)[:1] if not part.startswith(_ID)]
-    return f"{first}[{kept[0]}]" if bracket and kept else first
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or REPETITION not in callspec.params:
+        return item.nodeid
+    before, _, after = item.nodeid.rpartition(f"{_ID}{callspec.params[REPETITION]}")
+    return f"{before.removesuffix('-')}{after}".removesuffix("[]")
 
 
 def run_marked(item: pytest.Function) -> object | None:

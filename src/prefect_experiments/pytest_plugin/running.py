@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prefect_experiments.errors import ExperimentsError, ExperimentStopped
+from prefect_experiments.errors import ExperimentStopped
 from prefect_experiments.experiment.arguments import RunArguments
 from prefect_experiments.experiment.progress import heard_by
 from prefect_experiments.pytest_plugin.session import Record, Session, is_worker, make_folder, session_of
@@ -19,6 +20,9 @@ from prefect_experiments.pytest_plugin.session import Record, Session, is_worker
 if TYPE_CHECKING:
     from prefect_experiments.analysis import RanExperiment
     from prefect_experiments.experiment.session import Progress
+
+# What says how Prefect's runs go through their states.
+_COMMENTARY = ("prefect/flow_engine.py", "prefect/task_engine.py", "prefect/_internal/concurrency/services.py")
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,6 @@ def prepare(item: pytest.Item, given: dict[str, Any]) -> Prepared:
 @contextlib.contextmanager
 def noted(prepared: Prepared) -> Iterator[None]:
     """While the experiment is run: it is on the list at the end, whatever becomes of it."""
-    __tracebackhide__ = True
     record = prepared.record
     prepared.session.records.append(record)
 
@@ -73,9 +76,6 @@ def noted(prepared: Prepared) -> Iterator[None]:
     try:
         with with_prefect(prepared.session), heard_by(heard):
             yield
-    except ExperimentsError as error:
-        _stopped(record, error)
-        raise error.with_traceback(None) from None  # the text says it all
     except BaseException as error:
         _stopped(record, error)
         raise
@@ -96,6 +96,7 @@ def with_prefect(session: Session) -> Iterator[None]:
     """Within this, Prefect is quiet, and is one server for all processes of the run."""
     _quietly_import_prefect()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_without_commentary())
         if is_worker(session.config):
             from prefect_experiments.orchestration.shared_server import sharing_server
 
@@ -114,6 +115,25 @@ def _quietly_import_prefect() -> None:
         import prefect.main  # noqa: F401
     finally:
         del os.environ[level]
+
+
+@contextlib.contextmanager
+def _without_commentary() -> Iterator[None]:
+    """Within this, pytest's handlers, which show the log of a test that fails, leave out how the flow ran."""
+    handlers = list(logging.getLogger().handlers)
+    for handler in handlers:
+        handler.addFilter(_is_no_commentary)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_is_no_commentary)
+
+
+def _is_no_commentary(record: logging.LogRecord) -> bool:
+    path = record.pathname.replace("\\", "/")
+    told_by_us = "/prefect_experiments/orchestration/" in path and record.levelno < logging.WARNING
+    return not (path.endswith(_COMMENTARY) or told_by_us)
 
 
 def conclude(prepared: Prepared, ran: RanExperiment) -> None:

@@ -134,6 +134,23 @@ def end(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _check_whole(item: pytest.Item, marked: dict[str, Any]) -> None:
+    """Refuse what a marker says of a whole experiment, before anything is run.
+
+    Raises:
+        pytest.UsageError: the marker cannot be used.
+    """
+    from prefect_experiments.errors import unknown_value
+    from prefect_experiments.experiment.arguments import RunArguments
+
+    if "dataset" not in marked:
+        why = "the marker has task=" if "task" in marked else "the test takes the fields of an example"
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.experiment needs dataset=, as {why}")
+    known = [*RunArguments.model_fields, "required"]
+    if (wrong := next((name for name in marked if name not in known), None)) is not None:
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.experiment: {unknown_value('keyword', wrong, known)}")
+
+
 class Session:
     """See the module."""
 
@@ -157,12 +174,9 @@ class Session:
             marked = said(item)
             if is_case(item, marked):
                 self.cases.add(item, marked)
-            elif "dataset" not in marked:
-                raise pytest.UsageError(
-                    f"{item.nodeid}: @pytest.mark.experiment needs dataset=, as the test "
-                    f"{'has task=' if 'task' in marked else 'takes the fields of an example'}"
-                )
-            elif isinstance(item, pytest.Function) and "experiment" not in item.fixturenames:
+                continue
+            _check_whole(item, marked)
+            if isinstance(item, pytest.Function) and "experiment" not in item.fixturenames:
                 item.fixturenames.append("experiment")
 
     def run_whole(self, item: pytest.Function, marked: dict[str, Any]) -> object | None:
