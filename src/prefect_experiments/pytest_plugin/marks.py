@@ -80,10 +80,14 @@ def repeat(metafunc: pytest.Metafunc) -> None:
     """Make a test of each repetition of a case."""
     from prefect_experiments.pytest_plugin.session import options_of
 
-    item, marked = metafunc.definition, said(metafunc.definition)
-    n = marked.get("repetitions") or options_of(metafunc.config).repetitions or 1
+    item = metafunc.definition
+    try:
+        marked = said(item)
+    except pytest.UsageError as error:
+        pytest.fail(str(error), pytrace=False)
+    n = marked.get("repetitions", options_of(metafunc.config).repetitions or 1)
     if not isinstance(n, int) or n < 1:
-        raise pytest.UsageError(f"{item.nodeid}: repetitions must be a whole number of at least 1, got {n!r:.80}")
+        pytest.fail(f"{item.nodeid}: repetitions must be a whole number of at least 1, got {n!r:.80}", pytrace=False)
     if n > 1 and is_case(item, marked):
         metafunc.fixturenames.append(REPETITION)
         metafunc.parametrize(REPETITION, range(1, n + 1), ids=[f"{_ID}{number}" for number in range(1, n + 1)])
