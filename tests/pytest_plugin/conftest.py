@@ -14,14 +14,14 @@ from prefect_experiments import Client
 PLUGIN = "prefect_experiments.pytest_plugin"
 
 TICKETS = "id,input,output\na,1+1,2\nb,2+2,4\nc,3+3,6\n"
-APP = '''
+APP = """
 def add(input):
     return str(eval(input))
 
 
 def two(input):
     return "2"
-'''
+"""
 GATE = "metrics:\n  exact_match: {min: 0.9, bounds: point}\n"
 
 
@@ -88,5 +88,3 @@ def _made(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, prefect_ap
     }.items():
         monkeypatch.setenv(name, value)
     return Project(pytester, store_url)
-
-

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from pytest_plugin.conftest import PLUGIN, Project
 
 pytest_plugins = ["pytester"]
 
+ROOT = Path(__file__).resolve().parents[2]
 LOOKS = """
 import sys
 
@@ -43,11 +47,22 @@ def test_a_run_that_does_not_use_it_imports_nothing_and_shows_nothing(workers: i
     assert not (serverless.path / "home").exists()
 
 
-def test_it_can_be_turned_off(serverless: Project) -> None:
-    tests = "def test_one(experiment):\n    pass\n"
-    done = serverless.run(tests, "-p", f"no:{PLUGIN}")
-    done.assert_outcomes(errors=1)
-    assert "fixture 'experiment' not found" in done.stdout.str()
+@pytest.mark.parametrize("installed", [True, False])
+def test_pytest_finds_it_by_itself_unless_told_not_to(
+    installed: bool, serverless: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the entry point that the package has, as pip writes it."""
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+    written = serverless.path / "there" / "installed-1.0.dist-info"
+    written.mkdir(parents=True)
+    (written / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1.0\n")
+    (written / "entry_points.txt").write_text("[pytest11]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()))
+    monkeypatch.setenv("PYTHONPATH", f"{written.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    serverless.write("def test_one(experiment):\n    pass\n")
+    options = [] if installed else ["-p", "no:prefect-experiments"]
+    done = serverless.pytester.run(sys.executable, "-m", "pytest", *options)
+    done.assert_outcomes(**({"passed": 1} if installed else {"errors": 1}))
 
 
 def test_a_fixture_of_the_same_name_is_the_users(serverless: Project) -> None:

@@ -26,7 +26,9 @@ def results(project: Project, name: str) -> RanExperiment:
 
 
 def test_parameters_are_the_examples_and_tests_their_runs(project: Project) -> None:
-    tests = SUMS.replace(", MORE", "") + """
+    tests = (
+        SUMS.replace(", MORE", "")
+        + """
 from prefect_experiments.pytest_plugin import log_evaluation, log_output
 
 @pytest.mark.experiment
@@ -60,6 +62,7 @@ def test_subtests(subtests):
     with subtests.test("one"):
         assert 0
 """
+    )
     done = project.run(tests)
     assert done.ret == 1
     sums = results(project, "sums").to_dataframe().set_index("example_id")

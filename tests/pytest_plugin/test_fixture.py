@@ -185,6 +185,7 @@ def test_files_are_found_beside_the_test_and_settings_in_the_ini_file(project: P
     (there / "test_evals.py").write_text(
         "from app import add\n\ndef test_support(experiment):\n"
         '    done = experiment.run(dataset="tickets.csv", task=add, evaluators="exact_match")\n'
-        "    assert len(done.ran.task_runs) == 6\n    done.assert_gate()\n    assert experiment.verdict is done.verdict\n"
+        "    assert len(done.ran.task_runs) == 6\n    done.assert_gate()\n"
+        "    assert experiment.verdict is done.verdict\n"
     )
     project.pytester.run(*project.command("evals")).assert_outcomes(passed=1)

@@ -95,6 +95,18 @@ def test_marked({signature}):
     assert "it has run" not in done.stdout.str()
 
 
+def test_a_worker_says_so_as_well(project: Project) -> None:
+    tests = """
+@pytest.mark.experiment(gate="nowhere.yaml")
+def test_marked():
+    raise SystemError("it has run")
+"""
+    said = project.run(tests, "-p", "xdist", "-n", "1").stdout.str()
+    assert "nowhere.yaml" in said
+    assert "it has run" not in said
+    assert "INTERNALERROR" not in said
+
+
 def test_what_is_deselected_does_not_run(project: Project) -> None:
     tests = """
 @pytest.mark.experiment(dataset="tickets.csv", evaluators="exact_match")

@@ -65,7 +65,7 @@ def _started(folder: Path, owner: int) -> str | None:
         pass
     else:
         (folder / _KEEPER).touch()
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: S603 - this module
             [sys.executable, "-m", __name__, str(folder), str(owner)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from prefect_experiments.pytest_plugin.fixture import ExperimentFixture
-
     from prefect_experiments.pytest_plugin.cases import evaluate, log_evaluation, log_output
-    from prefect_experiments.pytest_plugin.fixture import ExperimentInTest
+    from prefect_experiments.pytest_plugin.fixture import ExperimentFixture, ExperimentInTest
 
 __all__ = ["ExperimentFixture", "ExperimentInTest", "evaluate", "log_evaluation", "log_output"]
 
@@ -59,10 +57,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, words in _OPTIONS.items():
         group.addoption(f"--experiment-{name}", metavar=name.upper(), help=words)
         parser.addini(f"experiment_{name}", words)
-    group.addoption(
-        "--experiment-repetitions", type=int, metavar="N", help="how often each example is run, where a test does not say"
-    )
-    parser.addini("experiment_repetitions", "how often each example is run, where a test does not say")
+    repetitions = "how often each example is run, where a test does not say"
+    group.addoption("--experiment-repetitions", type=int, metavar="N", help=repetitions)
+    parser.addini("experiment_repetitions", repetitions)
     group.addoption(
         "--experiment-dry-run",
         nargs="?",
@@ -133,7 +130,7 @@ def _is_marked(node: pytest.Item) -> bool:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Iterator[None]:
+def pytest_pycollect_makeitem(collector: Any, obj: object) -> Iterator[None]:
     """Of a test that is a task, keep pytest from looking for fixtures called ``input`` and so on."""
     own = getattr(obj, "pytestmark", None)
     marks = [mark for mark in (own if isinstance(own, list) else []) if getattr(mark, "name", None) == MARKER]
@@ -159,6 +156,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Find out of what each marked test is: an experiment, or a case of one."""
     if marked := [item for item in session.items if _is_marked(item)]:
         _session(session.config).found(marked)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test with a marker that cannot be used, where a worker of pytest-xdist could not refuse to begin."""
+    if _is_marked(item) and (why := _session(item.config).refused.get(item)):
+        pytest.fail(why, pytrace=False)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -204,6 +208,15 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     return result
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep what no worker of pytest-xdist has lived to log: they have ended by now."""
+    if RUN in session.config.stash:
+        from prefect_experiments.pytest_plugin.session import keep_leftovers
+
+        keep_leftovers(session.config)
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say which experiments there were."""
     if (ours := config.stash.get(SESSION, None)) is not None:
@@ -211,7 +224,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End what was shared, also where no worker has lived to tell of it."""
+    """End what was shared."""
     if config.stash.get(SESSION, None) is not None or RUN in config.stash:
         from prefect_experiments.pytest_plugin.session import end
 

@@ -29,7 +29,7 @@ from prefect_experiments.pytest_plugin.session import folder_of, is_worker, make
 if TYPE_CHECKING:
     from prefect_experiments.pytest_plugin.session import Session
 
-PASS = "pass"
+PASS = "pass"  # noqa: S105 - no password
 """The evaluation that says whether the test passed, called as Phoenix's plugin calls it."""
 
 _EXPECTED = ("expected", "reference")
@@ -120,7 +120,7 @@ class Case:
         """Where a gate judges all cases together, one that fails is an expected failure."""
         if self._group.marked.get("gate") is not None and self._cases.keeps:
             report.outcome = "skipped"
-            report.wasxfail = f"reason: left to the gate: {why}"  # type: ignore[attr-defined]
+            report.wasxfail = f"reason: left to the gate: {why}"
 
     def _row(self) -> dict[str, Any]:
         row: dict[str, Any] = {"example_id": example_id(self._item), "repetition_number": repetition_of(self._item)}

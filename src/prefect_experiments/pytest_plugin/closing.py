@@ -156,7 +156,7 @@ def _judge(ran: RanExperiment, record: Record, found: dict[str, Any], lacking: i
         found["checks"].append([check.name, outcome, check.reason])
     found["judged"] = True
     if not passes:
-        found["failure"] = judging.sentence(ran, verdict, [], where)
+        found["failure"] = judging.sentence(verdict, [], where)
 
 
 def report_verdicts(session: pytest.Session, closed: list[dict[str, Any]], records: list[Any]) -> None:
@@ -185,5 +185,3 @@ def _report(session: pytest.Session, nodeid: str, outcome: Any, reason: str) -> 
     hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
     hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
-
-

@@ -88,7 +88,7 @@ class ExperimentInTest:
         if verdict is None or not verdict.exit_code:
             prepared.record.said = "FAILED"
         where = f"experiment {self.ran.experiment_id}" + (f", {self.ran.url}" if self.ran.url else "")
-        return judging.sentence(self.ran, verdict, asked, where)
+        return judging.sentence(verdict, asked, where)
 
 
 class ExperimentFixture:
@@ -108,7 +108,7 @@ class ExperimentFixture:
 
     @functools.cached_property
     def subtests(self) -> pytest.Subtests:
-        """pytest's own, of this test."""
+        """The subtests of this test, which are pytest's own."""
         found: pytest.Subtests = self._request.getfixturevalue("subtests")
         return found
 
@@ -217,7 +217,8 @@ def of_test(request: pytest.FixtureRequest) -> ExperimentFixture:
     session_of(item.config)
     if _FIXTURE not in item.stash:
         item.stash[_FIXTURE] = ExperimentFixture(request)
-    return item.stash[_FIXTURE]
+    found: ExperimentFixture = item.stash[_FIXTURE]
+    return found
 
 
 def run_of_marker(item: pytest.Function, marked: dict[str, Any]) -> object | None:
@@ -244,5 +245,3 @@ def _as_task(item: pytest.Function) -> Any:
     parameters = inspect.signature(item.obj).parameters.values()
     fixtures = {p.name: item.funcargs[p.name] for p in parameters if p.name in item.funcargs}
     return partial(item.obj, **fixtures) if fixtures else item.obj
-
-

@@ -76,7 +76,9 @@ def _ids(ran: RanExperiment, name: str) -> list[str]:
     if found := [one.id for one in ran.examples.values() if split is not None and split in one.splits]:
         return found
     known = ", ".join(repr(one) for one in list(ran.examples)[:5])
-    raise NotFound(f"required: there is no example or split {name!r} in {ran.experiment.dataset_name!r}; it has {known}")
+    raise NotFound(
+        f"required: there is no example or split {name!r} in {ran.experiment.dataset_name!r}; it has {known}"
+    )
 
 
 def _required(ran: RanExperiment, example_id: str, only: Collection[str] | None) -> MetricCheck:
@@ -112,7 +114,7 @@ def metric_checks(ran: RanExperiment, verdict: Verdict) -> list[MetricCheck]:
     ]
 
 
-def sentence(ran: RanExperiment, verdict: Verdict | None, checks: list[MetricCheck], where: str) -> str:
+def sentence(verdict: Verdict | None, checks: list[MetricCheck], where: str) -> str:
     """Why a test fails, beginning with the verdict."""
     failed = [check for check in checks if check.status == "failed"]
     lines = [phrases.verdict_sentence(verdict)] if verdict is not None else []

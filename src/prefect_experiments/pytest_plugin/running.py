@@ -156,5 +156,3 @@ def write_report_of(session: Session, ran: RanExperiment, record: Record) -> Non
 
     write_report(ran, path)
     record.report = os.path.relpath(path, session.config.invocation_params.dir)
-
-

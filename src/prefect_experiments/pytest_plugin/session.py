@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +97,7 @@ def folder_of(config: pytest.Config) -> Path:
     """The folder that the processes of a run share; it need not be there."""
     name = f"experiments-{_run_of(config)}"
     if config.pluginmanager.has_plugin("cacheprovider"):
-        return config.rootpath / config.getini("cache_dir") / "d" / name
+        return Path(config.rootpath, config.getini("cache_dir"), "d", name)
     return Path(tempfile.gettempdir(), f"prefect-{name}")
 
 
@@ -116,20 +116,23 @@ def _run_of(config: pytest.Config) -> str:
     return config.stash.setdefault(RUN, uuid.uuid4().hex)
 
 
-def end(config: pytest.Config) -> None:
-    """End what the processes of a run shared; keep what no worker has lived to log."""
-    if is_worker(config):
-        return
+def keep_leftovers(config: pytest.Config) -> None:
+    """Log the cases that have run and that no process has logged."""
     folder = folder_of(config)
-    if not folder.is_dir():
+    if not is_worker(config) and any(folder.glob("*.json")):
+        from prefect_experiments.pytest_plugin.closing import keep_all
+
+        keep_all(session_of(config), folder)
+
+
+def end(config: pytest.Config) -> None:
+    """End what the processes of a run shared."""
+    folder = folder_of(config)
+    if is_worker(config) or not folder.is_dir():
         return
     from prefect_experiments.orchestration.shared_server import end_server
 
     end_server(folder)
-    if any(folder.glob("*.json")):
-        from prefect_experiments.pytest_plugin.closing import keep_all
-
-        keep_all(session_of(config), folder)
     if not any(folder.glob("*.json")):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -159,6 +162,7 @@ class Session:
         self.options = options_of(config)
         self.records: list[Record | dict[str, str]] = []
         self.closed: list[dict[str, Any]] = []
+        self.refused: dict[pytest.Item, str] = {}
         self._sent = 0
 
     @functools.cached_property
@@ -169,15 +173,28 @@ class Session:
         return Cases(self)
 
     def found(self, items: list[pytest.Item]) -> None:
-        """Take note of the marked tests that are to run."""
+        """Take note of the marked tests that are to run.
+
+        Raises:
+            pytest.UsageError: a marker cannot be used. Of a worker of pytest-xdist nobody would see that, so there the
+                test fails.
+        """
         for item in items:
-            marked = said(item)
-            if is_case(item, marked):
-                self.cases.add(item, marked)
-                continue
-            _check_whole(item, marked)
-            if isinstance(item, pytest.Function) and "experiment" not in item.fixturenames:
-                item.fixturenames.append("experiment")
+            try:
+                self._find(item)
+            except pytest.UsageError as error:
+                if not is_worker(self.config):
+                    raise
+                self.refused[item] = str(error)
+
+    def _find(self, item: pytest.Item) -> None:
+        marked = said(item)
+        if is_case(item, marked):
+            self.cases.add(item, marked)
+            return
+        _check_whole(item, marked)
+        if isinstance(item, pytest.Function) and "experiment" not in item.fixturenames:
+            item.fixturenames.append("experiment")
 
     def run_whole(self, item: pytest.Function, marked: dict[str, Any]) -> object | None:
         """Run the experiment that a test is marked with, and hold it to its gate; see `marks.run_marked`."""
