@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from prefect_experiments.pytest_plugin.known import MARKER, RUN, USED
+
 if TYPE_CHECKING:
     from prefect_experiments.pytest_plugin.cases import evaluate, log_evaluation, log_output
     from prefect_experiments.pytest_plugin.fixture import ExperimentFixture, ExperimentInTest
@@ -35,13 +37,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
 
-
-MARKER = "experiment"
-SESSION = pytest.StashKey[Any]()
-"""What this process knows of the experiments of its tests: a `session.Session`, once there is one."""
-
-RUN = pytest.StashKey[str]()
-"""What this run of pytest is called, where several processes share it."""
 
 _OPTIONS = {
     "backend": "where experiments are kept: local, phoenix, arize, or a saved block; default from the settings",
@@ -155,7 +150,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Find out of what each marked test is: an experiment, or a case of one."""
     if marked := [item for item in session.items if _is_marked(item)]:
-        _session(session.config).found(marked)
+        from prefect_experiments.pytest_plugin.hooks import found
+
+        found(session.config, marked)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -171,7 +168,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     __tracebackhide__ = True
     if not _is_marked(pyfuncitem):
         return None
-    from prefect_experiments.pytest_plugin.marks import run_marked
+    from prefect_experiments.pytest_plugin.hooks import run_marked
 
     return run_marked(pyfuncitem)
 
@@ -179,7 +176,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """While a case runs, what it logs is its own."""
-    if not _is_marked(item) or (case := _session(item.config).case_of(item)) is None:
+    if not _is_marked(item):
+        return (yield)
+    from prefect_experiments.pytest_plugin.hooks import case_of
+
+    if (case := case_of(item)) is None:
         return (yield)
     with case.running():
         return (yield)
@@ -189,43 +190,45 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Keep how a case went, and let the report carry what the test's experiments were to the process that reports."""
     report = yield
-    if (session := item.config.stash.get(SESSION, None)) is not None:
-        session.reported(item, call, report)
+    if USED in item.config.stash:
+        from prefect_experiments.pytest_plugin.hooks import reported
+
+        reported(item, call, report)
     return report
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
-    """When all cases have run, log and judge them; when the run is interrupted, keep what there is."""
-    try:
-        result = yield
-    except BaseException:
-        if (ours := session.config.stash.get(SESSION, None)) is not None:
-            ours.keep_cases()
-        raise
-    if (ours := session.config.stash.get(SESSION, None)) is not None:
-        ours.close(session)
+    """When all cases have run, log and judge them."""
+    result = yield
+    if USED in session.config.stash:
+        from prefect_experiments.pytest_plugin.hooks import close
+
+        close(session)
     return result
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep what no worker of pytest-xdist has lived to log: they have ended by now."""
-    if RUN in session.config.stash:
-        from prefect_experiments.pytest_plugin.session import keep_leftovers
+    """Keep the cases that have run, where the run was interrupted: by now, the workers of pytest-xdist have ended."""
+    if USED in session.config.stash or RUN in session.config.stash:
+        from prefect_experiments.pytest_plugin.shared import has_leftovers
 
-        keep_leftovers(session.config)
+        if has_leftovers(session.config):
+            from prefect_experiments.pytest_plugin.closing import keep
+
+            keep(session.config)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say which experiments there were."""
-    if (ours := config.stash.get(SESSION, None)) is not None:
-        ours.print(terminalreporter)
+    if USED in config.stash:
+        _session(config).print(terminalreporter)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End what was shared."""
-    if config.stash.get(SESSION, None) is not None or RUN in config.stash:
-        from prefect_experiments.pytest_plugin.session import end
+    if USED in config.stash or RUN in config.stash:
+        from prefect_experiments.pytest_plugin.shared import end
 
         end(config)

@@ -16,18 +16,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from prefect_experiments import jsonable
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.pytest_plugin.marks import REPETITION, example_id, repetition_of
-from prefect_experiments.pytest_plugin.session import folder_of, is_worker, make_folder
-
-if TYPE_CHECKING:
-    from prefect_experiments.pytest_plugin.session import Session
+from prefect_experiments.pytest_plugin.session import Session, session_of
+from prefect_experiments.pytest_plugin.shared import is_worker, make_folder
 
 PASS = "pass"  # noqa: S105 - no password
 """The evaluation that says whether the test passed, called as Phoenix's plugin calls it."""
@@ -225,36 +222,15 @@ class Cases:
             "metadata": json.loads(jsonable.dumps_lenient({**self._session.git, **metadata})[0]),
         }
 
-    def keep(self) -> None:
-        """Log what there is, and judge nothing."""
-        from prefect_experiments.pytest_plugin.closing import keep_all
 
-        keep_all(self._session, folder_of(self._session.config))
-
-    def close(self) -> list[dict[str, Any]]:
-        """Make experiments of the cases, where this is the last process to have run some."""
-        config = self._session.config
-        folder = folder_of(config)
-        if not self.keeps or not folder.is_dir() or not _is_last(config, folder):
-            return []
-        from prefect_experiments.pytest_plugin.closing import close_group
-
-        return [close_group(self._session, group, folder) for group in self.groups.values()]
+_CASES = pytest.StashKey[Cases]()
 
 
-def _is_last(config: pytest.Config, folder: Path) -> bool:
-    """Whether all processes that run tests are done; ``True`` in one of them only."""
-    if not is_worker(config):
-        return True
-    given: Any = config.workerinput  # type: ignore[attr-defined]
-    (folder / f"done.{given['workerid']}").touch()
-    if len(list(folder.glob("done.*"))) < given["workercount"]:
-        return False
-    try:
-        (folder / "closing").open("x").close()
-    except FileExistsError:
-        return False
-    return True
+def cases_of(config: pytest.Config) -> Cases:
+    """The cases of this process."""
+    if _CASES not in config.stash:
+        config.stash[_CASES] = Cases(session_of(config))
+    return config.stash[_CASES]
 
 
 def _line(row: dict[str, Any]) -> str:

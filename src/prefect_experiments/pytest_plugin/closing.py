@@ -16,20 +16,53 @@ from prefect_experiments.errors import ExperimentsError
 from prefect_experiments.models import Dataset, Example
 from prefect_experiments.options import EvaluationOptions
 from prefect_experiments.pytest_plugin import judging
+from prefect_experiments.pytest_plugin.cases import Group, cases_of
 from prefect_experiments.pytest_plugin.running import with_prefect, write_report_of
-from prefect_experiments.pytest_plugin.session import Record, Session
+from prefect_experiments.pytest_plugin.session import Record, Session, session_of
+from prefect_experiments.pytest_plugin.shared import folder_of, is_worker
 
 if TYPE_CHECKING:
     from prefect_experiments.analysis import RanExperiment
-    from prefect_experiments.pytest_plugin.cases import Group
 
 _ALLOWED = ("missing", "doubled")  # stopped before they ran; run again by a plugin
 
 
-def keep_all(session: Session, folder: Path) -> None:
+def close(session: pytest.Session) -> None:
+    """Make experiments of the cases, where this is the last process to have run some, and report the verdicts."""
+    config = session.config
+    ours, cases, folder = session_of(config), cases_of(config), folder_of(config)
+    if cases.groups and cases.keeps and folder.is_dir() and _is_last(config, folder):
+        ours.closed.extend(_close_group(ours, group, folder) for group in cases.groups.values())
+    if is_worker(config):
+        if ours.closed:
+            config.workeroutput["experiments"] = ours.closed  # type: ignore[attr-defined]
+    elif ours.closed:
+        _report_verdicts(session, ours)
+
+
+def _is_last(config: pytest.Config, folder: Path) -> bool:
+    """Whether all processes that run tests are done; ``True`` in one of them only."""
+    if not is_worker(config):
+        return True
+    given: Any = config.workerinput  # type: ignore[attr-defined]
+    (folder / f"done.{given['workerid']}").touch()
+    if len(list(folder.glob("done.*"))) < given["workercount"]:
+        return False
+    try:
+        (folder / "closing").open("x").close()
+    except FileExistsError:
+        return False
+    return True
+
+
+def keep(config: pytest.Config) -> None:
     """Log what the cases of a run gave that was interrupted, and judge nothing."""
+    session, folder = session_of(config), folder_of(config)
+    tried = {one["name"] for one in session.closed if one}
     for about_file in sorted(folder.glob("*.json")):
         about = json.loads(about_file.read_text(encoding="utf-8"))
+        if about["dataset"] in tried:
+            continue
         record = Record(about["name"], "STOPPED", dataset=about["dataset"])
         session.records.append(record)
         with _said(record, about_file):
@@ -42,7 +75,7 @@ def keep_all(session: Session, folder: Path) -> None:
             _forget(about_file)
 
 
-def close_group(session: Session, group: Group, folder: Path) -> dict[str, Any]:
+def _close_group(session: Session, group: Group, folder: Path) -> dict[str, Any]:
     """Log the cases of one dataset, score them with its evaluators, and hold them to its gate.
 
     Returns:
@@ -159,11 +192,11 @@ def _judge(ran: RanExperiment, record: Record, found: dict[str, Any], lacking: i
         found["failure"] = judging.sentence(verdict, [], where)
 
 
-def report_verdicts(session: pytest.Session, closed: list[dict[str, Any]], records: list[Any]) -> None:
+def _report_verdicts(session: pytest.Session, ours: Session) -> None:
     """Report what the gates say of the cases: for each dataset a test, and one for each check."""
-    for one in filter(None, closed):
+    for one in filter(None, ours.closed):
         session.testscollected += len(one["checks"]) + bool(one["failure"] or one.get("judged"))
-        records.append(Record(**one["record"]))
+        ours.records.append(Record(**one["record"]))
         path = one["nodeid"].partition("::")[0]
         whole = f"{path}::experiment[{one['name']}]"
         for name, outcome, reason in one["checks"]:

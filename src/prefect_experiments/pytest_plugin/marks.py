@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from prefect_experiments.pytest_plugin import MARKER
+from prefect_experiments.pytest_plugin.known import MARKER
+from prefect_experiments.pytest_plugin.options import options_of
 from prefect_experiments.tasks import TASK_NAMES
 
 if TYPE_CHECKING:
@@ -78,8 +79,6 @@ def is_case(item: pytest.Item, marked: dict[str, Any]) -> bool:
 
 def repeat(metafunc: pytest.Metafunc) -> None:
     """Make a test of each repetition of a case."""
-    from prefect_experiments.pytest_plugin.session import options_of
-
     item = metafunc.definition
     try:
         marked = said(item)
@@ -106,14 +105,3 @@ def example_id(item: pytest.Item) -> str:
         return item.nodeid
     before, _, after = item.nodeid.rpartition(f"{_ID}{callspec.params[REPETITION]}")
     return f"{before.removesuffix('-')}{after}".removesuffix("[]")
-
-
-def run_marked(item: pytest.Function) -> object | None:
-    """Run the experiment of a marked test; gives ``True`` where there is no body to be run after it."""
-    __tracebackhide__ = True
-    from prefect_experiments.pytest_plugin.session import session_of
-
-    marked = said(item)
-    if is_case(item, marked):
-        return None
-    return session_of(item.config).run_whole(item, marked)

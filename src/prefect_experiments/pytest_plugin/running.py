@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,14 +13,12 @@ import pytest
 from prefect_experiments.errors import ExperimentStopped
 from prefect_experiments.experiment.arguments import RunArguments
 from prefect_experiments.experiment.progress import heard_by
-from prefect_experiments.pytest_plugin.session import Record, Session, is_worker, make_folder, session_of
+from prefect_experiments.pytest_plugin.session import Record, Session, session_of
+from prefect_experiments.pytest_plugin.shared import is_worker, make_folder
 
 if TYPE_CHECKING:
     from prefect_experiments.analysis import RanExperiment
     from prefect_experiments.experiment.session import Progress
-
-# What says how Prefect's runs go through their states.
-_COMMENTARY = ("prefect/flow_engine.py", "prefect/task_engine.py", "prefect/_internal/concurrency/services.py")
 
 
 @dataclass(frozen=True)
@@ -94,46 +90,15 @@ def _stopped(record: Record, error: BaseException) -> None:
 @contextlib.contextmanager
 def with_prefect(session: Session) -> Iterator[None]:
     """Within this, Prefect is quiet, and is one server for all processes of the run."""
-    _quietly_import_prefect()
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_without_commentary())
-        if is_worker(session.config):
-            from prefect_experiments.orchestration.shared_server import sharing_server
+    from prefect_experiments.orchestration.commentary import quiet_prefect
+    from prefect_experiments.orchestration.shared_server import sharing_server
 
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(quiet_prefect())
+        if is_worker(session.config):
             owner = session.config.workerinput["experiments"]["owner"]  # type: ignore[attr-defined]
             stack.enter_context(sharing_server(make_folder(session.config), owner))
         yield
-
-
-def _quietly_import_prefect() -> None:
-    """Import Prefect, whose running commentary would be in the captured output of each test that fails."""
-    level = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
-    if "prefect.main" in sys.modules or {level, "PREFECT_LOGGING_LEVEL"} & os.environ.keys():
-        return
-    os.environ[level] = "CRITICAL"
-    try:
-        import prefect.main  # noqa: F401
-    finally:
-        del os.environ[level]
-
-
-@contextlib.contextmanager
-def _without_commentary() -> Iterator[None]:
-    """Within this, pytest's handlers, which show the log of a test that fails, leave out how the flow ran."""
-    handlers = list(logging.getLogger().handlers)
-    for handler in handlers:
-        handler.addFilter(_is_no_commentary)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            handler.removeFilter(_is_no_commentary)
-
-
-def _is_no_commentary(record: logging.LogRecord) -> bool:
-    path = record.pathname.replace("\\", "/")
-    told_by_us = "/prefect_experiments/orchestration/" in path and record.levelno < logging.WARNING
-    return not (path.endswith(_COMMENTARY) or told_by_us)
 
 
 def conclude(prepared: Prepared, ran: RanExperiment) -> None:

@@ -1,41 +1,25 @@
-"""What one process of a pytest run knows of its experiments: the options, where they are kept, what there was."""
+"""What one process of a pytest run knows of its experiments: the options, what they are called, what there was."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import os
-import shutil
 import subprocess
-import tempfile
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from prefect_experiments.pytest_plugin import RUN, SESSION
-from prefect_experiments.pytest_plugin.marks import is_case, said
-
-if TYPE_CHECKING:
-    from prefect_experiments.pytest_plugin.cases import Case, Cases
+from prefect_experiments.pytest_plugin.known import USED
+from prefect_experiments.pytest_plugin.options import options_of
+from prefect_experiments.pytest_plugin.shared import is_worker
 
 _LONGEST_NAME = 255
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says, else the settings."""
-
-    backend: str | None
-    baseline: str | None
-    gate: str | None
-    report: str | None
-    repetitions: int | None
-    dry_run: int | None
-    first_run: bool
+_SESSION = pytest.StashKey["Session"]()
 
 
 @dataclass
@@ -58,100 +42,11 @@ class Record:
     note: str = ""
 
 
-def options_of(config: pytest.Config) -> Options:
-    """The options of a run of pytest.
-
-    Raises:
-        pytest.UsageError: a number that is none.
-    """
-
-    def given(name: str) -> str | None:
-        return config.getoption(f"experiment_{name}", None) or config.getini(f"experiment_{name}") or None
-
-    repetitions, dry_run = given("repetitions"), config.getoption("experiment_dry_run", None)
-    try:
-        n = None if repetitions is None else int(repetitions)
-    except ValueError:
-        raise pytest.UsageError(f"experiment_repetitions must be a whole number, got {repetitions!r:.80}") from None
-    if (n is not None and n < 1) or (dry_run is not None and dry_run < 1):
-        raise pytest.UsageError("--experiment-repetitions and --experiment-dry-run must be at least 1")
-    names = ("backend", "baseline", "gate", "report")
-    first = bool(config.getoption("experiment_first_run", False))
-    return Options(**{name: given(name) for name in names}, repetitions=n, dry_run=dry_run, first_run=first)
-
-
 def session_of(config: pytest.Config) -> Session:
     """What this process knows."""
-    if SESSION not in config.stash:
-        config.stash[SESSION] = Session(config)
-    found: Session = config.stash[SESSION]
-    return found
-
-
-def is_worker(config: pytest.Config) -> bool:
-    """Whether pytest-xdist has started this process."""
-    return hasattr(config, "workerinput")
-
-
-def folder_of(config: pytest.Config) -> Path:
-    """The folder that the processes of a run share; it need not be there."""
-    name = f"experiments-{_run_of(config)}"
-    if config.pluginmanager.has_plugin("cacheprovider"):
-        return Path(config.rootpath, config.getini("cache_dir"), "d", name)
-    return Path(tempfile.gettempdir(), f"prefect-{name}")
-
-
-def make_folder(config: pytest.Config) -> Path:
-    """`folder_of`, made."""
-    folder = folder_of(config)
-    if config.pluginmanager.has_plugin("cacheprovider") and config.cache is not None:
-        config.cache.mkdir(folder.name)  # which keeps it out of version control
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
-def _run_of(config: pytest.Config) -> str:
-    if is_worker(config):
-        return str(config.workerinput["experiments"]["run"])  # type: ignore[attr-defined]
-    return config.stash.setdefault(RUN, uuid.uuid4().hex)
-
-
-def keep_leftovers(config: pytest.Config) -> None:
-    """Log the cases that have run and that no process has logged."""
-    folder = folder_of(config)
-    if not is_worker(config) and any(folder.glob("*.json")):
-        from prefect_experiments.pytest_plugin.closing import keep_all
-
-        keep_all(session_of(config), folder)
-
-
-def end(config: pytest.Config) -> None:
-    """End what the processes of a run shared."""
-    folder = folder_of(config)
-    if is_worker(config) or not folder.is_dir():
-        return
-    from prefect_experiments.orchestration.shared_server import end_server
-
-    end_server(folder)
-    if not any(folder.glob("*.json")):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_whole(item: pytest.Item, marked: dict[str, Any]) -> None:
-    """Refuse what a marker says of a whole experiment, before anything is run.
-
-    Raises:
-        pytest.UsageError: the marker cannot be used.
-    """
-    from prefect_experiments.errors import unknown_value
-    from prefect_experiments.experiment.arguments import RunArguments
-
-    if "dataset" not in marked:
-        why = "the marker has task=" if "task" in marked else "the test takes the fields of an example"
-        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.experiment needs dataset=, as {why}")
-    known = [*RunArguments.model_fields, "required"]
-    if (wrong := next((name for name in marked if name not in known), None)) is not None:
-        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.experiment: {unknown_value('keyword', wrong, known)}")
+    if _SESSION not in config.stash:
+        config.stash[_SESSION], config.stash[USED] = Session(config), True
+    return config.stash[_SESSION]
 
 
 class Session:
@@ -162,76 +57,10 @@ class Session:
         self.options = options_of(config)
         self.records: list[Record | dict[str, str]] = []
         self.closed: list[dict[str, Any]] = []
+        """What became of the cases, from the process that has logged them."""
         self.refused: dict[pytest.Item, str] = {}
-        self._sent = 0
-
-    @functools.cached_property
-    def cases(self) -> Cases:
-        """The tests that are cases."""
-        from prefect_experiments.pytest_plugin.cases import Cases
-
-        return Cases(self)
-
-    def found(self, items: list[pytest.Item]) -> None:
-        """Take note of the marked tests that are to run.
-
-        Raises:
-            pytest.UsageError: a marker cannot be used. Of a worker of pytest-xdist nobody would see that, so there the
-                test fails.
-        """
-        for item in items:
-            try:
-                self._find(item)
-            except pytest.UsageError as error:
-                if not is_worker(self.config):
-                    raise
-                self.refused[item] = str(error)
-
-    def _find(self, item: pytest.Item) -> None:
-        marked = said(item)
-        if is_case(item, marked):
-            self.cases.add(item, marked)
-            return
-        _check_whole(item, marked)
-        if isinstance(item, pytest.Function) and "experiment" not in item.fixturenames:
-            item.fixturenames.append("experiment")
-
-    def run_whole(self, item: pytest.Function, marked: dict[str, Any]) -> object | None:
-        """Run the experiment that a test is marked with, and hold it to its gate; see `marks.run_marked`."""
-        __tracebackhide__ = True
-        from prefect_experiments.pytest_plugin.fixture import run_of_marker
-
-        return run_of_marker(item, marked)
-
-    def case_of(self, item: pytest.Item) -> Case | None:
-        """The case that a test is, if it is one."""
-        return self.cases.by_item.get(item) if "cases" in self.__dict__ else None
-
-    def reported(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        """Take note of a test's report."""
-        if (case := self.case_of(item)) is not None:
-            case.reported(call, report)
-        if report.when == "teardown" and is_worker(self.config):
-            new, self._sent = self.records[self._sent :], len(self.records)
-            if new:
-                report.experiments = [asdict(one) for one in new if isinstance(one, Record)]  # type: ignore[attr-defined]
-
-    def keep_cases(self) -> None:
-        """Log the cases that have run, and judge nothing: the run was interrupted."""
-        if "cases" in self.__dict__ and not is_worker(self.config):
-            self.cases.keep()
-
-    def close(self, session: pytest.Session) -> None:
-        """Log and judge the cases, and report the verdicts."""
-        if "cases" in self.__dict__:
-            self.closed.extend(self.cases.close())
-        if is_worker(self.config):
-            if self.closed:
-                self.config.workeroutput["experiments"] = self.closed  # type: ignore[attr-defined]
-        elif self.closed:
-            from prefect_experiments.pytest_plugin.closing import report_verdicts
-
-            report_verdicts(session, self.closed, self.records)
+        self.sent = 0
+        """So many of the records are on their way to the process that reports."""
 
     def print(self, terminal: Any) -> None:
         """Print which experiments there were, below the results of the tests."""
