@@ -53,7 +53,7 @@ ORDER = [
     {"client"},
     {"blocks"},
     {"testing"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
 ]
 LAYER = {name: number for number, names in enumerate(ORDER) for name in names}
 

@@ -221,6 +221,34 @@ def test_examples_of_logging_run(prefect_api: str, tmp_path: Path, monkeypatch: 
     assert (tmp_path / "runs.csv").exists()
 
 
+def test_examples_of_pytest_run(prefect_api: str, tmp_path: Path) -> None:
+    """The files as they stand there, and the commands in the folder with them."""
+    document = ROOT / "docs/pytest.md"
+    files = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+    for name, text in files.findall(document.read_text()):
+        (tmp_path / name).write_text(text)
+    environment = {
+        **without_prefect({name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PREFECT_API_URL": prefect_api,
+        "PREFECT_EXPERIMENTS_STORE_URL": f"sqlite:///{tmp_path / 'experiments.db'}",
+        # As where the package is installed, and nothing else that is installed here has a say.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "prefect_experiments.pytest_plugin",
+    }
+    script = "\n".join(blocks_of(document, "sh"))
+    done = subprocess.run(
+        ["bash", "-e", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for block in blocks_of(document, "text"):
+        for line in block.splitlines():
+            assert re.search(re.escape(line).replace("…", ".*"), done.stdout), line
+    assert re.search(r"\d+ passed, 2 xfailed", done.stdout)
+    assert "PASSED       arithmetic on arithmetic" in done.stdout
+    assert (tmp_path / "junit.xml").exists()
+
+
 @pytest.mark.parametrize("backend", ["local", "arize"])
 def test_examples_of_coming_from_phoenix_and_ax_run(
     backend: str, arize: StandIn, prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

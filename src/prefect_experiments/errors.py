@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 # What each extra of the package brings.
-_EXTRAS = {"parquet": "pyarrow", "pixie": "pixie-qa", "postgres": "psycopg", "xlsx": "openpyxl"}
+_EXTRAS = {"parquet": "pyarrow", "pixie": "pixie-qa", "postgres": "psycopg", "pytest": "pytest", "xlsx": "openpyxl"}
 
 # Of what an error's text tells of others: how many below one another, how many of a group, and how much of each.
 _DEEPEST = 3
