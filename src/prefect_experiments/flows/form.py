@@ -14,6 +14,7 @@ from typing import Any
 
 from prefect import Flow, flow
 from prefect.utilities.callables import parameter_docstrings, parameter_schema
+from prefect.utilities.hashing import file_hash
 from pydantic import BaseModel, Field, create_model
 
 from prefect_experiments.blocks import CallOptions
@@ -48,7 +49,13 @@ def deployed(
         run.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n    {_WORDS}"
         # No retries: a gate that has failed is a finding. What breaks is run again by Prefect, and goes on where it
         # was.
-        made = flow(name=name, flow_run_name=run_name(called), retries=0, persist_result=False)(run)
+        made = flow(
+            name=name,
+            flow_run_name=run_name(called),
+            version=file_hash(inspect.getfile(function)),  # as Prefect does, which would take this file here
+            retries=0,
+            persist_result=False,
+        )(run)
         # Deploying makes the form of this signature; a run takes what the function takes.
         asked = [*(signature.parameters[one] for one in shown), taken[-1]]
         made.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -69,7 +76,7 @@ def _group(signature: inspect.Signature, words: dict[str, str], shown: tuple[str
     fields: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
         if name not in shown:
-            position = {"position": len(fields)}  # or a database puts them in an order of its own
+            position: dict[str, Any] = {"position": len(fields)}  # or a database puts them in an order of its own
             kind, default = parameter.annotation, parameter.default
             if kind is CallLimits:  # closed as well, and kept in Prefect for many deployments
                 kind, default = CallLimits | CallOptions | None, None
