@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import App, Group
 
 from prefect_experiments import options
-from prefect_experiments.cli.columns import CellTypes, types_of
+from prefect_experiments.cli.columns import NO_COLUMNS, CellTypes, FileColumns, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, print_written, write_reports
 from prefect_experiments.cli.options import OptionGroup, made_from
 from prefect_experiments.cli.output import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from prefect_experiments.client import Client
 
 _NAMED = re.compile(r"([A-Za-z_][\w-]*)=(.+)", re.DOTALL)
+_KEYS = re.compile(r"\b(input|output|metadata|split|id)_keys?\b(=\[\.\.\.\])?")
 _MOST_SHOWN = 10
 
 
@@ -93,6 +94,7 @@ def run(
     baseline: str | None = None,
     first_run: bool = False,
     gate: str | None = None,
+    columns: FileColumns = NO_COLUMNS,
     selection: Selection = _EVERYTHING,
     limits: RunLimits = _RUN_LIMITS,
     reports: Reports = NO_REPORTS,
@@ -114,6 +116,11 @@ def run(
         prefect-experiments run questions --task my.app:answer \
             --sample-fraction 0.1 --repetitions 3 --json
 
+    A file with columns of its own:
+
+        prefect-experiments run tickets.csv --task app.py:answer \
+            --input-key text --output-key intent --metadata-key channel --id-key id
+
     Args:
         dataset: a dataset's name or id, or the path of a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
         task: the function under test, as package.module:name or path/file.py:name.
@@ -124,6 +131,7 @@ def run(
         baseline: what the result is compared with: id, name, tag:NAME, latest, or a table of results.
         first_run: there may be no experiment with that tag yet, though others of the dataset have tags.
         gate: the rules that judge it, as the path of a YAML or JSON file, or as such text.
+        columns: which columns of a file make an example.
         selection: which examples.
         limits: how hard to work.
         reports: what to write.
@@ -131,10 +139,10 @@ def run(
     """
     if dry_run is None:
         reports.check()
-    with watching(terminal, resumable=dry_run is None), _advice_on_columns():
+    with watching(terminal, resumable=dry_run is None), _columns_as_options():
         client = terminal.client()
         ran = client.experiments.run_experiment(
-            dataset=dataset,
+            dataset=columns.read(dataset, types_of(selection.cell_type)),
             task=task,
             evaluators=_evaluators(evaluator),
             experiment_metadata=json_object(metadata),
@@ -264,16 +272,15 @@ def push(experiment: str, /, *, to: str | None = None, dataset: str | None = Non
 
 
 @contextlib.contextmanager
-def _advice_on_columns() -> Iterator[None]:
-    """A file whose columns must be named cannot be run on as it is: say how it can."""
+def _columns_as_options() -> Iterator[None]:
+    """What is wrong with a file's columns is said in the words of the command line."""
     try:
         yield
     except InvalidDataset as error:
-        if "input_keys=" in str(error):
-            error.add_note(
-                "Make a dataset of it with `prefect-experiments datasets create NAME FILE --input-key COLUMN`"
-            )
-        raise
+        if not _KEYS.search(str(error)):
+            raise
+        words = _KEYS.sub(lambda key: f"--{key[1]}-key" + (" COLUMN" if key[2] else ""), str(error))
+        raise InvalidDataset(words) from error
 
 
 def _evaluators(given: list[str] | None) -> list[Any]:
