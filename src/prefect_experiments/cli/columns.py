@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
 from prefect_experiments.cli.options import OptionGroup, made_from
-from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.options import Columns
 
 if TYPE_CHECKING:
     from prefect_experiments.models import Dataset
+
+_KEYS = re.compile(r"\b(input|output|metadata|split|id)_keys?\b(=\[\.\.\.\])?")
 
 CellTypes = Annotated[
     list[str] | None,
@@ -73,3 +77,15 @@ class FileColumns(OptionGroup):
 
 
 NO_COLUMNS = FileColumns()
+
+
+@contextlib.contextmanager
+def columns_as_options() -> Iterator[None]:
+    """What is wrong with a file's columns is said in the words of the command line."""
+    try:
+        yield
+    except InvalidDataset as error:
+        if not _KEYS.search(str(error)):
+            raise
+        words = _KEYS.sub(lambda key: f"--{key[1]}-key" + (" COLUMN" if key[2] else ""), str(error))
+        raise InvalidDataset(words) from error

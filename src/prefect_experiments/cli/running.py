@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, Group
 
 from prefect_experiments import options
-from prefect_experiments.cli.columns import NO_COLUMNS, CellTypes, FileColumns, types_of
+from prefect_experiments.cli.columns import NO_COLUMNS, CellTypes, FileColumns, columns_as_options, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, print_written, write_reports
 from prefect_experiments.cli.options import OptionGroup, made_from
 from prefect_experiments.cli.output import (
@@ -26,7 +24,7 @@ from prefect_experiments.cli.output import (
 )
 from prefect_experiments.cli.progress import watching
 from prefect_experiments.configuration import Unreadable, parse_json
-from prefect_experiments.errors import BackendUnavailable, InvalidDataset, InvalidSetting
+from prefect_experiments.errors import BackendUnavailable, InvalidSetting
 from prefect_experiments.options import Begun, CallOptions, EvaluationOptions, Named
 
 if TYPE_CHECKING:
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from prefect_experiments.client import Client
 
 _NAMED = re.compile(r"([A-Za-z_][\w-]*)=(.+)", re.DOTALL)
-_KEYS = re.compile(r"\b(input|output|metadata|split|id)_keys?\b(=\[\.\.\.\])?")
 _MOST_SHOWN = 10
 
 
@@ -139,7 +136,7 @@ def run(
     """
     if dry_run is None:
         reports.check()
-    with watching(terminal, resumable=dry_run is None), _columns_as_options():
+    with watching(terminal, resumable=dry_run is None), columns_as_options():
         client = terminal.client()
         ran = client.experiments.run_experiment(
             dataset=columns.read(dataset, types_of(selection.cell_type)),
@@ -269,18 +266,6 @@ def push(experiment: str, /, *, to: str | None = None, dataset: str | None = Non
     if ran.waiting:
         raise BackendUnavailable(f"{ran.waiting} results wait: the backend stopped taking them. Push again later")
     return said({"experiment_id": ran.experiment_id, "url": ran.url, "waiting": 0}, f"everything is in {ran.url}")
-
-
-@contextlib.contextmanager
-def _columns_as_options() -> Iterator[None]:
-    """What is wrong with a file's columns is said in the words of the command line."""
-    try:
-        yield
-    except InvalidDataset as error:
-        if not _KEYS.search(str(error)):
-            raise
-        words = _KEYS.sub(lambda key: f"--{key[1]}-key" + (" COLUMN" if key[2] else ""), str(error))
-        raise InvalidDataset(words) from error
 
 
 def _evaluators(given: list[str] | None) -> list[Any]:

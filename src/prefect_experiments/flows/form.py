@@ -22,11 +22,10 @@ from prefect_experiments.orchestration.deployed.parameters import CallLimits, Fo
 
 OPTIONS = "options"
 _WORDS = f"{OPTIONS}: Everything else. What is set in it goes before what the deployment has set outside of it."
+Function = Callable[..., Awaitable[Any]]
 
 
-def deployed(
-    name: str, *, called: str, shown: tuple[str, ...]
-) -> Callable[[Callable[..., Awaitable[Any]]], Flow[..., Any]]:
+def deployed(name: str, *, called: str, shown: tuple[str, ...]) -> Callable[[Function], Flow[..., Any]]:
     """A flow whose form shows some of its parameters at once, and the others in a group.
 
     Args:
