@@ -97,11 +97,15 @@ def _run_in(loop: asyncio.AbstractEventLoop, function: Callable[[], Coroutine[An
             outcome.set_result(await function())
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             outcome.set_exception(error)
-        finally:
-            ended.set()
+
+    def end(_: asyncio.Task[None]) -> None:
+        if not outcome.done():  # cancelled before its first step, it has run nothing of `run`
+            outcome.set_exception(asyncio.CancelledError())
+        ended.set()
 
     def start() -> None:
         started.append(loop.create_task(run(), context=context))
+        started[0].add_done_callback(end)
 
     def cancel() -> None:
         for task in started:
