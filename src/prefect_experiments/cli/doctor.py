@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -74,9 +75,11 @@ def doctor(*, terminal: Here) -> Answer:
         _extras,
         _instrumentors,
         _prefect,
-        lambda: _store(terminal.store_url),
-        lambda: _backends(backend),
+        functools.partial(_store, terminal.store_url),
+        functools.partial(_backends, backend),
     ]
+    import prefect.context  # noqa: F401 - at once, and not by several threads at a time
+
     with ThreadPoolExecutor(len(checks)) as threads:  # what does not answer is waited for once
         findings = [finding for found in threads.map(_all_of, checks) for finding in found]
     is_well = not any(finding.state == "error" for finding in findings)
@@ -90,7 +93,8 @@ def _all_of(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
     try:
         found.extend(check())
     except Exception as error:  # noqa: BLE001 - the other checks have something to say
-        found.append(Finding("error", getattr(check, "__name__", "check").strip("_"), describe(error)))
+        name = getattr(check, "func", check).__name__.strip("_")
+        found.append(Finding("error", name, describe(error)))
     return [Finding(one.state, one.what, without_secrets(one.found), one.mend) for one in found]
 
 
