@@ -15,7 +15,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import backends, comparing, datasets, doctor, experiments, log, running, store
+from prefect_experiments.cli import backends, comparing, datasets, doctor, experiments, init, log, running, store
 from prefect_experiments.cli.output import (
     BY_SIGNAL,
     DONE,
@@ -71,6 +71,7 @@ experiments.register(app)
 backends.register(app)
 app.command(datasets.app)
 app.command(store.app)
+init.register(app)
 doctor.register(app)
 app.register_install_completion_command(help="Install completion for this shell.")
 app.meta.group_parameters = Group("Global options", sort_key=100)
