@@ -276,8 +276,8 @@ def _merged(deployment: str) -> str:
     nodes = {key.value: value for key, value in tree.value} if isinstance(content, dict) else {}
     if not isinstance(present, list) or nodes["deployments"].flow_style:
         raise InvalidSetting(
-            f"the deployments of {PREFECT_YAML} are no list with one entry a line, so none can be added; write them so, or "
-            "say --force to replace the file. Nothing was written"
+            f"the deployments of {PREFECT_YAML} are no list with one entry a line, so none can be added; write them "
+            "so, or say --force to replace the file. Nothing was written"
         )
     node = nodes["deployments"]
     lines = text.splitlines(keepends=True)

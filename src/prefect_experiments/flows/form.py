@@ -38,13 +38,16 @@ def deployed(name: str, *, called: str, shown: tuple[str, ...]) -> Callable[[Fun
         signature = inspect.signature(function, eval_str=True)
         group = _group(signature, parameter_docstrings(inspect.getdoc(function)), shown)
 
+        taken = [*signature.parameters.values(), _parameter(OPTIONS, group | None)]
+        whole = signature.replace(parameters=taken)
+
         @functools.wraps(function)
-        async def run(*given: Any, options: Any = None, **named: Any) -> Any:
-            arguments = signature.bind(*given, **named).arguments
+        async def run(*given: Any, **named: Any) -> Any:
+            arguments = whole.bind(*given, **named).arguments
+            options = arguments.pop(OPTIONS, None)
             return await function(**arguments | _set(options))
 
-        taken = [*signature.parameters.values(), _parameter(OPTIONS, group | None)]
-        run.__signature__ = signature.replace(parameters=taken)  # type: ignore[attr-defined]
+        run.__signature__ = whole  # type: ignore[attr-defined]
         run.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n    {_WORDS}"
         # No retries: a gate that has failed is a finding. What breaks is run again by Prefect, and goes on where it
         # was.
