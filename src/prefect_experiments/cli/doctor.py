@@ -14,7 +14,6 @@ from cyclopts import App
 
 from prefect_experiments.cli.output import DONE, Answer, Here, plain
 from prefect_experiments.errors import (
-    BackendUnavailable,
     ExperimentsError,
     InvalidSetting,
     NotFound,
@@ -118,7 +117,8 @@ def _extras() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     needed = [Requirement(text) for text in requires("prefect-experiments") or ()]
-    installed, missing = [], []
+    installed: list[str] = []
+    missing: list[str] = []
     for extra in set(metadata("prefect-experiments").get_all("Provides-Extra") or ()) - _NOT_FOR_USERS:
         names = [one.name for one in needed if one.marker and one.marker.evaluate({"extra": extra})]
         names = [name for name in names if _version_of(name) is None]
@@ -287,20 +287,18 @@ def _reached(name: str) -> Finding:
         remote = open_remote(name)
         assert remote is not None  # it is not the store
         remote.check()
-    except BackendUnavailable as error:
-        return Finding("error", what, str(error), f"export {_variable(name, secret=False)}")
     except ExperimentsError as error:
-        return Finding("error", what, str(error), f"export {_variable(name, secret=True)}")
+        return Finding("error", what, str(error), _mended(name, error))
     return Finding("ok", what, f"{remote.target} answers, and lets us in")
 
 
-def _variable(name: str, *, secret: bool) -> str:
-    """What to set for a backend that does not answer, or does not let us in."""
+def _mended(name: str, error: ExperimentsError) -> str:
+    """What to set for a backend: the variable that the error names, else the first that it is read from."""
     from prefect_experiments.backends import find_backend
 
     if "/" in name:
-        return f"PREFECT_EXPERIMENTS_BACKEND=local  # or mend the block: prefect block inspect {name}"
-    found = find_backend(name)
-    fields = [field for field, of in found.settings.model_fields.items() if not of.repr] if secret else [found.address]
-    variables = [variable for field in fields for variable in found.settings.variables(field)]
-    return f"{variables[0]}=..." if variables else "PREFECT_EXPERIMENTS_BACKEND=local"
+        return f"prefect block inspect {name}"
+    settings = find_backend(name).settings
+    variables = [variable for field in settings.model_fields for variable in settings.variables(field)]
+    named = [variable for variable in variables if variable in str(error)] or variables
+    return f"export {named[0]}=..." if named else "prefect-experiments backends"

@@ -26,8 +26,12 @@ POOL = "evals"
 PREFECT_YAML = Path("prefect.yaml")
 GATE = Path("gate.yaml")
 WORKFLOW = Path(".github/workflows/evaluate.yml")
+_MINIMA = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 SAMPLE_DATA = Path("questions.csv")
-_ROWS = "id,input,output\n" + "".join(f'q{n},"Which number is {n}?","Which number is {n}?"\n' for n in range(1, 21))
+_ROW_COUNT = 20
+_ROWS = "id,input,output\n" + "".join(
+    f'q{n},"Which number is {n}?","Which number is {n}?"\n' for n in range(1, _ROW_COUNT + 1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Plan:
     columns: Columns
     task: str | None
     has_expected: bool
+    examples: int
 
 
 def register(app: App) -> None:
@@ -112,6 +117,7 @@ def _show(console: Console, data: dict[str, Any], following: list[str]) -> None:
 
 
 def _plan(dataset: Path | None, task: str | None, given: FileColumns, *, asks: bool) -> Plan:
+    from prefect_experiments import datasets
     from prefect_experiments.cli import project
 
     if dataset is not None and not dataset.is_file():
@@ -121,9 +127,11 @@ def _plan(dataset: Path | None, task: str | None, given: FileColumns, *, asks: b
     path = dataset or _chosen("Which file has the examples?", usable or (files if asks else []), asks=asks)
     named = task or _chosen("Which function is the task?", project.tasks(), asks=asks, sure=True)
     if path is None:
-        return Plan(SAMPLE_DATA, project.Columns(), named, has_expected=True)
+        return Plan(SAMPLE_DATA, project.Columns(), named, has_expected=True, examples=_ROW_COUNT)
     columns = _columns(path, given, asks=asks)
-    return Plan(path, columns, named, has_expected=_has_expected(path, columns))
+    examples = datasets.load(str(path), **columns.keys())
+    has_expected = any(example.output is not None for example in examples)
+    return Plan(path, columns, named, has_expected=has_expected, examples=len(examples))
 
 
 def _chosen(question: str, found: Sequence[Any], *, asks: bool, sure: bool = False) -> Any:
@@ -141,20 +149,16 @@ def _chosen(question: str, found: Sequence[Any], *, asks: bool, sure: bool = Fal
 
 
 def _columns(path: Path, given: FileColumns, *, asks: bool) -> Columns:
-    from prefect_experiments import datasets
     from prefect_experiments.cli import project
 
     names = project.column_names(path)
-    keys = given.arguments()
+    keys = {name: tuple(value or ()) for name, value in given.arguments().items() if name.endswith("_keys")}
     if keys["input_keys"]:
-        found = project.Columns(
-            *(tuple(keys[kind] or ()) for kind in ("input_keys", "output_keys", "metadata_keys")), keys["id_key"]
+        return project.Columns(
+            **{name.removesuffix("_keys"): keys[name] for name in keys}, id=given.arguments()["id_key"]
         )
-    else:
-        known = project.guessed_columns(names)
-        found = known if known is not None else project.columns_for(_input_of(path, names, asks=asks), names)
-    datasets.load(str(path), **found.keys())  # type: ignore[arg-type]
-    return found
+    known = project.guessed_columns(names)
+    return known if known is not None else project.columns_for(_input_of(path, names, asks=asks), names)
 
 
 def _input_of(path: Path, names: list[str], *, asks: bool) -> str:
@@ -166,12 +170,6 @@ def _input_of(path: Path, names: list[str], *, asks: bool) -> str:
     if answer not in names:
         raise InvalidSetting(unknown_value("column", answer, names))
     return answer
-
-
-def _has_expected(path: Path, columns: Columns) -> bool:
-    from prefect_experiments import datasets
-
-    return any(example.output is not None for example in datasets.load(str(path), **columns.keys()))  # type: ignore[arg-type]
 
 
 # What is written
@@ -206,6 +204,8 @@ def _rendered(plan: Plan) -> dict[str, str]:
         "input_key": columns.input[0] if len(columns.input) == 1 else None,
         "output_key": columns.output[0] if len(columns.output) == 1 else None,
         "has_expected": plan.has_expected,
+        "examples": plan.examples,
+        "least": _least(plan.examples),
         "pool": POOL,
         "timezone": project.time_zone(),
         "python": project.python_version(),
@@ -216,6 +216,14 @@ def _rendered(plan: Plan) -> dict[str, str]:
     }
     names = ("evaluation.py", "gate.yaml", "deployment.yaml", "evaluate.yml")
     return {name: templates.get_template(f"{name}.jinja").render(known) for name in names}
+
+
+def _least(examples: int) -> float | None:
+    """The highest minimum, in round figures, that a run without a fault over so many examples shows to be kept."""
+    from scipy.stats import binomtest
+
+    shown = float(binomtest(examples, examples).proportion_ci().low)
+    return next((least for least in _MINIMA if least < shown), None)
 
 
 def _task(plan: Plan) -> str:
@@ -260,7 +268,7 @@ def _merged(deployment: str) -> str:
 
     text = PREFECT_YAML.read_text(encoding="utf-8")
     try:
-        content, tree = yaml.safe_load(text), yaml.compose(text)
+        content, tree = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise InvalidSetting(
             f"{PREFECT_YAML} is no YAML: {' '.join(str(error).split())}. Nothing was written"
@@ -273,7 +281,7 @@ def _merged(deployment: str) -> str:
         )
     if present is None and isinstance(content, dict) and "deployments" not in content:
         return f"{text.rstrip()}\n\ndeployments:\n{deployment}"
-    nodes = {key.value: value for key, value in tree.value} if isinstance(content, dict) else {}
+    nodes = {key.value: value for key, value in tree.value} if isinstance(tree, yaml.MappingNode) else {}
     if not isinstance(present, list) or nodes["deployments"].flow_style:
         raise InvalidSetting(
             f"the deployments of {PREFECT_YAML} are no list with one entry a line, so none can be added; write them "

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from prefect_experiments import datasets
 from prefect_experiments.datasets.files import SUFFIXES
@@ -37,7 +38,7 @@ class Columns:
     metadata: tuple[str, ...] = ()
     id: str | None = None
 
-    def keys(self) -> dict[str, object]:
+    def keys(self) -> dict[str, Any]:
         """As `datasets.load` takes them."""
         return {
             "input_keys": list(self.input) or None,
@@ -46,7 +47,7 @@ class Columns:
             "id_key": self.id,
         }
 
-    def parameters(self) -> dict[str, object]:
+    def parameters(self) -> dict[str, Any]:
         """As a deployed flow takes them."""
         given = {"input": [*self.input], "output": [*self.output], "metadata": [*self.metadata], "id": self.id}
         return {kind: names for kind, names in given.items() if names} if self.input else {}
@@ -113,7 +114,7 @@ def tasks() -> list[str]:
     return found
 
 
-def _is_task(node: ast.stmt) -> bool:
+def _is_task(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name not in _TASKS:
         return False
     needed = node.args.args[: len(node.args.args) - len(node.args.defaults)]
