@@ -61,7 +61,8 @@ def _flowing(text: str) -> str:
 def _let_flow(parent: App) -> None:
     """Have the help of all commands flow, and that of their parameters."""
     for command in parent.subapps:
-        if (function := command.default_command) is not None:
+        function = command.default_command
+        if inspect.isfunction(function) and function.__module__.startswith(__package__):
             words = inspect.cleandoc(function.__doc__ or "")
             about, args, rest = words.partition("\nArgs:\n")
             function.__doc__ = f"{about}{args}{_CONTINUED.sub(' ', rest)}"
