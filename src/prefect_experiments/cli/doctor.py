@@ -294,11 +294,8 @@ def _reached(name: str) -> Finding:
 
 def _mended(name: str, error: ExperimentsError) -> str:
     """What to set for a backend: the variable that the error names, else the first that it is read from."""
-    from prefect_experiments.backends import find_backend
-
     if "/" in name:
         return f"prefect block inspect {name}"
-    settings = find_backend(name).settings
-    variables = [variable for field in settings.model_fields for variable in settings.variables(field)]
+    variables = _variables(name)
     named = [variable for variable in variables if variable in str(error)] or variables
     return f"export {named[0]}=..." if named else "prefect-experiments backends"
