@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cyclopts import App
+from rich.console import Console
 
 from prefect_experiments.cli.app import app
 
@@ -48,14 +50,12 @@ def commands(parent: App, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
 
 
 @pytest.mark.parametrize("names", [(), *commands(app)], ids=" ".join)
-def test_paragraphs_of_the_help_are_as_wide_as_the_terminal(
-    names: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paragraphs_of_the_help_are_as_wide_as_the_terminal(names: tuple[str, ...]) -> None:
     shown = {}
     for width in (60, 200):
-        monkeypatch.setenv("COLUMNS", str(width))
-        app.meta([*names, "--help"], exit_on_error=False, result_action="return_value")
-        shown[width] = capsys.readouterr().out
+        printed = io.StringIO()
+        app.help_print([*names], console=Console(file=printed, width=width))
+        shown[width] = printed.getvalue()
         assert max(len(line.rstrip()) for line in shown[width].splitlines()) <= width
     above = shown[200].split("╭")[0]
     for paragraph in above.split("\n\n")[1:]:

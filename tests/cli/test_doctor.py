@@ -51,10 +51,7 @@ def test_all_is_well(cli: CommandLine, tmp_path: Path) -> None:
 
 def test_a_pool_without_a_worker_and_one_that_is_paused(cli: CommandLine, tmp_path: Path) -> None:
     here = CommandLine(tmp_path, cli.api)
-    for words in (
-        ["create", "idle-pool", "--type", "process"],
-        ["create", "held-pool", "--type", "process", "--paused"],
-    ):
+    for words in (["idle-pool"], ["held-pool", "--paused"]):
         subprocess.run(
             [sys.executable, "-m", "prefect", "--no-prompt", "work-pool", "create", "--type", "process", *words],
             env=here.environment,

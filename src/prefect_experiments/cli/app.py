@@ -66,7 +66,7 @@ def _let_flow(parent: App) -> None:
             words = inspect.cleandoc(function.__doc__ or "")
             about, args, rest = words.partition("\nArgs:\n")
             function.__doc__ = f"{about}{args}{_CONTINUED.sub(' ', rest)}"
-            command.help = command.help or _flowing(about.partition("\nRaises:\n")[0].rstrip())
+            command.help = _flowing(about.partition("\nRaises:\n")[0].rstrip())
         _let_flow(command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,7 +94,7 @@ def _all_of(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
         found.extend(check())
     except Exception as error:  # noqa: BLE001 - the other checks have something to say
         name = getattr(check, "func", check).__name__.strip("_")
-        found.append(Finding("error", name, describe(error)))
+        found.append(Finding("error", name, describe(error), "prefect-experiments doctor --debug"))
     return [Finding(one.state, one.what, without_secrets(one.found), one.mend) for one in found]
 
 
@@ -270,13 +271,17 @@ def _backends(default: str) -> Iterator[Finding]:
 
 def _is_set_up(name: str) -> bool:
     """Whether the environment says anything of a backend, beside how networks are reached in general."""
+    return any(os.environ.get(variable) for variable in _variables(name))
+
+
+def _variables(name: str) -> list[str]:
+    """The environment variables that a backend, and no other, is set up by."""
     from prefect_experiments.backends import find_backend
     from prefect_experiments.backends.network_settings import NetworkSettings
 
-    settings = find_backend(name).settings
-    return any(
-        settings.from_environment(field) for field in settings.model_fields if field not in NetworkSettings.model_fields
-    )
+    found = find_backend(name).settings
+    own = [field for field in found.model_fields if field not in NetworkSettings.model_fields]
+    return [variable for field in own for variable in found.variables(field)]
 
 
 def _reached(name: str) -> Finding:
