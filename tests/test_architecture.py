@@ -52,6 +52,7 @@ ORDER = [
     {"orchestration"},
     {"client"},
     {"blocks"},
+    {"flows"},
     {"testing"},
     {"cli", "pytest_plugin"},
 ]
@@ -90,7 +91,7 @@ def test_imports_go_one_way(path: Path) -> None:
     for name in imports(path):
         if name.startswith(".") and name[1:] in LAYER and name[1:] != here:
             assert LAYER[name[1:]] <= LAYER[here], f"{path.name} imports {name[1:]}, which stands after {here}"
-    if here not in ("orchestration", "blocks", "cli"):
+    if here not in ("orchestration", "blocks", "flows", "cli"):
         assert "prefect" not in imports(path), "Prefect belongs into orchestration/"
     if here not in ("backends", "tracing", "network"):
         assert "httpx" not in imports(path), "HTTP belongs into backends/ and tracing/"

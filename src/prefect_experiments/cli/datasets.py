@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, Group
 
-from prefect_experiments.cli.columns import CellTypes, types_of
+from prefect_experiments.cli.columns import CellTypes, columns_as_options, types_of
 from prefect_experiments.cli.options import OptionGroup, made_from
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, print_page, said, table, wrote
 from prefect_experiments.errors import InvalidSetting
@@ -72,9 +72,10 @@ def create(
         keys: what the columns are.
         terminal: where it is shown.
     """
-    made = terminal.client().datasets.create_dataset(
-        name=name, file=file, description=description, if_exists=if_exists, **keys.arguments()
-    )
+    with columns_as_options():
+        made = terminal.client().datasets.create_dataset(
+            name=name, file=file, description=description, if_exists=if_exists, **keys.arguments()
+        )
     return _made(made, "created" if if_exists == "error" else "made sure of")
 
 
@@ -88,7 +89,8 @@ def append(name: str, file: Path, /, *, keys: Keys = _NO_KEYS, terminal: Here) -
         keys: what the columns are.
         terminal: where it is shown.
     """
-    made = terminal.client().datasets.add_examples_to_dataset(dataset=name, file=file, **keys.arguments())
+    with columns_as_options():
+        made = terminal.client().datasets.add_examples_to_dataset(dataset=name, file=file, **keys.arguments())
     return _made(made, "extended")
 
 
