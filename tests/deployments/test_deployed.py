@@ -77,7 +77,7 @@ def test_a_schedule_makes_runs(stack: Stack) -> None:
 def test_what_the_nightly_run_shows(stack: Stack, baseline: str) -> None:
     [run] = stack.finished(NIGHTLY, datetime.now(UTC).replace(year=2000), 1)[:1]
     assert run["name"] == "answer_by_bm25 on questions"
-    assert "answer_found 0.77 over 77 of 77" in run["state"]["message"]
+    assert "answer_found 0.766 over 77 of 77" in run["state"]["message"]
     artifacts = stack.post("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     assert [a["type"] for a in artifacts] == ["markdown"]
     assert artifacts[0]["data"].startswith("# Passed")
@@ -294,4 +294,4 @@ def test_only_the_url_is_different(stack: Stack) -> None:
     said = [stack.python("once.py", PREFECT_API_URL=url).splitlines() for url in ("", stack.api)]
     ends = [[line for line in lines if line.startswith("GatePassed |")] for lines in said]
     assert ends[0] == ends[1]
-    assert "right_document 0.90 over 77 of 77" in ends[0][0]
+    assert "right_document 0.896 over 77 of 77" in ends[0][0]
