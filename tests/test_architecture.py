@@ -38,7 +38,7 @@ ORDER = [
         "display",
     },
     {"models", "records"},
-    {"options", "signatures"},
+    {"flat_rows", "options", "signatures"},
     {"pages"},
     {"datasets", "reference_calls", "references", "tasks", "evaluators"},
     {"pixie"},

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.flat_rows import flat_row
 from prefect_experiments.models import (
     AnnotateRecordInput,
     AnnotationInput,
@@ -20,7 +21,6 @@ from prefect_experiments.models import (
     EvaluationResult,
     Example,
     Experiment,
-    flat_row,
 )
 from prefect_experiments.options import Sample
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList, Pagination

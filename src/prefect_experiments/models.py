@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from prefect_experiments import display
@@ -404,31 +402,3 @@ class EvaluationResultFieldNames(_Record):
             raise InvalidSetting("EvaluationResultFieldNames needs score= or label=, the name of a column, or both")
         if self.annotator_kind not in ("CODE", "LLM", "HUMAN"):
             raise InvalidSetting(unknown_value("annotator kind", self.annotator_kind, ["CODE", "LLM", "HUMAN"]))
-
-
-def flat_row(example: Example) -> Mapping[str, Any]:
-    """``dataset_row``: read-only, ``id`` and every field under its own name.
-
-    Names that stand in two of input, output and metadata get the prefix ``input.``, ``output.``
-    or ``metadata.``, and so does a name that such a prefixed one would take the place of. A part
-    that is not an object stands under the part's name.
-    """
-    parts: dict[str, Mapping[str, Any]] = {}
-    for name in ("input", "output", "metadata"):
-        value = getattr(example, name)
-        if isinstance(value, Mapping):
-            parts[name] = value
-        elif value is not None:
-            parts[name] = {name: value}
-    seen = Counter(key for part in parts.values() for key in part)
-    taken = {"id", *(key for key, count in seen.items() if count > 1)}
-    while True:  # a second round only where a column is called "input.x" or so already
-        prefixed = {f"{name}.{key}" for name, part in parts.items() for key in part if key in taken}
-        if prefixed.isdisjoint(seen.keys() - taken):
-            break
-        taken |= prefixed
-    row: dict[str, Any] = {"id": example.id}
-    for name, part in parts.items():
-        for key, value in part.items():
-            row[f"{name}.{key}" if key in taken else key] = value
-    return MappingProxyType(row)
