@@ -237,10 +237,9 @@ def test_a_thousand_entries(tmp_path: Path, prefect_api: str) -> None:
     assert client.datasets.get_dataset(name="support").examples[999].metadata == {"description": "Case 999"}
 
 
-@pytest.mark.parametrize("form", ["input_data", "entry_kwargs"])
-def test_what_compares_outputs_as_they_are_is_refused(tmp_path: Path, form: Any) -> None:
+def test_what_compares_outputs_as_they_are_is_refused(tmp_path: Path) -> None:
     """`exact_match` would compare {"output": "QUESTION 1"} with {"expectation": "QUESTION 1"}, and score 0."""
     path = project(tmp_path, dataset(entry(expectation="QUESTION 1")))
-    found = load_pixie(path, form=form)
+    found = load_pixie(path)
     with pytest.raises(InvalidEvaluator, match=r"'exact_match' compares the output .* never alike: nothing was run"):
         run_experiment(dataset=found, evaluators=["exact_match"])
