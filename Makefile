@@ -30,21 +30,12 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(PIP) install --requirement requirements-dev.txt
 	@touch $@
 
-# Arize's own client, a newer and an older one, which the tests compare with. It needs pandas 2, so it cannot be in
-# .venv. The pins are complete: nothing else is looked for.
-.venv-arize/.installed: requirements-arize.txt
-.venv-arize-old/.installed: requirements-arize-old.txt
-.venv-arize/.installed .venv-arize-old/.installed: | $(BIN)/python
-	@echo "Installing Arize's own client into $(@D), for the tests ..."
-	$(BIN)/python -m venv $(@D)
-	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --requirement $<
-	@touch $@
-
-# pixie itself, as it is today and as it was when entries had `entry_kwargs`: the tests compare what it gives with ours.
-.venv-pixie/.installed: requirements-pixie.txt
-.venv-pixie-old/.installed: requirements-pixie-old.txt
-.venv-pixie/.installed .venv-pixie-old/.installed: | $(BIN)/python
-	@echo "Installing pixie itself into $(@D), for the tests ..."
+# What the tests compare with, each in an environment of its own: Arize's client, a newer and an older one, which needs
+# pandas 2; pixie itself, as it is today and as it was when entries had `entry_kwargs`. The pins are complete: nothing
+# else is looked for.
+REFEREES := .venv-arize/.installed .venv-arize-old/.installed .venv-pixie/.installed .venv-pixie-old/.installed
+$(REFEREES): .venv-%/.installed: requirements-%.txt | $(BIN)/python
+	@echo "Installing $< into $(@D), for the tests ..."
 	$(BIN)/python -m venv $(@D)
 	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --requirement $<
 	@touch $@
@@ -56,8 +47,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(PIP) install --no-deps --no-compile --target $(@D) --requirement $<
 	@touch $@
 
-TESTED := $(VENV)/.installed-dev .venv-arize/.installed .venv-arize-old/.installed \
-	.venv-pixie/.installed .venv-pixie-old/.installed
+TESTED := $(VENV)/.installed-dev $(REFEREES)
 
 .PHONY: setup
 setup: $(TESTED)  ## Install everything into .venv

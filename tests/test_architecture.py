@@ -36,9 +36,10 @@ ORDER = [
         "local_modules",
         "callables",
         "network",
+        "display",
     },
     {"models", "records"},
-    {"options", "signatures"},
+    {"flat_rows", "options", "signatures"},
     {"pages"},
     {"datasets", "reference_calls", "references", "tasks", "evaluators"},
     {"pixie"},
@@ -52,8 +53,9 @@ ORDER = [
     {"orchestration"},
     {"client"},
     {"blocks"},
+    {"flows"},
     {"testing"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
 ]
 LAYER = {name: number for number, names in enumerate(ORDER) for name in names}
 
@@ -90,7 +92,7 @@ def test_imports_go_one_way(path: Path) -> None:
     for name in imports(path):
         if name.startswith(".") and name[1:] in LAYER and name[1:] != here:
             assert LAYER[name[1:]] <= LAYER[here], f"{path.name} imports {name[1:]}, which stands after {here}"
-    if here not in ("orchestration", "blocks", "cli"):
+    if here not in ("orchestration", "blocks", "flows", "cli"):
         assert "prefect" not in imports(path), "Prefect belongs into orchestration/"
     if here not in ("backends", "tracing", "network"):
         assert "httpx" not in imports(path), "HTTP belongs into backends/ and tracing/"

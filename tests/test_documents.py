@@ -14,6 +14,7 @@ import pytest
 
 from prefect_experiments.cli.app import app
 from support.arize import KEY, StandIn, arize, arize_server
+from support.openai_stand_in import OpenAIStandIn
 from support.patience import PATIENCE_S
 from support.prefect_server import without_prefect
 
@@ -171,6 +172,37 @@ def test_examples_of_passing_run(prefect_api: str, tmp_path: Path, monkeypatch: 
     assert "and 90 % must" in " ".join(done.stdout.split()), done.stdout + done.stderr
 
 
+def test_examples_of_cost_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = ROOT / "docs/cost.md"
+    (tmp_path / "example.py").write_text("\n".join(python_blocks(document)))
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    [prices] = blocks_of(document, "sh")
+    name, _, value = prices.strip().removeprefix("export ").partition("=")
+    [value] = shlex.split(value)
+    monkeypatch.setenv(name, value)
+    with OpenAIStandIn(tokens=(1000, 100)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        printed = run_python(["example.py"], tmp_path)
+    assert "task 4,400 tokens for $0.00084, judges 4,400 tokens for $0.00084, together $0.00168" in printed
+    assert "stopped: the budget of $0.005 is spent" in printed
+    assert printed.splitlines()[-1] == "40"
+
+
+def test_examples_of_notebooks_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a script; `reports/test_notebook.py` runs them as a notebook."""
+    document = ROOT / "docs/notebooks.md"
+    (tmp_path / "example.py").write_text("\n".join(python_blocks(document)))
+    (tmp_path / "tickets.csv").write_text("id,input,output\n1,I was charged twice,billing\n")
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+    shown = [line.rstrip() for line in run_python(["example.py"], tmp_path).splitlines()]
+    for line in "".join(blocks_of(document, "text")).splitlines():
+        assert line in shown
+    assert "made sure of dataset tickets" in run_commands(document, tmp_path)
+
+
 def test_examples_of_logging_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = ROOT / "docs/logging.md"
     blocks = python_blocks(document)
@@ -187,6 +219,34 @@ def test_examples_of_logging_run(prefect_api: str, tmp_path: Path, monkeypatch: 
     assert "these very results were logged under this name before" in run_commands(document, tmp_path)
     assert (tmp_path / "runs.jsonl").read_text().count("\n") == 3
     assert (tmp_path / "runs.csv").exists()
+
+
+def test_examples_of_pytest_run(prefect_api: str, tmp_path: Path) -> None:
+    """The files as they stand there, and the commands in the folder with them."""
+    document = ROOT / "docs/pytest.md"
+    files = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+    for name, text in files.findall(document.read_text()):
+        (tmp_path / name).write_text(text)
+    environment = {
+        **without_prefect({name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PREFECT_API_URL": prefect_api,
+        "PREFECT_EXPERIMENTS_STORE_URL": f"sqlite:///{tmp_path / 'experiments.db'}",
+        # As where the package is installed, and nothing else that is installed here has a say.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "prefect_experiments.pytest_plugin",
+    }
+    script = "\n".join(blocks_of(document, "sh"))
+    done = subprocess.run(
+        ["bash", "-e", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for block in blocks_of(document, "text"):
+        for line in block.splitlines():
+            assert re.search(re.escape(line).replace("…", ".*"), done.stdout), line
+    assert re.search(r"\d+ passed, 2 xfailed", done.stdout)
+    assert "PASSED       arithmetic on arithmetic" in done.stdout
+    assert (tmp_path / "junit.xml").exists()
 
 
 @pytest.mark.parametrize("backend", ["local", "arize"])

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.flat_rows import flat_row
 from prefect_experiments.models import (
     AnnotateRecordInput,
     AnnotationInput,
@@ -20,7 +21,6 @@ from prefect_experiments.models import (
     EvaluationResult,
     Example,
     Experiment,
-    flat_row,
 )
 from prefect_experiments.options import Sample
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList, Pagination
@@ -200,7 +200,7 @@ def test_pages(page, name):
     assert (len(last), last[1], last[-1]) == (2, items[1], items[1])
     assert (last.pagination.has_more, last.pagination.next_cursor) == (False, None)
     assert list(last.to_df()["id"]) == ["exp-0", "exp-1"]
-    assert repr(last) == f"{page.__name__}(2 {name}, has_more=False)"
+    assert repr(last) == f"{page.__name__}(2 {name}, has_more=False: 'e', 'e')"
     more = page(items, Pagination(has_more=True, next_cursor="c"))
     assert more.to_dict()["pagination"] == {"has_more": True, "next_cursor": "c"}
     assert [item["id"] for item in more.to_dict()[name]] == ["exp-0", "exp-1"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments import display
+
 if TYPE_CHECKING:
     from prefect_experiments.analysis import (
         Agreement,
@@ -78,6 +80,9 @@ if TYPE_CHECKING:
     from prefect_experiments.reports.files import (
         write_report,
     )
+    from prefect_experiments.tracing.reporting import (
+        report_usage,
+    )
 
 _WHERE = {
     "prefect_experiments.analysis": (
@@ -141,6 +146,7 @@ _WHERE = {
         "run_experiment",
     ),
     "prefect_experiments.reports.files": ("write_report",),
+    "prefect_experiments.tracing.reporting": ("report_usage",),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -189,10 +195,18 @@ __all__ = [
     "meta_evaluation",
     "pending",
     "repetition_summary",
+    "report_usage",
     "resume_experiment",
     "run_experiment",
     "write_report",
 ]
+
+
+def _writer() -> display.Writer:
+    return importlib.import_module("prefect_experiments.reports.shown")
+
+
+display.write_with(_writer)
 
 
 def __getattr__(name: str) -> Any:

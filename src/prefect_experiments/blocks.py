@@ -13,6 +13,7 @@ from prefect_experiments.backends import Remote, find_backend, open_remote
 from prefect_experiments.backends.phoenix.connection import DEFAULT_URL
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.options import described
+from prefect_experiments.orchestration.deployed.parameters import CallLimits
 from prefect_experiments.sync import run_sync
 
 # Prefect's own, as its blocks for secrets and files have them: a page of block types without pictures looks broken.
@@ -56,6 +57,28 @@ class ExperimentStore(CredentialsBlock):
         from prefect_experiments.client import Client
 
         return Client(store_url=self.url.get_secret_value(), **options)
+
+
+class CallOptions(Block):
+    """How hard flows work, kept in one place for the deployments that name it.
+
+    Example:
+        Save one, for ``options.limits`` of a deployed flow's form:
+        ```python
+        from prefect_experiments.blocks import CallOptions
+
+        CallOptions(limits={"concurrency": 4, "timeout": 120}).save("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "Call Options"
+    _block_type_slug = "call-options"
+    _logo_url = _FILES
+    _description = "Calls at a time, timeout, retries and shared limits of prefect-experiments' flows."
+
+    limits: CallLimits = Field(
+        default_factory=CallLimits, title="Limits", description="Calls at a time, timeout, retries, shared limits."
+    )
 
 
 class BackendBlock:

@@ -12,6 +12,7 @@
     │   └── AmbiguousName                   several of them: the candidates are listed
     ├── AlreadyExists                       a name that is in use
     ├── ExperimentStopped                   exit_on_error met a task error, or a lifespan failed; finished work is kept
+    │   └── BudgetSpent                     what the experiment may cost is spent; finished work is kept
     ├── StoreLost                           the store's file was deleted, replaced or cut short while in use
     ├── BackendRefused                      the backend took a request and said no to what it held
     └── TransientError                      trying again later may help
@@ -33,7 +34,7 @@ from typing import Any, Literal
 from prefect_experiments.secret_texts import without_secret_values
 
 # What each extra of the package brings.
-_EXTRAS = {"parquet": "pyarrow", "pixie": "pixie-qa", "postgres": "psycopg", "xlsx": "openpyxl"}
+_EXTRAS = {"parquet": "pyarrow", "pixie": "pixie-qa", "postgres": "psycopg", "pytest": "pytest", "xlsx": "openpyxl"}
 
 # Of what an error's text tells of others: how many below one another, how many of a group, and how much of each.
 _DEEPEST = 3
@@ -115,7 +116,9 @@ def _rebuild_existing(message: str, experiment_id: str) -> AlreadyExists:
 
 
 class ExperimentStopped(ExperimentsError):
-    """``exit_on_error=True`` met a task error, or a task's ``lifespan`` failed. Everything finished is in the store.
+    """``exit_on_error=True`` met a task error, a task's ``lifespan`` failed, or a budget is spent.
+
+    Everything finished until then is in the store.
 
     Its text names the error's type only, because Prefect shows it. What `with_text` gives is for whoever made the call.
 
@@ -134,18 +137,27 @@ class ExperimentStopped(ExperimentsError):
 
     def with_text(self, text: str) -> ExperimentStopped:
         """The same, saying more: the error's text, as far as it is to be shown."""
-        return _rebuild_stopped(f"{self._message}: {text}", self.experiment_id, self.error, self.advice)
+        return _rebuild_stopped(type(self), f"{self._message}: {text}", self.experiment_id, self.error, self.advice)
 
     def with_advice(self, experiment_id: str, advice: str) -> ExperimentStopped:
         """The same, saying how to go on with the experiment."""
-        return _rebuild_stopped(self._message, experiment_id, self.error, advice)
+        return _rebuild_stopped(type(self), self._message, experiment_id, self.error, advice)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild_stopped, (self._message, self.experiment_id, self.error, self.advice))
+        return (_rebuild_stopped, (type(self), self._message, self.experiment_id, self.error, self.advice))
 
 
-def _rebuild_stopped(message: str, experiment_id: str, error: str, advice: str) -> ExperimentStopped:
-    return ExperimentStopped(message, experiment_id=experiment_id, error=error, advice=advice)
+class BudgetSpent(ExperimentStopped):
+    """What the experiment may cost is spent, or cannot be known. Everything that had begun has finished, and is kept.
+
+    `resume_experiment` with a bigger budget goes on.
+    """
+
+
+def _rebuild_stopped(
+    kind: type[ExperimentStopped], message: str, experiment_id: str, error: str, advice: str
+) -> ExperimentStopped:
+    return kind(message, experiment_id=experiment_id, error=error, advice=advice)
 
 
 class BackendRefused(ExperimentsError):

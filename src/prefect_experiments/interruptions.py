@@ -197,8 +197,10 @@ def _cancelled_tasks() -> Asked | None:
 
 def ended_flow() -> Asked | None:
     """What knows whether the flow run has ended that has submitted the Prefect task which is under way here."""
-    if (context := sys.modules.get("prefect.context")) is None:
+    context = sys.modules.get("prefect.context")
+    if not hasattr(context, "TaskRunContext"):  # it is not imported, or another thread is about to
         return None
+    assert context is not None
     flow, task = context.FlowRunContext.get(), context.TaskRunContext.get()
     if flow is None or task is None:
         return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+from prefect_experiments import display
+from prefect_experiments.display import OnPages
 from prefect_experiments.errors import InvalidSetting, unknown_value
 
 if TYPE_CHECKING:
@@ -24,6 +24,18 @@ class _Record:
     """Reads as an object and as a mapping (``run.output`` and ``run["output"]``)."""
 
     __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__repr__" not in cls.__dict__:  # a dataclass would make one, of everything that it has
+            cls.__repr__ = _Record.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        return display.line(type(self).__name__, self._said())
+
+    def _said(self) -> Iterable[str]:
+        """What its one line says of it, the most important first."""
+        return display.fields_of(self)
 
     def __getitem__(self, key: str) -> Any:
         if isinstance(key, str) and key in self.keys():
@@ -78,7 +90,7 @@ class Example(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset(_Record):
+class Dataset(OnPages, _Record):
     """A named set of examples at one immutable version.
 
     Attributes:
@@ -100,6 +112,11 @@ class Dataset(_Record):
     task: str | None = None
     evaluators: tuple[str, ...] = ()
     only_evaluators: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def _said(self) -> Iterable[str]:
+        kept = [f"{key}={value!r}" for key in ("id", "version_id") if (value := getattr(self, key))]
+        splits = [f"splits={self.splits!r}"] if self.splits else []
+        return [display.brief(self.name), display.counted(len(self.examples), "example"), *kept, *splits]
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -167,6 +184,18 @@ class Experiment(_Record):
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
+    def _said(self) -> Iterable[str]:
+        on = f" on {display.brief(self.dataset_name)}" if self.dataset_name else ""
+        repeated = f" x {self.repetitions}" if self.repetitions != 1 else ""
+        yield f"{display.brief(self.name)}{on}"
+        yield f"id={self.id!r}"
+        if self.example_count:
+            yield display.counted(self.example_count, "example") + repeated
+        if self.created_at is not None:
+            yield display.brief(self.created_at)
+        if self.tags:
+            yield f"tags={display.brief(self.tags)}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentRun(_Record):
@@ -201,7 +230,13 @@ class ExperimentRun(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation(_Record):
-    """What one evaluator gave on one experiment run, or its error."""
+    """What one evaluator gave on one experiment run, or its error.
+
+    Attributes:
+        token_count: of the calls of models that the evaluator made, where known; where it gave several evaluations at
+            once, on the first of them only.
+        total_cost: of these calls, in US dollars, where known.
+    """
 
     id: str
     run_id: str
@@ -215,6 +250,8 @@ class Evaluation(_Record):
     start_time: datetime
     end_time: datetime
     trace_id: str | None = None
+    token_count: int | None = None
+    total_cost: float | None = None
 
     @property
     def pending(self) -> str | None:
@@ -369,31 +406,3 @@ class EvaluationResultFieldNames(_Record):
             raise InvalidSetting("EvaluationResultFieldNames needs score= or label=, the name of a column, or both")
         if self.annotator_kind not in ("CODE", "LLM", "HUMAN"):
             raise InvalidSetting(unknown_value("annotator kind", self.annotator_kind, ["CODE", "LLM", "HUMAN"]))
-
-
-def flat_row(example: Example) -> Mapping[str, Any]:
-    """``dataset_row``: read-only, ``id`` and every field under its own name.
-
-    Names that stand in two of input, output and metadata get the prefix ``input.``, ``output.``
-    or ``metadata.``, and so does a name that such a prefixed one would take the place of. A part
-    that is not an object stands under the part's name.
-    """
-    parts: dict[str, Mapping[str, Any]] = {}
-    for name in ("input", "output", "metadata"):
-        value = getattr(example, name)
-        if isinstance(value, Mapping):
-            parts[name] = value
-        elif value is not None:
-            parts[name] = {name: value}
-    seen = Counter(key for part in parts.values() for key in part)
-    taken = {"id", *(key for key, count in seen.items() if count > 1)}
-    while True:  # a second round only where a column is called "input.x" or so already
-        prefixed = {f"{name}.{key}" for name, part in parts.items() for key in part if key in taken}
-        if prefixed.isdisjoint(seen.keys() - taken):
-            break
-        taken |= prefixed
-    row: dict[str, Any] = {"id": example.id}
-    for name, part in parts.items():
-        for key, value in part.items():
-            row[f"{name}.{key}" if key in taken else key] = value
-    return MappingProxyType(row)

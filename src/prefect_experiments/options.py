@@ -35,6 +35,9 @@ from pydantic_core import CoreSchema, core_schema
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
 
+IfExists = Literal["error", "reuse", "new_version"]
+"""What becomes of a dataset that has the name of one to be made."""
+
 
 class AsIs:
     """Marks a field that is taken as it is given, and checked where it is used."""
@@ -297,6 +300,11 @@ class EvaluationOptions(Attempts):
     calls in flight, or what there is; they are waited for."""
     rate_limit: Annotated[str | None, NAME, Must("be the name of a global concurrency limit")] = None
     """one with a slot decay: so many calls of all flows that name it start in a second."""
+    budget: Annotated[float | None, Field(gt=0), Must("be above 0 US dollars (or None for no limit)")] = None
+    """US dollars that the experiment may cost, judges and earlier sessions included. When it is spent, no further call
+    begins; what is in flight finishes, so at most as much more is spent as `concurrency` of the dearest calls cost, of
+    the task and of the judges. All that has finished is kept, and a bigger budget goes on. An experiment whose cost
+    cannot be known is refused, or stopped as soon as that is seen."""
 
 
 class CallOptions(EvaluationOptions):

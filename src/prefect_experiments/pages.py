@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BeforeValidator, PlainSerializer
 
+from prefect_experiments import display
 from prefect_experiments.in_json import InJson
 from prefect_experiments.models import DatasetInfo, Example, Experiment, ExperimentRun, PendingEvaluation, _Record
 
 if TYPE_CHECKING:
     import pandas as pd
 
+
+_NAMED = 3
 
 T = TypeVar("T", bound=_Record)
 
@@ -61,7 +64,7 @@ def _kept(kind: type[_Record]) -> Mapping[str, Any]:
     }
 
 
-class _Page(InJson, Generic[T]):
+class ListPage(display.OnPages, InJson, Generic[T]):
     """One page of a list call: the items, `pagination`, and a table. Two that hold the same are equal."""
 
     items_name = "items"
@@ -97,7 +100,10 @@ class _Page(InJson, Generic[T]):
         return self.items[index]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.items)} {self.items_name}, has_more={self.pagination.has_more})"
+        called = [repr(getattr(item, "name", "") or item.get("id")) for item in self.items[:_NAMED]]
+        more = ["…"] if len(self.items) > _NAMED or self.pagination.has_more else []
+        count = f"{len(self.items)} {self.items_name}, has_more={self.pagination.has_more}"
+        return display.line(type(self).__name__, [f"{count}: {', '.join(called + more)}" if called else count])
 
     def to_df(self) -> pd.DataFrame:
         """The items as a table, one row each."""
@@ -115,7 +121,7 @@ class _Page(InJson, Generic[T]):
         }
 
 
-class DatasetList(_Page[DatasetInfo]):
+class DatasetList(ListPage[DatasetInfo]):
     """A page of datasets."""
 
     items_name = "datasets"
@@ -127,7 +133,7 @@ class DatasetList(_Page[DatasetInfo]):
         return self.items
 
 
-class ExampleList(_Page[Example]):
+class ExampleList(ListPage[Example]):
     """A page of examples; ``to_df()`` has ``id`` and flat columns in dataset order."""
 
     items_name = "examples"
@@ -139,7 +145,7 @@ class ExampleList(_Page[Example]):
         return self.items
 
 
-class ExperimentList(_Page[Experiment]):
+class ExperimentList(ListPage[Experiment]):
     """A page of experiments."""
 
     items_name = "experiments"
@@ -151,7 +157,7 @@ class ExperimentList(_Page[Experiment]):
         return self.items
 
 
-class ExperimentRunList(_Page[ExperimentRun]):
+class ExperimentRunList(ListPage[ExperimentRun]):
     """A page of experiment runs; ``to_df()`` has the columns of ``RanExperiment.to_dataframe()``."""
 
     items_name = "experiment_runs"
@@ -163,7 +169,7 @@ class ExperimentRunList(_Page[ExperimentRun]):
         return self.items
 
 
-class PendingList(_Page[PendingEvaluation]):
+class PendingList(ListPage[PendingEvaluation]):
     """A page of evaluations that are still to be made."""
 
     items_name = "pending"

@@ -64,6 +64,8 @@ class RunRecord(NamedTuple):
         attempts: how often the task was called; 1 for a run that was made elsewhere.
         metadata_json: JSON object of what else is known of a run that was made elsewhere.
         latency_ms: as measured or given: two times do not tell it exactly; ``None`` where it is not known.
+        total_cost: in US dollars; ``None`` where that of any of its calls of models is not known.
+        unpriced_json: JSON object of how many calls of which models have no known cost; ``None`` where there are none.
     """
 
     position: int
@@ -79,6 +81,7 @@ class RunRecord(NamedTuple):
     trace_id: str | None = None
     metadata_json: str | None = None
     latency_ms: float | None = None
+    unpriced_json: str | None = None
 
     @property
     def key(self) -> Key:
@@ -126,6 +129,8 @@ class EvaluationRecord(NamedTuple):
         explanation: the text, of a person's annotation.
         metadata_json: JSON object; of a person's annotation, it says who has given it.
         end_time: of a person's annotation, when it was written.
+        token_count, total_cost, unpriced_json: of the evaluator's call, as of a run; where it gave several evaluations,
+            on the first of them only.
     """
 
     position: int
@@ -142,6 +147,9 @@ class EvaluationRecord(NamedTuple):
     start_time: float = UNKNOWN_TIME
     end_time: float = UNKNOWN_TIME
     trace_id: str | None = None
+    token_count: int | None = None
+    total_cost: float | None = None
+    unpriced_json: str | None = None
 
     @property
     def key(self) -> Key:
@@ -186,6 +194,8 @@ class EvaluationRecord(NamedTuple):
             start_time=to_datetime(self.start_time),
             end_time=to_datetime(self.end_time),
             trace_id=self.trace_id,
+            token_count=self.token_count,
+            total_cost=self.total_cost,
         )
 
     def annotation(self, ids: RunIds) -> Annotation:

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
             modules, and folders of files. Paths of deployed flows are kept inside the project then. Default: anything.
         prefect_patience: seconds for which an experiment waits for a Prefect server that does not answer, before it
             goes on without it.
+        count_tokens: whether tokens and cost of the calls of models are counted, through OpenInference's instrumentors
+            where they are installed.
+        prices: what models cost that the table of prices does not know, or that cost something else: JSON such as
+            ``{"my-model": {"input": 0.5, "output": 2.0}}`` in US dollars for a million tokens, or the path of such a
+            file.
     """
 
     model_config = SettingsConfigDict(env_prefix="PREFECT_EXPERIMENTS_", extra="ignore")
@@ -47,6 +52,8 @@ class Settings(BaseSettings):
     limit_patience: float = Field(default=3600.0, gt=0)
     references: str | None = None
     prefect_patience: float = Field(default=10.0, gt=0)
+    count_tokens: bool = True
+    prices: str | None = None
 
     def resolved_store_url(self) -> str:
         """The store's URL with the default filled in.

@@ -42,6 +42,7 @@ def _flat(function: Callable[..., Any], model: Any, before: tuple[inspect.Parame
     signature = _signature(function, model, before)
 
     def bound(args: tuple[Any, ...], given: dict[str, Any]) -> tuple[Any, ...]:
+        __tracebackhide__ = True  # in what pytest shows of a test that fails
         try:
             signature.bind_partial(*args, **given)  # says first what is misspelled, then what is missing
             signature.bind(*args, **given)
@@ -53,11 +54,13 @@ def _flat(function: Callable[..., Any], model: Any, before: tuple[inspect.Parame
 
         @functools.wraps(function)
         async def call(*args: Any, **given: Any) -> Any:
+            __tracebackhide__ = True
             return await function(*bound(args, given))
     else:
 
         @functools.wraps(function)
         def call(*args: Any, **given: Any) -> Any:
+            __tracebackhide__ = True
             return function(*bound(args, given))
 
     call.__signature__ = signature  # type: ignore[attr-defined]

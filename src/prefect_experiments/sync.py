@@ -92,16 +92,15 @@ def _run_in(loop: asyncio.AbstractEventLoop, function: Callable[[], Coroutine[An
     started: list[asyncio.Task[None]] = []
 
     async def run() -> None:
-        _leave_prefects_client()
         try:
+            _leave_prefects_client()
             outcome.set_result(await function())
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             outcome.set_exception(error)
-        finally:
-            ended.set()
 
     def start() -> None:
         started.append(loop.create_task(run(), context=context))
+        started[0].add_done_callback(functools.partial(_end, outcome, ended))
 
     def cancel() -> None:
         for task in started:
@@ -128,6 +127,12 @@ def _run_in(loop: asyncio.AbstractEventLoop, function: Callable[[], Coroutine[An
         return outcome.result()
     except asyncio.CancelledError:
         raise concurrent.futures.CancelledError(_FROM_WITHIN) from None
+
+
+def _end(outcome: concurrent.futures.Future[Any], ended: threading.Event, _: asyncio.Task[None]) -> None:
+    if not outcome.done():  # cancelled before its first step, it has run nothing
+        outcome.set_exception(asyncio.CancelledError())
+    ended.set()
 
 
 def _wait(event: threading.Event, off: Callable[[], BaseException | None] = lambda: None) -> None:

@@ -16,7 +16,8 @@ import orjson
 
 from prefect_experiments import keys
 from prefect_experiments.errors import InvalidTask
-from prefect_experiments.models import Example, flat_row
+from prefect_experiments.flat_rows import flat_row
+from prefect_experiments.models import Example
 from prefect_experiments.references import load_reference
 
 TASK_NAMES = ("input", "expected", "reference", "output", "metadata", "example", "dataset_row")

@@ -26,7 +26,7 @@ from tests.engine.harness import ListSink, run_items
 from prefect_experiments.engine import Engine, EvaluationItem
 from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.tasks import resolve_task
-from prefect_experiments.tracing import ExperimentTracer, TraceExport
+from prefect_experiments.tracing import ExperimentTracer, TraceExport, UsageCounter
 from support.collector import Collector
 
 
@@ -42,7 +42,7 @@ def length(output):
     return float(len(output["answer"]))
 
 
-async def experiment(runs: int, tracer: ExperimentTracer | None) -> float:
+async def experiment(runs: int, tracer: ExperimentTracer | UsageCounter | None) -> float:
     sink = ListSink()
     evaluators = resolve_evaluators([same, length])
     items = run_items(({"q": f"question {n}"} for n in range(runs)), expected={"answer": "question 1"})
@@ -67,20 +67,21 @@ def main() -> None:
     repeats = int(sys.argv[2]) if len(sys.argv) > 2 else 7
     with Collector() as collector:
         export = TraceExport(collector.endpoint)
-        variants: dict[str, Callable[[], ExperimentTracer | None]] = {
+        variants: dict[str, Callable[[], ExperimentTracer | UsageCounter | None]] = {
             "no tracer": lambda: None,
+            "tokens and cost counted": UsageCounter,
             "traced, no export": lambda: ExperimentTracer("p", metadata={"experiment_id": "e"}),
             "traced, exported": lambda: ExperimentTracer("p", export=export, metadata={"experiment_id": "e"}),
             # Last: it cannot be unset.
             "traced, no export, our global provider": lambda: ExperimentTracer("p", set_global=True),
         }
         seen: dict[str, list[float]] = {name: [] for name in variants}
-        for names in (list(variants)[:3], list(variants)[3:]):
+        for names in (list(variants)[:-1], list(variants)[-1:]):
             for _ in range(repeats):
                 for name in names:
                     tracer = variants[name]()
                     seen[name].append(asyncio.run(experiment(runs, tracer)))
-                    if tracer is not None:
+                    if isinstance(tracer, ExperimentTracer):
                         tracer.flush(60)
         spans = len(collector.spans)
     plain = statistics.median(seen["no tracer"])

@@ -91,13 +91,13 @@ def test_lines_come_at_most_every_five_seconds(
         now[0] = 100.0 + second
         watcher(dataclasses.replace(start, runs=100 * second, run_errors=second // 10, evaluations=second))
     assert capsys.readouterr().err.splitlines() == [
-        "run 500/1319, 5 evaluations",
-        "run 1000/1319, 1 failed, 10 evaluations",
+        "run 500/1,319, 5/2,638 evaluations",
+        "run 1,000/1,319, 1 failed, 10/2,636 evaluations",
     ]
     assert watcher.experiment_id == "exp-1"
 
 
 def test_what_there_is_to_say() -> None:
     start = Progress("exp-1", True, 0, 0, 0, 7, 1)
-    assert shown.describe(start) == "7 evaluations"
-    assert shown.describe(dataclasses.replace(start, evaluators=0)) == "nothing left to do"
+    assert str(start) == "7 evaluations"
+    assert str(dataclasses.replace(start, evaluators=0)) == "nothing left to do"

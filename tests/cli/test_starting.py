@@ -75,7 +75,7 @@ def test_every_command_has_help(here: Here) -> None:
         (["run", "rows.csv", "--task", "os.path:basename", "--backend", "lokal"], "did you mean 'local'?"),
         (["run", "rows.csv", "--task", "os.path:basename", "--split", "dev"], "unknown split 'dev'"),
         (["run", "raws", "--task", "os.path:basename"], "unknown dataset 'raws'"),
-        (["run", "odd.csv", "--task", "os.path:basename"], "datasets create NAME FILE --input-key COLUMN"),
+        (["run", "odd.csv", "--task", "os.path:basename"], "Give --input-key COLUMN, --output-key COLUMN; columns: "),
         (["resume", "nothing"], "unknown experiment 'nothing'"),
         (["evaluate", "nothing"], "--evaluator"),
         (["show", "latest"], "there is no experiment yet"),

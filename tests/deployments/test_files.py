@@ -46,7 +46,7 @@ def test_every_automation_is_one(path: Path) -> None:
 def ends_of_flows() -> set[str]:
     """The names of final states that the code makes up."""
     source = "\n".join(path.read_text() for path in (ROOT / "src/prefect_experiments/orchestration").rglob("*.py"))
-    source += "\n".join(path.read_text() for path in (ROOT / "flows").glob("*.py"))
+    source += "\n".join(path.read_text() for path in (ROOT / "src/prefect_experiments/flows").glob("*.py"))
     assert set(re.findall(r"(?:Completed|Failed)\(name=([^,)]+)", source)) == {"BEGUN_BEFORE"}
     return {"AlreadyBegun", "GatePassed", "GateFailed", "GateInconclusive"}
 

@@ -283,7 +283,7 @@ class TestStandIn:
             assert answers[2].json()["choices"][0]["message"]["content"] == "supported"
             assert answers[2].json()["usage"]["total_tokens"] > 0
             assert len(server.requests) == 3
-            assert client.post(f"{server.url}/embeddings", json={}).status_code == 404
+            assert client.post(f"{server.url}/moderations", json={}).status_code == 404
 
     def test_the_library_s_own_client_reads_it(self, server):
         import openai

@@ -293,3 +293,4 @@ def test_a_temporary_server_that_cannot_start(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert "ran 5" in ended.stdout
     assert "missing there: the flow run" in ended.stderr
+    assert "Traceback" not in ended.stderr, "what the server writes is not the user's"

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import time
 import tomllib
-import venv
 from pathlib import Path
 
 import httpx
 import pytest
 
 from prefect_experiments.errors import InvalidSetting, needs_extra
-from support.prefect_server import prefect_server, without_prefect
+from support.prefect_server import prefect_server
 from tests.test_documents import python_blocks
 
-ROOT = Path(__file__).resolve().parents[2]
-SCHEDULED_WITHIN_S = 120
+from .installed import ROOT, install, posted, said, wait_until_scheduled
 
 QUESTIONS = """input,output
 What is 2 + 3?,5
@@ -49,38 +43,6 @@ deployments:
   - {name: second, entrypoint: "nightly.py:nightly", work_pool: {name: here}, schedules: [{cron: "0 3 * * *"}]}
 """,
 }
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package's wheel, built from the working tree."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
-    said(*build, str(ROOT))
-    (found,) = folder.glob("*.whl")
-    return found
-
-
-def said(*command: str, cwd: Path | None = None, code: int = 0, **environment: str) -> str:
-    """What a command prints, without the developer's settings and packages; it has to end with the exit code."""
-    clean = {name: value for name, value in without_prefect(os.environ).items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        command, cwd=cwd, env={**clean, **environment}, capture_output=True, text=True, check=False, timeout=1200
-    )
-    assert done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
-
-
-def install(installer: str, wheel: Path, folder: Path) -> Path:
-    """A new environment with the wheel and what the installer resolves beside it; its folder of commands."""
-    if installer == "uv":
-        said(sys.executable, "-m", "uv", "venv", "--python", sys.executable, str(folder))
-        python = str(folder / "bin" / "python")
-        said(sys.executable, "-m", "uv", "pip", "install", "--python", python, str(wheel), UV_SYSTEM_CERTS="true")
-    else:
-        venv.create(folder, with_pip=True)
-        said(str(folder / "bin" / "python"), "-m", "pip", "install", str(wheel))
-    return folder / "bin"
 
 
 @pytest.mark.slow
@@ -167,21 +129,3 @@ def test_without_extras_the_first_sample_runs_and_parquet_is_refused_with_the_co
         assert command in said(ours, "export", "latest", "runs.parquet", cwd=project, code=2, **own)
         said(ours, "export", "latest", "runs.csv", cwd=project, **own)
         assert sorted(path.name for path in project.glob("runs.*")) == ["runs.csv"]
-
-
-def posted(http: httpx.Client, path: str) -> list[dict[str, str]]:
-    """What the server lists."""
-    answer = http.post(path, json={}).raise_for_status()
-    return list(answer.json())
-
-
-def wait_until_scheduled(http: httpx.Client, deployments: dict[str, str]) -> None:
-    """Wait until the server's scheduler has made runs of each deployment."""
-    deadline = time.monotonic() + SCHEDULED_WITHIN_S
-    waiting = set(deployments)
-    while waiting:
-        assert time.monotonic() < deadline, f"no scheduled runs of {[deployments[key] for key in waiting]}"
-        waiting -= {
-            run["deployment_id"] for run in posted(http, "flow_runs/filter") if run["state_type"] == "SCHEDULED"
-        }
-        time.sleep(0.5)

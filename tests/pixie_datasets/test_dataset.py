@@ -9,7 +9,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client, Dataset, Sample, run_experiment
-from prefect_experiments.errors import InvalidDataset, InvalidEntries
+from prefect_experiments.errors import InvalidDataset, InvalidEntries, InvalidEvaluator
 from prefect_experiments.pixie import load_pixie
 from prefect_experiments.pixie.examples import Entry, Named
 
@@ -235,3 +235,11 @@ def test_a_thousand_entries(tmp_path: Path, prefect_api: str) -> None:
     assert (metrics["ExactMatch"].n, metrics["ExactMatch"].mean) == (1000, 1)
     assert metrics["is_short"].n == 250
     assert client.datasets.get_dataset(name="support").examples[999].metadata == {"description": "Case 999"}
+
+
+def test_what_compares_outputs_as_they_are_is_refused(tmp_path: Path) -> None:
+    """`exact_match` would compare {"output": "QUESTION 1"} with {"expectation": "QUESTION 1"}, and score 0."""
+    path = project(tmp_path, dataset(entry(expectation="QUESTION 1")))
+    found = load_pixie(path)
+    with pytest.raises(InvalidEvaluator, match=r"'exact_match' compares the output .* never alike: nothing was run"):
+        run_experiment(dataset=found, evaluators=["exact_match"])

@@ -200,3 +200,10 @@ def test_what_the_projects_files_define_or_make_may_be_named(tmp_path: Path) -> 
     load = Project(tmp_path).load
     names = ["Outer", "Outer.Inner", "Polite", "wrapped", "short", "cached", "answer", "Evaluation"]
     assert all(load(f"app.py:{name}") for name in names)
+
+
+@pytest.mark.parametrize("file", [".venv/x.py", "venv/lib/python3.11/site-packages/somelib/x.py", ".git/hooks/x.py"])
+def test_what_lies_in_the_project_and_is_not_its_own(tmp_path: Path, file: str) -> None:
+    write(tmp_path, {file: "def run(args): ...\n", "app.py": "from x import run\n"})
+    with pytest.raises(InvalidReference, match="no file of the project's own"):
+        Project(tmp_path).load(f"{file}:run")

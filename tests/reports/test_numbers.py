@@ -22,6 +22,9 @@ from prefect_experiments.analysis.numbers import Unit
         (1, "1.00"),
         (0.9996, ">0.999"),
         (0.0004, "<0.001"),
+        (7.85e-17, "0.00"),  # what adding and taking away leaves in a float's last digits
+        (1 - 1.1e-16, "1.00"),
+        (-7.85e-17, "0.00"),
         (1.5, "1.5"),
         (16.789, "16.79"),
         (-0.25, "-0.25"),
@@ -102,5 +105,13 @@ def test_a_difference_is_never_zero_unless_it_is(a: float, b: float, c: float, u
 
 @given(st.floats(0, 1))
 def test_a_score_is_perfect_or_nothing_only_if_it_is(value: float) -> None:
-    assert (numbers.score(value) == "1.00") == (value == 1)
-    assert (numbers.score(value) == "0.00") == (value == 0)
+    """But for a float's last digits."""
+    assert (numbers.score(value) == "1.00") == (1 - value < 1e-12)
+    assert (numbers.score(value) == "0.00") == (value < 1e-12)
+
+
+def test_no_spread_is_no_spread() -> None:
+    """The standard error of equal scores, which arithmetic leaves at 7.85e-17 or so."""
+    assert [numbers.plain(value) for value in (7.85e-17, -7.85e-17, 1e-6)] == ["0", "0", "1e-06"]
+    assert numbers.money(7.85e-17) == "$0"
+    assert numbers.percent(7.85e-17) == "0%"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.results import result_table
-from prefect_experiments.reports.terminal import comparison_table
+from prefect_experiments.reports.terminal import comparison_table, print_comparison
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -23,3 +24,26 @@ def test_a_metric_never_stands_without_its_name_and_verdict(width: int) -> None:
     assert all(len(line) <= width for line in shown.splitlines())
     for said in ("correctness", "-67 points", "regressed"):
         assert said in shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_what_got_worse_stands_below_each_other_case_by_case(width: int) -> None:
+    long = "the quick brown fox jumps over the lazy dog " * 20
+    rows = {"example_id": ["a", "b"], "input": ["in", long], "expected": ["1", None], "eval.right.score": [1.0, 1.0]}
+    before = {**rows, "output": ["1", long], "eval.fit.score": [0.9, 0.4]}
+    after = {**rows, "output": ["2", "日本語" * 100], "eval.right.score": [0.0, 1.0], "eval.fit.score": [0.9, 0.25]}
+    out = Console(file=io.StringIO(), width=width)
+    print_comparison(compare_results(result_table(before), result_table(after)), out)
+    [_, shown] = out.file.getvalue().split("Worse, worst first (2 of 2)\n")
+    lines = shown.rstrip().splitlines()
+    assert [line.strip() for line in lines[:5]] == [
+        "✔ → ✗        a  right",
+        "input      in",
+        "expected   1",
+        "baseline   1",
+        "candidate  2",
+    ]
+    assert lines[5].split() == ["0.40", "→", "0.25", "b", "fit"]
+    assert [line.split()[0] for line in lines[6:]] == ["input", "baseline", "candidate"]
+    assert all(cell_len(line) <= width for line in lines)
+    assert lines[6].endswith("…")

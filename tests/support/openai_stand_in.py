@@ -1,4 +1,6 @@
-"""A local server that speaks as much of OpenAI's chat API as a judge needs, and judges honestly.
+"""A local server that speaks as much of OpenAI's API as applications and judges need, and judges honestly.
+
+Chat completions, streamed ones too, responses and embeddings, each with its ``usage``.
 
     with OpenAIStandIn() as server:
         llm = LLM(provider="openai", model="stand-in", base_url=server.url, api_key="none")
@@ -19,6 +21,7 @@ from typing import Any
 
 Judge = Callable[[str, list[str]], str]
 NEGATIVE = {"hallucinated", "incorrect", "unfaithful", "unsupported", "wrong", "bad", "no", "irrelevant"}
+PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings")
 PLAIN_LABELS = ["supported", "unsupported"]
 
 
@@ -45,9 +48,11 @@ class OpenAIStandIn:
         rate_limited: that many requests, the first ones, are answered 429 with ``Retry-After``.
         retry_after: seconds, as that header says.
         structured_output: with false, ``response_format`` is refused as by a model that only has tools.
+        tokens: the tokens of the prompt and of the answer that every ``usage`` says; by default their words.
+        cached: so many of the prompt's tokens were in the cache, as ``usage`` says.
 
     Attributes:
-        requests: the body of each chat request that came, in order; 429s included.
+        requests: the body of each request that came, in order; 429s included.
     """
 
     def __init__(
@@ -57,7 +62,11 @@ class OpenAIStandIn:
         rate_limited: int = 0,
         retry_after: float = 1,
         structured_output: bool = True,
+        tokens: tuple[int, int] | None = None,
+        cached: int = 0,
     ) -> None:
+        self.tokens = tokens
+        self.cached = cached
         self.judge = judge
         self.rate_limited = rate_limited
         self.retry_after = retry_after
@@ -81,8 +90,8 @@ class OpenAIStandIn:
         self._server.server_close()
         self._thread.join()
 
-    def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any]]:
-        """Status, headers and body for one chat request."""
+    def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and body for one request; of what is streamed, the list of its chunks."""
         with self._lock:
             self.requests.append(body)
             refuse = len(self.requests) <= self.rate_limited
@@ -90,8 +99,59 @@ class OpenAIStandIn:
             return 429, {"Retry-After": f"{self.retry_after:g}"}, _error("rate limit reached", "rate_limit_exceeded")
         if "response_format" in body and not self.structured_output:
             return 400, {}, _error("response_format is not supported by this model", "invalid_request_error")
+        if path == "/v1/embeddings":
+            return 200, {}, self._embeddings(body)
+        if path == "/v1/responses":
+            return 200, {}, self._response(body)
         prompt = "\n".join(_text(message.get("content")) for message in body["messages"])
-        return 200, {}, _completion(body, prompt, self._message(body, prompt))
+        completion = self._completion(body, prompt, self._message(body, prompt))
+        return 200, {}, _chunks(body, completion) if body.get("stream") else completion
+
+    def _counted(self, prompt: str, answer: str) -> tuple[int, int]:
+        return self.tokens or (len(prompt.split()), len(answer.split()))
+
+    def _completion(self, body: dict[str, Any], prompt: str, message: dict[str, Any]) -> dict[str, Any]:
+        asked, answered = self._counted(prompt, json.dumps(message))
+        usage = {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+        if self.cached:
+            usage |= {"prompt_tokens_details": {"cached_tokens": self.cached}}
+        return {
+            "id": "chatcmpl-stand-in",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+            "usage": usage,
+        }
+
+    def _embeddings(self, body: dict[str, Any]) -> dict[str, Any]:
+        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+        asked, _ = self._counted(" ".join(map(str, texts)), "")
+        found = [{"object": "embedding", "index": n, "embedding": [0.5, 0.5]} for n, _ in enumerate(texts)]
+        usage = {"prompt_tokens": asked, "total_tokens": asked}
+        return {"object": "list", "data": found, "model": body["model"], "usage": usage}
+
+    def _response(self, body: dict[str, Any]) -> dict[str, Any]:
+        text = self.judge(str(body["input"]), PLAIN_LABELS)
+        asked, answered = self._counted(str(body["input"]), text)
+        usage = {"input_tokens": asked, "output_tokens": answered, "total_tokens": asked + answered}
+        usage |= {"input_tokens_details": {"cached_tokens": self.cached}}
+        usage |= {"output_tokens_details": {"reasoning_tokens": 0}}
+        content = [{"type": "output_text", "text": text, "annotations": []}]
+        return {
+            "id": "resp_stand_in",
+            "object": "response",
+            "created_at": 0,
+            "status": "completed",
+            "model": body["model"],
+            "output": [
+                {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed"} | {"content": content}
+            ],
+            "parallel_tool_calls": False,
+            "tool_choice": "auto",
+            "tools": [],
+            "usage": usage,
+        }
 
     def _message(self, body: dict[str, Any], prompt: str) -> dict[str, Any]:
         if tools := body.get("tools"):
@@ -143,16 +203,18 @@ def _error(message: str, code: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": code, "code": code, "param": None}}
 
 
-def _completion(body: dict[str, Any], prompt: str, message: dict[str, Any]) -> dict[str, Any]:
-    asked, answered = len(prompt.split()), len(json.dumps(message).split())
-    return {
-        "id": "chatcmpl-stand-in",
-        "object": "chat.completion",
-        "created": 0,
-        "model": body["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
-        "usage": {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered},
-    }
+def _chunks(body: dict[str, Any], completion: dict[str, Any]) -> list[dict[str, Any]]:
+    """A completion in pieces; the last has the usage, where it was asked for."""
+    head = {"id": completion["id"], "object": "chat.completion.chunk", "created": 0, "model": completion["model"]}
+    [choice] = completion["choices"]
+    pieces: list[dict[str, Any]] = [
+        {"role": "assistant", "content": word} for word in choice["message"]["content"].split()
+    ]
+    chunks = [head | {"choices": [{"index": 0, "delta": piece, "finish_reason": None}]} for piece in pieces]
+    chunks.append(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    if (body.get("stream_options") or {}).get("include_usage"):
+        chunks.append(head | {"choices": [], "usage": completion["usage"]})
+    return chunks
 
 
 def _handler(stand_in: OpenAIStandIn) -> type[BaseHTTPRequestHandler]:
@@ -161,14 +223,17 @@ def _handler(stand_in: OpenAIStandIn) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if self.path != "/v1/chat/completions":
+            if self.path not in PATHS:
                 return self._send(404, {}, _error(f"no such path: {self.path}", "not_found"))
-            return self._send(*stand_in.answer(json.loads(body)))
+            return self._send(*stand_in.answer(self.path, json.loads(body)))
 
-        def _send(self, status: int, headers: dict[str, str], payload: dict[str, Any]) -> None:
-            content = json.dumps(payload).encode()
+        def _send(self, status: int, headers: dict[str, str], payload: Any) -> None:
+            kind, content = "application/json", json.dumps(payload).encode()
+            if isinstance(payload, list):
+                events = [*map(json.dumps, payload), "[DONE]"]
+                kind, content = "text/event-stream", "".join(f"data: {event}\n\n" for event in events).encode()
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
+            for name, value in {"Content-Type": kind, **headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

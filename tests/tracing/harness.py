@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import prefect_experiments
 from prefect_experiments.engine import CallPolicy, Engine, EvaluationItem
 from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.tasks import resolve_task
@@ -21,6 +22,7 @@ from support.patience import PATIENCE_S
 from tests.engine.harness import ListSink, run_items
 
 ROOT = Path(__file__).resolve().parents[2]
+SOURCE = Path(prefect_experiments.__file__).parents[1]  # of what is tested here, whatever is installed
 
 
 async def aexperiment(
@@ -87,7 +89,7 @@ def script(code: str, *args: str, timeout: float = PATIENCE_S, **env: str) -> di
         text=True,
         timeout=timeout,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", **env},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (SOURCE, ROOT, ROOT / "tests"))), **env},
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,8 @@
 
 Scores from 0 to 1 get two or three decimals, and their differences are in points (100 times the
 difference). What else there is gets about four figures. A number that is not zero is never written
-as zero, and one that is not perfect never as 1.00.
+as zero, and one that is not perfect never as 1.00; but what differs from zero or one only by a float's
+last digits, as the spread of equal scores can, is written as what it is.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ OPERATION_UNITS: dict[str, Unit] = {"latency_ms": "ms", "token_count": "plain", 
 NOTHING = "-"
 _MOST_DECIMALS = 6
 _HUGE = 1e12
+_LAST_DIGITS = 1e-12
 
 
 def score(value: float | None) -> str:
     """A score or a mean of scores, such as ``0.84``, ``0.845`` or ``1,240``."""
     if value is None or not math.isfinite(value):
         return NOTHING
+    value = _cleared(value)
     if not 0 <= value <= 1:
         return plain(value)
     if 0 < value < 0.0005:
@@ -41,6 +44,11 @@ def score_beside(value: float, bound: float) -> str:
     return repr(value)
 
 
+def _cleared(value: float) -> float:
+    """The number without what arithmetic has left in its last digits, next to zero and to one."""
+    return next((whole for whole in (0.0, 1.0) if abs(value - whole) < _LAST_DIGITS), value)
+
+
 def mean(value: float | None) -> str:
     """A score for a column of numbers: with three decimals always, where it lies from 0 to 1."""
     text = score(value)
@@ -51,6 +59,7 @@ def plain(value: float | None) -> str:
     """Any number, with about four figures and no needless decimals."""
     if value is None or not math.isfinite(value):
         return NOTHING
+    value = _cleared(value)
     if value == 0:
         return "0"
     size = abs(value)
@@ -75,6 +84,7 @@ def share(n: int, of: int) -> str:
 
 def percent(value: float) -> str:
     """A share from 0 to 1 as a percentage; only all is 100 %, only none is 0 %."""
+    value = _cleared(value)
     if 0 < value < 0.001:
         return "<0.1%"
     if 0.999 < value < 1:
@@ -98,6 +108,7 @@ def money(usd: float | None) -> str:
     """US dollars, such as ``$12.34``, ``$0.159`` or ``$0.00042``."""
     if usd is None or not math.isfinite(usd):
         return NOTHING
+    usd = _cleared(usd)
     sign, size = ("-" if usd < 0 else ""), abs(usd)
     if size == 0:
         return "$0"

@@ -14,6 +14,7 @@ from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.failures import Failures, failures_of
 from prefect_experiments.analysis.summary import Summary, summarize
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
+from prefect_experiments.display import OnPages, Printed, brief, line
 from prefect_experiments.in_json import InJson
 from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
 from prefect_experiments.records import EvaluationRecord, RunIds, RunRecord
@@ -56,7 +57,7 @@ def _baseline_of(plain: Any) -> RanExperiment | None:
     return None if plain is None else RanExperiment.from_json_text(plain)
 
 
-class RanExperiment(InJson, Mapping[str, Any]):
+class RanExperiment(OnPages, Printed, InJson, Mapping[str, Any]):
     """A finished experiment: its ids at once, its results read from the store when asked for.
 
     Reads as an object and as a mapping: ``ran.experiment_id``, ``ran["experiment_id"]``.
@@ -326,4 +327,8 @@ class RanExperiment(InJson, Mapping[str, Any]):
         return len(_KEYS)
 
     def __repr__(self) -> str:
-        return f"RanExperiment({self.experiment.name!r}, {self.experiment_id}, {self.reused} reused, {self.ran} ran)"
+        experiment, summary = self.experiment, self.__dict__.get("summary")  # not read from the store for a line
+        counts = f"{self.logged:,} logged" if self.logged else f"{self.reused:,} reused, {self.ran:,} ran"
+        said = [f"{brief(experiment.name)} on {brief(experiment.dataset_name)}", experiment.id, counts]
+        said += [f"{summary.n_errors:,} failed"] if isinstance(summary, Summary) else []
+        return line("RanExperiment", [*said, *([self.verdict.status] if self.verdict is not None else [])])

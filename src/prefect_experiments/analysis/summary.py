@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prefect_experiments.analysis import numbers
@@ -12,6 +12,7 @@ from prefect_experiments.analysis.intervals import Interval, Range, example_mean
 from prefect_experiments.analysis.label_texts import counted, say_more_than_scores
 from prefect_experiments.analysis.repetitions import RepetitionSummary, is_two_valued, summarize_repetitions
 from prefect_experiments.analysis.verdicts import Direction
+from prefect_experiments.display import OnPages, Printed, some
 from prefect_experiments.models import _Record
 from prefect_experiments.results import DIRECTION, given_names, meant_by_name
 from prefect_experiments.store import ExperimentRecord, Store
@@ -86,6 +87,11 @@ class MetricSummary(_Record):
         """The fields, and the interval."""
         return [*_Record.keys(self), "ci_low", "ci_high"]
 
+    @property
+    def behind(self) -> str:
+        """What there is to say besides the mean and of how many it is: errors, what is missing, labels."""
+        return str(self) if self.mean is None else str(self).partition("; ")[2]
+
     def __str__(self) -> str:
         """Such as ``0.93 over 38 of 40; 1 task error, 1 evaluator error; between 0.88 and 0.93 if ...``."""
         labelled, no_score = counted(self.labels), self.n_no_score
@@ -116,7 +122,7 @@ class MetricSummary(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary(_Record):
+class Summary(OnPages, Printed, _Record):
     """What came out of an experiment.
 
     Attributes:
@@ -124,8 +130,11 @@ class Summary(_Record):
         n_runs: runs that were made; `n_expected` of them there should be.
         n_errors: runs whose task failed.
         latency_ms: p50, p95 and p99 of the ok runs, in milliseconds.
-        token_count, total_cost: summed over the runs that know theirs; ``None`` when none does.
+        token_count, total_cost: of the task's calls, summed over the runs that know theirs; ``None`` when none does.
         metrics: by evaluator name.
+        judge_token_count, judge_cost: of the evaluators' calls, likewise.
+        unpriced: by model, how many calls, of the task and of the evaluators, have no known cost. Where there are any,
+            the costs are what is known, and not all that was spent.
     """
 
     n_examples: int
@@ -136,6 +145,24 @@ class Summary(_Record):
     token_count: int | None
     total_cost: float | None
     metrics: Mapping[str, MetricSummary]
+    judge_token_count: int | None = None
+    judge_cost: float | None = None
+    unpriced: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def overall_cost(self) -> float | None:
+        """What task and evaluators have cost together, as far as it is known; ``None`` where nothing is."""
+        known = [cost for cost in (self.total_cost, self.judge_cost) if cost is not None]
+        return math.fsum(known) if known else None
+
+    def keys(self) -> list[str]:
+        """The fields, and the cost of all."""
+        return [*_Record.keys(self), "overall_cost"]
+
+    def _said(self) -> Iterable[str]:
+        yield f"{self.n_runs:,} of {self.n_expected:,} runs"
+        yield f"{self.n_errors:,} failed"
+        yield some(f"{name} {numbers.score(metric.mean)}" for name, metric in self.metrics.items()) or "not evaluated"
 
 
 def summarize(store: Store, record: ExperimentRecord) -> Summary:
@@ -152,6 +179,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         elif has_error:
             for given in names[evaluator]:
                 evaluations.setdefault(given, []).append((position, None, None, True, False))
+    used = store.results.spending(experiment.id)
     meant_for = meant_by_name(_chosen(record), ((by, name, position) for position, by, name, *_ in said))
     asks_where = runs.failed and (experiment.repetitions > 1 or meant_for)
     failed = _failed_positions(store, experiment.id) if asks_where else []
@@ -174,6 +202,9 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         token_count=runs.token_count,
         total_cost=runs.total_cost,
         metrics={name: metric(name, rows) for name, rows in evaluations.items()},
+        judge_token_count=used.judge_tokens,
+        judge_cost=used.judge_cost,
+        unpriced=used.unpriced,
     )
 
 

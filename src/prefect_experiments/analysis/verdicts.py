@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, PlainSerializer
 from prefect_experiments import keys
 from prefect_experiments.analysis.entries import Passing
 from prefect_experiments.analysis.numbers import OPERATION_UNITS
+from prefect_experiments.display import OnPages, Printed, brief, counted, some
 from prefect_experiments.models import _Record
 
 
@@ -337,7 +338,7 @@ class MetricCheck(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict(_Record):
+class Verdict(OnPages, Printed, _Record):
     """What a gate says of a comparison: the worst of its checks.
 
     Attributes:
@@ -357,9 +358,14 @@ class Verdict(_Record):
         """The names of the fields that are written down."""
         return [name for name in _Record.keys(self) if name != "passing"]
 
+    def _said(self) -> Iterable[str]:
+        open_checks = [check.name for check in self.checks if check.status != "passed"]
+        yield f"{self.status}: {some(open_checks)}" if open_checks else self.status
+        yield counted(len(self.checks), "check")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison(_Record):
+class Comparison(OnPages, Printed, _Record):
     """A candidate beside a baseline, on the examples that both ran.
 
     Attributes:
@@ -390,6 +396,13 @@ class Comparison(_Record):
     failures: Failures = field(default_factory=Failures)
     confidence: float = 0.95
     verdict: Verdict | None = None
+
+    def _said(self) -> Iterable[str]:
+        yield f"{brief(self.candidate.label)} against {brief(self.baseline.label)}"
+        if self.verdict is not None:
+            yield self.verdict.status
+        yield counted(self.n_pairs, "pair")
+        yield some(f"{name} {metric.verdict}" for name, metric in self.metrics.items()) or "no metrics"
 
     @property
     def why_unpaired(self) -> str:

@@ -53,6 +53,13 @@ class Datasets(Protocol):
             AlreadyExists: the name is in use.
         """
 
+    def holding(self, name: str, content: Sequence[Example]) -> Dataset | None:
+        """The newest version of the dataset of a name, if it has just this content; ``None`` where it has another.
+
+        Raises:
+            NotFound: no such dataset.
+        """
+
     def append(self, dataset: str, content: Sequence[Example]) -> Dataset:
         """A new version with further examples at its end."""
 
@@ -76,7 +83,7 @@ class Datasets(Protocol):
 
 
 class Experiments(Protocol):
-    """Experiments, by id, name, ``tag:NAME`` or ``latest``."""
+    """Experiments, by id, name, ``tag:NAME``, ``latest`` or ``latest:NAME``; see `store.named`."""
 
     def page(self, *, dataset: str | None, limit: int, cursor: str | None) -> tuple[list[Experiment], Pagination]:
         """Experiments, newest first."""

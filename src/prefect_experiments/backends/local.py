@@ -27,6 +27,11 @@ class LocalDatasets:
         """A new dataset."""
         return self._at(self._store.create(name, content, description=description, metadata=metadata))
 
+    def holding(self, name: str, content: Sequence[Example]) -> Dataset | None:
+        """The newest version of the dataset of a name, if it has just this content."""
+        newest = self._store.version(name)
+        return self._at(newest) if self._store.holds(newest, content) else None
+
     def append(self, dataset: str, content: Sequence[Example]) -> Dataset:
         """A new version with further examples at its end."""
         return self._at(self._store.append(dataset, content))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import itertools
 import logging
@@ -15,7 +16,19 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from prefect_experiments.cli import backends, comparing, datasets, experiments, log, passing, pixie, running, store
+from prefect_experiments.cli import (
+    backends,
+    comparing,
+    datasets,
+    doctor,
+    experiments,
+    init,
+    log,
+    passing,
+    pixie,
+    running,
+    store,
+)
 from prefect_experiments.cli.output import (
     BY_SIGNAL,
     DONE,
@@ -48,14 +61,33 @@ from prefect_experiments.settings import NO_HOME
 
 HELP = """Run evaluation experiments on AI applications as Prefect flows.
 
-Everything is kept in a store: an SQLite file, or what --store-url or
-PREFECT_EXPERIMENTS_STORE_URL names. With --backend, or PREFECT_EXPERIMENTS_BACKEND,
-it goes on from there to that backend, and what is there can be listed and shown.
+Everything is kept in a store: an SQLite file, or what --store-url or PREFECT_EXPERIMENTS_STORE_URL names. With
+--backend, or PREFECT_EXPERIMENTS_BACKEND, it goes on from there to that backend, and what is there can be listed and
+shown.
 
-Exit codes: 0 done (and the gate passed), 1 the gate failed, or was inconclusive and is not set to pass
-then, 2 wrong use, 3 the experiment could not be finished or its result not printed, or every call of the
-task or of the evaluators failed.
+Exit codes: 0 done (and the gate passed), 1 the gate failed, or was inconclusive and is not set to pass then, 2 wrong
+use, 3 the experiment could not be finished or its result not printed, or every call of the task or of the evaluators
+failed.
 """
+_CONTINUED = re.compile(r"\n {8,}")
+
+
+def _flowing(text: str) -> str:
+    """A text whose paragraphs are as wide as the terminal; what is indented, such as a command, stays as it is."""
+    blocks = text.split("\n\n")
+    return "\n\n".join(block if block.startswith(" ") else " ".join(block.split()) for block in blocks)
+
+
+def _let_flow(parent: App) -> None:
+    """Have the help of all commands flow, and that of their parameters."""
+    for command in parent.subapps:
+        function = command.default_command
+        if inspect.isfunction(function) and function.__module__.startswith(__package__):
+            words = inspect.cleandoc(function.__doc__ or "")
+            about, args, rest = words.partition("\nArgs:\n")
+            function.__doc__ = f"{about}{args}{_CONTINUED.sub(' ', rest)}"
+            command.help = _flowing(about.partition("\nRaises:\n")[0].rstrip())
+        _let_flow(command)
 
 
 def _version() -> str:
@@ -66,7 +98,7 @@ def _version() -> str:
 
 app = App(
     name="prefect-experiments",
-    help=HELP,
+    help=_flowing(HELP),
     help_format="plaintext",
     version=_version,
     default_parameter=Parameter(negative=()),
@@ -81,6 +113,10 @@ backends.register(app)
 pixie.register(datasets.app)
 app.command(datasets.app)
 app.command(store.app)
+init.register(app)
+doctor.register(app)
+app.register_install_completion_command(help="Install completion for this shell.")
+_let_flow(app)
 app.meta.group_parameters = Group("Global options", sort_key=100)
 app.meta.suppress_keyboard_interrupt = False
 app.meta.help_flags = app.meta.version_flags = ()  # they are left to the root, inside `_launch`

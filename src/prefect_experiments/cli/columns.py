@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
-from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.cli.options import OptionGroup, made_from
+from prefect_experiments.errors import InvalidDataset, InvalidSetting
+from prefect_experiments.options import Columns
+
+if TYPE_CHECKING:
+    from prefect_experiments.models import Dataset
+
+_KEYS = re.compile(r"\b(input|output|metadata|split|id)_keys?\b(=\[\.\.\.\])?")
 
 CellTypes = Annotated[
     list[str] | None,
@@ -35,3 +45,47 @@ def types_of(given: Sequence[str] | None) -> dict[str, str] | None:
             raise InvalidSetting(f"--type is given twice for column {column!r}")
         types[column] = kind
     return types or None
+
+
+@made_from(Columns, Group("Columns of a file", sort_key=4))
+class FileColumns(OptionGroup):
+    """Which columns of the file that is run on make an example."""
+
+    def read(self, dataset: str, types: dict[str, str] | None) -> str | Dataset:
+        """What to run on: a file read by its columns, anything else as it is.
+
+        Args:
+            dataset: a name, an id or a path.
+            types: by column, what its cells are.
+
+        Raises:
+            InvalidSetting: columns for a dataset that is kept.
+            InvalidDataset: the file cannot be used.
+        """
+        keys = {name: value for name, value in self.arguments().items() if value is not None}
+        if not keys:
+            return dataset
+        from prefect_experiments import datasets
+        from prefect_experiments.models import Dataset
+
+        if not datasets.is_path(dataset):
+            option = next(iter(keys)).replace("keys", "key").replace("_", "-")
+            raise InvalidSetting(
+                f"--{option} is for files; the dataset {dataset!r} is kept with its examples as they are"
+            )
+        return Dataset(name=Path(dataset).stem, examples=datasets.load(dataset, **keys, types=types))
+
+
+NO_COLUMNS = FileColumns()
+
+
+@contextlib.contextmanager
+def columns_as_options() -> Iterator[None]:
+    """What is wrong with a file's columns is said in the words of the command line."""
+    try:
+        yield
+    except InvalidDataset as error:
+        if not _KEYS.search(str(error)):
+            raise
+        words = _KEYS.sub(lambda key: f"--{key[1]}-key" + (" COLUMN" if key[2] else ""), str(error))
+        raise InvalidDataset(words) from error

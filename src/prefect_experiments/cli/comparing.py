@@ -80,8 +80,8 @@ def compare(
         prefect-experiments compare tag:baseline latest --gate gate.yaml --report report.html
 
     Args:
-        baseline: id, name, tag:NAME or latest; or the path of a table of results (.csv, .tsv, .json, .jsonl,
-            .parquet or .xlsx).
+        baseline: id, name, tag:NAME, latest or latest:NAME (the newest of an experiment's or a dataset's name); or
+            the path of a table of results (.csv, .tsv, .json, .jsonl, .parquet or .xlsx).
         candidate: likewise.
         gate: the rules, as the path of a YAML or JSON file, or as such text.
         minimize: a metric of which less is better; can be given several times.
@@ -126,7 +126,7 @@ def report(
     """Write a report on an experiment: an HTML page, JUnit's XML, a pull request's comment.
 
     Args:
-        experiment: id, name, tag:NAME or latest; or the path of a table of results, as for compare.
+        experiment: id, name, tag:NAME, latest or latest:NAME; or the path of a table of results, as for compare.
         baseline: what it is compared with, named likewise.
         gate: the rules that judge it, as a file or as text.
         minimize: a metric of which less is better; can be given several times.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, Group
 
-from prefect_experiments.cli.columns import CellTypes, types_of
+from prefect_experiments.cli.columns import CellTypes, columns_as_options, types_of
 from prefect_experiments.cli.options import OptionGroup, made_from
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, print_page, said, table, wrote
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.models import Dataset
-from prefect_experiments.options import Columns, Sample
+from prefect_experiments.options import Columns, IfExists, Sample
 from prefect_experiments.pages import Pagination
 
 if TYPE_CHECKING:
@@ -52,19 +52,31 @@ _USUAL_SAMPLE = SampleOptions()
 
 @app.command
 def create(
-    name: str, file: Path, /, *, description: str | None = None, keys: Keys = _NO_KEYS, terminal: Here
+    name: str,
+    file: Path,
+    /,
+    *,
+    description: str | None = None,
+    if_exists: IfExists = "error",
+    keys: Keys = _NO_KEYS,
+    terminal: Here,
 ) -> Answer:
     """Make a dataset of a file.
 
     Args:
-        name: the dataset's name, not in use yet.
+        name: the dataset's name.
         file: a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file.
         description: a sentence for people.
+        if_exists: what becomes of a dataset that has the name: reuse takes it where its examples are the file's;
+            new_version gives it a version with the file's where they are not.
         keys: what the columns are.
         terminal: where it is shown.
     """
-    made = terminal.client().datasets.create_dataset(name=name, file=file, description=description, **keys.arguments())
-    return _made(made, "created")
+    with columns_as_options():
+        made = terminal.client().datasets.create_dataset(
+            name=name, file=file, description=description, if_exists=if_exists, **keys.arguments()
+        )
+    return _made(made, "created" if if_exists == "error" else "made sure of")
 
 
 @app.command
@@ -77,7 +89,8 @@ def append(name: str, file: Path, /, *, keys: Keys = _NO_KEYS, terminal: Here) -
         keys: what the columns are.
         terminal: where it is shown.
     """
-    made = terminal.client().datasets.add_examples_to_dataset(dataset=name, file=file, **keys.arguments())
+    with columns_as_options():
+        made = terminal.client().datasets.add_examples_to_dataset(dataset=name, file=file, **keys.arguments())
     return _made(made, "extended")
 
 

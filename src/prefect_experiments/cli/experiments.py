@@ -67,7 +67,7 @@ def show(experiment: str, /, *, dataset: str | None = None, terminal: Here) -> A
     """Show an experiment: what it is, and what came out.
 
     Args:
-        experiment: id, name, tag:NAME or latest.
+        experiment: id, name, tag:NAME, latest or latest:NAME.
         dataset: the dataset that a name, a tag or latest is looked for in.
         terminal: where it is shown.
     """
@@ -112,7 +112,7 @@ def runs(
     """List the runs of an experiment with their scores, in dataset order.
 
     Args:
-        experiment: id, name, tag:NAME or latest.
+        experiment: id, name, tag:NAME, latest or latest:NAME.
         dataset: the dataset that a name, a tag or latest is looked for in.
         failed: only those whose task failed, or an evaluator of which failed.
         limit: how many; at most 1000.
@@ -211,7 +211,7 @@ def export(
     """Write an experiment's runs with outputs and scores to a file.
 
     Args:
-        experiment: id, name, tag:NAME or latest.
+        experiment: id, name, tag:NAME, latest or latest:NAME.
         path: a .csv, .json, .jsonl or .parquet file; one that exists is replaced.
         dataset: the dataset that a name, a tag or latest is looked for in.
         for_spreadsheets: in a .csv file, put an apostrophe before texts that a spreadsheet would take for formulas.
@@ -256,7 +256,7 @@ def tag(experiment: str, name: str, /, *, remove: Flag = False, dataset: str | N
     """Give an experiment a tag; another one on the same dataset loses it.
 
     Args:
-        experiment: id, name, tag:NAME or latest.
+        experiment: id, name, tag:NAME, latest or latest:NAME.
         name: the tag, such as production.
         remove: take the tag away instead.
         dataset: the dataset that a name, a tag or latest is looked for in.
@@ -273,7 +273,7 @@ def delete(experiment: str, /, *, yes: Flag = False, dataset: str | None = None,
     """Delete an experiment with its runs, evaluations and annotations.
 
     Args:
-        experiment: id, name, tag:NAME or latest.
+        experiment: id, name, tag:NAME, latest or latest:NAME.
         yes: do not ask.
         dataset: the dataset that a name, a tag or latest is looked for in.
         terminal: where it is shown.

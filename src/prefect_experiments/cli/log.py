@@ -132,7 +132,7 @@ def log(
         split: the results are of the examples of this split only; can be given several times.
         allow: what is no error: rows of unknown ids are left out, of doubled ones the last is taken, examples
             that are missing have no run; can be given several times.
-        baseline: what the results are compared with: id, name, tag:NAME, latest, or a table of results.
+        baseline: what the results are compared with: id, name, tag:NAME, latest, latest:NAME, or a table of results.
         first_run: there may be no experiment with that tag yet, though others of the dataset have tags.
         gate: the rules that judge them, as the path of a YAML or JSON file, or as such text.
         columns: what the columns are.

@@ -189,7 +189,9 @@ def cell(value: Any, *, longest: int = _LONGEST_CELL) -> str:
     if isinstance(value, datetime):
         return f"{value.astimezone():%Y-%m-%d %H:%M}"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        from prefect_experiments.analysis import numbers
+
+        return numbers.plain(value)
     if not isinstance(value, str):
         from prefect_experiments.jsonable import dumps_lenient
 

@@ -122,7 +122,7 @@ class _LineWatcher(_Watcher):
         now = time.monotonic()
         if now - self._last >= LINE_EVERY_S:
             self._last = now
-            tell(describe(progress))
+            tell(str(progress))
 
 
 class _BarWatcher(_Watcher):
@@ -145,21 +145,9 @@ class _BarWatcher(_Watcher):
 
     def show(self, progress: Progress) -> None:
         total = 1.0 if progress.runs_expected else None
-        self._bar.update(self._line, total=total, completed=progress.share, description=describe(progress))
+        self._bar.update(self._line, total=total, completed=progress.share, description=str(progress))
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
         with self._bar:
             yield
-
-
-def describe(progress: Progress) -> str:
-    """Such as ``run 400/1319, 3 failed, 797 evaluations``."""
-    parts = []
-    if progress.runs_expected:
-        parts.append(f"run {progress.runs}/{progress.runs_expected}")
-    if progress.run_errors:
-        parts.append(f"{progress.run_errors} failed")
-    if progress.evaluators:
-        parts.append(f"{progress.evaluations} evaluations")
-    return ", ".join(parts) or "nothing left to do"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, Group
 
 from prefect_experiments import options
-from prefect_experiments.cli.columns import CellTypes, types_of
+from prefect_experiments.cli.columns import NO_COLUMNS, CellTypes, FileColumns, columns_as_options, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, print_written, write_reports
 from prefect_experiments.cli.options import OptionGroup, made_from
 from prefect_experiments.cli.output import (
@@ -27,7 +25,7 @@ from prefect_experiments.cli.output import (
 )
 from prefect_experiments.cli.progress import watching
 from prefect_experiments.configuration import Unreadable, parse_json
-from prefect_experiments.errors import BackendUnavailable, InvalidDataset, InvalidSetting
+from prefect_experiments.errors import BackendUnavailable, InvalidSetting
 from prefect_experiments.options import Begun, CallOptions, EvaluationOptions, Named
 
 if TYPE_CHECKING:
@@ -96,6 +94,7 @@ def run(
     baseline: str | None = None,
     first_run: bool = False,
     gate: str | None = None,
+    columns: FileColumns = NO_COLUMNS,
     selection: Selection = _EVERYTHING,
     limits: RunLimits = _RUN_LIMITS,
     reports: Reports = NO_REPORTS,
@@ -117,6 +116,11 @@ def run(
         prefect-experiments run questions --task my.app:answer \
             --sample-fraction 0.1 --repetitions 3 --json
 
+    A file with columns of its own:
+
+        prefect-experiments run tickets.csv --task app.py:answer \
+            --input-key text --output-key intent --metadata-key channel --id-key id
+
     A dataset of pixie's, which names its application and its evaluators itself:
 
         prefect-experiments run pixie_qa/datasets/support.json
@@ -133,9 +137,10 @@ def run(
         begun: what it is begun with.
         metadata: a JSON object.
         dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
-        baseline: what the result is compared with: id, name, tag:NAME, latest, or a table of results.
+        baseline: what the result is compared with: id, name, tag:NAME, latest, latest:NAME, or a table of results.
         first_run: there may be no experiment with that tag yet, though others of the dataset have tags.
         gate: the rules that judge it, as the path of a YAML or JSON file, or as such text.
+        columns: which columns of a file make an example.
         selection: which examples.
         limits: how hard to work.
         reports: what to write.
@@ -143,10 +148,11 @@ def run(
     """
     if dry_run is None:
         reports.check()
-    with watching(terminal, resumable=dry_run is None), _advice_on_columns():
+    with watching(terminal, resumable=dry_run is None), columns_as_options():
         client = terminal.client()
+        given = columns.read(dataset, types_of(selection.cell_type))
         ran = client.experiments.run_experiment(
-            dataset=dataset if root is None else _in_project(dataset, root, task, evaluator),
+            dataset=given if root is None else _in_project(dataset, root, task, evaluator),
             task=task,
             evaluators=_evaluators(evaluator) or None,
             experiment_metadata=json_object(metadata),
@@ -202,7 +208,7 @@ def resume(
     What has finished is not made again. An experiment that is complete is shown as it is.
 
     Args:
-        experiment: id, name, tag:NAME or latest.
+        experiment: id, name, tag:NAME, latest or latest:NAME.
         dataset: the dataset that a name, a tag or latest is looked for in.
         task: the task, where it cannot be found again by the reference the experiment was started with.
         evaluator: a further one, as for run; can be given several times. The experiment's own are found again.
@@ -243,7 +249,7 @@ def evaluate(
     Evaluations that are there are kept, unless they failed or their evaluator has changed since.
 
     Args:
-        experiment: id, name, tag:NAME or latest.
+        experiment: id, name, tag:NAME, latest or latest:NAME.
         evaluator: as for run; can be given several times.
         dataset: the dataset that a name, a tag or latest is looked for in.
         dataset_version: score the outputs beside the examples of this version (an id, a number or latest), whose
@@ -270,7 +276,7 @@ def push(experiment: str, /, *, to: str | None = None, dataset: str | None = Non
     An experiment that was begun in the backend is continued there, any other is begun there.
 
     Args:
-        experiment: id, name, tag:NAME or latest, in the store.
+        experiment: id, name, tag:NAME, latest or latest:NAME, in the store.
         to: the backend, such as phoenix; by default the one that has the experiment already.
         dataset: the dataset that a name, a tag or latest is looked for in.
         terminal: where it is shown.
@@ -283,19 +289,6 @@ def push(experiment: str, /, *, to: str | None = None, dataset: str | None = Non
     if ran.waiting:
         raise BackendUnavailable(f"{ran.waiting} results wait: the backend stopped taking them. Push again later")
     return said({"experiment_id": ran.experiment_id, "url": ran.url, "waiting": 0}, f"everything is in {ran.url}")
-
-
-@contextlib.contextmanager
-def _advice_on_columns() -> Iterator[None]:
-    """A file whose columns must be named cannot be run on as it is: say how it can."""
-    try:
-        yield
-    except InvalidDataset as error:
-        if "input_keys=" in str(error):
-            error.add_note(
-                "Make a dataset of it with `prefect-experiments datasets create NAME FILE --input-key COLUMN`"
-            )
-        raise
 
 
 def _evaluators(given: list[str] | None) -> list[Any]:

@@ -16,6 +16,7 @@ from prefect_experiments.backends import LOCAL, Remote, open_remote
 from prefect_experiments.backends.registry import remote_here, sendable_options, sendable_remote
 from prefect_experiments.client.compat_ax import Datasets, Experiments
 from prefect_experiments.client.spans import Spans
+from prefect_experiments.display import line
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.in_json import InJson
 from prefect_experiments.settings import Settings
@@ -120,6 +121,10 @@ class Client(InJson):
         self.datasets = Datasets(self)
         self.experiments = Experiments(self)
         self.spans = Spans(self)
+
+    def __repr__(self) -> str:
+        where = self.backend if self.remote is None else self.remote.target
+        return line(type(self).__name__, [repr(where), f"store={self.store.portable_url!r}"])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (type(self), self._opened, sendable_remote(self.remote), self.store)

@@ -53,6 +53,9 @@ class AsyncClient(InJson):
     def __init__(self, **given: Any) -> None:
         self._set_up(Client(**given))
 
+    def __repr__(self) -> str:
+        return repr(self.sync).replace(type(self.sync).__name__, type(self).__name__, 1)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _of_client, (type(self), self.sync)
 

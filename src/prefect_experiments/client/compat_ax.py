@@ -81,7 +81,7 @@ class OfExperiment(InSpace):
     """An experiment in a space."""
 
     experiment: Annotated[ExperimentKey | None, AsIs] = None
-    """id, name, ``tag:NAME``, ``latest``, or an object with its id."""
+    """id, name, ``tag:NAME``, ``latest``, ``latest:NAME``, or an object with its id."""
     experiment_id: str | None = None
     """another word for `experiment`."""
     dataset: str | None = None
@@ -277,7 +277,10 @@ class Datasets(phoenix.Datasets):
 
 
 class Experiments(phoenix.Experiments):
-    """``client.experiments``. An experiment is an id, a name, ``tag:NAME``, ``latest``, or an object with its id."""
+    """``client.experiments``. An experiment is an id, a name, ``tag:NAME``, ``latest``, or an object with its id.
+
+    ``latest:NAME`` leads to the newest experiment of a name, or on the dataset of that name.
+    """
 
     @method_takes(CreateInSpace)
     def create(self, arguments: CreateInSpace) -> Experiment:

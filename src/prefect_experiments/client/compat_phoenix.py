@@ -18,7 +18,7 @@ from prefect_experiments.experiment.arguments import (
     ResumeOptions,
 )
 from prefect_experiments.models import Dataset
-from prefect_experiments.options import AsIs
+from prefect_experiments.options import AsIs, IfExists
 from prefect_experiments.signatures import method_takes
 
 Parts = Sequence[Mapping[str, Any]]
@@ -52,6 +52,9 @@ class PhoenixNewDataset(PhoenixContent, Naming):
 
     metadata: Annotated[Mapping[str, Any] | Parts | None, AsIs] = None
     """of the dataset as a whole; with `inputs`, a list: that of each example."""
+    if_exists: IfExists = "error"
+    """what becomes of a dataset that has the name: ``"reuse"`` gives it where its examples are these, and refuses
+    others; ``"new_version"`` gives it at a version with these examples; ``"error"`` refuses."""
     dataset_description: str | None = None
     """Phoenix's word for `description`."""
 
@@ -69,7 +72,7 @@ class PhoenixResume(ResumeOptions):
     """What `resume_experiment` takes."""
 
     experiment: Annotated[ExperimentKey | None, AsIs] = None
-    """id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`."""
+    """id, name, ``tag:NAME``, ``latest``, ``latest:NAME``, an `Experiment` or a `RanExperiment`."""
     experiment_id: str | None = None
     """Phoenix's word for `experiment`."""
 
@@ -98,7 +101,7 @@ class Datasets(datasets.Datasets):
 
         Raises:
             InvalidDataset: content that cannot be used; nothing is written.
-            AlreadyExists: the name is in use.
+            AlreadyExists: the name is in use, and `if_exists` does not say what to do then.
         """
         whole = given.metadata if isinstance(given.metadata, Mapping) else None
         of_examples = None if isinstance(given.metadata, Mapping) else given.metadata

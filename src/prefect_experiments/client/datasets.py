@@ -10,12 +10,12 @@ from typing import Annotated, Any, Protocol, Self
 from prefect_experiments import datasets as sources
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalDatasets
-from prefect_experiments.errors import InvalidDataset, InvalidInput
+from prefect_experiments.errors import AlreadyExists, InvalidDataset, InvalidInput
 from prefect_experiments.experiment.arguments import Place, Rows, SpeaksArrow
 from prefect_experiments.experiment.dataset_files import opened
 from prefect_experiments.experiment.naming import about_dataset
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
-from prefect_experiments.options import AsIs, Columns, Options, names_of
+from prefect_experiments.options import AsIs, Columns, IfExists, Options, names_of
 from prefect_experiments.pages import DatasetList, ExampleList, Pagination
 from prefect_experiments.results.frame import example_frame
 from prefect_experiments.signatures import method_takes
@@ -64,6 +64,10 @@ class NewDataset(Content, Naming):
 
     metadata: Annotated[Mapping[str, Any] | None, AsIs] = None
     """of the dataset as a whole."""
+    if_exists: IfExists = "error"
+    """what becomes of a dataset that has the name: ``"reuse"`` gives it where its examples are these, and refuses
+    others; ``"new_version"`` gives it at a version with these examples, which is made where it is not the newest;
+    ``"error"`` refuses. Its description and metadata stay."""
 
 
 class MoreExamples(Content):
@@ -97,10 +101,32 @@ class Datasets:
 
         Raises:
             InvalidDataset: content that cannot be used; nothing is written.
-            AlreadyExists: the name is in use.
+            AlreadyExists: the name is in use, and `if_exists` does not say what to do then.
         """
         content = given.read(only_source(given.examples, given.dataframe, given.file), f"dataset {given.name!r}")
-        return self._kept.create(given.name, content, description=given.description, metadata=given.metadata)
+        try:
+            return self._kept.create(given.name, content, description=given.description, metadata=given.metadata)
+        except AlreadyExists:
+            if given.if_exists == "error":
+                raise
+        return self._existing(given.name, content, given.if_exists)
+
+    def _existing(self, name: str, content: Sequence[Example], if_exists: IfExists) -> Dataset:
+        """The dataset of a name at a version with this content."""
+        if (same := self._kept.holding(name, content)) is not None:
+            return same
+        if if_exists == "reuse":
+            there = self._kept.get(name)
+            raise AlreadyExists(
+                f"there is a dataset {name!r} already ({there.id}), with other examples: "
+                f"{_differences(there, content)}; if_exists='new_version' (--if-exists new_version) makes a version "
+                "with those given, another name another dataset"
+            )
+        if (remote := self.client.remote) is None:
+            version_id = self.client.store.datasets.put(name, content).id
+        else:
+            _, version_id = remote.put_version(name, Dataset(name=name, examples=tuple(content)))
+        return self._kept.get(name, version=version_id)
 
     @method_takes(MoreExamples)
     def add_examples_to_dataset(self, given: MoreExamples) -> Dataset:
@@ -222,6 +248,17 @@ class Datasets:
         found = self._get(dataset, version_id)
         sources.write_examples(found.examples, path, for_spreadsheets=for_spreadsheets)
         return Path(path)
+
+
+def _differences(there: Dataset, content: Sequence[Example]) -> str:
+    """In what examples differ from those of a dataset, by their ids."""
+    ids = {example.id for example in there.examples}
+    new = [example.id for example in content if example.id not in ids]
+    kept = len(content) - len(new)
+    said = [f"{len(there):,} there and {len(content):,} given"]
+    said += [f"{len(new):,} with ids that it does not have, such as {new[0]!r:.60}"] if new else []
+    said += [f"{kept:,} with ids that it has, of which some are not as they are there"] if kept and not new else []
+    return ", ".join(said)
 
 
 def only_source(*given: Any) -> Any:

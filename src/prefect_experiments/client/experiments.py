@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 
 
 class Experiments:
-    """``client.experiments``. An experiment is an id, a name, ``tag:NAME``, ``latest``, or an object with its id."""
+    """``client.experiments``. An experiment is an id, a name, ``tag:NAME``, ``latest``, or an object with its id.
+
+    ``latest:NAME`` leads to the newest experiment of a name, or on the dataset of that name.
+    """
 
     def __init__(self, client: Home) -> None:
         self.client = client

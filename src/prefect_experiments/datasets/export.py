@@ -19,8 +19,9 @@ from prefect_experiments.datasets.raw import header
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, needs_extra, unknown_value
 from prefect_experiments.files import is_stream, write_file
+from prefect_experiments.flat_rows import flat_row
 from prefect_experiments.jsonable import dumps_lenient
-from prefect_experiments.models import Example, flat_row
+from prefect_experiments.models import Example
 
 if TYPE_CHECKING:
     import pyarrow as pa

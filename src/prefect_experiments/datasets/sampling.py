@@ -9,7 +9,8 @@ from typing import Any
 from prefect_experiments import keys
 from prefect_experiments.datasets.paths import ABSENT, descend
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
-from prefect_experiments.models import Example, flat_row
+from prefect_experiments.flat_rows import flat_row
+from prefect_experiments.models import Example
 from prefect_experiments.options import Sample
 
 _PARTS = {"input": "input", "metadata": "metadata"} | dict.fromkeys(

@@ -1,5 +1,6 @@
 """Plan what is missing, run it, retry, throttle, time out. asyncio only: no Prefect, no HTTP."""
 
+from prefect_experiments.engine.budget import Budget
 from prefect_experiments.engine.engine import Engine
 from prefect_experiments.engine.items import EvaluationItem, RunItem, Sink
 from prefect_experiments.engine.limits import Pace
@@ -9,6 +10,7 @@ from prefect_experiments.engine.traces import TracedEvaluator, TracedTask, Trace
 
 __all__ = [
     "Batch",
+    "Budget",
     "CallPolicy",
     "Engine",
     "EvaluationItem",

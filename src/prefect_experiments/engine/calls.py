@@ -8,7 +8,6 @@ import functools
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from prefect_experiments.contexts import alone
@@ -19,10 +18,11 @@ from prefect_experiments.engine.limits import (
     retry_after_of,
     status_of,
 )
+from prefect_experiments.engine.outcomes import Attempt, CallResult, Withheld, failed, succeeded
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.streams import Reading, belongs_in_a_loop, has_to_be_read, is_stream, read_async
 from prefect_experiments.engine.threads import NoThread, Threads
-from prefect_experiments.errors import InvalidInput, describe
+from prefect_experiments.errors import InvalidInput
 from prefect_experiments.interruptions import is_for_the_process
 from prefect_experiments.jsonable import NotJson
 from prefect_experiments.tasks import Fields
@@ -51,46 +51,6 @@ class Target(Protocol):
         """Call it on one example."""
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One try.
-
-    Attributes:
-        start: seconds since the epoch.
-        began: the same moment on the monotonic clock.
-        seconds: how long it took.
-        context: what it saw and could change, for what is left to do of it.
-        noted: whether the rate was cut for its sake already.
-    """
-
-    value: Any
-    error: BaseException | None
-    start: float
-    began: float
-    seconds: float
-    context: contextvars.Context | None = None
-    noted: bool = False
-
-
-@dataclass(slots=True)
-class CallResult:
-    """How a call ended, after its last attempt.
-
-    Attributes:
-        raised: what the last attempt raised, where it failed.
-        context: what it saw and could change, where it succeeded.
-    """
-
-    value: Any
-    error: str | None
-    error_type: str | None
-    start: float
-    end: float
-    attempts: int
-    raised: BaseException | None = None
-    context: contextvars.Context | None = None
-
-
 class Caller:
     """Makes the calls of one target (one task, or one evaluator) within an experiment.
 
@@ -101,6 +61,7 @@ class Caller:
             ``None`` for an evaluator, whose result is taken as it is.
         shares: whether its calls, where they reach out, count together with those of others.
         ready: what every attempt waits for at last; raises where none may begin any more.
+        is_over: whether no further attempt may begin; those under way end as they do.
     """
 
     def __init__(
@@ -112,8 +73,11 @@ class Caller:
         keep: Callable[[Any], Any] | None = None,
         shares: bool = False,
         ready: Callable[[], Awaitable[None]] | None = None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self.target = target
+        self.is_over = is_over
+        self.has_withheld = False  # whether a call was not made for that reason
         self._shares = shares
         self.ready = ready
         self._keep = keep
@@ -153,26 +117,32 @@ class Caller:
             first: the first attempt, where it was already made elsewhere.
             stopped: set when nobody wants the result any more. What code gives that would not be
                 cancelled is no result.
+
+        Raises:
+            Withheld: no further call may begin, and this one has not. One that has failed then keeps its error.
         """
         start = time.time()
         try:
             return await self._call(fields, first, stopped)
+        except Withheld as withheld:
+            if withheld.failed is None:
+                raise
+            return withheld.failed
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:  # an exit in an error's own code, say, which was asked what it is
             if is_for_the_process(error):
                 raise
-            return _failed(error, Attempt(None, error, start, 0, time.time() - start), 1)
+            return failed(error, Attempt(None, error, start, 0, time.time() - start), 1)
 
     async def _call(self, fields: Fields, first: Attempt | None, stopped: asyncio.Event | None) -> CallResult:
         attempts = failures = 0
         refused_since: float | None = None
+        attempt: Attempt | None = None
         while True:
             attempts += 1
-            if first is not None:
-                attempt, first = await self._finish(first), None
-            else:
-                attempt = await self._attempt(fields)
+            attempt = await (self._attempt(fields, attempt, attempts) if first is None else self._finish(first))
+            first = None
             if stopped is not None and stopped.is_set():
                 raise asyncio.CancelledError
             error = attempt.error
@@ -184,13 +154,13 @@ class Caller:
                 refused_since = refused_since or time.monotonic()
                 if attempt.noted or self._slow_down(error, attempt.began, refused_since):
                     continue
-                return _failed(error, attempt, attempts)
+                return failed(error, attempt, attempts)
             if (status_of(error) or 0) >= 500:
                 for limit in self.limits():
                     limit.server_failed()
             failures += 1
             if failures > self._policy.retries or isinstance(error, InvalidInput | NotJson):
-                return _failed(error, attempt, attempts)
+                return failed(error, attempt, attempts)
             if self.reaches_out:
                 await asyncio.sleep(max(_backoff(failures), min(retry_after_of(error) or 0, LONGEST_RETRY_AFTER_S)))
 
@@ -203,13 +173,15 @@ class Caller:
                 self._slow_down(attempt.error, attempt.began, time.monotonic())
                 attempt.noted = True
 
-    async def _attempt(self, fields: Fields) -> Attempt:
+    async def _attempt(self, fields: Fields, before: Attempt | None, number: int) -> Attempt:
+        self._check_it_may_begin(before, number)
         if self._limits.pace is not None and self.reaches_out:
             await self._limits.pace.acquire()
         for limit in self.limits():
             await limit.acquire()
         if self.ready is not None:
             await self.ready()
+        self._check_it_may_begin(before, number)  # it may have waited for long
         self._limits.note_start()
         context = contextvars.copy_context()
         start, began = time.time(), time.monotonic()
@@ -218,6 +190,12 @@ class Caller:
         else:
             value, error = await self._in_thread(fields, context)
         return Attempt(value, error, start, began, time.monotonic() - began, context)
+
+    def _check_it_may_begin(self, before: Attempt | None, number: int) -> None:
+        if self.is_over():
+            self.has_withheld = True
+            error = before and before.error
+            raise Withheld(failed(error, before, number - 1) if before and error else None)
 
     async def _finish(self, attempt: Attempt) -> Attempt:
         """An attempt made elsewhere, with what it gave awaited where it is an awaitable."""
@@ -381,17 +359,6 @@ def _outcome_of(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseExce
         return function(*args), None
     except BaseException as error:  # noqa: BLE001 - as above
         return None, error
-
-
-def succeeded(attempt: Attempt, attempts: int) -> CallResult:
-    """The result of an attempt that raised nothing."""
-    end = attempt.start + attempt.seconds
-    return CallResult(attempt.value, None, None, attempt.start, end, attempts, context=attempt.context)
-
-
-def _failed(error: BaseException, attempt: Attempt, attempts: int) -> CallResult:
-    end = attempt.start + attempt.seconds
-    return CallResult(None, describe(error), type(error).__name__, attempt.start, end, attempts, error)
 
 
 def _backoff(failures: int) -> float:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from prefect_experiments.contexts import alone, make_calls_here
-from prefect_experiments.engine.calls import REACHES_OUT_S, Attempt, Caller, CallResult, succeeded
+from prefect_experiments.engine.calls import REACHES_OUT_S, Caller
+from prefect_experiments.engine.outcomes import Attempt, CallResult, Withheld, succeeded
 from prefect_experiments.engine.threads import NoThread, Threads
 from prefect_experiments.tasks import Fields
 from prefect_experiments.unread import is_awaitable
@@ -71,7 +72,11 @@ async def call_each(
                     return
                 if nearly_done is not None and len(jobs) <= width:
                     nearly_done()
-                await finish(job, await caller.call(job.fields, job.first, stopped))
+                try:
+                    result = await caller.call(job.fields, job.first, stopped)
+                except Withheld:  # each that is left is asked: a first attempt made elsewhere is a result
+                    continue
+                await finish(job, result)
 
     stopped = asyncio.Event()
 
@@ -100,7 +105,7 @@ async def call_each_sliced(
     one_by_one: deque[Job[T]] = deque()
 
     def is_quick() -> bool:
-        return bool(jobs) and not caller.is_held_up and not caller.gives_awaitables
+        return bool(jobs) and not caller.is_held_up and not caller.gives_awaitables and not caller.is_over()
 
     def open_lanes() -> None:
         while len(lanes) < min(width if caller.blocks else 1, len(jobs)) and not caller.is_held_up:

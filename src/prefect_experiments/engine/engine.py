@@ -16,13 +16,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefect_experiments.engine.calls import REACHES_OUT_S, Caller, CallResult, Target
+from prefect_experiments.engine.budget import Budget
+from prefect_experiments.engine.calls import REACHES_OUT_S, Caller, Target
 from prefect_experiments.engine.dispatch import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.items import EvaluationItem, RunItem, Sink
 from prefect_experiments.engine.limits import ActiveLimits, Pace
+from prefect_experiments.engine.outcomes import CallResult
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.threads import Threads
-from prefect_experiments.engine.traces import TraceFigures, Tracer
+from prefect_experiments.engine.traces import UNTRACED, TraceFigures, Tracer
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, describe
 from prefect_experiments.interruptions import is_for_the_process
 from prefect_experiments.jsonable import dumps_lenient, dumps_output
@@ -39,7 +41,7 @@ logger = logging.getLogger("prefect_experiments")
 
 T = TypeVar("T")
 EvaluationJob = tuple[EvaluationItem, "BoundEvaluator"]
-UNTRACED = TraceFigures()
+TASK = "the task"
 
 
 class Engine:
@@ -58,6 +60,8 @@ class Engine:
         pace: what calls that reach out wait for before they start; ``None`` for nothing.
         one_pool: whether `concurrency` holds for the calls of the task and those of evaluators that reach out together.
         ready: what every call waits for at last; raises where none may begin any more. ``None`` for nothing.
+        budget: when it is over, calls of the task, of judges, and of other evaluators that have been heard to use a
+            model are not begun any more; see `stopped`.
 
     Raises:
         InvalidSetting: `concurrency` is not a whole number of at least 1.
@@ -76,8 +80,10 @@ class Engine:
         pace: Pace | None = None,
         one_pool: bool = False,
         ready: Callable[[], Awaitable[None]] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.evaluators = tuple(evaluators)
+        self._budget = budget
         self._sink = sink
         self._concurrency = EvaluationOptions(concurrency=concurrency).concurrency
         self._policy = policy or CallPolicy()
@@ -90,8 +96,8 @@ class Engine:
         self._ready = ready
         self._traced_task = tracer.task(task) if tracer and task else None
         self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
-        self._task_caller = self._caller(self._traced_task or task, dumps_output) if task else None
-        self._callers = {e.name: self._caller(self._traced.get(e.name, e)) for e in self.evaluators}
+        self._task_caller = self._caller(self._traced_task or task, TASK, dumps_output) if task else None
+        self._callers = {e.name: self._caller(self._traced.get(e.name, e), _in_words(e)) for e in self.evaluators}
         # Whose evaluations a name is for: two evaluators that use one name would overwrite each other.
         self._named_by = {evaluator.name: evaluator.name for evaluator in self.evaluators}
         self._warned = False
@@ -103,12 +109,25 @@ class Engine:
     @property
     def abandoned(self) -> int:
         """How many calls went on when their time was over, or when they were cancelled: nobody can end them."""
-        callers = [*self._callers.values(), *([self._task_caller] if self._task_caller else [])]
-        return sum(caller.abandoned for caller in callers)
+        return sum(caller.abandoned for caller in self._every_caller())
 
-    def _caller(self, target: Target, keep: Callable[[Any], Any] | None = None) -> Caller:
-        limits, one_pool, ready = self._limits, self._one_pool, self._ready
-        return Caller(target, self._policy, self._threads, limits, keep, shares=one_pool, ready=ready)
+    @property
+    def stopped(self) -> str | None:
+        """Why calls were not begun, where the budget is over; ``None`` where none was wanted since."""
+        withheld = any(caller.has_withheld for caller in self._every_caller())
+        return self._budget.why_over if self._budget and withheld else None
+
+    def _every_caller(self) -> list[Caller]:
+        return [*self._callers.values(), *([self._task_caller] if self._task_caller else [])]
+
+    def _caller(self, target: Target, who: str, keep: Callable[[Any], Any] | None = None) -> Caller:
+        limits, one_pool, ready, budget = self._limits, self._one_pool, self._ready, self._budget
+        costs = getattr(target, "kind", "LLM") != "CODE"
+
+        def is_over() -> bool:
+            return budget is not None and budget.is_over and (costs or budget.has_cost(who))
+
+        return Caller(target, self._policy, self._threads, limits, keep, one_pool, ready, is_over)
 
     def _slots_for(self, evaluator: Caller) -> asyncio.Semaphore:
         if not self._one_pool:
@@ -145,6 +164,8 @@ class Engine:
             self._warn_of(warning, item)
         traced = self._traced_task
         trace = UNTRACED if traced is None else traced.finish(job.fields, item, output, result)
+        if self._budget is not None:
+            self._budget.count(TASK, trace, ok=result.error is None, must_tell=True)
         # By place: by name takes twice as long, and there is one for each run.
         run = RunRecord(
             item.position,
@@ -160,6 +181,7 @@ class Engine:
             trace.trace_id,
             None,  # metadata: only runs that were logged have any
             milliseconds(result.start, result.end) or None,
+            trace.unpriced_json,
         )
         await self._sink.write_run(run)
         self.runs_done += 1
@@ -215,9 +237,13 @@ class Engine:
             # In the call's own context: a `scorer` of the user's may be part of it.
             run = result.context.run if result.context is not None else _directly
             new = run(evaluation_records, item, evaluator, result, self._named_by)
-            if self._traced:
-                trace_id = self._traced[evaluator.name].finish(job.fields, item, new, result)
-                new = [evaluation._replace(trace_id=trace_id) for evaluation in new]
+            traced = self._traced.get(evaluator.name)
+            trace = UNTRACED if traced is None else traced.finish(job.fields, item, new, result)
+            if trace is not UNTRACED:
+                new = _with_figures(new, trace)
+            if self._budget is not None:
+                is_ok, is_judge = result.error is None, evaluator.kind != "CODE"
+                self._budget.count(_in_words(evaluator), trace, ok=is_ok, must_tell=is_judge)
             made.extend(new)
         self.evaluations_done += len(finished)
         self.evaluation_errors += sum(1 for evaluation in made if evaluation.error is not None)
@@ -225,6 +251,17 @@ class Engine:
             await self._sink.write_evaluations(made)
             if any(map(_was_paid, made)):
                 await self._sink.flush()
+
+
+def _in_words(evaluator: BoundEvaluator) -> str:
+    return f"evaluator {evaluator.name!r}"
+
+
+def _with_figures(made: list[EvaluationRecord], trace: TraceFigures) -> list[EvaluationRecord]:
+    """The evaluations of one call with its trace; what it has used is on the first of them, or it would count twice."""
+    first, *others = [evaluation._replace(trace_id=trace.trace_id) for evaluation in made]
+    used = first._replace(token_count=trace.token_count, total_cost=trace.total_cost, unpriced_json=trace.unpriced_json)
+    return [used, *others]
 
 
 def _was_paid(evaluation: EvaluationRecord) -> bool:

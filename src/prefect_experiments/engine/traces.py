@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from prefect_experiments.engine.calls import CallResult, Target
+from prefect_experiments.engine.calls import Target
 from prefect_experiments.engine.items import EvaluationItem, RunItem
+from prefect_experiments.engine.outcomes import CallResult
+from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.tasks import Fields, Task
 
@@ -15,17 +17,28 @@ if TYPE_CHECKING:
 
 
 class TraceFigures(NamedTuple):
-    """What the trace of an experiment run tells about it.
+    """What the trace of an experiment run, or of an evaluation, tells about it.
 
     Attributes:
         trace_id: 32 lower-case hex digits; ``None`` where there is no trace.
         token_count: of all calls of models in it; ``None`` where no span knows any.
-        total_cost: likewise, in US dollars.
+        total_cost: likewise, in US dollars; ``None`` as well where the cost of one of them is not known.
+        unpriced: by model, how many calls have no known cost.
     """
 
     trace_id: str | None = None
     token_count: int | None = None
     total_cost: float | None = None
+    unpriced: Mapping[str, int] | None = None
+
+    @property
+    def unpriced_json(self) -> str | None:
+        """As it is kept."""
+        return None if self.unpriced is None else dumps_lenient(dict(self.unpriced))[0]
+
+
+UNTRACED = TraceFigures()
+"""Of what nothing is known."""
 
 
 class TracedTask(Target, Protocol):
@@ -40,8 +53,8 @@ class TracedEvaluator(Target, Protocol):
 
     def finish(
         self, fields: Fields, item: EvaluationItem, rows: Sequence[EvaluationRecord], result: CallResult
-    ) -> str | None:
-        """End the trace of an evaluation, after its last attempt; its id. Never raises."""
+    ) -> TraceFigures:
+        """End the trace of an evaluation, after its last attempt. Never raises."""
 
 
 class Tracer(Protocol):

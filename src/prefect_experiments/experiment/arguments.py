@@ -109,8 +109,8 @@ class Judged(Options):
     """What becomes of the result."""
 
     baseline: Annotated[Side | None, AsIs] = None
-    """what the result is compared with: an id, a name, ``tag:NAME``, ``latest``, a `RanExperiment`, or a table of
-    results. A tag is no error where no experiment of the dataset has one yet: that is the first run."""
+    """what the result is compared with: an id, a name, ``tag:NAME``, ``latest``, ``latest:NAME``, a `RanExperiment`,
+    or a table of results. A tag is no error where no experiment of the dataset has one yet: that is the first run."""
     first_run: bool = False
     """there may be no baseline of that tag yet, though other experiments of the dataset have tags: then the gate judges
     this run alone."""
@@ -180,7 +180,7 @@ class OfExperiment(Options):
     """Which experiment."""
 
     experiment: Annotated[ExperimentKey, AsIs]
-    """id, name, ``tag:NAME``, ``latest``, an `Experiment` or a `RanExperiment`."""
+    """id, name, ``tag:NAME``, ``latest``, ``latest:NAME``, an `Experiment` or a `RanExperiment`."""
 
 
 class ResumeOptions(Shown, Traced, Judged, CallOptions, Continued):
@@ -254,8 +254,8 @@ class CompareArguments(Options):
     """What `compare_experiments` takes."""
 
     baseline: Annotated[Side, AsIs]
-    """an id, a name, ``tag:NAME``, ``latest``, a `RanExperiment`, or a table of results (a DataFrame, rows or a file)
-    shaped like ``RanExperiment.to_dataframe()``."""
+    """an id, a name, ``tag:NAME``, ``latest``, ``latest:NAME``, a `RanExperiment`, or a table of results (a
+    DataFrame, rows or a file) shaped like ``RanExperiment.to_dataframe()``."""
     candidate: Annotated[Side | Sequence[object], AsIs]
     """likewise; or a list of several, each compared with the baseline."""
     gate: Annotated[GateSource | None, AsIs] = None

@@ -19,11 +19,11 @@ from prefect_experiments.backends import Remote
 from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidSetting, NotFound, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.arguments import CompareArguments, Place, Placed
-from prefect_experiments.experiment.naming import BY_TAG, LATEST
 from prefect_experiments.experiment.places import experiment_key, find_experiment, remote_of, store_of
 from prefect_experiments.models import Experiment
 from prefect_experiments.signatures import takes
 from prefect_experiments.store import Store
+from prefect_experiments.store.named import BY_LATEST, BY_TAG, LATEST
 from prefect_experiments.sync import sync_twin
 
 Side = RanExperiment | ResultTable
@@ -35,7 +35,8 @@ def result_side(source: Any, places: Places, dataset: str | None = None, *, role
     """A side of a comparison, with its results at hand.
 
     Args:
-        source: an id, a name, ``tag:NAME``, ``latest``, an experiment, a DataFrame, rows, or a file's path.
+        source: an id, a name, ``tag:NAME``, ``latest``, ``latest:NAME``, an experiment, a DataFrame, rows, or a
+            file's path.
         places: where experiments are looked for; called only where an experiment is named.
         dataset: the dataset that a name, a tag or ``latest`` is looked for in.
         role: what a table without a name of its own is called.
@@ -208,7 +209,8 @@ def _refuse_slip(baseline: Any, missing: NotFound, store: Store, dataset: str, *
     """
     key = experiment_key(baseline)
     tag = key.removeprefix(BY_TAG) if key.startswith(BY_TAG) else None
-    if key == LATEST or (tag is not None and first_run):
+    may_be_new = tag is not None or key.startswith(BY_LATEST)
+    if key in (LATEST, BY_LATEST + dataset) or (may_be_new and first_run) or _is_new(store, dataset, key):
         return
     tags = store.experiments.tags(dataset)
     if tag is not None and not tags:
@@ -226,6 +228,16 @@ def _refuse_slip(baseline: Any, missing: NotFound, store: Store, dataset: str, *
         f"there is no baseline {key!r} on dataset {dataset!r}: {unknown_value('tag', tag, tags)}{there}. Nothing was "
         "run. If this is to be the first run for a new tag, say so: first_run=True (--first-run)"
     )
+
+
+def _is_new(store: Store, dataset: str, key: str) -> bool:
+    """Whether the newest of a name is asked for where there is nothing of any name: a dataset's first run."""
+    if not key.startswith(BY_LATEST):
+        return False
+    try:
+        return not store.experiments.page(dataset=dataset, limit=1)[0]
+    except NotFound:
+        return True
 
 
 def check_margins(judging: Judging | None) -> None:
@@ -282,7 +294,7 @@ def _whole(side: Side, named: Any) -> str | None:
     summary, experiment = side.summary, side.experiment
     if summary.n_runs >= summary.n_expected:
         return None
-    if not summary.n_runs and named == "latest":
+    if not summary.n_runs and isinstance(named, str) and (named == LATEST or named.startswith(BY_LATEST)):
         raise NotFound(f"experiment {experiment.id} has no runs")
     if not summary.n_runs:
         raise InvalidDataset(

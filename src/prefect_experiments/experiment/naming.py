@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 from prefect_experiments.backends import Remote
 from prefect_experiments.errors import InvalidInput, NotFound
+from prefect_experiments.store.named import BY_LATEST, BY_TAG, LATEST
 from prefect_experiments.store.paging import check_name
-
-LATEST, BY_TAG = "latest", "tag:"
 
 
 def check_experiment_name(name: str, remote: Remote | None = None) -> str:
@@ -48,6 +47,11 @@ def _lead_nowhere_else(name: str, what: str) -> str:
         raise InvalidInput(
             f"{an} cannot be called {name!r:.80}: that word leads to the newest experiment, whatever it is called; "
             "choose another name"
+        )
+    if plain.startswith(BY_LATEST):
+        raise InvalidInput(
+            f"{an} cannot be called {name!r:.80}: what begins with {BY_LATEST!r} leads to the newest experiment of a "
+            "name; choose another name"
         )
     if plain.startswith(BY_TAG):
         bare = given[len(BY_TAG) :].strip()

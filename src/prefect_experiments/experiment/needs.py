@@ -14,6 +14,7 @@ from prefect_experiments.errors import InvalidEvaluator, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.jsonable import dumps_strict, loads
 from prefect_experiments.models import DatasetVersion, Example
+from prefect_experiments.pixie.examples import form_of
 from prefect_experiments.store import Store
 from prefect_experiments.tasks import Fields
 
@@ -102,7 +103,23 @@ def check_needs(evaluators: Sequence[BoundEvaluator], examples: Examples) -> lis
     for evaluator in evaluators:
         _check_names(evaluator, examples)
     comparing = [evaluator for evaluator in evaluators if evaluator.needs.expected]
-    return _check_expected(comparing, examples) if comparing else []
+    if not comparing:
+        return []
+    _check_form(comparing, examples)
+    return _check_expected(comparing, examples)
+
+
+def _check_form(comparing: Sequence[BoundEvaluator], examples: Examples) -> None:
+    """Refuse what compares outputs as they are, where they never are alike: in entries of pixie's."""
+    first = next(iter(examples.fields()), None)
+    if first is None or form_of(first.input()) is None:
+        return
+    name = comparing[0].name
+    raise InvalidEvaluator(
+        f"evaluator {name!r} compares the output with the expected output, and in the pixie dataset {examples.name!r} "
+        "these are {name: what was captured} and {'expectation': ...}, which are never alike: nothing was run. Name "
+        "pixie's own evaluators, such as ExactMatch, in the dataset, or give a function that takes both apart"
+    )
 
 
 def _check_expected(comparing: Sequence[BoundEvaluator], examples: Examples) -> list[str]:

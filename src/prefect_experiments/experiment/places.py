@@ -79,7 +79,7 @@ def experiment_key(experiment: Any) -> str:
         if isinstance(found, str):
             return found
     raise InvalidSetting(
-        "experiment must be an id, a name, 'tag:NAME', 'latest', an Experiment or a RanExperiment; "
+        "experiment must be an id, a name, 'tag:NAME', 'latest', 'latest:NAME', an Experiment or a RanExperiment; "
         f"got {type(experiment).__name__}"
     )
 
@@ -92,7 +92,7 @@ def find_experiment(
     *,
     to_continue: bool = False,
 ) -> ExperimentRecord:
-    """The record of an experiment given as an id, a name, ``tag:NAME``, ``latest``, or an object with its id.
+    """The record of an experiment: an id, a name, ``tag:NAME``, ``latest``, ``latest:NAME``, or an object with its id.
 
     One that only the backend has is pulled into the store, with its results.
     """

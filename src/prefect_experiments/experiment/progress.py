@@ -11,6 +11,7 @@ import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 
+from prefect_experiments.experiment.in_notebook import NotebookBar, in_notebook
 from prefect_experiments.experiment.session import Progress
 from prefect_experiments.experiment.work import RunWork
 
@@ -36,14 +37,28 @@ def heard_by(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+@contextlib.contextmanager
+def shown_in_notebook(name: str, *, wanted: bool) -> Iterator[None]:
+    """Where nobody listens and this is a notebook, show the progress below the cell."""
+    if wanted and _listener.get() is None and in_notebook():
+        with heard_by(NotebookBar(name)):
+            yield
+    else:
+        yield
+
+
+def _nobody(progress: Progress) -> None:
+    """Who listens to an experiment that the user's task starts: it is nobody's business."""
+
+
 @contextlib.asynccontextmanager
 async def telling(work: RunWork) -> AsyncIterator[None]:
     """Tell the listener, if there is one, while this is entered, and how it ended."""
     listener = _listener.get()
-    if listener is None:
+    if listener in (None, _nobody):
         yield
         return
-    token = _listener.set(None)  # an experiment that the user's task starts is none of its business
+    token = _listener.set(_nobody)
     teller = asyncio.create_task(_keep_telling(work, listener))
     try:
         yield

@@ -29,6 +29,7 @@ from prefect_experiments.experiment.naming import check_experiment_name
 from prefect_experiments.experiment.needs import KeptExamples, check_needs
 from prefect_experiments.experiment.places import experiment_to_continue, remote_of, store_of
 from prefect_experiments.experiment.rescore import outputs_on
+from prefect_experiments.experiment.spending import check_spending
 from prefect_experiments.experiment.work import RunPlan, Start
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Dataset
@@ -48,6 +49,7 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
     own = dataset if isinstance(dataset, Dataset) else Dataset(name="", examples=())
     task = _task_of(arguments.task or own.task)
     evaluators = resolve_evaluators(own.evaluators if arguments.evaluators is None else arguments.evaluators)
+    check_spending(arguments)
     metadata = json_object("experiment_metadata", arguments.experiment_metadata)
     name = _default_name(task.name) if arguments.experiment_name is None else arguments.experiment_name
     check_experiment_name(name, remote)
@@ -193,6 +195,7 @@ def plan_continued(arguments: ResumeArguments | EvaluateArguments, client: Place
     kept = KeptExamples(record.experiment.dataset_name, store, record.version, record.positions)
     notes += check_needs(given, kept)
     task = _task_again(record, arguments.task, missing) if isinstance(arguments, ResumeArguments) else None
+    check_spending(arguments)
     passed = [] if resumes and record.is_logged else [evaluator.name for evaluator in given]
     unknown = store.results.of_unknown_state(record.experiment.id)
     concerned = {e.name for e in given} | ({e.name for e in record.evaluators} if resumes else set())

@@ -13,14 +13,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prefect_experiments.backends import Remote
-from prefect_experiments.engine import Batch, CallPolicy, Engine, EvaluationItem, Pace, default_batch_size, plan
+from prefect_experiments.engine import (
+    Batch,
+    Budget,
+    CallPolicy,
+    Engine,
+    EvaluationItem,
+    Pace,
+    default_batch_size,
+    plan,
+)
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.lifespans import lifespan_of
 from prefect_experiments.experiment.spec import ExperimentSpec
+from prefect_experiments.settings import Settings
 from prefect_experiments.store import Lease, Link, Recorder, Store
 from prefect_experiments.store.leases import letting_go
 from prefect_experiments.tasks import Task
+from prefect_experiments.tracing import UsageCounter, instruments
+from prefect_experiments.tracing.prices import Prices
 
 if TYPE_CHECKING:
     from prefect_experiments.tracing import ExperimentTracer
@@ -37,6 +49,7 @@ class Progress:
         run_errors: those of them that failed.
         evaluations: evaluator calls that have ended.
         evaluators: evaluators in use.
+        not_meant: evaluations that no evaluator is to give, as it is meant for other examples.
     """
 
     experiment_id: str = ""
@@ -46,17 +59,35 @@ class Progress:
     run_errors: int = 0
     evaluations: int = 0
     evaluators: int = 0
+    not_meant: int = 0
+
+    def __str__(self) -> str:
+        """Such as ``run 400/1,319, 3 failed, 797/2,632 evaluations``."""
+        parts = []
+        if self.runs_expected:
+            parts.append(f"run {self.runs:,}/{self.runs_expected:,}")
+        if self.run_errors:
+            parts.append(f"{self.run_errors:,} failed")
+        if self.evaluators:
+            of = f"/{self.evaluations_expected:,}" if self.runs_expected else ""
+            parts.append(f"{self.evaluations:,}{of} evaluations")
+        return ", ".join(parts) or "nothing left to do"
 
     @property
-    def share(self) -> float:
-        """The share of all calls that have ended, from 0 to 1, as far as is known.
+    def evaluations_expected(self) -> int:
+        """Evaluator calls that there are to be, as far as is known: those on runs that failed are not made.
 
         How many evaluations the runs of an earlier session lack is not known beforehand.
         """
+        expected = (self.runs_expected - self.run_errors) * self.evaluators - self.not_meant
+        return max(self.evaluations, expected)
+
+    @property
+    def share(self) -> float:
+        """The share of all calls that have ended, from 0 to 1, as far as is known."""
         if not self.runs_expected:
             return float(self.began)
-        expected = self.runs_expected + (self.runs_expected - self.run_errors) * self.evaluators
-        return min(1.0, (self.runs + self.evaluations) / expected)
+        return min(1.0, (self.runs + self.evaluations) / (self.runs_expected + self.evaluations_expected))
 
 
 class Session:
@@ -114,6 +145,9 @@ class Session:
         self.batches = plan(positions, repetitions, done, size)
         self.reused = len(done)
         self.to_run = sum(len(batch.missing) for batch in self.batches) if self.task else 0
+        self._not_meant = sum(
+            key[0] not in meant for batch in self.batches for key in batch.missing for meant in self._only.values()
+        )
 
     @classmethod
     def open(cls, spec: ExperimentSpec, lease: Lease | None = None) -> Session:
@@ -148,6 +182,11 @@ class Session:
         """Calls that nobody waits for any more, and nobody could end."""
         return self._engine.abandoned if self._engine else 0
 
+    @property
+    def stopped(self) -> str | None:
+        """Why calls that are missing were not begun; ``None`` where all were."""
+        return self._engine.stopped if self._engine else None
+
     def progress(self) -> Progress:
         """How far this session is."""
         return Progress(
@@ -158,6 +197,7 @@ class Session:
             run_errors=self._engine.run_errors if self._engine else 0,
             evaluations=self.evaluations_done,
             evaluators=len(self.evaluators),
+            not_meant=self._not_meant,
         )
 
     @contextlib.asynccontextmanager
@@ -184,17 +224,29 @@ class Session:
                 pace=self._pace,
                 one_pool=options.concurrency_limit is not None,
                 ready=recorder.ready,
+                budget=await asyncio.to_thread(self._budget),
             )
             with self.tracer or contextlib.nullcontext():
                 yield
 
+    def _budget(self) -> Budget | None:
+        """What may still be spent: earlier sessions of the experiment have spent of it, too."""
+        options = self.spec.options
+        if options.budget is None:
+            return None
+        used = self.store.results.spending(self.spec.experiment_id)
+        return Budget(options.budget, spent=used.spent, patience=options.concurrency)
+
     def _new_tracer(
         self, remote: Remote | None, link: Link | None, attributes: dict[str, str]
-    ) -> ExperimentTracer | None:
-        """What traces the calls, where there is a place for traces or somebody wants their ids."""
+    ) -> ExperimentTracer | UsageCounter | None:
+        """What traces the calls, where there is a place for traces or somebody wants their ids; else, what counts."""
         export = None if remote is None else remote.trace_export()
+        settings = Settings()
+        if settings.count_tokens:
+            instruments.set_up()
         if export is None and not self.spec.set_global_tracer_provider:
-            return None
+            return UsageCounter(Prices.of_settings()) if settings.count_tokens else None
         from prefect_experiments.tracing import ExperimentTracer  # OpenTelemetry's SDK takes its time to import
 
         experiment = self.record.experiment
@@ -209,6 +261,7 @@ class Session:
             },
             attributes=attributes,
             set_global=self.spec.set_global_tracer_provider,
+            prices=Prices.of_settings(),
         )
 
     async def run_batch(self, batch: Batch, nearly_done: Callable[[], None]) -> None:

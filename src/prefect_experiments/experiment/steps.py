@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from prefect_experiments.engine import Batch
+from prefect_experiments.errors import BudgetSpent
 from prefect_experiments.experiment.lifespans import lifespans
 from prefect_experiments.experiment.session import Progress, Session
 from prefect_experiments.experiment.spec import ExperimentSpec
@@ -66,6 +67,7 @@ async def run_spec(spec: ExperimentSpec) -> Progress:
         InvalidSetting: the store or the backend is not what this process's settings lead to.
         ExperimentInUse: another process makes the experiment's calls.
         ExperimentStopped: a task failed, and that is to stop the experiment.
+        BudgetSpent: the budget is spent.
     """
     store = await asyncio.to_thread(spec.open_store)
     lease = store.leases.of_calls(spec.experiment_id)
@@ -102,6 +104,8 @@ async def _make_calls(
         pending: list[asyncio.Task[None]] = []
         try:
             for batch in session.batches:
+                if session.stopped is not None:
+                    break
                 # The next batch begins when this one has started its last calls, so that the
                 # slots never stand empty, and not earlier, so that batches finish one by one.
                 started = asyncio.Event()
@@ -113,6 +117,8 @@ async def _make_calls(
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
+    if session.stopped is not None:
+        raise BudgetSpent(f"stopped: {session.stopped}")
 
 
 @contextlib.asynccontextmanager

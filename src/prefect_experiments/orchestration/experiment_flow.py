@@ -17,7 +17,7 @@ from prefect import flow, get_run_logger
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.engine import Batch
-from prefect_experiments.errors import ExperimentStopped
+from prefect_experiments.errors import BudgetSpent, ExperimentStopped
 from prefect_experiments.experiment.progress import telling
 from prefect_experiments.experiment.steps import Steps, drive
 from prefect_experiments.experiment.work import RunWork
@@ -150,10 +150,11 @@ def _advising(work: RunWork) -> Iterator[None]:
         yield
     except ExperimentStopped as stopped:
         experiment_id = work.record.experiment.id
+        more = " --budget DOLLARS" if isinstance(stopped, BudgetSpent) else ""
         raise stopped.with_advice(
             experiment_id,
             f"Everything finished is kept: see it with `prefect-experiments runs {experiment_id}`, "
-            f"go on with `prefect-experiments resume {experiment_id}`.",
+            f"go on with `prefect-experiments resume {experiment_id}{more}`.",
         ) from None
 
 

@@ -14,6 +14,7 @@ from prefect_experiments.experiment.arguments import (
     Shown,
 )
 from prefect_experiments.experiment.idempotency import check_key
+from prefect_experiments.experiment.progress import shown_in_notebook
 from prefect_experiments.experiment.request import plan_continued, plan_new
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.orchestration.experiment_flow import run_dry, run_work
@@ -57,10 +58,13 @@ async def run_new(arguments: RunArguments, client: Place | None) -> RanExperimen
     plan = await asyncio.to_thread(plan_new, arguments, client)
     if arguments.dry_run is not False:
         work = RunWork(plan)
-        return _shown(await run_dry(work), work, arguments)
+        with shown_in_notebook(plan.name, wanted=arguments.print_summary):
+            ran = await run_dry(work)
+        return _shown(ran, work, arguments)
     work, key = RunWork(await within_limits(plan)), arguments.idempotency_key
     async with work.held(None if key is None else check_key(key)):
-        ran = await run_work(work)
+        with shown_in_notebook(plan.name, wanted=arguments.print_summary):
+            ran = await run_work(work)
     return _shown(ran, work, arguments)
 
 
@@ -102,7 +106,8 @@ async def go_on(arguments: ResumeArguments | EvaluateArguments, client: Place | 
     plan = await asyncio.to_thread(plan_continued, arguments, client)
     work = RunWork(await within_limits(plan))
     async with work.held():
-        ran = await run_work(work)
+        with shown_in_notebook(plan.name, wanted=arguments.print_summary):
+            ran = await run_work(work)
     return _shown(ran, work, arguments)
 
 

@@ -1,11 +1,22 @@
-"""The server that Prefect starts for a process where `PREFECT_API_URL` names none."""
+"""The server that Prefect starts for a process where `PREFECT_API_URL` names none.
+
+What it writes (that its telemetry found its database locked, say, with a traceback) is about nothing that was asked
+for, and is kept off the terminal; where it does not start, its last words are part of the error. Who has said what
+Prefect is to log sees it all.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
+import subprocess
+import sys
+import tempfile
 import threading
-from typing import Any, NoReturn
+from functools import partial
+from types import SimpleNamespace
+from typing import IO, Any, NoReturn
 
 from prefect.context import get_settings_context
 from prefect.exceptions import PrefectException
@@ -18,7 +29,11 @@ _LOOK_EVERY_S = 0.1
 _TRIED_AGAIN = 3  # uvicorn's exit code where it cannot start: Prefect takes that for a port in use, for ever
 _MOST_TRIES = 3
 
+_LOGGING = ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_SERVER_LEVEL", "PREFECT_DEBUG_MODE")
+_LAST_WORDS = 300  # characters
+
 _starting: threading.Thread | None = None
+_written: IO[bytes] | None = None
 _failures: list[Exception] = []
 
 
@@ -42,6 +57,7 @@ async def start_temporary_server() -> None:
         if server.running:
             return
         _failures.clear()
+        _keep_quiet(server)
         # A daemon, which ends with the process: Prefect goes on asking a server that has ended until the time is over.
         here = contextvars.copy_context()  # Prefect's settings are a context's
         _starting = threading.Thread(target=here.run, args=[_start, server], name="temporary-server", daemon=True)
@@ -55,9 +71,40 @@ async def start_temporary_server() -> None:
         ended.add(process)
         if code != _TRIED_AGAIN or len(ended) == _MOST_TRIES:
             server.find_available_port = _no_more
-            raise NotStarted(f"Prefect's temporary server ended with exit code {code}")
+            raise NotStarted(f"Prefect's temporary server ended with exit code {code}{_last_words()}")
     if _failures:
-        raise NotStarted(f"Prefect's temporary server did not start: {_failures[0]!s:.300}")
+        raise NotStarted(f"Prefect's temporary server did not start: {_failures[0]!s:.300}{_last_words()}")
+
+
+def _keep_quiet(server: Any) -> None:
+    """Have a server that is to be started write into a file that nobody sees, and that ends with this process."""
+    global _written
+    if any(name in os.environ for name in _LOGGING):
+        return
+    module, start = sys.modules[type(server).__module__], server._run_uvicorn_command
+    _written = written = tempfile.TemporaryFile()  # noqa: SIM115 - the server writes as long as it lives
+
+    def start_quietly() -> subprocess.Popen[Any]:
+        # Prefect hands on no place to write to; only what it starts from this very module is concerned.
+        quiet = partial(subprocess.Popen, stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT)
+        module.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": quiet})  # type: ignore[attr-defined]
+        try:
+            started: subprocess.Popen[Any] = start()
+        finally:
+            module.subprocess = subprocess  # type: ignore[attr-defined]
+        return started
+
+    server._run_uvicorn_command = start_quietly
+
+
+def _last_words() -> str:
+    """The last line that a server has written, for the error."""
+    if _written is None:
+        return ""
+    _written.seek(0)
+    lines = _written.read().decode(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f": {last[:_LAST_WORDS]}" if last else ""
 
 
 def _start(server: Any) -> None:

@@ -91,8 +91,7 @@ class Entry:
         Raises:
             InvalidDataset: it stands for none.
         """
-        given = example.input if isinstance(example.input, Mapping) else {}
-        form: Form | None = next((form for form in FORMS if isinstance(given.get(form), Mapping)), None)
+        given, form = example.input, form_of(example.input)
         if form is None:
             raise InvalidDataset(
                 f"example {example.id!r} is no entry of a pixie dataset: its input must be an object with 'input_data' "
@@ -109,6 +108,13 @@ class Entry:
             description=said if isinstance(said, str) else None,
             eval_metadata=about if isinstance(about, Mapping) else None,
         )
+
+
+def form_of(given: Any) -> Form | None:
+    """What an entry's arguments are called in an example's input; ``None`` where that is of no entry."""
+    if not isinstance(given, Mapping):
+        return None
+    return next((form for form in FORMS if isinstance(given.get(form), Mapping)), None)
 
 
 @dataclass(frozen=True, slots=True)

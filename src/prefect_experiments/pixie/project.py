@@ -18,7 +18,7 @@ from prefect_experiments.references import load_from_file
 
 _PIXIES_FOLDER = "pixie_qa"
 _MEANT_FOR_DATASETS = frozenset({"pixie", "autoevals", "prefect_experiments"})
-_INSTALLED = frozenset({"site-packages", "dist-packages"})  # a project's environment may be in its folder
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 _lock = threading.Lock()
 _importable: Counter[str] = Counter()
@@ -94,7 +94,7 @@ class Project:
         file = getattr(sys.modules.get(owner), "__file__", None)
         where = None if file is None else Path(file).resolve()
         is_own = where is not None and (
-            (where.is_relative_to(self.root.resolve()) and not _INSTALLED.intersection(where.parts))
+            (where.is_relative_to(self.root.resolve()) and not _is_installed(where.relative_to(self.root.resolve())))
             or ((allowed := allowed_references()) is not None and allowed.has_module(owner))
         )
         return None if is_own else f"{owner}.{getattr(found, '__qualname__', '?')}"
@@ -123,6 +123,11 @@ class Project:
             )
         if not is_there:
             raise InvalidReference(f"reference {reference!r:.200}: there is no file {file} (project: {self.root})")
+        if allowed_references() is None and _is_installed(file.relative_to(self.root.resolve())):
+            raise InvalidReference(
+                f"reference {reference!r:.200} leads to {file}, which is no file of the project's own: it is in a "
+                "hidden folder, or of an installed package. Write a function or a class of your own around it"
+            )
         return file
 
     @contextlib.contextmanager
@@ -149,6 +154,11 @@ class Project:
                     _importable[root] -= 1
                     if not _importable[root] and root in sys.path:
                         sys.path.remove(root)
+
+
+def _is_installed(path: Path) -> bool:
+    """Whether a path within a project is of an environment in its folder, or of another tool's."""
+    return not _INSTALLED.isdisjoint(path.parts) or any(part.startswith(".") for part in path.parts)
 
 
 NEEDS_PIXIE = "it imports pixie, which is not installed: pip install 'prefect-experiments[pixie]'"

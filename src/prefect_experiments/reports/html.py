@@ -58,7 +58,7 @@ def html_report(
     data = examples_data(comparison, parties[0].runs, parties[1].runs if baseline is not None else ())
     style, script = _source("report.css"), Markup("\n").join(_source(name) for name in _SCRIPTS)
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             title=title or _title(comparison, candidate, baseline),
@@ -105,7 +105,8 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What reads the templates beside this module: every text that they are given is written as text."""
     environment = Environment(
         loader=PackageLoader("prefect_experiments.reports", "templates"),
         autoescape=True,

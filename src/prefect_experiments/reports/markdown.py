@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefect_experiments.analysis import RanExperiment, Summary, numbers
+from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
 from prefect_experiments.reports import escaping, phrases
@@ -12,6 +12,7 @@ from prefect_experiments.reports.escaping import markdown as plain
 
 WORST_SHOWN = 10
 LONGEST_TEXT = 120
+_MOST_MODELS = 5
 
 
 def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
@@ -31,14 +32,21 @@ def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
         f"task {escaping.code(experiment.task)}, experiment {escaping.code(experiment.id)}. {headline(ran)}.",
         "",
         "| evaluator | mean | of | standard error | what is behind it |",
-        "|---|---|---|---|---|",
+        "|---|--:|--:|--:|---|",
     ]
     for name, metric in summary.metrics.items():
         mean, stderr = numbers.score(metric.mean), numbers.plain(metric.stderr)
-        cells = [plain(name), mean, f"{metric.n} of {metric.n_expected}", stderr, escaping.sentence(str(metric))]
+        behind = escaping.sentence(metric.behind)
+        cells = [plain(name) + less_note(metric), mean, f"{metric.n} of {metric.n_expected}", stderr, behind]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", figures(summary), *error_lines(ran)]
+    unknown = unpriced(summary)
+    lines += ["", figures(summary), *(["", plain(unknown)] if unknown else []), *error_lines(ran)]
     return "\n".join(lines)
+
+
+def less_note(metric: MetricSummary) -> str:
+    """`` (less is better)``, or nothing."""
+    return " (less is better)" if metric.direction == "minimize" else ""
 
 
 def error_lines(ran: RanExperiment) -> list[str]:
@@ -100,9 +108,9 @@ def metric_table(comparison: Comparison) -> list[str]:
     if not comparison.metrics and not comparison.operations:
         return ["There is nothing that both sides were scored on."]
     lines = [
-        f"| metric | baseline | candidate | difference | {numbers.percent(comparison.confidence)} interval "
-        "| better | worse | same | p | verdict |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+        f"| metric | verdict | baseline | candidate | difference | {numbers.percent(comparison.confidence)} interval "
+        "| better | worse | same | p |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for found in phrases.all_figures(comparison):
         _, *cells = _row(found).values()
@@ -118,6 +126,7 @@ def comparison_rows(comparison: Comparison) -> list[dict[str, str]]:
 def _row(found: phrases.Figures) -> dict[str, str]:
     return {
         "metric": found.name + found.direction_note,
+        "verdict": found.verdict,
         "baseline": found.baseline,
         "candidate": found.candidate,
         "difference": found.difference,
@@ -126,7 +135,6 @@ def _row(found: phrases.Figures) -> dict[str, str]:
         "worse": found.regressed,
         "same": found.ties,
         "p": found.p,
-        "verdict": found.verdict,
     }
 
 
@@ -150,13 +158,13 @@ def worst_lines(comparison: Comparison, worst: int) -> list[str]:
     lines = [
         f"**Worse, worst first** ({numbers.count(len(shown))} of {of:,})",
         "",
-        "| example | what got worse | input | expected | baseline | candidate |",
+        "| example | what got worse | baseline | candidate | expected | input |",
         "|---|---|---|---|---|---|",
     ]
-    return lines + ["| " + " | ".join(_change(change)) + " |" for change in shown]
+    return lines + ["| " + " | ".join(_change(change, comparison)) + " |" for change in shown]
 
 
-def _change(change: ExampleChange) -> Sequence[str]:
+def _change(change: ExampleChange, comparison: Comparison) -> Sequence[str]:
     def cell(value: object, error: str | None = None) -> str:
         text = f"failed: {error}" if error else escaping.as_text(value)
         return escaping.code(text, longest=LONGEST_TEXT) if text.strip() else numbers.NOTHING
@@ -164,12 +172,11 @@ def _change(change: ExampleChange) -> Sequence[str]:
     return (
         escaping.code(change.example_id, longest=60),
         # One cell: with two, the table does not fit on Prefect's page.
-        f"{plain(change.metric, longest=60)} "
-        f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}",
-        cell(change.input),
-        cell(change.expected),
+        f"{plain(change.metric, longest=60)} {phrases.step(change, comparison)}",
         cell(change.baseline_output, change.baseline_error),
         cell(change.candidate_output, change.candidate_error),
+        cell(change.expected),
+        cell(change.input),
     )
 
 
@@ -187,8 +194,29 @@ def figures(summary: Summary) -> str:
     parts = [f"{name} {numbers.duration(value)}" for name, value in summary.latency_ms.items()]
     if parts:
         parts[0] = f"latency {parts[0]}"
-    if summary.token_count is not None:
-        parts.append(numbers.count(summary.token_count, "token"))
-    if summary.total_cost is not None:
-        parts.append(numbers.money(summary.total_cost))
+    judged = summary.judge_token_count is not None or summary.judge_cost is not None
+    of_task = _used(summary.token_count, summary.total_cost)
+    if not judged:
+        parts += of_task
+    else:
+        of_judges = _used(summary.judge_token_count, summary.judge_cost)
+        parts += [f"{who} {' for '.join(used)}" for who, used in (("task", of_task), ("judges", of_judges)) if used]
+        if summary.total_cost is not None and summary.judge_cost is not None:
+            parts.append(f"together {numbers.money(summary.overall_cost)}")
     return ", ".join(parts)
+
+
+def _used(tokens: int | None, cost: float | None) -> list[str]:
+    said = [None if tokens is None else numbers.count(tokens, "token"), None if cost is None else numbers.money(cost)]
+    return [text for text in said if text is not None]
+
+
+def unpriced(summary: Summary) -> str | None:
+    """What to say where the cost of some calls is not known."""
+    if not summary.unpriced:
+        return None
+    named = [escaping.one_line(model, 60) for model in summary.unpriced]
+    more = f" and {len(named) - _MOST_MODELS} more" if len(named) > _MOST_MODELS else ""
+    shown = f"{', '.join(named[:_MOST_MODELS])}{more}"
+    calls = numbers.count(sum(summary.unpriced.values()), "call")
+    return f"cost of {calls} unknown, and in no sum: {shown}. PREFECT_EXPERIMENTS_PRICES takes prices"

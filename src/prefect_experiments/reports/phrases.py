@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.paired import MCNEMAR
 from prefect_experiments.analysis.comparison.said import (
     differences_said,
     label_comparisons,
@@ -219,12 +220,31 @@ def regressions(comparison: Comparison) -> list[ExampleChange]:
     return sorted(comparison.regressed, key=place)
 
 
+GOOD, BAD = "✔", "✗"
+
+
+def step(change: ExampleChange, comparison: Comparison) -> str:
+    """How an example changed, such as ``✔ → ✗`` where it is right or wrong, else ``0.9 → 0.2``."""
+    metric = comparison.metrics.get(change.metric)
+    if metric is None:  # its task failed, on one side at least
+        return f"{BAD if change.baseline_error else GOOD} → {BAD if change.candidate_error else GOOD}"
+    if metric.test == MCNEMAR and {change.baseline_score, change.candidate_score} == {0.0, 1.0}:
+        return f"{GOOD} → {BAD}" if change.difference < 0 else f"{BAD} → {GOOD}"
+    return f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}"
+
+
 def failures(side: Side) -> str:
     """Such as ``3 of 200 (1.5%) runs failed``, and what was not run, and what is still to be judged."""
     text = f"{numbers.share(side.n_errors, side.n_runs)} runs failed"
     missing, n_pending = side.n_expected - side.n_runs, sum(side.pending.values())
     text += f", {numbers.count(missing)} of {side.n_expected:,} not made" if missing > 0 else ""
     return text + (f", {numbers.count(n_pending, 'evaluation')} pending" if n_pending else "")
+
+
+def side_line(role: str, side: Side) -> str:
+    """Such as ``candidate: v2, 3 of 200 (1.5%) runs failed, experiment exp-1``."""
+    where = one_line(side.url or "") or (f"experiment {side.experiment_id}" if side.experiment_id else "")
+    return f"{role}: {one_line(side.label)}, {failures(side)}" + (f", {where}" if where else "")
 
 
 def throughout(who: Who) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
-from collections.abc import Iterator, Sequence
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -12,14 +15,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from prefect_experiments.analysis import RanExperiment, numbers
+from prefect_experiments.analysis import RanExperiment, Summary, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
-from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
+from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.reports import escaping, phrases
-from prefect_experiments.reports.markdown import figures, headline
+from prefect_experiments.reports.markdown import figures, headline, unpriced
 
 WORST_SHOWN = 5
 _NARROW, _VERY_NARROW = 110, 76
+_PAPER = 120
+_INDENT, _LONGEST_VALUE = 17, 160
 _VERDICT_STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "bold yellow"}
 _METRIC_STYLES = {
     "improved": "green",
@@ -51,7 +56,7 @@ def print_outcome(ran: RanExperiment, *, kept_in: str, lines: Sequence[str] = ()
     with beside_the_result():
         print_summary(ran, kept_in=kept_in)
         for line in lines:
-            Console().print(Text(f"  {line}"), soft_wrap=True)
+            _console().print(Text(f"  {line}"), soft_wrap=True)
         if ran.comparison is not None:
             print_comparison(ran.comparison)
         elif ran.verdict is not None:
@@ -60,24 +65,32 @@ def print_outcome(ran: RanExperiment, *, kept_in: str, lines: Sequence[str] = ()
 
 def print_summary(ran: RanExperiment, console: Console | None = None, *, kept_in: str = "") -> None:
     """Print what came out: one line an evaluator, each mean with its denominator; and the commonest errors."""
-    out = console or Console()
+    out = console or _console()
     experiment, summary = ran.experiment, ran.summary
     out.print(
         f"[bold]{_name(experiment.name)}[/bold] on {_name(experiment.dataset_name)}: {headline(ran)}", soft_wrap=True
     )
-    for name, metric in summary.metrics.items():
-        stderr = "" if metric.stderr is None else f"  [dim]standard error {numbers.plain(metric.stderr)}[/dim]"
-        out.print(f"  {_name(name)}  {_name(str(metric))}{stderr}", soft_wrap=True)
-    if line := figures(summary):
-        out.print(f"  [dim]{line}[/dim]")
+    print_figures(summary, out)
     print_errors(ran, out)
     where = ran.url or kept_in
     out.print(f"  experiment {experiment.id}" + (f", kept in {_name(where)}" if where else ""), soft_wrap=True)
 
 
+def print_figures(summary: Summary, console: Console | None = None) -> None:
+    """Print the scores, one line an evaluator, and latency, tokens and cost."""
+    out = console or _console()
+    for name, metric in summary.metrics.items():
+        stderr = "" if metric.stderr is None else f"  [dim]standard error {numbers.plain(metric.stderr)}[/dim]"
+        out.print(f"  {_name(name)}  {_name(str(metric))}{stderr}", soft_wrap=True)
+    if line := figures(summary):
+        out.print(f"  [dim]{line}[/dim]", soft_wrap=True)
+    if unknown := unpriced(summary):
+        out.print(Text(f"  {unknown}", "yellow"), soft_wrap=True)
+
+
 def print_errors(ran: RanExperiment, console: Console | None = None) -> None:
     """Print the commonest errors of the task and of the evaluators, and whether every call failed."""
-    out = console or Console()
+    out = console or _console()
     for line in phrases.error_lines(ran.failures):
         out.print(Text(f"  {line}", "" if line.startswith(" ") else "red"), soft_wrap=True)
     if who := ran.failures.every_call_of(ran.asked):
@@ -86,7 +99,7 @@ def print_errors(ran: RanExperiment, console: Console | None = None) -> None:
 
 def print_side_by_side(rans: Sequence[RanExperiment], console: Console | None = None) -> None:
     """One column an experiment, one row an evaluator."""
-    out = console or Console()
+    out = console or _console()
     table = Table(title=f"on {_name(rans[0].experiment.dataset_name)}")
     table.add_column("evaluator")
     for ran in rans:
@@ -106,7 +119,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
         console: where to; the standard output when left out.
         worst: how many of the examples that got worse are shown.
     """
-    out = console or Console()
+    out = console or _console()
     verdict = comparison.verdict
     style = _VERDICT_STYLES[verdict.status] if verdict else "bold"
     sides = f"{escaping.one_line(comparison.candidate.label)} against {escaping.one_line(comparison.baseline.label)}"
@@ -121,17 +134,17 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
     for metric in comparison.operations.values():
         found = phrases.figures_of(metric, operation=True)
         out.print(Text(f"  {found.name} {found.baseline} → {found.candidate}, {found.change}", "dim"), soft_wrap=True)
-    out.print(Text(f"  {_side('candidate', comparison.candidate)}"), soft_wrap=True)
-    out.print(Text(f"  {_side('baseline', comparison.baseline)}"), soft_wrap=True)
+    out.print(Text(f"  {phrases.side_line('candidate', comparison.candidate)}"), soft_wrap=True)
+    out.print(Text(f"  {phrases.side_line('baseline', comparison.baseline)}"), soft_wrap=True)
     for line in phrases.likeness(comparison):
         out.print(Text(f"  {escaping.one_line(line)}", "yellow"), soft_wrap=True)
     if comparison.regressed and worst > 0:
-        out.print(_worst_table(phrases.regressions(comparison), worst))
+        _print_worst(comparison, worst, out)
 
 
 def print_verdict(verdict: Verdict, console: Console | None = None) -> None:
     """Print a gate's verdict on its own: of a first run, which has no baseline."""
-    out = console or Console()
+    out = console or _console()
     out.print(Text(phrases.verdict_word(verdict).upper(), _VERDICT_STYLES[verdict.status]))
     out.print(Text(f"  {phrases.verdict_sentence(verdict)}"), soft_wrap=True)
     _print_reasons(verdict, out)
@@ -175,32 +188,43 @@ def comparison_table(comparison: Comparison, *, width: int = 120) -> Table:
     return table
 
 
-def _worst_table(changes: Sequence[ExampleChange], worst: int) -> Table:
-    shown = changes[:worst]
-    title = f"Worse, worst first ({numbers.count(len(shown))} of {len(changes):,})"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), leading=1)
-    for name in ("example", "metric", "score", "baseline", "candidate"):
-        table.add_column(name, overflow="fold", no_wrap=name == "score")
-    for change in shown:
-        table.add_row(
-            Text(escaping.one_line(change.example_id, 40)),
-            Text(escaping.one_line(change.metric, 40)),
-            Text(f"{numbers.score(change.baseline_score)} → {numbers.score(change.candidate_score)}"),
-            _output(change.baseline_output, change.baseline_error),
-            _output(change.candidate_output, change.candidate_error),
-        )
-    return table
+def _print_worst(comparison: Comparison, worst: int, out: Console) -> None:
+    """Each example that got worse: how, in which metric, and line by line what went in, was expected and came out."""
+    shown = phrases.regressions(comparison)[:worst]
+    out.print(Text(f"Worse, worst first ({numbers.count(len(shown))} of {len(comparison.regressed):,})", "italic"))
+    steps = [phrases.step(change, comparison) for change in shown]
+    wide = max(map(len, steps))
+    room = max(20, min(out.width - _INDENT, _LONGEST_VALUE))
+    for change, step in zip(shown, steps, strict=True):
+        said = f"{escaping.one_line(change.example_id, 40)}  {escaping.one_line(change.metric, 40)}"
+        out.print(Text.assemble("  ", (f"{step:<{wide}}", "bold"), f"  {said}"), soft_wrap=True)
+        for name, value, error in (
+            ("input", change.input, None),
+            ("expected", change.expected, None),
+            ("baseline", change.baseline_output, change.baseline_error),
+            ("candidate", change.candidate_output, change.candidate_error),
+        ):
+            if error is None and value is None:
+                continue
+            text = f"failed: {error}" if error else escaping.as_text(value)
+            shown_text = Text(escaping.one_line(text), "red" if error else "")
+            shown_text.truncate(room, overflow="ellipsis")
+            out.print(Text.assemble((f"      {name:<11}", "dim"), shown_text), soft_wrap=True)
 
 
-def _output(output: object, error: str | None) -> Text:
-    return Text(
-        escaping.one_line(f"failed: {error}" if error else escaping.as_text(output), 120), "red" if error else ""
-    )
+def _console() -> Console:
+    """The standard output. To a notebook's cell it goes as a text, in one piece."""
+    out = Console()
+    return Console(width=_PAPER, force_jupyter=False) if out.is_jupyter else out
 
 
-def _side(role: str, side: Side) -> str:
-    where = escaping.one_line(side.url or "") or (f"experiment {side.experiment_id}" if side.experiment_id else "")
-    return f"{role}: {escaping.one_line(side.label)}, {phrases.failures(side)}" + (f", {where}" if where else "")
+def printed(show: Callable[[Console], None]) -> str:
+    """What is printed on a console, as a text: no colours, as wide as the terminal is, if there is one."""
+    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else _PAPER
+    out = io.StringIO()
+    # Else rich would show it in a notebook's cell instead, for who only asks for the text.
+    show(Console(file=out, width=width, color_system=None, highlight=False, emoji=False, force_jupyter=False))
+    return out.getvalue().rstrip("\n")
 
 
 def _name(text: str) -> str:

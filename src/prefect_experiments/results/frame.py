@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prefect_experiments.models import Example, flat_row
+from prefect_experiments.flat_rows import flat_row
+from prefect_experiments.models import Example
 from prefect_experiments.records import EvaluationRecord, Key, RunIds, RunRecord
 from prefect_experiments.results.meant import meant_by_name
 from prefect_experiments.results.names import under_given_names

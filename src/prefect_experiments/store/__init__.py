@@ -13,7 +13,8 @@ from prefect_experiments.errors import InvalidSetting, NotFound
 from prefect_experiments.settings import Settings
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import DatasetStore
-from prefect_experiments.store.experiments import EvaluatorRecord, ExperimentRecord, ExperimentStore, TaskRecord
+from prefect_experiments.store.experiment_records import EvaluatorRecord, ExperimentRecord, TaskRecord
+from prefect_experiments.store.experiments import ExperimentStore
 from prefect_experiments.store.failures import FailureStore
 from prefect_experiments.store.ingest import IngestStore
 from prefect_experiments.store.leases import Lease, LeaseStore

@@ -76,6 +76,12 @@ class DatasetStore:
             newest = self._version(connection, found.id, None)
             return self._replace(connection, newest, self._rows(connection, newest), to_rows(content))
 
+    def holds(self, version: DatasetVersion, content: Sequence[Example]) -> bool:
+        """Whether a version has just this content, in whatever order."""
+        with self._database.read() as connection:
+            there = self._rows(connection, self._version(connection, version.dataset_id, version.id))
+        return len(there) == len(content) and {row for _, row in there} == set(to_rows(content))
+
     def update(self, dataset: str, content: Sequence[Example]) -> DatasetVersion:
         """A new version in which these examples, by id, are as given; new ones come at the end.
 

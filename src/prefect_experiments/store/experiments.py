@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -13,11 +12,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments import keys
-from prefect_experiments.errors import AmbiguousName, InvalidInput, NotFound, unknown_value
+from prefect_experiments.errors import InvalidInput, NotFound, unknown_value
 from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import DatasetVersion, Experiment
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
+from prefect_experiments.store.experiment_records import (
+    EvaluatorRecord,
+    ExperimentRecord,
+    TaskRecord,
+    experiment_record,
+)
+from prefect_experiments.store.named import LATEST, ambiguous, by_newest, newest_of
 from prefect_experiments.store.paging import check_name, page
 from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.sanitize import nearest_first, object_text, plain_text
@@ -33,47 +39,6 @@ from prefect_experiments.store.tables import (
 from prefect_experiments.times import to_datetime
 
 _LONGEST_NAME = 255  # an evaluator's name is part of a key, and PostgreSQL limits the length of those
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluatorRecord:
-    """An evaluator as an experiment knows it.
-
-    Attributes:
-        positions: the examples that it is meant for; ``None`` for all of the experiment's.
-    """
-
-    name: str
-    kind: str
-    fingerprint: str
-    reference: str | None = None
-    positions: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRecord:
-    """A task as an experiment knows it."""
-
-    name: str
-    fingerprint: str | None
-    reference: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ExperimentRecord:
-    """An experiment with what is needed to go on with it.
-
-    Attributes:
-        positions: which of the version's examples it uses; ``None`` for all of them.
-        is_logged: whether its results were made elsewhere and logged here.
-    """
-
-    experiment: Experiment
-    version: DatasetVersion
-    positions: tuple[int, ...] | None
-    task: TaskRecord
-    evaluators: tuple[EvaluatorRecord, ...]
-    is_logged: bool = False
 
 
 @all_patient
@@ -178,7 +143,7 @@ class ExperimentStore:
             self._put_evaluators(connection, experiment_id, evaluators)
 
     def get(self, experiment: str, *, dataset: str | None = None, to_continue: bool = False) -> ExperimentRecord:
-        """An experiment by id (its own, or a backend's), name, ``tag:NAME`` or ``latest``.
+        """An experiment by id (its own, or a backend's), name, ``tag:NAME``, ``latest`` or ``latest:NAME``.
 
         ``latest`` is the one that was made last of those that have a run: one of which a kill has left nothing but its
         name is not, unless there are no others.
@@ -291,24 +256,46 @@ class ExperimentStore:
         query = sa.select(experiments.c.id).order_by(experiments.c.number.desc())
         if scope is not None:
             query = query.where(experiments.c.dataset_id == scope)
-        if experiment == "latest":
-            has_runs = sa.exists().where(experiment_runs.c.experiment_id == experiments.c.id)
-            for chosen in [query] if to_continue else [query.where(has_runs), query]:
-                if (found := connection.execute(chosen.limit(1)).scalar()) is not None:
-                    return str(found)
+        if experiment == LATEST:
+            if (found := self._newest(connection, query, to_continue)) is not None:
+                return found
             raise NotFound("there is no experiment yet" + (f" on dataset {dataset!r}" if dataset else ""))
+        if (name := newest_of(experiment)) is not None:
+            if (found := self._newest(connection, query.where(experiments.c.name == name), to_continue)) is not None:
+                return found
+            if connection.execute(sa.select(datasets.c.id).where(datasets.c.name == name)).scalar() is None:
+                raise self._unknown(connection, name, scope)
+            return self._find(connection, LATEST, name, to_continue=to_continue)
         c = linked_experiments.c
         by_link = connection.execute(sa.select(c.experiment_id).where(c.remote_id == experiment).distinct()).scalars()
         if linked := list(by_link):
-            return _only(linked, f"experiments are called {experiment!r} in different backends")
+            return self._only(connection, linked, f"experiments are called {experiment!r} in different backends")
         named = list(connection.execute(query.where(experiments.c.name == experiment)).scalars())
         if not named:
-            names = sa.select(experiments.c.name).distinct().limit(1000)
-            if scope is not None:
-                names = names.where(experiments.c.dataset_id == scope)
-            known = connection.execute(names).scalars()
-            raise NotFound(unknown_value("experiment", experiment, nearest_first(experiment, known)))
-        return _only(named, f"experiments are called {experiment!r}")
+            raise self._unknown(connection, experiment, scope)
+        return self._only(connection, named, f"experiments are called {experiment!r}", by_newest(experiment))
+
+    def _newest(self, connection: Connection, query: Any, to_continue: bool) -> str | None:
+        """The first of some experiments, newest first, that has a run, unless it is to be gone on with; else of all."""
+        has_runs = sa.exists().where(experiment_runs.c.experiment_id == experiments.c.id)
+        for chosen in [query] if to_continue else [query.where(has_runs), query]:
+            if (found := connection.execute(chosen.limit(1)).scalar()) is not None:
+                return str(found)
+        return None
+
+    def _unknown(self, connection: Connection, name: str, scope: str | None) -> NotFound:
+        names = sa.select(experiments.c.name).distinct().limit(1000)
+        if scope is not None:
+            names = names.where(experiments.c.dataset_id == scope)
+        known = connection.execute(names).scalars()
+        return NotFound(unknown_value("experiment", name, nearest_first(name, known)))
+
+    def _only(self, connection: Connection, found: list[str], what: str, instead: str = "") -> str:
+        if len(found) == 1:
+            return found[0]
+        query = sa.select(experiments.c.id, experiments.c.created_at).where(experiments.c.id.in_(found))
+        rows = connection.execute(query.order_by(experiments.c.number.desc())).all()
+        raise ambiguous(what, [(row.id, to_datetime(row.created_at)) for row in rows], instead=instead)
 
     def _by_tag(self, connection: Connection, tag: str, scope: str | None) -> str:
         query = sa.select(experiment_tags.c.experiment_id).where(experiment_tags.c.tag == tag)
@@ -322,7 +309,7 @@ class ExperimentStore:
             if not (tags := list(connection.execute(known).scalars())):
                 raise NotFound(f"no experiment has the tag {tag!r}; give one with `tag`")
             raise NotFound(unknown_value("tag", tag, nearest_first(tag, tags)))
-        return _only(found, f"experiments have the tag {tag!r}, on different datasets; say dataset=")
+        return self._only(connection, found, f"experiments have the tag {tag!r}, on different datasets; say dataset=")
 
     def _dataset_id(self, connection: Connection, dataset: str) -> str:
         query = sa.select(datasets.c.id).where((datasets.c.id == dataset) | (datasets.c.name == dataset))
@@ -355,7 +342,7 @@ class ExperimentStore:
         evaluators = self._evaluators(connection, ids)
         tags = self._tags(connection, ids)
         rows = connection.execute(query).all()
-        return {row.id: _record(row, evaluators.get(row.id, ()), tags.get(row.id, ())) for row in rows}
+        return {row.id: experiment_record(row, evaluators.get(row.id, ()), tags.get(row.id, ())) for row in rows}
 
     def _evaluators(self, connection: Connection, ids: Sequence[str]) -> dict[str, list[EvaluatorRecord]]:
         found: dict[str, list[EvaluatorRecord]] = {}
@@ -372,47 +359,3 @@ class ExperimentStore:
         for row in connection.execute(query.order_by(experiment_tags.c.tag)):
             found.setdefault(row.experiment_id, []).append(row.tag)
         return found
-
-
-def _only(found: list[str], what: str) -> str:
-    if len(found) > 1:
-        raise AmbiguousName(f"{len(found)} {what}; name one by its id: {', '.join(found[:10])}")
-    return found[0]
-
-
-def _record(row: Any, evaluators: Sequence[EvaluatorRecord], tags: Sequence[str]) -> ExperimentRecord:
-    return ExperimentRecord(
-        experiment=_experiment(row, evaluators, tags),
-        version=DatasetVersion(
-            id=row.dataset_version_id,
-            dataset_id=row.dataset_id,
-            number=row.version_number,
-            example_count=row.version_example_count,
-            created_at=to_datetime(row.version_created_at),
-        ),
-        positions=None if row.positions is None else tuple(orjson.loads(row.positions)),
-        task=TaskRecord(row.task, row.task_fingerprint, row.task_reference),
-        evaluators=tuple(evaluators),
-        is_logged=row.logged is not None,
-    )
-
-
-def _experiment(row: Any, evaluators: Sequence[EvaluatorRecord], tags: Sequence[str]) -> Experiment:
-    return Experiment(
-        id=row.id,
-        name=row.name,
-        description=row.description,
-        metadata=orjson.loads(row.metadata),
-        dataset_id=row.dataset_id,
-        dataset_name=row.dataset_name,
-        dataset_version_id=row.dataset_version_id,
-        repetitions=row.repetitions,
-        splits=tuple(orjson.loads(row.splits)),
-        example_count=row.example_count,
-        project_name=row.project_name,
-        task=row.task,
-        evaluators=tuple(e.name for e in evaluators),
-        tags=tuple(tags),
-        created_at=to_datetime(row.created_at),
-        updated_at=to_datetime(row.updated_at),
-    )

@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 from prefect_experiments.models import DatasetVersion
 from prefect_experiments.records import EvaluatedRun, EvaluationRecord, Key
 from prefect_experiments.store.database import Database
-from prefect_experiments.store.experiments import ExperimentRecord, ExperimentStore
+from prefect_experiments.store.experiment_records import ExperimentRecord
+from prefect_experiments.store.experiments import ExperimentStore
 from prefect_experiments.store.links import Link
 from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.rows import annotation_values, evaluation_values, run_values

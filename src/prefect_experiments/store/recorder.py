@@ -23,6 +23,7 @@ from prefect_experiments.store.database import Database
 from prefect_experiments.store.ingest import delete_evaluations_of_failed, evaluated_failures
 from prefect_experiments.store.leases import Lease
 from prefect_experiments.store.patience import FIRST_PAUSE_S, GIVE_UP_AFTER_S, LONGEST_PAUSE_S, SAID_AFTER_S
+from prefect_experiments.store.payments import Paid, add_replaced_cost, made_again, paid_before
 from prefect_experiments.store.rows import evaluation_forms, evaluation_values, run_forms, run_values
 from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
 
@@ -61,6 +62,7 @@ class Recorder:
         self._put_run = database.upsert(experiment_runs, where=_FAILED)
         self._put_evaluation = database.upsert(evaluations)
         self._void: set[tuple[int, int]] | None = None  # failed runs that somebody has evaluated; not looked yet
+        self._paid: dict[Paid, float] | None = None  # what is known to have cost money before; not looked yet
         self._runs: deque[tuple[RunRecord, _Waiter]] = deque()
         self._evaluations: deque[Sequence[EvaluationRecord]] = deque()  # one entry is never split
         self._flushes: deque[tuple[int, int, _Waiter]] = deque()  # runs and evaluations to be durable; who waits
@@ -208,6 +210,7 @@ class Recorder:
         while True:
             try:
                 with self._database.write(sync=sync) as connection:
+                    self._keep_what_was_paid(connection, runs, evaluations)
                     self._write_runs(connection, runs, one_by_one)
                     self._write_evaluations(connection, evaluations, one_by_one)
                     if sync:
@@ -227,10 +230,20 @@ class Recorder:
                 self._database.outage.over()
                 if self._void:
                     self._void.difference_update(run[:2] for run in runs)
+                if self._paid:
+                    for key in made_again(runs, evaluations):
+                        self._paid.pop(key, None)
                 self._unsynced = not sync
                 if sync:
                     self._synced_at = time.monotonic()
                 return
+
+    def _keep_what_was_paid(self, connection: Connection, runs: list[RunRecord], given: list[EvaluationRecord]) -> None:
+        """What results that are made again have cost stays known: with their rows, it would be forgotten."""
+        if self._paid is None:
+            self._paid = paid_before(connection, self._experiment_id)
+        if self._paid and (cost := sum(self._paid.get(key, 0.0) for key in made_again(runs, given))):
+            add_replaced_cost(connection, self._experiment_id, cost)
 
     def _seconds_to_sync(self) -> float:
         """How long to wait before what is committed must be synced; where it is, before the next look at the file."""

@@ -35,6 +35,7 @@ from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
 from prefect_experiments.store.ingest import evaluated_failures
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
 from prefect_experiments.store.patience import all_patient
+from prefect_experiments.store.payments import Spending, spending_of
 from prefect_experiments.store.pending import fill_in
 from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS, annotation_values
 from prefect_experiments.store.sanitize import plain_text
@@ -187,6 +188,11 @@ class ResultStore:
             made, failed, tokens, cost = connection.execute(counts.where(mine)).one()
             ordered = connection.execute(latencies.order_by(c.latency_ms)).scalars().all()
         return RunFigures(made, failed, list(ordered), tokens, cost)
+
+    def spending(self, experiment_id: str) -> Spending:
+        """What has been used, as far as it is known."""
+        with self._database.read() as connection:
+            return spending_of(connection, experiment_id)
 
     def evaluation_figures(self, experiment_id: str) -> Sequence[EvaluationFigures]:
         """What a summary needs of each evaluation that counts, in dataset order: none on a failed run does."""

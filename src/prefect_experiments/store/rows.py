@@ -46,6 +46,9 @@ def evaluation_values(experiment_id: str, evaluation: EvaluationRecord) -> tuple
         evaluation.start_time,
         evaluation.end_time,
         evaluation.trace_id,
+        evaluation.token_count,
+        evaluation.total_cost,
+        evaluation.unpriced_json,
     )
 
 

@@ -87,6 +87,7 @@ experiments = Table(
     Column("logged", String(64)),  # fingerprint of the results, where they were made elsewhere and logged
     # Counts the experiments as they are made: clocks are set, and those of two machines differ.
     Column("number", Integer, nullable=False, server_default="0"),
+    Column("replaced_cost", Double),  # of results that were made again since; null: none of a known cost
     Index("ix_experiments_dataset", "dataset_id", "created_at"),
     Index("ix_experiments_name", "name"),
     Index("ix_experiments_number", "number", unique=True),
@@ -121,6 +122,7 @@ experiment_runs = Table(
     Column("trace_id", String(32)),
     Column("metadata", Text),  # JSON object: what else is known of a run that was made elsewhere
     Column("latency_ms", Double),  # as measured or given: two times do not tell it exactly; null: unknown
+    Column("unpriced", Text),  # JSON object: by model, the calls whose cost is not known
 )
 
 _RUN_KEY = ["experiment_id", "position", "repetition_number"]
@@ -144,6 +146,9 @@ evaluations = Table(
     Column("start_time", Double, nullable=False),
     Column("end_time", Double, nullable=False),
     Column("trace_id", String(32)),
+    Column("token_count", Integer),  # of the evaluator's call; where it gave several evaluations, on one of them
+    Column("total_cost", Double),
+    Column("unpriced", Text),
     ForeignKeyConstraint(_RUN_KEY, _RUN_COLUMNS, ondelete="CASCADE"),
 )
 

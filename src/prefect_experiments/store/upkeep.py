@@ -102,6 +102,16 @@ class Upkeep:
             waiting = Path(f"{file}-wal").stat().st_size if database.is_sqlite else 0
         return StoreInfo(database.shown_url, program, HEAD, size, waiting, counts)
 
+    def check_writable(self) -> None:
+        """Make sure that the store can be written to; nothing is.
+
+        Raises:
+            StoreUnavailable: it cannot, now.
+            InvalidSetting: it cannot, as it is set up.
+        """
+        with self._database.write() as connection:
+            connection.rollback()
+
     def faults(self) -> list[str]:
         """What is wrong with the store, read from its first row to its last; empty where nothing is."""
         with self._database.read() as connection:

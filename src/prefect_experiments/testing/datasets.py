@@ -56,6 +56,27 @@ class DatasetSuite(Conditions):
         assert client.datasets.get_dataset(dataset=name) == client.datasets.get_dataset(dataset=dataset.id)
         assert len(client.datasets.list_versions(dataset=name)) == 1
 
+    def test_the_same_is_made_again(self, client: Client, name: str, can: Capabilities) -> None:
+        """What was made is used again where it is the same, else refused or made into a further version."""
+        again: Any = {"name": name, "examples": EXAMPLES, "if_exists": "reuse"}
+        made = client.datasets.create_dataset(**again)
+        assert client.datasets.create_dataset(**again).version_id == made.version_id
+        other = {**again, "examples": [*EXAMPLES[1:], {"id": "new", "input": {"n": 9}}]}
+        with pytest.raises(AlreadyExists, match="4 there and 4 given, 1 with ids that it does not have, such as 'new'"):
+            client.datasets.create_dataset(**other)
+        assert len(client.datasets.list_versions(dataset=name)) == 1
+        newer = client.datasets.create_dataset(**{**other, "if_exists": "new_version"})
+        assert (newer.id, newer.version_id == made.version_id) == (made.id, False)
+        assert _content(newer, can) == _rows(other["examples"], can)
+        assert client.datasets.create_dataset(**{**other, "if_exists": "new_version"}).version_id == newer.version_id
+        assert client.datasets.create_dataset(**other).version_id == newer.version_id
+
+    def test_the_same_is_made_again_without_ids(self, client: Client, name: str) -> None:
+        """Rows that bring no ids are known by what they are."""
+        again: Any = {"name": name, "examples": [{"input": {"n": n}} for n in range(3)], "if_exists": "reuse"}
+        made = client.datasets.create_dataset(**again)
+        assert client.datasets.create_dataset(**again).version_id == made.version_id
+
     def test_a_dataset_that_is_not_there(self, client: Client, name: str, dataset: Dataset) -> None:
         """The text says what was looked for."""
         for ask in (client.datasets.get_dataset, client.datasets.get_info, client.datasets.list_versions):

@@ -50,7 +50,19 @@ class ExperimentSuite(Conditions):
         made.append(logged(client, dataset, name, rows=rows))
         with pytest.raises(AmbiguousName):
             client.experiments.get(experiment=name, dataset=dataset.name)
+        assert client.experiments.get(experiment=f"latest:{name}", dataset=dataset.name).id == made[2].id
         assert client.experiments.get(experiment=made[2].id).id == made[2].id
+
+    def test_the_newest_of_a_name(self, client: Client, dataset: Dataset, name: str) -> None:
+        """Of an experiment's name, or of the dataset's, on whatever dataset; a name that nothing has is said."""
+        other = client.datasets.create_dataset(name=f"{name}-other", examples=EXAMPLES[:2])
+        made = [logged(client, on, f"{name}-run") for on in (dataset, other)]
+        assert client.experiments.get(experiment=f"latest:{name}-run").id == made[1].id
+        assert client.experiments.get(experiment=f"latest:{name}-run", dataset=dataset.name).id == made[0].id
+        assert client.experiments.get(experiment=f"latest:{other.name}").id == made[1].id
+        assert client.experiments.get(experiment=f"latest:{dataset.name}").id == made[0].id
+        with pytest.raises(NotFound, match=f"{name}-not"):
+            client.experiments.get(experiment=f"latest:{name}-not")
 
     def test_pages_of_experiments(self, client: Client, dataset: Dataset, name: str) -> None:
         """Newest first, each once; without a dataset, those of all."""

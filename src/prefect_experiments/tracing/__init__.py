@@ -8,6 +8,8 @@ they are made through OpenTelemetry's global tracer provider. An SDK provider th
 has set is always listened to; where none is set, ``set_global=True`` makes ours the global one, and
 it stays so for as long as the process lives.
 
+Where nobody wants traces, a `UsageCounter` counts tokens and cost alone.
+
 Importing this is cheap; OpenTelemetry's SDK is loaded when a tracer is made.
 """
 
@@ -18,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from prefect_experiments.tracing.destination import TraceExport
 
 if TYPE_CHECKING:
+    from prefect_experiments.tracing.counter import UsageCounter
     from prefect_experiments.tracing.experiment import ExperimentTracer
 
-__all__ = ["ExperimentTracer", "TraceExport"]
+__all__ = ["ExperimentTracer", "TraceExport", "UsageCounter"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,4 +31,8 @@ def __getattr__(name: str) -> Any:
         from prefect_experiments.tracing.experiment import ExperimentTracer
 
         return ExperimentTracer
+    if name == "UsageCounter":
+        from prefect_experiments.tracing.counter import UsageCounter
+
+        return UsageCounter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

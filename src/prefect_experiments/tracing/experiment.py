@@ -19,14 +19,17 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, Sta
 from opentelemetry.util.types import AttributeValue
 
 from prefect_experiments.engine import EvaluationItem, RunItem, TraceFigures
-from prefect_experiments.engine.calls import CallResult, Target
+from prefect_experiments.engine.calls import Target
+from prefect_experiments.engine.outcomes import CallResult
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.tasks import Fields, Task
 from prefect_experiments.tracing import attributes as about
 from prefect_experiments.tracing.destination import TraceExport
+from prefect_experiments.tracing.prices import Prices
 from prefect_experiments.tracing.router import OpenTrace, Outlet, join_global, own_provider, router
 from prefect_experiments.tracing.sender import sender_for
+from prefect_experiments.tracing.usage import current_call
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -55,6 +58,7 @@ class ExperimentTracer:
         attributes: further attributes of every root span, such as ``prefect.flow_run.id``.
         set_global: make our tracer provider OpenTelemetry's global one where none is set, so that
             the task's own spans and those of instrumentors nest under the run's. It cannot be unset.
+        prices: what calls cost whose spans do not say it.
     """
 
     def __init__(
@@ -65,8 +69,10 @@ class ExperimentTracer:
         metadata: Mapping[str, Any] = MappingProxyType({}),
         attributes: Mapping[str, AttributeValue] = MappingProxyType({}),
         set_global: bool = False,
+        prices: Prices | None = None,
     ) -> None:
         self.project_name = project_name
+        self.prices = Prices() if prices is None else prices
         self.metadata = about.Metadata(metadata)
         self.attributes = dict(attributes)
         self._outlet = None if export is None else Outlet(_resource(project_name), sender_for(export))
@@ -132,7 +138,7 @@ class ExperimentTracer:
         try:
             if trace.get_tracer_provider() is not self._global:  # the task's own module may just have set one
                 self._join()
-            opened = OpenTrace(self._root(name, start), self._outlet)
+            opened = OpenTrace(self._root(name, start), self._outlet, self.prices)
         except Exception as error:  # noqa: BLE001 - span processors of the application's may raise anything
             self._cannot("begun", error)
             return None
@@ -199,6 +205,7 @@ class _Traced(Generic[T]):
         if opened is not None:
             # Never detached: the call has its context to itself, and what it gives is awaited in there as well.
             attach(set_span_in_context(opened.span))
+            current_call.set(opened)
         return self._target.call(fields)
 
     def _begin(self, fields: Fields, start: float | None = None) -> OpenTrace | None:
@@ -235,7 +242,7 @@ class TracedTask(_Traced[Task]):
         opened = self._taken(fields, result)
         if opened is None:
             return TraceFigures()
-        figures = TraceFigures(_hex(opened), *opened.figures())
+        figures = TraceFigures(_hex(opened), *opened.usage())
         attributes = self._fixed
         if opened.span.is_recording():
             metadata = self._tracer.metadata.of(item, result.attempts)
@@ -249,18 +256,19 @@ class TracedEvaluator(_Traced[BoundEvaluator]):
 
     def finish(
         self, fields: Fields, item: EvaluationItem, rows: Sequence[EvaluationRecord], result: CallResult
-    ) -> str | None:
-        """End the trace of an evaluation; its id."""
+    ) -> TraceFigures:
+        """End the trace of an evaluation; its id, and the tokens and cost of the spans in it."""
         opened = self._taken(fields, result)
         if opened is None:
-            return None
+            return TraceFigures()
+        figures = TraceFigures(_hex(opened), *opened.usage())
         attributes = self._fixed
         if opened.span.is_recording():
             metadata = self._tracer.metadata.of(item.run, result.attempts)
             attributes = {**attributes, **about.of_evaluation(item, rows), "metadata": metadata}
         # An evaluation that is none is an error too, which the call itself knows nothing of.
         self._tracer.end(opened, attributes, result, rows[0].error if rows else result.error)
-        return _hex(opened)
+        return figures
 
 
 def _hex(opened: OpenTrace) -> str | None:

@@ -7,11 +7,9 @@ experiments, each with a project of its own. So what tells them apart is the tra
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import weakref
 from collections import deque
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -20,7 +18,10 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider, sampling
 
+from prefect_experiments.tracing.counted_span import CountedSpan
+from prefect_experiments.tracing.prices import Prices
 from prefect_experiments.tracing.sender import Sender
+from prefect_experiments.tracing.usage import CountedCall, Usage, current_call
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue
@@ -78,73 +79,41 @@ class Outlet:
         self.sender.put(copy)
 
 
-class OpenTrace:
+class OpenTrace(CountedCall):
     """The trace of a call that is not finished yet, and what its spans say of tokens and cost."""
 
-    __slots__ = ("_costs", "_outlet", "_parents", "_tokens", "id", "span")
+    __slots__ = ("_outlet", "id", "span")
 
-    def __init__(self, span: trace.Span, outlet: Outlet | None) -> None:
+    wants_spans = True
+
+    def __init__(self, span: trace.Span, outlet: Outlet | None, prices: Prices) -> None:
+        super().__init__(prices)
         self.span = span
         self.id = span.get_span_context().trace_id
         self._outlet = outlet
-        self._parents: dict[int, int] = {}
-        self._tokens: dict[int, float] = {}
-        self._costs: dict[int, float] = {}
 
     def started(self, span: Span) -> None:
-        """Note whose child it is: at the end, spans that are still open have to be known as well."""
-        if span.parent is not None:
-            self._parents[span.get_span_context().span_id] = span.parent.span_id
+        """Note whose child it is."""
+        self.figures.started(span.get_span_context().span_id, span.parent and span.parent.span_id)
 
     def ended(self, span: ReadableSpan) -> None:
         """Note its figures, and pass it on."""
         if span.parent is not None:  # the root's own have been looked at when they were wanted
-            self._note(span)
+            _note(self, span)
         if self._outlet is not None:
             self._outlet.ended(span)
 
-    def _note(self, span: ReadableSpan) -> None:
-        attributes, context = span.attributes, span.get_span_context()
-        if not attributes or context is None:
-            return
-        if (tokens := _total(attributes, "llm.token_count.")) is not None:
-            self._tokens[context.span_id] = tokens
-        if (cost := _total(attributes, "llm.cost.")) is not None:
-            self._costs[context.span_id] = cost
-
-    def figures(self) -> tuple[int | None, float | None]:
-        """Tokens and cost of the spans that have ended, and of the root span; ``None`` where none knows any."""
+    def usage(self) -> Usage:
+        """Tokens and cost of the spans that have ended, and of the root span."""
         if isinstance(self.span, ReadableSpan):
-            self._note(self.span)
-        if not self._tokens and not self._costs:
-            return None, None
-        tokens = self._sum(self._tokens)
-        return None if tokens is None else round(tokens), self._sum(self._costs)
-
-    def _sum(self, figures: dict[int, float]) -> float | None:
-        """The sum, without spans that repeat what is known of spans below them, as agents' spans do."""
-        known = list(figures.items())  # spans may end in other threads meanwhile
-        repeated: set[int] = set()
-        for span_id, _ in known:
-            above = self._parents.get(span_id)
-            while above is not None and above not in repeated:
-                repeated.add(above)
-                above = self._parents.get(above)
-        return sum(figure for span_id, figure in known if span_id not in repeated) if known else None
+            _note(self, self.span)
+        return self.figures.usage()
 
 
-def _total(attributes: Mapping[str, Any], prefix: str) -> float | None:
-    total = _number(attributes.get(f"{prefix}total"))
-    if total is not None:
-        return total
-    parts = [_number(attributes.get(f"{prefix}{part}")) for part in ("prompt", "completion")]
-    return None if parts == [None, None] else sum(part or 0 for part in parts)
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        return None
-    return value
+def _note(call: CountedCall, span: ReadableSpan) -> None:
+    if (context := span.get_span_context()) is not None:
+        failed = span.status.status_code is trace.StatusCode.ERROR
+        call.figures.ended(context.span_id, span.attributes, failed=failed)
 
 
 class Router(SpanProcessor):
@@ -153,6 +122,8 @@ class Router(SpanProcessor):
     def __init__(self) -> None:
         self._listeners: dict[int, Listener] = {}
         self._ended: deque[int] = deque()
+        # Spans that are only counted are in traces of the application's own: by span, the call that made it.
+        self._counted: weakref.WeakValueDictionary[int, CountedCall] = weakref.WeakValueDictionary()
 
     def open(self, opened: OpenTrace) -> None:
         """Listen to a trace."""
@@ -168,11 +139,17 @@ class Router(SpanProcessor):
         if len(self._ended) > MOST_ENDED:
             self._listeners.pop(self._ended.popleft(), None)
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """A span was started, by whatever provider."""
         listener = self._listeners.get(span.get_span_context().trace_id)
         if listener is not None:
             listener.started(span)
+        elif (call := current_call.get()) is not None and not isinstance(call, OpenTrace):
+            number = span.get_span_context().span_id
+            self._counted[number] = call
+            above = trace.get_current_span(parent_context)
+            parent = above.number if isinstance(above, CountedSpan) else span.parent and span.parent.span_id
+            call.figures.started(number, parent)
 
     def on_end(self, span: ReadableSpan) -> None:
         """A span has ended, in whatever thread."""
@@ -180,6 +157,8 @@ class Router(SpanProcessor):
         listener = self._listeners.get(context.trace_id) if context else None
         if listener is not None:
             listener.ended(span)
+        elif context is not None and (call := self._counted.pop(context.span_id, None)) is not None:
+            _note(call, span)
 
     # `shutdown` and `force_flush` do nothing: code that flushes its provider after each request would
     # otherwise make the calls of an experiment wait for the collector.

@@ -14,6 +14,7 @@ from prefect_experiments.errors import AmbiguousName, NotFound, unknown_value
 from prefect_experiments.models import AnnotateRecordInput, Experiment
 from prefect_experiments.pages import Pagination
 from prefect_experiments.records import UNPLACED, EvaluatedRun, EvaluationRecord, RunRecord, annotation_record
+from prefect_experiments.store.named import newest_of
 
 from . import files
 from .datasets import FolderDatasets
@@ -55,6 +56,9 @@ class FolderExperiments:
             heads = self._heads(dataset)
             if experiment == "latest":
                 found = heads[:1]
+            elif (name := newest_of(experiment)) is not None:
+                named = [head for head in heads if head["name"] == name]
+                found = (named or [head for head in self._heads(None) if head["dataset_name"] == name])[:1]
             elif experiment.startswith("tag:"):
                 found = [head for head in heads if experiment.removeprefix("tag:") in head["tags"]]
             else:

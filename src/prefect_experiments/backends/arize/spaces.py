@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prefect_experiments.backends.arize.api import ArizeApi, Row
-from prefect_experiments.backends.arize.rows import is_id
-from prefect_experiments.errors import AmbiguousName, InvalidInput, InvalidSetting, NotFound, unknown_value
+from prefect_experiments.backends.arize.rows import is_id, to_time
+from prefect_experiments.errors import InvalidInput, InvalidSetting, NotFound, unknown_value
+from prefect_experiments.store.named import LATEST, ambiguous, by_newest, newest_of
 
 
 class Space:
@@ -79,7 +80,7 @@ async def named_dataset(api: ArizeApi, space_id: str | None, name: str) -> Row |
 
 
 async def find_experiment(api: ArizeApi, space: Space, experiment: str, dataset: str | None) -> Row:
-    """An experiment by id, name or ``latest``; ``tag:NAME`` is found by its tags.
+    """An experiment by id, name, ``latest`` or ``latest:NAME``; ``tag:NAME`` is found by its tags.
 
     Raises:
         NotFound: there is none.
@@ -90,12 +91,17 @@ async def find_experiment(api: ArizeApi, space: Space, experiment: str, dataset:
     scope = await experiment_scope(api, space, dataset)
     if experiment.startswith("tag:"):
         return await _tagged(api, experiment.removeprefix("tag:"), scope)
-    rows = await api.experiments(None if experiment == "latest" else experiment, **scope)
-    found = rows[:1] if experiment == "latest" else [row for row in rows if row.get("name") == experiment]
+    newest = newest_of(experiment)
+    rows = await api.experiments(None if experiment == LATEST else newest or experiment, **scope)
+    found = rows[:1] if experiment == LATEST else [row for row in rows if row.get("name") == (newest or experiment)]
+    if newest is not None:
+        if not found and (head := await named_dataset(api, await space.id(), newest)) is not None:
+            found = await api.experiments(dataset_id=head["id"])
+        found = found[:1]
     if not found:
         names = [str(row.get("name")) for row in (await api.experiments_page(50, None, **scope))[0]]
         raise NotFound(f"{api.http.address}: {unknown_value('experiment', experiment, names[:20])}")
-    return _only(found, f"experiments are called {experiment!r}")
+    return _only(found, f"experiments are called {experiment!r}", by_newest(experiment))
 
 
 async def experiment_scope(api: ArizeApi, space: Space, dataset: str | None) -> dict[str, str | None]:
@@ -113,8 +119,7 @@ async def _tagged(api: ArizeApi, tag: str, scope: dict[str, str | None]) -> Row:
     return _only(found, f"experiments have the tag {tag!r}, on different datasets; say dataset=")
 
 
-def _only(matches: Sequence[Row], what: str) -> Row:
+def _only(matches: Sequence[Row], what: str, instead: str = "") -> Row:
     if len(matches) > 1:
-        ids = ", ".join(str(row["id"]) for row in matches[:10])
-        raise AmbiguousName(f"{len(matches)} {what}; name one by its id: {ids}")
+        raise ambiguous(what, [(str(row["id"]), to_time(row.get("created_at"))) for row in matches], instead=instead)
     return matches[0]

@@ -53,6 +53,13 @@ class PhoenixDatasets:
         return await read_dataset(self._api, made["dataset_id"], made["version_id"])
 
     @waited
+    async def holding(self, name: str, content: Sequence[Example]) -> Dataset | None:
+        """The newest version of the dataset of a name, if it has just this content."""
+        head = await find_dataset(self._api, name)
+        newest = await read_dataset(self._api, head["id"], head=head)
+        return newest if _is_same(newest, content) else None
+
+    @waited
     async def append(self, dataset: str, content: Sequence[Example]) -> Dataset:
         """A new version with further examples."""
         head = await find_dataset(self._api, dataset)
@@ -147,11 +154,10 @@ class PhoenixDatasets:
             else:
                 return made["dataset_id"], made["version_id"]
         newest = await read_dataset(self._api, head["id"], head=head)
-        theirs = {example.id: content_key(example) for example in newest.examples}
-        ours = {id_among(theirs, example.id): content_key(example) for example in dataset.examples}
-        if ours == theirs:
+        if _is_same(newest, dataset.examples):
             return newest.id, newest.version_id
-        made = await self._api.upload(upload_body(name, "update", dataset.examples, present=theirs))
+        present = [example.id for example in newest.examples]
+        made = await self._api.upload(upload_body(name, "update", dataset.examples, present=present))
         return made["dataset_id"], made["version_id"]
 
 
@@ -205,6 +211,12 @@ async def read_dataset(
             belongs.setdefault(row["node_id"], []).append(name)
     examples = [to_example(row, sorted(belongs.get(row["node_id"], ()))) for row in found["examples"]]
     return to_dataset(head, found["version_id"], examples, splits)
+
+
+def _is_same(newest: Dataset, content: Sequence[Example]) -> bool:
+    """Whether a version has just this content."""
+    theirs = {example.id: content_key(example) for example in newest.examples}
+    return theirs == {id_among(theirs, example.id): content_key(example) for example in content}
 
 
 def _check(content: Sequence[Example]) -> None:

@@ -13,9 +13,9 @@ import orjson
 from prefect_experiments.backends.base import Draft, PulledResults
 from prefect_experiments.backends.marks import unmarked
 from prefect_experiments.backends.phoenix.api import PhoenixApi, Row, each
-from prefect_experiments.backends.phoenix.datasets import find_dataset
+from prefect_experiments.backends.phoenix.datasets import find_dataset, named_dataset
 from prefect_experiments.backends.phoenix.rows import is_id, to_experiment, to_time
-from prefect_experiments.errors import AmbiguousName, BackendUnavailable, InvalidInput, NotFound, unknown_value
+from prefect_experiments.errors import BackendUnavailable, InvalidInput, NotFound, unknown_value
 from prefect_experiments.models import AnnotateRecordInput, Experiment
 from prefect_experiments.pages import Pagination
 from prefect_experiments.records import (
@@ -27,6 +27,7 @@ from prefect_experiments.records import (
     annotation_metadata,
     json_text,
 )
+from prefect_experiments.store.named import BY_TAG, LATEST, ambiguous, by_newest, newest_of
 from prefect_experiments.store.paging import decode_cursor, encode_cursor
 from prefect_experiments.sync import waited
 
@@ -74,7 +75,7 @@ class PhoenixExperiments:
 
     @waited
     async def find(self, experiment: str, dataset: str | None = None) -> Experiment:
-        """An experiment by id, name, ``tag:NAME`` or ``latest``."""
+        """An experiment by id, name, ``tag:NAME``, ``latest`` or ``latest:NAME``."""
         if is_id(experiment, "Experiment"):
             return await self.read(await self._api.experiment(experiment))
         if dataset is None:
@@ -83,16 +84,23 @@ class PhoenixExperiments:
             rows = await self._api.every_experiment((await find_dataset(self._api, dataset))["id"])
         if experiment.startswith("tag:"):
             found = await self._tagged(rows, experiment.removeprefix("tag:"))
-        elif experiment == "latest":
+        elif experiment == LATEST:
             found = rows[:1]
+        elif (name := newest_of(experiment)) is not None:
+            found = [row for row in rows if row["name"] == name][:1]
+            if not found and (head := await named_dataset(self._api, name)) is not None:
+                found = (await self._api.every_experiment(head["id"]))[:1]
         else:
             found = [row for row in rows if row["name"] == experiment]
         if not found:
             names = list(dict.fromkeys(row["name"] for row in rows))[:20]
             raise NotFound(f"{self._api.http.address}: {unknown_value('experiment', experiment, names)}")
         if len(found) > 1:
-            ids = ", ".join(row["id"] for row in found[:10])
-            raise AmbiguousName(f"{len(found)} experiments are called {experiment!r}; name one by its id: {ids}")
+            several = [(row["id"], to_time(row["created_at"])) for row in found]
+            tagged = experiment.startswith(BY_TAG)
+            what = "experiments have the tag" if tagged else "experiments are called"
+            instead = "say dataset=" if tagged else by_newest(experiment)
+            raise ambiguous(f"{what} {experiment.removeprefix(BY_TAG)!r}", several, instead=instead)
         return await self.read(found[0])
 
     async def _tagged(self, rows: Sequence[Row], tag: str) -> list[Row]:

@@ -1,0 +1,173 @@
+"""What can be found out about the project in the current folder: data, a task, git, Python, the time zone."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from prefect_experiments import datasets
+from prefect_experiments.datasets.files import SUFFIXES
+from prefect_experiments.errors import InvalidDataset, InvalidSetting
+
+EVALUATION = "evaluation.py"
+_FOLDERS = (".", "data", "datasets", "evals", "evaluation", "examples")
+_INPUTS = ("input", "question", "prompt", "query", "text", "message", "ticket", "request", "body", "content")
+_OUTPUTS = (
+    *("output", "expected", "expected_output", "answer", "label", "intent", "category", "class", "target"),
+    *("reference", "ground_truth", "response", "completion"),
+)
+_TASKS = ("task", "answer", "respond", "reply", "predict", "classify", "generate", "ask")
+_FIELDS = {"input", "metadata", "example", "dataset_row"}
+_NOT_DATA = {"package.json", "package-lock.json", "tsconfig.json", "results.csv", "requirements.csv"}
+_GIT_WITHIN_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a file make an example; nothing at all for those called input and output."""
+
+    input: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
+    id: str | None = None
+
+    def keys(self) -> dict[str, Any]:
+        """As `datasets.load` takes them."""
+        return {
+            "input_keys": list(self.input) or None,
+            "output_keys": list(self.output) or None,
+            "metadata_keys": list(self.metadata) or None,
+            "id_key": self.id,
+        }
+
+    def parameters(self) -> dict[str, Any]:
+        """As a deployed flow takes them."""
+        given = {"input": [*self.input], "output": [*self.output], "metadata": [*self.metadata], "id": self.id}
+        return {kind: names for kind, names in given.items() if names} if self.input else {}
+
+    def options(self) -> list[str]:
+        """As the command line takes them."""
+        named = [("--input-key", self.input), ("--output-key", self.output), ("--metadata-key", self.metadata)]
+        return [word for option, names in named for name in names for word in (option, name)] + (
+            ["--id-key", self.id] if self.id and self.input else []
+        )
+
+
+def data_files() -> list[Path]:
+    """The files of the project that can be read as rows, those of its own folder first."""
+    found = []
+    for folder in _FOLDERS:
+        paths = sorted(Path(folder).glob("*")) if Path(folder).is_dir() else []
+        found += [path for path in paths if path.suffix.lower() in SUFFIXES and path.name not in _NOT_DATA]
+    return [path for path in found if column_names(path)]
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns of a file, none where it cannot be read as rows."""
+    try:
+        return list(datasets.read_table(str(path)).columns)
+    except (InvalidDataset, InvalidSetting):
+        return []
+
+
+def guessed_columns(names: Sequence[str]) -> Columns | None:
+    """Which columns make an example, by what they are called; ``None`` where none is called like an input."""
+    given = _first(names, _INPUTS)
+    if given is None:
+        return None
+    found = columns_for(given, names)
+    return Columns() if given == "input" and found.output in ((), ("output",)) else found
+
+
+def columns_for(given: str, names: Sequence[str]) -> Columns:
+    """The same where the input's column is known: an expected output and an id by their names, the rest metadata."""
+    left = [name for name in names if name != given]
+    expected = _first(left, _OUTPUTS)
+    key = next((name for name in left if name.casefold() == "id"), None)
+    rest = tuple(name for name in left if name not in (expected, key))
+    return Columns((given,), (expected,) if expected else (), rest, key)
+
+
+def _first(names: Iterable[str], wanted: Sequence[str]) -> str | None:
+    by_name = {name.casefold().replace(" ", "_"): name for name in reversed([*names])}
+    return next((by_name[one] for one in wanted if one in by_name), None)
+
+
+def tasks() -> list[str]:
+    """References to functions of the project that are called like a task, and take what a task gets."""
+    found = []
+    for path in sorted(Path().glob("*.py")):
+        if path.name in (EVALUATION, "conftest.py", "setup.py") or path.name.startswith("test_"):
+            continue
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, ValueError, OSError):
+            continue
+        found += [f"{path}:{node.name}" for node in tree.body if _is_task(node)]
+    return found
+
+
+def _is_task(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name not in _TASKS:
+        return False
+    needed = node.args.args[: len(node.args.args) - len(node.args.defaults)]
+    return len(needed) == 1 or (bool(needed) and {argument.arg for argument in needed} <= _FIELDS)
+
+
+def remote() -> str | None:
+    """The address of the git repository that this folder is a clone of, without a login in it."""
+    found = _git("remote", "get-url", "origin")
+    return re.sub(r"(?<=://)[^/@]+@", "", found) if found else None
+
+
+def main_branch() -> str:
+    """The branch that pull requests go to."""
+    found = _git("symbolic-ref", "--short", "refs/remotes/origin/HEAD") or _git("symbolic-ref", "--short", "HEAD")
+    return (found or "main").removeprefix("origin/")
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - our own arguments
+            ["git", *arguments],  # noqa: S607 - the one that the user has
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_GIT_WITHIN_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def python_version() -> str:
+    """The version of Python that the project says, else the one that runs here."""
+    path = Path(".python-version")
+    said = re.match(r"(\d+\.\d+)", path.read_text(encoding="utf-8").strip()) if path.is_file() else None
+    return said[1] if said else f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def time_zone() -> str:
+    """The name of this machine's time zone; UTC where it has none."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    if "/" in named and not named.startswith("/"):
+        return named
+    linked = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
+    return linked if "/" in linked and not linked.startswith("Etc/") else "UTC"
+
+
+def install_commands() -> list[str]:
+    """What installs the project and this package on a build machine."""
+    commands = ["pip install 'prefect-experiments[postgres]'"]
+    if Path("requirements.txt").is_file():
+        commands.append("pip install -r requirements.txt")
+    if Path("pyproject.toml").is_file() and "[project]" in Path("pyproject.toml").read_text(encoding="utf-8"):
+        commands.append("pip install .")
+    return commands

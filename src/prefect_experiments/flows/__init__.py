@@ -1,0 +1,1 @@
+"""The flows that deployments point at, such as ``prefect_experiments.flows.regression.regression``."""

@@ -1,0 +1,105 @@
+"""A regression: run, compare with the baseline, let the gate judge, report, and promote what has passed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from prefect_experiments import Client
+from prefect_experiments.flows.form import deployed
+from prefect_experiments.orchestration.deployed.parameters import (
+    LIMITS,
+    CallLimits,
+    Columns,
+    GateRules,
+    ProjectPath,
+    SampleRules,
+    Source,
+    TagName,
+    dataset_of,
+    gate_of,
+)
+from prefect_experiments.orchestration.deployed.recovery import arun_for_flow_run
+from prefect_experiments.orchestration.deployed.reporting import conclude
+
+
+@deployed(
+    "regression",
+    called="{task} on {dataset}",
+    shown=("dataset", "task", "evaluators", "columns", "baseline", "gate", "gate_file", "promote"),
+)
+async def regression(
+    dataset: Source,
+    task: Annotated[str, Field(min_length=1)] | None = None,
+    evaluators: list[str] | None = None,
+    columns: Columns | None = None,
+    dataset_version: str | None = None,
+    splits: list[str] | None = None,
+    sample: SampleRules | None = None,
+    repetitions: Annotated[int, Field(ge=1)] = 1,
+    experiment_name: str | None = None,
+    experiment_description: str | None = None,
+    experiment_metadata: dict[str, Any] | None = None,
+    baseline: Source | None = "tag:baseline",
+    gate: GateRules | None = None,
+    gate_file: ProjectPath | None = None,
+    promote: bool = False,
+    promote_as: TagName = "baseline",
+    report: ProjectPath | None = None,
+    report_url: str | None = None,
+    backend: str | None = None,
+    limits: CallLimits = LIMITS,
+) -> Any:
+    """Run a task over a dataset, compare with the baseline, and end as the gate says.
+
+    The final state is called GatePassed, GateFailed or GateInconclusive, and its message says why.
+
+    Args:
+        dataset: Name or id of a dataset, or the path of a .csv, .json, .jsonl or .parquet file. One of
+            pixie's brings its task and its evaluators.
+        task: What is tested, as path/file.py:name or package.module:name. Empty: the dataset's own.
+        evaluators: What scores the outputs: names of built-ins, or references as for the task. Empty: the
+            dataset's own.
+        columns: For a file: which of its columns make an example. Not needed for columns called input and output.
+        dataset_version: Id or number of the dataset's version. Empty: the newest.
+        splits: Only the examples of these splits.
+        sample: Only a sample of the examples. Empty: all of them.
+        repetitions: How often each example is run.
+        experiment_name: Empty: the task's name and the time.
+        experiment_description: A sentence for people.
+        experiment_metadata: Anything worth knowing later, as a JSON object.
+        baseline: What the result is compared with: an experiment's id or name, tag:NAME, latest, or a table of
+            results. A tag that nobody has yet is no error: the first run is judged alone.
+        gate: The rules of the verdict. Empty, and no file: no metric may be worse than the baseline's.
+        gate_file: Path of a YAML or JSON file with the rules, in place of the form.
+        promote: Give the experiment the baseline's tag where the gate has passed it.
+        promote_as: The tag that it gets then.
+        report: Where the HTML report is written: the path of an .html file, or of a folder. Empty: nowhere.
+        report_url: Where people open that file or folder, such as https://reports.example.com. Empty: the page
+            says the path.
+        backend: local, phoenix, arize, or a saved block such as phoenix-credentials/prod. Empty: as the worker's
+            settings say.
+        limits: Calls at a time, timeout, retries.
+    """
+    client = Client(backend=backend)
+    ran = await arun_for_flow_run(
+        client=client,
+        dataset=dataset_of(dataset, columns, brings_task=task is None, brings_evaluators=evaluators is None),
+        task=task,
+        evaluators=evaluators,
+        baseline=baseline,
+        gate=gate_of(gate, gate_file),
+        new={
+            "dataset_version": dataset_version,
+            "splits": splits,
+            "sample": sample,
+            "repetitions": repetitions,
+            "experiment_name": experiment_name,
+            "experiment_description": experiment_description,
+            "experiment_metadata": experiment_metadata,
+        },
+        **limits,
+    )
+    promoted = promote_as if promote else None
+    return await conclude(ran, client, report=report, report_url=report_url, promote_as=promoted)

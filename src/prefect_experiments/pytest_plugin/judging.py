@@ -1,0 +1,141 @@
+"""What a gate says of an experiment, as subtests and as the outcome of the test."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from prefect_experiments.analysis.verdicts import MetricCheck, Verdict
+from prefect_experiments.errors import NotFound
+from prefect_experiments.reports import phrases
+
+if TYPE_CHECKING:
+    from prefect_experiments.analysis import RanExperiment
+
+_SPLIT = "split:"
+
+
+def verdict_of(ran: RanExperiment, gate: Any) -> Verdict | None:
+    """What a gate says of an experiment; without one, what the gate has said that it was run with."""
+    if gate is None:
+        return ran.verdict
+    from prefect_experiments.analysis.gate import Gate
+    from prefect_experiments.experiment.compare import Judging
+
+    Judging(ran.baseline, Gate.parse(gate)).apply(ran)
+    return ran.verdict
+
+
+def without_gate(ran: RanExperiment) -> list[MetricCheck]:
+    """What is asked where there is no gate: that no call has failed."""
+    summary, failures = ran.summary, ran.failures
+    checks = []
+    said = "; ".join(phrases.error_lines(failures)) or "no run failed"
+    missing = summary.n_expected - summary.n_runs
+    if missing > 0:
+        said = f"{missing} of {summary.n_expected} runs were not made; {said}"
+    failed = bool(summary.n_errors or missing)
+    checks.append(MetricCheck(name="runs", status="failed" if failed else "passed", reason=said))
+    for name, metric in summary.metrics.items():
+        broken = metric.n_errors > 0
+        checks.append(MetricCheck(name=name, status="failed" if broken else "passed", reason=f"{name} {metric}"))
+    return checks
+
+
+def required_checks(ran: RanExperiment, required: Any) -> list[MetricCheck]:
+    """What is asked of single examples: that none of their runs failed, and that each score is as good as can be.
+
+    Args:
+        ran: the experiment.
+        required: ids of examples, or ``split:NAME`` for those of a split; or a mapping of these to the names of the
+            metrics that count, where not all do.
+
+    Raises:
+        NotFound: there is no such example or split.
+    """
+    given: Mapping[str, Any] = required if isinstance(required, Mapping) else dict.fromkeys(_names(required))
+    wanted: dict[str, Collection[str] | None] = {}
+    for name, metrics in given.items():
+        only = None if metrics is None else list(_names(metrics))
+        for example_id in _ids(ran, name):
+            wanted[example_id] = only
+    return [_required(ran, example_id, only) for example_id, only in wanted.items()]
+
+
+def _names(given: str | Iterable[str]) -> Iterable[str]:
+    return [given] if isinstance(given, str) else given
+
+
+def _ids(ran: RanExperiment, name: str) -> list[str]:
+    if name in ran.examples:
+        return [name]
+    split = name.removeprefix(_SPLIT) if name.startswith(_SPLIT) else None
+    if found := [one.id for one in ran.examples.values() if split is not None and split in one.splits]:
+        return found
+    known = ", ".join(repr(one) for one in list(ran.examples)[:5])
+    raise NotFound(
+        f"required: there is no example or split {name!r} in {ran.experiment.dataset_name!r}; it has {known}"
+    )
+
+
+def _required(ran: RanExperiment, example_id: str, only: Collection[str] | None) -> MetricCheck:
+    runs = {run.id: run for run in ran.task_runs if run.example_id == example_id}
+    wrong = [f"run {run.repetition_number} failed: {run.error}" for run in runs.values() if run.status == "error"]
+    if not runs:
+        wrong = ["it was not run"]
+    seen: set[str] = set()
+    for one in ran.evaluation_runs:
+        if one.run_id not in runs or (only is not None and one.name not in only):
+            continue
+        seen.add(one.name)
+        least = "minimize" in ran.directions.get(one.name, ())
+        if one.error:
+            wrong.append(f"{one.name} failed: {one.error}")
+        elif one.score is not None and (one.score > 0 if least else one.score < 1):
+            wrong.append(f"{one.name} is {one.score:g}" + (f" ({one.explanation})" if one.explanation else ""))
+    if not wrong and (lacking := sorted(set(only or ()) - seen)):
+        wrong = [f"{', '.join(lacking)} did not score it"]
+    if not wrong and not seen:
+        wrong = ["nothing scored it"]
+    reason = f"example {example_id!r}: {'; '.join(wrong) or 'as required'}"
+    return MetricCheck(name=f"example {example_id}", status="failed" if wrong else "passed", reason=reason)
+
+
+def metric_checks(ran: RanExperiment, verdict: Verdict) -> list[MetricCheck]:
+    """The checks of a verdict, and the metrics that it says nothing of: each of them one subtest."""
+    checked = {check.name for check in verdict.checks}
+    others = [(name, metric) for name, metric in ran.summary.metrics.items() if name not in checked]
+    return [
+        *verdict.checks,
+        *(MetricCheck(name=name, status="passed", reason=f"{name} {metric}") for name, metric in others),
+    ]
+
+
+def sentence(verdict: Verdict | None, checks: list[MetricCheck], where: str) -> str:
+    """Why a test fails, beginning with the verdict."""
+    failed = [check for check in checks if check.status == "failed"]
+    lines = [phrases.verdict_sentence(verdict)] if verdict is not None else []
+    if verdict is None:
+        lines = ["The experiment does not pass, and no gate says what may fail."]
+    reasons = [*(verdict.reasons if verdict else ())]
+    reasons += [check.reason for check in failed if check.reason not in reasons]
+    return "\n".join([*lines, *(f"  - {reason}" for reason in reasons), f"  {where}"])
+
+
+def subtest(subtests: pytest.Subtests, check: MetricCheck, *, lets_through: bool) -> None:
+    """One check as a subtest."""
+    with _going_on(), subtests.test(msg=check.name):
+        if check.status == "inconclusive" and lets_through:
+            pytest.skip(check.reason)
+        if check.status != "passed":
+            pytest.fail(check.reason, pytrace=False)
+
+
+@contextlib.contextmanager
+def _going_on() -> Iterator[None]:
+    """With ``--exitfirst`` a subtest raises what failed; the test's own failure says more."""
+    with contextlib.suppress(pytest.fail.Exception):
+        yield

@@ -1,0 +1,194 @@
+"""`init` in folders of several kinds; tests/installing/test_init.py shows that what it writes deploys and passes."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from prefect_experiments import Gate
+from prefect_experiments.cli.app import app
+from support.prefect_server import without_prefect
+
+from .harness import CommandLine, Here
+
+FILES = ["evaluation.py", "gate.yaml", ".github/workflows/evaluate.yml", "prefect.yaml"]
+TICKETS = "id,text,intent,channel\n" + "".join(f"t{n},hello {n},greeting,mail\n" for n in range(60))
+
+
+def written(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and ".git/" not in str(path)}
+
+
+def test_an_empty_folder_gets_a_dataset_and_what_is_written_passes(cli: CommandLine, tmp_path: Path) -> None:
+    here = CommandLine(tmp_path, cli.api)
+    made = here("init", "--yes", "--json").json
+    assert made["wrote"] == ["questions.csv", *FILES]
+    ended = here(*command(made["next"][0], "--dry-run"), "--gate", "gate.yaml")
+    assert ended.code == 0, ended.out + ended.err
+    assert "answered" in ended.out
+    assert "passed" in (ended.out + ended.err).lower()
+
+
+def command(line: str, *without: str) -> list[str]:
+    words = line.split()
+    assert words[0] == "prefect-experiments"
+    return [word for word in words[1:] if word not in without]
+
+
+def test_the_files_columns_its_task_and_the_repository_are_found(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").unlink()
+    (tmp_path / "tickets.csv").write_text(TICKETS)
+    (tmp_path / "package.json").write_text('[{"input": "no data"}]')
+    (tmp_path / "app.py").write_text(
+        "def helper(a, b): ...\n\nasync def answer(input, model='x'):\n    return 'greeting'\n"
+    )
+    for words in (
+        ["init", "-q", "-b", "trunk"],
+        ["remote", "add", "origin", "https://user:secret@git.example/app.git"],
+    ):
+        subprocess.run(["git", *words], check=True)
+    made = here.json("init", "--yes")
+    assert (made["dataset"], made["task"]) == ("tickets.csv", "app.py:answer")
+    text = Path("prefect.yaml").read_text()
+    assert "repository: https://git.example/app.git" in text
+    assert "secret" not in text
+    (nightly,) = yaml.safe_load(text)["deployments"]
+    parameters = nightly["parameters"]
+    assert parameters["columns"] == {"input": ["text"], "output": ["intent"], "metadata": ["channel"], "id": "id"}
+    workflow = yaml.safe_load(Path(".github/workflows/evaluate.yml").read_text())
+    assert workflow[True]["push"]["branches"] == ["trunk"]
+    scripts = [step["run"] for step in workflow["jobs"]["gate"]["steps"] if "run" in step]
+    assert not [script for script in scripts if "${{" in script], "what others write must not become a part of a script"
+    (gate,) = [script for script in scripts if "prefect-experiments run" in script]
+    words = gate.replace("\\\n", " ").replace('"$NAME"', "name").split()[1:]
+    app.parse_args(words, exit_on_error=False, print_error=False)
+    assert (
+        Gate.parse(Path("gate.yaml")).rules["answered"].min == 0.9
+    )  # which 60 examples can show, and 0.95 they cannot
+    assert "def task" not in Path("evaluation.py").read_text()
+
+
+def test_nothing_is_replaced_and_nothing_half_written(here: Here, tmp_path: Path) -> None:
+    Path("gate.yaml").write_text("mine")
+    before = written(tmp_path)
+    ended = here("init", "--yes")
+    assert ended.code == 2
+    assert "gate.yaml would be replaced; say so with --force. Nothing was written" in ended.err
+    assert written(tmp_path) == before
+    assert here("init", "--yes", "--force").code == 0
+    assert Path("gate.yaml").read_text() != "mine"
+
+
+MINE = """\
+# what we have
+name: ours
+
+deployments:
+- name: etl # nightly as well
+  entrypoint: etl.py:etl
+  parameters:
+    words: |
+      one
+
+      two
+
+# the end
+pull: null
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MINE,
+        MINE.replace("\n- ", "\n    - ").replace("\n  ent", "\n      ent").replace("\n  par", "\n      par"),
+        "name: a\n",
+    ],
+    ids=["no indentation", "indentation", "no deployments"],
+)
+def test_a_prefect_yaml_gets_one_more_deployment_and_is_as_it_was(here: Here, text: str) -> None:
+    if "    - " in text:
+        text = text.replace("    words: |\n      one\n\n      two", "        words: |\n          one\n\n          two")
+    Path("prefect.yaml").write_text(text)
+    before = yaml.safe_load(text)
+    made = here.json("init", "--yes")
+    assert made["merged"] == ["prefect.yaml"]
+    now = Path("prefect.yaml").read_text()
+    lines = difflib.ndiff(text.rstrip().splitlines(), now.splitlines())
+    assert not [line for line in lines if line.startswith("- ")], "lines are only added"
+    after = yaml.safe_load(now)
+    assert [one["name"] for one in after["deployments"]] == [*(["etl"] if "etl" in text else []), "nightly"]
+    assert after["deployments"][:-1] == before.get("deployments", [])
+    assert {key: after[key] for key in before if key != "deployments"} == {
+        key: before[key] for key in before if key != "deployments"
+    }
+    ended = here("init", "--yes")
+    assert ended.code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("deployments: [{name: a}]\n", "are no list with one entry a line"),
+        ("deployments:\n  - name: nightly\n", "has a deployment called nightly already"),
+        ("deployments: [\n", "is no YAML"),
+    ],
+)
+def test_a_prefect_yaml_that_cannot_be_added_to_is_left_alone(
+    here: Here, tmp_path: Path, text: str, words: str
+) -> None:
+    Path("prefect.yaml").write_text(text)
+    before = written(tmp_path)
+    ended = here("init", "--yes")
+    assert (ended.code, Path("prefect.yaml").read_text(), written(tmp_path)) == (2, text, before)
+    assert words in ended.err
+
+
+def test_what_cannot_be_found_out_is_asked(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("eins,zwei\n1,2\n")
+    program = [sys.executable, "-m", "prefect_experiments.cli", "init"]
+    terminal, child = pty.openpty()
+    asked = subprocess.Popen(
+        program,
+        stdin=child,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env=without_prefect(os.environ),
+    )
+    os.write(terminal, b"2\nzwei\n")
+    out, err = asked.communicate(timeout=300)
+    os.close(terminal)
+    os.close(child)
+    assert asked.returncode == 0, err
+    assert b"Which file has the examples?" in err
+    assert b"b.csv has the columns eins, zwei. Which one is the input?" in err
+    assert b"The dataset is b.csv" in out
+    assert yaml.safe_load((tmp_path / "prefect.yaml").read_text())["deployments"][0]["parameters"]["columns"] == {
+        "input": ["zwei"],
+        "metadata": ["eins"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dataset", "nothing.csv"], "there is no file nothing.csv"),
+        (["--dataset", "odd.csv"], "odd.csv: which column is the input? Give --input-key COLUMN; columns: eins, zwei"),
+        (["--dataset", "odd.csv", "--input-key", "drei"], "unknown column 'drei'"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_written(here: Here, arguments: list[str], words: str) -> None:
+    Path("odd.csv").write_text("eins,zwei\n1,2\n")
+    ended = here("init", "--yes", *arguments)
+    assert ended.code == 2
+    assert words in ended.err
+    assert not Path("evaluation.py").exists()

@@ -1,0 +1,190 @@
+"""A budget: calls stop when it is spent, all that has finished is kept, and a bigger one goes on."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+from prefect_experiments import Client, create_evaluator, report_usage, resume_experiment, run_experiment
+from prefect_experiments.errors import BudgetSpent, ExperimentStopped, InvalidSetting
+from prefect_experiments.tracing import instruments
+from support.openai_stand_in import OpenAIStandIn
+
+QUESTIONS = [{"id": f"q{n:02}", "input": n} for n in range(40)]
+CALL = (1000 * 0.15 + 100 * 0.6) / 1e6  # of gpt-4o-mini, with the tokens below
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIStandIn]:
+    with OpenAIStandIn(tokens=(1000, 100)) as running:
+        yield running
+
+
+@pytest.fixture
+def ask(server: OpenAIStandIn):
+    client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+
+    def ask(model: str = "gpt-4o-mini") -> str:
+        said = client.chat.completions.create(model=model, messages=[{"role": "user", "content": "hello"}])
+        return said.choices[0].message.content
+
+    return ask
+
+
+def stopped(client: Client, task, *, dataset=QUESTIONS, **options) -> BudgetSpent:
+    with pytest.raises(BudgetSpent) as raised:
+        run_experiment(client=client, dataset=dataset, task=task, print_summary=False, retries=0, **options)
+    return raised.value
+
+
+def kept(client: Client, error: ExperimentStopped):
+    return client.experiments.get_results(experiment=error.experiment_id)
+
+
+def test_calls_stop_when_it_is_spent_and_what_is_in_flight_finishes(client, server, ask):
+    error = stopped(client, lambda given: ask(), budget=9.5 * CALL, concurrency=4)
+    assert "stopped: the budget of $" in str(error)
+    assert f"resume {error.experiment_id} --budget DOLLARS" in str(error)
+    summary = kept(client, error).summary
+    assert 10 <= len(server.requests) <= 13  # the tenth call spends it; three more may be under way then
+    assert (summary.n_runs, summary.n_errors) == (len(server.requests), 0)  # every call that was paid for is kept
+    assert summary.total_cost == pytest.approx(len(server.requests) * CALL)
+
+
+def test_a_bigger_one_goes_on_and_earlier_sessions_count(client, server, ask):
+    first = stopped(client, lambda given: ask(), budget=9.5 * CALL, concurrency=1)
+    made = len(server.requests)
+    with pytest.raises(BudgetSpent, match="is spent"):
+        resume_experiment(client=client, experiment=first.experiment_id, task=lambda given: ask(), budget=5 * CALL)
+    assert len(server.requests) == made  # nothing was left of it
+    with pytest.raises(BudgetSpent):
+        resume_experiment(
+            client=client, experiment=first.experiment_id, task=lambda given: ask(), budget=19.5 * CALL, concurrency=1
+        )
+    assert len(server.requests) == 20  # of both sessions together
+    ran = resume_experiment(client=client, experiment=first.experiment_id, task=lambda given: ask(), budget=1)
+    assert (ran.summary.n_runs, len(server.requests)) == (40, 40)
+
+
+def test_what_failed_and_is_made_again_was_paid_for_too(client, server, ask):
+    def failing(input):
+        ask()
+        raise ValueError("after the call")
+
+    ran = run_experiment(
+        client=client, dataset=QUESTIONS[:6], task=failing, print_summary=False, retries=0, concurrency=1
+    )
+    assert ran.summary.total_cost == pytest.approx(6 * CALL)
+    with pytest.raises(BudgetSpent):
+        resume_experiment(
+            client=client, experiment=ran.experiment_id, task=lambda given: ask(), budget=8.5 * CALL, concurrency=1
+        )
+    assert len(server.requests) == 9
+    with pytest.raises(BudgetSpent):  # three of the six rows have been replaced: what they had cost counts all the same
+        resume_experiment(
+            client=client, experiment=ran.experiment_id, task=lambda given: ask(), budget=9 * CALL, concurrency=1
+        )
+    assert len(server.requests) == 9
+
+
+def test_no_call_is_tried_again_when_it_is_spent(client, server, ask):
+    def failing(input):
+        ask()
+        raise ValueError("after the call")
+
+    with pytest.raises(BudgetSpent) as raised:
+        run_experiment(
+            client=client, dataset=QUESTIONS[:2], task=failing, print_summary=False, retries=2, concurrency=1,
+            budget=2.5 * CALL,
+        )  # fmt: skip
+    summary = kept(client, raised.value).summary
+    assert (len(server.requests), summary.n_runs, summary.n_errors) == (3, 1, 1)
+
+
+def test_judges_spend_of_it_and_plain_evaluators_go_on(client, server, ask):
+    @create_evaluator(kind="LLM")
+    def judge(output):
+        ask()
+        return 1.0
+
+    error = stopped(
+        client, lambda given: ask(), evaluators=[judge, lambda output: len(output) > 0], budget=15.5 * CALL,
+        concurrency=1, batch_size=4,
+    )  # fmt: skip
+    ran = kept(client, error)
+    assert len(server.requests) in (16, 17)  # beside the call that spends it, one of the task's or the judge's
+    assert ran.summary.overall_cost == pytest.approx(len(server.requests) * CALL)
+    assert ran.summary.judge_cost == pytest.approx(ran.summary.metrics["judge"].n * CALL)
+    assert ran.summary.metrics["lambda"].n == ran.summary.n_runs  # it costs nothing, and the outputs are there
+
+
+def test_it_is_enough_where_all_is_done(client, ask):
+    ran = run_experiment(
+        client=client, dataset=QUESTIONS[:3], task=lambda given: ask(), print_summary=False, budget=2.5 * CALL,
+        concurrency=1,
+    )  # fmt: skip
+    assert ran.summary.n_runs == 3  # the third call has spent it, and nothing was left to do
+
+
+def test_a_call_of_unknown_cost_ends_it(client, server, ask):
+    error = stopped(client, lambda given: ask("in-house"), budget=100, concurrency=1)
+    assert "the cost of calls of 'in-house' is not known" in str(error)
+    assert "PREFECT_EXPERIMENTS_PRICES" in str(error)
+    assert len(server.requests) == 1
+
+
+def test_prices_of_ones_own_keep_it(client, server, ask, monkeypatch):
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_PRICES", '{"in-house": {"input": 1000}}')  # a dollar a call
+    error = stopped(client, lambda given: ask("in-house"), budget=2, concurrency=1)
+    assert "the budget of $2 is spent ($2)" in str(error)
+    assert len(server.requests) == 2
+
+
+def test_a_task_that_tells_nothing_of_cost_ends_it(client):
+    calls = []
+    error = stopped(client, lambda given: calls.append(given), budget=1, concurrency=2)
+    assert "none of the first 10 results of the task tells what it has cost" in str(error)
+    assert 10 <= len(calls) <= 11
+
+
+def test_a_task_that_tells_now_and_then_does_not_end_it(client, ask):
+    ran = run_experiment(
+        client=client, dataset=QUESTIONS, task=lambda given: ask() if given == 0 else "from a cache", budget=1,
+        print_summary=False, concurrency=1,
+    )  # fmt: skip
+    assert (ran.summary.n_runs, ran.summary.total_cost) == (40, pytest.approx(CALL))
+
+
+def test_what_a_task_reports_itself_is_spent(client):
+    error = stopped(client, lambda given: report_usage(cost=0.25), budget=1, concurrency=1)
+    assert kept(client, error).summary.total_cost == 1.0
+
+
+class TestRefusedBeforeAnythingIsSpent:
+    def test_where_nothing_can_tell_the_cost(self, client, monkeypatch, server, ask):
+        monkeypatch.setattr(instruments, "INSTRUMENTORS", {})
+        monkeypatch.setattr("prefect_experiments.experiment.spending._says_so_itself", lambda: False)
+        with pytest.raises(InvalidSetting, match=r"no instrumentor .* pip install 'prefect-experiments\[cost\]'"):
+            run_experiment(client=client, dataset=QUESTIONS, task=lambda given: ask(), budget=1)
+        assert server.requests == []
+        assert client.experiments.list(dataset=None).experiments == []
+
+    def test_where_counting_is_off(self, client, monkeypatch, server, ask):
+        monkeypatch.setenv("PREFECT_EXPERIMENTS_COUNT_TOKENS", "false")
+        with pytest.raises(InvalidSetting, match="PREFECT_EXPERIMENTS_COUNT_TOKENS"):
+            run_experiment(client=client, dataset=QUESTIONS, task=lambda given: ask(), budget=1)
+        assert server.requests == []
+
+    @pytest.mark.parametrize("budget", [0, -1, float("nan"), "5"])
+    def test_a_budget_that_is_none(self, client, budget):
+        with pytest.raises(InvalidSetting, match="budget must be above 0 US dollars"):
+            run_experiment(client=client, dataset=QUESTIONS, task=lambda given: given, budget=budget)
+
+
+def test_its_error_travels():
+    error = BudgetSpent("stopped", experiment_id="exp-1", advice="go on").with_advice("exp-2", "resume")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.experiment_id) == (BudgetSpent, "stopped. resume", "exp-2")

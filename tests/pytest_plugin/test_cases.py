@@ -1,0 +1,147 @@
+"""Tests that are cases: their parameters are the dataset."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+
+from prefect_experiments import RanExperiment
+from pytest_plugin.conftest import Project
+
+pytest_plugins = ["pytester"]
+
+SUMS = """
+@pytest.mark.experiment(dataset="sums", evaluators="exact_match", MORE)
+@pytest.mark.parametrize("question, expected", [("1+1", "2"), ("2+2", "4"), ("3+3", "7")], ids=["a", "b-1", "c"])
+def test_sum(question, expected, experiment):
+    assert experiment.log_output(add(question)) == expected
+"""
+LENIENT = 'gate={"metrics": {"pass": {"min": 0.6, "bounds": "point"}}}'
+STRICT = 'gate={"metrics": {"pass": {"min": 0.7, "bounds": "point"}}}'
+
+
+def results(project: Project, name: str) -> RanExperiment:
+    return project.client.experiments.get_results(experiment=name)
+
+
+def test_parameters_are_the_examples_and_tests_their_runs(project: Project) -> None:
+    tests = (
+        SUMS.replace(", MORE", "")
+        + """
+from prefect_experiments.pytest_plugin import log_evaluation, log_output
+
+@pytest.mark.experiment
+@pytest.mark.parametrize("input", ["1+1", 1j])
+def test_shape(input):
+    log_output(str(input))
+    log_evaluation(name="length", score=len(str(input)), explanation="counted")
+
+@pytest.mark.experiment
+def test_alone(experiment):
+    assert experiment.evaluate("exact_match", output="x", expected="y").score == 0
+
+@pytest.mark.experiment
+def test_broken():
+    1 / 0
+
+@pytest.mark.experiment
+def test_skipped():
+    pytest.skip("not now")
+
+@pytest.fixture
+def lost():
+    raise OSError("no such thing")
+
+@pytest.mark.experiment
+def test_setup(lost):
+    pass
+
+@pytest.mark.experiment
+def test_subtests(subtests):
+    with subtests.test("one"):
+        assert 0
+"""
+    )
+    done = project.run(tests)
+    assert done.ret == 1
+    sums = results(project, "sums").to_dataframe().set_index("example_id")
+    row = sums.loc["test_app.py::test_sum[c]"]
+    assert row["input"] == {"question": "3+3"}
+    assert (row["expected"], row["output"], row["status"]) == ("7", "6", "ok")
+    assert (row["eval.pass.score"], row["eval.pass.label"], row["eval.exact_match.score"]) == (0, "fail", 0)
+    assert "assert '6' == '7'" in row["eval.pass.explanation"]
+    assert sums.loc["test_app.py::test_sum[b-1]", "eval.pass.score"] == 1
+    rows = results(project, "test_app").to_dataframe().set_index("example_id")
+    rows.index = rows.index.str.removeprefix("test_app.py::")
+    assert rows.loc["test_shape[1+1]", "input"] == "1+1"
+    assert rows.loc["test_shape[1+1]", "eval.length.score"] == 3
+    assert rows.loc["test_alone", "eval.exact_match.score"] == 0
+    assert rows.loc["test_broken", "error"] == "ZeroDivisionError: division by zero"
+    assert rows.loc["test_setup", "error"] == "OSError: no such thing"
+    assert rows.loc["test_subtests", "eval.pass.label"] == "fail"
+    assert "test_skipped" not in rows.index
+    assert len(rows) == 6
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_a_gate_judges_all_cases_together(workers: int, project: Project) -> None:
+    options = ["-p", "xdist", "-n", str(workers)] if workers else []
+    done = project.run(SUMS.replace("MORE", f"{LENIENT}, repetitions=2"), "--junitxml", "junit.xml", "-rx", *options)
+    assert done.ret == 0, done.stdout.str()
+    said = done.stdout.str()
+    assert "left to the gate: AssertionError: assert '6' == '7'" in said
+    assert "PASSED       sums on sums  id exp-" in said
+    cases = {str(one.get("name")) for one in ElementTree.parse(project.path / "junit.xml").iter("testcase")}
+    assert {"test_sum[b-1-repetition-2]", "experiment[sums]", "experiment[sums][pass]"} <= cases
+    assert project.names() == ["sums"]  # one, whoever ran its cases
+    frame = results(project, "sums").to_dataframe()
+    assert sorted(frame["repetition_number"]) == [1, 1, 1, 2, 2, 2]
+    assert frame["example_id"].nunique() == 3
+
+    failed = project.run(SUMS.replace("MORE", STRICT), *options)
+    assert failed.ret == 1
+    assert "The candidate does not meet the gate: pass." in failed.stdout.str()
+    assert "FAILED test_app.py::experiment[[]sums]" in failed.stdout.str().replace("[sums]", "[[]sums]")
+    assert not list(project.path.glob(".pytest_cache/d/experiments-*"))
+
+
+def test_the_next_run_is_compared_with_the_one_before(project: Project) -> None:
+    gate = 'gate={"metrics": {"pass": {"max_regression": 0.05}}, "on_inconclusive": "pass"}'
+    tests = SUMS.replace("MORE", gate)
+    assert project.run(tests, "--experiment-baseline", "latest").ret == 0
+    done = project.run(tests, "--experiment-baseline", "latest", "--experiment-report", "reports")
+    assert done.ret == 0, done.stdout.str()
+    [last, _] = project.client.experiments.list().experiments
+    [_, report] = sorted((project.path / "reports").glob("sums*")) * 2
+    assert last.name == "sums"
+    assert "baseline" in report.read_text()
+
+
+def test_a_dry_run_is_a_plain_run_of_the_tests(project: Project) -> None:
+    done = project.run(SUMS.replace("MORE", LENIENT), "--experiment-dry-run")
+    done.assert_outcomes(passed=2, failed=1)
+    assert project.names() == []
+
+
+def test_markers_that_disagree_are_refused(project: Project) -> None:
+    tests = SUMS.replace("MORE", LENIENT) + SUMS.replace("MORE", STRICT).replace("test_sum", "test_other")
+    done = project.run(tests)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    assert "its marker says another gate than that of test_app.py::test_sum[a]" in done.stderr.str()
+
+
+def test_methods_of_unittest_are_cases(project: Project) -> None:
+    tests = """
+import unittest
+from prefect_experiments.pytest_plugin import log_output
+
+@pytest.mark.experiment(dataset="old")
+class TestOld(unittest.TestCase):
+    def test_one(self):
+        self.assertEqual(log_output(add("1+1")), "3")
+"""
+    assert project.run(tests).ret == 1
+    [row] = results(project, "old").to_dataframe().to_dict("records")
+    assert row["output"] == "2"
+    assert row["eval.pass.score"] == 0
