@@ -21,7 +21,7 @@ from prefect_experiments.errors import (
     TransientError,
     describe,
 )
-from prefect_experiments.settings import Settings, without_secrets
+from prefect_experiments.secret_texts import without_secrets
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import WorkPool
