@@ -22,6 +22,7 @@ from prefect_experiments.errors import (
     describe,
 )
 from prefect_experiments.secret_texts import without_secrets
+from prefect_experiments.settings import Settings
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import WorkPool
