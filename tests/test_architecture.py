@@ -28,6 +28,7 @@ ORDER = [
         "files",
         "keys",
         "interruptions",
+        "opening",
         "sync",
         "times",
         "configuration",
