@@ -51,7 +51,9 @@ def waiting_for(what: str) -> Iterator[None]:
         whole.part = own
     else:
         context = contextvars.copy_context()  # Prefect's log belongs to a run, which this knows
-        threading.Thread(target=context.run, args=[own.keep_saying, ended], name="experiment-waiting", daemon=True).start()
+        threading.Thread(
+            target=context.run, args=[own.keep_saying, ended], name="experiment-waiting", daemon=True
+        ).start()
     token = _wait.set(own)
     try:
         yield
@@ -70,8 +72,9 @@ async def closing(what: str) -> AsyncIterator[None]:
     event loop, or goes on though it was cancelled, is waited for all the same.
 
     Args:
-        what: is closed, the beginning of a sentence.
+        what: closes it, as a sentence may begin or go on with it.
     """
+    sentence = what[:1].upper() + what[1:]
     limit = asyncio.timeout(CLOSE_WITHIN_S)
     try:
         with waiting_for(what):
@@ -79,6 +82,8 @@ async def closing(what: str) -> AsyncIterator[None]:
                 yield
     except (Exception, SystemExit) as error:
         if limit.expired() and isinstance(error, TimeoutError):
-            logger.warning("%s took longer than %g s, and was given up. What had finished is kept.", what, CLOSE_WITHIN_S)
+            logger.warning(
+                "%s took longer than %g s, and was given up. What had finished is kept.", sentence, CLOSE_WITHIN_S
+            )
         else:
-            logger.exception("%s failed. What had finished is kept.", what)
+            logger.exception("%s failed. What had finished is kept.", sentence)

@@ -214,7 +214,7 @@ def test_leaving_it_has_a_limit(
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         yield
-        found = await asyncio.to_thread(client.experiments.get_experiment, experiment="latest")
+        found = await asyncio.to_thread(client.experiments.get_results, experiment="latest")
         kept.append(len(found.task_runs))
         await asyncio.Event().wait()
 

@@ -128,7 +128,7 @@ def test_a_failed_setup_is_what_is_said_and_not_the_teardown_of_what_it_did_not_
         run(client, project(tmp_path, broken), map(entry, MESSAGES))
     assert stopped.value.error == "RuntimeError: no database"
     assert "AttributeError" not in str(stopped.value)
-    assert "Behind a failed setup(), App.teardown() failed." in caplog.text
+    assert "App.teardown(), called after a failed setup(), failed." in caplog.text
     assert "'App' object has no attribute 'client'" in caplog.text
 
 

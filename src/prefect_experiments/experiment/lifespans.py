@@ -108,7 +108,7 @@ def _as_async(manager: Any) -> AbstractAsyncContextManager[Any]:
 
 async def _leave(manager: AbstractAsyncContextManager[Any], what: str) -> None:
     # What the experiment ended with is its own: it is never thrown into the user's code, which could swallow it.
-    async with closing(f"Leaving the lifespan of {what}"):
+    async with closing(f"leaving the lifespan of {what}"):
         await manager.__aexit__(None, None, None)
 
 

@@ -186,7 +186,7 @@ class RunnableApplication(Application):
                 await _given(getattr(live.runnable, "setup", None))
         except BaseException:
             # It often fails on what setup() did not make, and would hide why.
-            async with closing(f"Behind a failed setup(), {self.__name__}.teardown()"):
+            async with closing(f"{self.__name__}.teardown(), called after a failed setup(),"):
                 await self._tear_down(live)
             raise
 
