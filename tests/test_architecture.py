@@ -29,6 +29,7 @@ ORDER = [
         "files",
         "keys",
         "interruptions",
+        "opening",
         "sync",
         "times",
         "configuration",

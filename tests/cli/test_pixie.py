@@ -87,7 +87,30 @@ def test_what_is_wrong_is_said_a_line_each(here: Here) -> None:
     assert "'description'" in here("run", str(path), "--json").json["error"]
 
 
+@pytest.mark.parametrize("root", [[], ["--root", "."]])
+def test_a_path_that_cannot_be_read_is_said_before_a_task_is_missed(here: Here, root: list[str]) -> None:
+    """What is in such a file is not known, and so it could be one that brings a task."""
+    project(Path.cwd())
+    Path("pixie_qa/datasets/cut.json").write_text('{"name": "x", "runn')
+    Path("pixie_qa/datasets/empty.json").write_text("")
+    Path("nothing").mkdir()
+    for path, said in {
+        "pixie_qa/datasets/cut.json": "pixie_qa/datasets/cut.json: line 1, column 15: ",
+        "pixie_qa/datasets/empty.json": "pixie_qa/datasets/empty.json is empty",
+        "pixie_qa/datasets": "is a directory; give one of its files, such as pixie_qa/datasets/cut.json",
+        "nothing": "nothing is a directory; give one of its files (",
+        "pixie_qa/datasets/missing.json": "there is no file pixie_qa/datasets/missing.json",
+    }.items():
+        ended = here("run", path, *root)
+        assert (ended.code, ended.out) == (2, ""), path
+        assert said in ended.err
+        assert "task" not in ended.err
+    ended = here("run", "pixie_qa/datasets", "--task", "pixie_qa/app.py:answer")
+    assert (ended.code, "is a directory; give one of its files, such as" in ended.err) == (2, True), ended.err
+
+
 def test_a_table_needs_a_task(here: Here) -> None:
+    Path("rows.csv").write_text("input\nquestion\n")
     ended = here("run", "rows.csv")
     assert ended.code == 2
     assert "there is no task to run; pass task= (--task)" in ended.err

@@ -12,13 +12,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prefect_experiments import Client, arun_experiment, create_evaluator
+from prefect_experiments import Client, arun_experiment, create_evaluator, opening
 from prefect_experiments.errors import ExperimentStopped
 from prefect_experiments.experiment.arguments import RunArguments
 from prefect_experiments.experiment.request import plan_new
@@ -145,7 +146,88 @@ def test_what_cannot_be_closed_costs_no_result(client: Client, caplog: pytest.Lo
     pool = Pool(fails="leave")
     ran = client.experiments.run_experiment(dataset=ROWS, task=pool)
     assert (ran.summary.n_runs, ran.summary.n_errors) == (len(ROWS), 0)
-    assert "lifespan of task 'Pool' was left with an error" in caplog.text
+    assert "Leaving the lifespan of task 'Pool' failed. What had finished is kept." in caplog.text
+
+
+def test_what_failed_first_in_opening_is_said_beside_what_failed_in_cleaning_up(client: Client) -> None:
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        try:
+            raise ConnectionError("no database")
+            yield
+        finally:
+            raise AttributeError("no client to close")
+
+    def double(input: int) -> int:
+        raise AssertionError("called")
+
+    double.lifespan = lifespan  # type: ignore[attr-defined]
+    with pytest.raises(ExperimentStopped, match=r"AttributeError, raised in handling ConnectionError") as stopped:
+        client.experiments.run_experiment(dataset=ROWS, task=double)
+    told = "AttributeError: no client to close, raised in handling ConnectionError: no database"
+    assert stopped.value.error == told
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+@pytest.mark.parametrize("end", ["enter", "leave"])
+def test_that_it_lasts_is_said(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, end: str, *, blocks: bool
+) -> None:
+    """Also of what holds up the event loop."""
+    monkeypatch.setattr(opening, "SAY_EVERY_S", 0.01)
+    said = {"enter": "Waiting for the lifespan of task 'double' to be entered since ", "leave": "Waiting for leaving "}
+
+    async def last_until_it_is_said() -> None:
+        until = time.monotonic() + PATIENCE_S
+        while said[end] not in caplog.text and time.monotonic() < until:
+            time.sleep(0.005) if blocks else await asyncio.sleep(0.005)
+
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        if end == "enter":
+            await last_until_it_is_said()
+        yield
+        if end == "leave":
+            await last_until_it_is_said()
+
+    async def double(input: int) -> int:
+        return input * 2
+
+    double.lifespan = lifespan  # type: ignore[attr-defined]
+    ran = client.experiments.run_experiment(dataset=ROWS, task=double)
+    assert ran.summary.n_runs == len(ROWS)
+    assert said[end] in caplog.text
+
+
+def test_leaving_it_has_a_limit(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The results are in the store before; the other lifespans are left as ever."""
+    monkeypatch.setattr(opening, "CLOSE_WITHIN_S", 0.05)
+    kept: list[int] = []
+
+    class Judge(Pool):
+        async def right(self, output: Any) -> bool:
+            self.log.append("call")
+            return True
+
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        yield
+        found = await asyncio.to_thread(client.experiments.get_results, experiment="latest")
+        kept.append(len(found.task_runs))
+        await asyncio.Event().wait()
+
+    async def double(input: int) -> int:
+        return input * 2
+
+    double.lifespan = lifespan  # type: ignore[attr-defined]
+    judge = Judge()
+    ran = client.experiments.run_experiment(dataset=ROWS, task=double, evaluators=[judge.right])
+    assert (ran.summary.n_runs, ran.summary.n_errors) == (len(ROWS), 0)
+    assert kept == [len(ROWS)]
+    assert judge.log == once(judge, len(ROWS))
+    assert "Leaving the lifespan of task 'double' took longer than 0.05 s, and was given up." in caplog.text
 
 
 @pytest.mark.parametrize("given", [lambda: None, list, dict])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from prefect_experiments import Client, arun_experiment
+from prefect_experiments import Client, arun_experiment, opening
 from prefect_experiments.errors import ExperimentStopped, InvalidReference, InvalidTask
 from prefect_experiments.experiment.arguments import RunArguments
 from prefect_experiments.experiment.request import plan_new
@@ -116,6 +117,62 @@ def test_a_setup_that_fails_is_the_experiments_end_and_its_teardown_is_called(cl
     project(root)
     again = client.experiments.resume_experiment(experiment=stopped.value.experiment_id, print_summary=False)
     assert again.summary.n_runs == len(MESSAGES)
+
+
+def test_a_failed_setup_is_what_is_said_and_not_the_teardown_of_what_it_did_not_make(
+    client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = APP.replace('note("setup")', 'raise RuntimeError("no database")')
+    broken = broken.replace('note("teardown")', "await self.client.aclose()")
+    with pytest.raises(ExperimentStopped, match=r"could not be entered \(RuntimeError\)") as stopped:
+        run(client, project(tmp_path, broken), map(entry, MESSAGES))
+    assert stopped.value.error == "RuntimeError: no database"
+    assert "AttributeError" not in str(stopped.value)
+    assert "App.teardown(), called after a failed setup(), failed." in caplog.text
+    assert "'App' object has no attribute 'client'" in caplog.text
+
+
+def test_a_hanging_teardown_after_a_failed_setup_does_not_hide_it(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "CLOSE_WITHIN_S", 0.05)
+    broken = APP.replace('note("setup")', 'raise RuntimeError("no database")')
+    broken = broken.replace('note("teardown")', "await asyncio.Event().wait()")
+    with pytest.raises(ExperimentStopped) as stopped:
+        run(client, project(tmp_path, broken), map(entry, MESSAGES))
+    assert stopped.value.error == "RuntimeError: no database"
+
+
+@pytest.mark.parametrize("method", ["create", "setup", "teardown"])
+def test_what_is_waited_for_is_said(
+    client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """It lasts here until the log says so: a handler of the log lets it go on."""
+    monkeypatch.setattr(opening, "SAY_EVERY_S", 0.01)
+    go_on = tmp_path / "go-on"
+
+    class Seen(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            if f"Waiting for App.{method}() since " in record.getMessage():
+                go_on.touch()
+            return True
+
+    caplog.handler.addFilter(Seen())
+    slow = f'note("{method}")\n        while not pathlib.Path({str(go_on)!r}).exists():\n            time.sleep(0.005)'
+    app = APP.replace(f'note("{method}")', slow).replace("import pathlib", "import pathlib, time")
+    ran = run(client, project(tmp_path, app), map(entry, MESSAGES))
+    assert ran.summary.n_errors == 0
+    assert go_on.exists()
+
+
+def test_a_teardown_that_hangs_costs_no_result(
+    client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "CLOSE_WITHIN_S", 0.05)
+    hanging = APP.replace('note("teardown")', "await asyncio.Event().wait()")
+    ran = run(client, project(tmp_path, hanging), map(entry, MESSAGES))
+    assert (ran.summary.n_runs, ran.summary.n_errors) == (len(MESSAGES), 0)
+    assert "Leaving the lifespan of task 'App' took longer than 0.05 s" in caplog.text
 
 
 def test_a_teardown_that_fails_costs_no_result(

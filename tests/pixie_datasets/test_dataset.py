@@ -71,6 +71,21 @@ class TestLoading:
         with pytest.raises(InvalidEntries, match="no file"):
             load_pixie(moved, tmp_path / "pixie_qa")
 
+    def test_a_file_outside_of_its_project_is_told_once_how_to_say_it(self, path: Path, tmp_path: Path) -> None:
+        moved = path.rename(tmp_path / "outside.json")
+        (tmp_path / "elsewhere").mkdir()
+        moved = moved.rename(tmp_path / "elsewhere" / "outside.json")
+        with pytest.raises(InvalidEntries) as refused:
+            load_pixie(moved)
+        lines = str(refused.value).splitlines()
+        assert [line for line in lines if "--root" in line] == lines[-1:]
+        assert lines[-1].startswith(f"References are taken from {tmp_path / 'elsewhere'}. ")
+        assert "load_pixie(path, root=" in lines[-1]
+        with pytest.raises(InvalidEntries) as refused:
+            load_pixie(moved, tmp_path / "elsewhere")
+        assert "--root" not in str(refused.value)
+        assert len(load_pixie(moved, tmp_path).examples) == 3
+
     def test_what_it_names_is_looked_up_with_the_rest(self, tmp_path: Path) -> None:
         content = dataset(
             entry(1, evaluators=["...", "Factualty"]),
@@ -243,3 +258,20 @@ def test_what_compares_outputs_as_they_are_is_refused(tmp_path: Path) -> None:
     found = load_pixie(path)
     with pytest.raises(InvalidEvaluator, match=r"'exact_match' compares the output .* never alike: nothing was run"):
         run_experiment(dataset=found, evaluators=["exact_match"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [('{"name": "x", "runn', "line 1, column 15"), ("", "x.json is empty"), (None, "is a directory; give one of its")],
+)
+def test_a_path_that_cannot_be_read_is_said_before_a_task_is_missed(
+    client: Client, tmp_path: Path, content: str | None, said: str
+) -> None:
+    path = tmp_path / "datasets" / "x.json"
+    path.parent.mkdir()
+    if content is not None:
+        path.write_text(content)
+    for source in (path, str(path)) if content is not None else (path.parent, str(path.parent)):
+        for given in ({}, {"task": len}):
+            with pytest.raises(InvalidDataset, match=said):
+                client.experiments.run_experiment(dataset=source, dry_run=True, **given)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.orchestration.deployed.parameters import Columns, dataset_of
 from support.patience import PATIENCE_S
 
@@ -66,8 +66,11 @@ def test_so_does_the_evaluation_of_a_deployment(
 def test_another_dataset_brings_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="task is missing; only a pixie dataset brings its own"):
         dataset_of("questions", brings_task=True)
+    (tmp_path / "questions.csv").write_text("input\nquestion\n")
     with pytest.raises(InvalidSetting, match="task and evaluators are missing"):
-        dataset_of("questions.csv", brings_task=True, brings_evaluators=True)
+        dataset_of(str(tmp_path / "questions.csv"), brings_task=True, brings_evaluators=True)
+    with pytest.raises(InvalidDataset, match=r"there is no file .*cut\.json"):
+        dataset_of(str(tmp_path / "cut.json"), brings_task=True)
     with pytest.raises(InvalidSetting, match="columns are for tables"):
         dataset_of(str(project(tmp_path)), Columns(input=["q"]))
     assert dataset_of("questions") == "questions"

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -219,6 +219,27 @@ def test_names_are_plain_where_they_are_harmless(text: str, shown: str) -> None:
 @pytest.mark.parametrize("text", ["@someone is worse", "see #12", "http://evil.example", "www.evil.example"])
 def test_a_sentence_makes_no_mention_or_link_on_github(text: str) -> None:
     assert not re.search(r"@\w|#\d|://|www\.", html.unescape(escaping.sentence(text)))
+
+
+@given(st.text(alphabet=st.sampled_from("a12 |\\`*_[]()<>!#&@~-+=:;/.x8203"), min_size=1, max_size=30))
+@example("1.00 over 149 of 150")
+@example("1. one")
+@example("#12 is worse")
+@example("-1.00 &#8203; &amp; <b>")
+@example("2) two www.x @one")
+def test_a_sentence_is_shown_as_it_is_written(text: str) -> None:
+    """In a list's item and in a table's cell; what keeps GitHub from acting on it has no width."""
+    assume(escaping.one_line(text))
+    for written in (f"- {escaping.sentence(text)}", f"| a |\n|---|\n| {escaping.sentence(text)} |"):
+        [shown] = [token for token in tokens(written) if token.type == "inline"][-1:]
+        assert {part.type for part in shown.children or ()} <= {"text", "text_special"}
+        plain = "".join(part.content for part in shown.children or ())
+        assert plain.replace("\u200b", "").strip() == escaping.one_line(text).strip()
+
+
+def test_a_figure_at_the_start_of_a_sentence_is_left_as_it_is() -> None:
+    assert escaping.sentence("1.00 over 149 of 150") == "1.00 over 149 of 150"
+    assert escaping.sentence("1. one") == "&#8203;1. one"
 
 
 def printed(comparison: Comparison, **options: Any) -> str:

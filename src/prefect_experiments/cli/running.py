@@ -172,10 +172,12 @@ def run(
 
 def _in_project(dataset: str, root: Path, task: str | None, evaluator: list[str] | None) -> Dataset:
     """A pixie dataset whose references are taken from a folder."""
+    from prefect_experiments.experiment.dataset_files import check_readable
     from prefect_experiments.pixie.dataset import load_pixie
     from prefect_experiments.pixie.reading import is_pixie
 
     if not is_pixie(dataset):
+        check_readable(dataset)
         raise InvalidSetting(f"--root is about the .json file of a pixie dataset, and {dataset} is none")
     return load_pixie(dataset, root, task=task is None, evaluators=not evaluator)
 

@@ -33,7 +33,7 @@ def read_file(path: str | Path) -> Raw:
             says, with the line where that can be told.
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     suffix = path.suffix.lower()
     binary: dict[str, Callable[[Path], Raw]] = {".parquet": read_parquet, ".xlsx": read_xlsx}
     if suffix in binary:
@@ -57,7 +57,7 @@ def read_text(path: Path) -> str:
     Raises:
         InvalidDataset: there is no such file, it is empty, or it is not UTF-8.
     """
-    _check_file(path)
+    check_file(path)
     return _decoded(path)
 
 
@@ -72,11 +72,26 @@ def is_path(source: str) -> bool:
         return False
 
 
-def _check_file(path: Path) -> None:
+def is_directory(source: str | Path) -> bool:
+    """Whether a text, which might be a name as well, leads to a directory."""
+    try:
+        return Path(source).is_dir()
+    except (OSError, ValueError):  # a text too long for a file's name, or with a NUL
+        return False
+
+
+def check_file(path: Path) -> None:
+    """Refuse a path at which there is nothing to read.
+
+    Raises:
+        InvalidDataset: it is a directory, an empty file, or nothing.
+    """
     here = from_here()
     try:
         if path.is_dir():
-            raise InvalidDataset(f"{path} is a directory; give one of its files {here}")
+            known = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
+            such = f", such as {known[0]}" if known else ""
+            raise InvalidDataset(f"{path} is a directory; give one of its files{such} {here}")
         if not path.exists():
             raise InvalidDataset(f"there is no file {path} {here}")
         if path.is_file() and path.stat().st_size == 0:

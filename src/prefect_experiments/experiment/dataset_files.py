@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from prefect_experiments.datasets.files import check_file, is_directory, is_path, read_file
 from prefect_experiments.models import Dataset
 
 
@@ -27,3 +28,20 @@ def opened(source: Any, *, task: bool = False, evaluators: bool = False) -> Any:
 
     found: Dataset = load_pixie(source, task=task, evaluators=evaluators)
     return found
+
+
+def check_readable(source: Any) -> None:
+    """Refuse a path that cannot be read, before it is said to lack what only a file of another kind could bring.
+
+    Args:
+        source: whatever a caller names as the dataset.
+
+    Raises:
+        InvalidDataset: it is a directory, or a file that is not there, is empty, or is cut off.
+    """
+    if not isinstance(source, str | Path):
+        return
+    if is_path(str(source)):
+        read_file(source)
+    elif is_directory(source):
+        check_file(Path(source))

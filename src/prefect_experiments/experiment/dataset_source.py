@@ -11,7 +11,7 @@ from prefect_experiments import datasets, keys
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import keep_mirrored, remote_version_of
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, NotFound
-from prefect_experiments.experiment.dataset_files import opened
+from prefect_experiments.experiment.dataset_files import check_readable, opened
 from prefect_experiments.experiment.naming import about_dataset
 from prefect_experiments.experiment.needs import Examples, GivenExamples, KeptExamples
 from prefect_experiments.models import Dataset, DatasetVersion, Example
@@ -77,7 +77,11 @@ class DatasetSource:
             dataset = str(dataset)
         self.name = ""
         with about_dataset(*_called(dataset)):
-            self._find(dataset, store, remote, types)
+            try:
+                self._find(dataset, store, remote, types)
+            except NotFound:
+                check_readable(dataset)  # a directory, say, which looks like a name
+                raise
             self.examples = self._select(store)
 
     def _find(self, dataset: Any, store: Store, remote: Remote | None, types: Mapping[str, str] | None) -> None:

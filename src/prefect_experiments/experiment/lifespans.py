@@ -13,6 +13,9 @@ A task says so by an attribute ``lifespan`` that gives an async context manager,
 
 It is entered before the first call, on the event loop that makes the calls, and left when the last has ended, however
 that comes. Each process that makes calls of an experiment enters it once; where no call is to be made, it is not.
+
+Entering it may take as long as it does: a call's ``timeout`` does not count for it. Leaving it has a limit, see
+`opening.CLOSE_WITHIN_S`. The log says every minute that either is waited for.
 """
 
 from __future__ import annotations
@@ -20,16 +23,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, cast
 
 from prefect_experiments.errors import ExperimentStopped, describe
 from prefect_experiments.evaluators import BoundEvaluator
+from prefect_experiments.opening import closing, waiting_for
 from prefect_experiments.tasks import Task
-
-logger = logging.getLogger("prefect_experiments")
 
 Lifespan = Callable[[], AbstractAsyncContextManager[Any] | AbstractContextManager[Any]]
 
@@ -38,7 +39,7 @@ Lifespan = Callable[[], AbstractAsyncContextManager[Any] | AbstractContextManage
 async def lifespans(targets: Iterable[Task | BoundEvaluator]) -> AsyncIterator[None]:
     """Enter the lifespans of what is going to be called, each once; leave them in reverse order.
 
-    What leaving one raises is said in the log: the results are there.
+    What leaving one raises, and that it takes too long, is said in the log: the results are there.
 
     Raises:
         ExperimentStopped: one could not be entered; nothing is called.
@@ -74,15 +75,24 @@ def _identity(lifespan: Lifespan) -> Any:
 
 async def _enter(lifespan: Lifespan, what: str) -> AbstractAsyncContextManager[Any]:
     try:
-        manager = _as_async(lifespan())
-        await manager.__aenter__()
+        with waiting_for(f"the lifespan of {what} to be entered"):
+            manager = _as_async(lifespan())
+            await manager.__aenter__()
     except (Exception, SystemExit) as error:
+        raised = [error, *_before(error)]
         # Its text may hold anything, a password in a URL too, and what `ExperimentStopped` says reaches Prefect.
+        kinds = ", raised in handling ".join(type(each).__name__ for each in raised)
         raise ExperimentStopped(
-            f"the lifespan of {what} could not be entered ({type(error).__name__}); nothing was called",
-            error=describe(error),
+            f"the lifespan of {what} could not be entered ({kinds}); nothing was called",
+            error=", raised in handling ".join(map(describe, raised)),
         ) from error
     return manager
+
+
+def _before(error: BaseException) -> list[Exception]:
+    """What went wrong first, where an error is of cleaning up behind that: the cause is there."""
+    first = None if error.__suppress_context__ else error.__context__
+    return [first, *_before(first)] if isinstance(first, Exception) else []
 
 
 def _as_async(manager: Any) -> AbstractAsyncContextManager[Any]:
@@ -98,10 +108,8 @@ def _as_async(manager: Any) -> AbstractAsyncContextManager[Any]:
 
 async def _leave(manager: AbstractAsyncContextManager[Any], what: str) -> None:
     # What the experiment ended with is its own: it is never thrown into the user's code, which could swallow it.
-    try:
+    async with closing(f"leaving the lifespan of {what}"):
         await manager.__aexit__(None, None, None)
-    except (Exception, SystemExit):
-        logger.exception("The lifespan of %s was left with an error. The results are kept.", what)
 
 
 class _Awaited(AbstractAsyncContextManager[Any]):

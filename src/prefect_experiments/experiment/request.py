@@ -23,7 +23,7 @@ from prefect_experiments.errors import (
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.arguments import EvaluateArguments, Judged, Place, ResumeArguments, RunArguments
 from prefect_experiments.experiment.compare import Judging, check_directions, check_margins, judging
-from prefect_experiments.experiment.dataset_files import opened
+from prefect_experiments.experiment.dataset_files import check_readable, opened
 from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name
 from prefect_experiments.experiment.needs import KeptExamples, check_needs
@@ -47,7 +47,7 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
     CallPolicy.of(arguments)  # follows the references to exception classes
     dataset = opened(arguments.dataset, task=arguments.task is None, evaluators=arguments.evaluators is None)
     own = dataset if isinstance(dataset, Dataset) else Dataset(name="", examples=())
-    task = _task_of(arguments.task or own.task)
+    task = _task_of(arguments.task or own.task, dataset)
     evaluators = resolve_evaluators(own.evaluators if arguments.evaluators is None else arguments.evaluators)
     check_spending(arguments)
     metadata = json_object("experiment_metadata", arguments.experiment_metadata)
@@ -81,8 +81,9 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
     )
 
 
-def _task_of(source: Any) -> Task:
+def _task_of(source: Any, dataset: Any) -> Task:
     if source is None:
+        check_readable(dataset)
         raise InvalidTask(
             "there is no task to run; pass task= (--task), a function or a reference 'package.module:name', or the "
             "path of a pixie dataset, which brings its own"

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from prefect_experiments.errors import InvalidDataset, InvalidTask
 from prefect_experiments.models import Example
+from prefect_experiments.opening import closing, waiting_for
 from prefect_experiments.pixie.examples import Captured, Entry
 from prefect_experiments.pixie.project import NEEDS_PIXIE, Project, lacks_pixie
 from prefect_experiments.pixie.wrap import pixies_wrap, wrapping
@@ -163,27 +164,42 @@ class RunnableApplication(Application):
     async def lifespan(self) -> AsyncIterator[None]:
         """Around all calls of an experiment: ``create()`` and ``setup()`` before, ``teardown()`` behind.
 
-        As with pixie, ``teardown()`` is called also where ``setup()`` failed.
+        As with pixie, ``teardown()`` is called also where ``setup()`` failed; what it says then is only in the log.
         """
         before = _lives.get()
         with self._project.importable():
-            live = _Live(await _given(self._create))
+            with waiting_for(f"{self.__name__}.create()"):
+                live = _Live(await _given(self._create))
             _lives.set({**before, self: live})
             try:
-                await _given(getattr(live.runnable, "setup", None))
-                yield
-            finally:
+                await self._set_up(live)
                 try:
-                    if await live.has_ended():
-                        await _given(getattr(live.runnable, "teardown", None))
-                    else:
-                        logger.error(
-                            "%s.teardown() is not called: %s calls of run() go on, though they were cancelled.",
-                            self.__name__,
-                            live.calls,
-                        )
+                    yield
                 finally:
-                    _lives.set(before)
+                    await self._tear_down(live)
+            finally:
+                _lives.set(before)
+
+    async def _set_up(self, live: _Live) -> None:
+        try:
+            with waiting_for(f"{self.__name__}.setup()"):
+                await _given(getattr(live.runnable, "setup", None))
+        except BaseException:
+            # It often fails on what setup() did not make, and would hide why.
+            async with closing(f"{self.__name__}.teardown(), called after a failed setup(),"):
+                await self._tear_down(live)
+            raise
+
+    async def _tear_down(self, live: _Live) -> None:
+        if not await live.has_ended():
+            logger.error(
+                "%s.teardown() is not called: %s calls of run() go on, though they were cancelled.",
+                self.__name__,
+                live.calls,
+            )
+            return
+        with waiting_for(f"{self.__name__}.teardown()"):
+            await _given(getattr(live.runnable, "teardown", None))
 
 
 class _Live:

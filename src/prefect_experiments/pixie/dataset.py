@@ -14,11 +14,15 @@ from prefect_experiments.errors import InvalidInput
 from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.models import Dataset
 from prefect_experiments.pixie.examples import Entry, Form, as_items
-from prefect_experiments.pixie.project import Project
+from prefect_experiments.pixie.project import Project, is_of_file
 from prefect_experiments.pixie.reading import read_pixie
 from prefect_experiments.tasks import resolve_task
 
 _HERE = "prefect_experiments.pixie"
+_ROOT = (
+    "References are taken from {}. If the project is another folder, name it: --root FOLDER, or "
+    "load_pixie(path, root=FOLDER)"
+)
 _LONGEST_SLUG = 48
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
@@ -55,7 +59,11 @@ def load_pixie(
     named = _Evaluators(file.named, project)
     if evaluators:
         problems += named.look_up()
-    file.check(problems)
+    sought = [*([file.runnable] if task else ()), *(file.named if evaluators else ())]
+    of_files = [reference for reference in sought if is_of_file(reference)]
+    # Where some are there, a path is wrong, and not the folder.
+    is_elsewhere = root is None and bool(of_files) and all(map(project.lacks_file_of, of_files))
+    file.check(problems, _ROOT.format(project.root) if is_elsewhere else "")
     used = dict.fromkeys(name for one in file.entries for name in one.evaluators)
     ids = entry_ids(one.entry for one in file.entries)
     examples = tuple(one.entry.to_example(name) for one, name in zip(file.entries, ids, strict=True))

@@ -75,11 +75,12 @@ class PixieFile:
     named: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
-    def check(self, further: Sequence[str] = ()) -> None:
+    def check(self, further: Sequence[str] = (), hint: str = "") -> None:
         """Refuse the file where something is wrong with it.
 
         Args:
             further: problems that were found with what it names.
+            hint: what may mend several of them at once.
 
         Raises:
             InvalidEntries: with all of them.
@@ -92,6 +93,7 @@ class PixieFile:
         lines += [f"  - {problem}" for problem in shown]
         if n > len(shown):
             lines.append(f"  and {n - len(shown)} more")
+        lines += [hint] if hint else []
         raise InvalidEntries("\n".join(lines))
 
 

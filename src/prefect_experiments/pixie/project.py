@@ -105,11 +105,11 @@ class Project:
         Raises:
             InvalidReference: it is none, leads out of the project, or there is no such file.
         """
-        where, _, name = reference.strip().rpartition(":")
-        if not where.endswith(".py") or not name.strip():
+        if not is_of_file(reference):
             raise InvalidReference(
                 f"{reference!r:.200} is not a reference; write 'path/to/file.py:Name', with the path from {self.root}"
             )
+        where = reference.strip().rpartition(":")[0]
         try:
             file = (self.root / where).resolve()
             is_there = file.is_file()
@@ -129,6 +129,13 @@ class Project:
                 "hidden folder, or of an installed package. Write a function or a class of your own around it"
             )
         return file
+
+    def lacks_file_of(self, reference: str) -> bool:
+        """Whether the file that a reference names is not there."""
+        try:
+            return not (self.root / reference.strip().rpartition(":")[0]).is_file()
+        except ValueError:  # a NUL
+            return True
 
     @contextlib.contextmanager
     def importable(self) -> Iterator[None]:
@@ -159,6 +166,12 @@ class Project:
 def _is_installed(path: Path) -> bool:
     """Whether a path within a project is of an environment in its folder, or of another tool's."""
     return not _INSTALLED.isdisjoint(path.parts) or any(part.startswith(".") for part in path.parts)
+
+
+def is_of_file(reference: str) -> bool:
+    """Whether it is written as a reference to what a Python file defines."""
+    where, _, name = reference.strip().rpartition(":")
+    return where.endswith(".py") and bool(name.strip())
 
 
 NEEDS_PIXIE = "it imports pixie, which is not installed: pip install 'prefect-experiments[pixie]'"

@@ -94,11 +94,12 @@ def sentence(text: str, *, longest: int = 600) -> str:
     text = re.sub(r"[\\`*~|]|(?<!\w)_|_(?!\w)|\[(?![-+$\d][^\[\]]*\](?![(\[:]))", lambda found: "\\" + found[0], text)
     text = re.sub(r"&(?=[#\w])", "&amp;", text)
     text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
-    text = re.sub(r"^(?=[-+>#])|^(?=\d+[.)])", _NO_WIDTH, text)
     # GitHub makes links, mentions and references of what these begin, however they are escaped.
-    return re.sub(
+    text = re.sub(
         r"([@#])(?=\w)|(:)(?=//)|\b(www)(?=\.)", lambda found: found[0] + _NO_WIDTH, text, flags=re.IGNORECASE
     )
+    # What begins a list, a quotation or a heading. Last, as what is put in here is an entity, and holds a "#" itself.
+    return re.sub(r"^(?=[-+>#]|\d+[.)](?!\S))", _NO_WIDTH, text)
 
 
 def code(text: str, *, longest: int = 200) -> str:

@@ -19,7 +19,7 @@ from prefect_experiments import datasets
 from prefect_experiments.allowed import check_path
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.experiment.dataset_files import opened
+from prefect_experiments.experiment.dataset_files import check_readable, opened
 from prefect_experiments.experiment.naming import check_tag
 from prefect_experiments.models import Dataset, EvaluationResultFieldNames, ExperimentTaskFieldNames
 from prefect_experiments.options import CallOptions, Sample, described
@@ -103,6 +103,7 @@ def dataset_of(
     found = opened(dataset, task=brings_task, evaluators=brings_evaluators)
     lacking = [what for what, wanted in (("task", brings_task), ("evaluators", brings_evaluators)) if wanted]
     if lacking and not isinstance(found, Dataset):
+        check_readable(dataset)
         raise InvalidSetting(
             f"{' and '.join(lacking)} {'is' if lacking == ['task'] else 'are'} missing; only a pixie dataset brings "
             f"its own, and {dataset!r:.200} is none"
