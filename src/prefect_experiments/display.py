@@ -78,7 +78,13 @@ def line(kind: str, parts: Iterable[str]) -> str:
 
 
 def fields_of(record: Any) -> Iterator[str]:
-    """The fields of a dataclass as ``name=value``, without those that say nothing, and the values short."""
+    """The fields of a record as ``name=value``, without those that say nothing, and the values short."""
+    if not dataclasses.is_dataclass(record):  # a model of pydantic's, which knows what is to be shown
+        fields = type(record).model_fields
+        for name, value in record.__repr_args__():
+            if name not in fields or value != fields[name].default:
+                yield f"{name}={brief(value)}"
+        return
     every = [field for field in dataclasses.fields(record) if field.repr]
     for field in sorted(every, key=lambda field: field.name not in _FIRST):
         value = getattr(record, field.name)

@@ -56,12 +56,12 @@ class Filled:
 
     def put_runs(self, positions: list[int], at: float = START, error: str | None = None) -> None:
         output = None if error else '{"answer": "%s"}' % ("x" * 200)
-        rows = [(self.id, p, 1, f"e{p}", output, error, at, at + p / 1000, 1, *[None] * 5) for p in positions]
+        rows = [(self.id, p, 1, f"e{p}", output, error, at, at + p / 1000, 1, *[None] * 6) for p in positions]
         self.write(experiment_runs, rows)
 
     def put_verdicts(self, positions: list[int], at: float = START) -> None:
         rows = [
-            (self.id, p, 1, n, n, "CODE", "f", 1.0, None, "why", None, None, at, at + p / 1000, None)
+            (self.id, p, 1, n, n, "CODE", "f", 1.0, None, "why", None, None, at, at + p / 1000, *[None] * 4)
             for p in positions
             for n in NAMES
         ]

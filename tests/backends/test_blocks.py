@@ -54,7 +54,7 @@ print(*sorted(slug for slug, block in get_registry_for_type(Block).items() if "e
 def test_prefect_knows_them_by_the_entry_point() -> None:
     """In a process that has imported nothing of ours, as Prefect's command line and its workers do."""
     said = subprocess.run([sys.executable, "-c", REGISTERED], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == ["arize-credentials", "experiment-store", "phoenix-credentials"]
+    assert said.stdout.split() == ["arize-credentials", "call-options", "experiment-store", "phoenix-credentials"]
 
 
 @pytest.fixture

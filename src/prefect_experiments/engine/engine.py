@@ -219,7 +219,8 @@ class Engine:
     async def _evaluate_with(self, evaluator: BoundEvaluator, jobs: deque[Job[EvaluationJob]]) -> None:
         caller, width = self._callers[evaluator.name], self._concurrency
         slots = functools.partial(self._slots_for, caller)
-        if evaluator.is_async:
+        # Of several calls in one visit to a thread, the cost is known only when all have been made.
+        if evaluator.is_async or (self._budget is not None and evaluator.kind != "CODE"):
 
             async def finish(job: Job[EvaluationJob], result: CallResult) -> None:
                 await self._finish_evaluations([(job, result)])

@@ -7,10 +7,10 @@ uses the fixture of that name.
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 import uuid
 from collections.abc import Iterator
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,9 +127,11 @@ def _is_marked(node: pytest.Item) -> bool:
 @pytest.hookimpl(wrapper=True)
 def pytest_pycollect_makeitem(collector: Any, obj: object) -> Iterator[None]:
     """Of a test that is a task, keep pytest from looking for fixtures called ``input`` and so on."""
+    if type(obj) is not FunctionType:  # asked so, nothing of the object's own runs: a test module may import anything
+        return (yield)
     own = getattr(obj, "pytestmark", None)
     marks = [mark for mark in (own if isinstance(own, list) else []) if getattr(mark, "name", None) == MARKER]
-    if not inspect.isfunction(obj) or not (marks or collector.get_closest_marker(MARKER)):
+    if not marks and not collector.get_closest_marker(MARKER):
         return (yield)
     from prefect_experiments.pytest_plugin.marks import without_fields
 
