@@ -172,7 +172,8 @@ def distributions(parties: Sequence[Party]) -> list[dict[str, Any]]:
         labels = _labels(name, parties)
         if chart or labels:
             shown.append({"name": name, "chart": chart, "labels": labels})
-    return shown
+    highest = max((found["chart"].highest for found in shown if found["chart"]), default=0.0)
+    return [{**found, "chart": found["chart"] and found["chart"].up_to(highest)} for found in shown]
 
 
 def _histogram(
