@@ -164,7 +164,8 @@ def side_lines(comparison: Comparison) -> list[str]:
 def _side(role: str, side: Side) -> str:
     named = f"- {role}: {escaping.markdown_link(side.label, side.url)}"
     identity = f" (experiment {escaping.code(side.experiment_id)})" if side.experiment_id else ""
-    return f"{named}{identity}, {phrases.failures(side)}"
+    page = f", {escaping.markdown_link('flow run', side.flow_run_url)}" if side.flow_run_url else ""
+    return f"{named}{identity}, {phrases.failures(side)}{page}"
 
 
 def worst_lines(comparison: Comparison, worst: int) -> list[str]:
@@ -196,9 +197,7 @@ def _change(change: ExampleChange, comparison: Comparison) -> list[str]:
 def texts_below(**values: object) -> list[str]:
     """An example's texts by name, cut, as a list below its line; what is empty is left out."""
     texts = {name: escaping.as_text(value) for name, value in values.items()}
-    return [
-        f"  - {name} {escaping.code(text, longest=LONGEST_TEXT)}" for name, text in texts.items() if text.strip()
-    ]
+    return [f"  - {name} {escaping.code(text, longest=LONGEST_TEXT)}" for name, text in texts.items() if text.strip()]
 
 
 def headline(ran: RanExperiment) -> str:

@@ -38,6 +38,11 @@ class Party:
         """The side's page, where its address is one to trust."""
         return web_address(self.side.url)
 
+    @property
+    def flow_run_url(self) -> str | None:
+        """The page of its flow run, likewise."""
+        return web_address(self.side.flow_run_url)
+
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
