@@ -1,7 +1,7 @@
 """Where an experiment comes from: the commit, the flow run and the gate's verdict, kept under one key of its metadata.
 
-The key is `MARK`. What the caller gave as metadata stands beside it, and is read without it by `given`. The facts are in
-the store and go to the backend with the experiment, so that its page says what ran there:
+The key is `MARK`. What the caller gave as metadata stands beside it, and is read without it by `given`. The facts are
+in the store and go to the backend with the experiment, so that its page says what ran there:
 
 ``git_commit``, ``git_dirty`` (files that Git knows were changed), ``flow_run_id``, ``flow_run_url``, ``gate``.
 """
@@ -41,6 +41,12 @@ def origin_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def of_flow_run(trace_attributes: Mapping[str, str] | None) -> dict[str, str]:
+    """What stands on a trace of the flow run that it was made in, as facts on an experiment."""
+    named = {name.removeprefix("prefect."): value for name, value in (trace_attributes or {}).items()}
+    return {name.replace(".", "_"): value for name, value in named.items() if name.startswith("flow_run.")}
+
+
 def git_facts(folder: Path | None = None) -> dict[str, Any]:
     """The commit that a folder is at, and whether files that Git knows differ from it.
 
@@ -56,7 +62,7 @@ def git_facts(folder: Path | None = None) -> dict[str, Any]:
 @functools.cache
 def _git_facts(folder: Path) -> Mapping[str, Any]:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - the Git that the user has, with nothing of a caller's
             _GIT, cwd=folder, capture_output=True, text=True, errors="replace", check=True, timeout=_GIT_WITHIN_S
         )
     except (OSError, subprocess.SubprocessError):

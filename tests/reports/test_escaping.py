@@ -132,7 +132,7 @@ def test_the_verdict_comes_first_in_markdown() -> None:
     assert "| correctness | regressed | 0.87 → 0.84 | -3 points [-6, -1] | 8 / 21 / 171 |" in lines
     assert "- Candidate: prompt v2 (experiment `e2`), 3 of 198 (1.5%) runs failed, 2 of 200 not made" in lines
     assert "- Baseline: [prompt v1](https://phoenix.example.com/e1) (experiment `e1`), 0 of 200 runs failed" in lines
-    first, *below = lines[lines.index("- **`q1`** correctness 1.00 → 0.00") :]
+    below = lines[lines.index("- **`q1`** correctness 1.00 → 0.00") + 1 :]
     assert below[0] == "  - baseline `42`"
     assert below[2:4] == ["  - expected `42`", "  - input `question: 6 * 7?`"]
     assert "x" * 201 not in text

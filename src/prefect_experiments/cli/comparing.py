@@ -226,7 +226,7 @@ def write_reports(
                 comparison=compared,
                 verdict=verdict,
                 classification=classification,
-                page=reports.report_url or (reports.report and str(reports.report)),
+                page=reports.report_url or reports.paths.get("report"),
             )
 
 

@@ -20,9 +20,9 @@ from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name
 from prefect_experiments.experiment.places import remote_of, store_of
 from prefect_experiments.experiment.request import json_object
-from prefect_experiments.experiment.work import Plan, Work, origin_of_flow_run
+from prefect_experiments.experiment.work import Plan, Work
 from prefect_experiments.options import Selection
-from prefect_experiments.origin import marked
+from prefect_experiments.origin import marked, of_flow_run
 from prefect_experiments.records import UNKNOWN_FINGERPRINT
 from prefect_experiments.results import (
     LogReport,
@@ -190,7 +190,7 @@ class LogWork(Work):
         Args:
             trace_attributes: what would lead from a trace to the flow run.
         """
-        self._shown = origin_of_flow_run(trace_attributes or {})
+        self._shown = of_flow_run(trace_attributes)
         self._pin = self.plan.source.pin(self.store)
 
     def write(self) -> None:

@@ -26,7 +26,7 @@ from prefect_experiments.experiment.idempotency import claim, claimed, refuse
 from prefect_experiments.experiment.session import Progress, Session
 from prefect_experiments.experiment.spec import CallableSpec, EvaluatorSpec, ExperimentSpec
 from prefect_experiments.options import CallOptions
-from prefect_experiments.origin import GATE, MARK, git_facts, marked, origin_of
+from prefect_experiments.origin import GATE, MARK, git_facts, marked, of_flow_run, origin_of
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Lease, Link, Store, TaskRecord
 from prefect_experiments.store.leases import letting_go
@@ -293,7 +293,7 @@ class RunWork(Work):
             trace_attributes: what stands on the root span of every trace.
         """
         plan = self.plan
-        self._shown = origin_of_flow_run(trace_attributes or {})
+        self._shown = of_flow_run(trace_attributes)
         if isinstance(plan.begin, Start):
             if self._record is None:  # else this is a retry, or it was begun for a key
                 self._begin(plan.begin)
@@ -301,8 +301,8 @@ class RunWork(Work):
             meant_for = {known.name: known.positions for known in plan.begin.evaluators}
             self.store.experiments.put_evaluators(plan.begin.experiment.id, _known(plan.evaluators, meant_for))
             self._record = self.store.experiments.get(plan.begin.experiment.id)
-        if not self._shown.items() <= origin_of(self._record.experiment.metadata).items():
-            self._record = self.store.experiments.note(self._record.experiment.id, **self._shown)
+        if not self._shown.items() <= origin_of(self.record.experiment.metadata).items():
+            self._record = self.store.experiments.note(self.record.experiment.id, **self._shown)
         self._begin_remotely()
         spec = self._spec(self.record)
         self._session = Session(
@@ -387,12 +387,6 @@ class RunWork(Work):
         )
         ran.asked = tuple(evaluator.name for evaluator in session.evaluators)
         return ran
-
-
-def origin_of_flow_run(trace_attributes: Mapping[str, str]) -> dict[str, str]:
-    """What stands on traces of a flow run, as facts on an experiment."""
-    named = {name.removeprefix("prefect.").replace(".", "_"): value for name, value in trace_attributes.items()}
-    return {name: value for name, value in named.items() if name.startswith("flow_run_")}
 
 
 def _known(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary, numbers
@@ -118,8 +117,9 @@ def metric_table(comparison: Comparison) -> list[str]:
     if not comparison.metrics and not comparison.operations:
         return ["There is nothing that both sides were scored on."]
     # Few columns: Prefect's page and GitHub's have room for about 700 pixels, and hide the rest.
+    difference = f"difference [{numbers.percent(comparison.confidence)}]"
     lines = [
-        f"| metric | verdict | baseline → candidate | difference [{numbers.percent(comparison.confidence)}] | better / worse / same |",
+        f"| metric | verdict | baseline → candidate | {difference} | better / worse / same |",
         "|---|---|--:|--:|--:|",
     ]
     every = phrases.all_figures(comparison)
@@ -137,28 +137,26 @@ def metric_table(comparison: Comparison) -> list[str]:
 
 
 def comparison_rows(comparison: Comparison) -> list[dict[str, str]]:
-    """The same numbers as rows for a Prefect table artifact: one a metric, all values written out."""
-    return [_row(found) for found in phrases.all_figures(comparison)]
+    """The same numbers, and p, as rows for a Prefect table artifact: one a metric, as wide as its page."""
+    return [_row(found, comparison) for found in phrases.all_figures(comparison)]
 
 
-def _row(found: phrases.Figures) -> dict[str, str]:
+def _row(found: phrases.Figures, comparison: Comparison) -> dict[str, str]:
+    note = "" if found.name in comparison.operations else found.direction_note  # nobody wants more latency or cost
     return {
-        "metric": found.name + found.direction_note,
+        "metric": found.name + note,
         "verdict": found.verdict,
-        "baseline": found.baseline,
-        "candidate": found.candidate,
-        "difference": found.difference,
-        "interval": found.interval or numbers.NOTHING,
-        "better": found.improved,
-        "worse": found.regressed,
-        "same": found.ties,
+        "means": f"{found.baseline} → {found.candidate}",
+        "difference": f"{found.difference} {found.interval}".strip(),
+        "better / worse": f"{found.improved} / {found.regressed}",
         "p": found.p,
     }
 
 
 def side_lines(comparison: Comparison) -> list[str]:
     """Each side with its link and its failed runs, as a Markdown list."""
-    return [_side("Candidate", comparison.candidate), _side("Baseline", comparison.baseline)]
+    # Under a line of its own, or the list would go on with the one before.
+    return ["Sides:", "", _side("Candidate", comparison.candidate), _side("Baseline", comparison.baseline)]
 
 
 def _side(role: str, side: Side) -> str:

@@ -176,9 +176,9 @@ def distributions(parties: Sequence[Party]) -> list[dict[str, Any]]:
         chart = _histogram(parties, values, numbers.score if within else numbers.plain)
         labels = _labels(name, parties)
         if chart or labels:
-            shown.append({"name": name, "chart": chart, "labels": labels})
-    highest = max((found["chart"].highest for found in shown if found["chart"]), default=0.0)
-    return [{**found, "chart": found["chart"] and found["chart"].up_to(highest)} for found in shown]
+            shown.append((name, chart, labels))
+    highest = max((chart.highest for _, chart, _ in shown if chart), default=0.0)
+    return [{"name": name, "chart": chart and chart.up_to(highest), "labels": labels} for name, chart, labels in shown]
 
 
 def _histogram(
