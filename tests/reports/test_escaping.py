@@ -143,24 +143,20 @@ def test_rows_for_a_table_artifact() -> None:
     assert comparison_rows(COMPARISON) == [
         {
             "metric": "correctness",
-            "baseline": "0.87",
-            "candidate": "0.84",
-            "difference": "-3 points",
-            "interval": "[-6, -1]",
-            "better": "8",
-            "worse": "21",
-            "same": "171",
-            "p": "0.024",
             "verdict": "regressed",
+            "means": "0.87 → 0.84",
+            "difference": "-3 points [-6, -1]",
+            "better / worse": "8 / 21",
+            "p": "0.024",
         }
     ]
     assert [row["metric"] for row in comparison_rows(made(40).comparison)] == [
         "correctness",
         "faithfulness",
         "answer_words (lower is better)",
-        "latency (lower is better)",
-        "tokens (lower is better)",
-        "cost (lower is better)",
+        "latency",
+        "tokens",
+        "cost",
     ]
 
 

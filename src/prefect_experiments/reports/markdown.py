@@ -142,7 +142,7 @@ def comparison_rows(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def _row(found: phrases.Figures, comparison: Comparison) -> dict[str, str]:
-    note = "" if found.name in comparison.operations else found.direction_note  # nobody wants more latency or cost
+    note = found.direction_note if found.name in comparison.metrics else ""  # nobody wants more latency or cost
     return {
         "metric": found.name + note,
         "verdict": found.verdict,
