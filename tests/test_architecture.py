@@ -35,6 +35,7 @@ ORDER = [
         "configuration",
         "import_statements",
         "local_modules",
+        "origin",
         "callables",
         "network",
         "display",

@@ -301,6 +301,12 @@ def test_unknown_names_are_told_with_the_nearest() -> None:
         meta_evaluation(judged_table(), evaluator="jugde", human="review")
     with pytest.raises(InvalidInput, match="unknown human field 'reviw'; did you mean 'review'"):
         meta_evaluation(judged_table(), evaluator="judge", human="reviw")
+    with pytest.raises(
+        InvalidInput, match=r"'judge': that name is an evaluator's; .* human='eval\.judge\.label' or 'eval"
+    ):
+        meta_evaluation(judged_table(), evaluator="judge", human="judge")
+    with pytest.raises(InvalidInput, match=r"an annotation's; .* evaluator='annotation\.review\.label'"):
+        meta_evaluation(judged_table(), evaluator="review", human="review")
     with pytest.raises(InvalidInput, match=r"unknown human field 'expected\.lable'; did you mean"):
         meta_evaluation(judged_table(), evaluator="judge", human="expected.lable")
 

@@ -144,6 +144,8 @@ def test_what_is_run_is_there_value_for_value(
 
     told = official.experiments.get(experiment_id=ran.experiment_id)
     assert (told["name"], told["description"]) == (f"{name} first", "all sorts of values")
+    origin = told["metadata"].pop("prefect_experiments")
+    assert origin["flow_run_id"] in origin["flow_run_url"] == ran.flow_run_url
     assert told["metadata"] == ran.experiment_metadata == {"model": "m", "nested": {"t": [0.5, None]}}
     assert (told["repetitions"], counts(phoenix_url, ran.experiment_id)) == (2, (14, 2, 0))
     here = client.datasets.get_dataset(dataset=name)
@@ -743,3 +745,19 @@ def test_a_direction_goes_to_phoenix_and_comes_back(name: str, client: Client, e
     there = elsewhere.experiments.get_results(experiment=ran.experiment_id)
     assert there.directions == ran.directions == {"hallucination": ("minimize",)}
     assert there.summary.metrics["hallucination"].direction == "minimize"
+
+
+def test_phoenix_says_what_ran_there_and_the_verdict(phoenix_url: str, client: Client, official: PhoenixClient) -> None:
+    name = f"origin {datetime.now(UTC):%H%M%S%f}"
+    client.datasets.create_dataset(name=name, examples=ROWS)
+    common: dict[str, Any] = {"dataset": name, "task": lambda input: input, "evaluators": "exact_match", **quiet}
+    first = client.experiments.run_experiment(**common)
+    gate = {"metrics": {"exact_match": {}}}
+    second = client.experiments.run_experiment(baseline=first, gate=gate, experiment_metadata={"model": "m"}, **common)
+    assert second.verdict is not None
+    told = official.experiments.get(experiment_id=second.experiment_id)["metadata"]
+    assert told["model"] == "m"
+    assert told["prefect_experiments"]["gate"] == second.verdict.status
+    assert told["prefect_experiments"]["flow_run_url"] == second.flow_run_url
+    assert len(told["prefect_experiments"]["git_commit"]) == 40, "the tests run in a repository"
+    assert "gate" not in official.experiments.get(experiment_id=first.experiment_id)["metadata"]["prefect_experiments"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 from dataclasses import replace
 
 import pytest
 
+from prefect_experiments.origin import given
 from support.patience import PATIENCE_S, wait_for
 from support.prefect_gate import Gate
 
@@ -26,7 +28,8 @@ def ran(cli: CommandLine) -> Ended:
     )
 
 
-def test_run_prints_the_summary_and_nothing_of_prefects(ran: Ended) -> None:
+def test_run_prints_the_summary_and_nothing_of_prefects(ran: Ended, cli: CommandLine) -> None:
+    assert cli.api
     assert ran.code == 0
     assert all(line.startswith("run ") for line in ran.err.splitlines())  # how far it is, where that takes long
     printed = [line for line in lines(ran.out) if not line.startswith("working on")]
@@ -35,13 +38,14 @@ def test_run_prints_the_summary_and_nothing_of_prefects(ran: Ended) -> None:
     assert printed[2].split()[0] == "same"
     assert "  task errors, 1 of 4 (25%) runs:" in printed
     assert "    once: ValueError: not today (example r2)" in printed
-    assert "--failed" in printed[-1]
-    assert "prefect-experiments resume exp-" in printed[-1]
+    assert "--failed" in printed[-2]
+    assert "prefect-experiments resume exp-" in printed[-2]
+    assert re.fullmatch(rf"flow run: {cli.api.removesuffix('/api')}/\S*flow-run/[0-9a-f-]+", printed[-1])
 
 
 def test_run_keeps_what_was_said_about_the_experiment(ran: Ended, cli: CommandLine) -> None:
     experiment = cli.client().experiments.get(experiment="first")
-    assert (experiment.description, experiment.metadata) == ("of all", {"model": "m"})
+    assert (experiment.description, given(experiment.metadata)) == ("of all", {"model": "m"})
     assert experiment.evaluators == ("right", "same")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from prefect_experiments.reports.escaping import as_text
 from prefect_experiments.reports.files import write_report
 from support.browser import CHROMIUM, Browser, Page
 
@@ -248,6 +249,57 @@ def test_it_fits_the_screen_in_both_themes(browser: Browser, report: Path, width
         assert all((sum(map(int, colour)) < 200) == dark for colour in colours)
         page.evaluate("showExample(0)")
         assert page.evaluate("dialog.scrollWidth <= dialog.clientWidth")
+
+
+HEADS = "[...document.querySelectorAll('#rows thead th')].map(head => head.innerText.trim())"
+FIRST_ROW = "[...document.querySelector('#rows tbody tr').querySelectorAll('td')].map(cell => cell.innerText)"
+
+
+def test_what_was_expected_and_both_outputs_stand_beside_each_other(page: Page) -> None:
+    assert page.evaluate(HEADS)[1:] == ["Input", "Expected", "Baseline's output", "Candidate's output", "Scores"]
+    found = page.evaluate("shown[0].id")
+    before, after = (next(r for r in rows if r["example_id"] == found) for rows in (SMALL.before, SMALL.after))
+    _, expected, baseline, candidate, scores = page.evaluate(FIRST_ROW)
+    for shown, row, name in ((expected, after, "expected"), (baseline, before, "output"), (candidate, after, "output")):
+        assert shown.startswith(as_text(row[name])[:20] or row["error"])
+    assert "correctness" in scores
+    assert "faithfulness" in scores
+
+
+def test_without_a_baseline_there_is_one_output(browser: Browser, tmp_path: Path) -> None:
+    with browser.page(write_report(SMALL.candidate, tmp_path / "r.html")) as page:
+        assert page.evaluate(HEADS)[1:] == ["Input", "Expected", "Output", "Scores"]
+
+
+def test_long_texts_and_names_hide_nothing(browser: Browser, tmp_path: Path) -> None:
+    """Twelve metrics of long names, and outputs without a space: no column is behind a scroll bar."""
+    names = [f"a_metric_with_a_rather_long_name_{n}" for n in range(12)]
+    rows = [
+        {"example_id": "a", "input": "x" * 3000, "expected": "y" * 3000, "output": "z " * 3000}
+        | {f"eval.{name}.score": 0.5 for name in names}
+    ]
+    with browser.page(write_report(rows, tmp_path / "r.html", baseline=rows)) as page:
+        assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.rows'))")
+        assert max(page.evaluate("[...document.querySelectorAll('#rows .clamp')].map(e => e.offsetHeight)")) < 140
+
+
+def test_charts_of_scores_have_one_scale(browser: Browser, tmp_path: Path) -> None:
+    """What is right or wrong and what is anything between stand on the same axes, and a score at its own place."""
+    rows = [
+        {"example_id": f"e{n}", "output": "x", "eval.right.score": float(n % 2), "eval.close.score": n / 40}
+        for n in range(41)
+    ]
+    with browser.page(write_report(rows, tmp_path / "r.html")) as page:
+        charts = page.evaluate(
+            "[...document.querySelectorAll('#distributions ~ .grid svg')].map(svg => ["
+            "[...svg.querySelectorAll('text')].map(text => text.textContent),"
+            "[...svg.querySelectorAll('rect')].map(bar => [+bar.getAttribute('x'), +bar.getAttribute('height')])])"
+        )
+        (axes, two_bars), (same_axes, many_bars) = charts
+        assert axes == same_axes
+        assert (len(two_bars), len(many_bars)) == (2, 11)
+        assert [bar[0] for bar in two_bars] == [many_bars[0][0], many_bars[-1][0]]
+        assert max(height for _, height in many_bars) < max(height for _, height in two_bars) / 3
 
 
 # Whether the parts are the texts, and what is not marked as changed is the same on both sides.

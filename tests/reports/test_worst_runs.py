@@ -51,19 +51,18 @@ def ran(tmp_path: Path, count: int, **more: Any) -> RanExperiment:
 def test_what_failed_comes_first(tmp_path: Path) -> None:
     lines = worst_runs_lines(ran(tmp_path, 10))
     assert lines[0] == "**Failed runs and lowest scores** (3 of 3)"
-    assert [line.split("|")[1].strip() for line in lines[4:]] == ["`e7`", "`e3`", "`e5`"]
-    assert "failed: `ValueError: cannot do <b>seven</b>" in lines[4]
-    assert "fussy failed: `RuntimeError: no verdict`" in lines[5]
-    assert "short 0.25" in lines[6]
-    assert "fussy" not in lines[6], "that one is at its best"
-    read = MarkdownIt("commonmark").enable("table").parse("\n".join(lines))
+    first, second, third = (line for line in lines if line.startswith("- "))
+    assert first.startswith("- `e7` failed: `ValueError: cannot do <b>seven</b>")
+    assert second == "- `e3` fussy failed: `RuntimeError: no verdict`"
+    assert third == "- `e5` short 0.25", "in the other one it is at its best"
+    assert lines[-3:] == ["  - output `xxxxx`", "  - expected `y`", "  - input `5`"]
+    read = MarkdownIt("commonmark").parse("\n".join(lines))
     kinds = [token.type for token in read]
-    assert kinds.count("tr_open") == 4
-    assert kinds.count("td_open") == 15
+    assert kinds.count("list_item_open") == 3 + 2 + 3 + 3, "what has failed has no output"
     assert not [token for token in read for child in token.children or () if child.type == "html_inline"]
-    assert len(worst_runs_lines(ran(tmp_path, 10), shown=1)) == 5
+    assert len(worst_runs_lines(ran(tmp_path, 10), shown=1)) == 5, "a heading, and one run with two texts"
     bare = worst_runs_lines(ran(tmp_path, 10), contents=False)
-    assert bare[4:] == ["| `e7` | failed |", "| `e3` | fussy failed |", "| `e5` | short 0.25 |"]
+    assert bare[2:] == ["- `e7` failed", "- `e3` fussy failed", "- `e5` short 0.25"]
 
 
 def test_nothing_where_all_is_at_its_best(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.display import OnPages, Printed, brief, line
 from prefect_experiments.in_json import InJson
 from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
+from prefect_experiments.origin import FLOW_RUN_URL, given, origin_of
 from prefect_experiments.records import EvaluationRecord, RunIds, RunRecord
 from prefect_experiments.results import DIRECTION, Results, result_frame, results_of
 from prefect_experiments.store import ExperimentRecord, Link, Store, reopen_store
@@ -187,7 +188,13 @@ class RanExperiment(OnPages, Printed, InJson, Mapping[str, Any]):
     @property
     def experiment_metadata(self) -> Mapping[str, Any]:
         """What was given as `experiment_metadata`."""
-        return self.experiment.metadata
+        return given(self.experiment.metadata)
+
+    @property
+    def flow_run_url(self) -> str | None:
+        """Prefect's page of the flow run that made it last, where the server is not one that ended with the process."""
+        url = origin_of(self.experiment.metadata).get(FLOW_RUN_URL)
+        return url if isinstance(url, str) else None
 
     @property
     def project_name(self) -> str | None:
@@ -308,6 +315,7 @@ class RanExperiment(OnPages, Printed, InJson, Mapping[str, Any]):
         records = ("summary", "comparison", "verdict")
         plain = {key: getattr(self, key) for key in _KEYS if key not in ("task_runs", "evaluation_runs", *records)}
         judged = {key: None if (value := getattr(self, key)) is None else value.to_dict() for key in records}
+        plain["flow_run_url"] = self.flow_run_url
         counts = {"reused": self.reused, "ran": self.ran, "evaluated": self.evaluated}
         failed = {
             "errors": [error.to_dict() for error in self.failures.errors],

@@ -74,6 +74,7 @@ class ResultTable:
     dataset_version_id: str = ""
     dataset_name: str = ""
     url: str | None = None
+    flow_run_url: str | None = None
 
     @functools.cached_property
     def frame(self) -> pd.DataFrame:
@@ -134,6 +135,7 @@ class ResultTable:
             dataset_id=self.dataset_id,
             dataset_version_id=self.dataset_version_id,
             url=self.url,
+            flow_run_url=self.flow_run_url,
             n_examples=len(self.example_ids if self.expected_ids is None else self.expected_ids),
             n_expected=self.n_expected,
             n_runs=len(self.failed),
@@ -232,6 +234,7 @@ def _of_experiment(ran: RanExperiment, label: str | None) -> ResultTable:
         dataset_version_id=experiment.dataset_version_id,
         dataset_name=experiment.dataset_name,
         url=ran.url,
+        flow_run_url=ran.flow_run_url,
     )
 
 

@@ -63,6 +63,8 @@ class Side(_Record):
 
     Attributes:
         label: how people call it: the experiment's name, or the file's.
+        url: its page at the backend, where there is one.
+        flow_run_url: Prefect's page of the flow run that made it, where that is known.
         experiment_id: empty for a table that was never logged.
         n_examples: examples that there should be; those of the table where that is not known.
         n_expected: runs that there should be: examples times repetitions.
@@ -86,6 +88,7 @@ class Side(_Record):
     dataset_id: str = ""
     dataset_version_id: str = ""
     url: str | None = None
+    flow_run_url: str | None = None
     n_examples: int = 0
     n_expected: int = 0
     n_runs: int = 0

@@ -219,6 +219,8 @@ class Capabilities:
     """It is divided into spaces: it has `HasSpaces.in_space`."""
     spans: bool = False
     """It keeps traces: it has `HasSpans.spans`."""
+    metadata_changes: bool = False
+    """What is known of an experiment can be added to later: it has `HasMetadata.add_metadata`."""
 
 
 @runtime_checkable
@@ -292,6 +294,13 @@ class Remote(Protocol):
 
     def trace_export(self) -> Any:
         """Where the spans of an experiment go (a `TraceExport`); ``None`` for nowhere."""
+
+
+class HasMetadata(Protocol):
+    """What a `Remote` with `Capabilities.metadata_changes` has besides."""
+
+    def add_metadata(self, experiment_id: str, metadata: Mapping[str, Any]) -> None:
+        """Add to an experiment's metadata, in the place of keys that are there already."""
 
 
 class HasSpaces(Protocol):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prefect_experiments.origin import MARK
 from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluationRecord
-
-MARK = "prefect_experiments"
 
 
 def evaluation_mark(evaluation: EvaluationRecord, task_fingerprint: str | None = None) -> dict[str, str]:

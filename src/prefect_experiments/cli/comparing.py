@@ -29,11 +29,13 @@ class Reports:
         report: an HTML page, in one file.
         junit: JUnit's XML, for a build server.
         comment: Markdown for a comment on a pull request.
+        report_url: the address under which people will find the HTML page, for the comment.
     """
 
     report: Path | None = None
     junit: Path | None = None
     comment: Path | None = None
+    report_url: str | None = None
 
     @property
     def paths(self) -> dict[str, str]:
@@ -178,16 +180,21 @@ def comparison_answer(compared: Comparison, reports: Reports) -> Answer:
         from prefect_experiments.reports.terminal import print_comparison
 
         print_comparison(compared, console)
-        print_written(reports, console)
+        print_written(reports, console, compared.candidate.flow_run_url)
 
     verdict = compared.verdict
     return Answer({**compared.to_dict(), "written": reports.paths}, show, verdict.exit_code if verdict else 0)
 
 
-def print_written(reports: Reports, console: Console) -> None:
-    """Say which files were written."""
+def print_written(reports: Reports, console: Console, flow_run_url: str | None = None) -> None:
+    """Say where there is more to see: on Prefect's page, where there is one, and in the files that were written."""
+    from rich.text import Text
+
+    if flow_run_url:
+        console.print(f"flow run: {flow_run_url}", markup=False, soft_wrap=True)
     for sort, path in reports.paths.items():
-        console.print(f"{sort}: {path}", markup=False, soft_wrap=True)
+        named = Text(path, style=f"link {Path(path).resolve().as_uri()}")  # most terminals open it at a click
+        console.print(Text.assemble(f"{sort}: ", named), soft_wrap=True)
 
 
 def write_reports(
@@ -219,6 +226,7 @@ def write_reports(
                 comparison=compared,
                 verdict=verdict,
                 classification=classification,
+                page=reports.report_url or reports.paths.get("report"),
             )
 
 

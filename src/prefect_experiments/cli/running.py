@@ -334,7 +334,7 @@ def outcome(ran: RanExperiment, client: Client, reports: Reports = NO_REPORTS) -
             print_comparison(ran.comparison, console)
         elif ran.verdict is not None:
             print_verdict(ran.verdict, console)
-        print_written(reports, console)
+        print_written(reports, console, ran.flow_run_url)
 
     return Answer({**ran.to_dict(), "written": reports.paths}, show, _exit_code(ran), ran.experiment_id)
 

@@ -22,6 +22,7 @@ from prefect_experiments.experiment.places import remote_of, store_of
 from prefect_experiments.experiment.request import json_object
 from prefect_experiments.experiment.work import Plan, Work
 from prefect_experiments.options import Selection
+from prefect_experiments.origin import marked, of_flow_run
 from prefect_experiments.records import UNKNOWN_FINGERPRINT
 from prefect_experiments.results import (
     LogReport,
@@ -183,8 +184,13 @@ class LogWork(Work):
         self.plan = plan
         self._pin: Pin | None = None
 
-    def load_dataset(self) -> None:
-        """Put the dataset into the store where it is not there yet, and keep to that version."""
+    def load_dataset(self, trace_attributes: Mapping[str, str] | None = None) -> None:
+        """Put the dataset into the store where it is not there yet, and keep to that version.
+
+        Args:
+            trace_attributes: what would lead from a trace to the flow run.
+        """
+        self._shown = of_flow_run(trace_attributes)
         self._pin = self.plan.source.pin(self.store)
 
     def write(self) -> None:
@@ -212,7 +218,7 @@ class LogWork(Work):
             positions=pin.positions,
             splits=pin.splits,
             description=plan.description,
-            metadata=plan.metadata,
+            metadata=marked(plan.metadata, **self._shown),
             now=now,
         )
         self._report = replace(matched.report, already_logged=not self._is_new)

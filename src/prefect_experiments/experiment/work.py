@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy.engine import Connection
 
@@ -17,7 +18,7 @@ from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.backends.pusher import Push, PushOutcome
 from prefect_experiments.engine import Pace
-from prefect_experiments.errors import AlreadyExists, InvalidInput
+from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.compare import Judging
 from prefect_experiments.experiment.dataset_source import Pin
@@ -25,10 +26,16 @@ from prefect_experiments.experiment.idempotency import claim, claimed, refuse
 from prefect_experiments.experiment.session import Progress, Session
 from prefect_experiments.experiment.spec import CallableSpec, EvaluatorSpec, ExperimentSpec
 from prefect_experiments.options import CallOptions
+from prefect_experiments.origin import GATE, MARK, git_facts, marked, of_flow_run, origin_of
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Lease, Link, Store, TaskRecord
 from prefect_experiments.store.leases import letting_go
 from prefect_experiments.tasks import Task
+
+if TYPE_CHECKING:
+    from prefect_experiments.backends.base import HasMetadata
+
+logger = logging.getLogger("prefect_experiments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,7 @@ class Work:
         self.link: Link | None = None
         self.outcome: PushOutcome | None = None
         self._judging = plan.judging
+        self._shown: Mapping[str, str] = {}
         self._record: ExperimentRecord | None = None
         self._is_new = False
 
@@ -159,8 +167,24 @@ class Work:
         """Compare with the baseline and let the gate judge, where there are any."""
         if self._judging is not None:
             self._judging.apply(self.result)
+            self._keep_verdict()
         self.store.database.settle()
         return self.result
+
+    def _keep_verdict(self) -> None:
+        """Have the experiment's metadata say the verdict, here and in a backend that has all of its results."""
+        verdict = self.result.verdict
+        if verdict is None:
+            return
+        self._record = self.store.experiments.note(self.record.experiment.id, **{GATE: verdict.status})
+        remote, link = self.remote, self.link
+        if remote is None or link is None or self.waiting or not remote.capabilities.metadata_changes:
+            return
+        try:
+            mark = {MARK: origin_of(self.record.experiment.metadata)}
+            cast("HasMetadata", remote).add_metadata(link.remote_id, mark)
+        except ExperimentsError as error:  # the results are there, and the verdict is here
+            logger.warning("%s does not show the gate's verdict: %s", remote.name, error)
 
     @property
     def unpushed(self) -> str | None:
@@ -241,6 +265,7 @@ class RunWork(Work):
             refuse(first.experiment.id, key)
         # Read before the transaction: a store in memory has one connection.
         evaluators = _known(self.plan.evaluators, self._meant_for(pin))
+        start = replace(start, metadata=marked(start.metadata, **git_facts(), **self._shown))
         database = self.store.database
 
         def begun() -> ExperimentRecord:
@@ -268,6 +293,7 @@ class RunWork(Work):
             trace_attributes: what stands on the root span of every trace.
         """
         plan = self.plan
+        self._shown = of_flow_run(trace_attributes)
         if isinstance(plan.begin, Start):
             if self._record is None:  # else this is a retry, or it was begun for a key
                 self._begin(plan.begin)
@@ -275,6 +301,8 @@ class RunWork(Work):
             meant_for = {known.name: known.positions for known in plan.begin.evaluators}
             self.store.experiments.put_evaluators(plan.begin.experiment.id, _known(plan.evaluators, meant_for))
             self._record = self.store.experiments.get(plan.begin.experiment.id)
+        if not self._shown.items() <= origin_of(self.record.experiment.metadata).items():
+            self._record = self.store.experiments.note(self.record.experiment.id, **self._shown)
         self._begin_remotely()
         spec = self._spec(self.record)
         self._session = Session(

@@ -17,12 +17,15 @@ from prefect.artifacts import (
     acreate_table_artifact,
     aupdate_progress_artifact,
 )
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.patience import current_line
+from prefect_experiments.orchestration.shared_server import is_shared_server
 from prefect_experiments.reports.escaping import code, markdown_link
 from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows, summary_markdown
 from prefect_experiments.reports.phrases import verdict_word
@@ -75,6 +78,20 @@ async def _narrate(work: RunWork) -> None:
 def percent_done(work: RunWork) -> float:
     """How much of the calls that are to be made are made, from 0 to 100."""
     return round(100 * work.progress().share, 1)
+
+
+def flow_run_page() -> str | None:
+    """Prefect's page of the flow run that is running; ``None`` where its server ends with the process."""
+    if not PREFECT_API_URL.value() or is_shared_server(PREFECT_API_URL.value()):
+        return None
+    page = flow_run.ui_url  # "None/…", where Prefect does not know the address of its pages
+    return page if page and page.startswith("http") else None
+
+
+def shown_by_traces() -> dict[str, str]:
+    """What leads from a trace, and from the experiment, to the flow run that is running."""
+    found = {"prefect.flow_run.id": flow_run.id, "prefect.flow_run.url": flow_run_page()}
+    return {name: str(value) for name, value in found.items() if value}
 
 
 async def show_summary(ran: RanExperiment) -> None:

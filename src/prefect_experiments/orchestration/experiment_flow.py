@@ -22,7 +22,7 @@ from prefect_experiments.experiment.progress import telling
 from prefect_experiments.experiment.steps import Steps, drive
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.interruptions import ended_flow, interruptible
-from prefect_experiments.orchestration.artifacts import progress_of
+from prefect_experiments.orchestration.artifacts import progress_of, shown_by_traces
 from prefect_experiments.orchestration.killed import end_run_of_killed
 from prefect_experiments.orchestration.running import (
     body,
@@ -76,7 +76,7 @@ class _PrefectSteps(Steps):
         self._backend = backend
 
     async def load_dataset(self) -> None:
-        load = partial(asyncio.to_thread, self.work.load_dataset, _shown_by_traces())
+        load = partial(asyncio.to_thread, self.work.load_dataset, shown_by_traces())
         await in_prefect_task(partial(load_dataset, self.work.dataset), "load-dataset", load)
         await end_run_of_killed(self.work)
 
@@ -133,14 +133,6 @@ async def _without(work: RunWork) -> None:
     with _advising(work):
         await drive(Steps(work))
     await conclude_alone(work)
-
-
-def _shown_by_traces() -> dict[str, str]:
-    """What leads from a trace to the flow run."""
-    from prefect.runtime import flow_run
-
-    found = {"prefect.flow_run.id": flow_run.id, "prefect.flow_run.url": flow_run.ui_url}
-    return {name: str(value) for name, value in found.items() if value}
 
 
 @contextlib.contextmanager

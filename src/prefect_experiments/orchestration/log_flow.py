@@ -13,6 +13,7 @@ from prefect import flow, get_run_logger
 from prefect_experiments.experiment.arguments import LogArguments, Place, Placed
 from prefect_experiments.experiment.log import LoggedExperiment, LogWork, plan_log
 from prefect_experiments.experiment.places import remote_of, store_of
+from prefect_experiments.orchestration.artifacts import shown_by_traces
 from prefect_experiments.orchestration.running import (
     body,
     conclude,
@@ -76,7 +77,7 @@ async def _without(work: LogWork) -> None:
 
 
 async def _load(work: LogWork) -> None:
-    await asyncio.to_thread(work.load_dataset)
+    await asyncio.to_thread(work.load_dataset, shown_by_traces())
 
 
 async def _write_and_push(work: LogWork, say: Callable[[str], None]) -> None:

@@ -22,6 +22,14 @@ _LOOK_EVERY_S = 0.1
 _ENDS_WITHIN_S = 15
 
 
+_shared: set[str] = set()
+
+
+def is_shared_server(url: str) -> bool:
+    """Whether this is the address of such a server: it ends with the processes, and its pages with it."""
+    return url in _shared
+
+
 @contextlib.contextmanager
 def sharing_server(folder: Path, owner: int) -> Iterator[None]:
     """Within this, Prefect's API is the server that all processes with this folder share; started if need be.
@@ -41,6 +49,7 @@ def sharing_server(folder: Path, owner: int) -> Iterator[None]:
     if url is None:
         yield
         return
+    _shared.add(url)
     with temporary_settings({PREFECT_API_URL: url}):
         yield
 

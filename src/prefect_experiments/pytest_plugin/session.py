@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import subprocess
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from prefect_experiments.origin import git_facts
 from prefect_experiments.pytest_plugin.known import USED
 from prefect_experiments.pytest_plugin.options import options_of
 from prefect_experiments.pytest_plugin.shared import is_worker
@@ -104,18 +104,8 @@ class Session:
     @functools.cached_property
     def git(self) -> dict[str, str]:
         """The commit that the tests are of, where they are in a Git repository."""
-        try:
-            done = subprocess.run(
-                ["git", "rev-parse", "HEAD"],  # noqa: S607 - the one that the user has
-                cwd=self.config.rootpath,
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=10,
-            )
-        except (OSError, subprocess.SubprocessError):
-            return {}
-        return {"git_sha": done.stdout.strip()}
+        commit = git_facts(self.config.rootpath).get("git_commit")
+        return {"git_sha": commit} if commit else {}
 
     def report_path(self, name: str) -> Path | None:
         """Where the report of an experiment goes, if it is to have one."""

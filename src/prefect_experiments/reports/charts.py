@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ BARS_HEIGHT = 150.0
 _EDGE = 16.0  # room for half a tick's label
 _MOST_VALUES = 12
 _BINS = 24
+_TENTHS = 11  # bars of scores from 0 to 1: one around each tenth, the first and the last of them included
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Role = Literal["baseline", "candidate", "improved", "regressed", "unchanged"]
@@ -72,14 +73,24 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Bars of both sides beside each other, as shares of each side's values."""
+    """Bars of both sides beside each other, as shares of each side's values; the axis ends at the `highest` share."""
 
     bars: Sequence[Bar]
     ticks: Sequence[Tick]
     top: str
     description: str
+    highest: float
     width: float = BARS_WIDTH
     height: float = BARS_HEIGHT
+
+    def up_to(self, highest: float) -> Histogram:
+        """The same on an axis that ends at a share, so that several can be read against each other."""
+        factor = self.highest / highest
+        bars = [
+            replace(bar, height=round(bar.height * factor, 1), y=round(BARS_HEIGHT - bar.height * factor, 1))
+            for bar in self.bars
+        ]
+        return replace(self, bars=bars, top=numbers.percent(highest), highest=highest)
 
 
 Interval = tuple[Role, float, float | None, float | None]
@@ -116,7 +127,7 @@ def interval_plot(
         )
         for row, (role, value, start, end) in enumerate(intervals)
     ]
-    ticks = [Tick(place(value), label(value)) for value in _ticks(low, high, 4)]
+    ticks = [replace(tick, x=place(tick.x)) for tick in _labelled(low, high, 4, label)]
     return IntervalPlot(marks, ticks, place(0) if zero else None, 14.0 * len(marks) + 24)
 
 
@@ -133,6 +144,9 @@ def histogram(
 ) -> Histogram | None:
     """How the values of each side spread: a bar a value where there are few, else a bar a range.
 
+    Values from 0 to 1 are on the whole scale in any case, each at its place, so that metrics can be told apart at a
+    glance.
+
     Args:
         sides: role, name and values of each.
         label: writes a value.
@@ -144,7 +158,12 @@ def histogram(
     if not every.size:
         return None
     distinct = np.unique(every)
-    if distinct.size <= _MOST_VALUES:
+    if longest is None and distinct[0] >= 0 and distinct[-1] <= 1:
+        places = [np.round(values * (_TENTHS - 1)).astype(int) for values in arrays]
+        counts = [np.bincount(found, minlength=_TENTHS) for found in places]
+        names = _around_tenths(every, label)
+        ticks = [Tick((place + 0.5) / _TENTHS, label(place / (_TENTHS - 1))) for place in range(0, _TENTHS, 2)]
+    elif distinct.size <= _MOST_VALUES:
         counts = [np.array([(values == one).sum() for one in distinct]) for values in arrays]
         names = [label(float(one)) for one in distinct]
         ticks = [Tick((place + 0.5) / len(names), name) for place, name in enumerate(names)]
@@ -158,10 +177,19 @@ def histogram(
         beyond = bool(every.max() > end)
         if beyond:
             names[-1] = f"{label(float(edges[-2]))} and more"
-        ticks = [
-            Tick((value - start) / (end - start), label(value)) for value in _ticks(start, end, 6) if start <= value
-        ]
+        found = [tick for tick in _labelled(start, end, 6, label) if start <= tick.x]
+        ticks = [replace(tick, x=(tick.x - start) / (end - start)) for tick in found]
     return _bars([(role, name) for role, name, _ in sides], counts, names, ticks)
+
+
+def _around_tenths(values: Floats, label: Callable[[float], str]) -> list[str]:
+    """What the bar at each tenth holds: that value alone, or those around it."""
+    names = []
+    for place in range(_TENTHS):
+        held = values[np.round(values * (_TENTHS - 1)) == place]
+        low, high = (float(held.min()), float(held.max())) if held.size else (0.0, 0.0)
+        names.append(label(low) if label(low) == label(high) else f"{label(low)} to {label(high)}")
+    return names
 
 
 def _whole(first: int, last: int) -> str:
@@ -173,9 +201,6 @@ def _edges(values: Floats, longest: float | None) -> Floats:
     low, high = float(values.min()), float(values.max())
     if longest is not None and low < longest < high:
         high = longest
-    elif low >= 0 and high <= 1:
-        # Scores: the whole scale, so that metrics can be told apart at a glance.
-        return np.linspace(0.0, 1.0, _BINS + 1)
     if low >= 0 and low < 0.3 * high:
         low = 0.0
     if longest is None and bool((values == np.round(values)).all()):
@@ -213,7 +238,16 @@ def _bars(
         for (_, name), count, total in zip(sides, counts, totals, strict=True)
     )
     placed = [Tick(round(tick.x * BARS_WIDTH, 1), tick.label) for tick in ticks]
-    return Histogram(bars, placed, numbers.percent(top), description)
+    return Histogram(bars, placed, numbers.percent(top), description, top)
+
+
+def _labelled(low: float, high: float, about: int, label: Callable[[float], str]) -> list[Tick]:
+    """Round numbers between two ends, as many as have labels of their own: milliseconds have no decimals, say."""
+    for most in range(about, 0, -1):
+        ticks = [Tick(value, label(value)) for value in _ticks(low, high, most)]
+        if len({tick.label for tick in ticks}) == len(ticks):
+            return ticks
+    return ticks[:1]
 
 
 def _ticks(low: float, high: float, about: int) -> list[float]:

@@ -30,6 +30,7 @@ def write_report(
     verdict: Verdict | None = None,
     classification: Any = None,
     title: str | None = None,
+    page: str | None = None,
 ) -> Path:
     """Write a report on an experiment to a file, whole or not at all; folders that are missing are made.
 
@@ -45,6 +46,7 @@ def write_report(
         verdict: a gate's, where there is no comparison that has it; default, the experiment's own.
         classification: a `ClassificationReport`, or several by name; for the page.
         title: of the page; made from the names when left out.
+        page: for the comment, the address or the path of the HTML page, where there is one.
 
     Returns:
         The path that was written.
@@ -75,7 +77,7 @@ def write_report(
     elif form == "junit":
         text = junit_xml(comparison) if comparison else _alone(_side(results), verdict)
     else:
-        text = pull_request_comment(comparison) if comparison else _first(results, verdict)
+        text = pull_request_comment(comparison, report=page) if comparison else _first(results, verdict, page)
     write_file(target, lambda file: file.write(text.encode()), make_folders=True)
     return target
 
@@ -92,7 +94,7 @@ def _alone(side: ReportSide, verdict: Verdict | None) -> str:
     return junit_xml(side.summary, name=side.label, verdict=verdict)
 
 
-def _first(results: Any, verdict: Verdict | None) -> str:
+def _first(results: Any, verdict: Verdict | None, page: str | None) -> str:
     if not isinstance(results, RanExperiment):
         raise InvalidSetting("a comment on a table of results needs something to compare with; give a baseline")
-    return first_comment(results, verdict)
+    return first_comment(results, verdict, report=page)

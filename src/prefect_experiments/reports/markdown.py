@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
@@ -11,7 +11,7 @@ from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.escaping import markdown as plain
 
 WORST_SHOWN = 10
-LONGEST_TEXT = 120
+LONGEST_TEXT = 200
 _MOST_MODELS = 5
 
 
@@ -31,17 +31,26 @@ def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
         f"Dataset **{plain(experiment.dataset_name)}** (version {escaping.code(experiment.dataset_version_id)}), "
         f"task {escaping.code(experiment.task)}, experiment {escaping.code(experiment.id)}. {headline(ran)}.",
         "",
-        "| evaluator | mean | of | standard error | what is behind it |",
-        "|---|--:|--:|--:|---|",
+        "| evaluator | mean | of | standard error |",
+        "|---|--:|--:|--:|",
     ]
     for name, metric in summary.metrics.items():
         mean, stderr = numbers.score(metric.mean), numbers.plain(metric.stderr)
-        behind = escaping.sentence(metric.behind)
-        cells = [plain(name) + less_note(metric), mean, f"{metric.n} of {metric.n_expected}", stderr, behind]
+        cells = [plain(name) + less_note(metric), mean, f"{metric.n} of {metric.n_expected}", stderr]
         lines.append(f"| {' | '.join(cells)} |")
     unknown = unpriced(summary)
-    lines += ["", figures(summary), *(["", plain(unknown)] if unknown else []), *error_lines(ran)]
+    lines += ["", *_behind(summary), figures(summary), *(["", plain(unknown)] if unknown else []), *error_lines(ran)]
     return "\n".join(lines)
+
+
+def _behind(summary: Summary) -> list[str]:
+    """What there is to say of the means besides, as a list: a column of such texts would not fit on Prefect's page."""
+    lines = []
+    for name, metric in summary.metrics.items():
+        told = metric.n_task_errors == summary.n_errors  # in the headline, so that each need not repeat it
+        if text := (replace(metric, n_task_errors=0) if told else metric).behind:
+            lines.append(f"- {plain(name)}: {escaping.sentence(text)}")
+    return [*lines, ""] if lines else []
 
 
 def less_note(metric: MetricSummary) -> str:
@@ -107,50 +116,58 @@ def metric_table(comparison: Comparison) -> list[str]:
     """The compared metrics as the lines of a Markdown table."""
     if not comparison.metrics and not comparison.operations:
         return ["There is nothing that both sides were scored on."]
+    # Few columns: Prefect's page and GitHub's have room for about 700 pixels, and hide the rest.
+    difference = f"difference [{numbers.percent(comparison.confidence)}]"
     lines = [
-        f"| metric | verdict | baseline | candidate | difference | {numbers.percent(comparison.confidence)} interval "
-        "| better | worse | same | p |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        f"| metric | verdict | baseline → candidate | {difference} | better / worse / same |",
+        "|---|---|--:|--:|--:|",
     ]
-    for found in phrases.all_figures(comparison):
-        _, *cells = _row(found).values()
-        lines.append("| " + " | ".join([plain(found.name) + found.direction_note, *cells]) + " |")
-    return lines
+    every = phrases.all_figures(comparison)
+    for found in every:
+        cells = [
+            plain(found.name),
+            found.verdict,
+            f"{found.baseline} → {found.candidate}",
+            f"{found.difference} {found.interval}".strip(),
+            f"{found.improved} / {found.regressed} / {found.ties}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    noted = [f"{plain(found.name)}{found.direction_note}" for found in every if found.direction_note]
+    return [*lines, "", *([f"Directions: {', '.join(noted)}.", ""] if noted else [])]
 
 
 def comparison_rows(comparison: Comparison) -> list[dict[str, str]]:
-    """The same numbers as rows for a Prefect table artifact: one a metric, all values written out."""
-    return [_row(found) for found in phrases.all_figures(comparison)]
+    """The same numbers, and p, as rows for a Prefect table artifact: one a metric, as wide as its page."""
+    return [_row(found, comparison) for found in phrases.all_figures(comparison)]
 
 
-def _row(found: phrases.Figures) -> dict[str, str]:
+def _row(found: phrases.Figures, comparison: Comparison) -> dict[str, str]:
+    note = found.direction_note if found.name in comparison.metrics else ""  # nobody wants more latency or cost
     return {
-        "metric": found.name + found.direction_note,
+        "metric": found.name + note,
         "verdict": found.verdict,
-        "baseline": found.baseline,
-        "candidate": found.candidate,
-        "difference": found.difference,
-        "interval": found.interval or numbers.NOTHING,
-        "better": found.improved,
-        "worse": found.regressed,
-        "same": found.ties,
+        "means": f"{found.baseline} → {found.candidate}",
+        "difference": f"{found.difference} {found.interval}".strip(),
+        "better / worse": f"{found.improved} / {found.regressed}",
         "p": found.p,
     }
 
 
 def side_lines(comparison: Comparison) -> list[str]:
     """Each side with its link and its failed runs, as a Markdown list."""
-    return [_side("Candidate", comparison.candidate), _side("Baseline", comparison.baseline)]
+    # Under a line of its own, or the list would go on with the one before.
+    return ["Sides:", "", _side("Candidate", comparison.candidate), _side("Baseline", comparison.baseline)]
 
 
 def _side(role: str, side: Side) -> str:
     named = f"- {role}: {escaping.markdown_link(side.label, side.url)}"
     identity = f" (experiment {escaping.code(side.experiment_id)})" if side.experiment_id else ""
-    return f"{named}{identity}, {phrases.failures(side)}"
+    page = f", {escaping.markdown_link('flow run', side.flow_run_url)}" if side.flow_run_url else ""
+    return f"{named}{identity}, {phrases.failures(side)}{page}"
 
 
 def worst_lines(comparison: Comparison, worst: int) -> list[str]:
-    """The examples that got worse, worst first, as the lines of a Markdown table."""
+    """The examples that got worse, worst first, as a Markdown list: a table of texts would not fit on a page."""
     if not comparison.regressed or worst < 1:
         return []
     shown = phrases.regressions(comparison)[:worst]
@@ -158,26 +175,27 @@ def worst_lines(comparison: Comparison, worst: int) -> list[str]:
     lines = [
         f"**Worse, worst first** ({numbers.count(len(shown))} of {of:,})",
         "",
-        "| example | what got worse | baseline | candidate | expected | input |",
-        "|---|---|---|---|---|---|",
     ]
-    return lines + ["| " + " | ".join(_change(change, comparison)) + " |" for change in shown]
+    return lines + [line for change in shown for line in _change(change, comparison)]
 
 
-def _change(change: ExampleChange, comparison: Comparison) -> Sequence[str]:
-    def cell(value: object, error: str | None = None) -> str:
-        text = f"failed: {error}" if error else escaping.as_text(value)
-        return escaping.code(text, longest=LONGEST_TEXT) if text.strip() else numbers.NOTHING
+def _change(change: ExampleChange, comparison: Comparison) -> list[str]:
+    step = f"{plain(change.metric, longest=60)} {phrases.step(change, comparison)}"
+    return [
+        f"- **{escaping.code(change.example_id, longest=60)}** {step}",
+        *texts_below(
+            baseline=f"failed: {change.baseline_error}" if change.baseline_error else change.baseline_output,
+            candidate=f"failed: {change.candidate_error}" if change.candidate_error else change.candidate_output,
+            expected=change.expected,
+            input=change.input,
+        ),
+    ]
 
-    return (
-        escaping.code(change.example_id, longest=60),
-        # One cell: with two, the table does not fit on Prefect's page.
-        f"{plain(change.metric, longest=60)} {phrases.step(change, comparison)}",
-        cell(change.baseline_output, change.baseline_error),
-        cell(change.candidate_output, change.candidate_error),
-        cell(change.expected),
-        cell(change.input),
-    )
+
+def texts_below(**values: object) -> list[str]:
+    """An example's texts by name, cut, as a list below its line; what is empty is left out."""
+    texts = {name: escaping.as_text(value) for name, value in values.items()}
+    return [f"  - {name} {escaping.code(text, longest=LONGEST_TEXT)}" for name, text in texts.items() if text.strip()]
 
 
 def headline(ran: RanExperiment) -> str:

@@ -38,6 +38,11 @@ class Party:
         """The side's page, where its address is one to trust."""
         return web_address(self.side.url)
 
+    @property
+    def flow_run_url(self) -> str | None:
+        """The page of its flow run, likewise."""
+        return web_address(self.side.flow_run_url)
+
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
@@ -171,8 +176,9 @@ def distributions(parties: Sequence[Party]) -> list[dict[str, Any]]:
         chart = _histogram(parties, values, numbers.score if within else numbers.plain)
         labels = _labels(name, parties)
         if chart or labels:
-            shown.append({"name": name, "chart": chart, "labels": labels})
-    return shown
+            shown.append((name, chart, labels))
+    highest = max((chart.highest for _, chart, _ in shown if chart), default=0.0)
+    return [{"name": name, "chart": chart and chart.up_to(highest), "labels": labels} for name, chart, labels in shown]
 
 
 def _histogram(

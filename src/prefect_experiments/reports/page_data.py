@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
@@ -81,7 +82,10 @@ def examples_data(
         kept = sorted(kept, key=lambda item: not _matters(item[1]))[:MOST_EXAMPLES]
         kept.sort(key=lambda item: item[0])
     limit = _text_limit(run for _, example in kept for run in example.runs())
-    writer = _Writer(metrics, minimized, limit, two_sides=bool(baseline))
+    # One way of writing for all scores of a metric: 1.00 beside 0.85, and 1 beside 5.
+    scores = ((name, one.score) for run in (*candidate, *baseline) for name, one in run.counted.items())
+    beyond = {name for name, score in scores if score is not None and not 0 <= score <= 1}
+    writer = _Writer(metrics, minimized, limit, beyond, two_sides=bool(baseline))
     data = {
         "metrics": metrics,
         "twoSides": bool(baseline),
@@ -149,8 +153,11 @@ def _text_limit(runs: Iterable[ResultRun]) -> int:
 class _Writer:
     """Turns examples into what the page's script reads; see `examples.js` for the fields."""
 
-    def __init__(self, metrics: Sequence[str], minimized: set[str], limit: int, *, two_sides: bool) -> None:
+    def __init__(
+        self, metrics: Sequence[str], minimized: set[str], limit: int, beyond: set[str], *, two_sides: bool
+    ) -> None:
         self.metrics = metrics
+        self._beyond = beyond
         self.minimized = minimized
         self.limit = limit
         self.two_sides = two_sides
@@ -185,12 +192,13 @@ class _Writer:
     def _cell(self, name: str, example: _Example) -> list[Any]:
         """Means of both sides as text, then what the table is sorted by: the change (worse is less) or the score."""
         before, after = _mean_score(name, example.baseline), _mean_score(name, example.candidate)
+        written = partial(_written, plain=name in self._beyond)
         if not self.two_sides:
-            return [None, _written(after), None if after is None else _short(after)]
+            return [None, written(after), None if after is None else _short(after)]
         change = None
         if before is not None and after is not None:
             change = _short((after - before) * (-1 if name in self.minimized else 1))
-        return [_written(before), _written(after), change]
+        return [written(before), written(after), change]
 
     def _run(self, run: ResultRun | None) -> dict[str, Any] | None:
         if run is None:
@@ -248,8 +256,8 @@ def _mean_score(name: str, runs: dict[int, ResultRun]) -> float | None:
     return _mean(found.score for run in runs.values() if (found := run.counted.get(name)))
 
 
-def _written(score: float | None) -> str | None:
-    return None if score is None else numbers.score(score)
+def _written(score: float | None, *, plain: bool) -> str | None:
+    return None if score is None else numbers.plain(score) if plain else numbers.score(score)
 
 
 def _short(value: float) -> float:

@@ -23,7 +23,9 @@ _LONGEST_COMMENT = 60_000  # GitHub refuses a comment beyond 65,536 characters
 _SYMBOLS = {"passed": "✅", "failed": "❌", "inconclusive": "❔"}
 
 
-def pull_request_comment(comparison: Comparison, *, marker: str = MARKER, worst: int = WORST_SHOWN) -> str:
+def pull_request_comment(
+    comparison: Comparison, *, marker: str = MARKER, worst: int = WORST_SHOWN, report: str | None = None
+) -> str:
     """The verdict in the first line, a line for each metric, the rest folded away.
 
     Args:
@@ -31,6 +33,7 @@ def pull_request_comment(comparison: Comparison, *, marker: str = MARKER, worst:
         marker: a name for this comment, hidden in its last line as ``<!-- NAME -->``: a bot that
             finds it in a comment of its own updates that one. Use one for each experiment.
         worst: how many of the examples that got worse are shown.
+        report: the address or the path of the HTML report, where there is one.
     """
     verdict = comparison.verdict
     symbol = _SYMBOLS[verdict.status] if verdict else "⚖️"
@@ -53,6 +56,7 @@ def pull_request_comment(comparison: Comparison, *, marker: str = MARKER, worst:
     passed = verdict is not None and verdict.status == "passed"
     if verdict and not passed:
         lines += ["", "Why:", "", *reason_lines(verdict)]
+    lines += ["", *_leading_on(comparison.candidate.url, comparison.candidate.flow_run_url, report)]
     lines += ["", "<details><summary>Details</summary>", "", *side_lines(comparison), "", *metric_table(comparison), ""]
     if verdict and passed:
         lines += ["Checks:", "", *reason_lines(verdict), ""]
@@ -63,9 +67,24 @@ def pull_request_comment(comparison: Comparison, *, marker: str = MARKER, worst:
     return "\n".join([*lines, *examples, *end])
 
 
-def first_comment(ran: RanExperiment, verdict: Verdict | None = None, *, marker: str = MARKER) -> str:
+def first_comment(
+    ran: RanExperiment, verdict: Verdict | None = None, *, marker: str = MARKER, report: str | None = None
+) -> str:
     """The comment where there is no baseline: the summary, and the marker for the bot that keeps it."""
-    return f"{summary_markdown(ran, verdict)}\n\n<!-- {marker_name(marker)} -->\n"
+    lines = [summary_markdown(ran, verdict), "", *_leading_on(ran.url, ran.flow_run_url, report)]
+    return "\n".join([*lines, "", f"<!-- {marker_name(marker)} -->", ""])
+
+
+def _leading_on(page: str | None, flow_run: str | None, report: str | None) -> list[str]:
+    """Where there is more to see, in one line; nothing where there is nowhere."""
+    places = [escaping.markdown_link(name, url) for name, url in (("Experiment", page), ("Flow run", flow_run)) if url]
+    if report:
+        is_address = escaping.web_address(report) is not None
+        named = (
+            escaping.markdown_link("Report", report) if is_address else f"Report: {escaping.code(report, longest=300)}"
+        )
+        places.append(named)
+    return [", ".join(places)] if places else []
 
 
 def marker_name(marker: str) -> str:

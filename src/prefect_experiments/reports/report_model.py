@@ -24,6 +24,7 @@ class ReportSide:
         runs: its results, run by run.
         label: how people call it: the experiment's name, or the file's.
         url: its page at the backend, where there is one.
+        flow_run_url: Prefect's page of the flow run that made it, where there is one.
         dataset: the dataset's name.
     """
 
@@ -31,6 +32,7 @@ class ReportSide:
     runs: Sequence[ResultRun]
     label: str
     url: str | None = None
+    flow_run_url: str | None = None
     experiment_id: str = ""
     created_at: datetime | None = None
     dataset: str = ""
@@ -44,6 +46,7 @@ def report_side(ran: RanExperiment) -> ReportSide:
         runs=ran.results.runs,
         label=experiment.name,
         url=ran.url,
+        flow_run_url=ran.flow_run_url,
         experiment_id=experiment.id,
         created_at=experiment.created_at,
         dataset=experiment.dataset_name,
@@ -58,6 +61,7 @@ def table_side(table: ResultTable) -> ReportSide:
         runs=runs,
         label=table.label,
         url=table.url,
+        flow_run_url=table.flow_run_url,
         experiment_id=table.experiment_id,
     )
 

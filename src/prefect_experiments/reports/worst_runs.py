@@ -10,13 +10,13 @@ from prefect_experiments.analysis import RanExperiment, numbers
 from prefect_experiments.models import Evaluation, ExperimentRun
 from prefect_experiments.reports import escaping
 from prefect_experiments.reports.escaping import markdown as plain
+from prefect_experiments.reports.markdown import LONGEST_TEXT, texts_below
 
 SHOWN = 10
-LONGEST_TEXT = 120
 
 
 def worst_runs_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool = True) -> list[str]:
-    """Failed runs, then those with the lowest scores, as the lines of a Markdown table; none where all is at its best.
+    """Failed runs, then those with the lowest scores, as a Markdown list; none where all is at its best.
 
     Scores of different ranges count alike: each as its place between the experiment's lowest and highest.
 
@@ -40,16 +40,12 @@ def worst_runs_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool =
     lines = [
         f"**Failed runs and lowest scores** ({numbers.count(min(shown, len(ranked)))} of {len(ranked):,})",
         "",
-        "| example | what became of it |" + (" input | expected | output |" if contents else ""),
-        "|---|---|" + ("---|---|---|" if contents else ""),
     ]
     for run, found in ranked[:shown]:
         name = escaping.code(run.example_id, longest=60) + (f", repetition {run.repetition_number}" if several else "")
-        cells = [name, found]
-        if contents:
-            example = ran.examples.get(run.example_id)
-            cells += [_cell(example and example.input), _cell(example and example.output), _cell(run.output)]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(f"- {name} {found}")
+        if contents and (example := ran.examples.get(run.example_id)):
+            lines += texts_below(output=run.output, expected=example.output, input=example.input)
     return lines
 
 
@@ -99,8 +95,3 @@ def _ranges(evaluations: Mapping[str, Sequence[Evaluation]]) -> dict[str, tuple[
 def _why(error: str | None, contents: bool) -> str:
     """An error's text may hold a row's."""
     return f": {escaping.code(str(error), longest=LONGEST_TEXT)}" if contents else ""
-
-
-def _cell(value: object) -> str:
-    text = escaping.as_text(value)
-    return escaping.code(text, longest=LONGEST_TEXT) if text.strip() else numbers.NOTHING

@@ -15,6 +15,7 @@ from prefect_experiments import keys
 from prefect_experiments.errors import InvalidInput, NotFound, unknown_value
 from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import DatasetVersion, Experiment
+from prefect_experiments.origin import marked
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.experiment_records import (
@@ -185,6 +186,17 @@ class ExperimentStore:
         """Delete an experiment with its runs, evaluations, annotations and tags."""
         with self._database.write() as connection:
             connection.execute(experiments.delete().where(experiments.c.id == experiment_id))
+
+    def note(self, experiment_id: str, **facts: Any) -> ExperimentRecord:
+        """Add facts on where an experiment comes from to its metadata; see `prefect_experiments.origin`."""
+        with self._database.write(alone=True) as connection:
+            record = self._record(connection, experiment_id)
+            known = record.experiment.metadata
+            if (metadata := marked(known, **facts)) == known:
+                return record
+            text = object_text(metadata, "the experiment's metadata")
+            connection.execute(experiments.update().where(experiments.c.id == experiment_id).values(metadata=text))
+            return self._record(connection, experiment_id)
 
     def tag(self, experiment_id: str, tag: str) -> None:
         """Give an experiment a tag; another experiment of the same dataset loses it."""

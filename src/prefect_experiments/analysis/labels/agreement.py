@@ -350,6 +350,13 @@ def _offered(rows: Sequence[Row], given: str, what: str, prefix: str) -> str | d
     if there:
         return filled or there
     if column_of(rows, given) is None:
+        other = "eval" if prefix == "annotation" else "annotation"
+        if meant := [column for part in parts if (column := f"{other}.{given}.{part}") in rows[0]]:
+            whose = "an evaluator's" if other == "eval" else "an annotation's"
+            raise InvalidInput(
+                f"unknown {what} field {given!r}: that name is {whose}; to compare with it, say "
+                f"{what}={' or '.join(map(repr, meant))}"
+            )
         names = dict.fromkeys(
             name.split(".", 1)[1].rpartition(".")[0] for name in rows[0] if name.startswith(f"{prefix}.")
         )

@@ -14,8 +14,9 @@ from typing import Any
 import orjson
 
 from prefect_experiments.backends.arize.rows import Row
-from prefect_experiments.backends.marks import MARK, evaluation_mark
+from prefect_experiments.backends.marks import evaluation_mark
 from prefect_experiments.models import AnnotatorKind
+from prefect_experiments.origin import MARK
 from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluatedRun, EvaluationRecord
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import orjson
 
-from prefect_experiments.backends.marks import MARK
 from prefect_experiments.keys import canonical_json
 from prefect_experiments.models import Example
+from prefect_experiments.origin import MARK
 
 _SYSTEM = ("id", "created_at", "updated_at", "annotations")  # what AX itself keeps of an example
 _PARTS = ("input", "output", "metadata")

@@ -17,8 +17,8 @@ import orjson
 
 from prefect_experiments.backends.arize.row_marks import RunMark, metadata_columns, read_mark, run_mark
 from prefect_experiments.backends.arize.rows import Row, to_time
-from prefect_experiments.backends.marks import MARK
 from prefect_experiments.models import Experiment
+from prefect_experiments.origin import MARK
 from prefect_experiments.records import (
     UNPLACED,
     EvaluatedRun,

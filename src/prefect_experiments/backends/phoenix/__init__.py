@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -22,7 +23,7 @@ class PhoenixBackend:
     """Datasets, experiments and traces in a Phoenix; see `backends.base.Remote`."""
 
     name = "phoenix"
-    capabilities = Capabilities(spans=True)
+    capabilities = Capabilities(spans=True, metadata_changes=True)
 
     def __init__(self, settings: PhoenixSettings) -> None:
         self.address = phoenix_address(settings)
@@ -50,6 +51,10 @@ class PhoenixBackend:
     def begin(self, draft: Draft) -> Experiment:
         """A new experiment."""
         return self.experiments.begin(draft)
+
+    def add_metadata(self, experiment_id: str, metadata: Mapping[str, Any]) -> None:
+        """Add to an experiment's metadata."""
+        self.experiments.add_metadata(experiment_id, metadata)
 
     def pull(self, experiment: Experiment) -> PulledResults:
         """Everything that is there of an experiment."""

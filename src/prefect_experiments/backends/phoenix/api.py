@@ -118,6 +118,10 @@ class PhoenixApi:
         """An experiment by its id."""
         return self._row(await self.http.get(f"/v1/experiments/{_quoted(experiment_id)}"))
 
+    async def update_experiment(self, experiment_id: str, body: Mapping[str, Any]) -> None:
+        """Change what is said of an experiment: name, description, metadata."""
+        await self.http.patiently("PATCH", f"/v1/experiments/{_quoted(experiment_id)}", json=body)
+
     async def delete_experiment(self, experiment_id: str) -> None:
         """Delete an experiment with its runs, and the project with its traces."""
         await self._delete(f"/v1/experiments/{_quoted(experiment_id)}", delete_project="true")

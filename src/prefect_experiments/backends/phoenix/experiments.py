@@ -129,6 +129,12 @@ class PhoenixExperiments:
         return to_experiment(await self._api.create_experiment(draft.dataset_id, body))
 
     @waited
+    async def add_metadata(self, experiment_id: str, metadata: Mapping[str, Any]) -> None:
+        """Add to an experiment's metadata: what people have put there meanwhile stays."""
+        known = (await self._api.experiment(experiment_id)).get("metadata") or {}
+        await self._api.update_experiment(experiment_id, {"metadata": {**known, **metadata}})
+
+    @waited
     async def delete(self, experiment_id: str) -> None:
         """Delete an experiment with its runs and traces."""
         await self._api.delete_experiment(experiment_id)

@@ -23,9 +23,10 @@ function el(tag, attributes, ...children) {
 // A text of the data: as it is, or [the beginning, its full length] where it was cut.
 const textOf = (value) => (Array.isArray(value) ? value[0] : value || "");
 
+// The beginning of a text, enough to fill a folded cell; its lines stay.
 function preview(value) {
-  const text = textOf(value).slice(0, 400).replace(/\s+/g, " ").trim();
-  return text.length > 220 ? `${text.slice(0, 219)}…` : text;
+  const text = textOf(value).slice(0, 1200).replace(/[^\S\n]+/g, " ").replace(/\n\s*\n+/g, "\n").trim();
+  return text.length > 600 ? `${text.slice(0, 599)}…` : text;
 }
 
 // All that can be searched for, made when it is first needed.
@@ -76,15 +77,10 @@ function select() {
   state.page = Math.min(state.page, Math.max(0, Math.ceil(shown.length / PAGE_SIZE) - 1));
 }
 
+// The scores are one column, however many there are: the texts keep their room beside them.
 function columns() {
-  const compared = data.twoSides;
-  return [
-    { key: "id", title: "Example" },
-    { title: "Input" },
-    { title: compared ? "Candidate's output" : "Output" },
-    ...data.metrics.map((name, i) => ({ key: `m${i}`, title: name, score: true })),
-    { key: "latency", title: "Latency" },
-  ];
+  const outputs = data.twoSides ? ["Baseline's output", "Candidate's output"] : ["Output"];
+  return [{ key: "id", title: "Example" }, ...["Input", "Expected", ...outputs, "Scores"].map((title) => ({ title }))];
 }
 
 function drawHead() {
@@ -95,14 +91,14 @@ function drawHead() {
       ? el("button", { type: "button", class: "sort", onclick: () => sortBy(column.key) }, column.title,
         el("span", { "aria-hidden": "true", class: "arrow" }, sorted ? (state.down ? " ▼" : " ▲") : ""))
       : column.title;
-    row.append(el("th", { scope: "col", class: column.score ? "n" : null, "aria-sort": sorted ? (state.down ? "descending" : "ascending") : null }, label));
+    row.append(el("th", { scope: "col", "aria-sort": sorted ? (state.down ? "descending" : "ascending") : null }, label));
   }
   document.querySelector("#rows thead").replaceChildren(row);
 }
 
-function scoreCell(example, name, i) {
+function scoreLine(example, name, i) {
   const [before, after, change] = example.cells[i];
-  const cell = el("td", { class: "n score", "data-label": name });
+  const cell = el("dd");
   if (before === null && after === null) cell.append(el("span", { class: "quiet" }, "-"));
   else if (!data.twoSides || (before === after && !example.worse.includes(i) && !example.better.includes(i))) cell.append(after);
   else {
@@ -112,7 +108,15 @@ function scoreCell(example, name, i) {
     cell.append(el("span", { class: "quiet" }, `${before === null ? "none" : before} → `),
       el("strong", { class: kind }, sign + (after === null ? "none" : after)));
   }
-  return cell;
+  return el("div", {}, el("dt", {}, el("bdi", {}, name)), cell);
+}
+
+function textCell(title, text, bad) {
+  return el("td", { "data-label": title }, el("div", { class: bad ? "clamp bad" : "clamp", dir: "auto" }, preview(text)));
+}
+
+function outputCell(title, run) {
+  return textCell(title, run && (run.error || run.output), run && run.error);
 }
 
 function errorBadges(example) {
@@ -125,18 +129,20 @@ function errorBadges(example) {
 }
 
 function rowOf(example, position) {
-  const run = (example.runs[0] || [])[2] || null;
+  const [, baseline, candidate] = example.runs[0] || [];
   const only = data.twoSides && example.runs.every(([, , candidate]) => !candidate) ? "only in the baseline"
     : data.twoSides && example.runs.every(([, baseline]) => !baseline) ? "only in the candidate" : "";
   const open = () => showExample(position);
   return el("tr", { onclick: (event) => { if (!event.target.closest("button") && !String(getSelection())) open(); } },
     el("th", { scope: "row" }, el("button", { type: "button", class: "link", onclick: open }, example.id),
       ...errorBadges(example), only && el("span", { class: "badge" }, only)),
-    el("td", { "data-label": "Input" }, el("div", { class: "clamp", dir: "auto" }, preview(example.input))),
-    el("td", { "data-label": "Output" }, el("div", { class: run && run.error ? "clamp bad" : "clamp", dir: "auto" },
-      run ? preview(run.error || run.output) : "")),
-    ...data.metrics.map((name, i) => scoreCell(example, name, i)),
-    el("td", { class: "n", "data-label": "Latency" }, example.latency ? example.latency[1] : "-"));
+    textCell("Input", example.input),
+    textCell("Expected", example.expected),
+    ...(data.twoSides ? [outputCell("Baseline", baseline)] : []),
+    outputCell(data.twoSides ? "Candidate" : "Output", candidate),
+    el("td", { "data-label": "Scores" }, el("dl", { class: "score" },
+      ...data.metrics.map((name, i) => scoreLine(example, name, i)),
+      example.latency && el("div", { class: "quiet" }, el("dt", {}, "latency"), el("dd", {}, example.latency[1])))));
 }
 
 function draw() {
