@@ -1,6 +1,7 @@
 """Run both versions of the application on the tickets, compare them, judge the second, and write a report.
 
-    python run.py
+    python run.py               # the report is written beside this file
+    python run.py report.html   # or where you say
 
 The key, and an endpoint other than OpenAI's, come from OPENAI_API_KEY and OPENAI_BASE_URL.
 """
@@ -8,6 +9,7 @@ The key, and an endpoint other than OpenAI's, come from OPENAI_API_KEY and OPENA
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 # The comparison is what is worth seeing here, not each step of Prefect's.
@@ -16,12 +18,12 @@ os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
-from prefect_experiments import Client
+from prefect_experiments import Client, write_report
 
 HERE = Path(__file__).resolve().parent
 
 
-def main() -> None:
+def main(report: Path) -> None:
     """Run, compare, report."""
     client = Client()
     tickets = client.datasets.create_dataset(
@@ -45,9 +47,8 @@ def main() -> None:
         baseline=first,
         gate=HERE / "gate.yaml",
     )
-    report = client.experiments.report(second, baseline=first)
-    print(report)
+    print(f"\nThe report: {write_report(second, report)}")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if sys.argv[1:] else HERE / "report.html")
