@@ -19,17 +19,13 @@ PAGES = {
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages."""
     for path, page in PAGES.items():
-        files.append(File.generated(config, page, content=_as_page((ROOT / path).read_text(encoding="utf-8"))))
+        files.append(File.generated(config, page, content=(ROOT / path).read_text(encoding="utf-8")))
     return files
 
 
-def _as_page(text: str) -> str:
-    for path, page in PAGES.items():
-        text = text.replace(f"]({path})", f"]({page})")
-    text = text.replace("](docs/", "](")
-    return re.sub(r"^```(\w+) file=(\S+)$", r'```\1 title="\2"', text, flags=re.MULTILINE)
-
-
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """A block that is a file has the file's name above it."""
-    return _as_page(markdown)
+    """Lead links to the pages, and write the name of a file above a block that is one."""
+    for path, page in PAGES.items():
+        markdown = markdown.replace(f"]({path})", f"]({page})")
+    markdown = markdown.replace("](docs/", "](")
+    return re.sub(r"^```(\w+) file=(\S+)$", r'```\1 title="\2"', markdown, flags=re.MULTILINE)
