@@ -109,7 +109,9 @@ def test_shell_blocks_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
     blocks = blocks_of(ROOT / "README.md", "sh")
     assert {*NOT_RUN, WORKER} <= set(blocks), "a block that is not run has changed: look whether it can be now"
     folder = tmp_path / "fresh"
-    shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("report.html", "__pycache__"))
+    shutil.copytree(
+        ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("report.html", "nightly", "__pycache__")
+    )
     # The worker goes on for ever: it has a terminal of its own there, and is sent to the background here.
     run = [f"{block.partition('#')[0]} &>worker.log &\n" if block == WORKER else block for block in blocks]
     script = "".join(["trap 'kill $(jobs -p)' EXIT\n", *(block for block in run if block not in NOT_RUN)])
