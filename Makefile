@@ -56,6 +56,14 @@ setup: $(TESTED)  ## Install everything into .venv
 demo: $(VENV)/.installed  ## Run two variants of a small application as experiments
 	@$(BIN)/python flows/demo/run.py
 
+.PHONY: example
+example: $(VENV)/.installed-dev  ## Compare two prompts on 200 tickets; with OPENAI_API_KEY, on a real model
+	@$(BIN)/python tests/support/support_desk.py examples/support/run.py
+
+.PHONY: docs
+docs: $(VENV)/.installed-dev  ## Build the documentation as a site, in site/
+	$(BIN)/mkdocs build --strict
+
 .PHONY: test
 test: $(TESTED)  ## Run the tests (under 10 minutes)
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile

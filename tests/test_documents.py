@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import uuid
@@ -16,7 +17,8 @@ from prefect_experiments.cli.app import app
 from support.arize import KEY, StandIn, arize, arize_server
 from support.openai_stand_in import OpenAIStandIn
 from support.patience import PATIENCE_S
-from support.prefect_server import without_prefect
+from support.prefect_server import prefect_server, without_prefect
+from support.support_desk import support_desk
 
 __all__ = ["arize", "arize_server"]
 
@@ -55,9 +57,8 @@ def run_python(arguments: list[str], folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["README.md"])
-def test_examples_run(name: str, prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = python_blocks(ROOT / name)
+def test_examples_of_experiments_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = python_blocks(ROOT / "docs/experiments.md")
     assert len(blocks) >= 4
     script = tmp_path / "example.py"
     script.write_text("\n".join(blocks))
@@ -68,54 +69,88 @@ def test_examples_run(name: str, prefect_api: str, tmp_path: Path, monkeypatch: 
 
 # Shell blocks of the README that are not run, each by its whole text, and why.
 NOT_RUN = {
+    "pip install 'prefect-experiments[cost]' openai arize-phoenix-evals\n": "asks a registry; they are installed here",
+    "prefect server start  # in a terminal of its own\n": "the test has a server of its own",
+    "export PREFECT_API_URL=http://127.0.0.1:4200/api\n": "likewise",
     """\
-make demo    # sets itself up, then runs two variants of a small application as experiments
-make test    # sets itself up, then runs the tests
-""": "the tests are under way, and the demo has a test of its own below",
-    "pip install prefect-experiments\n": "asks a package registry; the package is installed here",
-    """\
-make up
-export PREFECT_API_URL=http://127.0.0.1:4200/api
-source .venv/bin/activate
-prefect --no-prompt deploy --prefect-file deployments/prefect.yaml --all
-prefect deployment run regression/nightly --watch
-""": "takes the usual ports and a clone's .venv; tests/deployments does the same on a server of its own",
+make example # compares two prompts on 200 tickets
+make demo    # runs two variants of a small application as experiments, without a model
+make test    # runs the tests
+make up      # starts a Prefect server, a worker and a Phoenix on this machine; make down stops them
+make docs    # builds these pages as a site
+""": "each has a test of its own: test_example.py, below, tests/deployments, test_site.py",
 }
+WORKER = "prefect worker start --pool evals  # in a terminal of its own, with your key\n"
 
 
-def test_shell_blocks_of_the_readme_run_as_they_stand(prefect_api: str, phoenix_url: str, tmp_path: Path) -> None:
-    """One after the other, in one fresh folder: no file is there that an earlier block has not made."""
-    blocks = blocks_of(ROOT / "README.md", "sh")
-    assert set(NOT_RUN) <= set(blocks), "a block that is not run has changed: look whether it can be now"
-    folder = tmp_path / "fresh"
-    folder.mkdir()
-    environment = {
+def environment_for(folder: Path, prefect_api: str, **settings: str) -> dict[str, str]:
+    """For the commands of a document, as a newcomer has it: no settings but these."""
+    return {
         **without_prefect(os.environ),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PREFECT_HOME": str(tmp_path / "home"),
+        "PREFECT_HOME": str(folder / "home"),
         "PREFECT_API_URL": prefect_api,  # without it, Prefect starts a server for each command
         "DO_NOT_TRACK": "1",
+        **settings,
     }
+
+
+def shell(script: str, folder: Path, environment: dict[str, str]) -> str:
+    """Run a script as bash does in one terminal; what it prints."""
+    done = subprocess.run(
+        ["bash", "-e", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_shell_blocks_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
+    """All of them in one terminal, in a folder that has what a clone has in `examples`, up to a night of the gate."""
+    blocks = blocks_of(ROOT / "README.md", "sh")
+    assert {*NOT_RUN, WORKER} <= set(blocks), "a block that is not run has changed: look whether it can be now"
+    folder = tmp_path / "fresh"
+    shutil.copytree(
+        ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("report.html", "nightly", "__pycache__")
+    )
+    # The worker goes on for ever: it has a terminal of its own there, and is sent to the background here.
+    run = [f"{block.partition('#')[0]} &>worker.log &\n" if block == WORKER else block for block in blocks]
+    script = "".join(
+        ["trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n", *(block for block in run if block not in NOT_RUN)]
+    )
+    with prefect_server() as api, support_desk() as server:
+        settings = {"OPENAI_API_KEY": "a-key", "OPENAI_BASE_URL": server.url, "COLUMNS": "120"}
+        printed = shell(script, folder, environment_for(tmp_path, api, **settings))
+    shown = {line.rstrip() for line in printed.splitlines()}
+    [text] = blocks_of(ROOT / "README.md", "text")
+    for line in text.splitlines():
+        assert line.rstrip() in shown
+    assert "GatePassed" in printed
+    assert (folder / "examples/support/report.html").exists()
+
+
+def test_the_readme_shows_what_is_in_the_example() -> None:
+    shown = re.findall(r"^```python file=(\S+)\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert {name for name, _ in shown} == {"app.py", "evaluators.py"}
+    for name, text in shown:
+        assert text in (ROOT / "examples/support" / name).read_text()
+
+
+def test_shell_blocks_on_the_command_line_and_the_store_run_as_they_stand(
+    prefect_api: str, phoenix_url: str, tmp_path: Path
+) -> None:
+    """One after the other, in one fresh folder: no file is there that an earlier block has not made."""
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    environment = environment_for(tmp_path, prefect_api)
     printed = {}
-    for block in blocks:
-        if block in NOT_RUN:
-            continue
+    for block in blocks_of(ROOT / "docs/command-line.md", "sh") + blocks_of(ROOT / "docs/store.md", "sh"):
         script = block.replace("http://localhost:6006", phoenix_url)  # where the tests' Phoenix is
-        done = subprocess.run(
-            ["bash", "-e", "-c", script],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
-        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-        printed[block] = done.stdout
+        printed[block] = shell(script, folder, environment)
     [nightly] = [said for block, said in printed.items() if "--name nightly" in block]
     assert "nightly on questions: Ran 40; 0 of 40 failed" in nightly
     assert "exact_match  1.00 over 40 of 40" in nightly
     assert "PASSED" in "".join(printed.values())
-    assert {path.name for path in folder.iterdir()} >= {"results.csv", "report.html"}
+    assert {path.name for path in folder.iterdir()} >= {"results.csv", "report.html", "backup.db"}
 
 
 def test_examples_of_phoenix_run(
@@ -290,8 +325,10 @@ def test_the_demo_runs_without_a_server(tmp_path: Path, monkeypatch: pytest.Monk
         assert re.search(rf"{evaluator} +│ 0\.\d+ over 77 of 77 +│ 0\.\d+ over 77 of 77", done.stdout)
 
 
-def test_commands_in_the_readme_exist() -> None:
-    commands = set(re.findall(r"^prefect-experiments (\w+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
+def test_commands_in_the_documents_exist() -> None:
+    texts = [path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    commands = {name for text in texts for name in re.findall(r"^prefect-experiments ([a-z]\w*)", text, re.MULTILINE)}
+    assert {"run", "init", "compare", "log"} <= commands
     for command in sorted(commands):
         done = subprocess.run(
             [sys.executable, "-m", "prefect_experiments.cli", command, "--help"], capture_output=True, text=True

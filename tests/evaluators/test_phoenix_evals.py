@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 
@@ -293,3 +294,26 @@ class TestStandIn:
                 model="m", messages=[{"role": "user", "content": "<output>b</output><reference>a</reference>"}]
             )
         assert answer.choices[0].message.content == "unsupported"
+
+
+def test_a_judge_of_several_fields_is_the_same_in_every_process():
+    """Whatever order its library's sets have there."""
+    code = (
+        "from phoenix.evals import LLM, create_classifier\n"
+        "from prefect_experiments.evaluators import resolve_evaluators\n"
+        "llm = LLM(provider='openai', model='stand-in', api_key='none')\n"
+        "prompt = '{{input.question}} {{output.reply}} {{expected}} {{metadata}}'\n"
+        "judge = create_classifier(name='right', llm=llm, prompt_template=prompt, choices={'yes': 1, 'no': 0})\n"
+        "print(resolve_evaluators([judge])[0].fingerprint)\n"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(said) == 1

@@ -111,7 +111,7 @@ def test_without_extras_the_first_sample_runs_and_parquet_is_refused_with_the_co
     for name in ("questions.csv", "my_app.py"):
         (project / name).write_text(PROJECT[name], encoding="utf-8")
     (project / "questions.parquet").write_text("PAR1", encoding="utf-8")
-    sample = python_blocks(ROOT / "README.md")[0]
+    sample = python_blocks(ROOT / "docs/experiments.md")[0]
     from_csv = sample.replace("dataset=questions,", 'dataset="questions.csv",')
     assert from_csv != sample
     (project / "first.py").write_text(NO_EXTRAS.format(sample=from_csv), encoding="utf-8")

@@ -50,6 +50,7 @@ class OpenAIStandIn:
         structured_output: with false, ``response_format`` is refused as by a model that only has tools.
         tokens: the tokens of the prompt and of the answer that every ``usage`` says; by default their words.
         cached: so many of the prompt's tokens were in the cache, as ``usage`` says.
+        reply: gives the answer to a prompt that asks for text, a judge's label by default.
 
     Attributes:
         requests: the body of each request that came, in order; 429s included.
@@ -64,7 +65,9 @@ class OpenAIStandIn:
         structured_output: bool = True,
         tokens: tuple[int, int] | None = None,
         cached: int = 0,
+        reply: Callable[[str], str] | None = None,
     ) -> None:
+        self.reply = reply
         self.tokens = tokens
         self.cached = cached
         self.judge = judge
@@ -166,7 +169,8 @@ class OpenAIStandIn:
         if "response_format" in body:
             schema = body["response_format"]["json_schema"]["schema"]
             return {"role": "assistant", "content": json.dumps(self._filled(schema, prompt))}
-        return {"role": "assistant", "content": self.judge(prompt, PLAIN_LABELS)}
+        text = self.reply(prompt) if self.reply else self.judge(prompt, PLAIN_LABELS)
+        return {"role": "assistant", "content": text}
 
     def _filled(self, schema: dict[str, Any], prompt: str) -> dict[str, str]:
         fields = schema["properties"]

@@ -38,7 +38,7 @@ class Evaluator:
     version: str | None = None
 
     def evaluate(self, **kwargs: Any) -> Any:
-        """Judge one experiment run; see `EvaluationResult` and the README for what may be returned."""
+        """Judge one experiment run; see `EvaluationResult` and docs/experiments.md for what may be returned."""
         raise NotImplementedError
 
     async def async_evaluate(self, **kwargs: Any) -> Any:

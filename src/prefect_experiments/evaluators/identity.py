@@ -49,13 +49,25 @@ def stable(value: Any, depth: int = 0) -> Any:
         return [stable(item, depth + 1) for item in value]
     if isinstance(value, type):
         schema = getattr(value, "model_json_schema", None)  # a pydantic class: what it takes is what counts
-        return stable(schema(), depth + 1) if schema else value.__qualname__
+        return stable(_ordered(schema()), depth + 1) if schema else value.__qualname__
     if callable(value) and hasattr(value, "__qualname__"):
         return keys.callable_fingerprint(value)
     for names in _TELLING:
         if all(hasattr(value, name) for name in names):
             return [type(value).__qualname__, *(stable(getattr(value, name), depth + 1) for name in names)]
     return _stable_object(value, depth)
+
+
+def _ordered(schema: Any) -> Any:
+    """A JSON schema with what is required in order: phoenix-evals makes it of a set, so each process has another."""
+    if isinstance(schema, list):
+        return [_ordered(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    ordered = {name: _ordered(part) for name, part in schema.items()}
+    if isinstance(required := schema.get("required"), list):
+        ordered["required"] = sorted(required)
+    return ordered
 
 
 def _stable_object(value: Any, depth: int) -> Any:

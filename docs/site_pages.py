@@ -1,0 +1,31 @@
+"""For mkdocs: pages that stand elsewhere in the repository, README first, and their links as they are on the site."""
+
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "deployments/README.md": "deployments.md",
+    "examples/support/README.md": "example.md",
+}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages."""
+    for path, page in PAGES.items():
+        files.append(File.generated(config, page, content=(ROOT / path).read_text(encoding="utf-8")))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Lead links to the pages, and write the name of a file above a block that is one."""
+    for path, page in PAGES.items():
+        markdown = markdown.replace(f"]({path})", f"]({page})")
+    markdown = markdown.replace("](docs/", "](")
+    return re.sub(r"^```(\w+) file=(\S+)$", r'```\1 title="\2"', markdown, flags=re.MULTILINE)
