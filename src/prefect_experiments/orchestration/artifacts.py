@@ -19,6 +19,7 @@ from prefect.artifacts import (
 )
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
+from prefect.utilities.urls import url_for
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.verdicts import Comparison
@@ -84,8 +85,7 @@ def flow_run_page() -> str | None:
     """Prefect's page of the flow run that is running; ``None`` where its server ends with the process."""
     if not PREFECT_API_URL.value() or is_shared_server(PREFECT_API_URL.value()):
         return None
-    page = flow_run.ui_url  # "None/…", where Prefect does not know the address of its pages
-    return page if page and page.startswith("http") else None
+    return url_for("flow-run", obj_id=flow_run.id) if flow_run.id else None
 
 
 def shown_by_traces() -> dict[str, str]:
