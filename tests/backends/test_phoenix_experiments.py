@@ -751,16 +751,12 @@ def test_a_direction_goes_to_phoenix_and_comes_back(name: str, client: Client, e
 def test_phoenix_says_what_ran_there_and_the_verdict(phoenix_url: str, client: Client, official: PhoenixClient) -> None:
     name = f"origin {datetime.now(UTC):%H%M%S%f}"
     client.datasets.create_dataset(name=name, examples=ROWS)
-<<<<<<< HEAD
-    common: dict[str, Any] = {"dataset": name, "task": lambda given: given, "evaluators": "exact_match", **quiet}
-=======
     common: dict[str, Any] = {
         "dataset": name,
         "task": lambda example: example.input,
         "evaluators": "exact_match",
         **quiet,
     }
->>>>>>> q-looks
     first = client.experiments.run_experiment(**common)
     gate = {"metrics": {"exact_match": {}}}
     second = client.experiments.run_experiment(baseline=first, gate=gate, experiment_metadata={"model": "m"}, **common)
