@@ -14,12 +14,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from prefect_experiments.errors import current_directory
+
 MARK = "prefect_experiments"
 FLOW_RUN_URL = "flow_run_url"
 GATE = "gate"
 
 _GIT_WITHIN_S = 5
-_GIT = ("git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+# A repository may name a program of its own that tells what has changed: it is not started.
+_QUIETLY = ("--no-optional-locks", "-c", "core.fsmonitor=false")
+_GIT = ("git", *_QUIETLY, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
 _COMMIT = "# branch.oid "
 
 
@@ -56,7 +60,8 @@ def git_facts(folder: Path | None = None) -> dict[str, Any]:
     Args:
         folder: the current one, where none is given.
     """
-    return dict(_git_facts((folder or Path()).resolve()))
+    where = folder or current_directory()
+    return {} if where is None else dict(_git_facts(where.resolve()))
 
 
 @functools.cache
