@@ -34,7 +34,14 @@ from typing import Any, Literal
 from prefect_experiments.secret_texts import without_secret_values
 
 # What each extra of the package brings.
-_EXTRAS = {"parquet": "pyarrow", "pixie": "pixie-qa", "postgres": "psycopg", "pytest": "pytest", "xlsx": "openpyxl"}
+_EXTRAS = {
+    "cost": "genai-prices",
+    "parquet": "pyarrow",
+    "pixie": "pixie-qa",
+    "postgres": "psycopg",
+    "pytest": "pytest",
+    "xlsx": "openpyxl",
+}
 
 # Of what an error's text tells of others: how many below one another, how many of a group, and how much of each.
 _DEEPEST = 3

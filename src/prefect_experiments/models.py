@@ -165,7 +165,13 @@ class DatasetVersion(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment(_Record):
-    """One named pass of a task over a dataset version."""
+    """One named pass of a task over a dataset version.
+
+    Attributes:
+        metadata: what the caller gave.
+        origin: where it comes from, as far as is known: ``git_commit``, ``git_dirty``, ``flow_run_id``,
+            ``flow_run_url``, and the verdict of its ``gate``.
+    """
 
     id: str
     name: str
@@ -183,6 +189,7 @@ class Experiment(_Record):
     tags: tuple[str, ...] = ()
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def _said(self) -> Iterable[str]:
         on = f" on {display.brief(self.dataset_name)}" if self.dataset_name else ""

@@ -1,7 +1,7 @@
 """Where an experiment comes from: the commit, the flow run and the gate's verdict, kept under one key of its metadata.
 
-The key is `MARK`. What the caller gave as metadata stands beside it, and is read without it by `given`. The facts are
-in the store and go to the backend with the experiment, so that its page says what ran there:
+The key is `MARK`. What the caller gave as metadata stands beside it. The facts are in the store and go to the backend
+with the experiment, so that its page says what ran there; an `Experiment` has them apart, as its `origin`:
 
 ``git_commit``, ``git_dirty`` (files that Git knows were changed), ``flow_run_id``, ``flow_run_url``, ``gate``.
 """
@@ -43,6 +43,11 @@ def origin_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """The facts in an experiment's metadata; none where there are none."""
     found = metadata.get(MARK)
     return found if isinstance(found, Mapping) else {}
+
+
+def parts_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """An experiment's metadata as the fields of an `Experiment`: what the caller gave, and where it comes from."""
+    return {"metadata": given(metadata), "origin": origin_of(metadata)}
 
 
 def of_flow_run(trace_attributes: Mapping[str, str] | None) -> dict[str, str]:

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import pytest
 
-from prefect_experiments.origin import given
 from support.patience import PATIENCE_S, wait_for
 from support.prefect_gate import Gate
 
@@ -45,7 +44,7 @@ def test_run_prints_the_summary_and_nothing_of_prefects(ran: Ended, cli: Command
 
 def test_run_keeps_what_was_said_about_the_experiment(ran: Ended, cli: CommandLine) -> None:
     experiment = cli.client().experiments.get(experiment="first")
-    assert (experiment.description, given(experiment.metadata)) == ("of all", {"model": "m"})
+    assert (experiment.description, experiment.metadata) == ("of all", {"model": "m"})
     assert experiment.evaluators == ("right", "same")
 
 

@@ -80,7 +80,7 @@ def test_an_experiment_knows_its_commit_its_flow_run_and_its_verdict(
     second = run(task=same, evaluators=[right], baseline=first, gate={"metrics": {"right": {}}}, **quiet)
     assert first.experiment_metadata == {"model": "m"}
     kept = client.experiments.get(experiment=second)
-    origin = origin_of(kept.metadata)
+    origin = kept.origin
     assert (origin["git_commit"], origin["git_dirty"]) == (commit, False)
     assert second.verdict is not None
     assert origin["gate"] == second.verdict.status

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from xml.etree import ElementTree
 
-from prefect_experiments.origin import given
 from pytest_plugin.conftest import Project
 
 pytest_plugins = ["pytester"]
@@ -32,9 +31,9 @@ def test_an_experiment_that_meets_its_gate_passes(project: Project) -> None:
     assert project.names() == ["test_app.py::test_support"]
     [kept] = project.client.experiments.list().experiments
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    origin = kept.metadata["prefect_experiments"]
+    origin = kept.origin
     assert origin["git_commit"] == commit
-    assert given(kept.metadata) == {"git_sha": commit, "pytest_nodeid": "test_app.py::test_support"}
+    assert kept.metadata == {"git_sha": commit, "pytest_nodeid": "test_app.py::test_support"}
 
 
 def test_the_verdict_is_the_failure_and_each_check_a_subtest(project: Project) -> None:

@@ -17,7 +17,7 @@ from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.display import OnPages, Printed, brief, line
 from prefect_experiments.in_json import InJson
 from prefect_experiments.models import Annotation, Evaluation, Example, Experiment, ExperimentRun
-from prefect_experiments.origin import FLOW_RUN_URL, given, origin_of
+from prefect_experiments.origin import FLOW_RUN_URL
 from prefect_experiments.records import EvaluationRecord, RunIds, RunRecord
 from prefect_experiments.results import DIRECTION, Results, result_frame, results_of
 from prefect_experiments.store import ExperimentRecord, Link, Store, reopen_store
@@ -188,12 +188,12 @@ class RanExperiment(OnPages, Printed, InJson, Mapping[str, Any]):
     @property
     def experiment_metadata(self) -> Mapping[str, Any]:
         """What was given as `experiment_metadata`."""
-        return given(self.experiment.metadata)
+        return dict(self.experiment.metadata)
 
     @property
     def flow_run_url(self) -> str | None:
         """Prefect's page of the flow run that made it last, where the server is not one that ended with the process."""
-        url = origin_of(self.experiment.metadata).get(FLOW_RUN_URL)
+        url = self.experiment.origin.get(FLOW_RUN_URL)
         return url if isinstance(url, str) else None
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from prefect_experiments.backends.base import Draft, PulledResults, Remote
 from prefect_experiments.errors import AlreadyExists, BackendUnavailable, NotFound
 from prefect_experiments.models import Dataset, DatasetVersion, Experiment
+from prefect_experiments.origin import marked
 from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluationRecord
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
 from prefect_experiments.store.links import RemoteVersion
@@ -90,7 +91,7 @@ def begin_remotely(store: Store, remote: Remote, record: ExperimentRecord, *, al
         version_id=version_id,
         repetitions=experiment.repetitions,
         description=experiment.description,
-        metadata=experiment.metadata,
+        metadata=marked(experiment.metadata, **experiment.origin),
         splits=experiment.splits,
         experiment_id=experiment.id,
     )
@@ -165,7 +166,7 @@ def pull_experiment(store: Store, remote: Remote, found: Experiment) -> Experime
             positions=positions if len(positions) < len(outline) else None,
             splits=found.splits,
             description=found.description,
-            metadata=found.metadata,
+            metadata=marked(found.metadata, **found.origin),
             project_name=found.project_name,
         )
         link = _link(store, remote, record.experiment.id, found)

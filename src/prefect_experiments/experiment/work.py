@@ -26,7 +26,7 @@ from prefect_experiments.experiment.idempotency import claim, claimed, refuse
 from prefect_experiments.experiment.session import Progress, Session
 from prefect_experiments.experiment.spec import CallableSpec, EvaluatorSpec, ExperimentSpec
 from prefect_experiments.options import CallOptions
-from prefect_experiments.origin import GATE, MARK, git_facts, marked, of_flow_run, origin_of
+from prefect_experiments.origin import GATE, MARK, git_facts, marked, of_flow_run
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Lease, Link, Store, TaskRecord
 from prefect_experiments.store.leases import letting_go
@@ -181,7 +181,7 @@ class Work:
         if remote is None or link is None or self.waiting or not remote.capabilities.metadata_changes:
             return
         try:
-            mark = {MARK: origin_of(self.record.experiment.metadata)}
+            mark = {MARK: self.record.experiment.origin}
             cast("HasMetadata", remote).add_metadata(link.remote_id, mark)
         except ExperimentsError as error:  # the results are there, and the verdict is here
             logger.warning("%s does not show the gate's verdict: %s", remote.name, error)
@@ -301,7 +301,7 @@ class RunWork(Work):
             meant_for = {known.name: known.positions for known in plan.begin.evaluators}
             self.store.experiments.put_evaluators(plan.begin.experiment.id, _known(plan.evaluators, meant_for))
             self._record = self.store.experiments.get(plan.begin.experiment.id)
-        if not self._shown.items() <= origin_of(self.record.experiment.metadata).items():
+        if not self._shown.items() <= self.record.experiment.origin.items():
             self._record = self.store.experiments.note(self.record.experiment.id, **self._shown)
         self._begin_remotely()
         spec = self._spec(self.record)

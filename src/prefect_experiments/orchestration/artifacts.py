@@ -85,12 +85,22 @@ def flow_run_page() -> str | None:
     """Prefect's page of the flow run that is running; ``None`` where its server ends with the process."""
     if not PREFECT_API_URL.value() or is_shared_server(PREFECT_API_URL.value()):
         return None
-    return url_for("flow-run", obj_id=flow_run.id) if flow_run.id else None
+    run_id = _flow_run_id()
+    return url_for("flow-run", obj_id=run_id) if run_id else None
+
+
+def _flow_run_id() -> str | None:
+    """The flow run that is running; ``None`` also where Prefect's server has not answered, so that there is none."""
+    try:
+        found: str | None = flow_run.id
+    except AttributeError:  # Prefect's own: there is a flow, and no run of it
+        found = None
+    return found
 
 
 def shown_by_traces() -> dict[str, str]:
     """What leads from a trace, and from the experiment, to the flow run that is running."""
-    found = {"prefect.flow_run.id": flow_run.id, "prefect.flow_run.url": flow_run_page()}
+    found = {"prefect.flow_run.id": _flow_run_id(), "prefect.flow_run.url": flow_run_page()}
     return {name: str(value) for name, value in found.items() if value}
 
 

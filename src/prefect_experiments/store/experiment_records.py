@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from prefect_experiments.models import DatasetVersion, Experiment
+from prefect_experiments.origin import parts_of
 from prefect_experiments.times import to_datetime
 
 
@@ -76,7 +77,7 @@ def _experiment(row: Any, evaluators: Sequence[EvaluatorRecord], tags: Sequence[
         id=row.id,
         name=row.name,
         description=row.description,
-        metadata=orjson.loads(row.metadata),
+        **parts_of(orjson.loads(row.metadata)),
         dataset_id=row.dataset_id,
         dataset_name=row.dataset_name,
         dataset_version_id=row.dataset_version_id,

@@ -191,7 +191,7 @@ class ExperimentStore:
         """Add facts on where an experiment comes from to its metadata; see `prefect_experiments.origin`."""
         with self._database.write(alone=True) as connection:
             record = self._record(connection, experiment_id)
-            known = record.experiment.metadata
+            known = marked(record.experiment.metadata, **record.experiment.origin)
             if (metadata := marked(known, **facts)) == known:
                 return record
             text = object_text(metadata, "the experiment's metadata")

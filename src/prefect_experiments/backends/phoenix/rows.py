@@ -13,6 +13,7 @@ import orjson
 
 from prefect_experiments.backends.marks import marked_metadata
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example, Experiment
+from prefect_experiments.origin import parts_of
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.times import to_datetime
 
@@ -142,7 +143,7 @@ def to_experiment(row: Mapping[str, Any], *, dataset_name: str = "", tags: Seque
         id=row["id"],
         name=row.get("name") or row["id"],
         description=row.get("description"),
-        metadata=row.get("metadata") or {},
+        **parts_of(row.get("metadata") or {}),
         dataset_id=row["dataset_id"],
         dataset_name=dataset_name,
         dataset_version_id=row["dataset_version_id"],
