@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _PACKAGES = ("prefect-experiments", "prefect", "pandas", "numpy", "pydantic", "sqlalchemy", "cyclopts")
-_NOT_FOR_USERS = {"test", "lint"}
+_NOT_FOR_USERS = {"docs", "lint", "test"}
 _INSTRUMENTORS = {
     "openai": "openinference-instrumentation-openai",
     "anthropic": "openinference-instrumentation-anthropic",
