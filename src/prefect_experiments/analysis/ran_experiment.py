@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, PlainSerializer
 
 from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.failures import Failures, failures_of
-from prefect_experiments.analysis.summary import Summary, summarize
+from prefect_experiments.analysis.summary import Summary, chosen_positions, summarize
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.display import OnPages, Printed, brief, line
 from prefect_experiments.in_json import InJson
@@ -224,19 +224,11 @@ class RanExperiment(OnPages, Printed, InJson, Mapping[str, Any]):
     @functools.cached_property
     def meant_for(self) -> dict[str, tuple[str, ...]]:
         """By evaluator, the ids of the examples that it is meant for; of those that are not meant for all."""
-        record = self._record
-        chosen = {one.name: {*one.positions} for one in record.evaluators if one.positions is not None}
+        chosen = chosen_positions(self._record)
         if not chosen:
             return {}
-        used = None if record.positions is None else {*record.positions}
-        outline = [
-            (place, name)
-            for place, name, _ in self._store.datasets.outline(record.version)
-            if used is None or place in used
-        ]
-        return {
-            evaluator: tuple(name for place, name in outline if place in places) for evaluator, places in chosen.items()
-        }
+        ids = {place: name for place, name, _ in self._store.datasets.outline(self._record.version)}
+        return {evaluator: tuple(ids[place] for place in places) for evaluator, places in chosen.items()}
 
     @property
     def annotations(self) -> list[Annotation]:

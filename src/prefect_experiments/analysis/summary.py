@@ -180,7 +180,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
             for given in names[evaluator]:
                 evaluations.setdefault(given, []).append((position, None, None, True, False))
     used = store.results.spending(experiment.id)
-    meant_for = meant_by_name(_chosen(record), ((by, name, position) for position, by, name, *_ in said))
+    meant_for = meant_by_name(chosen_positions(record), ((by, name, position) for position, by, name, *_ in said))
     asks_where = runs.failed and (experiment.repetitions > 1 or meant_for)
     failed = _failed_positions(store, experiment.id) if asks_where else []
     directions = agreed(said_directions(store.results.said_of(experiment.id, DIRECTION)))
@@ -208,7 +208,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     )
 
 
-def _chosen(record: ExperimentRecord) -> dict[str, tuple[int, ...]]:
+def chosen_positions(record: ExperimentRecord) -> dict[str, tuple[int, ...]]:
     """By evaluator that is not meant for all, the positions of its examples that the experiment uses."""
     used = None if record.positions is None else {*record.positions}
     return {

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from prefect_experiments.experiment.session import Progress
 
 LINE_EVERY_S = 5.0
-# What Prefect's engine says of the states it goes through, and its event queue of being emptied.
-_COMMENTARY = ("prefect/flow_engine.py", "prefect/task_engine.py", "prefect/_internal/concurrency/services.py")
 
 
 def quiet_prefect() -> None:
@@ -75,14 +73,12 @@ def prepare_prefect(terminal: Terminal) -> str:
     import prefect.settings
 
     if not terminal.debug and "PREFECT_LOGGING_LEVEL" not in os.environ:
+        from prefect_experiments.orchestration.commentary import is_no_commentary
+
         for handler in logging.getLogger().handlers:
-            handler.addFilter(_is_no_commentary)
+            handler.addFilter(is_no_commentary)
     named = prefect.settings.PREFECT_API_URL.value()
     return "" if named else "Prefect starts a server for this run, as PREFECT_API_URL names none ..."
-
-
-def _is_no_commentary(record: logging.LogRecord) -> bool:
-    return not record.pathname.replace("\\", "/").endswith(_COMMENTARY)
 
 
 class _Watcher:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 _LEVEL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
-# What says how Prefect's runs go through their states.
+# What Prefect's engine says of the states that runs go through, and its event queue of being emptied.
 _COMMENTARY = ("prefect/flow_engine.py", "prefect/task_engine.py", "prefect/_internal/concurrency/services.py")
 
 
@@ -30,15 +30,23 @@ def quiet_prefect() -> Iterator[None]:
             del os.environ[_LEVEL]
     handlers = list(logging.getLogger().handlers)
     for handler in handlers:
-        handler.addFilter(_is_no_commentary)
+        handler.addFilter(_is_for_people)
     try:
         yield
     finally:
         for handler in handlers:
-            handler.removeFilter(_is_no_commentary)
+            handler.removeFilter(_is_for_people)
 
 
-def _is_no_commentary(record: logging.LogRecord) -> bool:
-    path = record.pathname.replace("\\", "/")
-    told_by_us = "/prefect_experiments/orchestration/" in path and record.levelno < logging.WARNING
-    return not (path.endswith(_COMMENTARY) or told_by_us)
+def is_no_commentary(record: logging.LogRecord) -> bool:
+    """Whether it is not said by Prefect's engine of the states that it goes through."""
+    return not _path_of(record).endswith(_COMMENTARY)
+
+
+def _is_for_people(record: logging.LogRecord) -> bool:
+    told_by_us = "/prefect_experiments/orchestration/" in _path_of(record) and record.levelno < logging.WARNING
+    return is_no_commentary(record) and not told_by_us
+
+
+def _path_of(record: logging.LogRecord) -> str:
+    return record.pathname.replace("\\", "/")

@@ -12,7 +12,7 @@ Every backend, and every evaluator, sees the entry's own parts under pixie's own
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -140,13 +140,6 @@ def captured(output: Any) -> tuple[Named, ...]:
     if list(output) == [EVAL_OUTPUT] and isinstance(output[EVAL_OUTPUT], list):
         return from_items(output[EVAL_OUTPUT])
     return tuple(Named(str(name), value) for name, value in output.items())
-
-
-def collapsed(items: Sequence[Named]) -> Any:
-    """What evaluators compare: one value as it is, several by their names, and of none nothing."""
-    if len(items) == 1:
-        return items[0].value
-    return {item.name: item.value for item in items} or None
 
 
 def as_items(items: Iterable[Named]) -> list[dict[str, Any]]:
