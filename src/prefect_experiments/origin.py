@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import subprocess
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,15 @@ def git_facts(folder: Path | None = None) -> dict[str, Any]:
     """
     where = folder or current_directory()
     return {} if where is None else dict(_git_facts(where.resolve()))
+
+
+def asked_of_git() -> Future[dict[str, Any]]:
+    """`git_facts` of the current folder, on their way: in a large repository, Git takes its time."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="experiment-git")
+    try:
+        return thread.submit(git_facts)
+    finally:
+        thread.shutdown(wait=False)
 
 
 @functools.cache

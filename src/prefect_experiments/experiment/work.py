@@ -26,7 +26,7 @@ from prefect_experiments.experiment.idempotency import claim, claimed, refuse
 from prefect_experiments.experiment.session import Progress, Session
 from prefect_experiments.experiment.spec import CallableSpec, EvaluatorSpec, ExperimentSpec
 from prefect_experiments.options import CallOptions
-from prefect_experiments.origin import GATE, MARK, git_facts, marked, of_flow_run
+from prefect_experiments.origin import GATE, MARK, asked_of_git, marked, of_flow_run
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Lease, Link, Store, TaskRecord
 from prefect_experiments.store.leases import letting_go
@@ -227,6 +227,7 @@ class RunWork(Work):
         self._session: Session | None = None
         self._lease: Lease | None = None
         begin = plan.begin
+        self._git = asked_of_git()  # while Prefect makes the flow run
         self._id = keys.new_id("exp") if isinstance(begin, Start) else begin.experiment.id
 
     @property
@@ -265,7 +266,7 @@ class RunWork(Work):
             refuse(first.experiment.id, key)
         # Read before the transaction: a store in memory has one connection.
         evaluators = _known(self.plan.evaluators, self._meant_for(pin))
-        start = replace(start, metadata=marked(start.metadata, **git_facts(), **self._shown))
+        start = replace(start, metadata=marked(start.metadata, **self._git.result(), **self._shown))
         database = self.store.database
 
         def begun() -> ExperimentRecord:

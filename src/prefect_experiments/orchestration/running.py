@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import copy
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -257,7 +258,8 @@ async def _of_this_call(prefect_flow: Flow[Any, Any]) -> Flow[Any, Any]:
     # Where results are kept: to ask that, it would stop the event loop until its server answers.
     storage = await aget_default_result_storage()
     is_saved = storage._block_document_id is not None
-    told = prefect_flow.with_options(result_storage=storage if is_saved else Path(storage.basepath))  # type: ignore[attr-defined]
+    told = copy.copy(prefect_flow)
+    told.result_storage = storage if is_saved else Path(storage.basepath)  # type: ignore[attr-defined]
     # The parameters are names and numbers, which are JSON as they are: to make them so, it would import FastAPI.
     told.serialize_parameters = dict  # type: ignore[method-assign]
     return told
