@@ -14,7 +14,6 @@ from prefect_experiments.errors import InvalidEvaluator, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.jsonable import dumps_strict, loads
 from prefect_experiments.models import DatasetVersion, Example
-from prefect_experiments.pixie.examples import form_of
 from prefect_experiments.store import Store
 from prefect_experiments.tasks import Fields
 
@@ -111,6 +110,8 @@ def check_needs(evaluators: Sequence[BoundEvaluator], examples: Examples) -> lis
 
 def _check_form(comparing: Sequence[BoundEvaluator], examples: Examples) -> None:
     """Refuse what compares outputs as they are, where they never are alike: in entries of pixie's."""
+    from prefect_experiments.pixie.examples import form_of  # few evaluators ask for it
+
     first = next(iter(examples.fields()), None)
     if first is None or form_of(first.input()) is None:
         return

@@ -58,7 +58,7 @@ async def run_new(arguments: RunArguments, client: Place | None) -> RanExperimen
     """`arun_experiment` in a client's store and backend."""
     if arguments.dry_run is not False:
         work = RunWork(await asyncio.to_thread(plan_new, arguments, client))
-        with shown_in_notebook(plan.name, wanted=arguments.print_summary):
+        with shown_in_notebook(work.name, wanted=arguments.print_summary):
             ran = await run_dry(work)
         return _shown(ran, work, arguments)
     clients = Clients()
