@@ -261,7 +261,7 @@ async def _of_this_call(prefect_flow: Flow[Any, Any]) -> Flow[Any, Any]:
     told = copy.copy(prefect_flow)
     told.result_storage = storage if is_saved else Path(storage.basepath)  # type: ignore[attr-defined]
     # The parameters are names and numbers, which are JSON as they are: to make them so, it would import FastAPI.
-    told.serialize_parameters = dict  # type: ignore[method-assign]
+    told.serialize_parameters = dict  # type: ignore[method-assign, assignment]
     return told
 
 
