@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
+from prefect_experiments.entry_forms import form_of
 from prefect_experiments.errors import InvalidEvaluator, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.jsonable import dumps_strict, loads
@@ -110,8 +111,6 @@ def check_needs(evaluators: Sequence[BoundEvaluator], examples: Examples) -> lis
 
 def _check_form(comparing: Sequence[BoundEvaluator], examples: Examples) -> None:
     """Refuse what compares outputs as they are, where they never are alike: in entries of pixie's."""
-    from prefect_experiments.pixie.examples import form_of  # few evaluators ask for it
-
     first = next(iter(examples.fields()), None)
     if first is None or form_of(first.input()) is None:
         return
