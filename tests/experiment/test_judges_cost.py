@@ -73,7 +73,7 @@ def test_the_summary_has_the_sums_and_each_judge(ran: RanExperiment) -> None:
     assert summary.to_dict()["judges"] == {
         "cheap": {"token_count": 40, "total_cost": 0.5}, "dear": {"token_count": 4000, "total_cost": 1.0},
     }  # fmt: skip
-    said = "task 400 tokens for $2, judges 4,040 tokens for $1.5 (cheap $0.5, dear $1), together $3.5"
+    said = "task 400 tokens for $2.00, judges 4,040 tokens for $1.50 (cheap $0.50, dear $1.00), together $3.50"
     assert said in " ".join(str(summary).split())
     assert said in summary_markdown(ran)
 
@@ -83,13 +83,13 @@ def test_the_report_has_them_beside_the_tasks(ran: RanExperiment, tmp_path: Path
     shown = ran.to_dataframe() if as_table else ran
     page = write_report(shown, tmp_path / "report.html").read_text()
     for name, figure in {
-        "cost": "$2",
+        "cost": "$2.00",
         "judges, tokens": "4,040",
-        "judges, cost": "$1.5",
-        "dear, cost": "$1",
+        "judges, cost": "$1.50",
+        "dear, cost": "$1.00",
         "cheap, tokens": "40",
-        "cheap, cost": "$0.5",
-        "cost, task and judges": "$3.5",
+        "cheap, cost": "$0.50",
+        "cost, task and judges": "$3.50",
     }.items():
         assert f'<th scope="row">{name}</th><td class="n">{figure}</td>' in page
 
@@ -97,4 +97,4 @@ def test_the_report_has_them_beside_the_tasks(ran: RanExperiment, tmp_path: Path
 def test_without_judges_nothing_is_said_of_them(client: Client, tmp_path: Path) -> None:
     ran = run_experiment(client=client, dataset=ROWS, task=costing, evaluators=free, print_summary=False)
     assert "judges" not in write_report(ran, tmp_path / "report.html").read_text()
-    assert "400 tokens, $2" in " ".join(str(ran.summary).split())
+    assert "400 tokens, $2.00" in " ".join(str(ran.summary).split())
