@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 from prefect_experiments.analysis import RanExperiment
@@ -46,10 +47,11 @@ def _push_tags(store: Store, remote: Remote, experiment: Experiment, link: Link)
     elsewhere = {*store.experiments.tags(experiment.dataset_id)} - {*experiment.tags}
     if not experiment.tags and not elsewhere:
         return
+    warn = partial(logger.warning, extra={"send_to_api": False})  # there is no flow run to say it of
     try:
         given = {*remote.experiments.find(link.remote_id).tags}
     except ExperimentsError as error:  # the results are there, and the tags are here
-        logger.warning("The tags of %s were not pushed to %s: %s", experiment.id, remote.name, error)
+        warn("The tags of %s were not pushed to %s: %s", experiment.id, remote.name, error)
         return
     change = remote.experiments
     moved = [(change.tag, tag) for tag in experiment.tags if tag not in given]
@@ -58,7 +60,7 @@ def _push_tags(store: Store, remote: Remote, experiment: Experiment, link: Link)
         try:
             move(link.remote_id, tag)
         except ExperimentsError as error:
-            logger.warning("The tag %r was not moved in %s: %s", tag, remote.name, error)
+            warn("The tag %r was not moved in %s: %s", tag, remote.name, error)
 
 
 def _target(record: ExperimentRecord, store: Store, to: str | None, client: Any) -> Remote:
