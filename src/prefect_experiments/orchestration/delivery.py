@@ -46,7 +46,7 @@ class _Afterwards:
 
 
 def _is_said_by_a_line(error: BaseException | None) -> bool:
-    """Whether a line of ours says, at its end or now, that something could not be delivered to a server that is away."""
+    """Whether a line of ours says, now or at its end, what could not be delivered to a server that is away."""
     if error is None or not (is_away(error) or isinstance(error, asyncio.CancelledError)):
         return False
     lines = open_lines()
