@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from prefect_experiments.cli.app import run as run_command
 from support.patience import PATIENCE_S
 from support.prefect_server import without_prefect
 from support.support_desk import support_desk
@@ -43,8 +44,12 @@ def run(folder: Path, prefect_api: str, *command: str, **settings: str) -> str:
     return done.stdout
 
 
-def test_the_stand_in_answers_where_no_key_is_set(prefect_api: str, tmp_path: Path) -> None:
-    printed = run(tmp_path, prefect_api, str(ROOT / "tests" / "support" / "support_desk.py"))
+def test_by_the_stand_in_then_by_a_key_and_an_endpoint(
+    prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twice in one store, as who tries it does: the tickets are a dataset that is there then."""
+    by_stand_in = str(ROOT / "tests" / "support" / "support_desk.py")
+    printed = run(tmp_path, prefect_api, by_stand_in)
     assert "OPENAI_API_KEY is not set" in printed
     assert "right_intent  0.69 over 200 of 200" in printed
     assert "right_intent  0.92 over 200 of 200" in printed
@@ -57,28 +62,20 @@ def test_the_stand_in_answers_where_no_key_is_set(prefect_api: str, tmp_path: Pa
     assert "prompt 2 against prompt 1" in page
     assert "We look into the" in page
 
-
-def test_a_key_and_an_endpoint_are_all_that_changes(prefect_api: str, tmp_path: Path) -> None:
-    """Twice in one store, as who tries it does: the tickets are a dataset that is there then."""
     with support_desk() as server:
         settings = {"OPENAI_API_KEY": "a-key", "OPENAI_BASE_URL": server.url, "OPENAI_MODEL": "in-house"}
-        printed = run(tmp_path, prefect_api, str(ROOT / "tests" / "support" / "support_desk.py"), **settings)
+        printed = run(tmp_path, prefect_api, by_stand_in, **settings)
         assert len(server.requests) == 2 * 2 * 200  # two prompts, each with a judge
         assert {request["model"] for request in server.requests} == {"in-house", "gpt-4o-mini"}  # the judge's own
-        assert "OPENAI_API_KEY is not set" not in printed
-        assert "cost of 200 calls unknown, and in no sum: in-house" in printed
-        assert "PASSED  prompt 2 against prompt 1" in run(tmp_path, prefect_api, **settings)
+    assert "OPENAI_API_KEY is not set" not in printed
+    assert "cost of 200 calls unknown, and in no sum: in-house" in printed
+    assert "PASSED  prompt 2 against prompt 1" in printed
+    monkeypatch.chdir(RUN.parent)
+    store = ["--store-url", f"sqlite:///{tmp_path / 'experiments.db'}"]
+    # The other way round it does not get through.
     sides = ["latest:prompt 2", "latest:prompt 1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect_experiments.cli", "compare", *sides, "--gate", "gate.yaml"],
-        cwd=RUN.parent,
-        env={**os.environ, "PREFECT_EXPERIMENTS_STORE_URL": f"sqlite:///{tmp_path / 'experiments.db'}"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 1, done.stdout + done.stderr  # the other way round it does not get through
-    assert "FAILED  prompt 1 against prompt 2" in done.stdout
+    assert run_command(["compare", *sides, "--gate", "gate.yaml", *store]) == 1
+    assert "FAILED  prompt 1 against prompt 2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("column", ["id", "text"])
