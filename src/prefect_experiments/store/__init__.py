@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -133,6 +135,20 @@ def existing_file(url: str | None = None) -> tuple[str, Path | None]:
     return shown(parsed), file
 
 
+@contextlib.contextmanager
+def looking_at(url: str | None = None) -> Iterator[Upkeep]:
+    """The store at a URL, or the one that the settings name, for a look that changes nothing of it.
+
+    Raises:
+        InvalidSetting: the URL cannot be used.
+    """
+    database = Database(url or Settings().resolved_store_url(), only_read=True)
+    try:
+        yield Upkeep(database)
+    finally:
+        database.dispose()
+
+
 @atexit.register
 def _close_all() -> None:
     """When the process ends, the file of each store holds everything by itself."""
@@ -164,6 +180,7 @@ __all__ = [
     "Store",
     "TaskRecord",
     "existing_file",
+    "looking_at",
     "open_store",
     "reopen_store",
 ]
