@@ -37,6 +37,7 @@ _INSTRUMENTORS = {
 }
 _SOMETHING_IS_WRONG = 1
 _USUAL_PORT, _USUAL_POSTGRES = 4200, 5432
+_PLACES = ("_ENDPOINT", "_URL", "_HOST")
 _USUAL_API = f"http://127.0.0.1:{_USUAL_PORT}/api"
 _INDENT = " " * 10
 
@@ -148,7 +149,10 @@ def _git() -> Iterator[Finding]:
     if not facts:
         text = "this folder has no commit, so experiments do not say which code they ran"
         yield Finding(
-            "warning", "Git", text, "git init && git add . && git commit  # see first what .gitignore leaves out"
+            "warning",
+            "Git",
+            text,
+            "git init && git add . && git commit -m begin  # see first what .gitignore leaves out",
         )
     elif facts["git_dirty"]:
         text = f"commit {facts['git_commit'][:12]}, and files differ from it, which experiments say"
@@ -332,14 +336,12 @@ def _reached(name: str) -> Iterator[Finding]:
 
 def _mended(name: str, said: str = "") -> str:
     """What to set for a backend: the variable that an error names, else the one that says where it is."""
-    from prefect_experiments.backends import find_backend
-
     if "/" in name:
         return f"prefect block inspect {name}"
     try:
-        found = find_backend(name)
+        variables = _variables(name)
     except InvalidSetting:  # there is no such backend
         return "prefect-experiments backends"
-    variables = _variables(name)
-    named = [one for one in variables if one in said] or [*found.settings.variables(found.address), *variables]
+    places = [one for one in variables if one.endswith(_PLACES) and os.environ.get(one)]
+    named = [one for one in variables if one in said] or places or variables
     return f"export {named[0]}=..." if named else "prefect-experiments backends"

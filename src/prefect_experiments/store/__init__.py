@@ -25,6 +25,7 @@ from prefect_experiments.store.outbox import OutboxStore
 from prefect_experiments.store.pending import PendingStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
+from prefect_experiments.store.sqlite_file import check_usable
 from prefect_experiments.store.upkeep import Upkeep
 from prefect_experiments.store.urls import parse_url, portable, shown, url_text
 
@@ -127,10 +128,12 @@ def existing_file(url: str | None = None) -> tuple[str, Path | None]:
 
     Raises:
         NotFound: there is no such file.
+        InvalidSetting: and none can be made there.
     """
     parsed = parse_url(url or Settings().resolved_store_url())
     file = Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
     if file is not None and not file.is_file():
+        check_usable(file)
         raise NotFound(f"there is no store at {shown(parsed)}; the first experiment makes one")
     return shown(parsed), file
 
