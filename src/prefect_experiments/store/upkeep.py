@@ -116,7 +116,8 @@ class Upkeep:
             return
         with self._database.read() as connection:
             usual = "current_setting('default_transaction_read_only') = 'on'"
-            may = f"has_table_privilege('{experiment_runs.name}', 'INSERT')"
+            table = f"to_regclass('{experiment_runs.name}')"  # null where it is still to be made
+            may = f"coalesce(has_table_privilege({table}, 'INSERT'), has_schema_privilege(current_schema(), 'CREATE'))"
             is_allowed, is_standby = connection.exec_driver_sql(f"SELECT {may}, pg_is_in_recovery() OR {usual}").one()
         if not is_allowed or is_standby:
             why = "the server takes no writes (a standby, say)" if is_standby else "this user may only read it"
