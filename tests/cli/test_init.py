@@ -76,7 +76,8 @@ def test_what_the_first_evaluator_takes_for_right(
     (example,) = dataset_of("rows.csv", Columns(**parameters["columns"])).examples  # type: ignore[union-attr]
     assert example.output == expected
     bound = app.parse_args(command(made["next"][0], "--dry-run"), exit_on_error=False, print_error=False)[1].arguments
-    assert (bound["selection"].types or []) == [f"{name}=json" for name in parameters["columns"].get("types", {})]
+    typed = bound["selection"].arguments()["types"] if "selection" in bound else None
+    assert typed == parameters["columns"].get("types"), "the command and the deployment read the same"
     right = load_reference("evaluation.py:right")
     assert [right(output, example.output).score for output in good] == [1] * len(good)
     assert [right(output, example.output).score for output in bad] == [0] * len(bad)
