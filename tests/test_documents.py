@@ -188,7 +188,7 @@ def test_examples_of_deploying_run(tmp_path: Path) -> None:
     assert {*OF_TERMINALS, OTHER_WORKER} <= {block for _, _, block in found}
     folder = tmp_path / "fresh"
     folder.mkdir()
-    script = "".join(["trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n", *(in_a_terminal(*one) for one in found)])
+    script = "".join(["trap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT\n", *(in_a_terminal(*one) for one in found)])
     with prefect_server() as api:
         printed = shell(script, folder, environment_for(tmp_path, api, COLUMNS="120"))
         with httpx.Client(base_url=f"{api}/", trust_env=False, timeout=PATIENCE_S) as http:
