@@ -125,7 +125,8 @@ def interval_of(n: int, mean: float, sd: float | None, bounds: Range, confidence
     half = float(stdtrit(n - 1, (1 + confidence) / 2)) * math.sqrt(variance / total)
     # With little confidence the interval is too short to hold the mean as it is without them.
     ends = min(mean, max(low, middle - half)), max(mean, min(high, middle + half))
-    return times(ends[0], unit), times(ends[1], unit)
+    # The mean of equal values may be the next float beyond them.
+    return max(bounds[0], times(ends[0], unit)), min(bounds[1], times(ends[1], unit))
 
 
 def clustered_interval(scored: Sequence[tuple[Hashable, float]], bounds: Range, confidence: float = 0.95) -> Interval:
