@@ -48,12 +48,14 @@ def difference_range(values: Values, differences: Values, *, are_scores: bool = 
 
     That is 1 for scores from 0 to 1. Others from -100 to 100 lie on some scale, such as 1 to 5 or per cent, of which
     both ends are taken to have been seen. Of what goes beyond, and of measurements such as latency, no range is known;
-    then it is the largest difference seen. Where that leaves nothing, it is the largest value.
+    then it is the largest difference seen. Where that leaves nothing, it is the largest value: measurements lend no
+    scale of 0 to 1, or a cost of less than a cent would be uncertain by several.
     """
     low, high = range_of(values)
     largest = high - low
     if not are_scores or max(-low, high) > _WIDEST_SCALE:
-        largest = max((abs(float(value)) for value in differences), default=0.0) or largest
+        sizes = differences if any(differences) else values
+        largest = max((abs(float(value)) for value in sizes), default=0.0)
     elif (low, high) != (0.0, 1.0):
         largest = (max(map(float, values)) - min(map(float, values))) or largest
     return -largest, largest

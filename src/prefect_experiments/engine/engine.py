@@ -25,6 +25,7 @@ from prefect_experiments.engine.outcomes import CallResult
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.engine.traces import UNTRACED, TraceFigures, Tracer
+from prefect_experiments.engine.trouble import Trouble
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, describe
 from prefect_experiments.interruptions import is_for_the_process
 from prefect_experiments.jsonable import dumps_lenient, dumps_output
@@ -92,6 +93,7 @@ class Engine:
         self._task_slots = asyncio.Semaphore(concurrency)
         self._evaluator_slots = asyncio.Semaphore(concurrency)
         self._limits = ActiveLimits(pace=pace)
+        self.trouble = Trouble(self._limits.met)
         self._one_pool = one_pool
         self._ready = ready
         self._traced_task = tracer.task(task) if tracer and task else None
@@ -127,7 +129,7 @@ class Engine:
         def is_over() -> bool:
             return budget is not None and budget.is_over and (costs or budget.has_cost(who))
 
-        return Caller(target, self._policy, self._threads, limits, keep, one_pool, ready, is_over)
+        return Caller(target, self._policy, self._threads, limits, keep, one_pool, ready, is_over, self.trouble)
 
     def _slots_for(self, evaluator: Caller) -> asyncio.Semaphore:
         if not self._one_pool:
