@@ -53,7 +53,7 @@ def difference_range(values: Values, differences: Values, *, are_scores: bool = 
     low, high = range_of(values)
     largest = high - low
     if not are_scores or max(-low, high) > _WIDEST_SCALE:
-        largest = max((abs(float(value)) for value in differences), default=0.0) or largest
+        largest = max(map(abs, map(float, differences)), default=0.0) or max(map(abs, map(float, values)), default=0.0)
     elif (low, high) != (0.0, 1.0):
         largest = (max(map(float, values)) - min(map(float, values))) or largest
     return -largest, largest

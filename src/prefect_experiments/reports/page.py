@@ -19,6 +19,7 @@ from prefect_experiments.reports.report_model import ReportSide
 from prefect_experiments.results import ResultRun
 
 _MOST_LABELS = 12
+_OF_JUDGES = ("judges' tokens", "judges' cost", "cost with judges")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,8 @@ def _labels(name: str, parties: Sequence[Party]) -> list[dict[str, Any]]:
         for run in party.runs:
             if (found := run.counted.get(name)) and found.label is not None:
                 counted.setdefault(found.label, [0] * len(parties))[place] += 1
+    if not say_more_than_scores(counted):  # the chart beside it has the same counts
+        return []
     most = sorted(counted.items(), key=lambda item: -sum(item[1]))
     rows = [{"label": one_line(label, 80), "counts": counts} for label, counts in most[:_MOST_LABELS]]
     if len(most) > _MOST_LABELS:
@@ -214,18 +217,24 @@ def operations(parties: Sequence[Party]) -> dict[str, Any]:
         chart = _histogram(parties, values, numbers.duration, longest)
     # The baseline stands left of the candidate, as time goes.
     columns = [_operations_of(party) for party in reversed(parties)]
-    return {"chart": chart, "rows": [(name, [column[name] for column in columns]) for name in columns[0]]}
+    rows = [(name, [column[name] for column in columns]) for name in columns[0]]
+    # Of judges there is something to say only where they call a model, and it says what it takes.
+    known = [(name, cells) for name, cells in rows if name not in _OF_JUDGES or set(cells) != {numbers.NOTHING}]
+    return {"chart": chart, "rows": known}
 
 
 def _operations_of(party: Party) -> dict[str, str]:
     summary = party.side.summary
     runs = max(1, summary.n_runs)
-    tokens, cost = summary.token_count, summary.total_cost
+    tokens, cost, judged = summary.token_count, summary.total_cost, summary.judge_token_count
     latencies = {f"latency, {name}": numbers.duration(value) for name, value in summary.latency_ms.items()}
     return {f"latency, {name}": numbers.NOTHING for name in ("p50", "p95", "p99")} | {
         **latencies,
         "tokens": numbers.NOTHING if tokens is None else numbers.count(tokens),
         "tokens for each run": numbers.NOTHING if tokens is None else numbers.plain(round(tokens / runs, 1)),
+        "judges' tokens": numbers.NOTHING if judged is None else numbers.count(judged),
         "cost": numbers.money(cost),
         "cost for each run": numbers.money(None if cost is None else cost / runs),
+        "judges' cost": numbers.money(summary.judge_cost),
+        "cost with judges": numbers.money(None if summary.judge_cost is None else summary.overall_cost),
     }
