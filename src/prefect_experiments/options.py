@@ -300,7 +300,8 @@ class EvaluationOptions(Attempts):
     """a global concurrency limit of Prefect's, by name, that flows share: as many of its slots are taken as there are
     calls in flight, or what there is; they are waited for."""
     rate_limit: Annotated[str | None, NAME, Must("be the name of a global concurrency limit")] = None
-    """one with a slot decay: so many calls of all flows that name it start in a second."""
+    """a global concurrency limit with a slot decay, by name: as many calls of all flows that name it start in a second
+    as its decay says."""
     budget: Annotated[
         float | None, Field(gt=0, allow_inf_nan=False), Must("be above 0 US dollars (or None for no limit)")
     ] = None

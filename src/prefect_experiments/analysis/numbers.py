@@ -150,10 +150,10 @@ def difference(number: float | None, low: float | None, high: float | None, unit
         known, after = [part / 1000 for part in known], " s"
     decimals = _decimals(known, _MOST_DECIMALS_OF_MONEY if unit == "usd" else _MOST_DECIMALS)
     shown = [_signed(part, decimals, before) for part in known]
+    if not _cleared(known[0]):
+        shown[0] = f"{before}0"  # what is nothing needs no decimals
     if unit == "points" and shown[0] in ("1", "-1"):
         after = " point"
-    if unit == "usd" and known[0] == 0:
-        shown[0] = money(0)
     plus = "+" if known[0] > 0 and shown[0].strip("0.,$") else ""
     return f"{plus}{shown[0]}{after}", f"[{shown[1]}, {shown[2]}]".replace("$", "") if len(shown) == 3 else ""
 

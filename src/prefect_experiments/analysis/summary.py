@@ -112,9 +112,9 @@ class MetricSummary(_Record):
         ]
         text += "".join(f"{'; ' if not i else ', '}{reason}" for i, reason in enumerate(filter(None, reasons)))
         only_labels = self.mean is None and labelled
-        if self.n < self.n_expected and not only_labels and self.lowest is not None and self.highest is not None:
+        if 0 < self.n < self.n_expected and not only_labels and self.lowest is not None and self.highest is not None:
             ends = f"{numbers.score(self.lowest)} and {numbers.score(self.highest)}"
-            text += f"; between {ends} if those had scored 0 or 1"
+            text += f"; between {ends} if the others had scored 0 or 1"
         more = [str(self.repetitions or "")]
         if self.mean is not None and say_more_than_scores(self.labels):
             more.append(f"labels {labelled}")

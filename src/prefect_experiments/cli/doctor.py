@@ -143,9 +143,9 @@ def _instrumentors() -> Iterator[Finding]:
 
 def _git() -> Iterator[Finding]:
     """Experiments say which commit they come from."""
-    from prefect_experiments.origin import git_facts
+    from prefect_experiments.origin import ask_git
 
-    facts = git_facts()
+    facts = ask_git()()
     if not facts:
         text = "this folder has no commit, so experiments do not say which code they ran"
         yield Finding(

@@ -58,7 +58,8 @@ def list_experiments(
             }
             for found in page.experiments
         ]
-        print_page(console, rows, page.pagination, none="there is no experiment yet")
+        crowding = ("examples", "repetitions", "evaluators")
+        print_page(console, rows, page.pagination, none="there is no experiment yet", where_wide=crowding)
 
     return Answer(page.to_dict(), show_page)
 

@@ -111,6 +111,12 @@ def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
     )
 
 
+def operation_lines(comparison: Comparison) -> list[str]:
+    """Such as ``latency of a run 64 ms → 66 ms, +2 ms [-1, 5]: unchanged``; likewise tokens and cost."""
+    every = (figures_of(metric, operation=True) for metric in comparison.operations.values())
+    return [f"{one.name} of a run {one.baseline} → {one.candidate}, {one.change}: {one.verdict}" for one in every]
+
+
 def all_figures(comparison: Comparison) -> list[Figures]:
     """Of every metric, then of latency, tokens and cost."""
     return [figures_of(metric) for metric in comparison.metrics.values()] + [
