@@ -135,6 +135,7 @@ def _judged(
 ) -> Judging | None:
     first = wanted.first_run
     found = judging(wanted.baseline, wanted.gate, store, remote, dataset, dry_run=dry_run, first_run=first)
+    check_names(found, evaluators)
     check_directions(found, evaluators)
     check_margins(found)
     return found
