@@ -22,7 +22,7 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.arguments import EvaluateArguments, Judged, Place, ResumeArguments, RunArguments
-from prefect_experiments.experiment.compare import Judging, check_directions, check_margins, judging
+from prefect_experiments.experiment.compare import Judging, check_directions, check_margins, check_names, judging
 from prefect_experiments.experiment.dataset_files import check_readable, opened
 from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name

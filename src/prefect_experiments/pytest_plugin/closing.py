@@ -194,7 +194,7 @@ def _judge(ran: RanExperiment, record: Record, found: dict[str, Any], lacking: i
         found["checks"].append([check.name, outcome, check.reason])
     found["judged"] = True
     if not passes:
-        found["failure"] = judging.sentence(verdict, [], where)
+        found["failure"] = judging.sentence(verdict, ran)
 
 
 def _report_verdicts(session: pytest.Session, ours: Session) -> None:

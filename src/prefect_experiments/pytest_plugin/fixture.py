@@ -56,7 +56,7 @@ class ExperimentInTest:
         verdict = self.ran.verdict
         if self._asked or verdict is None or not verdict.exit_code:
             return ""
-        return judging.sentence(verdict, [], f"experiment {self.ran.experiment_id}")
+        return judging.sentence(verdict, self.ran)
 
     def assert_gate(self, gate: GateSource | None = None, *, required: Required = ()) -> None:
         """Fail the test where the gate does not let the experiment through; each check and metric is a subtest.
@@ -75,7 +75,11 @@ class ExperimentInTest:
             InvalidInput: a gate that cannot be used.
         """
         __tracebackhide__ = True
-        if text := self._why_not(gate, required):
+        try:
+            text = self._why_not(gate, required)
+        except ExperimentsError as error:
+            raise error.with_traceback(None) from None  # the text says it all
+        if text:
             raise AssertionError(text)
 
     def _why_not(self, gate: GateSource | None, required: Required) -> str:
@@ -97,8 +101,7 @@ class ExperimentInTest:
             return ""
         if verdict is None or not verdict.exit_code:
             prepared.record.said = "FAILED"
-        where = f"experiment {self.ran.experiment_id}" + (f", {self.ran.url}" if self.ran.url else "")
-        return judging.sentence(verdict, asked, where)
+        return judging.sentence(verdict, self.ran, asked)
 
 
 class ExperimentFixture:

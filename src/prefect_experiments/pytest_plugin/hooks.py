@@ -17,7 +17,6 @@ from prefect_experiments.pytest_plugin.marks import is_case, said
 from prefect_experiments.pytest_plugin.session import Record, session_of
 from prefect_experiments.pytest_plugin.shared import is_worker
 
-
 _HERE = Path(__file__).parent
 
 

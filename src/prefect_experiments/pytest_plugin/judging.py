@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,8 +121,14 @@ def metric_checks(ran: RanExperiment, verdict: Verdict) -> list[MetricCheck]:
     ]
 
 
-def sentence(verdict: Verdict | None, checks: list[MetricCheck], where: str) -> str:
-    """Why a test fails, the first line by itself: often it is all that is shown."""
+def sentence(verdict: Verdict | None, ran: RanExperiment, checks: Sequence[MetricCheck] = ()) -> str:
+    """Why a test fails, the first line by itself: often it is all that is shown.
+
+    Args:
+        verdict: the gate's, if there is one.
+        ran: the experiment.
+        checks: what is asked besides.
+    """
     failed = [check for check in checks if check.status == "failed"]
     if verdict is None:
         lines = [f"The experiment does not pass, and no gate says what may fail: {failed[0].reason}."]
@@ -132,7 +138,11 @@ def sentence(verdict: Verdict | None, checks: list[MetricCheck], where: str) -> 
         lines = [f"Not as required: {'; '.join(check.reason for check in failed)}."]
     reasons = [*(verdict.reasons if verdict else ())]
     reasons += [check.reason for check in failed if check.reason not in reasons]
-    return "\n".join([*lines, *(f"  - {reason}" for reason in reasons), f"  {where}"])
+    errors = phrases.error_lines(ran.failures) if verdict is not None else []
+    where = f"experiment {ran.experiment_id}" + (f", {ran.url}" if ran.url else "")
+    return "\n".join(
+        [*lines, *(f"  - {reason}" for reason in reasons), *(f"  {line}" for line in errors), f"  {where}"]
+    )
 
 
 def subtest(subtests: pytest.Subtests, check: MetricCheck, *, lets_through: bool) -> None:

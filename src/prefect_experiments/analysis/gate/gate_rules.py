@@ -208,8 +208,8 @@ class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxEr
         with_margin = [name for name, rule in (*self.rules.items(), *self._rules.items()) if rule.has_margin]
         if with_margin:
             raise InvalidSetting(
-                f"the gate's max_regression of {some(with_margin)} is measured from a baseline, and none is named: give "
-                "one, such as baseline='tag:baseline' (--baseline tag:baseline); or, where there is none yet, say "
+                f"the gate's max_regression of {some(with_margin)} is measured from a baseline, and none is named: "
+                "give one, such as baseline='tag:baseline' (--baseline tag:baseline); or, where there is none yet, say "
                 "first_run=True (--first-run)"
             )
 
