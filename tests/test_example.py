@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from prefect_experiments.cli.app import run as run_command
 from support.patience import PATIENCE_S
 from support.prefect_server import without_prefect
 from support.support_desk import support_desk
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = ROOT / "examples" / "support" / "run.py"
+BY_STAND_IN = str(ROOT / "tests" / "support" / "support_desk.py")
 
 
 def run(folder: Path, prefect_api: str, *command: str, **settings: str) -> str:
@@ -43,8 +45,11 @@ def run(folder: Path, prefect_api: str, *command: str, **settings: str) -> str:
     return done.stdout
 
 
+# Each run of the script is a process that imports Prefect and phoenix-evals: 8 s of CPU, however little is asked.
+
+
 def test_the_stand_in_answers_where_no_key_is_set(prefect_api: str, tmp_path: Path) -> None:
-    printed = run(tmp_path, prefect_api, str(ROOT / "tests" / "support" / "support_desk.py"))
+    printed = run(tmp_path, prefect_api, BY_STAND_IN)
     assert "OPENAI_API_KEY is not set" in printed
     assert "right_intent  0.69 over 200 of 200" in printed
     assert "right_intent  0.92 over 200 of 200" in printed
@@ -58,27 +63,25 @@ def test_the_stand_in_answers_where_no_key_is_set(prefect_api: str, tmp_path: Pa
     assert "We look into the" in page
 
 
-def test_a_key_and_an_endpoint_are_all_that_changes(prefect_api: str, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_key_and_an_endpoint_are_all_that_changes(
+    prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Twice in one store, as who tries it does: the tickets are a dataset that is there then."""
     with support_desk() as server:
         settings = {"OPENAI_API_KEY": "a-key", "OPENAI_BASE_URL": server.url, "OPENAI_MODEL": "in-house"}
-        printed = run(tmp_path, prefect_api, str(ROOT / "tests" / "support" / "support_desk.py"), **settings)
+        printed = run(tmp_path, prefect_api, BY_STAND_IN, **settings)
         assert len(server.requests) == 2 * 2 * 200  # two prompts, each with a judge
         assert {request["model"] for request in server.requests} == {"in-house", "gpt-4o-mini"}  # the judge's own
         assert "OPENAI_API_KEY is not set" not in printed
         assert "cost of 200 calls unknown, and in no sum: in-house" in printed
         assert "PASSED  prompt 2 against prompt 1" in run(tmp_path, prefect_api, **settings)
+    monkeypatch.chdir(RUN.parent)
+    store = ["--store-url", f"sqlite:///{tmp_path / 'experiments.db'}"]
+    # The other way round it does not get through.
     sides = ["latest:prompt 2", "latest:prompt 1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect_experiments.cli", "compare", *sides, "--gate", "gate.yaml"],
-        cwd=RUN.parent,
-        env={**os.environ, "PREFECT_EXPERIMENTS_STORE_URL": f"sqlite:///{tmp_path / 'experiments.db'}"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 1, done.stdout + done.stderr  # the other way round it does not get through
-    assert "FAILED  prompt 1 against prompt 2" in done.stdout
+    assert run_command(["compare", *sides, "--gate", "gate.yaml", *store]) == 1
+    assert "FAILED  prompt 1 against prompt 2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("column", ["id", "text"])

@@ -26,12 +26,13 @@ secret or the content of a dataset's row, because Prefect shows them in states a
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from prefect_experiments.secret_texts import without_secret_values
+from prefect_experiments.secret_texts import without_secret_values, without_secrets
 
 # What each extra of the package brings.
 _EXTRAS = {
@@ -247,6 +248,11 @@ def describe(error: BaseException) -> str:
     "ExceptionGroup: both (2 sub-exceptions): ValueError: a; KeyError: 'b'"
     """
     return without_secret_values(_described(error, ()))
+
+
+def traceback_text(error: BaseException) -> str:
+    """An exception with its traceback, as it is shown or logged: without what is secret, which its text may repeat."""
+    return without_secrets("".join(traceback.format_exception(error))).rstrip()
 
 
 def _described(error: BaseException, above: tuple[BaseException, ...]) -> str:

@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 
+from prefect_experiments.errors import traceback_text
+
 SAY_EVERY_S = 60.0
 
 CLOSE_WITHIN_S = 60.0
@@ -80,10 +82,11 @@ async def closing(what: str) -> AsyncIterator[None]:
         with waiting_for(what):
             async with limit:
                 yield
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - of the user's code
         if limit.expired() and isinstance(error, TimeoutError):
             logger.warning(
                 "%s took longer than %g s, and was given up. What had finished is kept.", sentence, CLOSE_WITHIN_S
             )
         else:
-            logger.exception("%s failed. What had finished is kept.", sentence)
+            # Not with `exc_info`: the user's error may say what is secret.
+            logger.error("%s failed. What had finished is kept.\n%s", sentence, traceback_text(error))  # noqa: TRY400

@@ -8,9 +8,10 @@ with the experiment, so that its page says what ran there; an `Experiment` has t
 
 from __future__ import annotations
 
-import functools
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -56,21 +57,22 @@ def of_flow_run(trace_attributes: Mapping[str, str] | None) -> dict[str, str]:
     return {name.replace(".", "_"): value for name, value in named.items() if name.startswith("flow_run.")}
 
 
-def git_facts(folder: Path | None = None) -> dict[str, Any]:
+def ask_git() -> Callable[[], Mapping[str, Any]]:
+    """Have Git asked what the current folder is at, in a thread beside what is done meanwhile; call for the answer."""
+    where, answer = current_directory(), Future[Mapping[str, Any]]()
+    if where is None:
+        answer.set_result({})
+    else:
+        # A plain thread: it may still be at work when the interpreter ends, which does not wait for it.
+        threading.Thread(target=lambda: answer.set_result(git_facts(where)), name="asking-git", daemon=True).start()
+    return answer.result
+
+
+def git_facts(folder: Path) -> Mapping[str, Any]:
     """The commit that a folder is at, and whether files that Git knows differ from it.
 
-    Nothing outside of a Git repository, before its first commit, where there is no Git, and where it takes long. Git is
-    asked once in a process.
-
-    Args:
-        folder: the current one, where none is given.
+    Nothing outside of a Git repository, before its first commit, where there is no Git, and where it takes long.
     """
-    where = folder or current_directory()
-    return {} if where is None else dict(_git_facts(where.resolve()))
-
-
-@functools.cache
-def _git_facts(folder: Path) -> Mapping[str, Any]:
     try:
         done = subprocess.run(  # noqa: S603 - the Git that the user has, with nothing of a caller's
             _GIT, cwd=folder, capture_output=True, text=True, errors="replace", check=True, timeout=_GIT_WITHIN_S

@@ -472,6 +472,26 @@ def test_tags_move(client: Client, elsewhere: Client, official: PhoenixClient, d
         client.experiments.tag(experiment=second, tag="My Tag")
 
 
+def test_a_pushed_experiment_brings_its_tags(
+    client: Client, local: Client, name: str, phoenix_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    local.datasets.create_dataset(name=name, examples=ROWS)
+    made = [
+        local.experiments.run_experiment(dataset=name, task=square, experiment_name=f"{name} {n}", **quiet)
+        for n in (1, 2)
+    ]
+    for tag in ("baseline", "My Tag"):
+        local.experiments.tag(experiment=made[0], tag=tag)
+    first = client.experiments.push(experiment=made[0])
+    assert first.waiting == 0
+    assert tags(phoenix_url, first.experiment_id) == ["baseline"]
+    assert "The tag 'My Tag' was not moved in phoenix: a tag in Phoenix is made of lower-case letters" in caplog.text
+    local.experiments.tag(experiment=made[1], tag="baseline")
+    second = client.experiments.push(experiment=made[1])
+    assert tags(phoenix_url, second.experiment_id) == ["baseline"]
+    assert tags(phoenix_url, first.experiment_id) == []
+
+
 def test_annotations_are_human_evaluations(
     client: Client, elsewhere: Client, official: PhoenixClient, dataset: str
 ) -> None:

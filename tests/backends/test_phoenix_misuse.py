@@ -111,10 +111,10 @@ def at_the_command_line(
         code = run_command([*command, "--backend", "phoenix"])
         out, err = capfd.readouterr()
         assert not out
-        [line] = [line for line in err.splitlines() if line.strip()]
-        assert line.startswith("error: ")
-        assert SECRET not in line
-        ended.append((code, line))
+        lines = [line for line in err.splitlines() if line.strip()]
+        assert len(lines) == 1 and lines[0].startswith("error: "), f"{command}: {err}"  # noqa: PT018 - all of them
+        assert SECRET not in err
+        ended.append((code, lines[0]))
     return ended
 
 

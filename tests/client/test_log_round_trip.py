@@ -50,6 +50,8 @@ def a_run(draw: st.DrawFn) -> dict[str, Any]:
             row[f"eval.{name}.score"] = draw(st.none() | numbers)
             row[f"eval.{name}.label"] = draw(st.none() | texts)
             row[f"eval.{name}.explanation"] = draw(st.none() | texts)
+        row[f"eval.{name}.token_count"] = draw(st.none() | st.integers(0, 2**31 - 1))
+        row[f"eval.{name}.total_cost"] = draw(st.none() | st.floats(0, 1e6))
     return row
 
 

@@ -110,6 +110,33 @@ def test_what_was_run_offline_is_pushed(kept: Path) -> None:
     assert AsyncClient(backend="folder").sync.experiments.get(experiment=head["id"]).name == head["name"]
 
 
+def test_tags_go_along_and_move(kept: Path) -> None:
+    local = Client(backend="local").experiments
+    first, second = (
+        local.run_experiment(dataset=ROWS, task=double, experiment_name=name, **quiet) for name in ("first", "second")
+    )
+
+    def tagged() -> dict[str, list[str]]:
+        return {head["name"]: sorted(head["tags"]) for head in files(kept, "experiments/*/head.json")}
+
+    for tag in ("baseline", "v1"):
+        local.tag(experiment=first, tag=tag)
+    local.push(experiment=first, to="folder")
+    assert tagged() == {"first": ["baseline", "v1"]}
+    local.tag(experiment=second, tag="baseline")
+    local.push(experiment=second, to="folder")
+    assert tagged() == {"first": ["v1"], "second": ["baseline"]}
+
+    third = local.run_experiment(dataset=ROWS, task=double, experiment_name="third", **quiet)
+    local.tag(experiment=third, tag="baseline")
+    Client(backend="folder").experiments.tag(experiment=first.experiment_id, tag="theirs")
+    local.untag(experiment=first, tag="v1")
+    for each in (first, second):
+        local.push(experiment=each)
+    # What others gave there stays; what moved here, to one that is not there, is gone; what was taken away here is not.
+    assert tagged() == {"first": ["theirs", "v1"], "second": []}
+
+
 def test_another_place_is_said_with_the_option_that_leads_there(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     local = Client(backend="local").experiments
     ran = local.run_experiment(dataset=ROWS, task=double, **quiet)

@@ -147,6 +147,8 @@ def test_what_cannot_be_closed_costs_no_result(client: Client, caplog: pytest.Lo
     ran = client.experiments.run_experiment(dataset=ROWS, task=pool)
     assert (ran.summary.n_runs, ran.summary.n_errors) == (len(ROWS), 0)
     assert "Leaving the lifespan of task 'Pool' failed. What had finished is kept." in caplog.text
+    assert "ConnectionError: leave: postgresql://user:***@host" in caplog.text
+    assert not any("secret" in record.getMessage() or record.exc_info for record in caplog.records)
 
 
 def test_what_failed_first_in_opening_is_said_beside_what_failed_in_cleaning_up(client: Client) -> None:

@@ -49,6 +49,24 @@ def test_the_commit_and_what_differs_from_it(tmp_path: Path) -> None:
     assert git_facts(changed) == {"git_commit": other, "git_dirty": True}
 
 
+def test_each_experiment_is_at_the_commit_that_it_was_run_at(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "app"
+    first = repository(folder)
+    monkeypatch.chdir(folder)
+    run = client.experiments.run_experiment
+    before = run(task=same, **quiet)
+    (folder / "app.py").write_text("second")
+    meanwhile = run(task=same, **quiet)
+    git(folder, "commit", "-q", "-a", "-m", "second")
+    after = run(task=same, **quiet)
+    origins = [client.experiments.get(experiment=each).origin for each in (before, meanwhile, after)]
+    assert [(origin["git_commit"], origin["git_dirty"]) for origin in origins] == [
+        (first, False), (first, True), (git(folder, "rev-parse", "HEAD"), False),
+    ]  # fmt: skip
+
+
 def test_nothing_where_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare, without_git = tmp_path / "bare", tmp_path / "without"
     bare.mkdir()

@@ -104,6 +104,24 @@ def test_nothing_but_the_page_is_lost(
     assert not re.search("EventsWorker|APILogWorker|Error logging to API", told), told
 
 
+@pytest.mark.parametrize("mode", ["refuse", 500, 503])
+def test_what_cannot_be_delivered_after_the_end_is_a_line(
+    mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Prefect sends log lines every two seconds, so that the last of them go when the experiment has returned."""
+    with caplog.at_level(logging.WARNING, "prefect_experiments"):
+        run_experiment(dataset=ROWS[:2], task=same, client=client, **quiet)
+        gate.set(mode)
+        until = time.monotonic() + PATIENCE_S
+        while not (said := [line for line in caplog.messages if "did not answer" in line]):
+            assert time.monotonic() < until, capfd.readouterr().err
+            time.sleep(0.05)
+    assert len(said) == 1, caplog.text
+    assert said[0].endswith("; missing there: events and log lines.")
+    told = capfd.readouterr().err
+    assert not re.search("EventsWorker|APILogWorker|Error logging to API|Traceback", told), told
+
+
 def not_prefect(how: str, api: str) -> str:
     return api.removesuffix("/api") if how == "no /api" else api
 

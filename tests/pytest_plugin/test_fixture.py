@@ -33,7 +33,7 @@ def test_an_experiment_that_meets_its_gate_passes(project: Project) -> None:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     origin = kept.origin
     assert origin["git_commit"] == commit
-    assert kept.metadata == {"git_sha": commit, "pytest_nodeid": "test_app.py::test_support"}
+    assert kept.metadata == {"pytest_nodeid": "test_app.py::test_support"}
 
 
 def test_the_verdict_is_the_failure_and_each_check_a_subtest(project: Project) -> None:

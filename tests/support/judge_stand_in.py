@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from support.openai_server import OpenAIServer, error_body
 
 _DIMENSIONS = 8
 
 
-class JudgeStandIn:
+class JudgeStandIn(OpenAIServer):
     """The server, as a context manager.
 
     Args:
@@ -34,44 +34,29 @@ class JudgeStandIn:
         self.refused, self.answers = refused, answers
         self.requests: list[tuple[str, str]] = []
         self.keys: set[str] = set()
-        self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        """What is given as ``OPENAI_BASE_URL``."""
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        super().__init__()
 
     @property
     def prompts(self) -> set[tuple[str, str]]:
         """What was asked, each once: concurrent calls may ask twice for what autoevals then keeps."""
         return set(self.requests)
 
-    def __enter__(self) -> JudgeStandIn:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def answer(self, path: str, key: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Status and body for one request."""
+    def answer(self, path: str, key: str, body: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and body for one request."""
         with self._lock:
             self.keys.add(key)
             self.requests.append((path, json.dumps(body, sort_keys=True)))
             if len(self.requests) <= self.refused:
-                return 429, {"error": {"message": "too fast", "type": "rate_limit_exceeded", "code": "429"}}
+                return 429, {}, error_body("too fast", "rate_limit_exceeded")
         answers = {
             "/v1/chat/completions": self._chat,
             "/v1/responses": self._response,
             "/v1/embeddings": _embeddings,
             "/v1/moderations": _moderation,
         }
-        return (200, answers[path](body)) if path in answers else (404, {"error": {"message": path}})
+        if path not in answers:
+            return 404, {}, error_body(f"no such path: {path}", "not_found")
+        return 200, {}, answers[path](body)
 
     def _chat(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt = json.dumps(body["messages"])
@@ -138,24 +123,3 @@ def _moderation(body: dict[str, Any]) -> dict[str, Any]:
     flagged = _number(json.dumps(body["input"])) % 2 == 0
     result = {"flagged": flagged, "categories": {"violence": flagged}, "category_scores": {"violence": 0.9 * flagged}}
     return {"id": "m", "model": "stand-in", "results": [result]}
-
-
-def _handler(stand_in: JudgeStandIn) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-            key = self.headers.get("Authorization", "").removeprefix("Bearer ")
-            status, answer = stand_in.answer(self.path, key, body)
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    return Handler

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from support.openai_server import OpenAIServer, error_body
 
 Judge = Callable[[str, list[str]], str]
 NEGATIVE = {"hallucinated", "incorrect", "unfaithful", "unsupported", "wrong", "bad", "no", "irrelevant"}
@@ -40,7 +39,7 @@ def _section(prompt: str, tag: str) -> str:
     return found[-1].strip() if found else ""
 
 
-class OpenAIStandIn:
+class OpenAIStandIn(OpenAIServer):
     """The server, as a context manager.
 
     Args:
@@ -75,33 +74,23 @@ class OpenAIStandIn:
         self.retry_after = retry_after
         self.structured_output = structured_output
         self.requests: list[dict[str, Any]] = []
-        self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        super().__init__()
 
-    @property
-    def url(self) -> str:
-        """What an OpenAI client takes as ``base_url``."""
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __enter__(self) -> OpenAIStandIn:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
+    def answer(self, path: str, key: str, body: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
         """Status, headers and body for one request; of what is streamed, the list of its chunks."""
+        if path not in PATHS:
+            return 404, {}, error_body(f"no such path: {path}", "not_found")
         with self._lock:
             self.requests.append(body)
             refuse = len(self.requests) <= self.rate_limited
         if refuse:
-            return 429, {"Retry-After": f"{self.retry_after:g}"}, _error("rate limit reached", "rate_limit_exceeded")
+            return (
+                429,
+                {"Retry-After": f"{self.retry_after:g}"},
+                error_body("rate limit reached", "rate_limit_exceeded"),
+            )
         if "response_format" in body and not self.structured_output:
-            return 400, {}, _error("response_format is not supported by this model", "invalid_request_error")
+            return 400, {}, error_body("response_format is not supported by this model", "invalid_request_error")
         if path == "/v1/embeddings":
             return 200, {}, self._embeddings(body)
         if path == "/v1/responses":
@@ -185,26 +174,12 @@ class OpenAIStandIn:
         return {name: texts[name] for name in fields}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is its own business."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
 def _labels(schema: dict[str, Any]) -> list[str]:
     return schema.get("enum") or [choice["const"] for choice in schema["oneOf"]]
 
 
 def _text(content: Any) -> str:
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content or [])
-
-
-def _error(message: str, code: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": code, "code": code, "param": None}}
 
 
 def _chunks(body: dict[str, Any], completion: dict[str, Any]) -> list[dict[str, Any]]:
@@ -219,31 +194,3 @@ def _chunks(body: dict[str, Any], completion: dict[str, Any]) -> list[dict[str, 
     if (body.get("stream_options") or {}).get("include_usage"):
         chunks.append(head | {"choices": [], "usage": completion["usage"]})
     return chunks
-
-
-def _handler(stand_in: OpenAIStandIn) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if self.path not in PATHS:
-                return self._send(404, {}, _error(f"no such path: {self.path}", "not_found"))
-            return self._send(*stand_in.answer(self.path, json.loads(body)))
-
-        def _send(self, status: int, headers: dict[str, str], payload: Any) -> None:
-            kind, content = "application/json", json.dumps(payload).encode()
-            if isinstance(payload, list):
-                events = [*map(json.dumps, payload), "[DONE]"]
-                kind, content = "text/event-stream", "".join(f"data: {event}\n\n" for event in events).encode()
-            self.send_response(status)
-            for name, value in {"Content-Type": kind, **headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    return Handler

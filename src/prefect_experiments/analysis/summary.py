@@ -122,6 +122,14 @@ class MetricSummary(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Used(_Record):
+    """Tokens, and US dollars, that calls of models took; ``None`` where not known."""
+
+    token_count: int | None = None
+    total_cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary(OnPages, Printed, _Record):
     """What came out of an experiment.
 
@@ -132,7 +140,8 @@ class Summary(OnPages, Printed, _Record):
         latency_ms: p50, p95 and p99 of the ok runs, in milliseconds.
         token_count, total_cost: of the task's calls, summed over the runs that know theirs; ``None`` when none does.
         metrics: by evaluator name.
-        judge_token_count, judge_cost: of the evaluators' calls, likewise.
+        judges: by evaluator whose calls of models are known, what they used. Where one gives evaluations of several
+            names, it has one entry, under its own.
         unpriced: by model, how many calls, of the task and of the evaluators, have no known cost. Where there are any,
             the costs are what is known, and not all that was spent.
     """
@@ -145,19 +154,28 @@ class Summary(OnPages, Printed, _Record):
     token_count: int | None
     total_cost: float | None
     metrics: Mapping[str, MetricSummary]
-    judge_token_count: int | None = None
-    judge_cost: float | None = None
+    judges: Mapping[str, Used] = field(default_factory=dict)
     unpriced: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def judge_token_count(self) -> int | None:
+        """Of all evaluators, as far as it is known; ``None`` where nothing is."""
+        known = [used.token_count for used in self.judges.values() if used.token_count is not None]
+        return sum(known) if known else None
+
+    @property
+    def judge_cost(self) -> float | None:
+        """Of all evaluators, as far as it is known; ``None`` where nothing is."""
+        return _sum_of_known(used.total_cost for used in self.judges.values())
 
     @property
     def overall_cost(self) -> float | None:
         """What task and evaluators have cost together, as far as it is known; ``None`` where nothing is."""
-        known = [cost for cost in (self.total_cost, self.judge_cost) if cost is not None]
-        return math.fsum(known) if known else None
+        return _sum_of_known((self.total_cost, self.judge_cost))
 
     def keys(self) -> list[str]:
-        """The fields, and the cost of all."""
-        return [*_Record.keys(self), "overall_cost"]
+        """The fields, and the sums."""
+        return [*_Record.keys(self), "judge_token_count", "judge_cost", "overall_cost"]
 
     def _said(self) -> Iterable[str]:
         yield f"{self.n_runs:,} of {self.n_expected:,} runs"
@@ -202,10 +220,14 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         token_count=runs.token_count,
         total_cost=runs.total_cost,
         metrics={name: metric(name, rows) for name, rows in evaluations.items()},
-        judge_token_count=used.judge_tokens,
-        judge_cost=used.judge_cost,
+        judges={name: Used(token_count=tokens, total_cost=cost) for name, (tokens, cost) in used.judges.items()},
         unpriced=used.unpriced,
     )
+
+
+def _sum_of_known(costs: Iterable[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return math.fsum(known) if known else None
 
 
 def chosen_positions(record: ExperimentRecord) -> dict[str, tuple[int, ...]]:

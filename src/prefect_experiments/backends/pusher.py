@@ -29,6 +29,7 @@ from prefect_experiments.errors import (
     ExperimentsError,
     NotFound,
     StoreUnavailable,
+    traceback_text,
 )
 from prefect_experiments.records import EvaluatedRun, RunRecord
 from prefect_experiments.store import Link, Store
@@ -270,8 +271,8 @@ class Push:
             return _Attempt(item, began, refused=str(error))
         except ExperimentsError as error:
             return _Attempt(item, began, error=error)
-        except Exception as error:
-            logger.debug("pushing a result", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - a backend may be another package's
+            logger.debug("pushing a result\n%s", traceback_text(error))
             trouble = f"{self._remote.name} cannot be used ({type(error).__name__})"
             return _Attempt(item, began, error=BackendUnavailable(trouble))
 

@@ -10,7 +10,6 @@ import logging
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -54,6 +53,7 @@ from prefect_experiments.errors import (
     InvalidInput,
     NotFound,
     current_directory,
+    traceback_text,
 )
 from prefect_experiments.interruptions import Terminated, raising_terminated
 from prefect_experiments.secret_texts import without_secrets
@@ -205,7 +205,7 @@ def _with_number(tokens: Sequence[str], option: str) -> list[str]:
 
 def _fail(error: BaseException, code: int, text: str, tokens: Sequence[str], *, lines: bool = False) -> int:
     if _asked(tokens, "--debug"):
-        tell("".join(traceback.format_exception(error)), end="")
+        tell(traceback_text(error))
     sentences = [text, *getattr(error, "__notes__", ())]
     line = " ".join(" ".join(sentence.split()).rstrip(".") + "." for sentence in sentences)
     said = without_secrets(text if lines else line.rstrip("."))  # what was typed may be in it, such as a store's URL

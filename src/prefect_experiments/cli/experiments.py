@@ -75,7 +75,7 @@ def show(experiment: str, /, *, dataset: str | None = None, terminal: Here) -> A
     found, summary = ran.experiment, ran.summary
 
     def show_it(console: Console) -> None:
-        from prefect_experiments.reports.markdown import figures
+        from prefect_experiments.reports.spending import figures, unpriced
         from prefect_experiments.reports.terminal import print_errors
 
         fields = {
@@ -89,6 +89,7 @@ def show(experiment: str, /, *, dataset: str | None = None, terminal: Here) -> A
             "created": found.created_at,
             "runs": f"{summary.n_runs} of {summary.n_expected} made, {summary.n_errors} failed",
             "figures": figures(summary) or None,
+            "unpriced": unpriced(summary),
         }
         print_fields(console, found.name, {name: value for name, value in fields.items() if value is not None})
         console.print(score_table(summary))

@@ -106,9 +106,12 @@ class Datasets:
         content = given.read(only_source(given.examples, given.dataframe, given.file), f"dataset {given.name!r}")
         try:
             return self._kept.create(given.name, content, description=given.description, metadata=given.metadata)
-        except AlreadyExists:
+        except AlreadyExists as error:
             if given.if_exists == "error":
-                raise
+                raise AlreadyExists(
+                    f"{error}; if_exists='reuse' (--if-exists reuse) takes it where it has these examples, "
+                    "if_exists='new_version' (--if-exists new_version) makes a version with them"
+                ) from None
         return self._existing(given.name, content, given.if_exists)
 
     def _existing(self, name: str, content: Sequence[Example], if_exists: IfExists) -> Dataset:

@@ -136,6 +136,8 @@ class Experiments:
     def push(self, *, experiment: ExperimentKey, to: str | None = None, dataset: str | None = None) -> RanExperiment:
         """Push what a backend does not have of an experiment; continue the one that was begun there, or begin one.
 
+        Its tags go along, and those that another experiment of the dataset has got here since are taken away there.
+
         Args:
             experiment: which one, in the store.
             to: the backend; default, this client's, else the one that has the experiment already.
@@ -177,10 +179,7 @@ class Experiments:
             The runs; ``to_df()`` has the columns of `RanExperiment.to_dataframe` and
             ``annotation.NAME.score|label|text``.
         """
-        if cursor is None or self._remote is None:
-            record, link = self._find(experiment, dataset)
-        else:  # a further page: what the backend has was pulled for the first one
-            record, link = self._find_here(experiment, dataset)
+        record, link = self._find_for_page(experiment, dataset, cursor)
         runs, pagination = self._store.results.runs(
             record.experiment.id, limit=None if all else limit, cursor=cursor, failed=failed
         )
@@ -220,7 +219,7 @@ class Experiments:
             cursor: where the page begins, from the page before.
             all: every one at once.
         """
-        record, link = self._find(experiment, dataset) if cursor is None else self._find_here(experiment, dataset)
+        record, link = self._find_for_page(experiment, dataset, cursor)
         ids = self._store.links.run_ids(record.experiment.id, link)
         found = self._store.pending.page(record.experiment.id, ids, limit=None if all else limit, cursor=cursor)
         return PendingList(*found)
@@ -341,16 +340,22 @@ class Experiments:
 
     def _find_here(self, experiment: ExperimentKey, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:
         """An experiment as the store has it; pulled where it does not."""
-        if self._remote is not None:
-            try:
-                found = self.get(experiment=experiment, dataset=dataset)
-            except NotFound:  # begun offline, or deleted there
-                return self._find(experiment, dataset)
-            link = self._store.links.of_remote(found.id, self._remote.target)
-            if link is None or not link.leads_to(found):
-                return self._find(found, None)
-            return self._store.experiments.get(link.experiment_id), link
-        return self._store.experiments.get(experiment_key(experiment), dataset=dataset), None
+        if self._remote is None:
+            return self._find(experiment, dataset)
+        try:
+            found = self.get(experiment=experiment, dataset=dataset)
+        except NotFound:  # begun offline, or deleted there
+            return self._find(experiment, dataset)
+        link = self._store.links.of_remote(found.id, self._remote.target)
+        if link is None or not link.leads_to(found):
+            return self._find(found, None)
+        return self._store.experiments.get(link.experiment_id), link
+
+    def _find_for_page(
+        self, experiment: ExperimentKey, dataset: str | None, cursor: str | None
+    ) -> tuple[ExperimentRecord, Link | None]:
+        """An experiment to list something of: for a further page, what the backend has was pulled for the first."""
+        return (self._find if cursor is None else self._find_here)(experiment, dataset)
 
     def _linked(self, record: ExperimentRecord) -> tuple[ExperimentRecord, Link | None]:
         remote = self._remote

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from functools import partial
 from typing import Any
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote, backend_names
 from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.backends.pusher import Push, PushOutcome
-from prefect_experiments.errors import BackendRefused, InvalidSetting
+from prefect_experiments.errors import BackendRefused, ExperimentsError, InvalidSetting
 from prefect_experiments.experiment.places import experiment_key, remote_of, remote_of_link, store_of
+from prefect_experiments.models import Experiment
 from prefect_experiments.settings import Settings
-from prefect_experiments.store import ExperimentRecord, Store
+from prefect_experiments.store import ExperimentRecord, Link, Store
 from prefect_experiments.sync import waited
+
+logger = logging.getLogger("prefect_experiments")
 
 
 @waited
@@ -32,7 +37,30 @@ async def push_experiment(client: Any, experiment: Any, to: str | None, dataset:
     outcome = await Push(store, remote, link, patience=Settings().push_patience).run()
     _refuse_refusals(outcome, remote)
     begun = await asyncio.to_thread(store.links.of_experiment, record.experiment.id, remote.target)
+    if begun is not None and begun.is_begun:
+        await asyncio.to_thread(_push_tags, store, remote, record.experiment, begun)
     return RanExperiment(store, record, link=begun, waiting=outcome.waiting.total)
+
+
+def _push_tags(store: Store, remote: Remote, experiment: Experiment, link: Link) -> None:
+    """Give the backend's experiment the tags that it has here, and take away those that another one has here."""
+    elsewhere = {*store.experiments.tags(experiment.dataset_id)} - {*experiment.tags}
+    if not experiment.tags and not elsewhere:
+        return
+    warn = partial(logger.warning, extra={"send_to_api": False})  # there is no flow run to say it of
+    try:
+        given = {*remote.experiments.find(link.remote_id).tags}
+    except ExperimentsError as error:  # the results are there, and the tags are here
+        warn("The tags of %s were not pushed to %s: %s", experiment.id, remote.name, error)
+        return
+    change = remote.experiments
+    moved = [(change.tag, tag) for tag in experiment.tags if tag not in given]
+    moved += [(change.untag, tag) for tag in sorted(elsewhere & given)]
+    for move, tag in moved:
+        try:
+            move(link.remote_id, tag)
+        except ExperimentsError as error:
+            warn("The tag %r was not moved in %s: %s", tag, remote.name, error)
 
 
 def _target(record: ExperimentRecord, store: Store, to: str | None, client: Any) -> Remote:

@@ -34,6 +34,7 @@ from prefect_experiments.experiment.work import RunPlan, Start
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Dataset
 from prefect_experiments.options import CallOptions, Sample, Selection
+from prefect_experiments.origin import ask_git
 from prefect_experiments.store import ExperimentRecord, Store
 from prefect_experiments.tasks import Task, resolve_task
 
@@ -43,6 +44,7 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
 
     A dry run gets a store of its own in memory, and a random sample of the examples.
     """
+    git = ask_git()
     store, remote = store_of(client), remote_of(arguments.backend, client)
     CallPolicy.of(arguments)  # follows the references to exception classes
     dataset = opened(arguments.dataset, task=arguments.task is None, evaluators=arguments.evaluators is None)
@@ -71,7 +73,7 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
         remote,
         judged,
         tuple(notes),
-        begin=Start(name, pin, arguments.repetitions, arguments.experiment_description, metadata),
+        begin=Start(name, pin, git, arguments.repetitions, arguments.experiment_description, metadata),
         task=task,
         evaluators=evaluators,
         only_evaluators=only,

@@ -26,7 +26,7 @@ from prefect_experiments.experiment.idempotency import claim, claimed, refuse
 from prefect_experiments.experiment.session import Progress, Session
 from prefect_experiments.experiment.spec import CallableSpec, EvaluatorSpec, ExperimentSpec
 from prefect_experiments.options import CallOptions
-from prefect_experiments.origin import GATE, MARK, git_facts, marked, of_flow_run
+from prefect_experiments.origin import GATE, MARK, marked, of_flow_run
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Lease, Link, Store, TaskRecord
 from prefect_experiments.store.leases import letting_go
@@ -65,10 +65,12 @@ class Start:
 
     Attributes:
         pin: puts the dataset into a store and says which version and which examples.
+        git: gives the commit that it is made at; see `ask_git`.
     """
 
     name: str
     pin: Callable[[Store], Pin]
+    git: Callable[[], Mapping[str, Any]]
     repetitions: int = 1
     description: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -265,7 +267,7 @@ class RunWork(Work):
             refuse(first.experiment.id, key)
         # Read before the transaction: a store in memory has one connection.
         evaluators = _known(self.plan.evaluators, self._meant_for(pin))
-        start = replace(start, metadata=marked(start.metadata, **git_facts(), **self._shown))
+        start = replace(start, metadata=marked(start.metadata, **start.git(), **self._shown))
         database = self.store.database
 
         def begun() -> ExperimentRecord:

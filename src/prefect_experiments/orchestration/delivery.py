@@ -20,7 +20,7 @@ from typing import Any
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 
-from prefect_experiments.orchestration.patience import is_away, open_lines
+from prefect_experiments.orchestration.patience import Line, is_away, open_lines
 from prefect_experiments.settings import Settings
 
 _LOST = "events and log lines"
@@ -35,14 +35,31 @@ _bounded: weakref.WeakSet[Any] = weakref.WeakSet()
 _at_exit = threading.Event()
 
 
+class _Afterwards:
+    """What is said where no experiment is under way any more: a line, behind each experiment at most one.
+
+    The last log lines go when an experiment has returned already. Of Prefect's own words on them the last is without an
+    end of line, and so is in front of what anybody else writes.
+    """
+
+    is_said = False
+
+
 def _is_said_by_a_line(error: BaseException | None) -> bool:
-    """Whether a line of ours says, at its end, that something could not be delivered to a server that is away."""
+    """Whether a line of ours says, now or at its end, what could not be delivered to a server that is away."""
     if error is None or not (is_away(error) or isinstance(error, asyncio.CancelledError)):
         return False
     lines = open_lines()
     for line in lines:
         line.lacks(_LOST, error)
-    return bool(lines) or _at_exit.is_set()
+    if lines or _at_exit.is_set():
+        return True
+    if isinstance(error, asyncio.CancelledError):
+        return False
+    if not _Afterwards.is_said:
+        _Afterwards.is_said = True
+        Line().lacks(_LOST, error)
+    return True
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -90,6 +107,7 @@ def _services() -> list[Any]:
 
 def bound_exit() -> None:
     """Have the interpreter wait for deliveries no longer than for anything else of Prefect's."""
+    _Afterwards.is_said = False
     if new := [service for service in _services() if service not in _bounded]:
         _bounded.update(new)
         # What is registered last is called first, and so before Prefect waits.

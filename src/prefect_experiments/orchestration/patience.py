@@ -108,7 +108,7 @@ class Line:
         self.is_down = True
         self._why = self._why or (_named(error) if error is not None else "")
         if self not in _open:
-            _say("Prefect's server at %s did not answer (%s): %s is missing there.", server(), self._why, what)
+            _say("Prefect's server at %s did not answer (%s); missing there: %s.", server(), self._why, what)
         elif what not in self.missing:
             self.missing.append(what)
 

@@ -22,6 +22,7 @@ import pytest
 
 from prefect_experiments import jsonable
 from prefect_experiments.errors import InvalidSetting, unknown_value
+from prefect_experiments.origin import marked as with_origin
 from prefect_experiments.pytest_plugin.marks import REPETITION, example_id, repetition_of
 from prefect_experiments.pytest_plugin.session import Session, session_of
 from prefect_experiments.pytest_plugin.shared import is_worker, make_folder
@@ -243,7 +244,7 @@ class Cases:
             "backend": backend,
             "name": marked.get("experiment_name") or self._session.name_of(group.dataset, backend),
             "description": marked.get("experiment_description"),
-            "metadata": json.loads(jsonable.dumps_lenient({**self._session.git, **metadata})[0]),
+            "metadata": json.loads(jsonable.dumps_lenient(with_origin(metadata, **self._session.git))[0]),
         }
 
 

@@ -56,7 +56,7 @@ def prepare(item: pytest.Item, given: dict[str, Any]) -> Prepared:
     if arguments.get("experiment_name") is None:
         arguments["experiment_name"] = session.name_of(item.nodeid, arguments.get("backend"))
     metadata = arguments.get("experiment_metadata") or {}
-    arguments["experiment_metadata"] = {**session.git, "pytest_nodeid": item.nodeid, **metadata}
+    arguments["experiment_metadata"] = {"pytest_nodeid": item.nodeid, **metadata}
     checked = RunArguments(**arguments)
     return Prepared(session, item, checked, Record(checked.experiment_name or ""))
 

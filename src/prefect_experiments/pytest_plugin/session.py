@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,10 +105,9 @@ class Session:
         return source
 
     @functools.cached_property
-    def git(self) -> dict[str, str]:
-        """The commit that the tests are of, where they are in a Git repository."""
-        commit = git_facts(self.config.rootpath).get("git_commit")
-        return {"git_sha": commit} if commit else {}
+    def git(self) -> Mapping[str, Any]:
+        """What is known of the commit that the tests are of."""
+        return git_facts(self.config.rootpath)
 
     def report_path(self, name: str) -> Path | None:
         """Where the report of an experiment goes, if it is to have one."""

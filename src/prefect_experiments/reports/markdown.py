@@ -9,10 +9,10 @@ from prefect_experiments.analysis.comparison.said import label_comparisons
 from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
 from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.escaping import markdown as plain
+from prefect_experiments.reports.spending import figures, unpriced
 
 WORST_SHOWN = 10
 LONGEST_TEXT = 200
-_MOST_MODELS = 5
 
 
 def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
@@ -205,36 +205,3 @@ def headline(ran: RanExperiment) -> str:
     if ran.logged:
         text = f"Logged {numbers.count(ran.logged, 'run')}"
     return f"{text}; {summary.n_errors} of {summary.n_runs} failed"
-
-
-def figures(summary: Summary) -> str:
-    """Latency, tokens and cost in one line."""
-    parts = [f"{name} {numbers.duration(value)}" for name, value in summary.latency_ms.items()]
-    if parts:
-        parts[0] = f"latency {parts[0]}"
-    judged = summary.judge_token_count is not None or summary.judge_cost is not None
-    of_task = _used(summary.token_count, summary.total_cost)
-    if not judged:
-        parts += of_task
-    else:
-        of_judges = _used(summary.judge_token_count, summary.judge_cost)
-        parts += [f"{who} {' for '.join(used)}" for who, used in (("task", of_task), ("judges", of_judges)) if used]
-        if summary.total_cost is not None and summary.judge_cost is not None:
-            parts.append(f"together {numbers.money(summary.overall_cost)}")
-    return ", ".join(parts)
-
-
-def _used(tokens: int | None, cost: float | None) -> list[str]:
-    said = [None if tokens is None else numbers.count(tokens, "token"), None if cost is None else numbers.money(cost)]
-    return [text for text in said if text is not None]
-
-
-def unpriced(summary: Summary) -> str | None:
-    """What to say where the cost of some calls is not known."""
-    if not summary.unpriced:
-        return None
-    named = [escaping.one_line(model, 60) for model in summary.unpriced]
-    more = f" and {len(named) - _MOST_MODELS} more" if len(named) > _MOST_MODELS else ""
-    shown = f"{', '.join(named[:_MOST_MODELS])}{more}"
-    calls = numbers.count(sum(summary.unpriced.values()), "call")
-    return f"cost of {calls} unknown, and in no sum: {shown}. PREFECT_EXPERIMENTS_PRICES takes prices"

@@ -21,7 +21,8 @@ from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, 
 from prefect_experiments.reports import phrases
 from prefect_experiments.reports.escaping import as_text, one_line, web_address
 from prefect_experiments.reports.html import environment
-from prefect_experiments.reports.markdown import figures, headline, less_note
+from prefect_experiments.reports.markdown import headline, less_note
+from prefect_experiments.reports.spending import figures
 
 EXAMPLES_SHOWN, ROWS_SHOWN, WORST_SHOWN = 5, 20, 5
 LONGEST_TEXT = 160

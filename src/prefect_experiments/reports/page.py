@@ -16,6 +16,7 @@ from prefect_experiments.reports import charts, phrases
 from prefect_experiments.reports.charts import Histogram, Interval, IntervalPlot, Role
 from prefect_experiments.reports.escaping import one_line, web_address
 from prefect_experiments.reports.report_model import ReportSide
+from prefect_experiments.reports.spending import judge_rows
 from prefect_experiments.results import ResultRun
 
 _MOST_LABELS = 12
@@ -214,7 +215,8 @@ def operations(parties: Sequence[Party]) -> dict[str, Any]:
         chart = _histogram(parties, values, numbers.duration, longest)
     # The baseline stands left of the candidate, as time goes.
     columns = [_operations_of(party) for party in reversed(parties)]
-    return {"chart": chart, "rows": [(name, [column[name] for column in columns]) for name in columns[0]]}
+    rows = [(name, [column[name] for column in columns]) for name in columns[0]]
+    return {"chart": chart, "rows": rows + judge_rows([party.side.summary for party in reversed(parties)])}
 
 
 def _operations_of(party: Party) -> dict[str, str]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary
 from prefect_experiments.analysis.results import ResultTable
-from prefect_experiments.analysis.summary import PERCENTILES, metric_summary
+from prefect_experiments.analysis.summary import PERCENTILES, Used, metric_summary
+from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.results import ResultRun
 
 
@@ -70,8 +71,7 @@ def _summary_of(runs: Sequence[ResultRun], table: ResultTable) -> Summary:
     """What `summarize` says of an experiment in the store, of a table."""
     ok = [run for run in runs if run.error is None]
     latencies = [found for run in ok if (found := run.record.latency_ms) is not None]
-    tokens = [found for run in runs if (found := run.record.token_count) is not None]
-    costs = [found for run in runs if (found := run.record.total_cost) is not None]
+    of_task = _sum_of([run.record for run in runs])
     expected = max(table.n_expected, len(runs))
     names = dict.fromkeys(name for run in ok for name in run.evaluations)
     return Summary(
@@ -80,10 +80,26 @@ def _summary_of(runs: Sequence[ResultRun], table: ResultTable) -> Summary:
         n_runs=len(runs),
         n_errors=len(runs) - len(ok),
         latency_ms={f"p{p}": float(np.percentile(latencies, p)) for p in PERCENTILES} if latencies else {},
-        token_count=int(sum(tokens)) if tokens else None,
-        total_cost=math.fsum(costs) if costs else None,
+        token_count=of_task.token_count,
+        total_cost=of_task.total_cost,
         metrics={name: _metric_of(name, table, expected) for name in names},
+        judges=_judges_of(runs),
     )
+
+
+def _judges_of(runs: Sequence[ResultRun]) -> dict[str, Used]:
+    said: dict[str, list[EvaluationRecord]] = {}
+    for run in runs:
+        for one in run.evaluations.values():
+            if one.token_count is not None or one.total_cost is not None:
+                said.setdefault(one.evaluator, []).append(one)
+    return {name: _sum_of(each) for name, each in said.items()}
+
+
+def _sum_of(used: Sequence[RunRecord | EvaluationRecord]) -> Used:
+    tokens = [one.token_count for one in used if one.token_count is not None]
+    costs = [one.total_cost for one in used if one.total_cost is not None]
+    return Used(token_count=sum(tokens) if tokens else None, total_cost=math.fsum(costs) if costs else None)
 
 
 def _metric_of(name: str, table: ResultTable, expected: int) -> MetricSummary:

@@ -19,7 +19,8 @@ from prefect_experiments.analysis import RanExperiment, Summary, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.reports import escaping, phrases
-from prefect_experiments.reports.markdown import figures, headline, unpriced
+from prefect_experiments.reports.markdown import headline
+from prefect_experiments.reports.spending import figures, unpriced
 
 WORST_SHOWN = 5
 _NARROW, _VERY_NARROW = 110, 76

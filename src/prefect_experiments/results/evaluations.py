@@ -9,6 +9,7 @@ from prefect_experiments.datasets.tables import Table
 from prefect_experiments.models import AnnotatorKind
 from prefect_experiments.records import UNKNOWN_FINGERPRINT, UNPLACED, EvaluationRecord, json_text
 from prefect_experiments.results.schema import EVALUATION_ROLES, METADATA_VALUE, OTHER_TRACE_ID, EvaluationColumns, Role
+from prefect_experiments.results.table import USED_PARTS
 
 Read = Callable[[Table, str, Role], list[Any]]
 Found = list[dict[str, EvaluationRecord]]
@@ -56,6 +57,7 @@ def _of(
         _objects(metadata, table.rows),
         part("error", given.get("error")),
         part("trace_id", trace),
+        *(part(name, given.get(name)) for name in USED_PARTS),
         strict=True,
     )
     return (_evaluation(name, kind, *each) for each in parts)
@@ -70,10 +72,12 @@ def _evaluation(
     metadata: Mapping[str, Any],
     error: str | None,
     trace_id: str | None,
+    token_count: int | None,
+    total_cost: float | None,
 ) -> EvaluationRecord | None:
     if error is not None:  # who could not judge has given no score
         score = label = explanation = None
-    elif score is None and label is None and explanation is None and not metadata:
+    elif (score, label, explanation, token_count, total_cost) == (None,) * 5 and not metadata:
         return None
     return EvaluationRecord(
         UNPLACED,
@@ -88,6 +92,8 @@ def _evaluation(
         json_text(metadata),
         error,
         trace_id=trace_id,
+        token_count=token_count,
+        total_cost=total_cost,
     )
 
 

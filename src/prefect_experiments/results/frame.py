@@ -15,6 +15,7 @@ from prefect_experiments.results.table import (
     DIRECTION,
     EVALUATION_PARTS,
     PENDING_PART,
+    USED_PARTS,
     ResultEvaluator,
     ResultRun,
     Results,
@@ -37,7 +38,7 @@ RUN_COLUMNS = (
     "total_cost",
     "trace_id",
 )
-_NUMBERS = ("latency_ms", "token_count", "total_cost")
+_NUMBERS = ("latency_ms", *USED_PARTS)
 
 
 def results_of(
@@ -71,6 +72,7 @@ def results_of(
         if (found := evaluated.get(one.key)) is not None:
             found[one.name] = one
             more = (
+                *(part for part in USED_PARTS if getattr(one, part) is not None),
                 *([f"metadata.{DIRECTION}"] if DIRECTION in one.metadata else []),
                 *([PENDING_PART] if one.pending else []),
             )
@@ -165,7 +167,7 @@ def result_frame(results: Results, *, counted: bool = False) -> pd.DataFrame:
     columns.update((name, pd.Series(list(cells))) for name, cells in (results.others or {}).items())
     frame = pd.DataFrame(columns)
     for name in own:
-        if name in _NUMBERS or (name.startswith("eval.") and name.endswith(".score")):
+        if name in _NUMBERS or (name.startswith("eval.") and name.rpartition(".")[2] in ("score", *USED_PARTS)):
             frame[name] = pd.to_numeric(frame[name])
     if len(frame):
         frame["repetition_number"] = frame["repetition_number"].astype(int)

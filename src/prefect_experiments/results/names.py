@@ -36,5 +36,7 @@ def under_given_names(evaluations: Iterable[EvaluationRecord]) -> tuple[list[Eva
         if one.name != one.evaluator or one.evaluator not in names:
             found.append(one)
         elif one.error is not None:
-            found += [one._replace(name=name) for name in names[one.evaluator]]
+            first, *others = names[one.evaluator]
+            unpaid = one._replace(token_count=None, total_cost=None, unpriced_json=None)  # or it would count twice
+            found += [one._replace(name=first), *(unpaid._replace(name=name) for name in others)]
     return found, names

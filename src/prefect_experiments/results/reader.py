@@ -29,6 +29,7 @@ from prefect_experiments.results.schema import (
 from prefect_experiments.results.table import (
     ANNOTATION_PARTS,
     EVALUATION_PARTS,
+    USED_PARTS,
     ResultEvaluator,
     ResultRun,
     Results,
@@ -69,7 +70,7 @@ def read_results(
     return Results(
         origin=table.origin,
         runs=tuple(_runs(table, columns)),
-        evaluators=tuple(_evaluator(*item, EVALUATION_PARTS) for item in columns.evaluators.items()),
+        evaluators=tuple(_evaluator(*item, (*EVALUATION_PARTS, *USED_PARTS)) for item in columns.evaluators.items()),
         people=tuple(_evaluator(*item, ANNOTATION_PARTS) for item in columns.people.items()),
         metadata=tuple(columns.metadata),
         columns=frozenset(_own_shape(columns)),

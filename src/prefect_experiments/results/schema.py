@@ -13,7 +13,7 @@ from prefect_experiments.datasets.tables import Table
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.models import AnnotatorKind, EvaluationResultFieldNames, ExperimentTaskFieldNames
 from prefect_experiments.results import coerce
-from prefect_experiments.results.table import ANNOTATION_PARTS, EVALUATION_PARTS
+from prefect_experiments.results.table import ANNOTATION_PARTS, EVALUATION_PARTS, USED_PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ EVALUATION_ROLES: Mapping[str, Role] = {
     "explanation": Role(coerce.long_text, blank="either"),
     "error": Role(coerce.error),
     "trace_id": Role(coerce.trace_id),
+    "token_count": Role(coerce.count),
+    "total_cost": Role(coerce.dollars),
 }
 
 # A table with these columns is one of ours: the rest of them is what the dataset knows, and the run's former id.
@@ -81,7 +83,7 @@ class EvaluationColumns:
     """The columns of an evaluator's evaluations, or of a person's annotations.
 
     Attributes:
-        parts: column by ``score``, ``label``, ``explanation``, ``error``, ``trace_id``.
+        parts: column by part, such as ``score``; see `EVALUATION_ROLES`.
         metadata: column by key.
     """
 
@@ -163,7 +165,7 @@ def choose_columns(
     shown = {name: name for name in _OF_THE_DATASET if name != "id" and name in table.columns and name not in taken}
     taken |= _implied(table.columns, taken)
     known = _known(table.columns, taken)
-    _add_own_shape(evaluators, "eval.", table.columns, taken, EVALUATION_PARTS)
+    _add_own_shape(evaluators, "eval.", table.columns, taken, (*EVALUATION_PARTS, *USED_PARTS))
     _add_own_shape(people, "annotation.", table.columns, taken, ANNOTATION_PARTS)
     rest = [column for column in table.columns if column not in taken]
     is_object = "metadata" in rest

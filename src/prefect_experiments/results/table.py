@@ -13,6 +13,8 @@ from prefect_experiments.records import EvaluatedRun, EvaluationRecord, RunRecor
 from prefect_experiments.times import milliseconds
 
 EVALUATION_PARTS = ("score", "label", "explanation", "error")
+USED_PARTS = ("token_count", "total_cost")
+"""What the evaluator's calls of models have used; there are columns where any of its evaluations knows it."""
 DIRECTION = "direction"
 """The key of an evaluation's metadata that says which scores are better; it has a column where it is there."""
 PENDING_PART = f"metadata.{PENDING}"
@@ -95,7 +97,8 @@ class ResultRun:
 
 def _content(one: EvaluationRecord) -> list[Any]:
     given = (one.name, one.annotator_kind, one.score, one.label, one.explanation, one.error, one.trace_id)
-    return [*given, one.metadata or None]
+    used = (one.token_count, one.total_cost)
+    return [*given, one.metadata or None, *([] if used == (None, None) else used)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
-from prefect_experiments.errors import InvalidSetting, NotFound
+from prefect_experiments.errors import InvalidSetting, NotFound, traceback_text
 from prefect_experiments.settings import Settings
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import DatasetStore
@@ -139,8 +139,8 @@ def _close_all() -> None:
     for store in _open.values():
         try:
             store.close()
-        except Exception:  # the others still want to be closed
-            logger.debug("closing the store at %s", store.shown_url, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - the others still want to be closed
+            logger.debug("closing the store at %s\n%s", store.shown_url, traceback_text(error))
 
 
 def _after_fork() -> None:

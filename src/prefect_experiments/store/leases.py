@@ -18,7 +18,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from prefect_experiments.errors import ExperimentInUse, ExperimentsError, NotFound, StoreUnavailable
+from prefect_experiments.errors import ExperimentInUse, ExperimentsError, NotFound, StoreUnavailable, traceback_text
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.links import Link
 from prefect_experiments.store.processes import Process, clock, holding
@@ -316,5 +316,5 @@ class Lease:
             try:
                 with self._database.write(sync=False) as connection:
                     connection.execute(leases.update().where(*mine).values(holder=NOBODY, flow_run_id=None))
-            except ExperimentsError:
-                logger.debug("letting go of experiment %s", self._experiment_id, exc_info=True)
+            except ExperimentsError as error:
+                logger.debug("letting go of experiment %s\n%s", self._experiment_id, traceback_text(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -21,13 +22,12 @@ class Spending(NamedTuple):
     """What the calls of models of an experiment's results have used.
 
     Attributes:
-        judge_tokens, judge_cost: of the evaluators' calls; ``None`` where none is known.
+        judges: by evaluator that has used anything, the tokens and the cost of its calls; ``None`` where not known.
         unpriced: by model, the calls of the task and of the evaluators whose cost is not known, the commonest first.
         spent: in US dollars, all that is known: of the task, of the evaluators, and of results that were made again.
     """
 
-    judge_tokens: int | None
-    judge_cost: float | None
+    judges: dict[str, tuple[int | None, float | None]]
     unpriced: dict[str, int]
     spent: float
 
@@ -36,8 +36,10 @@ def spending_of(connection: Connection, experiment_id: str) -> Spending:
     """What has been used, as far as it is known."""
     runs, said = experiment_runs.c, evaluations.c
     of_runs, of_said = runs.experiment_id == experiment_id, said.experiment_id == experiment_id
-    sums = sa.select(sa.func.sum(said.token_count), sa.func.sum(said.total_cost)).where(of_said)
-    tokens, judges = connection.execute(sums).one()
+    sums = sa.select(said.evaluator, sa.func.sum(said.token_count), sa.func.sum(said.total_cost))
+    sums = sums.where(of_said, sa.or_(said.token_count.is_not(None), said.total_cost.is_not(None)))
+    rows = connection.execute(sums.group_by(said.evaluator).order_by(sa.func.min(said.position), said.evaluator)).all()
+    judges = {evaluator: (tokens, cost) for evaluator, tokens, cost in rows}
     task = connection.execute(sa.select(sa.func.sum(runs.total_cost)).where(of_runs)).scalar()
     replaced = sa.select(experiments.c.replaced_cost).where(experiments.c.id == experiment_id)
     before = connection.execute(replaced).scalar()
@@ -46,7 +48,8 @@ def spending_of(connection: Connection, experiment_id: str) -> Spending:
         query = sa.select(column, sa.func.count()).where(mine, column.is_not(None)).group_by(column)
         for text, times in connection.execute(query).all():
             unpriced.update({model: times * calls for model, calls in orjson.loads(text).items()})
-    return Spending(tokens, judges, dict(unpriced.most_common()), (task or 0.0) + (judges or 0.0) + (before or 0.0))
+    spent = math.fsum(cost for cost in (task, before, *(cost for _, cost in judges.values())) if cost is not None)
+    return Spending(judges, dict(unpriced.most_common()), spent)
 
 
 def paid_before(connection: Connection, experiment_id: str) -> dict[Paid, float]:

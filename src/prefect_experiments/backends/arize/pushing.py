@@ -32,6 +32,7 @@ from prefect_experiments.errors import (
     ExperimentsError,
     InvalidSetting,
     NotFound,
+    traceback_text,
 )
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
 from prefect_experiments.records import EvaluatedRun
@@ -150,8 +151,8 @@ class ArizePusher:
             return await push
         except ExperimentsError as error:
             return [error] * count
-        except Exception as error:
-            logger.debug("pushing to Arize AX", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - whoever waits hears of it
+            logger.debug("pushing to Arize AX\n%s", traceback_text(error))
             return [BackendUnavailable(f"Arize AX cannot be used ({type(error).__name__})")] * count
         finally:
             push.close()

@@ -1,0 +1,79 @@
+"""Latency, tokens and cost of an experiment as text: of its task, of its judges, and of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect_experiments.analysis import Summary, numbers
+from prefect_experiments.analysis.summary import Used
+from prefect_experiments.reports.escaping import one_line
+
+_MOST_MODELS = 5
+_MOST_JUDGES = 8
+_LONGEST_NAME = 60
+
+
+def figures(summary: Summary) -> str:
+    """Latency, tokens and cost in one line; the task's, the judges', and each judge's where there are several."""
+    parts = [f"{name} {numbers.duration(value)}" for name, value in summary.latency_ms.items()]
+    if parts:
+        parts[0] = f"latency {parts[0]}"
+    of_task = _said(Used(token_count=summary.token_count, total_cost=summary.total_cost))
+    if not summary.judges:
+        return ", ".join([*parts, *of_task])
+    of_judges = _said(Used(token_count=summary.judge_token_count, total_cost=summary.judge_cost))
+    for who, used in (("task", of_task), ("judges", of_judges)):
+        if used:
+            parts.append(f"{who} {' for '.join(used)}")
+    if len(summary.judges) > 1:
+        parts[-1] += f" ({_of_each(summary)})"
+    if summary.total_cost is not None and summary.judge_cost is not None:
+        parts.append(f"together {numbers.money(summary.overall_cost)}")
+    return ", ".join(parts)
+
+
+def _of_each(summary: Summary) -> str:
+    named = [f"{one_line(name, _LONGEST_NAME)} {_said(used)[-1]}" for name, used in summary.judges.items()]
+    more = [f"{len(named) - _MOST_JUDGES} more"] if len(named) > _MOST_JUDGES else []
+    return ", ".join([*named[:_MOST_JUDGES], *more])
+
+
+def _said(used: Used) -> list[str]:
+    """Tokens, then cost, of these that are known."""
+    tokens, cost = used.token_count, used.total_cost
+    said = [None if tokens is None else numbers.count(tokens, "token"), None if cost is None else numbers.money(cost)]
+    return [text for text in said if text is not None]
+
+
+def judge_rows(summaries: Sequence[Summary]) -> list[tuple[str, list[str]]]:
+    """What the judges have used, a row each figure and a column each summary; no row where no judge used anything."""
+    names = list(dict.fromkeys(name for summary in summaries for name in summary.judges))
+    if not names:
+        return []
+    rows = [
+        ("judges, tokens", [_count(summary.judge_token_count) for summary in summaries]),
+        ("judges, cost", [numbers.money(summary.judge_cost) for summary in summaries]),
+    ]
+    if len(names) > 1:
+        for name in names:
+            each = [summary.judges.get(name, Used()) for summary in summaries]
+            rows += [
+                (f"{one_line(name, _LONGEST_NAME)}, tokens", [_count(used.token_count) for used in each]),
+                (f"{one_line(name, _LONGEST_NAME)}, cost", [numbers.money(used.total_cost) for used in each]),
+            ]
+    return [*rows, ("cost, task and judges", [numbers.money(summary.overall_cost) for summary in summaries])]
+
+
+def _count(tokens: int | None) -> str:
+    return numbers.NOTHING if tokens is None else numbers.count(tokens)
+
+
+def unpriced(summary: Summary) -> str | None:
+    """What to say where the cost of some calls is not known."""
+    if not summary.unpriced:
+        return None
+    named = [one_line(model, _LONGEST_NAME) for model in summary.unpriced]
+    more = f" and {len(named) - _MOST_MODELS} more" if len(named) > _MOST_MODELS else ""
+    shown = f"{', '.join(named[:_MOST_MODELS])}{more}"
+    calls = numbers.count(sum(summary.unpriced.values()), "call")
+    return f"cost of {calls} unknown, and in no sum: {shown}. PREFECT_EXPERIMENTS_PRICES takes prices"
