@@ -41,7 +41,7 @@ ORDER = [
         "display",
     },
     {"models", "records"},
-    {"flat_rows", "options", "signatures"},
+    {"entry_forms", "flat_rows", "options", "signatures"},
     {"pages"},
     {"datasets", "reference_calls", "references", "tasks", "evaluators"},
     {"pixie"},

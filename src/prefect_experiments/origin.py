@@ -60,11 +60,16 @@ def of_flow_run(trace_attributes: Mapping[str, str] | None) -> dict[str, str]:
 def ask_git() -> Callable[[], Mapping[str, Any]]:
     """Have Git asked what the current folder is at, in a thread beside what is done meanwhile; call for the answer."""
     where, answer = current_directory(), Future[Mapping[str, Any]]()
-    if where is None:
-        answer.set_result({})
-    else:
-        # A plain thread: it may still be at work when the interpreter ends, which does not wait for it.
-        threading.Thread(target=lambda: answer.set_result(git_facts(where)), name="asking-git", daemon=True).start()
+
+    def ask() -> None:
+        found: Mapping[str, Any] = {}
+        try:
+            found = {} if where is None else git_facts(where)
+        finally:
+            answer.set_result(found)  # whatever has happened: somebody waits for it
+
+    # A plain thread: it may still be at work when the interpreter ends, which does not wait for it.
+    threading.Thread(target=ask, name="asking-git", daemon=True).start()
     return answer.result
 
 

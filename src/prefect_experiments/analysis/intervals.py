@@ -82,8 +82,11 @@ def mean_and_sd(values: Values) -> tuple[float, float | None]:
 
 def example_means(scored: Iterable[tuple[Hashable, float]]) -> list[float]:
     """The mean of each example's scores, from (example, score): repetitions are averaged within an example first."""
+    given = list(scored)
     by_example: dict[Hashable, list[float]] = {}
-    for example, score in scored:
+    if len({example for example, _ in given}) == len(given):  # no repetitions, as most often
+        return [score for _, score in given]
+    for example, score in given:
         by_example.setdefault(example, []).append(score)
     return [scores[0] if len(scores) == 1 else mean_and_sd(scores)[0] for scores in by_example.values()]
 

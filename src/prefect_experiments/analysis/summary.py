@@ -189,7 +189,9 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     expected = experiment.example_count * experiment.repetitions
     runs = store.results.run_figures(experiment.id)
     said = store.results.evaluation_figures(experiment.id)
-    names = given_names((by, name, score is not None or label is not None) for _, by, name, score, label, *_ in said)
+    has_others = any(by != name for _, by, name, *_ in said)
+    contents = ((by, name, score is not None or label is not None) for _, by, name, score, label, *_ in said)
+    names = given_names(contents) if has_others else {}
     evaluations: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators if e.name not in names}
     for position, evaluator, name, score, label, has_error, is_pending in said:
         if name != evaluator or evaluator not in names:

@@ -20,9 +20,11 @@ def opened(source: Any, *, task: bool = False, evaluators: bool = False) -> Any:
     Raises:
         InvalidDataset: it is such a file, and cannot be used.
     """
+    if not isinstance(source, str | Path):
+        return source
     from prefect_experiments.pixie.reading import is_pixie
 
-    if not isinstance(source, str | Path) or not is_pixie(source):
+    if not is_pixie(source):
         return source
     from prefect_experiments.pixie.dataset import load_pixie
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
+from prefect_experiments.entry_forms import form_of
 from prefect_experiments.errors import InvalidEvaluator, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.jsonable import dumps_strict, loads
 from prefect_experiments.models import DatasetVersion, Example
-from prefect_experiments.pixie.examples import form_of
 from prefect_experiments.store import Store
 from prefect_experiments.tasks import Fields
 

@@ -16,7 +16,6 @@ from prefect_experiments import keys
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import begin_remotely
-from prefect_experiments.backends.pusher import Push, PushOutcome
 from prefect_experiments.engine import Pace
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput
 from prefect_experiments.evaluators import BoundEvaluator
@@ -34,6 +33,7 @@ from prefect_experiments.tasks import Task
 
 if TYPE_CHECKING:
     from prefect_experiments.backends.base import HasMetadata
+    from prefect_experiments.backends.pusher import PushOutcome
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -156,6 +156,8 @@ class Work:
         """Push what the backend lacks, and once `until` is set, until it has everything or is given up on."""
         if self.remote is None or self.link is None:
             return
+        from prefect_experiments.backends.pusher import Push  # most experiments stay here
+
         push = Push(self.store, self.remote, self.link, patience=Settings().push_patience, say=say, beside=beside)
         self.outcome = await push.run(until)
         self.link = await asyncio.to_thread(self.store.links.of_experiment, self.link.experiment_id, self.link.target)

@@ -32,6 +32,7 @@ from prefect_experiments.reports.markdown import comparison_markdown, comparison
 from prefect_experiments.reports.phrases import verdict_word
 from prefect_experiments.reports.worst_runs import worst_runs_lines
 
+PROGRESS_FIRST_S = 0.5  # an experiment that is over by then needs one request for it, and not two
 PROGRESS_EVERY_S = 5.0
 _PROGRESS = "the progress"
 
@@ -43,7 +44,7 @@ MOST_RUNS_READ_UNASKED = 1_000
 
 @contextlib.asynccontextmanager
 async def progress_of(work: RunWork) -> AsyncIterator[None]:
-    """Keep a progress artifact up to date while this is entered; at most one update in 5 seconds.
+    """Keep a progress artifact up to date while this is entered: soon made, then at most one update in 5 seconds.
 
     A Prefect server that does not answer costs the experiment its progress bar and nothing else.
     """
@@ -62,18 +63,19 @@ async def progress_of(work: RunWork) -> AsyncIterator[None]:
 
 
 async def _narrate(work: RunWork) -> None:
-    shown, what, line = 0.0, _PROGRESS, current_line()
-    artifact = await line.tell(what, acreate_progress_artifact(progress=shown, description=f"Progress of {work.name}"))
-    if artifact is None:
-        return
-    over = False  # it may be done before Prefect has made it, and is to be shown as done all the same
+    line, description = current_line(), f"Progress of {work.name}"
+    artifact, shown, wait, over = None, 0.0, PROGRESS_FIRST_S, False
     while not over:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(work.done.wait(), PROGRESS_EVERY_S)
-        over = work.done.is_set()
-        if (done := percent_done(work)) != shown:
-            await line.tell(what, aupdate_progress_artifact(artifact, progress=done))
-            shown = done
+            await asyncio.wait_for(work.done.wait(), wait)
+        over, done, wait = work.done.is_set(), percent_done(work), PROGRESS_EVERY_S
+        if artifact is None:
+            artifact = await line.tell(_PROGRESS, acreate_progress_artifact(progress=done, description=description))
+            if artifact is None:
+                return
+        elif done != shown:
+            await line.tell(_PROGRESS, aupdate_progress_artifact(artifact, progress=done))
+        shown = done
 
 
 def percent_done(work: RunWork) -> float:

@@ -23,6 +23,7 @@ from prefect_experiments.experiment.steps import Steps, drive
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.interruptions import ended_flow, interruptible
 from prefect_experiments.orchestration.artifacts import progress_of, shown_by_traces
+from prefect_experiments.orchestration.clients import Clients
 from prefect_experiments.orchestration.killed import end_run_of_killed
 from prefect_experiments.orchestration.running import (
     body,
@@ -150,7 +151,7 @@ def _advising(work: RunWork) -> Iterator[None]:
         ) from None
 
 
-async def run_work(work: RunWork) -> RanExperiment:
+async def run_work(work: RunWork, clients: Clients) -> RanExperiment:
     """Run a planned experiment as a flow."""
     plan = work.plan
     backend = work.remote.name if work.remote else "local"
@@ -164,7 +165,8 @@ async def run_work(work: RunWork) -> RanExperiment:
     }
     with saying_why():
         async with telling(work):
-            await run_in_flow(work, experiment_flow, shown, partial(_in_flow, work, backend), partial(_without, work))
+            do, without = partial(_in_flow, work, backend), partial(_without, work)
+            await run_in_flow(work, experiment_flow, shown, do, without, clients)
     return work.result
 
 

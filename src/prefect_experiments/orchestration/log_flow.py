@@ -14,6 +14,7 @@ from prefect_experiments.experiment.arguments import LogArguments, Place, Placed
 from prefect_experiments.experiment.log import LoggedExperiment, LogWork, plan_log
 from prefect_experiments.experiment.places import remote_of, store_of
 from prefect_experiments.orchestration.artifacts import shown_by_traces
+from prefect_experiments.orchestration.clients import Clients
 from prefect_experiments.orchestration.running import (
     body,
     conclude,
@@ -111,12 +112,13 @@ async def alog_experiment(call: LogCall) -> LoggedExperiment:
 
 async def log_in_flow(arguments: LogArguments, client: Place | None) -> LoggedExperiment:
     """`alog_experiment` in a client's store and backend."""
+    clients = Clients()
     remote, store = remote_of(arguments.backend, client), store_of(client)
     plan = await asyncio.to_thread(plan_log, arguments, store, remote, arguments)
     work = LogWork(plan)
     backend = remote.name if remote else "local"
     shown = {"dataset": work.dataset, "experiment": work.name, "results": plan.results.origin, "backend": backend}
-    await run_in_flow(work, log_flow, shown, partial(_in_flow, work, backend), partial(_without, work))
+    await run_in_flow(work, log_flow, shown, partial(_in_flow, work, backend), partial(_without, work), clients)
     if arguments.print_summary:
         from prefect_experiments.reports.terminal import print_outcome
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import copy
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -12,12 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 # Prefect imports these when a first flow runs; then, they would be a quarter of a small experiment.
-import fastapi.encoders  # noqa: F401
 import prefect.flow_engine
-import prefect.task_engine  # noqa: F401
+import prefect.task_engine
+import prefect.utilities.visualization  # noqa: F401
 from prefect import Flow, get_run_logger, task
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import AsyncClientContext, FlowRunContext, SyncClientContext, TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.results import aget_default_result_storage
 from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from prefect.states import Completed, Failed
@@ -36,6 +37,7 @@ from prefect_experiments.errors import (
 from prefect_experiments.experiment.work import Work
 from prefect_experiments.interruptions import ended_flow, interruptible
 from prefect_experiments.orchestration.artifacts import show_comparison, show_summary
+from prefect_experiments.orchestration.clients import Clients
 from prefect_experiments.orchestration.delivery import bound_exit, deliver
 from prefect_experiments.orchestration.events import tell_of
 from prefect_experiments.orchestration.patience import narrated, new_line
@@ -204,6 +206,7 @@ async def run_in_flow(
     parameters: Mapping[str, Any],
     do: Callable[[], Awaitable[Any]],
     without: Callable[[], Awaitable[Any]],
+    clients: Clients,
 ) -> None:
     """Do the work in a flow run.
 
@@ -215,14 +218,13 @@ async def run_in_flow(
         parameters: the flow's.
         do: what the flow does.
         without: does the work without a flow run.
+        clients: Prefect's, made for this.
     """
 
     async def within(inside: Callable[[], Awaitable[Any]]) -> None:
         _body.set(inside)
-        # Prefect asks with a synchronous client for what it has been told already: one, and closed at the end.
-        async with AsyncClientContext.get_or_create():
-            with SyncClientContext.get_or_create():
-                await (await _storing_as_set(prefect_flow))(**parameters)
+        async with clients.entered():
+            await (await _of_this_call(prefect_flow))(**parameters)
 
     async def alone() -> None:
         for note in work.notes:
@@ -249,16 +251,18 @@ async def run_in_flow(
         _work.reset(token)
 
 
-async def _storing_as_set(prefect_flow: Flow[Any, Any]) -> Flow[Any, Any]:
-    """The flow, told where Prefect keeps results: to find out, it would stop the event loop until its server answers.
-
-    Inside another run it is kept where that one has it.
-    """
+async def _of_this_call(prefect_flow: Flow[Any, Any]) -> Flow[Any, Any]:
+    """The flow, told what Prefect would take long to find out; inside another run, it has found out already."""
     if FlowRunContext.get() is not None or TaskRunContext.get() is not None:
         return prefect_flow
+    # Where results are kept: to ask that, it would stop the event loop until its server answers.
     storage = await aget_default_result_storage()
     is_saved = storage._block_document_id is not None
-    return prefect_flow.with_options(result_storage=storage if is_saved else Path(storage.basepath))  # type: ignore[attr-defined]
+    told = copy.copy(prefect_flow)
+    told.result_storage = storage if is_saved else Path(storage.basepath)  # type: ignore[attr-defined]
+    # The parameters are names and numbers, which are JSON as they are: to make them so, it would import FastAPI.
+    told.serialize_parameters = dict  # type: ignore[method-assign, assignment]
+    return told
 
 
 @contextlib.contextmanager

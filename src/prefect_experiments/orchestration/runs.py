@@ -17,6 +17,7 @@ from prefect_experiments.experiment.idempotency import check_key
 from prefect_experiments.experiment.progress import shown_in_notebook
 from prefect_experiments.experiment.request import plan_continued, plan_new
 from prefect_experiments.experiment.work import RunWork
+from prefect_experiments.orchestration.clients import Clients
 from prefect_experiments.orchestration.experiment_flow import run_dry, run_work
 from prefect_experiments.orchestration.shared_limits import within_limits
 from prefect_experiments.signatures import takes
@@ -55,16 +56,17 @@ async def arun_experiment(call: RunCall) -> RanExperiment:
 
 async def run_new(arguments: RunArguments, client: Place | None) -> RanExperiment:
     """`arun_experiment` in a client's store and backend."""
-    plan = await asyncio.to_thread(plan_new, arguments, client)
     if arguments.dry_run is not False:
-        work = RunWork(plan)
-        with shown_in_notebook(plan.name, wanted=arguments.print_summary):
+        work = RunWork(await asyncio.to_thread(plan_new, arguments, client))
+        with shown_in_notebook(work.name, wanted=arguments.print_summary):
             ran = await run_dry(work)
         return _shown(ran, work, arguments)
+    clients = Clients()
+    plan = await asyncio.to_thread(plan_new, arguments, client)
     work, key = RunWork(await within_limits(plan)), arguments.idempotency_key
     async with work.held(None if key is None else check_key(key)):
         with shown_in_notebook(plan.name, wanted=arguments.print_summary):
-            ran = await run_work(work)
+            ran = await run_work(work, clients)
     return _shown(ran, work, arguments)
 
 
@@ -103,11 +105,12 @@ async def aevaluate_experiment(call: EvaluateCall) -> RanExperiment:
 
 async def go_on(arguments: ResumeArguments | EvaluateArguments, client: Place | None) -> RanExperiment:
     """`aresume_experiment` or `aevaluate_experiment` in a client's store and backend."""
+    clients = Clients()
     plan = await asyncio.to_thread(plan_continued, arguments, client)
     work = RunWork(await within_limits(plan))
     async with work.held():
         with shown_in_notebook(plan.name, wanted=arguments.print_summary):
-            ran = await run_work(work)
+            ran = await run_work(work, clients)
     return _shown(ran, work, arguments)
 
 

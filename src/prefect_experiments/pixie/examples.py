@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, NamedTuple
 
+from prefect_experiments.entry_forms import FORMS as FORMS
+from prefect_experiments.entry_forms import Form as Form
+from prefect_experiments.entry_forms import form_of
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import Example
-
-Form = Literal["input_data", "entry_kwargs"]
-FORMS: Final[tuple[Form, ...]] = get_args(Form)
-"""The names that the application's arguments go by: today's, and that of pixie 0.6."""
 
 EVAL_INPUT, EXPECTATION, EVAL_METADATA, DESCRIPTION = "eval_input", "expectation", "eval_metadata", "description"
 EVAL_OUTPUT, OUTPUT = "eval_output", "output"
@@ -108,13 +107,6 @@ class Entry:
             description=said if isinstance(said, str) else None,
             eval_metadata=about if isinstance(about, Mapping) else None,
         )
-
-
-def form_of(given: Any) -> Form | None:
-    """What an entry's arguments are called in an example's input; ``None`` where that is of no entry."""
-    if not isinstance(given, Mapping):
-        return None
-    return next((form for form in FORMS if isinstance(given.get(form), Mapping)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from prefect_experiments.engine.traces import UNTRACED
 from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.tasks import Fields, Task
 from prefect_experiments.tracing.prices import Prices
-from prefect_experiments.tracing.usage import CountedCall, current_call
+from prefect_experiments.tracing.usage import CountedCall, SpanFigures, current_call
 
 if TYPE_CHECKING:
     from prefect_experiments.evaluators import BoundEvaluator
@@ -67,8 +67,24 @@ def _hear_the_application() -> None:
         join_global(False)
 
 
+class _Attempt(CountedCall):
+    """An attempt of a call. What is heard of it is kept with what was heard of the attempts before."""
+
+    __slots__ = ("_fields", "_heard")
+
+    def __init__(self, prices: Prices, fields: Fields, heard: dict[Fields, SpanFigures]) -> None:
+        super().__init__(prices)
+        self._fields, self._heard = fields, heard
+
+    def _first_figures(self) -> SpanFigures:
+        return self._heard.setdefault(self._fields, super()._first_figures())
+
+
 class _Counted(Generic[T]):
-    """A task or an evaluator whose calls of models are counted. All attempts of a call have cost money."""
+    """A task or an evaluator whose calls of models are counted. All attempts of a call have cost money.
+
+    Most calls use no model: they leave nothing here.
+    """
 
     def __init__(self, target: T, prices: Prices) -> None:
         self.name = target.name
@@ -76,19 +92,16 @@ class _Counted(Generic[T]):
         self.kind = getattr(target, "kind", "LLM")  # the engine asks it of evaluators
         self._target = target
         self._prices = prices
-        self._under_way: dict[Fields, CountedCall] = {}
+        self._heard: dict[Fields, SpanFigures] = {}
 
     def call(self, fields: Fields) -> Any:
         """Call the target, which has a context to itself."""
-        call = self._under_way.get(fields)
-        if call is None:
-            call = self._under_way[fields] = CountedCall(self._prices)
-        current_call.set(call)
+        current_call.set(_Attempt(self._prices, fields, self._heard))
         return self._target.call(fields)
 
     def _figures(self, fields: Fields) -> TraceFigures:
-        call = self._under_way.pop(fields, None)
-        return UNTRACED if call is None or call.is_silent else TraceFigures(None, *call.figures.usage())
+        figures = self._heard.pop(fields, None) if self._heard else None
+        return UNTRACED if figures is None else TraceFigures(None, *figures.usage())
 
 
 class CountedTask(_Counted[Task]):

@@ -142,13 +142,11 @@ class CountedCall:
         """Collects what its spans say."""
         if self._figures is None:
             with _making:
-                self._figures = self._figures or SpanFigures(self._prices)
+                self._figures = self._figures or self._first_figures()
         return self._figures
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing has been heard of it."""
-        return self._figures is None
+    def _first_figures(self) -> SpanFigures:
+        return SpanFigures(self._prices)
 
     def report(self, attributes: Mapping[str, Any]) -> None:
         """Take figures that the code itself gives."""
