@@ -25,6 +25,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Lead links to the pages, and write the name of a file above a block that is one."""
+    markdown = markdown.replace("](../", "](")
     for path, page in PAGES.items():
         markdown = markdown.replace(f"]({path})", f"]({page})")
     markdown = markdown.replace("](docs/", "](")

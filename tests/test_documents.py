@@ -11,6 +11,7 @@ import sys
 import uuid
 from pathlib import Path
 
+import httpx
 import pytest
 
 from prefect_experiments.cli.app import app
@@ -151,6 +152,53 @@ def test_shell_blocks_on_the_command_line_and_the_store_run_as_they_stand(
     assert "exact_match  1.00 over 40 of 40" in nightly
     assert "PASSED" in "".join(printed.values())
     assert {path.name for path in folder.iterdir()} >= {"results.csv", "report.html", "backup.db"}
+
+
+# Blocks of deploying.md that do not run as they stand: three of README's kind, and the worker that goes on for ever.
+OF_TERMINALS = {
+    "prefect server start  # in a terminal of its own; Prefect Cloud does as well\n",
+    "export PREFECT_API_URL=http://127.0.0.1:4200/api\n",
+}
+OTHER_WORKER = "prefect worker start --pool evals  # in a terminal of its own, with the keys that your task needs\n"
+ADD_PARAMETERS = """\
+import sys, yaml
+project = yaml.safe_load(open("prefect.yaml"))
+project["deployments"][0]["parameters"] |= yaml.safe_load(sys.argv[1])["parameters"]
+yaml.safe_dump(project, open("prefect.yaml", "w"))
+"""
+
+
+def in_a_terminal(kind: str, name: str, block: str) -> str:
+    """A block of deploying.md as what a reader types, or does with an editor."""
+    if block in OF_TERMINALS:
+        return ""
+    if kind == "yaml":
+        added = f"python -c {shlex.quote(ADD_PARAMETERS)} {shlex.quote(block)}\n"
+        return f"{added}prefect --no-prompt deploy --all\nprefect deployment run regression/nightly --watch\n"
+    if kind == "python":
+        return f"printf %s {shlex.quote(block)} > {name}\n" if name else f"python -c {shlex.quote(block)}\n"
+    return f"{block.partition('#')[0]} &>worker.log &\n" if block == OTHER_WORKER else block
+
+
+@pytest.mark.slow
+def test_examples_of_deploying_run(tmp_path: Path) -> None:
+    """All of them, in one fresh folder, in the order of the document: files, commands, and changes of prefect.yaml."""
+    document = (ROOT / "docs/deploying.md").read_text()
+    found = re.findall(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```", document, flags=re.MULTILINE | re.DOTALL)
+    assert {*OF_TERMINALS, OTHER_WORKER} <= {block for _, _, block in found}
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    script = "".join(["trap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT\n", *(in_a_terminal(*one) for one in found)])
+    with prefect_server() as api:
+        printed = shell(script, folder, environment_for(tmp_path, api, COLUMNS="120"))
+        with httpx.Client(base_url=f"{api}/", trust_env=False, timeout=PATIENCE_S) as http:
+            [deployment] = http.post("deployments/filter", json={}).raise_for_status().json()
+    assert printed.count("Flow run finished successfully in 'GatePassed'") == 3
+    assert deployment["parameters"]["options"]["limits"]["limits"]["concurrency"] == 4
+    assert "(https://builds.example.com/7/report.html)" in (folder / "comment.md").read_text()
+    assert (folder / "before-upgrade.db").exists()
+    wrote = {line.partition("`")[2].partition("`")[0] for line in document.splitlines() if line.startswith("| `")}
+    assert all((folder / name).exists() for name in wrote)
 
 
 def test_examples_of_phoenix_run(

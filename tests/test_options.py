@@ -109,6 +109,7 @@ def test_what_is_called_wrongly_is_a_type_error() -> None:
             "batch_size": st.none() | st.integers(1, 10**6),
             "exit_on_error": st.booleans(),
             "rate_limit": st.none() | st.text(min_size=1).filter(str.strip),
+            "budget": st.none() | st.floats(0, exclude_min=True, allow_infinity=False),
         },
     )
 )
@@ -129,8 +130,19 @@ def out_of_bounds() -> list[tuple[str, Any]]:
         "exit_on_error": ["no", 2, None],
         "concurrency_limit": [3, b"x"],
         "rate_limit": [3],
+        "budget": [0, -0.01, math.nan, math.inf, "5", True],
     }
     return [(name, value) for name, values in wrong.items() for value in values]
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "3", None, 1_000_001])
+def test_repetitions_out_of_bounds_are_refused_in_calls_and_forms(value: Any) -> None:
+    with pytest.raises(InvalidSetting, match="repetitions must be a whole number"):
+        models.RunArguments(dataset=[], repetitions=value)
+    schema = parameter_schema(flow("regression")).model_dump()
+    form = schema["definitions"]["Options"]["properties"]["repetitions"]
+    assert (form["minimum"], form["maximum"]) == (1, 1_000_000)
+    assert not Draft202012Validator(form).is_valid(value)
 
 
 @pytest.mark.parametrize(("name", "value"), out_of_bounds())
@@ -197,10 +209,13 @@ def test_commands_offer_all_that_there_is(group: Any, model: type[Options]) -> N
         ("--batch-size", "5", ("batch_size", 5)),
         ("--concurrency-limit", "x", ("concurrency_limit", "x")),
         ("--rate-limit", "y", ("rate_limit", "y")),
+        ("--budget", "2.5", ("budget", 2.5)),
+        ("--exit-on-error", "", ("exit_on_error", True)),
     ],
 )
 def test_what_a_command_reads_is_what_the_call_takes(option: str, given: str, argument: tuple[str, Any]) -> None:
-    _, bound, _ = app.parse_args(["run", "d", "--task", "a:b", option, given], exit_on_error=False, print_error=False)
+    line = ["run", "d", "--task", "a:b", option, *filter(None, [given])]
+    _, bound, _ = app.parse_args(line, exit_on_error=False, print_error=False)
     name, value = argument
     found = bound.arguments["limits"].arguments()[name]
     assert (found, type(found)) == (value, type(value))

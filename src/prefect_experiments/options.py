@@ -169,6 +169,7 @@ _TEXTS = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "nu
 
 MOST = 1_000_000
 """More of anything is a slip, or a number that no database keeps."""
+REPETITIONS = Field(ge=1, le=MOST)
 NAME = Field(min_length=1, pattern=r"\S")
 
 SampleMethod = Literal["random", "head", "systematic", "stratified"]
@@ -261,7 +262,7 @@ class Begun(Options):
 
     experiment_description: str | None = None
     """a sentence for people."""
-    repetitions: Annotated[int, Field(ge=1, le=MOST)] = 1
+    repetitions: Annotated[int, REPETITIONS] = 1
     """how often each example is run."""
     idempotency_key: str | None = None
     """begin only one experiment of the dataset for this key, whoever asks, and give it the key as a tag; so ``tag:KEY``
@@ -300,7 +301,9 @@ class EvaluationOptions(Attempts):
     calls in flight, or what there is; they are waited for."""
     rate_limit: Annotated[str | None, NAME, Must("be the name of a global concurrency limit")] = None
     """one with a slot decay: so many calls of all flows that name it start in a second."""
-    budget: Annotated[float | None, Field(gt=0), Must("be above 0 US dollars (or None for no limit)")] = None
+    budget: Annotated[
+        float | None, Field(gt=0, allow_inf_nan=False), Must("be above 0 US dollars (or None for no limit)")
+    ] = None
     """US dollars that the experiment may cost, judges and earlier sessions included. When it is spent, no further call
     begins; what is in flight finishes, so at most as much more is spent as `concurrency` of the dearest calls cost, of
     the task and of the judges. All that has finished is kept, and a bigger budget goes on. An experiment whose cost

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+
+from prefect_experiments.store import Store
 
 from .harness import CommandLine
 
+OLD_STORE = Path(__file__).parents[1] / "store" / "store_0005.sql"
+WHO = ("AUTHOR", "COMMITTER")
 SECRET = "s3cret-and-long"
 
 
@@ -23,8 +30,9 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def checks(folder: Path, api: str | None, code: int, **environment: str) -> dict[str, dict[str, Any]]:
-    ended = CommandLine(folder, api, environment)("doctor", "--json")
+def checks(folder: Path, api: str | None, code: int, wait: int = 120, **environment: str) -> dict[str, dict[str, Any]]:
+    """By what was looked at, what was found."""
+    ended = CommandLine(folder, api, environment)("doctor", "--json", "--wait", str(wait))
     assert ended.code == code, ended.out + ended.err
     assert SECRET not in ended.out + ended.err
     found = ended.json
@@ -61,6 +69,117 @@ def test_a_pool_without_a_worker_and_one_that_is_paused(cli: CommandLine, tmp_pa
     found = checks(tmp_path, cli.api, 0)
     assert found["work pool idle-pool"]["mend"] == "prefect worker start --pool idle-pool"
     assert found["work pool held-pool"]["mend"] == "prefect work-pool resume held-pool"
+    mend(found["work pool held-pool"], here)
+    assert "paused" not in checks(tmp_path, cli.api, 0)["work pool held-pool"]["found"]
+
+
+def mend(finding: dict[str, Any], here: CommandLine) -> None:
+    """Run the command that a finding says, as it stands."""
+    environment = {**here.environment, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    done = subprocess.run(
+        ["bash", "-ec", finding["mend"]], cwd=here.folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_older_store_is_a_finding_and_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    with closing(sqlite3.connect(file)) as older:
+        older.executescript(OLD_STORE.read_text())
+    file.chmod(0o644)
+    before = {path.name: (path.read_bytes(), path.stat().st_mode) for path in tmp_path.iterdir() if path.is_file()}
+    found = checks(tmp_path, None, 0)["store"]
+    after = {path.name: (path.read_bytes(), path.stat().st_mode) for path in tmp_path.iterdir() if path.is_file()}
+    assert after == before
+    assert found["state"] == "warning"
+    assert "schema 0005" in found["found"]
+    mend(found, CommandLine(tmp_path))
+    assert (tmp_path / "store.db.0005").read_bytes() == before["store.db"][0]
+    assert checks(tmp_path, None, 0)["store"]["state"] == "ok"
+
+
+def test_a_store_is_looked_at_while_another_process_writes_to_it(tmp_path: Path) -> None:
+    client = CommandLine(tmp_path).client()
+    client.datasets.create_dataset(name="d", examples=[{"input": 1}])
+    with client.store.database.write() as writing:
+        assert checks(tmp_path, None, 0)["store"]["state"] == "ok", "it takes no lock"
+        writing.rollback()
+    client.store.close()
+
+
+def test_a_store_in_postgresql_is_only_read(tmp_path: Path, postgres_url: str) -> None:
+    here = {"PREFECT_EXPERIMENTS_STORE_URL": postgres_url}
+    assert "schema not made yet" in checks(tmp_path, None, 0, **here)["store"]["found"]
+    with psycopg.connect(postgres_url) as database:
+        assert database.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+    Store(postgres_url).close()
+    assert "writable" in checks(tmp_path, None, 0, **here)["store"]["found"]
+    with psycopg.connect(postgres_url, autocommit=True) as database:
+        database.execute("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
+    found = checks(tmp_path, None, 1, **here)["store"]
+    with psycopg.connect(postgres_url, autocommit=True) as database:
+        database.execute("SET default_transaction_read_only = off")
+        database.execute("ALTER ROLE CURRENT_USER RESET default_transaction_read_only")
+    assert "cannot be written to: the server takes no writes" in found["found"]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"), [("", "is a folder"), ("file/store.db", "is no folder"), ("store.db", "newer version")]
+)
+def test_a_store_that_cannot_be_used(tmp_path: Path, place: str, words: str) -> None:
+    (tmp_path / "file").write_text("")
+    if place == "store.db":
+        CommandLine(tmp_path).client().store.close()
+        with closing(sqlite3.connect(tmp_path / place)) as newer, newer:
+            newer.execute("UPDATE alembic_version SET version_num = '9999'")
+    found = checks(tmp_path, None, 1, PREFECT_EXPERIMENTS_STORE_URL=f"sqlite:///{tmp_path / place}")["store"]
+    assert words in found["found"]
+    assert found["mend"].startswith(
+        "pip install -U" if place == "store.db" else "export PREFECT_EXPERIMENTS_STORE_URL="
+    )
+
+
+def test_git_is_asked_for_the_commit(tmp_path: Path) -> None:
+    here = CommandLine(tmp_path, extra={f"GIT_{who}_{what}": "a@b.c" for who in WHO for what in ("NAME", "EMAIL")})
+    (tmp_path / "app.py").write_text("")
+    found = checks(tmp_path, None, 0)["Git"]
+    assert found["state"] == "warning"
+    mend(found, here)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True).stdout
+    assert checks(tmp_path, None, 0)["Git"]["found"] == f"commit {commit[:12]}"
+    (tmp_path / "app.py").write_text("changed = True")
+    assert checks(tmp_path, None, 0)["Git"]["mend"] == "git commit --all"
+
+
+def test_what_never_answers_is_not_waited_for(tmp_path: Path, silent: str) -> None:
+    """Whatever the settings say; a test of an hour would say the same, as the usual ones are minutes."""
+    place = silent.rpartition("/")[2]
+    found = checks(
+        tmp_path,
+        f"{silent}/api",
+        1,
+        wait=1,
+        PREFECT_EXPERIMENTS_STORE_URL=f"postgresql://me:{SECRET}@{place}/x?connect_timeout=3600",
+        PREFECT_EXPERIMENTS_BACKEND_TIMEOUT="3600",
+        PREFECT_EXPERIMENTS_PREFECT_PATIENCE="3600",
+        PHOENIX_ENDPOINT=silent,
+        PHOENIX_API_KEY=SECRET,
+        ARIZE_API_KEY=SECRET,
+        ARIZE_SPACE_ID="x",
+        ARIZE_API_HOST="127.0.0.1",
+        ARIZE_API_PORT=place.rpartition(":")[2],
+        ARIZE_API_SCHEME="http",
+    )
+    host, port = place.split(":")
+    assert {
+        what: found[what]["mend"] for what in ("Prefect's server", "store", "backend phoenix", "backend arize")
+    } == {
+        "Prefect's server": f"prefect server start --background --port {port}",
+        "store": f"pg_isready --host {host} --port {port}",
+        "backend phoenix": "export PHOENIX_ENDPOINT=...",
+        "backend arize": "export ARIZE_API_HOST=...",
+    }
+    assert found["backend phoenix"]["found"] == "no answer within 1 s; --wait SECONDS waits for longer"
 
 
 def test_what_does_not_answer_or_is_missing_is_an_error_with_a_command(tmp_path: Path, silent: str) -> None:
@@ -87,4 +206,6 @@ def test_for_people_and_without_a_server(tmp_path: Path) -> None:
     assert ended.code == 0, ended.out + ended.err
     lines = ended.out.splitlines()
     (server,) = [number for number, line in enumerate(lines) if line.startswith("warning") and "server" in line]
-    assert lines[server + 1].strip() == "prefect server start --background"
+    assert lines[server + 1].strip() == (
+        "prefect server start --background && prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api"
+    )

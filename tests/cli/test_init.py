@@ -8,12 +8,15 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from prefect_experiments import Gate
 from prefect_experiments.cli.app import app
+from prefect_experiments.orchestration.deployed.parameters import Columns, dataset_of
+from prefect_experiments.references import load_reference
 from support.prefect_server import without_prefect
 
 from .harness import CommandLine, Here
@@ -34,6 +37,56 @@ def test_an_empty_folder_gets_a_dataset_and_what_is_written_passes(cli: CommandL
     assert ended.code == 0, ended.out + ended.err
     assert "answered" in ended.out
     assert "passed" in (ended.out + ended.err).lower()
+
+
+@pytest.mark.parametrize(
+    ("rows", "keys", "expected", "good", "bad"),
+    [
+        (
+            "text,intent\nhello,Billing\n",
+            ["--output-key", "intent"],
+            {"intent": "Billing"},
+            ["billing ", {"intent": "BILLING", "reply": "We look into it."}],
+            ["It is about billing.", {"reply": "billing"}, None, [], ["Billing"]],
+        ),
+        ("text,n\nhello,42\n", ["--output-key", "n"], {"n": "42"}, [42, 42.0, "42", {"n": 42}], [4, "42 days"]),
+        (
+            'text,tags\nhello,"[""a"", ""b""]"\n',
+            ["--output-key", "tags"],
+            {"tags": ["a", "b"]},
+            [["a", "B"], {"tags": ["a", "b"], "sure": True}],
+            [["b", "a"], ["a"], "a, b"],
+        ),
+        (
+            "text,intent,urgent\nhello,billing,True\n",
+            ["--output-key", "intent", "--output-key", "urgent"],
+            {"intent": "billing", "urgent": "True"},
+            [{"intent": "Billing", "urgent": True, "reply": "yes"}],
+            [{"intent": "billing"}, "billing", {"intent": "billing", "urgent": False}],
+        ),
+    ],
+    ids=["text", "number", "list", "several columns"],
+)
+def test_what_the_first_evaluator_takes_for_right(
+    here: Here, rows: str, keys: list[str], expected: Any, good: list[Any], bad: list[Any]
+) -> None:
+    Path("rows.csv").write_text(rows)
+    made = here.json("init", "--yes", "--input-key", "text", *keys)
+    parameters = yaml.safe_load(Path("prefect.yaml").read_text())["deployments"][0]["parameters"]
+    (example,) = dataset_of("rows.csv", Columns(**parameters["columns"])).examples  # type: ignore[union-attr]
+    assert example.output == expected
+    bound = app.parse_args(command(made["next"][0], "--dry-run"), exit_on_error=False, print_error=False)[1].arguments
+    typed = bound["selection"].arguments()["types"] if "selection" in bound else None
+    assert typed == parameters["columns"].get("types"), "the command and the deployment read the same"
+    right = load_reference("evaluation.py:right")
+    assert [right(output, example.output).score for output in good] == [1] * len(good)
+    assert [right(output, example.output).score for output in bad] == [0] * len(bad)
+
+
+def test_what_is_no_answer_at_all(here: Here) -> None:
+    here.json("init", "--yes")
+    answered = load_reference("evaluation.py:answered")
+    assert [answered(output) for output in (None, "", " \n", [], {}, "no", 0, False, [0])] == [False] * 5 + [True] * 4
 
 
 def command(line: str, *without: str) -> list[str]:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import functools
 import os
 import platform
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from cyclopts import App
 
+from prefect_experiments.cli.checks import Check, Finding, found_by
 from prefect_experiments.cli.output import DONE, Answer, Here, plain
 from prefect_experiments.errors import (
     ExperimentsError,
     InvalidSetting,
     NotFound,
     TransientError,
-    describe,
 )
-from prefect_experiments.secret_texts import without_secrets
+from prefect_experiments.network import origin
 from prefect_experiments.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,24 +36,10 @@ _INSTRUMENTORS = {
     "litellm": "openinference-instrumentation-litellm",
 }
 _SOMETHING_IS_WRONG = 1
+_USUAL_PORT, _USUAL_POSTGRES = 4200, 5432
+_PLACES = ("_ENDPOINT", "_URL", "_HOST")
+_USUAL_API = f"http://127.0.0.1:{_USUAL_PORT}/api"
 _INDENT = " " * 10
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found out about one thing.
-
-    Attributes:
-        state: ``error`` where a run would fail.
-        what: the thing.
-        found: in words.
-        mend: a command that mends it; empty where nothing has to be done.
-    """
-
-    state: Literal["ok", "warning", "error"]
-    what: str
-    found: str
-    mend: str = ""
 
 
 def register(app: App) -> None:
@@ -61,42 +47,41 @@ def register(app: App) -> None:
     app.command(doctor)
 
 
-def doctor(*, terminal: Here) -> Answer:
+def doctor(*, wait: float = 5.0, terminal: Here) -> Answer:
     """See whether everything is there that a run needs, and say the command that mends what is not.
 
-    It looks at versions, extras, Prefect's server and its work pools, the store, the backends that are set up, and what
-    counts tokens. The exit code is 1 if anything is wrong. Nothing is changed, and no secret is shown.
+    It looks at versions, extras, the folder's Git repository, Prefect's server and its work pools, the store, the
+    backends that are set up, and what counts tokens. The exit code is 1 if anything is wrong. Nothing is changed, not
+    even the schema of an older version's store, and no secret is shown.
 
     Args:
+        wait: seconds to wait for what does not answer; all is asked at once.
         terminal: where it is shown.
     """
     backend = terminal.backend or Settings().backend
-    checks: list[Callable[[], Iterator[Finding]]] = [
-        _versions,
-        _extras,
-        _instrumentors,
-        _prefect,
-        functools.partial(_store, terminal.store_url),
-        functools.partial(_backends, backend),
+    _import()
+    checks = [
+        Check("packages", _versions),
+        Check("extras", _extras),
+        Check("instrumentors", _instrumentors),
+        Check("Git", _git),
+        Check("Prefect's server", _prefect, _start_server()),
+        Check("store", functools.partial(_store, terminal.store_url), _ask_database(terminal.store_url)),
+        *_backends(backend),
     ]
-    import prefect.context  # noqa: F401 - at once, and not by several threads at a time
-
-    with ThreadPoolExecutor(len(checks)) as threads:  # what does not answer is waited for once
-        findings = [finding for found in threads.map(_all_of, checks) for finding in found]
+    findings = found_by(checks, wait)
     is_well = not any(finding.state == "error" for finding in findings)
     data = {"ok": is_well, "checks": [asdict(finding) for finding in findings]}
     return Answer(data, lambda console: _show(console, findings), DONE if is_well else _SOMETHING_IS_WRONG)
 
 
-def _all_of(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    """What a check finds; one that breaks is a finding itself."""
-    found: list[Finding] = []
-    try:
-        found.extend(check())
-    except Exception as error:  # noqa: BLE001 - the other checks have something to say
-        name = getattr(check, "func", check).__name__.strip("_")
-        found.append(Finding("error", name, describe(error), "prefect-experiments doctor --debug"))
-    return [Finding(one.state, one.what, without_secrets(one.found), one.mend) for one in found]
+def _import() -> None:
+    """At once, and not by several threads at a time; and so that nobody waits for it who is given a few seconds."""
+    import prefect.context  # noqa: F401
+
+    import prefect_experiments.backends.http
+    import prefect_experiments.orchestration.patience
+    import prefect_experiments.store.migrations  # noqa: F401
 
 
 def _show(console: Console, findings: list[Finding]) -> None:
@@ -156,27 +141,64 @@ def _instrumentors() -> Iterator[Finding]:
             yield Finding("warning", "instrumentors", text, f"pip install {package}")
 
 
-def _prefect() -> Iterator[Finding]:
-    from prefect.settings import PREFECT_API_URL
+def _git() -> Iterator[Finding]:
+    """Experiments say which commit they come from."""
+    from prefect_experiments.origin import git_facts
 
+    facts = git_facts()
+    if not facts:
+        text = "this folder has no commit, so experiments do not say which code they ran"
+        yield Finding(
+            "warning",
+            "Git",
+            text,
+            "git init && git add . && git commit -m begin  # see first what .gitignore leaves out",
+        )
+    elif facts["git_dirty"]:
+        text = f"commit {facts['git_commit'][:12]}, and files differ from it, which experiments say"
+        yield Finding("ok", "Git", text, "git commit --all")
+    else:
+        yield Finding("ok", "Git", f"commit {facts['git_commit'][:12]}")
+
+
+def _prefect() -> Iterator[Finding]:
     from prefect_experiments.orchestration.patience import server
     from prefect_experiments.sync import run_sync
 
     what = "Prefect's server"
-    if not PREFECT_API_URL.value():
+    if not _api_url():
         text = "none is named, so each run starts a temporary one; schedules and deployments need a lasting one"
-        yield Finding("warning", what, text, "prefect server start --background")
+        yield Finding("warning", what, text, f"{_start_server()} && prefect config set PREFECT_API_URL={_USUAL_API}")
         yield Finding("ok", "work pools", "without a lasting server there are none")
         return
     try:
         version, pools = run_sync(_asked_of_prefect)
     except InvalidSetting as error:
-        yield Finding("error", what, str(error), "export PREFECT_API_AUTH_STRING=USER:PASSWORD")
+        is_cloud = "prefect.cloud" in _api_url()
+        login = "PREFECT_API_KEY=..." if is_cloud else "PREFECT_API_AUTH_STRING=USER:PASSWORD"
+        yield Finding("error", what, str(error), f"export {login}")
     except TransientError as error:
-        yield Finding("error", what, str(error), "prefect server start --background")
+        is_elsewhere = "check PREFECT_API_URL" in str(error)
+        mend = f"export PREFECT_API_URL={origin(_api_url())}/api" if is_elsewhere else _start_server()
+        yield Finding("error", what, str(error), mend)
     else:
         yield _compared(what, server(), version)
         yield from _work_pools(pools)
+
+
+def _api_url() -> str:
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value() or "")
+
+
+def _start_server() -> str:
+    """The command that starts a server where one is named, as far as that is this machine."""
+    url = urlsplit(_api_url() or _USUAL_API)
+    if url.hostname not in ("localhost", "127.0.0.1", "::1"):
+        return "export PREFECT_API_URL=..."
+    port = "" if url.port in (None, _USUAL_PORT) else f" --port {url.port}"
+    return f"prefect server start --background{port}"
 
 
 async def _asked_of_prefect() -> tuple[str, list[WorkPool]]:
@@ -213,47 +235,59 @@ def _work_pools(pools: list[WorkPool]) -> Iterator[Finding]:
         text = "there is none, which deployments with a work pool need"
         yield Finding("warning", "work pools", text, "prefect work-pool create evals --type process")
     for pool in pools:
+        name = shlex.quote(pool.name)
         what, state = f"work pool {pool.name}", pool.status.value if pool.status else "READY"
         if pool.is_paused:
-            yield Finding("warning", what, "it is paused, and starts nothing", f"prefect work-pool resume {pool.name}")
+            yield Finding("warning", what, "it is paused, and starts nothing", f"prefect work-pool resume {name}")
         elif state == "NOT_READY":
-            yield Finding("warning", what, "no worker is online", f"prefect worker start --pool {pool.name}")
+            yield Finding("warning", what, "no worker is online", f"prefect worker start --pool {name}")
         else:
             yield Finding("ok", what, f"{pool.type}, ready")
 
 
-def _store(url: str | None) -> Iterator[Finding]:
-    from prefect_experiments.store import existing_file, open_store
+def _ask_database(url: str | None) -> str:
+    """The command that says whether a store's server is there at all."""
+    from prefect_experiments.store.urls import parse_url
 
+    try:
+        parsed = parse_url(url or Settings().resolved_store_url())
+    except InvalidSetting:
+        parsed = None
+    if parsed is None or not parsed.host:
+        return "prefect-experiments store check"
+    return f"pg_isready --host {shlex.quote(parsed.host)} --port {parsed.port or _USUAL_POSTGRES}"
+
+
+def _store(url: str | None) -> Iterator[Finding]:
+    from prefect_experiments.store import existing_file, looking_at
+    from prefect_experiments.store.database import HEAD
+
+    what, mend = "store", "export PREFECT_EXPERIMENTS_STORE_URL=sqlite:///experiments.db"
     try:
         shown, file = existing_file(url)
+        with looking_at(url) as seen:
+            info = seen.info()
+            seen.check_writable()
     except NotFound as error:
-        yield Finding("ok", "store", f"{error}")
-        return
-    except InvalidSetting as error:
-        yield Finding("error", "store", str(error), "export PREFECT_EXPERIMENTS_STORE_URL=sqlite:///experiments.db")
-        return
-    try:
-        upkeep = open_store(url).upkeep
-        info = upkeep.info()
-        upkeep.check_writable()
+        yield Finding("ok", what, f"{error}")
     except ExperimentsError as error:
-        mend = f"ls -l {_quoted(file)}" if file else "pg_isready"
         if "pip install" in str(error):
             mend = str(error)[str(error).index("pip install") :]
-        yield Finding("error", "store", f"{shown}: {error}", mend)
-        return
-    size = f"{info.bytes / 1e6:.1f} MB, {info.counts['experiments']} experiments"
-    yield Finding("ok", "store", f"{shown}, {info.database}, schema {info.version}, writable, {size}")
+        yield Finding("error", what, str(error), mend if isinstance(error, InvalidSetting) else _ask_database(url))
+    else:
+        size = f"{info.bytes / 1e6:.1f} MB, {info.counts.get('experiments', 0)} experiments"
+        text = f"{shown}, {info.database}, schema {info.version or 'not made yet'}, writable, {size}"
+        if info.version in ("", HEAD):
+            yield Finding("ok", what, text)
+        else:
+            older = (
+                f"{text}: an older version's, which the next run upgrades to {HEAD}; older versions cannot use it then"
+            )
+            copy = f"cp {shlex.quote(str(file))} {shlex.quote(f'{file}.{info.version}')} && " if file else ""
+            yield Finding("warning", what, older, f"{copy}prefect-experiments store upgrade")
 
 
-def _quoted(path: Path) -> str:
-    import shlex
-
-    return shlex.quote(str(path))
-
-
-def _backends(default: str) -> Iterator[Finding]:
+def _backends(default: str) -> Iterator[Check]:
     """Those that the environment or the options name; the others are told of in a line."""
     from prefect_experiments.backends import LOCAL, backend_names
 
@@ -262,12 +296,13 @@ def _backends(default: str) -> Iterator[Finding]:
         if name == LOCAL:
             continue
         if name == default or _is_set_up(name):
-            yield _reached(name)
+            yield Check(f"backend {name}", functools.partial(_reached, name), _mended(name))
         else:
             unused.append(name)
     if unused:
         text = f"not set up: {', '.join(unused)}"
-        yield Finding("ok", "backends", text, "prefect-experiments backends  # what each of them takes")
+        found = Finding("ok", "backends", text, "prefect-experiments backends  # what each of them takes")
+        yield Check("backends", lambda: iter([found]))
 
 
 def _is_set_up(name: str) -> bool:
@@ -285,7 +320,7 @@ def _variables(name: str) -> list[str]:
     return [variable for field in own for variable in found.variables(field)]
 
 
-def _reached(name: str) -> Finding:
+def _reached(name: str) -> Iterator[Finding]:
     from prefect_experiments.backends import open_remote
 
     what = f"backend {name}"
@@ -294,14 +329,19 @@ def _reached(name: str) -> Finding:
         assert remote is not None  # it is not the store
         remote.check()
     except ExperimentsError as error:
-        return Finding("error", what, str(error), _mended(name, error))
-    return Finding("ok", what, f"{remote.target} answers, and lets us in")
+        yield Finding("error", what, str(error), _mended(name, str(error)))
+    else:
+        yield Finding("ok", what, f"{remote.target} answers, and lets us in")
 
 
-def _mended(name: str, error: ExperimentsError) -> str:
-    """What to set for a backend: the variable that the error names, else the first that it is read from."""
+def _mended(name: str, said: str = "") -> str:
+    """What to set for a backend: the variable that an error names, else the one that says where it is."""
     if "/" in name:
         return f"prefect block inspect {name}"
-    variables = _variables(name)
-    named = [variable for variable in variables if variable in str(error)] or variables
+    try:
+        variables = _variables(name)
+    except InvalidSetting:  # there is no such backend
+        return "prefect-experiments backends"
+    places = [one for one in variables if one.endswith(_PLACES) and os.environ.get(one)]
+    named = [one for one in variables if one in said] or places or variables
     return f"export {named[0]}=..." if named else "prefect-experiments backends"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,13 +36,26 @@ _ROWS = "id,input,output\n" + "".join(
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What the examples say of the expected output.
+
+    Attributes:
+        names: the columns that make it, where it is made of some.
+        is_mapping: whether it is a mapping in each example that has one.
+    """
+
+    names: tuple[str, ...]
+    is_mapping: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What was found out or answered."""
 
     dataset: Path
     columns: Columns
     task: str | None
-    has_expected: bool
+    expected: Expected | None
     examples: int
 
 
@@ -127,11 +141,12 @@ def _plan(dataset: Path | None, task: str | None, given: FileColumns, *, asks: b
     path = dataset or _chosen("Which file has the examples?", usable or (files if asks else []), asks=asks)
     named = task or _chosen("Which function is the task?", project.tasks(), asks=asks, sure=True)
     if path is None:
-        return Plan(SAMPLE_DATA, project.Columns(), named, has_expected=True, examples=_ROW_COUNT)
-    columns = _columns(path, given, asks=asks)
+        return Plan(SAMPLE_DATA, project.Columns(), named, Expected((), is_mapping=False), _ROW_COUNT)
+    columns = project.with_json(path, _columns(path, given, asks=asks))
     examples = datasets.load(str(path), **columns.keys())
-    has_expected = any(example.output is not None for example in examples)
-    return Plan(path, columns, named, has_expected=has_expected, examples=len(examples))
+    expected = [example.output for example in examples if example.output is not None]
+    is_mapping = all(isinstance(one, Mapping) for one in expected)
+    return Plan(path, columns, named, Expected(columns.output, is_mapping) if expected else None, len(examples))
 
 
 def _chosen(question: str, found: Sequence[Any], *, asks: bool, sure: bool = False) -> Any:
@@ -202,8 +217,7 @@ def _rendered(plan: Plan) -> dict[str, str]:
         "name": shlex.quote(plan.dataset.stem),
         "columns": columns.parameters(),
         "input_key": columns.input[0] if len(columns.input) == 1 else None,
-        "output_key": columns.output[0] if len(columns.output) == 1 else None,
-        "has_expected": plan.has_expected,
+        "expected": plan.expected,
         "examples": plan.examples,
         "least": _least(plan.examples),
         "pool": POOL,
@@ -231,7 +245,7 @@ def _task(plan: Plan) -> str:
 
 
 def _evaluators(plan: Plan) -> list[str]:
-    return ["evaluation.py:answered"] + ["evaluation.py:right"] * plan.has_expected
+    return ["evaluation.py:answered"] + ["evaluation.py:right"] * (plan.expected is not None)
 
 
 def _run(plan: Plan, *more: str, join: str = " ") -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -37,6 +38,7 @@ class Columns:
     output: tuple[str, ...] = ()
     metadata: tuple[str, ...] = ()
     id: str | None = None
+    json: tuple[str, ...] = ()
 
     def keys(self) -> dict[str, Any]:
         """As `datasets.load` takes them."""
@@ -45,16 +47,19 @@ class Columns:
             "output_keys": list(self.output) or None,
             "metadata_keys": list(self.metadata) or None,
             "id_key": self.id,
+            "types": dict.fromkeys(self.json, "json") or None,
         }
 
     def parameters(self) -> dict[str, Any]:
         """As a deployed flow takes them."""
         given = {"input": [*self.input], "output": [*self.output], "metadata": [*self.metadata], "id": self.id}
-        return {kind: names for kind, names in given.items() if names} if self.input else {}
+        types = {"types": dict.fromkeys(self.json, "json")} if self.json else {}
+        return types | ({kind: names for kind, names in given.items() if names} if self.input else {})
 
     def options(self) -> list[str]:
         """As the command line takes them."""
         named = [("--input-key", self.input), ("--output-key", self.output), ("--metadata-key", self.metadata)]
+        named += [("--type", tuple(f"{name}=json" for name in self.json))]
         return [word for option, names in named for name in names for word in (option, name)] + (
             ["--id-key", self.id] if self.id and self.input else []
         )
@@ -93,6 +98,27 @@ def columns_for(given: str, names: Sequence[str]) -> Columns:
     key = next((name for name in left if name.casefold() == "id"), None)
     rest = tuple(name for name in left if name not in (expected, key))
     return Columns((given,), (expected,) if expected else (), rest, key)
+
+
+def with_json(path: Path, columns: Columns) -> Columns:
+    """The same, with those columns of the expected output that hold objects and lists of JSON, in a file of texts."""
+    table = datasets.read_table(str(path))
+    expected = columns.output or (() if columns.input else ("output",))
+    names = [name for name in expected if table.is_text and _holds_json(table.columns.get(name, ()))]
+    return replace(columns, json=tuple(names))
+
+
+def _holds_json(cells: Iterable[Any]) -> bool:
+    texts = [cell for cell in cells if cell not in (None, "")]
+    return bool(texts) and all(isinstance(text, str) and text.lstrip()[:1] in "[{" and _is_json(text) for text in texts)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _first(names: Iterable[str], wanted: Sequence[str]) -> str | None:

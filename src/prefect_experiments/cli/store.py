@@ -58,6 +58,27 @@ def check(*, terminal: Here) -> Answer:
 
 
 @app.command
+def upgrade(*, terminal: Here) -> Answer:
+    """Bring the schema of a store that an older version has made to this version's.
+
+    Whatever opens a store does that, but for doctor. An older version of the package cannot use it afterwards.
+
+    Args:
+        terminal: where it is shown.
+    """
+    from prefect_experiments.store import existing_file, looking_at
+
+    existing_file(terminal.store_url)
+    with looking_at(terminal.store_url) as seen:
+        before = seen.info().version
+    found = _store(terminal).upkeep.info()
+    changed = f"from {before or 'nothing'} to" if before != found.version else "is"
+    return said(
+        {"url": found.url, "before": before, "schema": found.version}, f"{found.url}: schema {changed} {found.version}"
+    )
+
+
+@app.command
 def info(*, terminal: Here) -> Answer:
     """Say where the store is, how large it is, and how much is in it.
 

@@ -11,6 +11,7 @@ from prefect_experiments.evaluators.builtin import builtin_names
 from prefect_experiments.evaluators.functions import create_evaluator
 from prefect_experiments.evaluators.resolve import resolve_evaluators
 from prefect_experiments.evaluators.results import parse_result, pending
+from prefect_experiments.evaluators.text_evaluators import ExactMatch
 from prefect_experiments.models import EvaluationResult
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "BoundEvaluator",
     "EvaluationResult",
     "Evaluator",
+    "ExactMatch",
     "Needs",
     "as_before",
     "ax_evaluators",

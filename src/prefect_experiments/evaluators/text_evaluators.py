@@ -65,7 +65,8 @@ class ExactMatch(Builtin):
         ignore_case, strip, strict = (self.options[name] for name in ("ignore_case", "strip", "strict"))
         found = type_differences(given, wanted, ignore_case=ignore_case, strip=strip)
         if not found:
-            return pass_or_fail(found is not None, _json_in_a_text(given, wanted) if found is None else None)
+            kinds = None if found is not None else _json_in_a_text(given, wanted) or _other_kind(given, wanted)
+            return pass_or_fail(found is not None, kinds)
         return pass_or_fail(not strict, f"{ONLY_BY_TYPE if strict else SAME_BUT_TYPE}: {in_types(found)}")
 
 
@@ -82,6 +83,16 @@ def _json_in_a_text(given: Any, wanted: Any) -> str | None:
         f"different only by the type: the {text} is a text that holds the {other} as JSON; "
         f"{'parse it in the task' if text == 'output' else 'load its column as JSON'}"
     )
+
+
+def _other_kind(given: Any, wanted: Any) -> str | None:
+    """What is to be said of an object that cannot be the expected output, whatever its values are."""
+    if not isinstance(given, Mapping):
+        return None
+    if not isinstance(wanted, Mapping):
+        return f"the output is an object with {shown([*given])}, the expected output is no object"
+    missing = [key for key in wanted if key not in given]
+    return f"the output has no {shown(missing)}" if missing else None
 
 
 class Contains(Builtin):

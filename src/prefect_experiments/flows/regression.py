@@ -8,6 +8,7 @@ from pydantic import Field
 
 from prefect_experiments import Client
 from prefect_experiments.flows.form import deployed
+from prefect_experiments.options import REPETITIONS
 from prefect_experiments.orchestration.deployed.parameters import (
     LIMITS,
     CallLimits,
@@ -37,7 +38,7 @@ async def regression(
     dataset_version: str | None = None,
     splits: list[str] | None = None,
     sample: SampleRules | None = None,
-    repetitions: Annotated[int, Field(ge=1)] = 1,
+    repetitions: Annotated[int, REPETITIONS] = 1,
     experiment_name: str | None = None,
     experiment_description: str | None = None,
     experiment_metadata: dict[str, Any] | None = None,

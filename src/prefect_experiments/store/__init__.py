@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +25,7 @@ from prefect_experiments.store.outbox import OutboxStore
 from prefect_experiments.store.pending import PendingStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
+from prefect_experiments.store.sqlite_file import check_usable
 from prefect_experiments.store.upkeep import Upkeep
 from prefect_experiments.store.urls import parse_url, portable, shown, url_text
 
@@ -125,12 +128,28 @@ def existing_file(url: str | None = None) -> tuple[str, Path | None]:
 
     Raises:
         NotFound: there is no such file.
+        InvalidSetting: and none can be made there.
     """
     parsed = parse_url(url or Settings().resolved_store_url())
     file = Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
     if file is not None and not file.is_file():
+        check_usable(file)
         raise NotFound(f"there is no store at {shown(parsed)}; the first experiment makes one")
     return shown(parsed), file
+
+
+@contextlib.contextmanager
+def looking_at(url: str | None = None) -> Iterator[Upkeep]:
+    """The store at a URL, or the one that the settings name, for a look that changes nothing of it.
+
+    Raises:
+        InvalidSetting: the URL cannot be used.
+    """
+    database = Database(url or Settings().resolved_store_url(), only_read=True)
+    try:
+        yield Upkeep(database)
+    finally:
+        database.dispose()
 
 
 @atexit.register
@@ -164,6 +183,7 @@ __all__ = [
     "Store",
     "TaskRecord",
     "existing_file",
+    "looking_at",
     "open_store",
     "reopen_store",
 ]

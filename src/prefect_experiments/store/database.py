@@ -16,7 +16,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from prefect_experiments.errors import (
     ExperimentsError,
@@ -27,7 +27,7 @@ from prefect_experiments.errors import (
     needs_extra,
 )
 from prefect_experiments.store.patience import Outage
-from prefect_experiments.store.sqlite_file import SqliteFile, settle
+from prefect_experiments.store.sqlite_file import SqliteFile, reader, settle
 from prefect_experiments.store.tables import metadata
 from prefect_experiments.store.urls import connect_arguments, parse_url, shown, without_secrets_of
 
@@ -59,14 +59,16 @@ class Database:
     Args:
         url: an SQLAlchemy URL, ``sqlite:///path`` or ``postgresql://...``; ``sqlite://`` alone is
             a private database in memory, which is what a dry run uses.
+        only_read: change nothing of it, its schema neither; it has to be there.
 
     Raises:
         InvalidSetting: the URL cannot be used.
         StoreUnavailable: the database does not answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, only_read: bool = False) -> None:
         self.url = parse_url(url)
+        self.only_read = only_read
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.in_memory = self.is_sqlite and self.url.database is None
         # An in-memory database is one connection, so its transactions take turns.
@@ -77,7 +79,10 @@ class Database:
         self._file: SqliteFile | None = None
         self.engine = self._connect()
         # On PostgreSQL, too, what one transaction reads is of one moment.
-        self._reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
+        options = {} if self.is_sqlite else {"isolation_level": _SNAPSHOT, "postgresql_readonly": only_read}
+        self._reader = self.engine.execution_options(**options)
+        if only_read:
+            return
         try:
             self.outage.patiently(self._migrate, unless_busy=0.0)
         except BaseException:
@@ -93,6 +98,17 @@ class Database:
     def is_lost(self) -> bool:
         """Whether its file was deleted or replaced while it was in use."""
         return self._file is not None and self._file.is_lost
+
+    def version(self) -> str | None:
+        """The schema's version, ``None`` where there is no schema.
+
+        Raises:
+            InvalidSetting: one that this package does not know.
+        """
+        with self.read() as connection:
+            if (found := _version(connection)) not in (None, HEAD):
+                self._refuse_unknown(connection, str(found))
+        return found
 
     def look(self) -> None:
         """See whether an SQLite file is still the one that was opened. Each transaction begins with that, too.
@@ -274,6 +290,8 @@ class Database:
             threads = {"check_same_thread": False}
             engine = sa.create_engine("sqlite://", connect_args=threads, poolclass=StaticPool, hide_parameters=True)
             event.listen(engine, "connect", _prepare_memory)
+        elif self.only_read:
+            engine = sa.create_engine("sqlite://", creator=lambda: reader(str(self.url.database)), poolclass=NullPool)
         else:
             self._file = file = SqliteFile(Path(str(self.url.database)))
             timeout = float(str(self.url.query.get("timeout", BUSY_TIMEOUT_S)))
@@ -328,18 +346,23 @@ class Database:
     def _upgrade(self, connection: Connection, found: str) -> None:
         from prefect_experiments.store import migrations  # Alembic costs 0.4 s to import
 
+        self._refuse_unknown(connection, found)
+        migrations.upgrade(connection)
+
+    def _refuse_unknown(self, connection: Connection, found: str) -> None:
+        from prefect_experiments.store import migrations
+
         if migrations.is_known(found):
-            migrations.upgrade(connection)
-        elif set(metadata.tables) <= set(sa.inspect(connection).get_table_names()):
+            return
+        if set(metadata.tables) <= set(sa.inspect(connection).get_table_names()):
             raise InvalidSetting(
                 f"the store at {self.shown_url} was made by a newer version of prefect-experiments: its schema is "
                 f"{found}, this version knows {HEAD}. Upgrade the package: pip install -U prefect-experiments"
             )
-        else:
-            raise InvalidSetting(
-                f"the database {self.shown_url} belongs to another application (its alembic_version is {found}); "
-                "give the store a database of its own"
-            )
+        raise InvalidSetting(
+            f"the database {self.shown_url} belongs to another application (its alembic_version is {found}); "
+            "give the store a database of its own"
+        )
 
 
 def _version(connection: Connection) -> str | None:

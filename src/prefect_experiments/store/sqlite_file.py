@@ -217,6 +217,15 @@ class SqliteFile:
         return None
 
 
+def reader(path: str) -> sqlite3.Connection:
+    """A connection that changes nothing: it makes no file beside the store's either."""
+    log = Path(f"{os.path.realpath(path)}-wal")
+    # Without a log, nobody has the file open: SQLite need not make one to read what does not change.
+    how = "mode=ro" if log.exists() else "immutable=1"
+    uri = f"file:{quote(path)}?{how}"
+    return sqlite3.connect(uri, uri=True, timeout=1, check_same_thread=False, isolation_level=None)
+
+
 def settle(connection: sqlite3.Connection) -> None:
     """Move the write-ahead log into the file, so that the file alone holds everything, as far as readers let it.
 
@@ -271,15 +280,7 @@ def _make(path: Path) -> None:
             f"cannot make the folder for the store {path}: {error.strerror}; name another place with "
             "PREFECT_EXPERIMENTS_STORE_URL or --store-url, or set PREFECT_HOME"
         ) from None
-    if path.is_dir():
-        raise InvalidSetting(f"the store's path {path} is a folder; name a file in it, such as {path / 'store.db'}")
-    if path.exists() and not path.is_file():
-        raise InvalidSetting(f"the store's path {path} is a device or a pipe, which cannot hold a store; name a file")
-    # SQLite makes further files beside its own, so the folder must be writable as well.
-    effective = os.access in os.supports_effective_ids
-    for what in (path.parent, path):
-        if what.exists() and not os.access(what, os.W_OK, effective_ids=effective):
-            raise InvalidSetting(f"the store {path} cannot be written to: no permission to write to {what}")
+    check_usable(path)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # SQLite gives its other files the same mode
     except FileExistsError:
@@ -288,6 +289,27 @@ def _make(path: Path) -> None:
         raise InvalidSetting(f"the store {path} cannot be made: {error.strerror}") from None
     for file in (path, *(path.with_name(f"{path.name}{end}") for end in LEFT_BESIDE)):
         _close_to_others(file)
+
+
+def check_usable(path: Path) -> None:
+    """Refuse a path that cannot hold a store, or cannot be written to. Nothing is made.
+
+    Raises:
+        InvalidSetting: it is such a one.
+    """
+    if path.is_dir():
+        raise InvalidSetting(f"the store's path {path} is a folder; name a file in it, such as {path / 'store.db'}")
+    if path.exists() and not path.is_file():
+        raise InvalidSetting(f"the store's path {path} is a device or a pipe, which cannot hold a store; name a file")
+    # SQLite makes further files beside its own, so the folder must be writable as well; where there is none, the one
+    # that it is made in.
+    effective = os.access in os.supports_effective_ids
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    for what in (folder, path):
+        if what.exists() and not os.access(what, os.W_OK, effective_ids=effective):
+            raise InvalidSetting(f"the store {path} cannot be written to: no permission to write to {what}")
+    if not folder.is_dir():
+        raise InvalidSetting(f"the store {path} cannot be made: {folder} is no folder")
 
 
 def _refuse_log_of_another(path: Path, header: Header | None, log: Path) -> None:

@@ -17,8 +17,8 @@ from sqlalchemy.engine import Connection
 
 from prefect_experiments.errors import AlreadyExists, InvalidSetting
 from prefect_experiments.files import replaceable
-from prefect_experiments.store.database import HEAD, Database
-from prefect_experiments.store.sqlite_file import LEFT_BESIDE, copy_to
+from prefect_experiments.store.database import Database
+from prefect_experiments.store.sqlite_file import LEFT_BESIDE, check_usable, copy_to
 from prefect_experiments.store.tables import (
     dataset_versions,
     datasets,
@@ -57,7 +57,7 @@ class StoreInfo:
     Attributes:
         url: where it is, without its password.
         database: which program keeps it, and in what version.
-        version: of the schema.
+        version: of the schema; empty where there is none yet.
         bytes: how large it is.
         waiting_bytes: of those, what is still in the write-ahead log beside an SQLite file.
         counts: how many there are of what.
@@ -84,10 +84,13 @@ class Upkeep:
     def info(self) -> StoreInfo:
         """What the store is, and how much is in it."""
         database = self._database
+        version = database.version() or ""
         with database.read() as connection:
+            there = sa.inspect(connection).get_table_names()
             counts = {
                 name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
                 for name, table in _COUNTED.items()
+                if table.name in there
             }
             if database.is_sqlite:
                 program = f"SQLite {sqlite3.sqlite_version}"
@@ -100,17 +103,25 @@ class Upkeep:
         with contextlib.suppress(OSError):
             file = os.path.realpath(str(database.url.database))
             waiting = Path(f"{file}-wal").stat().st_size if database.is_sqlite else 0
-        return StoreInfo(database.shown_url, program, HEAD, size, waiting, counts)
+        return StoreInfo(database.shown_url, program, version, size, waiting, counts)
 
     def check_writable(self) -> None:
-        """Make sure that the store can be written to; nothing is.
+        """Make sure, without writing, that the store may be written to.
 
         Raises:
-            StoreUnavailable: it cannot, now.
-            InvalidSetting: it cannot, as it is set up.
+            InvalidSetting: it may not.
         """
-        with self._database.write() as connection:
-            connection.rollback()
+        if self._database.is_sqlite:
+            check_usable(Path(str(self._database.url.database)))
+            return
+        with self._database.read() as connection:
+            usual = "current_setting('default_transaction_read_only') = 'on'"
+            table = f"to_regclass('{experiment_runs.name}')"  # null where it is still to be made
+            may = f"coalesce(has_table_privilege({table}, 'INSERT'), has_schema_privilege(current_schema(), 'CREATE'))"
+            is_allowed, is_standby = connection.exec_driver_sql(f"SELECT {may}, pg_is_in_recovery() OR {usual}").one()
+        if not is_allowed or is_standby:
+            why = "the server takes no writes (a standby, say)" if is_standby else "this user may only read it"
+            raise InvalidSetting(f"the store at {self._database.shown_url} cannot be written to: {why}")
 
     def faults(self) -> list[str]:
         """What is wrong with the store, read from its first row to its last; empty where nothing is."""

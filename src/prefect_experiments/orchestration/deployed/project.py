@@ -32,8 +32,8 @@ def enter(deployed_from: str = "") -> dict[str, str]:
     if not (named or deployed_from) or not folder.is_dir():
         why = f"{HOME}={named!r} is no folder" if named else f"there is no folder {deployed_from!r} here"
         raise InvalidSetting(
-            f"{why}; start the worker with {HOME} set to the folder of this machine that has flows/ in it, "
-            "or deploy with a git clone as the pull step (deployments/README.md)"
+            f"{why}; start the worker with {HOME} set to the folder of this machine that has the "
+            "project in it, or deploy with a git clone as the pull step (docs/deploying.md)"
         )
     os.chdir(folder)
     return {"directory": str(folder.resolve())}
