@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -25,6 +26,8 @@ from prefect_experiments.signatures import takes
 from prefect_experiments.store import Store
 from prefect_experiments.store.named import BY_LATEST, BY_TAG, LATEST
 from prefect_experiments.sync import sync_twin
+
+logger = logging.getLogger("prefect_experiments")
 
 Side = RanExperiment | ResultTable
 Places = Callable[[], tuple[Store, Remote | None]]
@@ -181,9 +184,11 @@ def judging(
         NotFound: a baseline by id or name that is not there; a tag that no experiment of the dataset has, where others
             of its experiments have tags.
         AmbiguousName: several of them.
-        InvalidInput: a table or a gate that cannot be used.
+        InvalidInput: a table or a gate that cannot be used, such as one with a margin where no baseline is named.
     """
     checked = None if gate is None else Gate.parse(gate)
+    if checked is not None:
+        checked.refuse_without(baseline, first_run=first_run)
     if baseline is None:
         return None if checked is None or dry_run else Judging(None, checked)
     try:
@@ -249,6 +254,22 @@ def check_margins(judging: Judging | None) -> None:
     if judging is None or judging.baseline is None or judging.gate is None or not judging.gate.with_wide_margins:
         return  # nothing to read the baseline's results for
     judging.gate.refuse_unreachable(result_table(judging.baseline).side())
+
+
+def check_names(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:
+    """Say, before anything is spent, which metric of the gate no evaluator is called: it may be a slip.
+
+    It is no error: one evaluator may give scores of several names.
+    """
+    if judging is None or judging.gate is None or not evaluators:
+        return
+    known = [evaluator.name for evaluator in evaluators]
+    missing = [name for name in judging.gate.rules if name not in known]
+    if missing and judging.baseline is not None:
+        side = result_table(judging.baseline).side()
+        missing = [name for name in missing if name not in side.metrics and name not in side.labels_only]
+    for name in missing:
+        logger.warning("The gate asks for what no evaluator is called: %s", unknown_value("metric", name, known))
 
 
 def check_directions(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:

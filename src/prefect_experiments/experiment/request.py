@@ -22,7 +22,7 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.arguments import EvaluateArguments, Judged, Place, ResumeArguments, RunArguments
-from prefect_experiments.experiment.compare import Judging, check_directions, check_margins, judging
+from prefect_experiments.experiment.compare import Judging, check_directions, check_margins, check_names, judging
 from prefect_experiments.experiment.dataset_files import check_readable, opened
 from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name
@@ -137,6 +137,7 @@ def _judged(
 ) -> Judging | None:
     first = wanted.first_run
     found = judging(wanted.baseline, wanted.gate, store, remote, dataset, dry_run=dry_run, first_run=first)
+    check_names(found, evaluators)
     check_directions(found, evaluators)
     check_margins(found)
     return found

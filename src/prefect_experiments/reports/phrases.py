@@ -151,7 +151,8 @@ def verdict_sentence(verdict: Verdict, written: Callable[[str], str] = one_line)
         written: writes a metric's name for the medium.
     """
     if verdict.status == "passed":
-        return "The candidate meets every rule of the gate."
+        alone = " that needs no baseline" if verdict.alone else ""
+        return f"The candidate meets every rule of the gate{alone}."
     names = [written(check.name) for check in verdict.checks if check.status != "passed"]
     which = f": {', '.join(names)}" if names else ""
     if verdict.status == "failed":
