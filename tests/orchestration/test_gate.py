@@ -601,7 +601,8 @@ def test_less_can_be_better(bench: Bench) -> None:
 def test_a_dry_run_looks_at_gate_and_baseline_and_judges_nothing(bench: Bench) -> None:
     bench.run()
     before = len(bench.client.experiments.list())
-    for arguments in ({"baseline": "latest", "gate": CLOSE}, {"gate": CLOSE, "first_run": True}, {"baseline": "tag:none"}):
+    first = {"gate": CLOSE, "first_run": True}
+    for arguments in ({"baseline": "latest", "gate": CLOSE}, first, {"baseline": "tag:none"}):
         ran = bench.run(wrong_on(N), dry_run=3, **arguments)
         assert len(ran.task_runs) == 3
         assert (ran.comparison, ran.verdict) == (None, None)
