@@ -203,9 +203,11 @@ def texts_below(**values: object) -> list[str]:
 
 
 def headline(ran: RanExperiment) -> str:
-    """Such as ``Reused 812 runs, ran 188; 3 of 1000 failed``."""
+    """Such as ``Reused 812 runs, ran 188; 3 of 1000 failed``; of what was read, and not run, how many there are."""
     summary = ran.summary
     text = f"Reused {ran.reused} runs, ran {ran.ran}" if ran.reused else f"Ran {ran.ran}"
+    if not ran.reused and not ran.ran:
+        text = numbers.count(summary.n_runs, "run")
     if ran.logged:
         text = f"Logged {numbers.count(ran.logged, 'run')}"
     return f"{text}; {summary.n_errors} of {summary.n_runs} failed"

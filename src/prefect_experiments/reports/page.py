@@ -189,7 +189,8 @@ def _histogram(
     longest: float | None = None,
 ) -> Histogram | None:
     pairs = list(zip(parties, values, strict=True))[::-1]
-    return charts.histogram([(party.role, party.role, found) for party, found in pairs], label, longest=longest)
+    named = [(party.role, party.role if len(pairs) > 1 else "runs", found) for party, found in pairs]
+    return charts.histogram(named, label, longest=longest)
 
 
 def _labels(name: str, parties: Sequence[Party]) -> list[dict[str, Any]]:
