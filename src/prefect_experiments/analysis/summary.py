@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from prefect_experiments import money
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.directions import agreed, said_directions
 from prefect_experiments.analysis.intervals import Interval, Range, example_means, interval_of, mean_and_sd, range_of
@@ -133,6 +134,8 @@ class Summary(OnPages, Printed, _Record):
         token_count, total_cost: of the task's calls, summed over the runs that know theirs; ``None`` when none does.
         metrics: by evaluator name.
         judge_token_count, judge_cost: of the evaluators' calls, likewise.
+        replaced_cost: of results that others have taken the place of since, such as a failed run's that was made again;
+            ``None`` where there are none of a known cost.
         unpriced: by model, how many calls, of the task and of the evaluators, have no known cost. Where there are any,
             the costs are what is known, and not all that was spent.
     """
@@ -147,13 +150,17 @@ class Summary(OnPages, Printed, _Record):
     metrics: Mapping[str, MetricSummary]
     judge_token_count: int | None = None
     judge_cost: float | None = None
+    replaced_cost: float | None = None
     unpriced: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def overall_cost(self) -> float | None:
-        """What task and evaluators have cost together, as far as it is known; ``None`` where nothing is."""
-        known = [cost for cost in (self.total_cost, self.judge_cost) if cost is not None]
-        return math.fsum(known) if known else None
+        """All that was paid, as far as it is known: for the task, the evaluators, and what was made again since.
+
+        ``None`` where nothing is known.
+        """
+        known = [cost for cost in (self.total_cost, self.judge_cost, self.replaced_cost) if cost is not None]
+        return money.total(known) if known else None
 
     def keys(self) -> list[str]:
         """The fields, and the cost of all."""
@@ -204,6 +211,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         metrics={name: metric(name, rows) for name, rows in evaluations.items()},
         judge_token_count=used.judge_tokens,
         judge_cost=used.judge_cost,
+        replaced_cost=used.replaced_cost,
         unpriced=used.unpriced,
     )
 

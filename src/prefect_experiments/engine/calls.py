@@ -62,6 +62,7 @@ class Caller:
         shares: whether its calls, where they reach out, count together with those of others.
         ready: what every attempt waits for at last; raises where none may begin any more.
         is_over: whether no further attempt may begin; those under way end as they do.
+        attempted: is told of each attempt that has ended, by what it was given.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class Caller:
         shares: bool = False,
         ready: Callable[[], Awaitable[None]] | None = None,
         is_over: Callable[[], bool] = lambda: False,
+        attempted: Callable[[Fields], None] = lambda _: None,
     ) -> None:
         self.target = target
+        self._attempted = attempted
         self.is_over = is_over
         self.has_withheld = False  # whether a call was not made for that reason
         self._shares = shares
@@ -143,6 +146,7 @@ class Caller:
             attempts += 1
             attempt = await (self._attempt(fields, attempt, attempts) if first is None else self._finish(first))
             first = None
+            self._attempted(fields)
             if stopped is not None and stopped.is_set():
                 raise asyncio.CancelledError
             error = attempt.error

@@ -219,8 +219,11 @@ def figures(summary: Summary) -> str:
     else:
         of_judges = _used(summary.judge_token_count, summary.judge_cost)
         parts += [f"{who} {' for '.join(used)}" for who, used in (("task", of_task), ("judges", of_judges)) if used]
-        if summary.total_cost is not None and summary.judge_cost is not None:
-            parts.append(f"together {numbers.money(summary.overall_cost)}")
+    if summary.replaced_cost is not None:
+        parts.append(f"results made again since {numbers.money(summary.replaced_cost)}")
+    costs = (summary.total_cost, summary.judge_cost, summary.replaced_cost)
+    if sum(cost is not None for cost in costs) > 1:
+        parts.append(f"together {numbers.money(summary.overall_cost)}")
     return ", ".join(parts)
 
 

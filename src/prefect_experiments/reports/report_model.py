@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
+from prefect_experiments import money
 from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.summary import PERCENTILES, metric_summary
@@ -81,7 +81,7 @@ def _summary_of(runs: Sequence[ResultRun], table: ResultTable) -> Summary:
         n_errors=len(runs) - len(ok),
         latency_ms={f"p{p}": float(np.percentile(latencies, p)) for p in PERCENTILES} if latencies else {},
         token_count=int(sum(tokens)) if tokens else None,
-        total_cost=math.fsum(costs) if costs else None,
+        total_cost=money.total(costs) if costs else None,
         metrics={name: _metric_of(name, table, expected) for name in names},
     )
 

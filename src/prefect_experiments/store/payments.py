@@ -10,6 +10,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from prefect_experiments import money
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
 
@@ -23,12 +24,14 @@ class Spending(NamedTuple):
     Attributes:
         judge_tokens, judge_cost: of the evaluators' calls; ``None`` where none is known.
         unpriced: by model, the calls of the task and of the evaluators whose cost is not known, the commonest first.
+        replaced_cost: of results that were made again; ``None`` where there are none of a known cost.
         spent: in US dollars, all that is known: of the task, of the evaluators, and of results that were made again.
     """
 
     judge_tokens: int | None
     judge_cost: float | None
     unpriced: dict[str, int]
+    replaced_cost: float | None
     spent: float
 
 
@@ -37,16 +40,17 @@ def spending_of(connection: Connection, experiment_id: str) -> Spending:
     runs, said = experiment_runs.c, evaluations.c
     of_runs, of_said = runs.experiment_id == experiment_id, said.experiment_id == experiment_id
     sums = sa.select(sa.func.sum(said.token_count), sa.func.sum(said.total_cost)).where(of_said)
-    tokens, judges = connection.execute(sums).one()
+    tokens, judge_cost = connection.execute(sums).one()
     task = connection.execute(sa.select(sa.func.sum(runs.total_cost)).where(of_runs)).scalar()
     replaced = sa.select(experiments.c.replaced_cost).where(experiments.c.id == experiment_id)
-    before = connection.execute(replaced).scalar()
+    judges, before = money.rounded(judge_cost), money.rounded(connection.execute(replaced).scalar())
     unpriced: Counter[str] = Counter()
     for column, mine in ((runs.unpriced, of_runs), (said.unpriced, of_said)):
         query = sa.select(column, sa.func.count()).where(mine, column.is_not(None)).group_by(column)
         for text, times in connection.execute(query).all():
             unpriced.update({model: times * calls for model, calls in orjson.loads(text).items()})
-    return Spending(tokens, judges, dict(unpriced.most_common()), (task or 0.0) + (judges or 0.0) + (before or 0.0))
+    spent = money.total(cost for cost in (task, judges, before) if cost is not None)
+    return Spending(tokens, judges, dict(unpriced.most_common()), before, spent)
 
 
 def paid_before(connection: Connection, experiment_id: str) -> dict[Paid, float]:

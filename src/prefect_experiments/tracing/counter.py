@@ -86,9 +86,16 @@ class _Counted(Generic[T]):
         current_call.set(call)
         return self._target.call(fields)
 
-    def _figures(self, fields: Fields) -> TraceFigures:
-        call = self._under_way.pop(fields, None)
-        return UNTRACED if call is None or call.is_silent else TraceFigures(None, *call.figures.usage())
+    def used(self, fields: Fields) -> TraceFigures:
+        """What a call that is under way has used until now."""
+        return _figures(self._under_way.get(fields))
+
+    def _finished(self, fields: Fields) -> TraceFigures:
+        return _figures(self._under_way.pop(fields, None))
+
+
+def _figures(call: CountedCall | None) -> TraceFigures:
+    return UNTRACED if call is None or call.is_silent else TraceFigures(None, *call.figures.usage())
 
 
 class CountedTask(_Counted[Task]):
@@ -96,7 +103,7 @@ class CountedTask(_Counted[Task]):
 
     def finish(self, fields: Fields, item: RunItem, output_json: str | None, result: CallResult) -> TraceFigures:  # noqa: ARG002
         """What the run has used."""
-        return self._figures(fields)
+        return self._finished(fields)
 
 
 class CountedEvaluator(_Counted["BoundEvaluator"]):
@@ -110,4 +117,4 @@ class CountedEvaluator(_Counted["BoundEvaluator"]):
         result: CallResult,  # noqa: ARG002
     ) -> TraceFigures:
         """What the evaluation has used."""
-        return self._figures(fields)
+        return self._finished(fields)
