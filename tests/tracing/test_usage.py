@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import openai
 import pytest
 
@@ -202,10 +203,25 @@ class TestReportUsage:
     def test_elsewhere_it_does_nothing(self):
         report_usage("gpt-4o-mini", input_tokens=1)
 
-    @pytest.mark.parametrize("figures", [{"cost": -1.0}, {"input_tokens": -1}, {"cost": float("nan")}])
-    def test_it_refuses_what_cannot_be(self, figures):
-        with pytest.raises(InvalidSetting, match=r"report_usage: \w+ must be a number of at least 0"):
-            report_usage("gpt-4o-mini", **figures)
+    @pytest.mark.parametrize("cost", [-1.0, float("nan"), float("inf"), "1$", "0.5", True, [1]])
+    def test_it_refuses_a_cost_that_cannot_be(self, cost):
+        with pytest.raises(InvalidSetting) as refused:
+            report_usage("gpt-4o-mini", cost=cost)
+        assert str(refused.value) == f"report_usage: cost must be a number of at least 0, got {cost!r}"
+
+    @pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "cached_input_tokens"])
+    @pytest.mark.parametrize("count", [-1, 1.5, "900", True, 10**400])
+    def test_it_refuses_tokens_that_cannot_be(self, name, count):
+        with pytest.raises(InvalidSetting, match=rf"report_usage: {name} must be a whole number of at least 0.*, got "):
+            report_usage("gpt-4o-mini", **{name: count})
+
+    def test_it_refuses_a_model_that_is_no_name(self):
+        with pytest.raises(InvalidSetting, match=r"report_usage: model must be a model's name, got 4"):
+            report_usage(4, cost=1.0)
+
+    def test_it_takes_numpys_numbers(self):
+        run = used(lambda given: report_usage(input_tokens=np.int64(7), cost=np.float32(0.5))).run()
+        assert (run.token_count, run.total_cost) == (7, 0.5)
 
 
 class TestPrices:
