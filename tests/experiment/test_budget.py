@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import openai
 import pytest
+from prefect import flow
 
 from prefect_experiments import Client, create_evaluator, report_usage, resume_experiment, run_experiment
 from prefect_experiments.errors import BudgetSpent, ExperimentStopped, InvalidSetting
@@ -144,6 +145,34 @@ def test_each_attempt_of_a_judge_counts_when_it_ends(client, server, ask):
     assert kept(client, raised.value).summary.overall_cost == pytest.approx(len(server.requests) * CALL)
 
 
+def test_task_and_judges_spend_of_one_and_retries_of_both_count(client, server, ask):
+    tried = set()
+
+    def task(given):
+        ask()
+        if given % 2 and given not in tried:
+            tried.add(given)
+            raise ValueError("after the call")
+        return given
+
+    def judge(output):
+        ask()
+        raise ValueError("after the call")
+
+    judges = [create_evaluator(kind="LLM", name=name)(judge) for name in ("first", "second")]
+    with pytest.raises(BudgetSpent) as raised:
+        run_experiment(
+            client=client, dataset=QUESTIONS[:4], task=task, evaluators=judges, budget=10 * CALL, print_summary=False,
+            retries=3, concurrency=3,
+        )  # fmt: skip
+    made = len(server.requests)
+    assert 10 <= made <= 12
+    summary = kept(client, raised.value).summary
+    assert summary.total_cost == pytest.approx(6 * CALL)  # four runs, and two attempts that failed
+    assert summary.judge_cost == pytest.approx((made - 6) * CALL)
+    assert f"is spent (${made * CALL:,.4g})" in str(raised.value)
+
+
 def test_what_is_said_to_be_spent_is_all_that_was_in_flight(client):
     under_way = threading.Barrier(4)
 
@@ -225,7 +254,40 @@ def test_what_a_task_reports_itself_is_spent(client):
     assert kept(client, error).summary.total_cost == 1.0
 
 
+def test_prefect_tells_of_its_end_in_a_line_and_of_a_crash_with_its_traceback(client, caplog):
+    stopped(client, lambda given: report_usage(cost=0.25), budget=1, concurrency=1)
+    told = [record for record in caplog.records if record.name == "prefect.flow_runs" and "is spent" in record.message]
+    assert [(record.exc_info, record.levelname) for record in told] == [(None, "ERROR")]
+    caplog.clear()
+
+    @flow
+    def crashing():
+        raise RuntimeError("a crash")
+
+    with pytest.raises(RuntimeError, match="a crash"):
+        crashing()
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [RuntimeError]
+
+
+def test_exit_on_error_is_told_in_a_line_too(client, caplog):
+    with pytest.raises(ExperimentStopped):
+        run_experiment(
+            client=client, dataset=QUESTIONS, task=lambda given: 1 / 0, exit_on_error=True, retries=0,
+            print_summary=False,
+        )  # fmt: skip
+    assert [record for record in caplog.records if record.name.startswith("prefect.") and record.exc_info] == []
+    assert "exit_on_error is set" in caplog.text
+
+
 class TestRefusedBeforeAnythingIsSpent:
+    @pytest.mark.parametrize("prices", ["/no/such/prices.json", '{"in-house": 3}'])
+    def test_where_prices_cannot_be_used(self, client, monkeypatch, server, ask, prices):
+        monkeypatch.setenv("PREFECT_EXPERIMENTS_PRICES", prices)
+        with pytest.raises(InvalidSetting, match="PREFECT_EXPERIMENTS_PRICES: the "):
+            run_experiment(client=client, dataset=QUESTIONS, task=lambda given: ask())
+        assert server.requests == []
+        assert client.experiments.list(dataset=None).experiments == []
+
     def test_where_nothing_can_tell_the_cost(self, client, monkeypatch, server, ask):
         monkeypatch.setattr(instruments, "INSTRUMENTORS", {})
         monkeypatch.setattr("prefect_experiments.experiment.spending._says_so_itself", lambda: False)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import openai
 import pytest
+import wrapt
 
 from prefect_experiments import report_usage
 from prefect_experiments.errors import InvalidSetting
@@ -142,6 +143,49 @@ def test_of_a_model_that_no_table_knows_the_tokens_count_and_the_cost_is_unknown
 def test_a_stream_without_usage_is_a_call_of_unknown_cost(client):
     run = used(lambda given: [part.id for part in chat(client, stream=True)]).run()
     assert (run.token_count, run.total_cost, json.loads(run.unpriced_json)) == (None, None, {"gpt-4o-mini": 1})
+
+
+def test_a_stream_is_read_as_its_client_meant_it_though_an_instrumentor_stands_before_it(client, aclient):
+    asked = {"stream": True, "stream_options": {"include_usage": True}}
+
+    async def of_sync_client(given):
+        return chat(client, **asked)
+
+    tasks = [lambda given: chat(client, **asked), of_sync_client, lambda given: chat(aclient, **asked)]
+    for task in tasks:
+        run = used(task).run()
+        assert (run.error, run.token_count, run.total_cost) == (None, ASKED + ANSWERED, pytest.approx(COST))
+        assert isinstance(json.loads(run.output_json), str)
+
+
+class EitherWay(wrapt.ObjectProxy):
+    """As the instrumentor of Anthropic's library stands before its streams of both sorts."""
+
+    def __iter__(self):
+        yield from self.__wrapped__
+
+    async def __aiter__(self):
+        async for chunk in self.__wrapped__:
+            yield chunk
+
+
+def plain_chunks():
+    yield from ("Pa", "ris")
+
+
+async def async_chunks():
+    for chunk in ("Pa", "ris"):
+        yield chunk
+
+
+@pytest.mark.parametrize("chunks", [plain_chunks, async_chunks])
+def test_a_proxy_that_has_the_methods_of_both_sorts_is_read_as_what_it_stands_for(chunks):
+    async def of_async_code(given):
+        return EitherWay(chunks())
+
+    for task in (lambda given: EitherWay(chunks()), of_async_code):
+        run = used(task).run()
+        assert (run.error, run.output_json) == (None, '"Paris"')
 
 
 def test_a_judges_calls_are_the_evaluations_and_count_once(client):
