@@ -115,15 +115,6 @@ def test_hostile_texts_add_no_element() -> None:
     assert "<script>window.ran = 1</script>" in attacked.data["examples"][0]["id"]
 
 
-def test_what_judges_have_used_is_shown_beside_the_task_where_it_is_known() -> None:
-    assert "judges" not in PAGE.text
-    used = dataclasses.replace(SMALL.candidate.summary, judge_token_count=8_177, judge_cost=0.0024, total_cost=0.00323)
-    text = Document(html_report(SMALL.comparison, dataclasses.replace(SMALL.candidate, summary=used), SMALL.baseline)).text
-    assert "judges' tokens - 8,177" in text
-    assert "judges' cost - $0.0024" in text
-    assert "cost with judges - $0.00563" in text
-
-
 def test_without_a_baseline_nothing_is_called_a_candidate() -> None:
     alone = Document(html_report(None, SMALL.candidate)).text
     assert "experiment: prompt-v12 shorter answers" in alone

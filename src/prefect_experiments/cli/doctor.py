@@ -64,6 +64,7 @@ def doctor(*, wait: float = 5.0, terminal: Here) -> Answer:
         Check("packages", _versions),
         Check("extras", _extras),
         Check("instrumentors", _instrumentors),
+        Check("prices", _prices),
         Check("Git", _git),
         Check("Prefect's server", _prefect, _start_server()),
         Check("store", functools.partial(_store, terminal.store_url), _ask_database(terminal.store_url)),
@@ -139,6 +140,24 @@ def _instrumentors() -> Iterator[Finding]:
         else:
             text = f"{client} is installed, and nothing that traces its calls and counts their tokens"
             yield Finding("warning", "instrumentors", text, f"pip install {package}")
+
+
+def _prices() -> Iterator[Finding]:
+    """What calls of models cost."""
+    from prefect_experiments.tracing.prices import Prices
+
+    try:
+        prices = Prices.of_settings()
+    except InvalidSetting as error:
+        yield Finding("error", "prices", str(error), "unset PREFECT_EXPERIMENTS_PRICES  # or mend what it says")
+        return
+    table = _version_of("genai-prices")
+    found = [f"genai-prices {table}"] * (table is not None) + [f"{name!r} of your own" for name in prices.own]
+    if found:
+        yield Finding("ok", "prices", ", ".join(found))
+    else:
+        text = "none are known, so tokens are counted, and costs only where spans or report_usage say them"
+        yield Finding("warning", "prices", text, "pip install 'prefect-experiments[cost]'")
 
 
 def _git() -> Iterator[Finding]:

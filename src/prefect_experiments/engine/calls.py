@@ -64,6 +64,7 @@ class Caller:
         ready: what every attempt waits for at last; raises where none may begin any more.
         is_over: whether no further attempt may begin; those under way end as they do.
         trouble: gets to know of attempts that have failed and are made again.
+        attempted: is told of each attempt that has ended, by what it was given.
     """
 
     def __init__(
@@ -77,9 +78,11 @@ class Caller:
         ready: Callable[[], Awaitable[None]] | None = None,
         is_over: Callable[[], bool] = lambda: False,
         trouble: Trouble | None = None,
+        attempted: Callable[[Fields], None] = lambda _: None,
     ) -> None:
         self.target = target
         self._trouble = Trouble() if trouble is None else trouble
+        self._attempted = attempted
         self.is_over = is_over
         self.has_withheld = False  # whether a call was not made for that reason
         self._shares = shares
@@ -151,6 +154,7 @@ class Caller:
             attempts += 1
             attempt = await (self._attempt(fields, attempt, attempts) if first is None else self._finish(first))
             first = None
+            self._attempted(fields)
             if stopped is not None and stopped.is_set():
                 raise asyncio.CancelledError
             error = attempt.error
