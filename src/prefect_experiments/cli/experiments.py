@@ -129,7 +129,7 @@ def runs(
     def show_page(console: Console) -> None:
         shown = [_shown_run(row, failed=failed) for row in rows]
         # Beside what went wrong there is room for little else.
-        crowding = {*shown[0]} - {"id", "example", "error"} if failed and shown else {"repetition"}
+        crowding = {*shown[0]} - {"id", "example", "error"} if failed and shown else {"repetition", "status", "latency"}
         print_page(console, shown, pagination, none="there is no such run", where_wide=crowding)
 
     return Answer({"experiment_runs": rows, "pagination": pagination.to_dict()}, show_page)
