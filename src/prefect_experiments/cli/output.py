@@ -32,7 +32,7 @@ BY_SIGNAL = 128  # and the number of the signal, as shells have it
 _PIPE_WIDTH = 1000
 _WIDE = 110
 _LONGEST_CELL = 60
-_WHOLE = ("id", "created")  # an id is there to be copied
+_WHOLE = ("id", "run", "created")  # an id is there to be copied
 _LONGEST_FIELD = 500
 
 

@@ -27,6 +27,7 @@ from prefect_experiments.analysis.verdicts import (
 from prefect_experiments.reports.escaping import error_text, one_line
 
 ERRORS_SHOWN = 5
+MOST_METRICS = 12
 TYPES_SHOWN = 5
 
 VERDICTS: Final = {"passed": "Passed", "failed": "Failed", "inconclusive": "Inconclusive"}
@@ -109,6 +110,22 @@ def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
         examples_needed="" if metric.examples_needed is None else numbers.count(metric.examples_needed),
         test=metric.test,
     )
+
+
+def worth_a_line(comparison: Comparison) -> list[MetricComparison]:
+    """The metrics that are told line by line: all; of many, those that changed or that the gate has not passed."""
+    every = list(comparison.metrics.values())
+    if len(every) <= MOST_METRICS:
+        return every
+    checks = comparison.verdict.checks if comparison.verdict else ()
+    stopped = {check.name for check in checks if check.status != "passed"}
+    return [metric for metric in every if metric.verdict != "unchanged" or metric.name in stopped]
+
+
+def untold(comparison: Comparison) -> str:
+    """What is said of the metrics that are not `worth_a_line`; empty where there are none."""
+    others = len(comparison.metrics) - len(worth_a_line(comparison))
+    return f"{numbers.count(others, 'other metric')} unchanged" if others else ""
 
 
 def operation_lines(comparison: Comparison) -> list[str]:
