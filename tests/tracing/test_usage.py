@@ -254,7 +254,7 @@ class TestReportUsage:
         assert str(refused.value) == f"report_usage: cost must be a number of at least 0, got {cost!r}"
 
     @pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "cached_input_tokens"])
-    @pytest.mark.parametrize("count", [-1, 1.5, "900", True, 10**400])
+    @pytest.mark.parametrize("count", [-1, 1.5, "900", True, 10**30])
     def test_it_refuses_tokens_that_cannot_be(self, name, count):
         with pytest.raises(InvalidSetting, match=rf"report_usage: {name} must be a whole number of at least 0.*, got "):
             report_usage("gpt-4o-mini", **{name: count})
