@@ -368,9 +368,7 @@ def test_error_rate_latency_and_cost() -> None:
 
 def test_a_small_cost_is_written_out_and_one_sum_is_no_interval() -> None:
     side = operated([100.0] * 60, [0.000027] * 60)
-    assert judged(side, side, Gate(max_cost=0.00003)).reasons == (
-        "the cost of $0.00162 is above the allowed $0.00003",
-    )
+    assert judged(side, side, Gate(max_cost=0.00003)).reasons == ("the cost of $0.00162 is above the allowed $0.00003",)
 
 
 def test_equal_measurements_lend_no_scale_of_one() -> None:

@@ -59,6 +59,9 @@ class Naming(Options):
     """a sentence for people."""
 
 
+_FEW = 3  # ids that a message names of those that differ
+
+
 class NewDataset(Content, Naming):
     """What `create_dataset` takes."""
 
@@ -106,9 +109,12 @@ class Datasets:
         content = given.read(only_source(given.examples, given.dataframe, given.file), f"dataset {given.name!r}")
         try:
             return self._kept.create(given.name, content, description=given.description, metadata=given.metadata)
-        except AlreadyExists:
+        except AlreadyExists as error:
             if given.if_exists == "error":
-                raise
+                raise AlreadyExists(
+                    f"{error}. if_exists='reuse' (--if-exists reuse) gives it where its examples are these, "
+                    "if_exists='new_version' makes a version with them"
+                ) from None
         return self._existing(given.name, content, given.if_exists)
 
     def _existing(self, name: str, content: Sequence[Example], if_exists: IfExists) -> Dataset:
@@ -252,13 +258,19 @@ class Datasets:
 
 def _differences(there: Dataset, content: Sequence[Example]) -> str:
     """In what examples differ from those of a dataset, by their ids."""
-    ids = {example.id for example in there.examples}
-    new = [example.id for example in content if example.id not in ids]
-    kept = len(content) - len(new)
-    said = [f"{len(there):,} there and {len(content):,} given"]
-    said += [f"{len(new):,} with ids that it does not have, such as {new[0]!r:.60}"] if new else []
-    said += [f"{kept:,} with ids that it has, of which some are not as they are there"] if kept and not new else []
-    return ", ".join(said)
+    present, given = {e.id: e for e in there.examples}, {e.id: e for e in content}
+    changed = [key for key in given if key in present and _content(given[key]) != _content(present[key])]
+    found = [
+        ("that it has and that are not given", [key for key in present if key not in given]),
+        ("given that it does not have", [key for key in given if key not in present]),
+        ("given with another content than there", changed),
+    ]
+    said = [f"{len(ids):,} {how} ({', '.join(sources.first_few(map(repr, ids), _FEW))})" for how, ids in found if ids]
+    return ", ".join([f"{len(there):,} there and {len(content):,} given", *said])
+
+
+def _content(example: Example) -> tuple[Any, ...]:
+    return example.input, example.output, example.metadata, sorted(example.splits)
 
 
 def only_source(*given: Any) -> Any:
