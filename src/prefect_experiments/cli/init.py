@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from prefect_experiments.cli.columns import NO_COLUMNS, FileColumns
+from prefect_experiments.cli.columns import NO_COLUMNS, FileColumns, columns_as_options
 from prefect_experiments.cli.output import Answer, Flag, Here, plain, tell
 from prefect_experiments.errors import InvalidSetting, NotFound, unknown_value
 
@@ -91,7 +91,8 @@ def init(
     from prefect_experiments.cli.project import EVALUATION
 
     asks = not yes and sys.stdin.isatty()
-    plan = _plan(dataset, task, columns, asks=asks)
+    with columns_as_options():
+        plan = _plan(dataset, task, columns, asks=asks)
     texts = _rendered(plan)
     files = {Path(EVALUATION): texts["evaluation.py"], GATE: texts["gate.yaml"], WORKFLOW: texts["evaluate.yml"]}
     if not plan.dataset.exists():

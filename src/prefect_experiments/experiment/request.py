@@ -22,7 +22,14 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.arguments import EvaluateArguments, Judged, Place, ResumeArguments, RunArguments
-from prefect_experiments.experiment.compare import Judging, check_directions, check_margins, check_names, judging
+from prefect_experiments.experiment.compare import (
+    Judging,
+    check_directions,
+    check_margins,
+    check_names,
+    check_pairs,
+    judging,
+)
 from prefect_experiments.experiment.dataset_files import check_readable, opened
 from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name
@@ -62,6 +69,7 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
     only = _only_evaluators(own, [e.name for e in evaluators], others=arguments.evaluators is not None)
     tried = arguments.dry_run is not False
     judged = _judged(arguments, evaluators, store, remote, source.name, dry_run=tried)
+    check_pairs(judged, source.name, partial(source.example_ids, store))
     pin: Callable[[Store], Pin] = source.pin
     if tried:
         pin = partial(source.pin_sample, source=store, sample=Sample(n=int(arguments.dry_run)))

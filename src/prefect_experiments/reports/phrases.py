@@ -229,7 +229,8 @@ def regressions(comparison: Comparison) -> list[ExampleChange]:
 
     Within a metric the order is the comparison's, worst first; between metrics differences cannot be
     ranked (points of a score, a number of words), so those that the gate did not pass come before
-    those that regressed, then what failed on one side only, then the others.
+    those that regressed, then what failed on one side only, then the others. The first that failed stands above them
+    all: nothing is worse, and a list of the first few must not leave it out.
     """
     checks = comparison.verdict.checks if comparison.verdict else ()
     stopped = {check.name for check in checks if check.status != "passed"}
@@ -241,7 +242,9 @@ def regressions(comparison: Comparison) -> list[ExampleChange]:
             return 0 if errors_decide else 3
         return 1 if change.metric in stopped else 2 if found.verdict == "regressed" else 4
 
-    return sorted(comparison.regressed, key=place)
+    every = sorted(comparison.regressed, key=place)
+    first = next((change for change in every if change.metric not in comparison.metrics), None)
+    return every if first is None else [first, *(change for change in every if change is not first)]
 
 
 GOOD, BAD = "✔", "✗"
