@@ -180,7 +180,7 @@ def test_the_flow_ends_in_a_state_that_says_the_verdict(
     assert shown[f"comparison-{dataset}"].startswith(f"# {word}: {ran.experiment.name}")
     assert "| correct | 1.00 of" not in shown[f"experiment-{dataset}"]
     [row] = [row for row in json.loads(shown[f"metrics-{dataset}"]) if row["metric"] == "correct"]
-    assert row["verdict"] == ("regressed" if wrong else "unchanged")
+    assert row["means"] == f"1.00 → {score(1 - wrong / N)}"
 
 
 def test_datasets_in_any_script_have_artifacts_of_their_own(client: Client) -> None:
