@@ -108,15 +108,17 @@ def _only_evaluators(dataset: Dataset, known: Sequence[str], *, others: bool) ->
         dataset: which may say so.
         known: the names of those that are used.
         others: whether these are not the dataset's own, so that it may name some that are not used. Those that it
-            does not name are meant for all examples.
+            does not name are meant for all examples, but for those that it says have none.
 
     Raises:
-        InvalidDataset: an example or an evaluator that there is not.
+        InvalidDataset: an example or an evaluator that there is not, or an example of whose evaluators none is used:
+            unjudged, it could not fail.
     """
     given: Any = dataset.only_evaluators
     if not isinstance(given, Mapping):
         raise InvalidDataset(f"only_evaluators must be a mapping of example ids to names, got {type(given).__name__}")
     ids = {example.id for example in dataset.examples}
+    replaced = others and bool(dataset.evaluators)
     for example_id, names in given.items():
         if example_id not in ids:
             raise InvalidDataset(f"only_evaluators: there is no example with the id {example_id!r}")
@@ -125,13 +127,21 @@ def _only_evaluators(dataset: Dataset, known: Sequence[str], *, others: bool) ->
                 f"only_evaluators[{example_id!r}] must be a list of evaluators' names, got {names!r:.80}"
             )
         for name in names:
-            if name not in known and not others:
+            if name not in known and not replaced:
                 raise InvalidDataset(
                     f"only_evaluators[{example_id!r}]: {unknown_value('evaluator', name, list(known))}"
                 )
     named = {name for names in given.values() for name in names}
-    for_all = [name for name in known if others and name not in named]  # the dataset cannot have known of them
-    return {example_id: (*names, *for_all) for example_id, names in given.items()}
+    for_all = [name for name in known if replaced and name not in named]  # the dataset cannot have known of them
+    meant = {example_id: (*names, *for_all) if names else () for example_id, names in given.items()}
+    for example_id, names in meant.items():
+        if names and not set(names) & set(known):
+            raise InvalidDataset(
+                f"only_evaluators[{example_id!r}] names {', '.join(names)}, and of these none is among the evaluators "
+                f"that are used: {', '.join(known) or 'none'}. Use one of them, or give it an empty list, so that it "
+                "has no evaluator"
+            )
+    return meant
 
 
 def _judged(
