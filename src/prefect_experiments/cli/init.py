@@ -149,7 +149,8 @@ def _suffix() -> str:
     from prefect_experiments.cli import project
 
     folder = project.place().folder
-    return f"-{re.sub(r'[^\w-]+', '-', folder).strip('-')}" if folder else ""
+    name = re.sub(r"[^\w-]+", "-", folder).strip("-")
+    return f"-{name}" if name else ""
 
 
 def _workflow() -> Path:

@@ -55,7 +55,8 @@ def plan_of(dataset: Path | None, task: str | None, given: FileColumns, *, asks:
     """What to write, and for what.
 
     Args:
-        dataset, task: as they were given.
+        dataset: as it was given.
+        task: likewise.
         given: likewise, the columns.
         asks: whether there is a person to ask.
 

@@ -21,7 +21,7 @@ def with_only(deployment: str, project: str) -> str:
         "# The evaluation of this project as a Prefect deployment, written by `prefect-experiments init`:\n"
         "#\n#   prefect --no-prompt deploy --all     (in this folder)\n\n"
     )
-    return f"{head}name: {project}\n\ndeployments:\n{deployment}"
+    return f'{head}name: "{project}"\n\ndeployments:\n{deployment}'
 
 
 def with_one_more(text: str, deployment: str, name: str, project: str) -> str:
