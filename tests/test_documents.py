@@ -111,7 +111,7 @@ def test_shell_blocks_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
     assert {*NOT_RUN, WORKER} <= set(blocks), "a block that is not run has changed: look whether it can be now"
     folder = tmp_path / "fresh"
     shutil.copytree(
-        ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("report.html", "nightly", "__pycache__")
+        ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("report.html", "desk", "__pycache__")
     )
     # The worker goes on for ever: it has a terminal of its own there, and is sent to the background here.
     run = [f"{block.partition('#')[0]} &>worker.log &\n" if block == WORKER else block for block in blocks]
@@ -174,7 +174,7 @@ def in_a_terminal(kind: str, name: str, block: str) -> str:
         return ""
     if kind == "yaml":
         added = f"python -c {shlex.quote(ADD_PARAMETERS)} {shlex.quote(block)}\n"
-        return f"{added}prefect --no-prompt deploy --all\nprefect deployment run regression/nightly --watch\n"
+        return f"{added}prefect --no-prompt deploy --all\nprefect deployment run regression/nightly-desk --watch\n"
     if kind == "python":
         return f"printf %s {shlex.quote(block)} > {name}\n" if name else f"python -c {shlex.quote(block)}\n"
     return f"{block.partition('#')[0]} &>worker.log &\n" if block == OTHER_WORKER else block
@@ -193,6 +193,7 @@ def test_examples_of_deploying_run(tmp_path: Path) -> None:
         printed = shell(script, folder, environment_for(tmp_path, api, COLUMNS="120"))
         with httpx.Client(base_url=f"{api}/", trust_env=False, timeout=PATIENCE_S) as http:
             [deployment] = http.post("deployments/filter", json={}).raise_for_status().json()
+    folder /= "desk"
     assert printed.count("Flow run finished successfully in 'GatePassed'") == 3
     assert deployment["parameters"]["options"]["limits"]["limits"]["concurrency"] == 4
     assert "(https://builds.example.com/7/report.html)" in (folder / "comment.md").read_text()

@@ -32,7 +32,7 @@ def written(folder: Path) -> set[str]:
 def test_an_empty_folder_gets_a_dataset_and_what_is_written_passes(cli: CommandLine, tmp_path: Path) -> None:
     here = CommandLine(tmp_path, cli.api)
     made = here("init", "--yes", "--json").json
-    assert made["wrote"] == ["questions.csv", *FILES]
+    assert made["wrote"] == [f"questions-{tmp_path.name}.csv", *FILES]
     ended = here(*command(made["next"][0], "--dry-run"), "--gate", "gate.yaml")
     assert ended.code == 0, ended.out + ended.err
     assert "answered" in ended.out
@@ -166,7 +166,7 @@ pull: null
     ],
     ids=["no indentation", "indentation", "no deployments"],
 )
-def test_a_prefect_yaml_gets_one_more_deployment_and_is_as_it_was(here: Here, text: str) -> None:
+def test_a_prefect_yaml_gets_one_more_deployment_and_is_as_it_was(here: Here, tmp_path: Path, text: str) -> None:
     if "    - " in text:
         text = text.replace("    words: |\n      one\n\n      two", "        words: |\n          one\n\n          two")
     Path("prefect.yaml").write_text(text)
@@ -176,27 +176,45 @@ def test_a_prefect_yaml_gets_one_more_deployment_and_is_as_it_was(here: Here, te
     now = Path("prefect.yaml").read_text()
     lines = difflib.ndiff(text.rstrip().splitlines(), now.splitlines())
     assert not [line for line in lines if line.startswith("- ")], "lines are only added"
-    after = yaml.safe_load(now)
-    assert [one["name"] for one in after["deployments"]] == [*(["etl"] if "etl" in text else []), "nightly"]
+    after, name = yaml.safe_load(now), f"nightly-{tmp_path.name}"
+    assert [one["name"] for one in after["deployments"]] == [*(["etl"] if "etl" in text else []), name]
     assert after["deployments"][:-1] == before.get("deployments", [])
     assert {key: after[key] for key in before if key != "deployments"} == {
         key: before[key] for key in before if key != "deployments"
     }
-    ended = here("init", "--yes")
+    ended = here("init", "--yes", "--dataset", "rows.csv")
     assert ended.code == 2
+
+
+NOTHING_YET = ["", "# ours\n", "deployments:\n", "deployments: [] # none\npull: null\n", "deployments: null\nname: a\n"]
+
+
+@pytest.mark.parametrize("text", NOTHING_YET)
+def test_a_prefect_yaml_without_a_deployment_gets_its_first(here: Here, tmp_path: Path, text: str) -> None:
+    Path("prefect.yaml").write_text(text)
+    before = yaml.safe_load(text) or {}
+    assert here.json("init", "--yes")["merged"] == ["prefect.yaml"]
+    now = Path("prefect.yaml").read_text()
+    assert all(words in now for words in ("# ours", "# none") if words in text)
+    after = yaml.safe_load(now)
+    (deployment,) = after["deployments"]
+    assert (deployment["name"], deployment["parameters"]["promote"]) == (f"nightly-{tmp_path.name}", True)
+    assert before.keys() <= after.keys()
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("deployments: [{name: a}]\n", "are no list with one entry a line"),
-        ("deployments:\n  - name: nightly\n", "has a deployment called nightly already"),
+        ("deployments:\n  - name: nightly-FOLDER\n", "has a deployment called nightly-FOLDER already"),
+        ("[deployments]\n", "are no list with one entry a line"),
         ("deployments: [\n", "is no YAML"),
     ],
 )
 def test_a_prefect_yaml_that_cannot_be_added_to_is_left_alone(
     here: Here, tmp_path: Path, text: str, words: str
 ) -> None:
+    text, words = (said.replace("FOLDER", tmp_path.name) for said in (text, words))
     Path("prefect.yaml").write_text(text)
     before = written(tmp_path)
     ended = here("init", "--yes")

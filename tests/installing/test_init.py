@@ -44,7 +44,8 @@ def test_what_init_writes_deploys_and_its_scheduled_run_passes(wheel: Path, tmp_
         with httpx.Client(base_url=f"{api}/", trust_env=False, timeout=60) as http:
             (deployment,) = posted(http, "deployments/filter")
             assert deployment["entrypoint"] == "prefect_experiments.flows.regression.regression"
-            wait_until_scheduled(http, {deployment["id"]: "nightly"})
+            assert deployment["name"] == "nightly-project"
+            wait_until_scheduled(http, {deployment["id"]: deployment["name"]})
             # One that its schedule has made, as if its time had come.
             waiting = [run for run in posted(http, "flow_runs/filter") if run["state_type"] == "SCHEDULED"]
             due = {

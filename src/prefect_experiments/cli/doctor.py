@@ -139,7 +139,7 @@ def _instrumentors() -> Iterator[Finding]:
             yield Finding("ok", "instrumentors", f"{package} {found}")
         else:
             text = f"{client} is installed, and nothing that traces its calls and counts their tokens"
-            yield Finding("warning", "instrumentors", text, f"pip install {package}")
+            yield Finding("warning", "instrumentors", text, "pip install 'prefect-experiments[cost]'")
 
 
 def _prices() -> Iterator[Finding]:
@@ -229,7 +229,7 @@ async def _asked_of_prefect() -> tuple[str, list[WorkPool]]:
         async with get_client() as api:
             return await api.api_version(), await api.read_work_pools()
 
-    return await asked("nothing can run", ask)
+    return await asked("runs go on without pages, deployments and schedules do not", ask)
 
 
 def _compared(what: str, where: str, theirs: str) -> Finding:

@@ -5,58 +5,25 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
 from prefect_experiments.cli.columns import NO_COLUMNS, FileColumns, columns_as_options
-from prefect_experiments.cli.output import Answer, Flag, Here, plain, tell
-from prefect_experiments.errors import InvalidSetting, NotFound, unknown_value
+from prefect_experiments.cli.output import Answer, Flag, Here, plain
+from prefect_experiments.errors import InvalidSetting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import Console
 
-    from prefect_experiments.cli.project import Columns
+    from prefect_experiments.cli.planning import Plan
 
 POOL = "evals"
 PREFECT_YAML = Path("prefect.yaml")
 GATE = Path("gate.yaml")
-WORKFLOW = Path(".github/workflows/evaluate.yml")
+_WORKFLOWS = Path(".github/workflows")
 _MINIMA = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
-SAMPLE_DATA = Path("questions.csv")
-_ROW_COUNT = 20
-_ROWS = "id,input,output\n" + "".join(
-    f'q{n},"Which number is {n}?","Which number is {n}?"\n' for n in range(1, _ROW_COUNT + 1)
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What the examples say of the expected output.
-
-    Attributes:
-        names: the columns that make it, where it is made of some.
-        is_mapping: whether it is a mapping in each example that has one.
-    """
-
-    names: tuple[str, ...]
-    is_mapping: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What was found out or answered."""
-
-    dataset: Path
-    columns: Columns
-    task: str | None
-    expected: Expected | None
-    examples: int
 
 
 def register(app: App) -> None:
@@ -75,9 +42,10 @@ def init(
 ) -> Answer:
     """Write what this project's evaluation needs: an evaluation, a gate, a nightly deployment, a GitHub workflow.
 
-    It finds out what it can (files of rows, a function that is called like a task, the git remote, the time zone), and
-    asks for what it cannot. What is written runs and deploys as it is. A prefect.yaml that is there gets the deployment
-    added; any other file that is there already is left as it is, and nothing is written then.
+    It finds out what it can (a file of rows, a function that is called like a task, the git remote, the time zone), and
+    asks for what it cannot; where nobody can be asked, it refuses, and names the option. What is written runs and
+    deploys as it is: the task and the rows are checked first, as run does it. A prefect.yaml that is there gets the
+    deployment added; any other file that is there already is left as it is, and nothing is written then.
 
     Args:
         dataset: a file of rows; by default the one that is found, else a small one is written.
@@ -88,107 +56,115 @@ def init(
         force: replace files that are there already, prefect.yaml as well.
         terminal: where it is shown.
     """
-    from prefect_experiments.cli.project import EVALUATION
+    from prefect_experiments.cli import prefect_yaml, project
+    from prefect_experiments.cli.planning import plan_of
 
-    asks = not yes and sys.stdin.isatty()
     with columns_as_options():
-        plan = _plan(dataset, task, columns, asks=asks)
+        plan = plan_of(dataset, task, columns, asks=not yes and sys.stdin.isatty())
     texts = _rendered(plan)
-    files = {Path(EVALUATION): texts["evaluation.py"], GATE: texts["gate.yaml"], WORKFLOW: texts["evaluate.yml"]}
+    files = {Path(project.EVALUATION): texts["evaluation.py"], GATE: texts["gate.yaml"]}
+    files[_workflow()] = texts["evaluate.yml"]
     if not plan.dataset.exists():
-        files = {plan.dataset: _ROWS, **files}
+        files = {plan.dataset: _rows(plan.examples), **files}
     is_merged = PREFECT_YAML.exists() and not force
     there = [str(path) for path in files if path.exists()]
     if there and not force:
         raise InvalidSetting(f"{', '.join(there)} would be replaced; say so with --force. Nothing was written")
-    files[PREFECT_YAML] = _merged(texts["deployment.yaml"]) if is_merged else _whole(texts["deployment.yaml"])
-    for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    deployment, name = texts["deployment.yaml"], project.name()
+    if is_merged:
+        before = PREFECT_YAML.read_text(encoding="utf-8")
+        files[PREFECT_YAML] = prefect_yaml.with_one_more(before, deployment, _deployment(), name)
+    else:
+        files[PREFECT_YAML] = prefect_yaml.with_only(deployment, name)
+    _write(files)
     merged = [str(PREFECT_YAML)] if is_merged else []
-    following = _following(plan)
     data = {
         "wrote": [str(path) for path in files if str(path) not in merged],
         "merged": merged,
         "dataset": str(plan.dataset),
-        "task": plan.task or f"{EVALUATION}:task",
-        "next": following,
+        "task": _task(plan),
+        "notes": _notes(plan),
+        "next": _following(plan),
     }
-    return Answer(data, lambda console: _show(console, data, following))
+    return Answer(data, lambda console: _show(console, data))
 
 
-def _show(console: Console, data: dict[str, Any], following: list[str]) -> None:
-    for path in data["wrote"]:
-        console.print(plain(f"wrote {path}"), soft_wrap=True)
-    for path in data["merged"]:
-        console.print(plain(f"added a deployment to {path}"), soft_wrap=True)
-    console.print(plain(f"The dataset is {data['dataset']}, the task {data['task']}."), soft_wrap=True)
-    console.print(plain("Next, with PREFECT_API_URL set (`prefect server start` starts a server):"), soft_wrap=True)
-    for command in following:
-        console.print(plain(f"  {command}"), soft_wrap=True)
+def _write(files: dict[Path, str]) -> None:
+    """Write the files, once it is known that each can be.
+
+    Raises:
+        InvalidSetting: one cannot be.
+    """
+    from prefect_experiments.files import why_unwritable, write_file
+
+    for path in files:
+        if why := why_unwritable(path):
+            raise InvalidSetting(f"{path} cannot be written: {why}. Nothing was written")
+    for path, text in files.items():
+        write_file(path, lambda file, text=text: file.write(text.encode()), make_folders=True)  # type: ignore[misc]
 
 
-# What is found out, and what is asked
-
-
-def _plan(dataset: Path | None, task: str | None, given: FileColumns, *, asks: bool) -> Plan:
-    from prefect_experiments import datasets
+def _notes(plan: Plan) -> list[str]:
+    """What is not as somebody might think."""
     from prefect_experiments.cli import project
 
-    if dataset is not None and not dataset.is_file():
-        raise NotFound(f"there is no file {dataset}; without --dataset one is looked for, or written")
-    files = project.data_files()
-    usable = [path for path in files if project.guessed_columns(project.column_names(path)) is not None]
-    path = dataset or _chosen("Which file has the examples?", usable or (files if asks else []), asks=asks)
-    named = task or _chosen("Which function is the task?", project.tasks(), asks=asks, sure=True)
-    if path is None:
-        return Plan(SAMPLE_DATA, project.Columns(), named, Expected((), is_mapping=False), _ROW_COUNT)
-    columns = project.with_json(path, _columns(path, given, asks=asks))
-    examples = datasets.load(str(path), **columns.keys())
-    expected = [example.output for example in examples if example.output is not None]
-    is_mapping = all(isinstance(one, Mapping) for one in expected)
-    return Plan(path, columns, named, Expected(columns.output, is_mapping) if expected else None, len(examples))
-
-
-def _chosen(question: str, found: Sequence[Any], *, asks: bool, sure: bool = False) -> Any:
-    """The one that was found, or that a person chooses; with nobody to ask, the first, or none where that is a risk."""
-    if len(found) > 1 and asks:
-        tell(question)
-        for number, one in enumerate(found, start=1):
-            tell(f"  {number}  {one}")
-        tell("Its number [1]: ", end="")
-        answer = sys.stdin.readline().strip() or "1"
-        if not answer.isdecimal() or not 1 <= int(answer) <= len(found):
-            raise InvalidSetting(f"give a number from 1 to {len(found)}, got {answer!r}")
-        return found[int(answer) - 1]
-    return None if not found or (sure and len(found) > 1) else found[0]
-
-
-def _columns(path: Path, given: FileColumns, *, asks: bool) -> Columns:
-    from prefect_experiments.cli import project
-
-    names = project.column_names(path)
-    keys = {name: tuple(value or ()) for name, value in given.arguments().items() if name.endswith("_keys")}
-    if keys["input_keys"]:
-        return project.Columns(
-            **{name.removesuffix("_keys"): keys[name] for name in keys}, id=given.arguments()["id_key"]
+    notes = []
+    if plan.left:
+        others = ", ".join(map(str, plan.left))
+        notes.append(f"Not taken: {others}; `--dataset {shlex.quote(str(plan.left[0]))}` would.")
+    if plan.task is None:
+        notes.append(
+            f"No function called {', '.join(project.TASKS[:3])} or the like was found in the .py files of this "
+            f"folder: {project.EVALUATION} has a stub called task. Put your call there, or name a function with "
+            "--task FILE.py:NAME."
         )
-    known = project.guessed_columns(names)
-    return known if known is not None else project.columns_for(_input_of(path, names, asks=asks), names)
+    if folder := project.place().folder:
+        notes.append(
+            f"The workflow is in the repository's own folder, where GitHub looks for it; it works in {folder}."
+        )
+    return notes
 
 
-def _input_of(path: Path, names: list[str], *, asks: bool) -> str:
-    """The column with the input, where no name says it."""
-    if not asks:
-        raise InvalidSetting(f"{path}: which column is the input? Give --input-key COLUMN; columns: {', '.join(names)}")
-    tell(f"{path} has the columns {', '.join(names)}. Which one is the input? ", end="")
-    answer = sys.stdin.readline().strip()
-    if answer not in names:
-        raise InvalidSetting(unknown_value("column", answer, names))
-    return answer
+def _show(console: Console, data: dict[str, Any]) -> None:
+    lines = [f"wrote {path}" for path in data["wrote"]]
+    lines += [f"added a deployment to {path}" for path in data["merged"]]
+    lines += [f"The dataset is {data['dataset']}, the task {data['task']}.", *data["notes"]]
+    lines += ["Next, with PREFECT_API_URL set (`prefect server start` starts a server):"]
+    lines += [f"  {command}" for command in data["next"]]
+    for line in lines:
+        console.print(plain(line), soft_wrap=True)
 
 
 # What is written
+
+
+def _deployment() -> str:
+    """What the deployment is called: a server has one of a name, and may serve many projects."""
+    from prefect_experiments.cli import project
+
+    return f"nightly-{project.name()}"
+
+
+def _suffix() -> str:
+    """What tells the workflow of a project from those of others in its repository."""
+    from prefect_experiments.cli import project
+
+    folder = project.place().folder
+    name = re.sub(r"[^\w-]+", "-", folder).strip("-")
+    return f"-{name}" if name else ""
+
+
+def _workflow() -> Path:
+    """Where GitHub looks for it: in the repository's own folder."""
+    from prefect_experiments.cli import project
+
+    return project.place().root / _WORKFLOWS / f"evaluate{_suffix()}.yml"
+
+
+def _rows(count: int) -> str:
+    """A small dataset."""
+    texts = [f"Which number is {n}?" for n in range(1, count + 1)]
+    return "id,input,output\n" + "".join(f'q{n},"{text}","{text}"\n' for n, text in enumerate(texts, start=1))
 
 
 def _rendered(plan: Plan) -> dict[str, str]:
@@ -209,7 +185,7 @@ def _rendered(plan: Plan) -> dict[str, str]:
         keep_trailing_newline=True,
     )
     templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
-    columns = plan.columns
+    columns, folder = plan.columns, project.place().folder
     known = {
         "found_task": plan.task,
         "task": _task(plan),
@@ -224,6 +200,12 @@ def _rendered(plan: Plan) -> dict[str, str]:
         "pool": POOL,
         "timezone": project.time_zone(),
         "python": project.python_version(),
+        "deployment": _deployment(),
+        "folder": folder,
+        "within": f"{folder}/" if folder else "",
+        "suffix": _suffix(),
+        "quoted_comment": "'" + f"{folder}/comment.md".lstrip("/").replace("'", "''") + "'",  # as expressions have it
+        "workflow": (_WORKFLOWS / f"evaluate{_suffix()}.yml").as_posix(),
         "remote": project.remote() or "https://github.com/your-org/your-project.git",
         "branch": project.main_branch(),
         "installs": project.install_commands(),
@@ -264,69 +246,9 @@ def _gate(plan: Plan) -> str:
     return _run(plan, *more, "--report report.html --junit results.xml --comment comment.md", join=" \\\n            ")
 
 
-def _whole(deployment: str) -> str:
-    head = (
-        "# The evaluation of this project as a Prefect deployment, written by `prefect-experiments init`:\n"
-        "#\n#   prefect --no-prompt deploy --all     (in this folder)\n\n"
-    )
-    name = re.sub(r"[^\w-]+", "-", Path.cwd().name) or "evaluation"
-    return f"{head}name: {name}\n\ndeployments:\n{deployment}"
-
-
-def _merged(deployment: str) -> str:
-    """The prefect.yaml that is there, with one deployment more; all else, comments too, is as it was.
-
-    Raises:
-        InvalidSetting: it has such a deployment already, or is not written so that one can be added.
-    """
-    import yaml
-
-    text = PREFECT_YAML.read_text(encoding="utf-8")
-    try:
-        content, tree = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise InvalidSetting(
-            f"{PREFECT_YAML} is no YAML: {' '.join(str(error).split())}. Nothing was written"
-        ) from None
-    present = content.get("deployments") if isinstance(content, dict) else None
-    if isinstance(present, list) and any(isinstance(one, dict) and one.get("name") == "nightly" for one in present):
-        raise InvalidSetting(
-            f"{PREFECT_YAML} has a deployment called nightly already; rename it, or say --force to replace the file. "
-            "Nothing was written"
-        )
-    if present is None and isinstance(content, dict) and "deployments" not in content:
-        return f"{text.rstrip()}\n\ndeployments:\n{deployment}"
-    nodes = {key.value: value for key, value in tree.value} if isinstance(tree, yaml.MappingNode) else {}
-    if not isinstance(present, list) or nodes["deployments"].flow_style:
-        raise InvalidSetting(
-            f"the deployments of {PREFECT_YAML} are no list with one entry a line, so none can be added; write them "
-            "so, or say --force to replace the file. Nothing was written"
-        )
-    node = nodes["deployments"]
-    lines = text.splitlines(keepends=True)
-    end = max(_last_line(one) for one in node.value) + 1
-    indent = " " * (node.start_mark.column - 2) if node.start_mark.column > 2 else ""
-    block = deployment if node.start_mark.column else re.sub(r"^  ", "", deployment, flags=re.MULTILINE)
-    added = "".join(f"{indent}{line}" if line.strip() else line for line in block.splitlines(keepends=True))
-    before = "".join(lines[:end])
-    return f"{before.rstrip()}\n\n{added.rstrip()}\n{''.join(lines[end:])}"
-
-
-def _last_line(node: Any) -> int:
-    """The number of the last line that something is on."""
-    import yaml
-
-    if isinstance(node, yaml.ScalarNode) or not node.value:
-        mark = node.end_mark
-        return int(mark.line - (mark.column == 0 and mark.line > node.start_mark.line))
-    parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
-    ends = [_last_line(part) for part in parts]
-    return max([*ends, int(node.end_mark.line) if node.flow_style else 0])
-
-
 def _following(plan: Plan) -> list[str]:
     return [
         _run(plan, "--dry-run"),
         f"prefect worker start --pool {POOL} --type process  # in a terminal of its own; it makes the pool",
-        "prefect --no-prompt deploy --all && prefect deployment run regression/nightly --watch",
+        f"prefect --no-prompt deploy --all && prefect deployment run regression/{_deployment()} --watch",
     ]

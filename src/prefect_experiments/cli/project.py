@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from prefect_experiments import datasets
 from prefect_experiments.datasets.files import SUFFIXES
@@ -24,10 +29,14 @@ _OUTPUTS = (
     *("output", "expected", "expected_output", "answer", "label", "intent", "category", "class", "target"),
     *("reference", "ground_truth", "response", "completion"),
 )
-_TASKS = ("task", "answer", "respond", "reply", "predict", "classify", "generate", "ask")
+TASKS = ("task", "answer", "respond", "reply", "predict", "classify", "generate", "ask")
 _FIELDS = {"input", "metadata", "example", "dataset_row"}
 _NOT_DATA = {"package.json", "package-lock.json", "tsconfig.json", "results.csv", "requirements.csv"}
 _GIT_WITHIN_S = 10
+_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+_RELEASES = 40  # of a series, which are more than there have been of any
+
+logger = logging.getLogger("prefect_experiments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,12 @@ class Columns:
     metadata: tuple[str, ...] = ()
     id: str | None = None
     json: tuple[str, ...] = ()
+    split: str | None = None
+
+    def names(self) -> list[str]:
+        """All of them."""
+        found = [*self.input, *self.output, *self.metadata, self.split, self.id]
+        return [name for name in found if name]
 
     def keys(self) -> dict[str, Any]:
         """As `datasets.load` takes them."""
@@ -46,13 +61,15 @@ class Columns:
             "input_keys": list(self.input) or None,
             "output_keys": list(self.output) or None,
             "metadata_keys": list(self.metadata) or None,
+            "split_key": self.split,
             "id_key": self.id,
             "types": dict.fromkeys(self.json, "json") or None,
         }
 
     def parameters(self) -> dict[str, Any]:
         """As a deployed flow takes them."""
-        given = {"input": [*self.input], "output": [*self.output], "metadata": [*self.metadata], "id": self.id}
+        several = {"input": [*self.input], "output": [*self.output], "metadata": [*self.metadata]}
+        given = {**several, "splits": self.split, "id": self.id}
         types = {"types": dict.fromkeys(self.json, "json")} if self.json else {}
         return types | ({kind: names for kind, names in given.items() if names} if self.input else {})
 
@@ -60,35 +77,60 @@ class Columns:
         """As the command line takes them."""
         named = [("--input-key", self.input), ("--output-key", self.output), ("--metadata-key", self.metadata)]
         named += [("--type", tuple(f"{name}=json" for name in self.json))]
-        return [word for option, names in named for name in names for word in (option, name)] + (
-            ["--id-key", self.id] if self.id and self.input else []
-        )
+        single = [("--split-key", self.split), ("--id-key", self.id)]
+        named += [(option, (name,)) for option, name in single if name and self.input]
+        return [word for option, names in named for name in names for word in (option, name)]
 
 
-def data_files() -> list[Path]:
-    """The files of the project that can be read as rows, those of its own folder first."""
-    found = []
+def name() -> str:
+    """What the project is called: its folder's name, of letters, digits and hyphens."""
+    return re.sub(r"[^\w-]+", "-", Path.cwd().name).strip("-") or "evaluation"
+
+
+def data_files() -> dict[Path, list[str]]:
+    """The files of the project that can be read as rows, those of its own folder first, with their columns."""
+    found: list[Path] = []
     for folder in _FOLDERS:
         paths = sorted(Path(folder).glob("*")) if Path(folder).is_dir() else []
         found += [path for path in paths if path.suffix.lower() in SUFFIXES and path.name not in _NOT_DATA]
-    return [path for path in found if column_names(path)]
+    return {path: names for path in found if (names := column_names(path))}
 
 
 def column_names(path: Path) -> list[str]:
     """The columns of a file, none where it cannot be read as rows."""
     try:
-        return list(datasets.read_table(str(path)).columns)
+        return list(_table(path).columns)
     except (InvalidDataset, InvalidSetting):
         return []
+
+
+def _table(path: Path) -> datasets.Table:
+    """The table in a file, which is looked at only: what its reading says is said when examples are made of it."""
+    with _unsaid():
+        return datasets.read_table(str(path))
+
+
+@contextlib.contextmanager
+def _unsaid() -> Iterator[None]:
+    def nothing(_: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(nothing)
 
 
 def guessed_columns(names: Sequence[str]) -> Columns | None:
     """Which columns make an example, by what they are called; ``None`` where none is called like an input."""
     given = _first(names, _INPUTS)
-    if given is None:
-        return None
-    found = columns_for(given, names)
-    return Columns() if given == "input" and found.output in ((), ("output",)) else found
+    return None if given is None else columns_for(given, names)
+
+
+def as_short(columns: Columns) -> Columns:
+    """The same; nothing at all where the columns have the names that are looked for by themselves."""
+    return Columns() if columns.input == ("input",) and columns.output in ((), ("output",)) else columns
 
 
 def columns_for(given: str, names: Sequence[str]) -> Columns:
@@ -102,7 +144,7 @@ def columns_for(given: str, names: Sequence[str]) -> Columns:
 
 def with_json(path: Path, columns: Columns) -> Columns:
     """The same, with those columns of the expected output that hold objects and lists of JSON, in a file of texts."""
-    table = datasets.read_table(str(path))
+    table = _table(path)
     expected = columns.output or (() if columns.input else ("output",))
     names = [name for name in expected if table.is_text and _holds_json(table.columns.get(name, ()))]
     return replace(columns, json=tuple(names))
@@ -141,7 +183,7 @@ def tasks() -> list[str]:
 
 
 def _is_task(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name not in _TASKS:
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name not in TASKS:
         return False
     needed = node.args.args[: len(node.args.args) - len(node.args.defaults)]
     return len(needed) == 1 or (bool(needed) and {argument.arg for argument in needed} <= _FIELDS)
@@ -173,11 +215,51 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the project is in its git repository.
+
+    Attributes:
+        root: the repository's folder, from here.
+        folder: this folder in it; empty where it is the repository's own, or where there is none.
+    """
+
+    root: Path = Path()
+    folder: str = ""
+
+
+def place() -> Place:
+    """Where this folder is in a git repository that it is a part of: not one that ignores it."""
+    folder = (_git("rev-parse", "--show-prefix") or "").rstrip("/")
+    if not folder or _git("check-ignore", ".") is not None:
+        return Place()
+    return Place(Path(*[".."] * len(Path(folder).parts)), folder)
+
+
 def python_version() -> str:
-    """The version of Python that the project says, else the one that runs here."""
+    """The version of Python that the project says, else the one that runs here, if the project takes it."""
     path = Path(".python-version")
     said = re.match(r"(\d+\.\d+)", path.read_text(encoding="utf-8").strip()) if path.is_file() else None
-    return said[1] if said else f"{sys.version_info.major}.{sys.version_info.minor}"
+    if said:
+        return said[1]
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    required = _pyproject().get("requires-python")
+    try:
+        taken = SpecifierSet(required if isinstance(required, str) else "")
+    except InvalidSpecifier:
+        return here
+    # A series is taken where any of its releases is: >=3.12.4 takes 3.12.
+    known = [here, *_PYTHONS]
+    return next((one for one in known if any(taken.contains(f"{one}.{patch}") for patch in range(_RELEASES))), here)
+
+
+def _pyproject(folder: Path = Path()) -> dict[str, Any]:
+    """What a folder's pyproject.toml says of the project; nothing where it says nothing that can be read."""
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project")
+    except (OSError, ValueError):
+        return {}
+    return project if isinstance(project, dict) else {}
 
 
 def time_zone() -> str:
@@ -190,10 +272,13 @@ def time_zone() -> str:
 
 
 def install_commands() -> list[str]:
-    """What installs the project and this package on a build machine."""
-    commands = ["pip install 'prefect-experiments[postgres]'"]
-    if Path("requirements.txt").is_file():
-        commands.append("pip install -r requirements.txt")
-    if Path("pyproject.toml").is_file() and "[project]" in Path("pyproject.toml").read_text(encoding="utf-8"):
-        commands.append("pip install .")
+    """What installs this package on a build machine, and then the project's, by its own files or its repository's."""
+    commands = ["pip install 'prefect-experiments[cost,postgres]'"]
+    for folder in dict.fromkeys((Path(), place().root)):
+        if (folder / "requirements.txt").is_file():
+            commands.append(f"pip install -r {(folder / 'requirements.txt').as_posix()}")
+        if _pyproject(folder):
+            commands.append(f"pip install {folder.as_posix()}")
+        if len(commands) > 1:
+            break
     return commands

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from prefect_experiments.analysis import Summary, numbers
 from prefect_experiments.analysis.summary import Used
 from prefect_experiments.reports.escaping import one_line
+from prefect_experiments.tracing.prices import has_table
 
 _MOST_MODELS = 5
 _MOST_JUDGES = 8
@@ -77,4 +78,7 @@ def unpriced(summary: Summary) -> str | None:
     more = f" and {len(named) - _MOST_MODELS} more" if len(named) > _MOST_MODELS else ""
     shown = f"{', '.join(named[:_MOST_MODELS])}{more}"
     calls = numbers.count(sum(summary.unpriced.values()), "call")
-    return f"cost of {calls} unknown, and in no sum: {shown}. PREFECT_EXPERIMENTS_PRICES takes prices"
+    where = "PREFECT_EXPERIMENTS_PRICES takes prices"
+    if not has_table():
+        where = f"pip install 'prefect-experiments[cost]' brings a table of prices, {where} of your own"
+    return f"cost of {calls} unknown, and in no sum: {shown}. {where}"

@@ -13,6 +13,7 @@ from prefect_experiments.analysis.comparison.said import said_of_evaluator
 from prefect_experiments.analysis.gate.case import ROUNDING, Better, Bounds, Case, LabelCase
 from prefect_experiments.analysis.gate.clause import worst
 from prefect_experiments.analysis.gate.family import Family, Test
+from prefect_experiments.analysis.gate.floor import floor_checks
 from prefect_experiments.analysis.gate.likeness import (
     all_left_out,
     label_check,
@@ -172,7 +173,8 @@ class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxEr
     ) -> Verdict:
         """The verdict on a first run, which has no baseline.
 
-        Checks what needs none; one of the reasons says so, and what that is.
+        Checks what needs none; one of the reasons says so, and what that is. A metric that is 0 on every example makes
+        it inconclusive: as a baseline, such a run would let everything pass.
 
         Args:
             candidate: its results.
@@ -195,7 +197,8 @@ class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxEr
         case = case.with_family(Family.of(self.asked(case), self.confidence))
         names = [rule.called for rule in (*Metric.made_of(), *self.made_of()) if rule.called]
         said = f"{NO_BASELINE}: only {', '.join(names[:-1])} and {names[-1]} were checked"
-        return self._verdict(case, *unasked_checks(case, self.rules), plain_check("baseline", said))
+        notes = [*floor_checks(case, table, self.rules), *unasked_checks(case, self.rules)]
+        return self._verdict(case, *notes, plain_check("baseline", said))
 
     def refuse_without(self, baseline: object, *, first_run: bool) -> None:
         """Refuse to judge by a margin where nobody has said what it is to be measured from.
