@@ -195,10 +195,18 @@ def test_what_does_not_answer_or_is_missing_is_an_error_with_a_command(tmp_path:
         PHOENIX_API_KEY=SECRET,
     )
     assert found["Prefect's server"]["state"] == "error"
+    assert found["Prefect's server"]["found"].startswith(
+        "runs go on without it and have no page, deployments and schedules do not work: "
+    )
     assert found["store"]["state"] == "error"
     assert found["backend phoenix"]["mend"] == "export PHOENIX_ENDPOINT=..."
     assert "needs an API key" in found["backend arize"]["found"]
     assert found["backend arize"]["mend"] == "export ARIZE_API_KEY=..."
+
+
+def test_a_backend_that_there_is_not(tmp_path: Path) -> None:
+    found = checks(tmp_path, None, 1, PREFECT_EXPERIMENTS_BACKEND="foo")["backend foo"]
+    assert (found["state"], found["mend"]) == ("error", "prefect-experiments backends")
 
 
 def test_for_people_and_without_a_server(tmp_path: Path) -> None:
