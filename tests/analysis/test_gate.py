@@ -409,6 +409,23 @@ def test_a_first_run_has_no_baseline_and_says_so() -> None:
     assert checks(Gate().judge_alone(table(correctness=[1.0] * 80 + [None] * 20)))["coverage"] == "failed"
 
 
+def test_a_first_run_that_nothing_can_be_worse_than_does_not_pass() -> None:
+    """Most often the evaluator does not read what the task gives; as a baseline it would let everything pass."""
+    nothing, partly = table(right=[0.0] * 200, other=[1.0] * 200), table(right=[0.0] * 199 + [0.1])
+    for gate in (Gate(), Gate(metrics={"right": Metric(), "other": Metric()}), Gate(metrics={"right": Metric(min=0)})):
+        verdict = gate.judge_alone(nothing)
+        assert (verdict.status, verdict.exit_code) == ("inconclusive", 1)
+        (said,) = [reason for reason in verdict.reasons if "right is 0.00 on all of 200 examples" in reason]
+        assert "does its evaluator read the output as it is?" in said
+        assert verdict.reasons[-1].startswith("there was no baseline")
+    assert Gate().judge_alone(partly).status == "passed"
+    assert Gate(metrics={"other": Metric()}).judge_alone(nothing).status == "passed"  # it is not judged
+    assert Gate(metrics={"right": Metric(direction="minimize")}).judge_alone(nothing).status == "passed"
+    neutral = columns(right=[0.0] * 20) | {"eval.right.metadata.direction": ["neutral"] * 20}
+    assert Gate().judge_alone(result_table(neutral)).status == "passed"
+    assert Gate(metrics={"right": Metric(min=0.5)}).judge_alone(nothing).status == "failed"
+
+
 def test_the_gate_judges_a_comparison_that_fits_it() -> None:
     comparison = compare_results(*pairs(300, 8, 21, 71))
     assert Gate().judge(comparison).status == "failed"

@@ -195,6 +195,9 @@ def test_what_does_not_answer_or_is_missing_is_an_error_with_a_command(tmp_path:
         PHOENIX_API_KEY=SECRET,
     )
     assert found["Prefect's server"]["state"] == "error"
+    assert found["Prefect's server"]["found"].startswith(
+        "runs go on without it and have no page, deployments and schedules do not work: "
+    )
     assert found["store"]["state"] == "error"
     assert found["backend phoenix"]["mend"] == "export PHOENIX_ENDPOINT=..."
     assert "needs an API key" in found["backend arize"]["found"]
@@ -208,6 +211,11 @@ def test_prices_that_cannot_be_used(cli: CommandLine, tmp_path: Path, prices: st
     assert "PREFECT_EXPERIMENTS_PRICES: the " in found["prices"]["found"]
     found = checks(tmp_path, cli.api, 0, PREFECT_EXPERIMENTS_PRICES='{"in-house": {"input": 3}}')
     assert "'in-house' of your own" in found["prices"]["found"]
+
+
+def test_a_backend_that_there_is_not(tmp_path: Path) -> None:
+    found = checks(tmp_path, None, 1, PREFECT_EXPERIMENTS_BACKEND="foo")["backend foo"]
+    assert (found["state"], found["mend"]) == ("error", "prefect-experiments backends")
 
 
 def test_for_people_and_without_a_server(tmp_path: Path) -> None:

@@ -93,9 +93,13 @@ assert not [name for name in ("pyarrow", "sklearn", "openpyxl", "psycopg") if im
 
 {sample}
 
+from dataclasses import replace
+
 from prefect_experiments import Client, classification_report
+from prefect_experiments.reports.spending import unpriced
 
 print(classification_report(ran, truth="expected"))
+print(unpriced(replace(ran.summary, unpriced={{"gpt": 3}})))
 frame = ran.to_dataframe()[["input", "output"]].astype("string")
 assert len(Client().datasets.create_dataset(name="again", dataframe=frame)) == 3
 """
@@ -122,10 +126,17 @@ def test_without_extras_the_first_sample_runs_and_parquet_is_refused_with_the_co
         printed = said(str(commands / "python"), "first.py", cwd=project, **own)
         assert "1.00 over 3 of 3" in printed
         assert "accuracy 1.00" in printed
+        cost = "pip install 'prefect-experiments[cost]'"
+        assert f"unknown, and in no sum: gpt. {cost} brings a table of prices" in printed
 
         ours = str(commands / "prefect-experiments")
         asked = ["run", "questions.parquet", "--task", "my_app.py:answer", "--evaluator", "exact_match"]
         assert command in said(ours, *asked, cwd=project, code=2, **own)
         assert command in said(ours, "export", "latest", "runs.parquet", cwd=project, code=2, **own)
         said(ours, "export", "latest", "runs.csv", cwd=project, **own)
+        client = tmp_path / "client"
+        (client / "openai-2.0.dist-info").mkdir(parents=True)
+        (client / "openai-2.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: openai\nVersion: 2.0\n")
+        found = json.loads(said(ours, "doctor", "--json", cwd=project, PYTHONPATH=str(client), **own))["checks"]
+        assert [one["mend"] for one in found if one["what"] == "instrumentors"] == [cost]
         assert sorted(path.name for path in project.glob("runs.*")) == ["runs.csv"]

@@ -17,7 +17,7 @@ class Finding:
     """What was found out about one thing.
 
     Attributes:
-        state: ``error`` where a run would fail.
+        state: ``error`` where a run, or what was set up for it, would fail.
         what: the thing.
         found: in words.
         mend: a command that mends it; empty where nothing has to be done.

@@ -229,7 +229,7 @@ async def _asked_of_prefect() -> tuple[str, list[WorkPool]]:
         async with get_client() as api:
             return await api.api_version(), await api.read_work_pools()
 
-    return await asked("runs go on without pages, deployments and schedules do not", ask)
+    return await asked("runs go on without it and have no page, deployments and schedules do not work", ask)
 
 
 def _compared(what: str, where: str, theirs: str) -> Finding:

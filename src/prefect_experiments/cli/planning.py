@@ -162,7 +162,12 @@ def _columns(path: Path, said: project.Columns, *, asks: bool) -> project.Column
     if found is None:
         found = project.columns_for(_input_of(path, left, asks=asks), left)
     given = {kind: value for kind in ("output", "metadata", "id", "split") if (value := getattr(said, kind))}
-    return project.as_short(found) if not given else replace(found, **given)
+    if not given:
+        return project.as_short(found)
+    if said.output:  # what is called like an expected output and is none
+        rest = {*found.metadata, *found.output}
+        found = replace(found, metadata=tuple(name for name in left if name in rest))
+    return replace(found, **given)
 
 
 def _input_of(path: Path, names: list[str], *, asks: bool) -> str:
