@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from prefect_experiments import datasets
 from prefect_experiments.cli import project
@@ -15,6 +15,8 @@ from prefect_experiments.cli.columns import FileColumns, columns_as_options
 from prefect_experiments.cli.output import tell
 from prefect_experiments.errors import InvalidSetting, NotFound, unknown_value
 from prefect_experiments.tasks import resolve_task
+
+T = TypeVar("T")
 
 SAMPLE_ROWS = 20
 _MOST_SHOWN = 5
@@ -131,7 +133,7 @@ def _task(task: str | None, *, asks: bool) -> str | None:
     return named
 
 
-def _chosen(question: str, found: Sequence[Any], option: str, *, asks: bool) -> Any:
+def _chosen(question: str, found: Sequence[T], option: str, *, asks: bool) -> T | None:
     """The one that was found, or that a person chooses; ``None`` where nothing was found."""
     if len(found) <= 1:
         return found[0] if found else None
