@@ -163,7 +163,7 @@ def _decimals(values: list[float], most: int) -> int:
     width = width or abs(values[0])
     if width < 1e-9:  # nothing differs, or not by more than a float's last digits
         return 0
-    decimals = min(most, max(0, -math.floor(math.log10(width / 4))))
+    decimals = min(_MOST_DECIMALS, max(0, -math.floor(math.log10(width / 4))))
     while decimals < most and any(abs(v) >= 1e-9 and round(v, decimals) == 0 for v in values):
         decimals += 1
     while decimals and len(values) == 1 and abs(round(values[0], decimals - 1) - values[0]) < 1e-9:
