@@ -60,6 +60,7 @@ def test_what_is_printed_is_what_the_command_line_prints(capsys: pytest.CaptureF
     assert "Worse, worst first (5 of 42)" in text
     assert "\x1b" not in text
     assert "correctness  0.695 over 59 of 60" in str(MADE.candidate.summary)
+    assert str(MADE.candidate.summary).endswith("why runs failed: print(ran), or ran.failures")
     assert str(MADE.comparison.verdict).startswith("FAILED\n  The candidate does not meet the gate: correctness.\n")
 
 

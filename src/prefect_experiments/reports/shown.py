@@ -30,7 +30,9 @@ def _(value: RanExperiment) -> str:
 def _(value: Summary) -> str:
     runs = f"{value.n_runs:,} of {value.n_expected:,} runs, {value.n_errors:,} failed"
     scores = terminal.printed(lambda out: terminal.print_figures(value, out))
-    return f"{runs}\n{scores}" if scores else runs
+    # A summary is figures alone: what the errors say belongs to the experiment.
+    why = ["  why runs failed: print(ran), or ran.failures"] if value.n_errors else []
+    return "\n".join([runs, *([scores] if scores else []), *why])
 
 
 @text.register
