@@ -8,6 +8,7 @@ import platform
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -145,7 +146,7 @@ def _git() -> Iterator[Finding]:
     """Experiments say which commit they come from."""
     from prefect_experiments.origin import git_facts
 
-    facts = git_facts()
+    facts = git_facts(Path.cwd())
     if not facts:
         text = "this folder has no commit, so experiments do not say which code they ran"
         yield Finding(

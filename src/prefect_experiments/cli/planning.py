@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from prefect_experiments import datasets
 from prefect_experiments.cli import project
@@ -18,6 +18,8 @@ from prefect_experiments.tasks import resolve_task
 
 SAMPLE_ROWS = 20
 _MOST_SHOWN = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def _task(task: str | None, *, asks: bool) -> str | None:
     return named
 
 
-def _chosen(question: str, found: Sequence[Any], option: str, *, asks: bool) -> Any:
+def _chosen(question: str, found: Sequence[T], option: str, *, asks: bool) -> T | None:
     """The one that was found, or that a person chooses; ``None`` where nothing was found."""
     if len(found) <= 1:
         return found[0] if found else None
