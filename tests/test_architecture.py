@@ -32,6 +32,7 @@ ORDER = [
         "opening",
         "sync",
         "times",
+        "money",
         "configuration",
         "import_statements",
         "local_modules",

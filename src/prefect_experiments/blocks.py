@@ -76,8 +76,10 @@ class CallOptions(Block):
     _logo_url = _FILES
     _description = "Calls at a time, timeout, retries and shared limits of prefect-experiments' flows."
 
+    # Without a field that it must have, Prefect's server takes the reference to a block for a block as well, cannot
+    # tell which of the two it is, and refuses the run.
     limits: CallLimits = Field(
-        default_factory=CallLimits, title="Limits", description="Calls at a time, timeout, retries, shared limits."
+        default=..., title="Limits", description="Calls at a time, timeout, retries, shared limits."
     )
 
 

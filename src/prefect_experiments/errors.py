@@ -300,6 +300,19 @@ def from_here() -> str:
     return "(the current directory does not exist any more)" if here is None else f"(current directory: {here})"
 
 
+def nearest_file(path: str | Path) -> str:
+    """Of a file that is not there, such as ``; did you mean 'app.py'?``; empty where none beside it is called alike."""
+    wanted = Path(path)
+    try:
+        names = [file.name for file in wanted.parent.iterdir() if file.suffix == wanted.suffix]
+    except (OSError, ValueError):
+        return ""
+    from difflib import get_close_matches
+
+    near = get_close_matches(wanted.name, names, n=1)
+    return f"; did you mean {str(wanted.with_name(near[0]))!r}?" if near else ""
+
+
 @contextmanager
 def needs_extra(
     extra: Literal["parquet", "pixie", "postgres", "xlsx"],

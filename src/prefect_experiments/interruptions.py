@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 LOOK_UP_S = 0.1  # how soon work that is waited for is seen to be wanted no more
+LEFT_S = 5.0  # for what a thread still does when nobody wants it any more
 SAME_S = 2.0  # within so long of an interruption, further ones mean the same
 _Handler = Callable[[int, FrameType | None], Any]
 Asked = Callable[[], BaseException | None]  # gives what is to be raised, where the work is not wanted any more
@@ -115,6 +116,16 @@ async def interruptible(work: Awaitable[T], off: Asked | None = None) -> T:
     if raised:
         raise raised[0]
     return result
+
+
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """What a function gives in a thread. A thread cannot be ended: a cancellation waits a while for what it does."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work}, timeout=LEFT_S)
+        raise
 
 
 async def _ask(off: Asked, tell: Callable[[BaseException], None], cancel: Callable[[], None]) -> None:

@@ -98,7 +98,8 @@ class Dataset(OnPages, _Record):
         version_id: the version these examples are of; empty for one not kept anywhere yet.
         task: a reference to the task that it is for, for calls that name none. Not kept with it, like what follows.
         evaluators: references to, or names of, its evaluators, for calls that name none.
-        only_evaluators: by example id, the names of the evaluators that are meant for it; without an entry, all are.
+        only_evaluators: by example id, the names of the evaluators that are meant for it: none with an empty tuple;
+            without an entry, all are.
     """
 
     name: str

@@ -300,14 +300,15 @@ class EvaluationOptions(Attempts):
     """a global concurrency limit of Prefect's, by name, that flows share: as many of its slots are taken as there are
     calls in flight, or what there is; they are waited for."""
     rate_limit: Annotated[str | None, NAME, Must("be the name of a global concurrency limit")] = None
-    """one with a slot decay: so many calls of all flows that name it start in a second."""
+    """a global concurrency limit with a slot decay, by name: as many calls of all flows that name it start in a second
+    as its decay says."""
     budget: Annotated[
         float | None, Field(gt=0, allow_inf_nan=False), Must("be above 0 US dollars (or None for no limit)")
     ] = None
     """US dollars that the experiment may cost, judges and earlier sessions included. When it is spent, no further call
-    begins; what is in flight finishes, so at most as much more is spent as `concurrency` of the dearest calls cost, of
-    the task and of the judges. All that has finished is kept, and a bigger budget goes on. An experiment whose cost
-    cannot be known is refused, or stopped as soon as that is seen."""
+    begins, and no attempt; what is in flight finishes, which is what is spent beyond it: at most `concurrency` attempts
+    of the task and as many of the judges. All that has finished is kept, and a bigger budget goes on. An experiment
+    whose cost cannot be known is refused, or stopped as soon as that is seen."""
 
 
 class CallOptions(EvaluationOptions):

@@ -25,7 +25,7 @@ from typing import Any
 from prefect_experiments import keys
 from prefect_experiments.allowed import Allowed, allowed_references
 from prefect_experiments.contexts import importing
-from prefect_experiments.errors import InvalidReference, current_directory, from_here
+from prefect_experiments.errors import InvalidReference, current_directory, from_here, nearest_file
 from prefect_experiments.import_statements import as_module
 from prefect_experiments.local_modules import (
     AsItIs,
@@ -200,7 +200,7 @@ def _load_module(name: str, reference: str) -> ModuleType:
 
 def _load_file(path: str, reference: str, first: Sequence[Path] = ()) -> ModuleType:
     if not Path(path).is_file():
-        raise InvalidReference(f"reference {reference!r}: there is no file {path} {from_here()}")
+        raise InvalidReference(f"reference {reference!r}: there is no file {path}{nearest_file(path)} {from_here()}")
     file = Path(path).resolve()
     known = _known.get(str(file))
     folders = list(dict.fromkeys((*first, file.parent)))  # its neighbours are importable, as for a script

@@ -24,7 +24,7 @@ def is_awaitable(value: Any) -> bool:
 
 def is_async_stream(value: Any) -> bool:
     """Whether it gives its chunks to ``async for``."""
-    return hasattr(type(value), "__aiter__") and not _is_mock(value)
+    return hasattr(type(value), "__aiter__") and not _is_mock(value) and hasattr(_kind(value), "__aiter__")
 
 
 def is_stream(value: Any) -> bool:
@@ -32,7 +32,7 @@ def is_stream(value: Any) -> bool:
 
     What has a JSON form of its own, such as a pydantic model, is the caller's to tell apart.
     """
-    kind = type(value)
+    kind = _kind(value)
     if hasattr(kind, "__next__"):
         return not is_file(value) and not _is_mock(value)
     return (
@@ -51,7 +51,7 @@ def is_file(value: Any) -> bool:
 
 def why_unread(value: Any) -> str | None:
     """Why a value is no data yet, to follow its name and place; ``None`` for what is."""
-    kind = type(value)
+    kind = _kind(value)
     if _is_mock(value) or isinstance(value, type):
         return None
     if is_awaitable(value):
@@ -65,6 +65,20 @@ def why_unread(value: Any) -> str | None:
     if hasattr(kind, "__enter__") or hasattr(kind, "__aenter__"):
         return "is a resource to be used with `with`, and no data; return what it gives"
     return None
+
+
+def _kind(value: Any) -> type:
+    """Its type; of a proxy that of what it stands for, since its own has the methods of every kind.
+
+    Instrumentors give such proxies for the streams of the clients that they watch.
+    """
+    if _is_mock(value):  # which would say that it is what it is a mock of
+        return type(value)
+    try:
+        kind = value.__class__
+    except Exception:  # noqa: BLE001 - a proxy that stands for nothing yet
+        return type(value)
+    return kind if isinstance(kind, type) else type(value)
 
 
 def _is_mock(value: Any) -> bool:

@@ -362,8 +362,21 @@ def test_error_rate_latency_and_cost() -> None:
     verdict = judged(side, side, Gate.of(gate, max_p95_latency=899, max_cost=0.99))
     assert verdict.reasons == (
         "the p95 latency of 900 ms is above the allowed 899 ms",
-        "the cost of $1 is above the allowed $0.99",
+        "the cost of $1.00 is above the allowed $0.99",
     )
+
+
+def test_a_small_cost_is_written_out_and_one_sum_is_no_interval() -> None:
+    side = operated([100.0] * 60, [0.000027] * 60)
+    assert judged(side, side, Gate(max_cost=0.00003)).reasons == ("the cost of $0.00162 is above the allowed $0.00003",)
+
+
+def test_equal_measurements_lend_no_scale_of_one() -> None:
+    """A cost of less than a cent that is the same in every pair was uncertain by six cents."""
+    side = operated([100.0] * 60, [0.000027] * 60)
+    cost = compare_results(side, side).operations["total_cost"]
+    assert cost.ci_low == pytest.approx(-0.0554 * 0.000027, rel=0.01)
+    assert cost.ci_high == pytest.approx(0.0554 * 0.000027, rel=0.01)
 
 
 def test_a_bound_on_what_is_not_known_fails() -> None:
@@ -371,7 +384,7 @@ def test_a_bound_on_what_is_not_known_fails() -> None:
     verdict = judged(plain, plain, Gate(max_p95_latency=10, max_cost=1))
     assert verdict.reasons == (
         "the p95 latency is not known, and at most 10 ms is allowed",
-        "the cost is not known, and at most $1 is allowed",
+        "the cost is not known, and at most $1.00 is allowed",
     )
     partly = operated([1.0] * 5 + [None] * 15, [0.001] * 5 + [None] * 15)
     assert judged(partly, partly, Gate(max_p95_latency=10, max_cost=1)).status == "failed"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import random as randomness
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -129,6 +130,7 @@ scores = st.lists(st.one_of(st.floats(0, 1, allow_subnormal=False), st.sampled_f
 
 @settings(deadline=None)
 @given(scores, st.sampled_from([1.0, 5.0, 100.0, 1e200]), st.randoms(use_true_random=False))
+@example([0.6980057096386817] * 3, 5.0, randomness.Random(0))  # whose mean is the next float
 def test_the_interval_lies_in_the_range_holds_the_mean_and_does_not_depend_on_order(
     values: list[float], scale: float, random: object
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -125,6 +126,13 @@ def test_labels_beside_scores_are_counted_and_not_tested_twice() -> None:
     # Of two metrics, not of four tests.
     assert comparison.metrics["tone"].p_value_adjusted == 2 * comparison.metrics["tone"].p_value
     assert comparison.metrics["tone"].verdict == "regressed"
+
+
+def test_a_truth_value_that_is_missing_is_told_by_its_score_alone() -> None:
+    left = labelled(["True"] * 60, tone=[1.0] * 60)
+    right = labelled(["True"] * 20 + [None] * 40, tone=[1.0] * 20 + [math.nan] * 40)
+    verdict = judged(left, right)
+    assert not any("labels" in reason for reason in verdict.reasons)
 
 
 # In a gate ---------------------------------------------------------------------------------------

@@ -302,6 +302,18 @@ def test_nothing_that_differs_still_leaves_doubt() -> None:
     assert (right.ci_low, right.ci_high) == pytest.approx((-(z**2) / (100 + z**2), z**2 / (100 + z**2)))
 
 
+@pytest.mark.parametrize("measured", [0.0000162, 80.9, 0.0], ids=["cost", "tokens", "nothing"])
+def test_measurements_that_are_all_the_same_leave_doubt_in_their_own_size(measured: float) -> None:
+    """A cost of millionths of a dollar is no score from 0 to 1: its interval is no matter of cents."""
+    column = np.full(200, measured)
+    result = paired_test(column, column, are_scores=False)
+    assert result.ci_low is not None
+    assert result.ci_high is not None
+    assert 0 <= result.ci_high <= 0.05 * measured
+    assert result.ci_low == -result.ci_high
+    assert (result.ci_high > 0) == (measured > 0)
+
+
 def test_one_pair() -> None:
     result = paired_test(np.array([0.2]), np.array([0.9]))
     assert (result.p_value, result.ci_low, result.ci_high, result.sd_difference) == (1.0, None, None, None)

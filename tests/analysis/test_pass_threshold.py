@@ -11,15 +11,17 @@ from xml.etree import ElementTree
 
 import pytest
 
-from prefect_experiments import Client, write_report
+from prefect_experiments import Client, EvaluationResult, write_report
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate
+from prefect_experiments.analysis.passing import passing
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck, Verdict
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.compare import Judging
 from prefect_experiments.reports.markdown import summary_markdown
+from prefect_experiments.reports.passing import passing_lines
 
 from .entries import PENDING, TASK, fill_in, made
 from .tables import columns
@@ -145,9 +147,20 @@ def test_every_repetition_must_pass(client: Client) -> None:
 
 def test_entries_without_evaluators_do_not_count(client: Client) -> None:
     table = result_table(made(client, {"a": {"fact": 1.0}, "b": {}}))
-    assert pass_rate(gate().judge_alone(table)).reason == "1 of 1 entry passes (all scores >= 0.5)"
+    assert pass_rate(gate().judge_alone(table)).reason == (
+        "1 of 1 entry passes (all scores >= 0.5); 1 of 2 entries not judged, without evaluators"
+    )
     nothing = pass_rate(gate(metrics={}).judge_alone(result_table(made(client, {"a": {}, "b": {}}))))
-    assert (nothing.status, nothing.reason) == ("failed", "no entry has an evaluator, so there is none that could pass")
+    assert (nothing.status, nothing.reason) == ("failed", "no entry has evaluators, so there is none that could pass")
+
+
+def test_a_neutral_metric_alone_is_no_missing_evaluator(client: Client) -> None:
+    length = EvaluationResult(score=0.1, metadata={"direction": "neutral"})
+    ran = made(client, {"a": {"length": length}, "b": {"length": length}})
+    check = pass_rate(gate(metrics={}).judge_alone(result_table(ran)))
+    lacking = "evaluators that say which scores are better (length is neutral)"
+    assert (check.status, check.reason) == ("failed", f"no entry has {lacking}, so there is none that could pass")
+    assert list(passing_lines(passing(ran))) == [f"0/0 passed | 2 entries without {lacking}"]
 
 
 def test_directions_of_the_gate_count(client: Client) -> None:

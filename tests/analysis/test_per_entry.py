@@ -184,7 +184,7 @@ class TestPending:
         polite = ran.summary.metrics["polite"]
         assert (polite.n, polite.n_pending, polite.n_no_score, polite.n_errors, polite.n_missing) == (6, 2, 1, 0, 0)
         assert str(polite) == (
-            "1.00 over 6 of 9; 1 without a score, 2 pending; between 0.667 and 1.00 if those had scored 0 or 1"
+            "1.00 over 6 of 9; 1 without a score, 2 pending; between 0.667 and 1.00 if the others had scored 0 or 1"
         )
         assert ran.summary.to_dict()["metrics"]["polite"]["n_pending"] == 2
         assert not ran.failures.errors

@@ -296,6 +296,19 @@ def test_a_name_stands_for_what_the_other_side_has(
     assert str(found).startswith(f"{fields[0]} against {fields[1]}: 3 of 5 runs compared, 1 failed")
 
 
+def test_an_annotation_is_named_with_or_without_what_its_columns_begin_with() -> None:
+    table = judged_table()
+    short, long = (meta_evaluation(table, evaluator="judge", human=f"{before}review") for before in ("", "annotation."))
+    assert short == long
+
+
+def test_that_nothing_is_annotated_is_said() -> None:
+    table = judged_table()
+    bare = table[[name for name in table if not name.startswith("annotation.")]]
+    with pytest.raises(InvalidInput, match=r"unknown human field 'human'.*\. Nothing is annotated in these results: "):
+        meta_evaluation(bare, evaluator="judge", human="human")
+
+
 def test_unknown_names_are_told_with_the_nearest() -> None:
     with pytest.raises(InvalidInput, match="unknown evaluator field 'jugde'; did you mean 'judge'"):
         meta_evaluation(judged_table(), evaluator="jugde", human="review")

@@ -4,7 +4,8 @@
 
 Each side makes one experiment with two evaluators and a task that returns at once, with traces as it
 makes them by itself. The bare requests are those of the first experiment again, over four
-connections that are kept alive, with nothing around them.
+connections that are kept alive, with nothing around them. Fewer do not do it: Phoenix's server (20.26) takes one
+run in a request and one evaluation, has no route for several, and no GraphQL mutation that adds either.
 """
 
 from __future__ import annotations

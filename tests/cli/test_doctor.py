@@ -204,6 +204,15 @@ def test_what_does_not_answer_or_is_missing_is_an_error_with_a_command(tmp_path:
     assert found["backend arize"]["mend"] == "export ARIZE_API_KEY=..."
 
 
+@pytest.mark.parametrize("prices", ["/no/such/prices.json", '{"in-house": 3}'])
+def test_prices_that_cannot_be_used(cli: CommandLine, tmp_path: Path, prices: str) -> None:
+    found = checks(tmp_path, cli.api, 1, PREFECT_EXPERIMENTS_PRICES=prices)
+    assert found["prices"]["state"] == "error"
+    assert "PREFECT_EXPERIMENTS_PRICES: the " in found["prices"]["found"]
+    found = checks(tmp_path, cli.api, 0, PREFECT_EXPERIMENTS_PRICES='{"in-house": {"input": 3}}')
+    assert "'in-house' of your own" in found["prices"]["found"]
+
+
 def test_a_backend_that_there_is_not(tmp_path: Path) -> None:
     found = checks(tmp_path, None, 1, PREFECT_EXPERIMENTS_BACKEND="foo")["backend foo"]
     assert (found["state"], found["mend"]) == ("error", "prefect-experiments backends")

@@ -91,6 +91,19 @@ def test_list_and_show(here: Here, experiment: Experiment) -> None:
     assert [error["count"] for error in shown["errors"]] == [2, 1]
 
 
+@pytest.mark.parametrize("columns", ["80", "110", "160"])
+def test_a_list_has_each_id_whole_however_narrow_the_terminal(
+    here: Here, experiment: Experiment, columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id is there to be copied into the next command."""
+    monkeypatch.setattr("prefect_experiments.cli.output._PIPE_WIDTH", int(columns))
+    make(here, "a-name-with-the-time-20261128-222316-2744")
+    printed = here("list").out
+    assert experiment.id in printed
+    assert "…" not in printed
+    assert ("evaluators" in printed) == (columns != "80")
+
+
 def test_an_empty_store_says_so(here: Here) -> None:
     assert here("list").out == "there is no experiment yet\n"
     assert here.json("list")["experiments"] == []

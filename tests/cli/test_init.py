@@ -254,7 +254,7 @@ def test_what_cannot_be_found_out_is_asked(tmp_path: Path) -> None:
     [
         (["--dataset", "nothing.csv"], "there is no file nothing.csv"),
         (["--dataset", "odd.csv"], "odd.csv: which column is the input? Give --input-key COLUMN; columns: eins, zwei"),
-        (["--dataset", "odd.csv", "--input-key", "drei"], "unknown column 'drei'"),
+        (["--dataset", "odd.csv", "--input-key", "drei"], "odd.csv: --input-key: unknown column 'drei'"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(here: Here, arguments: list[str], words: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -50,6 +51,45 @@ def test_a_listener_hears_while_it_runs_and_how_it_ended(monkeypatch: pytest.Mon
     last = heard[-1]
     assert last == Progress(ran.experiment_id, True, 12, 12, 3, 9, 1)
     assert (heard[0].share, last.share) == (0, 1)
+
+
+class RateLimitError(Exception):
+    """As OpenAI's client raises it."""
+
+    retry_after = 3
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [
+        (True, r"1 attempt refused \(RateLimitError: of key \*\*\*, slow down\), the next in [23] s"),
+        (False, r"1 attempt timed out \(TimeoutError: no answer within timeout=0.01 s\), being tried again"),
+    ],
+)
+def test_refusals_and_timeouts_are_told_of_while_a_call_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, refused: bool, said: str
+) -> None:
+    monkeypatch.setattr(telling, "TELL_EVERY_S", 0.02)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-tests")
+    heard: list[Progress] = []
+    calls = 0
+
+    async def task(input: Any) -> str:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            return "ok"
+        if refused:
+            raise RateLimitError("of key sk-of-the-tests,\n slow down")
+        await asyncio.sleep(60)
+        return "late"
+
+    with heard_by(heard.append):
+        run_experiment(dataset=ROWS[:1], task=task, timeout=0.01, dry_run=1, print_summary=False)
+    told = {progress.trouble: str(progress) for progress in heard if progress.trouble}
+    assert any(re.fullmatch(said, trouble) for trouble in told), told
+    assert all(line == f"run 0/1; {trouble}" for trouble, line in told.items())
+    assert heard[-1].trouble == ""
 
 
 @pytest.mark.filterwarnings("ignore:Logger 'prefect_experiments'")  # Prefect's, on logging outside a flow run

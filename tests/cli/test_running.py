@@ -206,6 +206,30 @@ def test_an_interrupt_says_how_to_go_on_and_going_on_works(cli: CommandLine) -> 
     assert ended.json["summary"]["n_runs"] == 80
 
 
+INTERRUPTED = """
+import os, signal, time
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+def answer(input):
+    return input
+
+@event.listens_for(Engine, "after_cursor_execute")
+def interrupt(connection, cursor, statement, *_):
+    if statement.startswith("INSERT INTO experiments "):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+"""
+
+
+def test_an_interrupt_while_the_experiment_is_made_says_how_to_go_on(cli: CommandLine) -> None:
+    (cli.folder / "early.py").write_text(INTERRUPTED)
+    ended = cli("run", "rows.csv", "--task", "early.py:answer", "--name", "early")
+    assert ended.code == 130
+    experiment_id = cli.client().experiments.get(experiment="early").id
+    assert lines(ended.err)[-1].endswith(f"go on with `prefect-experiments resume {experiment_id}`")
+
+
 def test_a_second_interrupt_adds_nothing(cli: CommandLine) -> None:
     with cli.start("run", "rows.csv", "--task", "app.py:lingering", "--timeout", "0", "--name", "twice") as process:
         for moment in ("begun", "cancelled"):

@@ -76,6 +76,10 @@ def test_every_command_has_help(here: Here) -> None:
         (["run", "rows.csv", "--task", "os.path:basename", "--split", "dev"], "unknown split 'dev'"),
         (["run", "raws", "--task", "os.path:basename"], "unknown dataset 'raws'"),
         (["run", "odd.csv", "--task", "os.path:basename"], "Give --input-key COLUMN, --output-key COLUMN; columns: "),
+        (["run", "rows.csv", "--task", "ap.py:answer"], "there is no file ap.py; did you mean 'app.py'?"),
+        (["run", "row.csv", "--task", "app.py:answer"], "there is no file row.csv; did you mean 'rows.csv'?"),
+        (["run", "rows.csv", "--task", "os.path:basename", "--type", "txt=json"], "--type: unknown column 'txt'"),
+        (["run", "rows.csv", "--task", "os.path:basename", "--type", "input=float"], "--type input=...: unknown type"),
         (["resume", "nothing"], "unknown experiment 'nothing'"),
         (["evaluate", "nothing"], "--evaluator"),
         (["show", "latest"], "there is no experiment yet"),
@@ -91,6 +95,7 @@ def test_every_command_has_help(here: Here) -> None:
 )
 def test_wrong_use_is_one_line_and_code_2(arguments: list[str], text: str, here: Here) -> None:
     Path("odd.csv").write_text("question\nwhy?\n")
+    Path("app.py").write_text("def answer(input):\n    return input\n")
     ended = here(*arguments)
     assert ended.code == 2
     [line] = lines(ended.err)

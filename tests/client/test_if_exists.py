@@ -39,6 +39,23 @@ def test_other_examples_are_refused_or_make_a_version(client: Client) -> None:
         client.datasets.create_dataset(name="questions", examples=ROWS, if_exists=wrong)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([0, 1], r"3 there and 2 given, 1 that it has and that are not given \('q2'\); if_exists"),
+        ([0, 1, 2, 3], r"3 there and 4 given, 1 given that it does not have \('q3'\); if_exists"),
+        ([0, 1, -2], r"3 there and 3 given, 1 given with another content than there \('q2'\); if_exists"),
+    ],
+)
+def test_a_refusal_names_the_examples_that_differ(client: Client, given: list[int], said: str) -> None:
+    rows = [{"id": f"q{abs(n)}", "input": n} for n in given]
+    client.datasets.create_dataset(name="questions", examples=[{"id": f"q{n}", "input": n} for n in range(3)])
+    with pytest.raises(AlreadyExists, match=said):
+        client.datasets.create_dataset(name="questions", examples=rows, if_exists="reuse")
+    with pytest.raises(AlreadyExists, match=r"already.*if_exists='reuse' \(--if-exists reuse\)"):
+        client.datasets.create_dataset(name="questions", examples=rows)
+
+
 def test_at_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "rows.jsonl"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import cloudpickle
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
@@ -74,3 +75,36 @@ def test_what_is_set_in_the_group_counts_and_its_defaults_do_not(
     from prefect_experiments import Client
 
     assert [one.name for one in Client().experiments.list()] == ["said outside"]
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["in the group", "directly"])
+@pytest.mark.parametrize("by", ["block_document_id", "block_document_slug"])
+def test_a_run_is_taken_that_names_a_saved_block(
+    inside: bool, by: str, prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+    monkeypatch.chdir(tmp_path)
+    Path("rows.csv").write_text("input,output\na,a\nb,b\n")
+    Path("app.py").write_text("def task(input):\n    raise ValueError('no')\n")
+    found = flow_of("regression")
+
+    async def run() -> Any:
+        saved = CallOptions(limits={"concurrency": 1, "retries": 0, "exit_on_error": True})
+        block_id = await saved.save(f"stops-{tmp_path.name[-1]}-{by.rpartition('_')[2]}", overwrite=True)
+        name = {"block_document_id": str(block_id), "block_document_slug": f"call-options/{saved._block_document_name}"}
+        limits = {"limits": {"$ref": {by: name[by]}}}
+        parameters = {"dataset": "rows.csv", "task": "app.py:task", "evaluators": ["exact_match"]}
+        async with get_client() as client:
+            flow_id = await client.create_flow(found)
+            deployment_id = await client.create_deployment(
+                flow_id, "with a block", parameter_openapi_schema=found.parameters.model_dump(exclude_unset=True)
+            )
+            # As the form does, and refused by the server where it does not fit the schema.
+            asked = await client.create_flow_run_from_deployment(
+                deployment_id, parameters=parameters | ({"options": limits} if inside else limits)
+            )
+        return await found(**asked.parameters, return_state=True)
+
+    state = asyncio.run(run())
+    assert "exit_on_error is set" in state.message, "as the block says"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Iterator
 
 import openai
 import pytest
+from prefect import flow
 
 from prefect_experiments import Client, create_evaluator, report_usage, resume_experiment, run_experiment
 from prefect_experiments.errors import BudgetSpent, ExperimentStopped, InvalidSetting
 from prefect_experiments.tracing import instruments
 from support.openai_stand_in import OpenAIStandIn
+from support.patience import PATIENCE_S
 
 QUESTIONS = [{"id": f"q{n:02}", "input": n} for n in range(40)]
 CALL = (1000 * 0.15 + 100 * 0.6) / 1e6  # of gpt-4o-mini, with the tokens below
@@ -104,6 +107,94 @@ def test_no_call_is_tried_again_when_it_is_spent(client, server, ask):
     assert (len(server.requests), summary.n_runs, summary.n_errors) == (3, 1, 1)
 
 
+def test_each_attempt_counts_when_it_ends_and_all_of_them_stay_known(client, server, ask):
+    def failing(input):
+        ask()
+        raise ValueError("after the call")
+
+    options = {"print_summary": False, "retries": 5, "concurrency": 10}
+    with pytest.raises(BudgetSpent) as raised:
+        run_experiment(client=client, dataset=QUESTIONS, task=failing, budget=10 * CALL, **options)
+    made = len(server.requests)
+    assert 10 <= made <= 19  # the tenth attempt spends it; nine more may be under way then
+    assert f"is spent (${made * CALL:,.4g})" in str(raised.value)
+    stopped_there = kept(client, raised.value)
+    assert stopped_there.summary.overall_cost == pytest.approx(made * CALL)
+    assert sum(run.total_cost for run in stopped_there.task_runs) == pytest.approx(made * CALL)
+    ran = resume_experiment(
+        client=client, experiment=raised.value.experiment_id, task=lambda given: ask(), budget=1, print_summary=False
+    )
+    assert ran.summary.total_cost == pytest.approx(40 * CALL)  # of the results as they are
+    assert ran.summary.replaced_cost == pytest.approx(made * CALL)
+    assert ran.summary.overall_cost == pytest.approx((made + 40) * CALL)
+    assert len(server.requests) == made + 40
+
+
+def test_each_attempt_of_a_judge_counts_when_it_ends(client, server, ask):
+    @create_evaluator(kind="LLM")
+    def judge(output):
+        ask()
+        raise ValueError("after the call")
+
+    with pytest.raises(BudgetSpent) as raised:
+        run_experiment(
+            client=client, dataset=QUESTIONS[:3], task=lambda given: given, evaluators=[judge], budget=3 * CALL,
+            print_summary=False, retries=5, concurrency=2,
+        )  # fmt: skip
+    assert 3 <= len(server.requests) <= 4
+    assert kept(client, raised.value).summary.overall_cost == pytest.approx(len(server.requests) * CALL)
+
+
+def test_task_and_judges_spend_of_one_and_retries_of_both_count(client, server, ask):
+    tried = set()
+
+    def task(given):
+        ask()
+        if given % 2 and given not in tried:
+            tried.add(given)
+            raise ValueError("after the call")
+        return given
+
+    def judge(output):
+        ask()
+        raise ValueError("after the call")
+
+    judges = [create_evaluator(kind="LLM", name=name)(judge) for name in ("first", "second")]
+    with pytest.raises(BudgetSpent) as raised:
+        run_experiment(
+            client=client, dataset=QUESTIONS[:4], task=task, evaluators=judges, budget=10 * CALL, print_summary=False,
+            retries=3, concurrency=3,
+        )  # fmt: skip
+    made = len(server.requests)
+    assert 10 <= made <= 12
+    summary = kept(client, raised.value).summary
+    assert summary.total_cost == pytest.approx(6 * CALL)  # four runs, and two attempts that failed
+    assert summary.judge_cost == pytest.approx((made - 6) * CALL)
+    assert f"is spent (${made * CALL:,.4g})" in str(raised.value)
+
+
+def test_what_is_said_to_be_spent_is_all_that_was_in_flight(client):
+    under_way = threading.Barrier(4)
+
+    def task(given):
+        under_way.wait(PATIENCE_S)
+        report_usage(cost=0.25)
+
+    error = stopped(client, task, budget=0.2, concurrency=4)
+    assert "the budget of $0.2 is spent ($1)" in str(error)
+    assert kept(client, error).summary.total_cost == 1
+
+
+def test_binary_fractions_neither_show_nor_spend(client):
+    error = stopped(client, lambda given: report_usage(cost=0.1), budget=1, concurrency=1)
+    summary = kept(client, error).summary
+    assert (summary.n_runs, summary.total_cost) == (10, 1)  # added one by one, they are a little less
+    thirds = run_experiment(
+        client=client, dataset=QUESTIONS[:3], task=lambda given: report_usage(cost=0.1), print_summary=False
+    )
+    assert (thirds.summary.total_cost, thirds.summary.overall_cost) == (0.3, 0.3)
+
+
 def test_judges_spend_of_it_and_plain_evaluators_go_on(client, server, ask):
     @create_evaluator(kind="LLM")
     def judge(output):
@@ -163,7 +254,40 @@ def test_what_a_task_reports_itself_is_spent(client):
     assert kept(client, error).summary.total_cost == 1.0
 
 
+def test_prefect_tells_of_its_end_in_a_line_and_of_a_crash_with_its_traceback(client, caplog):
+    stopped(client, lambda given: report_usage(cost=0.25), budget=1, concurrency=1)
+    told = [record for record in caplog.records if record.name == "prefect.flow_runs" and "is spent" in record.message]
+    assert [(record.exc_info, record.levelname) for record in told] == [(None, "ERROR")]
+    caplog.clear()
+
+    @flow
+    def crashing():
+        raise RuntimeError("a crash")
+
+    with pytest.raises(RuntimeError, match="a crash"):
+        crashing()
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [RuntimeError]
+
+
+def test_exit_on_error_is_told_in_a_line_too(client, caplog):
+    with pytest.raises(ExperimentStopped):
+        run_experiment(
+            client=client, dataset=QUESTIONS, task=lambda given: 1 / 0, exit_on_error=True, retries=0,
+            print_summary=False,
+        )  # fmt: skip
+    assert [record for record in caplog.records if record.name.startswith("prefect.") and record.exc_info] == []
+    assert "exit_on_error is set" in caplog.text
+
+
 class TestRefusedBeforeAnythingIsSpent:
+    @pytest.mark.parametrize("prices", ["/no/such/prices.json", '{"in-house": 3}'])
+    def test_where_prices_cannot_be_used(self, client, monkeypatch, server, ask, prices):
+        monkeypatch.setenv("PREFECT_EXPERIMENTS_PRICES", prices)
+        with pytest.raises(InvalidSetting, match="PREFECT_EXPERIMENTS_PRICES: the "):
+            run_experiment(client=client, dataset=QUESTIONS, task=lambda given: ask())
+        assert server.requests == []
+        assert client.experiments.list(dataset=None).experiments == []
+
     def test_where_nothing_can_tell_the_cost(self, client, monkeypatch, server, ask):
         monkeypatch.setattr(instruments, "INSTRUMENTORS", {})
         monkeypatch.setattr("prefect_experiments.experiment.spending._says_so_itself", lambda: False)

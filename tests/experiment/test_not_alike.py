@@ -268,10 +268,13 @@ def test_a_misspelt_tag(bench: Bench) -> None:
     assert alone.verdict is None or alone.verdict.status == "passed"
     assert bench.run("v4", baseline="tag:release", gate={}, first_run=True).comparison is None
     # A baseline that is another dataset's.
+    made = f"{first.experiment.created_at:%Y-%m-%d %H:%M} UTC"
     assert refused("v1", dataset="others") == (
         "there is no baseline 'v1': dataset 'others' has no experiment of that name. Dataset 'questions' has one "
-        f"({first.experiment_id}): give its id to compare with it, example by example of the same id"
+        f"({first.experiment_id}, {made}): give its id to compare with it, example by example of the same id"
     )
+    newest = bench.run("v1")
+    assert f"'questions' has 2 (the newest is {newest.experiment_id}, 2" in refused("v1", dataset="others")
 
 
 def test_five_examples(bench: Bench) -> None:

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_experiments import Client, Dataset, Example
+from prefect_experiments import Client, Dataset, Example, Gate
+from prefect_experiments.analysis.results import result_table
 from prefect_experiments.errors import (
     InvalidDataset,
     InvalidEvaluator,
@@ -258,3 +259,28 @@ class TestWhatADatasetBrings:
     def test_what_it_cannot_mean_is_refused(self, client: Client, only: Any) -> None:
         with pytest.raises(InvalidDataset, match="only_evaluators"):
             begun(client, dataset=replace(self.dataset(), only_evaluators=only))
+
+    @pytest.mark.usefixtures("app")
+    def test_names_of_no_evaluator_given_are_refused(self, client: Client) -> None:
+        given = replace(self.dataset(), evaluators=(), only_evaluators={"e0": ("exact_match",), "e1": ("nosuch",)})
+        with pytest.raises(InvalidDataset, match=r"only_evaluators\['e1'\].*nosuch"):
+            begun(client, dataset=given, evaluators=["exact_match"])
+
+    @pytest.mark.usefixtures("app")
+    def test_an_example_of_whose_evaluators_none_is_used_is_refused(self, client: Client) -> None:
+        own = replace(self.dataset(), only_evaluators={"e0": ("exact_match",), "e1": ("right",)})
+        with pytest.raises(InvalidDataset, match=r"only_evaluators\['e1'\] names right, and of these none"):
+            begun(client, dataset=own, evaluators=["exact_match"])
+
+    @pytest.mark.usefixtures("app")
+    @pytest.mark.parametrize("own", [True, False])
+    @pytest.mark.parametrize("without", [1, 4])
+    def test_an_empty_list_is_no_evaluator(self, client: Client, own: bool, without: int) -> None:
+        given = replace(self.dataset(), only_evaluators={f"e{n}": () for n in range(without)})
+        given = given if own else replace(given, evaluators=())
+        work = begun(client, dataset=given, evaluators=["exact_match"])
+        assert run_sync(lambda: run_spec(work.session.spec)).evaluations == 4 - without
+        verdict = Gate(pass_threshold=0).judge_alone(result_table(work.result))
+        assert (verdict.status == "failed") is (without == 4)
+        whole = {1: "1 of 4 entries not judged, without evaluators", 4: "no entry has evaluators"}[without]
+        assert whole in " ".join(verdict.reasons)

@@ -36,11 +36,21 @@ def said(*command: str, cwd: Path | None = None, code: int = 0, **environment: s
 
 
 def install(installer: str, wheel: Path, folder: Path) -> Path:
-    """A new environment with the wheel and what the installer resolves beside it; its folder of commands."""
-    if installer == "uv":
+    """A new environment with the wheel and what the installer resolves beside it; its folder of commands.
+
+    Args:
+        installer: pip, uv, or lowest: uv, with the lowest versions that pyproject.toml allows and that have wheels.
+        wheel: what is installed.
+        folder: where the environment is made.
+    """
+    if installer in ("uv", "lowest"):
         said(sys.executable, "-m", "uv", "venv", "--python", sys.executable, str(folder))
         python = str(folder / "bin" / "python")
-        said(sys.executable, "-m", "uv", "pip", "install", "--python", python, str(wheel), UV_SYSTEM_CERTS="true")
+        lowest = ("--resolution", "lowest-direct", "--only-binary", ":all:", "-r", str(ROOT / "pyproject.toml"))
+        which = lowest if installer == "lowest" else ()
+        said(
+            sys.executable, "-m", "uv", "pip", "install", "--python", python, *which, str(wheel), UV_SYSTEM_CERTS="true"
+        )
     else:
         venv.create(folder, with_pip=True)
         said(str(folder / "bin" / "python"), "-m", "pip", "install", str(wheel))

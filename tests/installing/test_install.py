@@ -47,7 +47,7 @@ deployments:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("installer", ["pip", "uv"])
+@pytest.mark.parametrize("installer", ["pip", "uv", "lowest"])
 def test_what_an_installer_gives_runs_schedules_and_scores_right(installer: str, wheel: Path, tmp_path: Path) -> None:
     commands = install(installer, wheel, tmp_path / "environment")
     project = tmp_path / "project"

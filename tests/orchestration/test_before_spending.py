@@ -26,7 +26,7 @@ from prefect_experiments import (
     resume_experiment,
     run_experiment,
 )
-from prefect_experiments.errors import ExperimentStopped, InvalidEvaluator, InvalidSetting
+from prefect_experiments.errors import ExperimentStopped, InvalidDataset, InvalidEvaluator, InvalidSetting
 
 NONE = [{"id": f"q{n}", "input": {"question": f"{n}?"}, "metadata": {"topic": "t"}} for n in range(6)]
 SOME = [*NONE[:4], {"id": "q4", "input": {"question": "4?"}, "output": "4?"}, NONE[5]]
@@ -278,3 +278,26 @@ def test_one_s_own_evaluator_may_say_it(client: Client) -> None:
         return EvaluationResult(score=float(len(output)), metadata={"direction": "minimize"})
 
     assert run(client, ROWS, [words], says("a")).summary.metrics["words"].direction == "minimize"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("question,answer\nwhy?,so\n", "which columns are the input"),
+        ("input,output,expected\nwhy?,so,no\n", "could each be the expected output"),
+    ],
+)
+def test_unclear_columns_lead_to_what_can_be_told_of_them(client: Client, tmp_path: Path, text: str, said: str) -> None:
+    path = str(csv(tmp_path, text))
+    with pytest.raises(InvalidDataset, match=said) as refused:
+        run(client, path, [])
+    advice = str(refused.value).partition("dataset=Client().")[2]
+    assert advice == (
+        f"datasets.create_dataset(name='questions', file={path!r}, input_keys=[...], output_keys=[...], "
+        "if_exists='new_version')"
+    )
+    one, other = text.split(",")[:2]
+    made = client.datasets.create_dataset(
+        name="questions", file=path, input_keys=[one], output_keys=[other.split()[0]], if_exists="new_version"
+    )
+    assert run(client, made, [], lambda question: "so").summary.n_runs == 1

@@ -22,7 +22,14 @@ from prefect.client.schemas.objects import FlowRun, StateType
 
 from prefect_experiments import Client, Gate, Metric, RanExperiment, arun_experiment, run_experiment
 from prefect_experiments.analysis.numbers import score
-from prefect_experiments.errors import AmbiguousName, ExperimentsError, ExperimentStopped, InvalidInput, NotFound
+from prefect_experiments.errors import (
+    AmbiguousName,
+    ExperimentsError,
+    ExperimentStopped,
+    InvalidDataset,
+    InvalidInput,
+    NotFound,
+)
 from support.flow_runs import flow_run_of
 from support.patience import PATIENCE_S, wait_for
 
@@ -173,7 +180,7 @@ def test_the_flow_ends_in_a_state_that_says_the_verdict(
     assert shown[f"comparison-{dataset}"].startswith(f"# {word}: {ran.experiment.name}")
     assert "| correct | 1.00 of" not in shown[f"experiment-{dataset}"]
     [row] = [row for row in json.loads(shown[f"metrics-{dataset}"]) if row["metric"] == "correct"]
-    assert row["better / worse"] == f"0 / {wrong}"
+    assert row["means"] == f"1.00 → {score(1 - wrong / N)}"
 
 
 def test_datasets_in_any_script_have_artifacts_of_their_own(client: Client) -> None:
@@ -348,7 +355,7 @@ def test_a_broken_gate_is_refused_before_anything_is_run(bench: Bench, gate: Any
 @pytest.mark.parametrize(("name", "text", "said"), [
     ("broken.yaml", "metrics:\n  correct: {min: 0.9\n", "broken.yaml is not YAML: line 3"),
     ("broken.json", "{\n  'metrics': 1}", "broken.json is not JSON: line 2"),
-    ("empty.yaml", "", "got None"),
+    ("empty.yaml", "", "empty.yaml is empty; it takes rules such as"),
     ("list.yml", "- correct\n", "got ['correct']"),
     ("latin.yaml", "metrics: {\xe9: null}", "it is not UTF-8"),
 ])  # fmt: skip
@@ -471,14 +478,16 @@ def test_a_tag_of_another_dataset_is_not_meant(bench: Bench, client: Client) -> 
     assert elsewhere.run(baseline="tag:baseline", gate={}).comparison is None
 
 
-def test_a_baseline_on_another_dataset_fails_the_gate_and_says_why(bench: Bench, client: Client) -> None:
+def test_a_baseline_without_a_shared_example_is_refused_before_anything_is_run(bench: Bench, client: Client) -> None:
     other = Bench(client, [{"id": f"z{n}", "input": n, "output": n} for n in range(N)]).run()
-    ran = bench.run(baseline=other, gate=CLOSE)
-    assert ran.verdict.status == "failed"
-    assert (
-        "share no example; their example ids are such as 'z0', 'z1', 'z2' and 'e0', 'e1', 'e2'"
-        in (ran.verdict.reasons[0])
-    )
+    before = len(client.experiments.list())
+    for baseline, gate in ((other, CLOSE), (other, None), (other.to_dataframe(), CLOSE)):
+        with pytest.raises(
+            InvalidDataset,
+            match=r"its example ids are such as 'z0', 'z1', 'z2', and here 'e0', 'e1', 'e2'. Nothing was",
+        ):
+            bench.run(baseline=baseline, gate=gate)
+    assert len(client.experiments.list()) == before
     same_examples = Bench(client, "copied")
     client.datasets.create_dataset(name="copied", examples=ROWS)
     kept = client.experiments.get(experiment=bench.run())
@@ -601,7 +610,8 @@ def test_less_can_be_better(bench: Bench) -> None:
 def test_a_dry_run_looks_at_gate_and_baseline_and_judges_nothing(bench: Bench) -> None:
     bench.run()
     before = len(bench.client.experiments.list())
-    for arguments in ({"baseline": "latest", "gate": CLOSE}, {"gate": CLOSE}, {"baseline": "tag:none"}):
+    first = {"gate": CLOSE, "first_run": True}
+    for arguments in ({"baseline": "latest", "gate": CLOSE}, first, {"baseline": "tag:none"}):
         ran = bench.run(wrong_on(N), dry_run=3, **arguments)
         assert len(ran.task_runs) == 3
         assert (ran.comparison, ran.verdict) == (None, None)

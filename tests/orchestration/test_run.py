@@ -117,7 +117,7 @@ def test_errors_stay_in_sight(client: Client) -> None:
     assert not {v.run_id for v in ran.evaluation_runs} & {run.id for run in failed}
     assert ran.summary.n_errors == 3
     assert str(ran.summary.metrics["exact"]) == (
-        "1.00 over 27 of 30; 3 task errors; between 0.90 and 1.00 if those had scored 0 or 1"
+        "1.00 over 27 of 30; 3 task errors; between 0.90 and 1.00 if the others had scored 0 or 1"
     )
     verdict = next(v for v in ran.evaluation_runs if v.name == "fails_on_four" and v.error)
     assert verdict.error == "ZeroDivisionError: division by zero"

@@ -145,3 +145,48 @@ class TestOld(unittest.TestCase):
     [row] = results(project, "old").to_dataframe().to_dict("records")
     assert row["output"] == "2"
     assert row["eval.pass.score"] == 0
+
+
+def test_an_application_that_is_down_is_an_experiment_of_failed_runs(project: Project) -> None:
+    done = project.run(
+        """
+@pytest.mark.experiment(dataset="down", GATE)
+@pytest.mark.parametrize("question", ["1", "2"])
+def test_down(question):
+    raise ConnectionError("the application does not answer")
+""".replace("GATE", LENIENT)
+    )
+    assert done.ret == 1
+    assert "ConnectionError: the application does not answer" in done.stdout.str()
+    [name] = project.names()
+    assert [run.status for run in results(project, name).task_runs] == ["error", "error"]
+
+
+def test_all_cases_skipped_is_no_verdict(project: Project) -> None:
+    done = project.run(
+        """
+@pytest.mark.experiment(dataset="skipped", GATE)
+@pytest.mark.parametrize("question", ["1", "2"])
+def test_skipped(question):
+    pytest.skip("no key")
+""".replace("GATE", LENIENT)
+    )
+    done.assert_outcomes(skipped=3)
+    done.stdout.fnmatch_lines(["SKIPPED * on skipped *no case has run: nothing was logged or judged"])
+    assert project.names() == []
+
+
+def test_a_known_failure_counts_and_a_selection_is_said(project: Project) -> None:
+    known = SUMS.replace(", MORE", "").replace('("3+3", "7")', 'pytest.param("3+3", "7", marks=pytest.mark.xfail)')
+    done = project.run(known, "--deselect", "test_app.py::test_sum[a]")
+    done.stdout.fnmatch_lines(["RAN * on sums *1 of its cases were not selected"])
+    [name] = project.names()
+    assert results(project, name).summary.metrics["pass"].mean == 0.5
+
+
+def test_a_margin_needs_a_baseline_before_any_case_runs(project: Project) -> None:
+    tests = SUMS.replace("MORE", 'gate={"metrics": {"pass": {"max_regression": 0.1}}}')
+    done = project.run(tests)
+    assert "the gate's max_regression of pass is measured from a baseline" in done.stdout.str() + done.stderr.str()
+    assert done.parseoutcomes().get("passed", 0) == 0
+    assert project.names() == []

@@ -127,7 +127,7 @@ def test_broken(experiment):
     done = project.run(tests, "-v")
     said = done.stdout.str()
     assert "test_poor PASSED" in said
-    assert "AssertionError: The experiment does not pass, and no gate says what may fail." in said
+    assert "AssertionError: The experiment does not pass, and no gate says what may fail: task errors" in said
     assert "no such order" in said
 
 
@@ -191,3 +191,91 @@ def test_files_are_found_beside_the_test_and_settings_in_the_ini_file(project: P
         "    assert experiment.verdict is done.verdict\n"
     )
     project.pytester.run(*project.command("evals")).assert_outcomes(passed=1)
+
+
+def test_a_verdict_that_nobody_asked_fails_the_test(project: Project) -> None:
+    done = project.run(
+        """
+@pytest.mark.parametrize("task", [add, two])
+def test_forgotten(experiment, task):
+    experiment.run(dataset="tickets.csv", task=task, evaluators="exact_match", gate="gate.yaml")
+
+def test_looked_at(experiment):
+    done = experiment.run(dataset="tickets.csv", task=two, evaluators="exact_match", gate="gate.yaml")
+    assert done.verdict.status == "failed"
+"""
+    )
+    done.assert_outcomes(passed=3, errors=1)
+    said = done.stdout.str()
+    assert "ERROR test_app.py::test_forgotten[two] - AssertionError: The candidate does not meet the gate" in said
+    assert "the test has not called assert_gate" in said
+
+
+def test_a_margin_needs_a_baseline(project: Project) -> None:
+    done = project.run(
+        """
+MARGIN = {"metrics": {"exact_match": {"max_regression": 0.05}}}
+
+def test_before(experiment):
+    experiment.run(dataset="tickets.csv", task=two, evaluators="exact_match", gate=MARGIN)
+
+def test_after(experiment):
+    experiment.run(dataset="tickets.csv", task=two, evaluators="exact_match").assert_gate(MARGIN)
+
+def test_first(experiment):
+    done = experiment.run(dataset="tickets.csv", task=two, evaluators="exact_match", gate=MARGIN, first_run=True)
+    done.assert_gate()
+
+@pytest.mark.experiment(dataset="tickets.csv", task=two, evaluators="exact_match", gate=MARGIN)
+def test_marked():
+    pass
+"""
+    )
+    done.assert_outcomes(passed=1, failed=3)
+    said = done.stdout.str()
+    assert said.count("the gate's max_regression of exact_match is measured from a baseline, and none is named") >= 3
+    assert "def run_marked" not in said
+    assert "prefect_experiments/pytest_plugin" not in said  # none of the plugin's own lines
+    assert len(project.names()) == 2
+
+
+def test_the_first_line_says_what_is_not_as_required(project: Project) -> None:
+    done = project.run(
+        """
+def silent(output):
+    return None
+
+def polite(output):
+    return "polite"
+
+def test_required(experiment):
+    done = experiment.run(dataset="tickets.csv", task=two, evaluators="exact_match", gate={"max_error_rate": 0.5})
+    done.assert_gate(required=["a", "b"])
+
+@pytest.mark.parametrize("evaluator", [silent, polite])
+def test_no_score(experiment, evaluator):
+    gate = {"max_error_rate": 0.5, "metrics": {"polite": {}}}
+    done = experiment.run(dataset="tickets.csv", task=two, evaluators=evaluator)
+    with pytest.raises(AssertionError, match="no score says that it is right"):
+        done.assert_gate(required=["a"])
+
+def test_silent(experiment):
+    experiment.run(dataset="tickets.csv", task=two, evaluators=silent).assert_gate()
+"""
+    )
+    said = done.stdout.str()
+    assert "test_required - AssertionError: Not as required: example 'b': exact_match is 0." in said
+    assert "test_silent - AssertionError: The experiment does not pass, and no gate says what may fail: silent " in said
+
+
+def test_what_is_inconclusive_is_skipped_where_the_test_stands(project: Project) -> None:
+    done = project.run(
+        """
+def test_few(experiment):
+    gate = {"metrics": {"exact_match": {"min": 0.9}}, "on_inconclusive": "pass"}
+    experiment.run(dataset="tickets.csv", task=add, evaluators="exact_match", gate=gate).assert_gate()
+""",
+        "-v",
+        "-rs",
+    )
+    assert "SUBSKIPPED[exact_match] [1] test_app.py:" in done.stdout.str()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from prefect_experiments.analysis.verdicts import Verdict
 from prefect_experiments.reports.escaping import as_text
 from prefect_experiments.reports.files import write_report
 from support.browser import CHROMIUM, Browser, Page
@@ -269,6 +270,14 @@ def test_what_was_expected_and_both_outputs_stand_beside_each_other(page: Page) 
 def test_without_a_baseline_there_is_one_output(browser: Browser, tmp_path: Path) -> None:
     with browser.page(write_report(SMALL.candidate, tmp_path / "r.html")) as page:
         assert page.evaluate(HEADS)[1:] == ["Input", "Expected", "Output", "Scores"]
+
+
+def test_a_long_word_does_not_make_a_notebook_scroll_sideways(browser: Browser, tmp_path: Path) -> None:
+    verdict = Verdict(status="failed", reasons=(f"RuntimeError: {'y' * 5000}",))
+    page = tmp_path / "cell.html"
+    page.write_text(f"<!doctype html><meta charset=utf-8>{verdict._repr_html_()}")
+    with browser.page(page, width=800, height=600) as shown:
+        assert shown.evaluate("document.querySelector('div').scrollWidth <= document.querySelector('div').clientWidth")
 
 
 def test_long_texts_and_names_hide_nothing(browser: Browser, tmp_path: Path) -> None:

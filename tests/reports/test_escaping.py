@@ -146,7 +146,6 @@ def test_rows_for_a_table_artifact() -> None:
             "verdict": "regressed",
             "means": "0.87 → 0.84",
             "difference": "-3 points [-6, -1]",
-            "better / worse": "8 / 21",
             "p": "0.024",
         }
     ]

@@ -20,6 +20,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_s
 
 from prefect_experiments import Client
 from prefect_experiments.analysis import RanExperiment, Summary
+from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.labels.classification import classification_report
 from prefect_experiments.analysis.results import result_table
@@ -28,6 +29,7 @@ from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.reports import page_data
 from prefect_experiments.reports.files import write_report
 from prefect_experiments.reports.html import html_report
+from prefect_experiments.reports.pull_request import pull_request_comment
 from prefect_experiments.reports.report_model import ReportSide, report_side, table_side
 
 from .hostile import hostile_report
@@ -113,6 +115,25 @@ def test_hostile_texts_add_no_element() -> None:
         "https://phoenix.example.com/?a=1&b=\"'><script>window.ran=4</script>"
     ]  # quoted, and no javascript:
     assert "<script>window.ran = 1</script>" in attacked.data["examples"][0]["id"]
+
+
+def test_of_many_metrics_those_that_moved_are_told_first_and_the_others_counted() -> None:
+    names = [f"metric_{n:02d}" for n in range(40)]
+    before = table([row | {f"eval.{name}.score": 0.5 for name in names} for row in SMALL.before], "old")
+    after = [row | {f"eval.{name}.score": 0.5 for name in names} | {"eval.metric_07.score": 0.9} for row in SMALL.after]
+    comparison = compare_results(before, table(after, "new"))
+    top = Document(html_report(comparison, side(after, "new"))).text.partition("Differences are")[0]
+    comment = pull_request_comment(comparison).partition("<details>")[0]
+    for told in (top, comment):
+        assert "metric_07 0.90, +40 points" in told
+        assert "metric_08" not in told.replace("evaluators of", "")
+        assert "other metrics unchanged" in told
+
+
+def test_without_a_baseline_nothing_is_called_a_candidate() -> None:
+    alone = Document(html_report(None, SMALL.candidate)).text
+    assert "experiment: prompt-v12 shorter answers" in alone
+    assert "candidate" not in alone
 
 
 def test_denominators_errors_and_percentiles_are_shown() -> None:

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.reports.terminal import comparison_table, print_comparison
 
@@ -47,3 +48,20 @@ def test_what_got_worse_stands_below_each_other_case_by_case(width: int) -> None
     assert [line.split()[0] for line in lines[6:]] == ["input", "baseline", "candidate"]
     assert all(cell_len(line) <= width for line in lines)
     assert lines[6].endswith("…")
+
+
+def test_of_many_that_got_worse_one_that_failed_is_shown_first_with_a_gate_as_well() -> None:
+    ids = [f"e{n}" for n in range(9)]
+    before = {"example_id": ids, "output": ["1"] * 9, "eval.right.score": [1.0] * 9}
+    after = {
+        **before,
+        "output": [None, *["2"] * 8],
+        "error": ["ValueError: crash", *[None] * 8],
+        "eval.right.score": [None, *[0.0] * 8],
+    }
+    for gate in (None, Gate.parse({"metrics": {"right": {"min": 0.9}}})):
+        out = Console(file=io.StringIO(), width=120)
+        print_comparison(compare_results(result_table(before), result_table(after), gate=gate), out)
+        [_, shown] = out.file.getvalue().split("Worse, worst first (5 of 9)\n")
+        assert shown.splitlines()[0].split()[3] == "e0"
+        assert "failed: ValueError: crash" in shown

@@ -10,8 +10,10 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import openai
 import pytest
+import wrapt
 
 from prefect_experiments import report_usage
 from prefect_experiments.errors import InvalidSetting
@@ -143,6 +145,49 @@ def test_a_stream_without_usage_is_a_call_of_unknown_cost(client):
     assert (run.token_count, run.total_cost, json.loads(run.unpriced_json)) == (None, None, {"gpt-4o-mini": 1})
 
 
+def test_a_stream_is_read_as_its_client_meant_it_though_an_instrumentor_stands_before_it(client, aclient):
+    asked = {"stream": True, "stream_options": {"include_usage": True}}
+
+    async def of_sync_client(given):
+        return chat(client, **asked)
+
+    tasks = [lambda given: chat(client, **asked), of_sync_client, lambda given: chat(aclient, **asked)]
+    for task in tasks:
+        run = used(task).run()
+        assert (run.error, run.token_count, run.total_cost) == (None, ASKED + ANSWERED, pytest.approx(COST))
+        assert isinstance(json.loads(run.output_json), str)
+
+
+class EitherWay(wrapt.ObjectProxy):
+    """As the instrumentor of Anthropic's library stands before its streams of both sorts."""
+
+    def __iter__(self):
+        yield from self.__wrapped__
+
+    async def __aiter__(self):
+        async for chunk in self.__wrapped__:
+            yield chunk
+
+
+def plain_chunks():
+    yield from ("Pa", "ris")
+
+
+async def async_chunks():
+    for chunk in ("Pa", "ris"):
+        yield chunk
+
+
+@pytest.mark.parametrize("chunks", [plain_chunks, async_chunks])
+def test_a_proxy_that_has_the_methods_of_both_sorts_is_read_as_what_it_stands_for(chunks):
+    async def of_async_code(given):
+        return EitherWay(chunks())
+
+    for task in (lambda given: EitherWay(chunks()), of_async_code):
+        run = used(task).run()
+        assert (run.error, run.output_json) == (None, '"Paris"')
+
+
 def test_a_judges_calls_are_the_evaluations_and_count_once(client):
     def judge(output):
         chat(client)
@@ -202,10 +247,25 @@ class TestReportUsage:
     def test_elsewhere_it_does_nothing(self):
         report_usage("gpt-4o-mini", input_tokens=1)
 
-    @pytest.mark.parametrize("figures", [{"cost": -1.0}, {"input_tokens": -1}, {"cost": float("nan")}])
-    def test_it_refuses_what_cannot_be(self, figures):
-        with pytest.raises(InvalidSetting, match=r"report_usage: \w+ must be a number of at least 0"):
-            report_usage("gpt-4o-mini", **figures)
+    @pytest.mark.parametrize("cost", [-1.0, float("nan"), float("inf"), "1$", "0.5", True, [1]])
+    def test_it_refuses_a_cost_that_cannot_be(self, cost):
+        with pytest.raises(InvalidSetting) as refused:
+            report_usage("gpt-4o-mini", cost=cost)
+        assert str(refused.value) == f"report_usage: cost must be a number of at least 0, got {cost!r}"
+
+    @pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "cached_input_tokens"])
+    @pytest.mark.parametrize("count", [-1, 1.5, "900", True, 10**30])
+    def test_it_refuses_tokens_that_cannot_be(self, name, count):
+        with pytest.raises(InvalidSetting, match=rf"report_usage: {name} must be a whole number of at least 0.*, got "):
+            report_usage("gpt-4o-mini", **{name: count})
+
+    def test_it_refuses_a_model_that_is_no_name(self):
+        with pytest.raises(InvalidSetting, match=r"report_usage: model must be a model's name, got 4"):
+            report_usage(4, cost=1.0)
+
+    def test_it_takes_numpys_numbers(self):
+        run = used(lambda given: report_usage(input_tokens=np.int64(7), cost=np.float32(0.5))).run()
+        assert (run.token_count, run.total_cost) == (7, 0.5)
 
 
 class TestPrices:

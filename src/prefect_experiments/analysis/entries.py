@@ -67,11 +67,13 @@ class Passing(_Record):
         threshold: the lowest score that passes; where less is better, 1 less this is the highest.
         entries: in the dataset's order; without those that no evaluator is meant for, which are neither.
         n_unjudged: how many those are.
+        neutral: the evaluators that have no say, as of their scores none is better.
     """
 
     threshold: float
     entries: tuple[Entry, ...] = ()
     n_unjudged: int = 0
+    neutral: tuple[str, ...] = ()
 
     def of(self, outcome: EntryOutcome) -> list[Entry]:
         """The entries of which that came out."""
@@ -95,6 +97,14 @@ class Passing(_Record):
     def keys(self) -> list[str]:
         """The fields, and the counts."""
         return [*_Record.keys(self), "n_passed", "n_pending", "all_pass"]
+
+    @property
+    def lacking(self) -> str:
+        """What those have not that are not judged: such as ``evaluators``."""
+        if not self.neutral:
+            return "evaluators"
+        are = "is" if len(self.neutral) == 1 else "are"
+        return f"evaluators that say which scores are better ({', '.join(self.neutral)} {are} neutral)"
 
     @property
     def rule(self) -> str:

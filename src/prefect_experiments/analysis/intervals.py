@@ -48,12 +48,14 @@ def difference_range(values: Values, differences: Values, *, are_scores: bool = 
 
     That is 1 for scores from 0 to 1. Others from -100 to 100 lie on some scale, such as 1 to 5 or per cent, of which
     both ends are taken to have been seen. Of what goes beyond, and of measurements such as latency, no range is known;
-    then it is the largest difference seen. Where that leaves nothing, it is the largest value.
+    then it is the largest difference seen. Where that leaves nothing, it is the largest value: measurements lend no
+    scale of 0 to 1, or a cost of less than a cent would be uncertain by several.
     """
     low, high = range_of(values)
     largest = high - low
     if not are_scores or max(-low, high) > _WIDEST_SCALE:
-        largest = max((abs(float(value)) for value in differences), default=0.0) or largest
+        sizes = differences if any(differences) else values
+        largest = max((abs(float(value)) for value in sizes), default=0.0)
     elif (low, high) != (0.0, 1.0):
         largest = (max(map(float, values)) - min(map(float, values))) or largest
     return -largest, largest
@@ -125,7 +127,8 @@ def interval_of(n: int, mean: float, sd: float | None, bounds: Range, confidence
     half = float(stdtrit(n - 1, (1 + confidence) / 2)) * math.sqrt(variance / total)
     # With little confidence the interval is too short to hold the mean as it is without them.
     ends = min(mean, max(low, middle - half)), max(mean, min(high, middle + half))
-    return times(ends[0], unit), times(ends[1], unit)
+    # The mean of equal values may be the next float beyond them.
+    return max(bounds[0], times(ends[0], unit)), min(bounds[1], times(ends[1], unit))
 
 
 def clustered_interval(scored: Sequence[tuple[Hashable, float]], bounds: Range, confidence: float = 0.95) -> Interval:

@@ -10,8 +10,11 @@ _MOST_SHOWN = 6
 _LONGEST = 40
 # Others are something else in YAML, such as a number, a truth value or a comment.
 _PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|y|n)$)[^\W\d][\w-]*", re.IGNORECASE)
-# What a truth value is called, whose score says the same.
-_OF_SCORES = {"True", "False"}
+NO_LABEL = "(no label)"
+"""Counted for a run that got no label, of an example that has one on the other side: a label lost is a shift, too."""
+
+# What a truth value is called, whose score says the same; as does a score that is not there.
+_OF_SCORES = {"True", "False", NO_LABEL}
 
 
 def say_more_than_scores(labels: Collection[str]) -> bool:

@@ -16,6 +16,7 @@ Unit = Literal["points", "plain", "ms", "usd"]
 OPERATION_UNITS: dict[str, Unit] = {"latency_ms": "ms", "token_count": "plain", "total_cost": "usd"}
 NOTHING = "-"
 _MOST_DECIMALS = 6
+_MOST_DECIMALS_OF_MONEY = 12  # a call may cost a millionth of a dollar
 _HUGE = 1e12
 _LAST_DIGITS = 1e-12
 
@@ -114,7 +115,7 @@ def money(usd: float | None) -> str:
         return "$0"
     if size >= 1:
         return f"{sign}${size:,.2f}"
-    whole, _, cents = f"{size:.{min(12, 2 - math.floor(math.log10(size)))}f}".partition(".")
+    whole, _, cents = f"{size:.{min(_MOST_DECIMALS_OF_MONEY, 2 - math.floor(math.log10(size)))}f}".partition(".")
     return f"{sign}${whole}.{cents.rstrip('0').ljust(2, '0')}"
 
 
@@ -147,21 +148,23 @@ def difference(number: float | None, low: float | None, high: float | None, unit
     known = [part * factor for part in (number, low, high) if part is not None and math.isfinite(part)]
     if unit == "ms" and max(map(abs, known)) >= 10_000:
         known, after = [part / 1000 for part in known], " s"
-    decimals = _decimals(known)
+    decimals = _decimals(known, _MOST_DECIMALS_OF_MONEY if unit == "usd" else _MOST_DECIMALS)
     shown = [_signed(part, decimals, before) for part in known]
+    if not _cleared(known[0]):
+        shown[0] = f"{before}0"  # what is nothing needs no decimals
     if unit == "points" and shown[0] in ("1", "-1"):
         after = " point"
     plus = "+" if known[0] > 0 and shown[0].strip("0.,$") else ""
     return f"{plus}{shown[0]}{after}", f"[{shown[1]}, {shown[2]}]".replace("$", "") if len(shown) == 3 else ""
 
 
-def _decimals(values: list[float]) -> int:
+def _decimals(values: list[float], most: int) -> int:
     width = values[2] - values[1] if len(values) == 3 else 0.0
     width = width or abs(values[0])
     if width < 1e-9:  # nothing differs, or not by more than a float's last digits
         return 0
-    decimals = min(_MOST_DECIMALS, max(0, -math.floor(math.log10(width / 4))))
-    while decimals < _MOST_DECIMALS and any(abs(v) >= 1e-9 and round(v, decimals) == 0 for v in values):
+    decimals = min(most, max(0, -math.floor(math.log10(width / 4))))
+    while decimals < most and any(abs(v) >= 1e-9 and round(v, decimals) == 0 for v in values):
         decimals += 1
     while decimals and len(values) == 1 and abs(round(values[0], decimals - 1) - values[0]) < 1e-9:
         decimals -= 1

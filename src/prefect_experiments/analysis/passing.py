@@ -70,7 +70,9 @@ def passing_of(table: ResultTable, threshold: float, directions: Mapping[str, Di
         for number, example_id in enumerate(ids, 1)
         if (found := rule.entry(number, example_id, rows.get(example_id, {})))
     ]
-    return Passing(threshold=threshold, entries=tuple(entries), n_unjudged=len(ids) - len(entries))
+    return Passing(
+        threshold=threshold, entries=tuple(entries), n_unjudged=len(ids) - len(entries), neutral=rule.neutral
+    )
 
 
 class _Rule:
@@ -82,7 +84,8 @@ class _Rule:
         self.directions = {**agreed(table.directions), **said}
         self.unclear = {name for name, ways in table.directions.items() if name not in said and unclear(ways)}
         every = dict.fromkeys([*(one.name for one in table.results.evaluators), *table.scores])
-        self.evaluators = [name for name in every if self.directions.get(name) != "neutral"]
+        self.neutral = tuple(name for name in every if self.directions.get(name) == "neutral")
+        self.evaluators = [name for name in every if name not in self.neutral]
 
     def entry(self, number: int, example_id: str, rows: _Rows) -> Entry | None:
         """What becomes of an entry; nothing of one that no evaluator is meant for."""

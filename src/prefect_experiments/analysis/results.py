@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prefect_experiments import money
 from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.intervals import mean_and_sd, unit_for
 from prefect_experiments.analysis.ran_experiment import RanExperiment
@@ -146,7 +147,7 @@ class ResultTable:
             pending={name: int(waiting.sum()) for name, waiting in self.pending.items()},
             latency_p95_ms=float(np.percentile(latencies, 95)) if len(latencies) else None,
             n_latencies=len(latencies),
-            total_cost=math.fsum(known_costs) if len(known_costs) else None,
+            total_cost=money.total(known_costs) if len(known_costs) else None,
             n_costs=int((~np.isnan(costs[ok])).sum()),
             measured={**measured, LATENCIES: np.sort(latencies), COSTS: self.sums(costs)},
         )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from prefect_experiments import money
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.directions import agreed, said_directions
 from prefect_experiments.analysis.intervals import Interval, Range, example_means, interval_of, mean_and_sd, range_of
@@ -112,9 +113,9 @@ class MetricSummary(_Record):
         ]
         text += "".join(f"{'; ' if not i else ', '}{reason}" for i, reason in enumerate(filter(None, reasons)))
         only_labels = self.mean is None and labelled
-        if self.n < self.n_expected and not only_labels and self.lowest is not None and self.highest is not None:
+        if 0 < self.n < self.n_expected and not only_labels and self.lowest is not None and self.highest is not None:
             ends = f"{numbers.score(self.lowest)} and {numbers.score(self.highest)}"
-            text += f"; between {ends} if those had scored 0 or 1"
+            text += f"; between {ends} if the others had scored 0 or 1"
         more = [str(self.repetitions or "")]
         if self.mean is not None and say_more_than_scores(self.labels):
             more.append(f"labels {labelled}")
@@ -142,6 +143,8 @@ class Summary(OnPages, Printed, _Record):
         metrics: by evaluator name.
         judges: by evaluator whose calls of models are known, what they used. Where one gives evaluations of several
             names, it has one entry, under its own.
+        replaced_cost: of results that others have taken the place of since, such as a failed run's that was made again;
+            ``None`` where there are none of a known cost.
         unpriced: by model, how many calls, of the task and of the evaluators, have no known cost. Where there are any,
             the costs are what is known, and not all that was spent.
     """
@@ -155,6 +158,7 @@ class Summary(OnPages, Printed, _Record):
     total_cost: float | None
     metrics: Mapping[str, MetricSummary]
     judges: Mapping[str, Used] = field(default_factory=dict)
+    replaced_cost: float | None = None
     unpriced: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -170,8 +174,11 @@ class Summary(OnPages, Printed, _Record):
 
     @property
     def overall_cost(self) -> float | None:
-        """What task and evaluators have cost together, as far as it is known; ``None`` where nothing is."""
-        return _sum_of_known((self.total_cost, self.judge_cost))
+        """All that was paid, as far as it is known: for the task, the evaluators, and what was made again since.
+
+        ``None`` where nothing is known.
+        """
+        return _sum_of_known((self.total_cost, self.judge_cost, self.replaced_cost))
 
     def keys(self) -> list[str]:
         """The fields, and the sums."""
@@ -223,13 +230,14 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         total_cost=runs.total_cost,
         metrics={name: metric(name, rows) for name, rows in evaluations.items()},
         judges={name: Used(token_count=tokens, total_cost=cost) for name, (tokens, cost) in used.judges.items()},
+        replaced_cost=used.replaced_cost,
         unpriced=used.unpriced,
     )
 
 
 def _sum_of_known(costs: Iterable[float | None]) -> float | None:
     known = [cost for cost in costs if cost is not None]
-    return math.fsum(known) if known else None
+    return money.total(known) if known else None
 
 
 def chosen_positions(record: ExperimentRecord) -> dict[str, tuple[int, ...]]:

@@ -30,6 +30,8 @@ Measured = Annotated[Mapping[str, Any], PlainSerializer(_as_lists), BeforeValida
 OPERATIONS = tuple(OPERATION_UNITS)
 # What `Side.measured` has besides the metrics; no evaluator is called so.
 LATENCIES, COSTS = " latencies", " costs"
+# The beginning of the reason where there was none.
+NO_BASELINE = "there was no baseline to compare with"
 Status = Literal["passed", "failed", "inconclusive"]
 MetricVerdict = Literal["improved", "regressed", "changed", "unchanged", "not comparable", "no data"]
 Direction = Literal["maximize", "minimize", "neutral"]
@@ -356,6 +358,11 @@ class Verdict(OnPages, Printed, _Record):
     checks: tuple[MetricCheck, ...] = ()
     exit_code: int = 0
     passing: Passing | None = field(default=None, repr=False)
+
+    @property
+    def alone(self) -> bool:
+        """Whether there was no baseline, so that only the rules that need none were asked."""
+        return any(check.reason.startswith(NO_BASELINE) for check in self.checks)
 
     def keys(self) -> list[str]:
         """The names of the fields that are written down."""

@@ -17,12 +17,15 @@ from prefect_experiments.options import Columns
 if TYPE_CHECKING:
     from prefect_experiments.models import Dataset
 
+COLUMNS_GROUP = Group("Columns of a file", sort_key=4)
 _KEYS = re.compile(r"\b(input|output|metadata|split|id)_keys?\b(=\[\.\.\.\])?")
+_TYPES = re.compile(r"\btypes(?:\['(.*?)'\])?:")
 
 CellTypes = Annotated[
     list[str] | None,
     Parameter(
         name="--type",
+        group=COLUMNS_GROUP,
         help="COLUMN=TYPE, what the cells of a file's column are: text, number, bool or json; of a CSV file, text by "
         "default. Can be given several times.",
     ),
@@ -47,7 +50,7 @@ def types_of(given: Sequence[str] | None) -> dict[str, str] | None:
     return types or None
 
 
-@made_from(Columns, Group("Columns of a file", sort_key=4))
+@made_from(Columns, COLUMNS_GROUP)
 class FileColumns(OptionGroup):
     """Which columns of the file that is run on make an example."""
 
@@ -82,10 +85,15 @@ NO_COLUMNS = FileColumns()
 @contextlib.contextmanager
 def columns_as_options() -> Iterator[None]:
     """What is wrong with a file's columns is said in the words of the command line."""
+    from prefect_experiments.datasets import UnclearColumns
+
     try:
         yield
-    except InvalidDataset as error:
-        if not _KEYS.search(str(error)):
+    except (InvalidDataset, InvalidSetting) as error:
+        cause = error.__cause__
+        said = str(cause if isinstance(cause, UnclearColumns) else error)  # what is said beside that is for Python
+        words = _KEYS.sub(lambda key: f"--{key[1]}-key" + (" COLUMN" if key[2] else ""), said)
+        words = _TYPES.sub(lambda types: "--type" + (f" {types[1]}=..." if types[1] else "") + ":", words)
+        if words == str(error):
             raise
-        words = _KEYS.sub(lambda key: f"--{key[1]}-key" + (" COLUMN" if key[2] else ""), str(error))
-        raise InvalidDataset(words) from error
+        raise (InvalidDataset if isinstance(error, InvalidDataset) else InvalidSetting)(words) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, Group
 
-from prefect_experiments.cli.columns import CellTypes, columns_as_options, types_of
+from prefect_experiments.cli.columns import COLUMNS_GROUP, CellTypes, columns_as_options, types_of
 from prefect_experiments.cli.options import OptionGroup, made_from
 from prefect_experiments.cli.output import Answer, Flag, Here, print_fields, print_page, said, table, wrote
 from prefect_experiments.errors import InvalidSetting
@@ -28,7 +28,7 @@ _FIRST = 5
 app = App(name="datasets", help="Create, list, show, extend, sample, export and delete datasets.")
 
 
-@made_from(Columns, Group("Columns", sort_key=5))
+@made_from(Columns, COLUMNS_GROUP)
 class Keys(OptionGroup):
     """What the columns of a file are. Without any of these, columns called input, output and metadata are taken."""
 

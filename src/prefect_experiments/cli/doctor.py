@@ -8,7 +8,6 @@ import platform
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -65,6 +64,7 @@ def doctor(*, wait: float = 5.0, terminal: Here) -> Answer:
         Check("packages", _versions),
         Check("extras", _extras),
         Check("instrumentors", _instrumentors),
+        Check("prices", _prices),
         Check("Git", _git),
         Check("Prefect's server", _prefect, _start_server()),
         Check("store", functools.partial(_store, terminal.store_url), _ask_database(terminal.store_url)),
@@ -142,11 +142,29 @@ def _instrumentors() -> Iterator[Finding]:
             yield Finding("warning", "instrumentors", text, "pip install 'prefect-experiments[cost]'")
 
 
+def _prices() -> Iterator[Finding]:
+    """What calls of models cost."""
+    from prefect_experiments.tracing.prices import Prices
+
+    try:
+        prices = Prices.of_settings()
+    except InvalidSetting as error:
+        yield Finding("error", "prices", str(error), "unset PREFECT_EXPERIMENTS_PRICES  # or mend what it says")
+        return
+    table = _version_of("genai-prices")
+    found = [f"genai-prices {table}"] * (table is not None) + [f"{name!r} of your own" for name in prices.own]
+    if found:
+        yield Finding("ok", "prices", ", ".join(found))
+    else:
+        text = "none are known, so tokens are counted, and costs only where spans or report_usage say them"
+        yield Finding("warning", "prices", text, "pip install 'prefect-experiments[cost]'")
+
+
 def _git() -> Iterator[Finding]:
     """Experiments say which commit they come from."""
-    from prefect_experiments.origin import git_facts
+    from prefect_experiments.origin import ask_git
 
-    facts = git_facts(Path.cwd())
+    facts = ask_git()()
     if not facts:
         text = "this folder has no commit, so experiments do not say which code they ran"
         yield Finding(

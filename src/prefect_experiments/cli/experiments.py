@@ -58,7 +58,8 @@ def list_experiments(
             }
             for found in page.experiments
         ]
-        print_page(console, rows, page.pagination, none="there is no experiment yet")
+        crowding = ("examples", "repetitions", "evaluators")
+        print_page(console, rows, page.pagination, none="there is no experiment yet", where_wide=crowding)
 
     return Answer(page.to_dict(), show_page)
 
@@ -127,7 +128,10 @@ def runs(
     rows, pagination = records(page.to_df()), page.pagination
 
     def show_page(console: Console) -> None:
-        print_page(console, [_shown_run(row, failed=failed) for row in rows], pagination, none="there is no such run")
+        shown = [_shown_run(row, failed=failed) for row in rows]
+        # Beside what went wrong there is room for little else.
+        crowding = {*shown[0]} - {"id", "example", "error"} if failed and shown else {"repetition", "status", "latency"}
+        print_page(console, shown, pagination, none="there is no such run", where_wide=crowding)
 
     return Answer({"experiment_runs": rows, "pagination": pagination.to_dict()}, show_page)
 
@@ -171,7 +175,7 @@ def pending(
             }
             for one in page
         ]
-        print_page(console, rows, page.pagination, none="nothing is pending")
+        print_page(console, rows, page.pagination, none="nothing is pending", where_wide=("input", "expected"))
 
     return Answer(page.to_dict(), show_page)
 

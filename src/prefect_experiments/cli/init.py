@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from prefect_experiments.cli.columns import NO_COLUMNS, FileColumns
+from prefect_experiments.cli.columns import NO_COLUMNS, FileColumns, columns_as_options
 from prefect_experiments.cli.output import Answer, Flag, Here, plain
 from prefect_experiments.errors import InvalidSetting
 
@@ -59,7 +59,8 @@ def init(
     from prefect_experiments.cli import prefect_yaml, project
     from prefect_experiments.cli.planning import plan_of
 
-    plan = plan_of(dataset, task, columns, asks=not yes and sys.stdin.isatty())
+    with columns_as_options():
+        plan = plan_of(dataset, task, columns, asks=not yes and sys.stdin.isatty())
     texts = _rendered(plan)
     files = {Path(project.EVALUATION): texts["evaluation.py"], GATE: texts["gate.yaml"]}
     files[_workflow()] = texts["evaluate.yml"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
@@ -30,7 +30,9 @@ DONE, WRONG_USE, UNFINISHED = 0, 2, 3
 BY_SIGNAL = 128  # and the number of the signal, as shells have it
 
 _PIPE_WIDTH = 1000
+_WIDE = 110
 _LONGEST_CELL = 60
+_WHOLE = ("id", "run", "created")  # an id is there to be copied
 _LONGEST_FIELD = 500
 
 
@@ -127,7 +129,14 @@ def plain(text: str) -> Any:
     return Text("".join(c if c.isprintable() else " " for c in text))
 
 
-def print_page(console: Console, rows: Sequence[Mapping[str, Any]], pagination: Pagination, *, none: str) -> None:
+def print_page(
+    console: Console,
+    rows: Sequence[Mapping[str, Any]],
+    pagination: Pagination,
+    *,
+    none: str,
+    where_wide: Collection[str] = (),
+) -> None:
     """Print a page of a list, and how to see the next one.
 
     Args:
@@ -135,10 +144,13 @@ def print_page(console: Console, rows: Sequence[Mapping[str, Any]], pagination: 
         rows: the columns of each row by name, the same for all.
         pagination: of the page.
         none: what to say when there are no rows.
+        where_wide: columns that a narrow terminal has no room for.
     """
     if not rows:
         console.print(plain(none))
         return
+    if console.width < _WIDE:
+        rows = [{name: value for name, value in row.items() if name not in where_wide} for row in rows]
     console.print(table(rows))
     if pagination.has_more:
         tell(f"there is more: --cursor {pagination.next_cursor}")
@@ -161,7 +173,9 @@ def table(rows: Sequence[Mapping[str, Any]], *, longest: int = _LONGEST_CELL) ->
     from rich import box
     from rich.table import Table
 
-    made = Table(*rows[0], box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
+    made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        made.add_column(name, overflow="fold", no_wrap=name in _WHOLE)
     for row in rows:
         made.add_row(*(plain(cell(value, longest=longest)) for value in row.values()))
     return made

@@ -130,7 +130,7 @@ class _BarWatcher(_Watcher):
         self._bar: Bar = Progress(
             SpinnerColumn(),
             BarColumn(bar_width=30),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # an error's text may be part of it
             TimeElapsedColumn(),
             console=Console(stderr=True, highlight=False, emoji=False),
             transient=True,

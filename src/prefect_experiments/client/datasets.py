@@ -59,6 +59,9 @@ class Naming(Options):
     """a sentence for people."""
 
 
+_FEW = 3  # ids that a message names of those that differ
+
+
 class NewDataset(Content, Naming):
     """What `create_dataset` takes."""
 
@@ -255,13 +258,19 @@ class Datasets:
 
 def _differences(there: Dataset, content: Sequence[Example]) -> str:
     """In what examples differ from those of a dataset, by their ids."""
-    ids = {example.id for example in there.examples}
-    new = [example.id for example in content if example.id not in ids]
-    kept = len(content) - len(new)
-    said = [f"{len(there):,} there and {len(content):,} given"]
-    said += [f"{len(new):,} with ids that it does not have, such as {new[0]!r:.60}"] if new else []
-    said += [f"{kept:,} with ids that it has, of which some are not as they are there"] if kept and not new else []
-    return ", ".join(said)
+    present, given = {e.id: e for e in there.examples}, {e.id: e for e in content}
+    changed = [key for key in given if key in present and _content(given[key]) != _content(present[key])]
+    found = [
+        ("that it has and that are not given", [key for key in present if key not in given]),
+        ("given that it does not have", [key for key in given if key not in present]),
+        ("given with another content than there", changed),
+    ]
+    said = [f"{len(ids):,} {how} ({', '.join(sources.first_few(map(repr, ids), _FEW))})" for how, ids in found if ids]
+    return ", ".join([f"{len(there):,} there and {len(content):,} given", *said])
+
+
+def _content(example: Example) -> tuple[Any, ...]:
+    return example.input, example.output, example.metadata, sorted(example.splits)
 
 
 def only_source(*given: Any) -> Any:

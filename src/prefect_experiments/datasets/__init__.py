@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect_experiments.datasets.columns import KeyColumns
+from prefect_experiments.datasets.columns import KeyColumns, UnclearColumns
 from prefect_experiments.datasets.export import example_rows, write_examples, write_rows
 from prefect_experiments.datasets.files import is_path
 from prefect_experiments.datasets.frames import frame_rows
+from prefect_experiments.datasets.raw import first_few
 from prefect_experiments.datasets.rows import to_examples
 from prefect_experiments.datasets.sampling import draw, of_splits
 from prefect_experiments.datasets.tables import Table, is_tabular, read_table
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Table",
+    "UnclearColumns",
     "draw",
     "example_rows",
+    "first_few",
     "frame_rows",
     "is_path",
     "is_tabular",

@@ -36,6 +36,10 @@ _OUTPUT_SPELLINGS = (
 )
 
 
+class UnclearColumns(InvalidDataset):
+    """Nobody has said which of the columns are which."""
+
+
 class Parts(NamedTuple):
     """A row taken apart; nothing in it is checked to be JSON yet.
 
@@ -109,7 +113,7 @@ class Roles:
             return
         self._input_column = _one_of(_INPUT_SPELLINGS, columns, "the input")
         if self._input_column is None:
-            raise InvalidDataset(
+            raise UnclearColumns(
                 "which columns are the input? Give input_keys=[...], output_keys=[...]; "
                 f"columns: {', '.join(first_few(columns)) or 'none'}"
             )
@@ -231,7 +235,7 @@ def _one_of(spellings: Sequence[str], columns: Sequence[str], what: str) -> str 
     """The one column that has one of the usual names."""
     found = [column for column in spellings if column in columns]
     if len(found) > 1:
-        raise InvalidDataset(
+        raise UnclearColumns(
             f"columns {' and '.join(map(repr, found))} could each be {what}. Rename all but one of them (so that they "
             "become metadata) or drop them, or say what is what with input_keys=[...], output_keys=[...] and "
             "metadata_keys=[...]"

@@ -11,7 +11,7 @@ from prefect_experiments.datasets.csv_text import parse_csv
 from prefect_experiments.datasets.json_rows import parse_json, parse_jsonl
 from prefect_experiments.datasets.raw import Raw
 from prefect_experiments.datasets.sheets import read_xlsx
-from prefect_experiments.errors import InvalidDataset, from_here, unknown_value
+from prefect_experiments.errors import InvalidDataset, from_here, nearest_file, unknown_value
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 
@@ -93,7 +93,7 @@ def check_file(path: Path) -> None:
             such = f", such as {known[0]}" if known else ""
             raise InvalidDataset(f"{path} is a directory; give one of its files{such} {here}")
         if not path.exists():
-            raise InvalidDataset(f"there is no file {path} {here}")
+            raise InvalidDataset(f"there is no file {path}{nearest_file(path)} {here}")
         if path.is_file() and path.stat().st_size == 0:
             raise InvalidDataset(f"{path} is empty {here}")
     except OSError as error:

@@ -75,7 +75,7 @@ def to_examples(
         if table is not None:
             roles.look_up(table.columns)
     except InvalidDataset as error:
-        raise InvalidDataset(f"{origin}: {error}") from None
+        raise type(error)(f"{origin}: {error}") from None
     records: Iterable[tuple[int, Any]] = () if table is None else zip(table.numbers, table.records(), strict=True)
     drafts, numbers = [], []
     for number, row in heapq.merge(examples, records, key=itemgetter(0)) if examples else records:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 
+from prefect_experiments import money
 from prefect_experiments.engine.traces import TraceFigures
+from prefect_experiments.tasks import Fields
 
 LEAST_PATIENCE = 10
 
@@ -23,57 +24,90 @@ class Budget:
     def __init__(self, dollars: float, *, spent: float = 0.0, patience: int = LEAST_PATIENCE) -> None:
         self.dollars = dollars
         self.spent = spent
-        self._patience = max(patience, LEAST_PATIENCE)
-        self._silent: dict[str, int] = {}
-        self._heard: set[str] = set()
-        self.why_over: str | None = None
-        """Why no further call may begin; ``None`` while one may."""
-        self._look()
+        self.patience = max(patience, LEAST_PATIENCE)
+        self._lost: str | None = None
+
+    def account(self, who: str, *, costs: bool) -> Account:
+        """What somebody's calls spend of it.
+
+        Args:
+            who: whose calls, in words.
+            costs: whether they are of the sort that costs money.
+        """
+        return Account(self, who, costs)
+
+    @property
+    def why_over(self) -> str | None:
+        """Why no further call may begin, with what is spent by now; ``None`` while one may."""
+        if self._lost is None and self.spent > 0 and money.total((self.dollars, -self.spent)) <= 0:
+            return f"the budget of ${self.dollars:,g} is spent (${self.spent:,.4g})"
+        return self._lost
 
     @property
     def is_over(self) -> bool:
         """Whether no further call may begin."""
         return self.why_over is not None
 
-    def has_cost(self, who: str) -> bool:
-        """Whether calls of it have been heard to use a model."""
-        return who in self._heard
+    def add(self, cost: float) -> None:
+        """Take what something has cost."""
+        self.spent = money.total((self.spent, cost))
 
-    def count(self, who: str, figures: TraceFigures, *, ok: bool, must_tell: bool) -> None:
-        """Take the cost of a call that has ended.
+    def lose(self, why: str) -> None:
+        """It cannot be kept from here on, for the first reason that is given."""
+        self._lost = self._lost or why
+
+
+class Account:
+    """What the calls of the task, or of one evaluator, spend of the budget: told after each attempt, and at the end."""
+
+    def __init__(self, budget: Budget, who: str, costs: bool) -> None:
+        self._budget = budget
+        self._who = who
+        self._costs = costs
+        self._heard = False
+        self._silent = 0
+        self._counted: dict[Fields, float] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further call may begin. What has never been heard to use a model goes on."""
+        return self._budget.is_over and (self._costs or self._heard)
+
+    def hear(self, call: Fields, used: TraceFigures) -> None:
+        """Take what a call has used until now, at the end of one of its attempts: the next may be one too many."""
+        if used.total_cost is not None:
+            self._budget.add(used.total_cost - self._counted.get(call, 0.0))
+            self._counted[call] = used.total_cost
+        if used.total_cost is not None or used.token_count is not None or used.unpriced:
+            self._heard = True
+        if used.unpriced:
+            self._budget.lose(self._unknown(used.unpriced))
+
+    def close(self, call: Fields, used: TraceFigures, *, ok: bool) -> None:
+        """Take what a call has used that has ended.
 
         Args:
-            who: whose call, in words.
-            figures: what it has used.
+            call: which.
+            used: by all its attempts.
             ok: whether it has a result.
-            must_tell: whether it is the sort of call that costs money.
         """
-        if figures.total_cost is not None:
-            self.spent = math.fsum((self.spent, figures.total_cost))
-        if figures.total_cost is not None or figures.token_count is not None or figures.unpriced:
-            self._heard.add(who)
-        elif ok and must_tell and who not in self._heard:
-            self._silent[who] = self._silent.get(who, 0) + 1
-        if figures.unpriced:
-            self._lose(figures.unpriced)
-        elif self._silent.get(who, 0) >= self._patience and who not in self._heard:
-            self._end(
-                f"none of the first {self._silent[who]} results of {who} tells what it has cost, so the budget of "
-                f"${self.dollars:,g} cannot be kept. Calls of OpenAI, Anthropic and LiteLLM tell where their "
-                "OpenInference instrumentor is installed (pip install 'prefect-experiments[cost]'); others are told of "
-                "with report_usage. What costs nothing needs no budget"
-            )
-        self._look()
+        self.hear(call, used)
+        self._counted.pop(call, None)
+        if self._costs and ok and not self._heard:
+            self._silent += 1
+            if self._silent >= self._budget.patience:
+                self._budget.lose(self._untold())
 
-    def _lose(self, unknown: Collection[str]) -> None:
-        self._end(
-            f"the cost of calls of {', '.join(map(repr, sorted(unknown)))} is not known, so the budget of "
-            f"${self.dollars:,g} cannot be kept; give prices in PREFECT_EXPERIMENTS_PRICES"
+    def _unknown(self, models: Collection[str]) -> str:
+        return (
+            f"the cost of calls of {', '.join(map(repr, sorted(models)))} is not known, so the budget of "
+            f"${self._budget.dollars:,g} cannot be kept; give prices in PREFECT_EXPERIMENTS_PRICES"
         )
 
-    def _look(self) -> None:
-        if self.spent >= self.dollars:
-            self._end(f"the budget of ${self.dollars:,g} is spent (${self.spent:,.4g})")
-
-    def _end(self, why: str) -> None:
-        self.why_over = self.why_over or why
+    def _untold(self) -> str:
+        return (
+            f"none of the first {self._silent} results of {self._who} tells what it has cost, so the budget of "
+            f"${self._budget.dollars:,g} cannot be kept. Calls of OpenAI, Anthropic and LiteLLM tell where their "
+            "OpenInference instrumentor is installed (pip install 'prefect-experiments[cost]'); others are told of "
+            "with report_usage. What costs nothing needs no budget"
+        )

@@ -22,6 +22,7 @@ from prefect_experiments.engine.outcomes import Attempt, CallResult, Withheld, f
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.streams import Reading, belongs_in_a_loop, has_to_be_read, is_stream, read_async
 from prefect_experiments.engine.threads import NoThread, Threads
+from prefect_experiments.engine.trouble import Trouble
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.interruptions import is_for_the_process
 from prefect_experiments.jsonable import NotJson
@@ -62,6 +63,8 @@ class Caller:
         shares: whether its calls, where they reach out, count together with those of others.
         ready: what every attempt waits for at last; raises where none may begin any more.
         is_over: whether no further attempt may begin; those under way end as they do.
+        trouble: gets to know of attempts that have failed and are made again.
+        attempted: is told of each attempt that has ended, by what it was given.
     """
 
     def __init__(
@@ -74,8 +77,12 @@ class Caller:
         shares: bool = False,
         ready: Callable[[], Awaitable[None]] | None = None,
         is_over: Callable[[], bool] = lambda: False,
+        trouble: Trouble | None = None,
+        attempted: Callable[[Fields], None] = lambda _: None,
     ) -> None:
         self.target = target
+        self._trouble = Trouble() if trouble is None else trouble
+        self._attempted = attempted
         self.is_over = is_over
         self.has_withheld = False  # whether a call was not made for that reason
         self._shares = shares
@@ -121,9 +128,9 @@ class Caller:
         Raises:
             Withheld: no further call may begin, and this one has not. One that has failed then keeps its error.
         """
-        start = time.time()
+        start, number = time.time(), self._trouble.begin()
         try:
-            return await self._call(fields, first, stopped)
+            return await self._call(number, fields, first, stopped)
         except Withheld as withheld:
             if withheld.failed is None:
                 raise
@@ -134,8 +141,12 @@ class Caller:
             if is_for_the_process(error):
                 raise
             return failed(error, Attempt(None, error, start, 0, time.time() - start), 1)
+        finally:
+            self._trouble.end(number)
 
-    async def _call(self, fields: Fields, first: Attempt | None, stopped: asyncio.Event | None) -> CallResult:
+    async def _call(
+        self, number: int, fields: Fields, first: Attempt | None, stopped: asyncio.Event | None
+    ) -> CallResult:
         attempts = failures = 0
         refused_since: float | None = None
         attempt: Attempt | None = None
@@ -143,6 +154,7 @@ class Caller:
             attempts += 1
             attempt = await (self._attempt(fields, attempt, attempts) if first is None else self._finish(first))
             first = None
+            self._attempted(fields)
             if stopped is not None and stopped.is_set():
                 raise asyncio.CancelledError
             error = attempt.error
@@ -153,6 +165,7 @@ class Caller:
             if self._policy.is_rate_limit(error):
                 refused_since = refused_since or time.monotonic()
                 if attempt.noted or self._slow_down(error, attempt.began, refused_since):
+                    self._trouble.note(number, error, refused=True)
                     continue
                 return failed(error, attempt, attempts)
             if (status_of(error) or 0) >= 500:
@@ -161,8 +174,11 @@ class Caller:
             failures += 1
             if failures > self._policy.retries or isinstance(error, InvalidInput | NotJson):
                 return failed(error, attempt, attempts)
-            if self.reaches_out:
-                await asyncio.sleep(max(_backoff(failures), min(retry_after_of(error) or 0, LONGEST_RETRY_AFTER_S)))
+            wait = max(_backoff(failures), min(retry_after_of(error) or 0, LONGEST_RETRY_AFTER_S))
+            wait = wait if self.reaches_out else 0.0
+            self._trouble.note(number, error, wait=wait)
+            if wait:
+                await asyncio.sleep(wait)
 
     def note_starts(self, attempts: Sequence[Attempt]) -> None:
         """Take notice of first attempts that were made elsewhere: a refusal cuts the rate at once."""

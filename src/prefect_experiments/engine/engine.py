@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefect_experiments.engine.budget import Budget
+from prefect_experiments.engine.budget import Account, Budget
 from prefect_experiments.engine.calls import REACHES_OUT_S, Caller, Target
 from prefect_experiments.engine.dispatch import Job, call_each, call_each_sliced, together
 from prefect_experiments.engine.items import EvaluationItem, RunItem, Sink
@@ -24,7 +24,8 @@ from prefect_experiments.engine.limits import ActiveLimits, Pace
 from prefect_experiments.engine.outcomes import CallResult
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.threads import Threads
-from prefect_experiments.engine.traces import UNTRACED, TraceFigures, Tracer
+from prefect_experiments.engine.traces import UNTRACED, TracedEvaluator, TracedTask, TraceFigures, Tracer
+from prefect_experiments.engine.trouble import Trouble
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, describe
 from prefect_experiments.interruptions import is_for_the_process
 from prefect_experiments.jsonable import dumps_lenient, dumps_output
@@ -92,12 +93,14 @@ class Engine:
         self._task_slots = asyncio.Semaphore(concurrency)
         self._evaluator_slots = asyncio.Semaphore(concurrency)
         self._limits = ActiveLimits(pace=pace)
+        self.trouble = Trouble(self._limits.met)
         self._one_pool = one_pool
         self._ready = ready
         self._traced_task = tracer.task(task) if tracer and task else None
         self._traced = {e.name: tracer.evaluator(e) for e in self.evaluators} if tracer else {}
-        self._task_caller = self._caller(self._traced_task or task, TASK, dumps_output) if task else None
-        self._callers = {e.name: self._caller(self._traced.get(e.name, e), _in_words(e)) for e in self.evaluators}
+        self._accounts: dict[str, Account] = {}  # by whose calls they are of
+        self._task_caller = self._caller(task, self._traced_task, TASK, dumps_output) if task else None
+        self._callers = {e.name: self._caller(e, self._traced.get(e.name), _in_words(e)) for e in self.evaluators}
         # Whose evaluations a name is for: two evaluators that use one name would overwrite each other.
         self._named_by = {evaluator.name: evaluator.name for evaluator in self.evaluators}
         self._warned = False
@@ -120,14 +123,36 @@ class Engine:
     def _every_caller(self) -> list[Caller]:
         return [*self._callers.values(), *([self._task_caller] if self._task_caller else [])]
 
-    def _caller(self, target: Target, who: str, keep: Callable[[Any], Any] | None = None) -> Caller:
+    def _caller(
+        self,
+        target: Target,
+        traced: TracedTask | TracedEvaluator | None,
+        who: str,
+        keep: Callable[[Any], Any] | None = None,
+    ) -> Caller:
         limits, one_pool, ready, budget = self._limits, self._one_pool, self._ready, self._budget
-        costs = getattr(target, "kind", "LLM") != "CODE"
+        if budget is None:
+            make: Callable[..., Caller] = functools.partial(
+                Caller,
+                traced or target,
+                self._policy,
+                self._threads,
+                limits,
+                keep,
+                one_pool,
+                ready,
+                trouble=self.trouble,
+            )
+        if budget is None:
+            return make()
+        account = budget.account(who, costs=getattr(target, "kind", "LLM") != "CODE")
+        self._accounts[who] = account
 
-        def is_over() -> bool:
-            return budget is not None and budget.is_over and (costs or budget.has_cost(who))
+        def attempted(fields: Fields) -> None:
+            if traced is not None:
+                account.hear(fields, traced.used(fields))
 
-        return Caller(target, self._policy, self._threads, limits, keep, one_pool, ready, is_over)
+        return make(is_over=lambda: account.is_over, attempted=attempted)
 
     def _slots_for(self, evaluator: Caller) -> asyncio.Semaphore:
         if not self._one_pool:
@@ -164,8 +189,8 @@ class Engine:
             self._warn_of(warning, item)
         traced = self._traced_task
         trace = UNTRACED if traced is None else traced.finish(job.fields, item, output, result)
-        if self._budget is not None:
-            self._budget.count(TASK, trace, ok=result.error is None, must_tell=True)
+        if (account := self._accounts.get(TASK)) is not None:
+            account.close(job.fields, trace, ok=result.error is None)
         # By place: by name takes twice as long, and there is one for each run.
         run = RunRecord(
             item.position,
@@ -242,9 +267,8 @@ class Engine:
             trace = UNTRACED if traced is None else traced.finish(job.fields, item, new, result)
             if trace is not UNTRACED:
                 new = _with_figures(new, trace)
-            if self._budget is not None:
-                is_ok, is_judge = result.error is None, evaluator.kind != "CODE"
-                self._budget.count(_in_words(evaluator), trace, ok=is_ok, must_tell=is_judge)
+            if (account := self._accounts.get(_in_words(evaluator))) is not None:
+                account.close(job.fields, trace, ok=result.error is None)
             made.extend(new)
         self.evaluations_done += len(finished)
         self.evaluation_errors += sum(1 for evaluation in made if evaluation.error is not None)

@@ -74,6 +74,11 @@ class RateLimit:
             self._next_start = max(self._next_start, now - _CATCH_UP_S) + 1 / self.rate
             return 0.0
 
+    @property
+    def wait(self) -> float:
+        """The seconds until a call may start."""
+        return max(self._paused_until, self._next_start) - self._clock()
+
     def succeeded(self) -> None:
         """A call came back well."""
         self._refused_since = None

@@ -44,12 +44,18 @@ UNTRACED = TraceFigures()
 class TracedTask(Target, Protocol):
     """A task each of whose calls belongs to the trace of its experiment run."""
 
+    def used(self, fields: Fields) -> TraceFigures:
+        """What a call that is under way has used until now. Never raises."""
+
     def finish(self, fields: Fields, item: RunItem, output_json: str | None, result: CallResult) -> TraceFigures:
         """End the trace of a run, after its last attempt. Never raises."""
 
 
 class TracedEvaluator(Target, Protocol):
     """An evaluator each of whose calls belongs to the trace of its evaluation."""
+
+    def used(self, fields: Fields) -> TraceFigures:
+        """What a call that is under way has used until now. Never raises."""
 
     def finish(
         self, fields: Fields, item: EvaluationItem, rows: Sequence[EvaluationRecord], result: CallResult

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -26,7 +27,10 @@ from prefect_experiments.store import Store
 from prefect_experiments.store.named import BY_LATEST, BY_TAG, LATEST
 from prefect_experiments.sync import sync_twin
 
+logger = logging.getLogger("prefect_experiments")
+
 Side = RanExperiment | ResultTable
+_MOST_DATASETS = 5
 Places = Callable[[], tuple[Store, Remote | None]]
 """Gives where experiments are looked for: the store, and the backend if that is another place."""
 
@@ -181,9 +185,11 @@ def judging(
         NotFound: a baseline by id or name that is not there; a tag that no experiment of the dataset has, where others
             of its experiments have tags.
         AmbiguousName: several of them.
-        InvalidInput: a table or a gate that cannot be used.
+        InvalidInput: a table or a gate that cannot be used, such as one with a margin where no baseline is named.
     """
     checked = None if gate is None else Gate.parse(gate)
+    if checked is not None:
+        checked.refuse_without(baseline, first_run=first_run)
     if baseline is None:
         return None if checked is None or dry_run else Judging(None, checked)
     try:
@@ -215,12 +221,8 @@ def _refuse_slip(baseline: Any, missing: NotFound, store: Store, dataset: str, *
     tags = store.experiments.tags(dataset)
     if tag is not None and not tags:
         return
-    others = [
-        f"{name!r} has one ({experiment_id})" for name, experiment_id in store.experiments.elsewhere(key, dataset)
-    ]
-    there = ""
-    if others:
-        there = f". Dataset {', '.join(others)}: give its id to compare with it, example by example of the same id"
+    others = _elsewhere(store, key, dataset)
+    there = f". {others}: give its id to compare with it, example by example of the same id" if others else ""
     if tag is None:
         why = f"dataset {dataset!r} has no experiment of that name" if others else str(missing)
         raise NotFound(f"there is no baseline {key!r}: {why}{there}")
@@ -228,6 +230,18 @@ def _refuse_slip(baseline: Any, missing: NotFound, store: Store, dataset: str, *
         f"there is no baseline {key!r} on dataset {dataset!r}: {unknown_value('tag', tag, tags)}{there}. Nothing was "
         "run. If this is to be the first run for a new tag, say so: first_run=True (--first-run)"
     )
+
+
+def _elsewhere(store: Store, key: str, dataset: str) -> str:
+    """Which other datasets have such an experiment, each once, with the newest that it has."""
+    found: dict[str, list[str]] = {}
+    for name, experiment_id, made in store.experiments.elsewhere(key, dataset):
+        found.setdefault(name, []).append(f"{experiment_id}, {made:%Y-%m-%d %H:%M} UTC")
+    said = [
+        f"{name!r} has one ({those[0]})" if len(those) == 1 else f"{name!r} has {len(those)} (the newest is {those[0]})"
+        for name, those in list(found.items())[:_MOST_DATASETS]
+    ]
+    return f"Dataset {', '.join(said)}" if said else ""
 
 
 def _is_new(store: Store, dataset: str, key: str) -> bool:
@@ -249,6 +263,46 @@ def check_margins(judging: Judging | None) -> None:
     if judging is None or judging.baseline is None or judging.gate is None or not judging.gate.with_wide_margins:
         return  # nothing to read the baseline's results for
     judging.gate.refuse_unreachable(result_table(judging.baseline).side())
+
+
+def check_names(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:
+    """Say, before anything is spent, which metric of the gate no evaluator is called: it may be a slip.
+
+    It is no error: one evaluator may give scores of several names.
+    """
+    if judging is None or judging.gate is None or not evaluators:
+        return
+    known = [evaluator.name for evaluator in evaluators]
+    missing = [name for name in judging.gate.rules if name not in known]
+    if missing and judging.baseline is not None:
+        side = result_table(judging.baseline).side()
+        missing = [name for name in missing if name not in side.metrics and name not in side.labels_only]
+    for name in missing:
+        logger.warning("The gate asks for what no evaluator is called: %s", unknown_value("metric", name, known))
+
+
+def check_pairs(judging: Judging | None, dataset: str, example_ids: Callable[[], Sequence[str]]) -> None:
+    """Refuse, before anything is spent, a baseline on something else that has none of the examples.
+
+    Args:
+        judging: what the new experiment is compared with.
+        dataset: the name of its dataset. What is on that as well may have been edited since: the comparison says so.
+        example_ids: gives the ids of its examples.
+
+    Raises:
+        InvalidDataset: nothing could be compared.
+    """
+    side = None if judging is None else judging.baseline
+    if side is None or (isinstance(side, RanExperiment) and side.experiment.dataset_name == dataset):
+        return
+    theirs, ours = list(side.examples) if isinstance(side, RanExperiment) else list(side.example_ids), example_ids()
+    if ours and theirs and not set(ours) & set(theirs):
+        whose = f" is on dataset {side.experiment.dataset_name!r}, and" if isinstance(side, RanExperiment) else ""
+        raise InvalidDataset(
+            f"the baseline{whose} shares no example with dataset {dataset!r}: its example ids are such as "
+            f"{', '.join(map(repr, theirs[:3]))}, and here {', '.join(map(repr, ours[:3]))}. Nothing was run: name an "
+            "experiment on the same examples, or give both sides the same ids"
+        )
 
 
 def check_directions(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:

@@ -95,7 +95,7 @@ class DatasetSource:
                 self._key = dataset
                 self.name = store.datasets.info(dataset).name
             else:
-                self._content = datasets.load(dataset, types=types)
+                self._content = _loaded(dataset, types)
                 self.name = check_name(_name_of(dataset, self._content), "dataset")
                 self._description = dataset.description if isinstance(dataset, Dataset) else None
         if self._content is not None and self._version is not None:
@@ -202,6 +202,21 @@ class DatasetSource:
         if examples is None:
             examples = source.datasets.get(self._key, version=self._version).examples
         return Pin(store.datasets.put(self.name, datasets.draw(examples, sample)))
+
+
+def _loaded(dataset: Any, types: Mapping[str, str] | None) -> tuple[Example, ...]:
+    """The examples of a dataset's content."""
+    try:
+        return datasets.load(dataset, types=types)
+    except datasets.UnclearColumns as error:
+        if isinstance(dataset, str):
+            source = f"name={Path(dataset).stem!r}, file={dataset!r}"
+        else:
+            source = f"name=..., {'dataframe' if datasets.is_tabular(dataset) else 'examples'}=..."
+        raise InvalidDataset(
+            f"{error}. That is said where a dataset is made: dataset=Client().datasets.create_dataset({source}, "
+            "input_keys=[...], output_keys=[...], if_exists='new_version')"
+        ) from error
 
 
 def _is_kept(store: Store, dataset: Dataset) -> bool:

@@ -22,7 +22,14 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.arguments import EvaluateArguments, Judged, Place, ResumeArguments, RunArguments
-from prefect_experiments.experiment.compare import Judging, check_directions, check_margins, judging
+from prefect_experiments.experiment.compare import (
+    Judging,
+    check_directions,
+    check_margins,
+    check_names,
+    check_pairs,
+    judging,
+)
 from prefect_experiments.experiment.dataset_files import check_readable, opened
 from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name
@@ -62,6 +69,7 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
     only = _only_evaluators(own, [e.name for e in evaluators], others=arguments.evaluators is not None)
     tried = arguments.dry_run is not False
     judged = _judged(arguments, evaluators, store, remote, source.name, dry_run=tried)
+    check_pairs(judged, source.name, partial(source.example_ids, store))
     pin: Callable[[Store], Pin] = source.pin
     if tried:
         pin = partial(source.pin_sample, source=store, sample=Sample(n=int(arguments.dry_run)))
@@ -100,15 +108,17 @@ def _only_evaluators(dataset: Dataset, known: Sequence[str], *, others: bool) ->
         dataset: which may say so.
         known: the names of those that are used.
         others: whether these are not the dataset's own, so that it may name some that are not used. Those that it
-            does not name are meant for all examples.
+            does not name are meant for all examples, but for those that it says have none.
 
     Raises:
-        InvalidDataset: an example or an evaluator that there is not.
+        InvalidDataset: an example or an evaluator that there is not, or an example of whose evaluators none is used:
+            unjudged, it could not fail.
     """
     given: Any = dataset.only_evaluators
     if not isinstance(given, Mapping):
         raise InvalidDataset(f"only_evaluators must be a mapping of example ids to names, got {type(given).__name__}")
     ids = {example.id for example in dataset.examples}
+    replaced = others and bool(dataset.evaluators)
     for example_id, names in given.items():
         if example_id not in ids:
             raise InvalidDataset(f"only_evaluators: there is no example with the id {example_id!r}")
@@ -117,13 +127,21 @@ def _only_evaluators(dataset: Dataset, known: Sequence[str], *, others: bool) ->
                 f"only_evaluators[{example_id!r}] must be a list of evaluators' names, got {names!r:.80}"
             )
         for name in names:
-            if name not in known and not others:
+            if name not in known and not replaced:
                 raise InvalidDataset(
                     f"only_evaluators[{example_id!r}]: {unknown_value('evaluator', name, list(known))}"
                 )
     named = {name for names in given.values() for name in names}
-    for_all = [name for name in known if others and name not in named]  # the dataset cannot have known of them
-    return {example_id: (*names, *for_all) for example_id, names in given.items()}
+    for_all = [name for name in known if replaced and name not in named]  # the dataset cannot have known of them
+    meant = {example_id: (*names, *for_all) if names else () for example_id, names in given.items()}
+    for example_id, names in meant.items():
+        if names and not set(names) & set(known):
+            raise InvalidDataset(
+                f"only_evaluators[{example_id!r}] names {', '.join(names)}, and of these none is among the evaluators "
+                f"that are used: {', '.join(known) or 'none'}. Use one of them, or give it an empty list, so that it "
+                "has no evaluator"
+            )
+    return meant
 
 
 def _judged(
@@ -137,6 +155,7 @@ def _judged(
 ) -> Judging | None:
     first = wanted.first_run
     found = judging(wanted.baseline, wanted.gate, store, remote, dataset, dry_run=dry_run, first_run=first)
+    check_names(found, evaluators)
     check_directions(found, evaluators)
     check_margins(found)
     return found

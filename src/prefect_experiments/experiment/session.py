@@ -50,6 +50,7 @@ class Progress:
         evaluations: evaluator calls that have ended.
         evaluators: evaluators in use.
         not_meant: evaluations that no evaluator is to give, as it is meant for other examples.
+        trouble: what keeps calls that are under way from ending: refusals, timeouts, failures; empty where all is well.
     """
 
     experiment_id: str = ""
@@ -60,9 +61,10 @@ class Progress:
     evaluations: int = 0
     evaluators: int = 0
     not_meant: int = 0
+    trouble: str = ""
 
     def __str__(self) -> str:
-        """Such as ``run 400/1,319, 3 failed, 797/2,632 evaluations``."""
+        """Such as ``run 400/1,319, 3 failed, 797/2,632 evaluations``, and what keeps calls from ending."""
         parts = []
         if self.runs_expected:
             parts.append(f"run {self.runs:,}/{self.runs_expected:,}")
@@ -71,7 +73,8 @@ class Progress:
         if self.evaluators:
             of = f"/{self.evaluations_expected:,}" if self.runs_expected else ""
             parts.append(f"{self.evaluations:,}{of} evaluations")
-        return ", ".join(parts) or "nothing left to do"
+        said = ", ".join(parts) or "nothing left to do"
+        return f"{said}; {self.trouble}" if self.trouble else said
 
     @property
     def evaluations_expected(self) -> int:
@@ -198,6 +201,7 @@ class Session:
             evaluations=self.evaluations_done,
             evaluators=len(self.evaluators),
             not_meant=self._not_meant,
+            trouble=str(self._engine.trouble) if self._engine else "",
         )
 
     @contextlib.asynccontextmanager

@@ -13,6 +13,7 @@ from prefect_experiments.experiment.lifespans import lifespans
 from prefect_experiments.experiment.session import Progress, Session
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.experiment.work import RunWork
+from prefect_experiments.interruptions import in_thread
 from prefect_experiments.store.leases import letting_go
 
 MOST_BATCHES_UNDER_WAY = 4
@@ -28,7 +29,7 @@ class Steps:
 
     async def load_dataset(self) -> None:
         """Pin the dataset, make the experiment, plan."""
-        await asyncio.to_thread(self.work.load_dataset)
+        await in_thread(self.work.load_dataset)
 
     async def run_task(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
         """Run the task on one batch."""

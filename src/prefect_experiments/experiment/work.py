@@ -231,7 +231,9 @@ class RunWork(Work):
         self._session: Session | None = None
         self._lease: Lease | None = None
         begin = plan.begin
-        self._id = keys.new_id("exp") if isinstance(begin, Start) else begin.experiment.id
+        if not isinstance(begin, Start):
+            self._record = begin
+        self._id = keys.new_id("exp") if self._record is None else self._record.experiment.id
 
     @property
     def session(self) -> Session:
@@ -240,8 +242,10 @@ class RunWork(Work):
         return self._session
 
     def progress(self) -> Progress:
-        """How far it is."""
-        return Progress() if self._session is None else self._session.progress()
+        """How far it is; the experiment is named as soon as it is made."""
+        if self._session is not None:
+            return self._session.progress()
+        return Progress() if self._record is None else Progress(self._record.experiment.id)
 
     @contextlib.asynccontextmanager
     async def held(self, key: str | None = None) -> AsyncIterator[None]:

@@ -40,7 +40,7 @@ async def compare(
         candidate: What is judged, named likewise.
         dataset: Name or id of the dataset that a name, a tag or latest is looked for in. Empty: in all of them.
         gate: The rules of the verdict. Empty, and no file: no metric may be worse than the baseline's.
-        gate_file: Path of a YAML or JSON file with the rules, in place of the form.
+        gate_file: Path of a YAML or JSON file with the rules, in place of `gate`.
         report: Where the HTML report is written: the path of an .html file, or of a folder. Empty: nowhere.
         report_url: Where people open that file or folder, such as https://reports.example.com. Empty: the page
             says the path.

@@ -77,9 +77,9 @@ async def deployment_evaluation(
         baseline: What the result is compared with: an experiment's id or name, tag:NAME, latest, or a table of
             results. A tag that nobody has yet is no error: the first run is judged alone.
         gate: The rules of the verdict. Empty, and no file: no metric may be worse than the baseline's.
-        gate_file: Path of a YAML or JSON file with the rules, in place of the form.
+        gate_file: Path of a YAML or JSON file with the rules, in place of `gate`.
         promote: Give the experiment the baseline's tag where the gate has passed it.
-        promote_as: The tag that it gets then.
+        promote_as: The tag that `promote` gives.
         report: Where the HTML report is written: the path of an .html file, or of a folder. Empty: nowhere.
         report_url: Where people open that file or folder, such as https://reports.example.com. Empty: the page
             says the path.

@@ -38,14 +38,15 @@ def deployed(name: str, *, called: str, shown: tuple[str, ...]) -> Callable[[Fun
         signature = inspect.signature(function, eval_str=True)
         group = _group(signature, parameter_docstrings(inspect.getdoc(function)), shown)
 
-        taken = [*signature.parameters.values(), _parameter(OPTIONS, group | None)]
+        taken = [*map(_or_block, signature.parameters.values()), _parameter(OPTIONS, group | None)]
         whole = signature.replace(parameters=taken)
 
         @functools.wraps(function)
         async def run(*given: Any, **named: Any) -> Any:
             arguments = whole.bind(*given, **named).arguments
             options = arguments.pop(OPTIONS, None)
-            return await function(**arguments | _set(options))
+            said = arguments | _set(options)
+            return await function(**{name: _of_block(value) for name, value in said.items()})
 
         run.__signature__ = whole  # type: ignore[attr-defined]
         run.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n    {_WORDS}"
@@ -73,6 +74,15 @@ def _parameter(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
 
 
+def _or_block(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The parameter, which takes a block with the value as well where there is such a block."""
+    return parameter.replace(annotation=CallLimits | CallOptions) if parameter.annotation is CallLimits else parameter
+
+
+def _of_block(value: Any) -> Any:
+    return value.limits if isinstance(value, CallOptions) else value
+
+
 def _group(signature: inspect.Signature, words: dict[str, str], shown: tuple[str, ...]) -> Any:
     """The form of the parameters that are not shown at once."""
     fields: dict[str, Any] = {}
@@ -92,8 +102,4 @@ def _set(options: BaseModel | None) -> dict[str, Any]:
         return {}
     fields = type(options).model_fields
     said = {name: getattr(options, name) for name in fields}
-    return {
-        name: value.limits if isinstance(value, CallOptions) else value
-        for name, value in said.items()
-        if value != fields[name].default
-    }
+    return {name: value for name, value in said.items() if value != fields[name].default}

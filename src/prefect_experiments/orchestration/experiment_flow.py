@@ -6,7 +6,6 @@ the callables travel in a context variable, because Prefect keeps parameters and
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from prefect_experiments.errors import BudgetSpent, ExperimentStopped
 from prefect_experiments.experiment.progress import telling
 from prefect_experiments.experiment.steps import Steps, drive
 from prefect_experiments.experiment.work import RunWork
-from prefect_experiments.interruptions import ended_flow, interruptible
+from prefect_experiments.interruptions import ended_flow, in_thread, interruptible
 from prefect_experiments.orchestration.artifacts import progress_of, shown_by_traces
 from prefect_experiments.orchestration.clients import Clients
 from prefect_experiments.orchestration.killed import end_run_of_killed
@@ -77,7 +76,7 @@ class _PrefectSteps(Steps):
         self._backend = backend
 
     async def load_dataset(self) -> None:
-        load = partial(asyncio.to_thread, self.work.load_dataset, shown_by_traces())
+        load = partial(in_thread, self.work.load_dataset, shown_by_traces())
         await in_prefect_task(partial(load_dataset, self.work.dataset), "load-dataset", load)
         await end_run_of_killed(self.work)
 

@@ -23,6 +23,7 @@ from prefect.settings import PREFECT_API_URL
 
 from prefect_experiments.engine.limits import status_of
 from prefect_experiments.errors import InvalidSetting, TransientError
+from prefect_experiments.orchestration.commentary import is_done
 from prefect_experiments.orchestration.temporary_server import start_temporary_server
 from prefect_experiments.secret_texts import without_secrets
 from prefect_experiments.settings import Settings
@@ -38,10 +39,6 @@ _CHAIN = 10
 _NOT_REACHED = (
     "Failed to reach API at"  # Prefect's client, when the first thing it asks is not answered as it should be
 )
-
-# What Prefect's engine says, at length, of a run whose end it cannot tell its server.
-_OF_ENDS = ("Crash detected!", "Encountered exception during execution", "Finished in state Running")
-_is_done: contextvars.ContextVar[bool] = contextvars.ContextVar("prefect_experiments_is_done", default=False)
 
 T = TypeVar("T")
 
@@ -229,7 +226,7 @@ class _Body(Generic[T]):
             raise
         finally:
             self._limits.give(self._patience())
-        _is_done.set(True)
+        is_done.set(True)
         return self.value
 
 
@@ -289,15 +286,6 @@ async def narrated(
 
 def _say(text: str, *values: object) -> None:
     logger.warning(text, *values, extra={"send_to_api": False})  # not to a server that is away
-
-
-def _is_told_otherwise(record: logging.LogRecord) -> bool:
-    """Whether a log line of Prefect's engine is about a run whose end it could not tell: a line of ours says it."""
-    return not (_is_done.get() and str(record.msg).startswith(_OF_ENDS))
-
-
-for _name in ("prefect.flow_runs", "prefect.task_runs"):
-    logging.getLogger(_name).addFilter(_is_told_otherwise)
 
 
 def server() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -107,11 +107,14 @@ def pytest_testnodedown(node: Any, error: object) -> None:  # noqa: ARG001 - pyt
 
 
 @pytest.fixture
-def experiment(request: pytest.FixtureRequest) -> ExperimentFixture:
+def experiment(request: pytest.FixtureRequest) -> Iterator[ExperimentFixture]:
     """Runs experiments: ``experiment.run(dataset=..., task=..., evaluators=...).assert_gate("gate.yaml")``."""
+    __tracebackhide__ = True
     from prefect_experiments.pytest_plugin.fixture import of_test
 
-    return of_test(request)
+    found = of_test(request)
+    yield found
+    found.end()
 
 
 def _session(config: pytest.Config) -> Any:
@@ -155,6 +158,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from prefect_experiments.pytest_plugin.hooks import found
 
         found(session.config, marked)
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Take note of the cases that ``-k`` and the like have left out: a verdict on the rest is to say so."""
+    if marked := [item for item in items if _is_marked(item)]:
+        from prefect_experiments.pytest_plugin.hooks import left_out
+
+        left_out(marked[0].config, marked)
 
 
 @pytest.hookimpl(tryfirst=True)

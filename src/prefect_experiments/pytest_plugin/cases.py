@@ -105,7 +105,10 @@ class Case:
             self._outcome = report.outcome
             self._error = why if report.failed else ""
         elif report.when == "call":
-            self._outcome = report.outcome
+            is_expected = hasattr(report, "wasxfail") and call.excinfo is not None
+            self._outcome = "failed" if is_expected else report.outcome
+            if is_expected:
+                self._why, self._error = why, "" if is_check else why
             if report.failed:
                 self._why, self._error = why, "" if is_check else why
                 self._left_to_the_gate(report, why)
@@ -127,7 +130,7 @@ class Case:
         took = (self._end - self._start).total_seconds() * 1000
         row |= {"start_time": self._start.isoformat(), "end_time": self._end.isoformat(), "latency_ms": took}
         if self._error:
-            return {**row, "status": "error", "error": self._error}
+            return {**row, "status": "error", "error": self._error, "output": None}
         passed = self._outcome == "passed" and not self._why
         row |= {"status": "ok", "output": self.output}
         own = {"score": float(passed), "label": "pass" if passed else "fail", "explanation": self._why or None}
@@ -139,6 +142,11 @@ class Case:
 def _text(error: BaseException) -> str:
     text = "".join(traceback.format_exception_only(error)).strip()
     return text if len(text) <= 2000 else f"{text[:2000]} ..."
+
+
+def dataset_of(item: pytest.Item, marked: Mapping[str, Any]) -> Any:
+    """What the dataset of a case is called."""
+    return marked.get("dataset") or re.sub(r"\.py$", "", item.nodeid.partition("::")[0])
 
 
 class Cases:
@@ -162,7 +170,7 @@ class Cases:
                 f"{item.nodeid}: @pytest.mark.experiment of a test whose parameters are the examples: "
                 f"{unknown_value('keyword', wrong, _KEYWORDS)}"
             )
-        name = marked.get("dataset") or re.sub(r"\.py$", "", item.nodeid.partition("::")[0])
+        name = dataset_of(item, marked)
         if not isinstance(name, str) or name.endswith((".csv", ".json", ".jsonl", ".parquet", ".tsv", ".xlsx")):
             raise pytest.UsageError(
                 f"{item.nodeid}: dataset= names where the examples are kept, as the test's parameters are the "
@@ -173,6 +181,22 @@ class Cases:
         self.by_item[item] = Case(self, group, item)
         group.examples.setdefault(example_id(item), _example(item))
         group.expected += 1
+
+    def check(self) -> None:
+        """Refuse a gate that nothing could be held to, before the first case runs.
+
+        Raises:
+            pytest.UsageError: it cannot be used.
+        """
+        options = self._session.options
+        for group in self.groups.values():
+            if (gate := group.marked.get("gate")) is None:
+                continue
+            first_run = group.marked.get("first_run", options.first_run)
+            try:
+                gate.refuse_without(group.marked.get("baseline", options.baseline), first_run=first_run)
+            except InvalidSetting as error:
+                raise pytest.UsageError(f"{group.nodeid}: {error}") from None
 
     def _merge(self, group: Group, item: pytest.Item, marked: dict[str, Any]) -> None:
         from prefect_experiments.analysis.gate import Gate
@@ -239,7 +263,8 @@ def _line(row: dict[str, Any]) -> str:
         return jsonable.dumps_output(row)[0]
     except jsonable.NotJson as error:
         output = {name: value for name, value in row.items() if not name.startswith(("eval.", "output"))}
-        return jsonable.dumps_lenient({**output, "status": "error", "error": f"the output cannot be kept: {error}"})[0]
+        output |= {"status": "error", "error": f"the output cannot be kept: {error}", "output": None}
+        return jsonable.dumps_lenient(output)[0]
 
 
 def _example(item: pytest.Item) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from prefect_experiments.models import Dataset, Example
 from prefect_experiments.options import EvaluationOptions
 from prefect_experiments.pytest_plugin import judging
 from prefect_experiments.pytest_plugin.cases import Group, cases_of
-from prefect_experiments.pytest_plugin.running import with_prefect, write_report_of
+from prefect_experiments.pytest_plugin.running import note_of_calls, with_prefect, write_report_of
 from prefect_experiments.pytest_plugin.session import Record, Session, session_of
 from prefect_experiments.pytest_plugin.shared import folder_of, is_worker
 
@@ -90,12 +90,17 @@ def _close_group(session: Session, group: Group, folder: Path) -> dict[str, Any]
     with _said(record, about_file):
         client, given = _to_log(about, rows)
         if given is None:
-            return {}
+            record.said, record.note = "SKIPPED", "no case has run: nothing was logged or judged"
+            _forget(about_file)
+            return {**found, "skipped": record.note, "record": asdict(record)}
         ran = _logged(session, group, client, given)
         record.experiment_id, record.where = ran.experiment_id, ran.url or ""
         _forget(about_file)
         lacking = group.expected - len({(row["example_id"], row["repetition_number"]) for row in rows})
         _judge(ran, record, found, lacking)
+        note_of_calls(ran, record)
+        if left := session.deselected.get(group.dataset):
+            record.note = "; ".join(filter(None, (record.note, f"{left} of its cases were not selected")))
         write_report_of(session, ran, record)
     if record.said == "NOT LOGGED":
         found["failure"] = record.note
@@ -189,13 +194,13 @@ def _judge(ran: RanExperiment, record: Record, found: dict[str, Any], lacking: i
         found["checks"].append([check.name, outcome, check.reason])
     found["judged"] = True
     if not passes:
-        found["failure"] = judging.sentence(verdict, [], where)
+        found["failure"] = judging.sentence(verdict, ran)
 
 
 def _report_verdicts(session: pytest.Session, ours: Session) -> None:
     """Report what the gates say of the cases: for each dataset a test, and one for each check."""
     for one in filter(None, ours.closed):
-        session.testscollected += len(one["checks"]) + bool(one["failure"] or one.get("judged"))
+        session.testscollected += len(one["checks"]) + bool(one["failure"] or one.get("judged") or one.get("skipped"))
         ours.records.append(Record(**one["record"]))
         path = one["nodeid"].partition("::")[0]
         whole = f"{path}::experiment[{one['name']}]"
@@ -203,6 +208,8 @@ def _report_verdicts(session: pytest.Session, ours: Session) -> None:
             _report(session, f"{whole}[{name}]", outcome, reason)
         if one["failure"] or one.get("judged"):
             _report(session, whole, "failed" if one["failure"] else "passed", one["failure"])
+        elif one.get("skipped"):
+            _report(session, whole, "skipped", one["skipped"])
 
 
 def _report(session: pytest.Session, nodeid: str, outcome: Any, reason: str) -> None:

@@ -37,6 +37,7 @@ class ExperimentInTest:
     def __init__(self, fixture: ExperimentFixture, prepared: Prepared, ran: RanExperiment) -> None:
         self.ran = ran
         self._fixture, self._prepared = fixture, prepared
+        self._asked = False
 
     @property
     def comparison(self) -> Comparison | None:
@@ -46,7 +47,16 @@ class ExperimentInTest:
     @property
     def verdict(self) -> Verdict | None:
         """The gate's, where there is one."""
+        self._asked = True
         return self.ran.verdict
+
+    @property
+    def unheard(self) -> str:
+        """What its gate says against it, where the test has not asked; else empty."""
+        verdict = self.ran.verdict
+        if self._asked or verdict is None or not verdict.exit_code:
+            return ""
+        return judging.sentence(verdict, self.ran)
 
     def assert_gate(self, gate: GateSource | None = None, *, required: Required = ()) -> None:
         """Fail the test where the gate does not let the experiment through; each check and metric is a subtest.
@@ -65,16 +75,20 @@ class ExperimentInTest:
             InvalidInput: a gate that cannot be used.
         """
         __tracebackhide__ = True
-        if text := self._why_not(gate, required):
+        try:
+            text = self._why_not(gate, required)
+        except ExperimentsError as error:
+            raise error.with_traceback(None) from None  # the text says it all
+        if text:
             raise AssertionError(text)
 
     def _why_not(self, gate: GateSource | None, required: Required) -> str:
         """Report the subtests; why the experiment is not let through, empty where it is."""
-        prepared = self._prepared
+        prepared, self._asked = self._prepared, True
         if prepared.arguments.dry_run is not False:
             pytest.skip("a dry run of the experiment: nothing was kept or judged")
         before = self.ran.verdict
-        verdict = judging.verdict_of(self.ran, prepared.session.near(gate, prepared.item))
+        verdict = judging.verdict_of(self.ran, prepared.session.near(gate, prepared.item), prepared.arguments)
         if verdict is not before:
             conclude(prepared, self.ran)
         checks = judging.without_gate(self.ran) if verdict is None else judging.metric_checks(self.ran, verdict)
@@ -87,8 +101,7 @@ class ExperimentInTest:
             return ""
         if verdict is None or not verdict.exit_code:
             prepared.record.said = "FAILED"
-        where = f"experiment {self.ran.experiment_id}" + (f", {self.ran.url}" if self.ran.url else "")
-        return judging.sentence(verdict, asked, where)
+        return judging.sentence(verdict, self.ran, asked)
 
 
 class ExperimentFixture:
@@ -96,7 +109,7 @@ class ExperimentFixture:
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
-        self._last: ExperimentInTest | None = None
+        self._every: list[ExperimentInTest] = []
 
     def __repr__(self) -> str:
         return f"<experiment of {self._item.nodeid}>"
@@ -147,8 +160,18 @@ class ExperimentFixture:
 
     def _done(self, prepared: Prepared, ran: RanExperiment) -> ExperimentInTest:
         conclude(prepared, ran)
-        self._last = ExperimentInTest(self, prepared, ran)
-        return self._last
+        self._every.append(ExperimentInTest(self, prepared, ran))
+        return self._every[-1]
+
+    def end(self) -> None:
+        """Fail the test where a gate does not let an experiment through, and the test has not asked it.
+
+        Raises:
+            AssertionError: so it is; the text is the verdict's.
+        """
+        __tracebackhide__ = True
+        if unheard := [text for one in self._every if (text := one.unheard)]:
+            raise AssertionError("\n".join([*unheard, "  (the test has not called assert_gate)"]))
 
     @property
     def last(self) -> ExperimentInTest:
@@ -157,9 +180,9 @@ class ExperimentFixture:
         Raises:
             InvalidSetting: there is none yet.
         """
-        if self._last is None:
+        if not self._every:
             raise InvalidSetting("no experiment was run yet in this test: call experiment.run(dataset=..., task=...)")
-        return self._last
+        return self._every[-1]
 
     @property
     def ran(self) -> RanExperiment:
@@ -235,7 +258,11 @@ def run_of_marker(item: pytest.Function, marked: dict[str, Any]) -> object | Non
         given["task"] = _as_task(item)
     elif fields:
         raise pytest.UsageError(f"{item.nodeid} takes {', '.join(fields)} as a task does, and has task= as well")
-    if text := fixture.run_with(given)._why_not(None, required):
+    try:
+        text = fixture.run_with(given)._why_not(None, required)
+    except ExperimentsError as error:  # no line of the test is to blame
+        text = f"{type(error).__name__}: {error}"
+    if text:
         pytest.fail(text, pytrace=False)
     return True if is_task else None
 

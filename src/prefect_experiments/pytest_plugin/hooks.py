@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prefect_experiments.errors import unknown_value
 from prefect_experiments.experiment.arguments import RunArguments
-from prefect_experiments.pytest_plugin.cases import Case, cases_of
+from prefect_experiments.pytest_plugin.cases import Case, cases_of, dataset_of
 from prefect_experiments.pytest_plugin.marks import is_case, said
 from prefect_experiments.pytest_plugin.session import Record, session_of
 from prefect_experiments.pytest_plugin.shared import is_worker
+
+_HERE = Path(__file__).parent
 
 
 def found(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -22,13 +27,22 @@ def found(config: pytest.Config, items: list[pytest.Item]) -> None:
         pytest.UsageError: a marker cannot be used. Of a worker of pytest-xdist nobody would see that, so there the
             test fails.
     """
+    cases, refused = cases_of(config), session_of(config).refused
     for item in items:
-        try:
+        with _refusing(config, refused, [item]):
             _find(item)
-        except pytest.UsageError as error:
-            if not is_worker(config):
-                raise
-            session_of(config).refused[item] = str(error)
+    with _refusing(config, refused, list(cases.by_item)):
+        cases.check()
+
+
+@contextlib.contextmanager
+def _refusing(config: pytest.Config, refused: dict[pytest.Item, str], items: list[pytest.Item]) -> Iterator[None]:
+    try:
+        yield
+    except pytest.UsageError as error:
+        if not is_worker(config):
+            raise
+        refused |= dict.fromkeys(items, str(error))
 
 
 def _find(item: pytest.Item) -> None:
@@ -55,6 +69,17 @@ def _check_whole(item: pytest.Item, marked: dict[str, Any]) -> None:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.experiment: {unknown_value('keyword', wrong, known)}")
 
 
+def left_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take note of cases that were collected, and are not to run."""
+    deselected = session_of(config).deselected
+    for item in items:
+        with contextlib.suppress(pytest.UsageError):  # of a marker that is not used
+            marked = said(item)
+            if is_case(item, marked):
+                name = str(dataset_of(item, marked))
+                deselected[name] = deselected.get(name, 0) + 1
+
+
 def case_of(item: pytest.Item) -> Case | None:
     """The case that a test is, if it is one."""
     return cases_of(item.config).by_item.get(item)
@@ -63,6 +88,9 @@ def case_of(item: pytest.Item) -> Case | None:
 def reported(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Take note of a test's report; from a worker of pytest-xdist, it carries what the test's experiments were."""
     session = session_of(item.config)
+    if report.skipped and isinstance(report.longrepr, tuple) and Path(report.longrepr[0]).parent == _HERE:
+        path, line, _ = item.location
+        report.longrepr = (path, (line or 0) + 1, report.longrepr[2])
     if (case := case_of(item)) is not None:
         case.reported(call, report)
     if report.when == "teardown" and is_worker(item.config):

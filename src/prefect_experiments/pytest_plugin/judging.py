@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,34 +14,40 @@ from prefect_experiments.reports import phrases
 
 if TYPE_CHECKING:
     from prefect_experiments.analysis import RanExperiment
+    from prefect_experiments.experiment.arguments import RunArguments
 
 _SPLIT = "split:"
 
 
-def verdict_of(ran: RanExperiment, gate: Any) -> Verdict | None:
+def verdict_of(ran: RanExperiment, gate: Any, arguments: RunArguments) -> Verdict | None:
     """What a gate says of an experiment; without one, what the gate has said that it was run with."""
     if gate is None:
         return ran.verdict
     from prefect_experiments.analysis.gate import Gate
     from prefect_experiments.experiment.compare import Judging
 
-    Judging(ran.baseline, Gate.parse(gate)).apply(ran)
+    checked = Gate.parse(gate)
+    checked.refuse_without(arguments.baseline, first_run=arguments.first_run)
+    Judging(ran.baseline, checked).apply(ran)
     return ran.verdict
 
 
 def without_gate(ran: RanExperiment) -> list[MetricCheck]:
-    """What is asked where there is no gate: that no call has failed."""
+    """What is asked where there is no gate: that no call has failed, and that each evaluator has said something."""
     summary, failures = ran.summary, ran.failures
     checks = []
-    said = "; ".join(phrases.error_lines(failures)) or "no run failed"
+    lines = [line.strip() for line in phrases.error_lines(failures)]
+    said = "; ".join(lines).replace(":; ", ": ") or "no run failed"
     missing = summary.n_expected - summary.n_runs
     if missing > 0:
         said = f"{missing} of {summary.n_expected} runs were not made; {said}"
     failed = bool(summary.n_errors or missing)
     checks.append(MetricCheck(name="runs", status="failed" if failed else "passed", reason=said))
     for name, metric in summary.metrics.items():
-        broken = metric.n_errors > 0
-        checks.append(MetricCheck(name=name, status="failed" if broken else "passed", reason=f"{name} {metric}"))
+        silent = summary.n_runs > summary.n_errors and not (metric.n or metric.n_pending or metric.labels)
+        reason = f"{name} gave no score and no label on any example" if silent else f"{name} {metric}"
+        broken = metric.n_errors > 0 or silent
+        checks.append(MetricCheck(name=name, status="failed" if broken else "passed", reason=reason))
     return checks
 
 
@@ -90,7 +96,8 @@ def _required(ran: RanExperiment, example_id: str, only: Collection[str] | None)
     for one in ran.evaluation_runs:
         if one.run_id not in runs or (only is not None and one.name not in only):
             continue
-        seen.add(one.name)
+        if one.score is not None or one.error:
+            seen.add(one.name)
         least = "minimize" in ran.directions.get(one.name, ())
         if one.error:
             wrong.append(f"{one.name} failed: {one.error}")
@@ -99,7 +106,7 @@ def _required(ran: RanExperiment, example_id: str, only: Collection[str] | None)
     if not wrong and (lacking := sorted(set(only or ()) - seen)):
         wrong = [f"{', '.join(lacking)} did not score it"]
     if not wrong and not seen:
-        wrong = ["nothing scored it"]
+        wrong = ["no score says that it is right"]
     reason = f"example {example_id!r}: {'; '.join(wrong) or 'as required'}"
     return MetricCheck(name=f"example {example_id}", status="failed" if wrong else "passed", reason=reason)
 
@@ -114,15 +121,28 @@ def metric_checks(ran: RanExperiment, verdict: Verdict) -> list[MetricCheck]:
     ]
 
 
-def sentence(verdict: Verdict | None, checks: list[MetricCheck], where: str) -> str:
-    """Why a test fails, beginning with the verdict."""
+def sentence(verdict: Verdict | None, ran: RanExperiment, checks: Sequence[MetricCheck] = ()) -> str:
+    """Why a test fails, the first line by itself: often it is all that is shown.
+
+    Args:
+        verdict: the gate's, if there is one.
+        ran: the experiment.
+        checks: what is asked besides.
+    """
     failed = [check for check in checks if check.status == "failed"]
-    lines = [phrases.verdict_sentence(verdict)] if verdict is not None else []
     if verdict is None:
-        lines = ["The experiment does not pass, and no gate says what may fail."]
+        lines = [f"The experiment does not pass, and no gate says what may fail: {failed[0].reason}."]
+    elif verdict.exit_code:
+        lines = [phrases.verdict_sentence(verdict)]
+    else:
+        lines = [f"Not as required: {'; '.join(check.reason for check in failed)}."]
     reasons = [*(verdict.reasons if verdict else ())]
     reasons += [check.reason for check in failed if check.reason not in reasons]
-    return "\n".join([*lines, *(f"  - {reason}" for reason in reasons), f"  {where}"])
+    errors = phrases.error_lines(ran.failures) if verdict is not None else []
+    where = f"experiment {ran.experiment_id}" + (f", {ran.url}" if ran.url else "")
+    return "\n".join(
+        [*lines, *(f"  - {reason}" for reason in reasons), *(f"  {line}" for line in errors), f"  {where}"]
+    )
 
 
 def subtest(subtests: pytest.Subtests, check: MetricCheck, *, lets_through: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from prefect_experiments.display import counted
 from prefect_experiments.errors import ExperimentStopped
 from prefect_experiments.experiment.arguments import RunArguments
 from prefect_experiments.experiment.progress import heard_by
@@ -110,7 +111,15 @@ def conclude(prepared: Prepared, ran: RanExperiment) -> None:
     if prepared.arguments.dry_run is not False:
         record.said, record.experiment_id = "DRY RUN", ""
         return
+    note_of_calls(ran, record)
     write_report_of(prepared.session, ran, record)
+
+
+def note_of_calls(ran: RanExperiment, record: Record) -> None:
+    """Note that calls have failed, whatever a gate makes of it."""
+    failed = [("task", ran.summary.n_errors), ("evaluator", sum(1 for one in ran.evaluation_runs if one.error))]
+    said = ", ".join(counted(n, f"{what} error") for what, n in failed if n)
+    record.note = "; ".join(filter(None, (record.note, said)))
 
 
 def write_report_of(session: Session, ran: RanExperiment, record: Record) -> None:

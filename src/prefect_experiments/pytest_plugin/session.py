@@ -60,6 +60,8 @@ class Session:
         self.closed: list[dict[str, Any]] = []
         """What became of the cases, from the process that has logged them."""
         self.refused: dict[pytest.Item, str] = {}
+        self.deselected: dict[str, int] = {}
+        """How many cases of a dataset were collected and not selected to run."""
         self.sent = 0
         """So many of the records are on their way to the process that reports."""
 

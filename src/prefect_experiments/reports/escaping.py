@@ -26,14 +26,19 @@ _NO_WIDTH = "&#8203;"
 ELLIPSIS = "…"
 
 
-def as_text(value: Any) -> str:
-    """A value as people read it: text as it is, flat objects line by line, all else as JSON."""
+def as_text(value: Any, *, between: str = "\n") -> str:
+    """A value as people read it: text as it is, flat objects line by line, all else as JSON.
+
+    Args:
+        value: of whatever type.
+        between: what stands between the fields of a flat object.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping) and value and all(_is_scalar(part) for part in value.values()):
-        return "\n".join(f"{key}: {part if isinstance(part, str) else _json(part)}" for key, part in value.items())
+        return between.join(f"{key}: {part if isinstance(part, str) else _json(part)}" for key, part in value.items())
     return _json(value)
 
 

@@ -113,16 +113,18 @@ def likeness_lines(comparison: Comparison) -> list[str]:
 
 
 def metric_table(comparison: Comparison) -> list[str]:
-    """The compared metrics as the lines of a Markdown table."""
-    if not comparison.metrics and not comparison.operations:
-        return ["There is nothing that both sides were scored on."]
-    # Few columns: Prefect's page and GitHub's have room for about 700 pixels, and hide the rest.
+    """The compared metrics as the lines of a Markdown table; below it latency, tokens and cost, as a list."""
+    operations = [f"- {line}" for line in phrases.operation_lines(comparison)]
+    if not comparison.metrics:
+        return ["There is nothing that both sides were scored on.", "", *operations]
+    # Few columns: Prefect's page and GitHub's have room for about 700 pixels, and hide the rest. A cost with its
+    # interval takes half of that.
     difference = f"difference [{numbers.percent(comparison.confidence)}]"
     lines = [
         f"| metric | verdict | baseline → candidate | {difference} | better / worse / same |",
         "|---|---|--:|--:|--:|",
     ]
-    every = phrases.all_figures(comparison)
+    every = [phrases.figures_of(metric) for metric in comparison.metrics.values()]
     for found in every:
         cells = [
             plain(found.name),
@@ -133,22 +135,24 @@ def metric_table(comparison: Comparison) -> list[str]:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     noted = [f"{plain(found.name)}{found.direction_note}" for found in every if found.direction_note]
-    return [*lines, "", *([f"Directions: {', '.join(noted)}.", ""] if noted else [])]
+    return [*lines, "", *([f"Directions: {', '.join(noted)}.", ""] if noted else []), *operations]
 
 
 def comparison_rows(comparison: Comparison) -> list[dict[str, str]]:
-    """The same numbers, and p, as rows for a Prefect table artifact: one a metric, as wide as its page."""
+    """The same means and differences, and p, as rows for a Prefect table artifact, which is as wide as its page.
+
+    Latency, tokens and cost are without intervals: a cost's would push p off the page.
+    """
     return [_row(found, comparison) for found in phrases.all_figures(comparison)]
 
 
 def _row(found: phrases.Figures, comparison: Comparison) -> dict[str, str]:
-    note = found.direction_note if found.name in comparison.metrics else ""  # nobody wants more latency or cost
+    operation = found.name not in comparison.metrics
     return {
-        "metric": found.name + note,
+        "metric": found.name + ("" if operation else found.direction_note),  # nobody wants more latency or cost
         "verdict": found.verdict,
         "means": f"{found.baseline} → {found.candidate}",
-        "difference": f"{found.difference} {found.interval}".strip(),
-        "better / worse": f"{found.improved} / {found.regressed}",
+        "difference": found.difference if operation else found.change,
         "p": found.p,
     }
 
@@ -194,14 +198,16 @@ def _change(change: ExampleChange, comparison: Comparison) -> list[str]:
 
 def texts_below(**values: object) -> list[str]:
     """An example's texts by name, cut, as a list below its line; what is empty is left out."""
-    texts = {name: escaping.as_text(value) for name, value in values.items()}
+    texts = {name: escaping.as_text(value, between=", ") for name, value in values.items()}
     return [f"  - {name} {escaping.code(text, longest=LONGEST_TEXT)}" for name, text in texts.items() if text.strip()]
 
 
 def headline(ran: RanExperiment) -> str:
-    """Such as ``Reused 812 runs, ran 188; 3 of 1000 failed``."""
+    """Such as ``Reused 812 runs, ran 188; 3 of 1000 failed``; of what was read, and not run, how many there are."""
     summary = ran.summary
     text = f"Reused {ran.reused} runs, ran {ran.ran}" if ran.reused else f"Ran {ran.ran}"
+    if not ran.reused and not ran.ran:
+        text = numbers.count(summary.n_runs, "run")
     if ran.logged:
         text = f"Logged {numbers.count(ran.logged, 'run')}"
     return f"{text}; {summary.n_errors} of {summary.n_runs} failed"

@@ -257,7 +257,7 @@ def _table(
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value.astimezone():%Y-%m-%d %H:%M}"
-    return one_line(as_text(dict(value) if isinstance(value, Mapping) else value), LONGEST_TEXT)
+    return one_line(as_text(dict(value) if isinstance(value, Mapping) else value, between=", "), LONGEST_TEXT)
 
 
 def _notes(line: str) -> list[str]:

@@ -189,7 +189,8 @@ def _histogram(
     longest: float | None = None,
 ) -> Histogram | None:
     pairs = list(zip(parties, values, strict=True))[::-1]
-    return charts.histogram([(party.role, party.role, found) for party, found in pairs], label, longest=longest)
+    named = [(party.role, party.role if len(pairs) > 1 else "runs", found) for party, found in pairs]
+    return charts.histogram(named, label, longest=longest)
 
 
 def _labels(name: str, parties: Sequence[Party]) -> list[dict[str, Any]]:
@@ -198,6 +199,8 @@ def _labels(name: str, parties: Sequence[Party]) -> list[dict[str, Any]]:
         for run in party.runs:
             if (found := run.counted.get(name)) and found.label is not None:
                 counted.setdefault(found.label, [0] * len(parties))[place] += 1
+    if not say_more_than_scores(counted):  # the chart beside it has the same counts
+        return []
     most = sorted(counted.items(), key=lambda item: -sum(item[1]))
     rows = [{"label": one_line(label, 80), "counts": counts} for label, counts in most[:_MOST_LABELS]]
     if len(most) > _MOST_LABELS:

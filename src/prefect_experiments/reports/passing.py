@@ -27,7 +27,7 @@ def passing_counts(found: Passing) -> str:
     if found.n_pending:
         parts.append(f"{found.n_pending:,} pending")
     if found.n_unjudged:
-        parts.append(f"{numbers.count(found.n_unjudged, 'entry', 'entries')} without evaluators")
+        parts.append(f"{numbers.count(found.n_unjudged, 'entry', 'entries')} without {one_line(found.lacking)}")
     return " | ".join(parts)
 
 

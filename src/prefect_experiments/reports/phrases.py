@@ -27,6 +27,7 @@ from prefect_experiments.analysis.verdicts import (
 from prefect_experiments.reports.escaping import error_text, one_line
 
 ERRORS_SHOWN = 5
+MOST_METRICS = 12
 TYPES_SHOWN = 5
 
 VERDICTS: Final = {"passed": "Passed", "failed": "Failed", "inconclusive": "Inconclusive"}
@@ -111,6 +112,28 @@ def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
     )
 
 
+def worth_a_line(comparison: Comparison) -> list[MetricComparison]:
+    """The metrics that are told line by line: all; of many, those that changed or that the gate has not passed."""
+    every = list(comparison.metrics.values())
+    if len(every) <= MOST_METRICS:
+        return every
+    checks = comparison.verdict.checks if comparison.verdict else ()
+    stopped = {check.name for check in checks if check.status != "passed"}
+    return [metric for metric in every if metric.verdict != "unchanged" or metric.name in stopped]
+
+
+def untold(comparison: Comparison) -> str:
+    """What is said of the metrics that are not `worth_a_line`; empty where there are none."""
+    others = len(comparison.metrics) - len(worth_a_line(comparison))
+    return f"{numbers.count(others, 'other metric')} unchanged" if others else ""
+
+
+def operation_lines(comparison: Comparison) -> list[str]:
+    """Such as ``latency of a run 64 ms → 66 ms, +2 ms [-1, 5]: unchanged``; likewise tokens and cost."""
+    every = (figures_of(metric, operation=True) for metric in comparison.operations.values())
+    return [f"{one.name} of a run {one.baseline} → {one.candidate}, {one.change}: {one.verdict}" for one in every]
+
+
 def all_figures(comparison: Comparison) -> list[Figures]:
     """Of every metric, then of latency, tokens and cost."""
     return [figures_of(metric) for metric in comparison.metrics.values()] + [
@@ -145,7 +168,8 @@ def verdict_sentence(verdict: Verdict, written: Callable[[str], str] = one_line)
         written: writes a metric's name for the medium.
     """
     if verdict.status == "passed":
-        return "The candidate meets every rule of the gate."
+        alone = " that needs no baseline" if verdict.alone else ""
+        return f"The candidate meets every rule of the gate{alone}."
     names = [written(check.name) for check in verdict.checks if check.status != "passed"]
     which = f": {', '.join(names)}" if names else ""
     if verdict.status == "failed":
@@ -205,7 +229,8 @@ def regressions(comparison: Comparison) -> list[ExampleChange]:
 
     Within a metric the order is the comparison's, worst first; between metrics differences cannot be
     ranked (points of a score, a number of words), so those that the gate did not pass come before
-    those that regressed, then what failed on one side only, then the others.
+    those that regressed, then what failed on one side only, then the others. The first that failed stands above them
+    all: nothing is worse, and a list of the first few must not leave it out.
     """
     checks = comparison.verdict.checks if comparison.verdict else ()
     stopped = {check.name for check in checks if check.status != "passed"}
@@ -217,7 +242,9 @@ def regressions(comparison: Comparison) -> list[ExampleChange]:
             return 0 if errors_decide else 3
         return 1 if change.metric in stopped else 2 if found.verdict == "regressed" else 4
 
-    return sorted(comparison.regressed, key=place)
+    every = sorted(comparison.regressed, key=place)
+    first = next((change for change in every if change.metric not in comparison.metrics), None)
+    return every if first is None else [first, *(change for change in every if change is not first)]
 
 
 GOOD, BAD = "✔", "✗"

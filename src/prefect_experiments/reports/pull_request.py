@@ -26,7 +26,7 @@ _SYMBOLS = {"passed": "✅", "failed": "❌", "inconclusive": "❔"}
 def pull_request_comment(
     comparison: Comparison, *, marker: str = MARKER, worst: int = WORST_SHOWN, report: str | None = None
 ) -> str:
-    """The verdict in the first line, a line for each metric, the rest folded away.
+    """The verdict in the first line, a line for each metric (of many: that moved), the rest folded away.
 
     Args:
         comparison: what was compared.
@@ -44,9 +44,10 @@ def pull_request_comment(
         phrases.opening(comparison, escaping.markdown),
         "",
     ]
-    for metric in comparison.metrics.values():
+    for metric in phrases.worth_a_line(comparison):
         found = phrases.figures_of(metric)
         lines.append(f"- {phrases.metric_line(found, escaping.markdown(found.name))}")
+    lines += [f"- {others}" for others in filter(None, [phrases.untold(comparison)])]
     labels = [escaping.sentence(phrases.label_line(one)) for one in label_comparisons(comparison)]
     lines += [f"- labels of {line}" for line in labels]
     if not comparison.metrics and not labels:

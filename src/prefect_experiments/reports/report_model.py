@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
+from prefect_experiments import money
 from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.summary import PERCENTILES, Used, metric_summary
@@ -99,7 +99,7 @@ def _judges_of(runs: Sequence[ResultRun]) -> dict[str, Used]:
 def _sum_of(used: Sequence[RunRecord | EvaluationRecord]) -> Used:
     tokens = [one.token_count for one in used if one.token_count is not None]
     costs = [one.total_cost for one in used if one.total_cost is not None]
-    return Used(token_count=sum(tokens) if tokens else None, total_cost=math.fsum(costs) if costs else None)
+    return Used(token_count=sum(tokens) if tokens else None, total_cost=money.total(costs) if costs else None)
 
 
 def _metric_of(name: str, table: ResultTable, expected: int) -> MetricSummary:

@@ -20,15 +20,16 @@ def figures(summary: Summary) -> str:
     if parts:
         parts[0] = f"latency {parts[0]}"
     of_task = _said(Used(token_count=summary.token_count, total_cost=summary.total_cost))
-    if not summary.judges:
-        return ", ".join([*parts, *of_task])
+    again = [] if summary.replaced_cost is None else [f"results made again {numbers.money(summary.replaced_cost)}"]
     of_judges = _said(Used(token_count=summary.judge_token_count, total_cost=summary.judge_cost))
-    for who, used in (("task", of_task), ("judges", of_judges)):
-        if used:
-            parts.append(f"{who} {' for '.join(used)}")
+    if summary.judges:
+        parts += [f"{who} {' for '.join(used)}" for who, used in (("task", of_task), ("judges", of_judges)) if used]
+    else:
+        parts += of_task
     if len(summary.judges) > 1:
         parts[-1] += f" ({_of_each(summary)})"
-    if summary.total_cost is not None and summary.judge_cost is not None:
+    parts += again
+    if sum(cost is not None for cost in (summary.total_cost, summary.judge_cost, summary.replaced_cost)) > 1:
         parts.append(f"together {numbers.money(summary.overall_cost)}")
     return ", ".join(parts)
 

@@ -132,9 +132,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
         out.print(comparison_table(comparison, width=out.width))
     for labels in label_comparisons(comparison):
         out.print(Text(f"  labels of {escaping.one_line(phrases.label_line(labels))}"), soft_wrap=True)
-    for metric in comparison.operations.values():
-        found = phrases.figures_of(metric, operation=True)
-        out.print(Text(f"  {found.name} {found.baseline} → {found.candidate}, {found.change}", "dim"), soft_wrap=True)
+    for line in phrases.operation_lines(comparison):
+        out.print(Text(f"  {line}", "dim"), soft_wrap=True)
     out.print(Text(f"  {phrases.side_line('candidate', comparison.candidate)}"), soft_wrap=True)
     out.print(Text(f"  {phrases.side_line('baseline', comparison.baseline)}"), soft_wrap=True)
     for line in phrases.likeness(comparison):
@@ -207,7 +206,7 @@ def _print_worst(comparison: Comparison, worst: int, out: Console) -> None:
         ):
             if error is None and value is None:
                 continue
-            text = f"failed: {error}" if error else escaping.as_text(value)
+            text = f"failed: {error}" if error else escaping.as_text(value, between=", ")
             shown_text = Text(escaping.one_line(text), "red" if error else "")
             shown_text.truncate(room, overflow="ellipsis")
             out.print(Text.assemble((f"      {name:<11}", "dim"), shown_text), soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -214,10 +215,18 @@ class ExperimentStore:
             found = query.where((datasets.c.id == dataset) | (datasets.c.name == dataset))
             return list(connection.execute(found).scalars())
 
-    def elsewhere(self, named: str, dataset: str) -> list[tuple[str, str]]:
-        """The experiments of other datasets that have this name or ``tag:NAME``: each its dataset's name and its id."""
+    def elsewhere(self, named: str, dataset: str) -> list[tuple[str, str, datetime]]:
+        """The experiments of other datasets that have this name or ``tag:NAME``, the newest first.
+
+        Returns:
+            Of each its dataset's name, its id, and when it was made.
+        """
         c = experiments.c
-        query = sa.select(datasets.c.name, c.id).join(datasets, datasets.c.id == c.dataset_id).order_by(c.number.desc())
+        query = (
+            sa.select(datasets.c.name, c.id, c.created_at)
+            .join(datasets, datasets.c.id == c.dataset_id)
+            .order_by(c.number.desc())
+        )
         query = query.where(datasets.c.name != dataset, datasets.c.id != dataset)
         if named.startswith("tag:"):
             tagged = sa.select(experiment_tags.c.experiment_id)
@@ -225,7 +234,7 @@ class ExperimentStore:
         else:
             query = query.where(c.name == named)
         with self._database.read() as connection:
-            return [(row[0], row[1]) for row in connection.execute(query.limit(10)).all()]
+            return [(row[0], row[1], to_datetime(row[2])) for row in connection.execute(query.limit(100)).all()]
 
     def untag(self, experiment_id: str, tag: str) -> None:
         """Take a tag away."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from prefect_experiments import money
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store.tables import evaluations, experiment_runs, experiments
 
@@ -24,11 +24,13 @@ class Spending(NamedTuple):
     Attributes:
         judges: by evaluator that has used anything, the tokens and the cost of its calls; ``None`` where not known.
         unpriced: by model, the calls of the task and of the evaluators whose cost is not known, the commonest first.
+        replaced_cost: of results that were made again; ``None`` where there are none of a known cost.
         spent: in US dollars, all that is known: of the task, of the evaluators, and of results that were made again.
     """
 
     judges: dict[str, tuple[int | None, float | None]]
     unpriced: dict[str, int]
+    replaced_cost: float | None
     spent: float
 
 
@@ -39,17 +41,17 @@ def spending_of(connection: Connection, experiment_id: str) -> Spending:
     sums = sa.select(said.evaluator, sa.func.sum(said.token_count), sa.func.sum(said.total_cost))
     sums = sums.where(of_said, sa.or_(said.token_count.is_not(None), said.total_cost.is_not(None)))
     rows = connection.execute(sums.group_by(said.evaluator).order_by(sa.func.min(said.position), said.evaluator)).all()
-    judges = {evaluator: (tokens, cost) for evaluator, tokens, cost in rows}
+    judges = {evaluator: (tokens, money.rounded(cost)) for evaluator, tokens, cost in rows}
     task = connection.execute(sa.select(sa.func.sum(runs.total_cost)).where(of_runs)).scalar()
     replaced = sa.select(experiments.c.replaced_cost).where(experiments.c.id == experiment_id)
-    before = connection.execute(replaced).scalar()
+    before = money.rounded(connection.execute(replaced).scalar())
     unpriced: Counter[str] = Counter()
     for column, mine in ((runs.unpriced, of_runs), (said.unpriced, of_said)):
         query = sa.select(column, sa.func.count()).where(mine, column.is_not(None)).group_by(column)
         for text, times in connection.execute(query).all():
             unpriced.update({model: times * calls for model, calls in orjson.loads(text).items()})
-    spent = math.fsum(cost for cost in (task, before, *(cost for _, cost in judges.values())) if cost is not None)
-    return Spending(judges, dict(unpriced.most_common()), spent)
+    spent = money.total(cost for cost in (task, before, *(cost for _, cost in judges.values())) if cost is not None)
+    return Spending(judges, dict(unpriced.most_common()), before, spent)
 
 
 def paid_before(connection: Connection, experiment_id: str) -> dict[Paid, float]:

@@ -10,7 +10,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from prefect_experiments import keys
+from prefect_experiments import keys, money
 from prefect_experiments.engine import EvaluationItem, RunItem
 from prefect_experiments.errors import InvalidInput, NotFound
 from prefect_experiments.models import (
@@ -187,7 +187,7 @@ class ResultStore:
         with self._database.read() as connection:
             made, failed, tokens, cost = connection.execute(counts.where(mine)).one()
             ordered = connection.execute(latencies.order_by(c.latency_ms)).scalars().all()
-        return RunFigures(made, failed, list(ordered), tokens, cost)
+        return RunFigures(made, failed, list(ordered), tokens, money.rounded(cost))
 
     def spending(self, experiment_id: str) -> Spending:
         """What has been used, as far as it is known."""

@@ -99,9 +99,16 @@ class _Counted(Generic[T]):
         current_call.set(_Attempt(self._prices, fields, self._heard))
         return self._target.call(fields)
 
-    def _figures(self, fields: Fields) -> TraceFigures:
-        figures = self._heard.pop(fields, None) if self._heard else None
-        return UNTRACED if figures is None else TraceFigures(None, *figures.usage())
+    def used(self, fields: Fields) -> TraceFigures:
+        """What a call that is under way has used until now."""
+        return _figures(self._heard.get(fields))
+
+    def _finished(self, fields: Fields) -> TraceFigures:
+        return _figures(self._heard.pop(fields, None)) if self._heard else UNTRACED
+
+
+def _figures(heard: SpanFigures | None) -> TraceFigures:
+    return UNTRACED if heard is None else TraceFigures(None, *heard.usage())
 
 
 class CountedTask(_Counted[Task]):
@@ -109,7 +116,7 @@ class CountedTask(_Counted[Task]):
 
     def finish(self, fields: Fields, item: RunItem, output_json: str | None, result: CallResult) -> TraceFigures:  # noqa: ARG002
         """What the run has used."""
-        return self._figures(fields)
+        return self._finished(fields)
 
 
 class CountedEvaluator(_Counted["BoundEvaluator"]):
@@ -123,4 +130,4 @@ class CountedEvaluator(_Counted["BoundEvaluator"]):
         result: CallResult,  # noqa: ARG002
     ) -> TraceFigures:
         """What the evaluation has used."""
-        return self._figures(fields)
+        return self._finished(fields)

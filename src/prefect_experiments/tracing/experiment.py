@@ -21,6 +21,7 @@ from opentelemetry.util.types import AttributeValue
 from prefect_experiments.engine import EvaluationItem, RunItem, TraceFigures
 from prefect_experiments.engine.calls import Target
 from prefect_experiments.engine.outcomes import CallResult
+from prefect_experiments.engine.traces import UNTRACED
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.tasks import Fields, Task
@@ -215,6 +216,11 @@ class _Traced(Generic[T]):
         if opened is not None:
             self._open[fields] = opened
         return opened
+
+    def used(self, fields: Fields) -> TraceFigures:
+        """What a call that is under way has used until now."""
+        opened = self._open.get(fields)
+        return UNTRACED if opened is None else TraceFigures(None, *opened.usage())
 
     def _taken(self, fields: Fields, result: CallResult) -> OpenTrace | None:
         """The trace of a call that has finished."""

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-import math
+from typing import Annotated, ClassVar
 
-from prefect_experiments.errors import InvalidSetting
+from pydantic import Field
+
+from prefect_experiments.options import Must, Options
 from prefect_experiments.tracing.usage import current_call
+
+_Tokens = Annotated[int | None, Field(ge=0, le=10**12)]
+
+
+class _Said(Options):
+    said_before_names: ClassVar[str] = "report_usage: "
+
+    model: Annotated[str | None, Must("be a model's name")]
+    input_tokens: _Tokens
+    output_tokens: _Tokens
+    cached_input_tokens: _Tokens
+    cost: Annotated[float | None, Field(ge=0, allow_inf_nan=False), Must("be a number of at least 0")]
 
 
 def report_usage(
@@ -31,15 +45,20 @@ def report_usage(
     Raises:
         InvalidSetting: a figure that is negative or no number.
     """
-    figures = {
-        "llm.token_count.prompt": ("input_tokens", input_tokens),
-        "llm.token_count.completion": ("output_tokens", output_tokens),
-        "llm.token_count.prompt_details.cache_read": ("cached_input_tokens", cached_input_tokens),
-        "llm.cost.total": ("cost", cost),
-    }
-    for name, value in figures.values():
-        if value is not None and not (math.isfinite(value) and value >= 0):
-            raise InvalidSetting(f"report_usage: {name} must be a number of at least 0, got {value!r:.50}")
+    said = _Said(
+        model=model,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_input_tokens=cached_input_tokens,
+        cost=cost,
+    )
     if (call := current_call.get()) is not None:
-        said = {"llm.model_name": model, **{key: value for key, (_, value) in figures.items()}}
-        call.report({"openinference.span.kind": "LLM", **{k: v for k, v in said.items() if v is not None}})
+        figures = {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": said.model,
+            "llm.token_count.prompt": said.input_tokens,
+            "llm.token_count.completion": said.output_tokens,
+            "llm.token_count.prompt_details.cache_read": said.cached_input_tokens,
+            "llm.cost.total": said.cost,
+        }
+        call.report({name: value for name, value in figures.items() if value is not None})

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from prefect_experiments import money
 from prefect_experiments.tracing.prices import Prices, Tokens
 
 NAMELESS = "a model without a name"
@@ -109,7 +110,7 @@ class SpanFigures:
         counted = tokens.keys() - self._above(tokens)
         return Usage(
             round(sum(tokens[span] for span in counted)) if tokens else None,
-            math.fsum(known) if known and not unpriced else None,
+            money.total(known) if known and not unpriced else None,
             unpriced or None,
         )
 

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 
 from prefect_experiments.analysis.comparison.label_shift import shift_test, smallest_p
 from prefect_experiments.analysis.comparison.pairing import Pairs
+from prefect_experiments.analysis.label_texts import NO_LABEL
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.verdicts import EvaluatorChange, LabelComparison
-
-NO_LABEL = "(no label)"
-"""Counted for a run that got no label, of an example that has one on the other side: a label lost is a shift, too."""
 
 
 def compare_labels(pairs: Pairs, changes: Mapping[str, EvaluatorChange]) -> dict[str, LabelComparison]:

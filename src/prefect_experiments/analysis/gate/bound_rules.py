@@ -132,7 +132,7 @@ def beside_bound(
     if interval is None:
         return "inconclusive", f"{said} has no interval to judge {called} by; bounds: point compares it as it is"
     low, high = (written(end) if math.isfinite(end) else "?" for end in interval)
-    said = f"{said} [{low}, {high}]"
+    said = said if low == high else f"{said} [{low}, {high}]"  # one figure is no interval
     worst_end = interval[1] - limit if most else limit - interval[0]
     best_end = interval[0] - limit if most else limit - interval[1]
     if worst_end <= ROUNDING * max(1.0, abs(limit)):

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
-from prefect_experiments.analysis.comparison.label_counts import NO_LABEL
 from prefect_experiments.analysis.comparison.label_shift import pairs_to_shift
 from prefect_experiments.analysis.comparison.said import said_of_evaluator
 from prefect_experiments.analysis.directions import agreed, unclear
 from prefect_experiments.analysis.gate.family import Family, Test
 from prefect_experiments.analysis.gate.pending import pending_of
+from prefect_experiments.analysis.label_texts import NO_LABEL
 from prefect_experiments.analysis.verdicts import (
     Comparison,
     Direction,

@@ -28,7 +28,8 @@ from prefect_experiments.analysis.gate.pass_rule import PassThreshold
 from prefect_experiments.analysis.gate.rule import Rule, as_mapping, written_rules
 from prefect_experiments.analysis.gate.run_rules import MaxErrorRate, MinCoverage
 from prefect_experiments.analysis.passing import passing_of
-from prefect_experiments.analysis.verdicts import Comparison, MetricCheck, Side, Verdict
+from prefect_experiments.analysis.verdicts import NO_BASELINE, Comparison, MetricCheck, Side, Verdict
+from prefect_experiments.display import some
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import AsIs
 
@@ -195,9 +196,25 @@ class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxEr
             case = replace(case, candidate=replace(case.candidate, passing=passing))
         case = case.with_family(Family.of(self.asked(case), self.confidence))
         names = [rule.called for rule in (*Metric.made_of(), *self.made_of()) if rule.called]
-        said = f"there was no baseline to compare with: only {', '.join(names[:-1])} and {names[-1]} were checked"
+        said = f"{NO_BASELINE}: only {', '.join(names[:-1])} and {names[-1]} were checked"
         notes = [*floor_checks(case, table, self.rules), *unasked_checks(case, self.rules)]
         return self._verdict(case, *notes, plain_check("baseline", said))
+
+    def refuse_without(self, baseline: object, *, first_run: bool) -> None:
+        """Refuse to judge by a margin where nobody has said what it is to be measured from.
+
+        Raises:
+            InvalidSetting: a max_regression is set, no baseline is named, and this is not said to be the first run.
+        """
+        if baseline is not None or first_run:
+            return
+        with_margin = [name for name, rule in (*self.rules.items(), *self._rules.items()) if rule.has_margin]
+        if with_margin:
+            raise InvalidSetting(
+                f"the gate's max_regression of {some(with_margin)} is measured from a baseline, and none is named: "
+                "give one, such as baseline='tag:baseline' (--baseline tag:baseline); or, where there is none yet, say "
+                "first_run=True (--first-run)"
+            )
 
     @property
     def with_wide_margins(self) -> dict[str, Metric]:

@@ -107,6 +107,11 @@ class MaxRegression(Rule):
         return Clause("passed", text)
 
     @property
+    def has_margin(self) -> bool:
+        """Whether it is said how much worse the candidate may be."""
+        return self.max_regression is not None
+
+    @property
     def is_wide(self) -> bool:
         """Whether it is more than scores from 0 to 1 can fall, so that nothing might ever fail."""
         if isinstance(self.max_regression, str):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field, field_validator
 
+from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.gate.bound_rules import beside_bound
 from prefect_experiments.analysis.gate.case import Case, operation_case
 from prefect_experiments.analysis.gate.family import Test
@@ -70,8 +71,8 @@ class MaxCost(Rule):
         """Beside the bound, where there is one."""
         if self.max_cost is not None:
             value, n_known = case.candidate.total_cost, case.candidate.n_costs
-            bound = self.max_cost, f"${self.max_cost:,g}"
-            yield _at_most(self.called, value, "${:,.4g}".format, _total(case), bound, n_known, case)
+            bound = self.max_cost, numbers.money(self.max_cost)
+            yield _at_most(self.called, value, numbers.money, _total(case), bound, n_known, case)
 
 
 def _p95(case: Case) -> Callable[[float], Interval] | None:

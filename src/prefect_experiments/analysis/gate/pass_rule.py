@@ -48,9 +48,12 @@ class PassThreshold(Rule):
         reason += "" if least == 1 else f", and {100 * least:g} % must"
         if failed:
             reason += f"; failed: {_listed(found, failed)}"
+        if found.n_unjudged:
+            whole = numbers.count(n + found.n_unjudged, "entry", "entries")
+            reason += f"; {found.n_unjudged:,} of {whole} not judged, without {found.lacking}"
         status: Status = "passed"
         if not n:
-            status, reason = "failed", "no entry has an evaluator, so there is none that could pass"
+            status, reason = "failed", f"no entry has {found.lacking}, so there is none that could pass"
         elif n - len(failed) < least * n - ROUNDING:
             status = "failed"
         elif n_pending:

@@ -119,6 +119,8 @@ def written_rules(value: Any) -> tuple[Mapping[Any, Any], str]:
         value = _read(Path(value), origin)
     elif isinstance(value, str):
         value = _load(value, origin, is_json=_IS_JSON.match(value) is not None)
+    if value is None and origin != "the gate":
+        raise InvalidSetting(f"{origin} is empty; it takes rules such as {{metrics: {{correctness: {{min: 0.8}}}}}}")
     if not isinstance(value, Mapping):
         raise InvalidSetting(
             f"{origin} must be a mapping such as {{metrics: {{correctness: {{min: 0.8}}}}}}, "

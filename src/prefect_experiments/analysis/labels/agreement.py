@@ -40,6 +40,10 @@ from prefect_experiments.models import _Record
 
 Part = Literal["label", "score"]
 _BOOLS = ("False", "True")
+_NOT_ANNOTATED = (
+    "Nothing is annotated in these results: client.experiments.annotate_runs (`prefect-experiments annotate`) keeps "
+    "what people say of the runs"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,8 +348,10 @@ def _offered(rows: Sequence[Row], given: str, what: str, prefix: str) -> str | d
         InvalidInput: neither a field nor a name.
     """
     parts: tuple[Part, Part] = ("label", "score")
+    if not (is_column := given in rows[0]):
+        given = given.removeprefix(f"{prefix}.") if _is_name(rows, given, prefix) else given
     columns: dict[Part, str] = {part: f"{prefix}.{given}.{part}" for part in parts}
-    there = {part: column for part, column in columns.items() if column in rows[0]}
+    there = {} if is_column else {part: column for part, column in columns.items() if column in rows[0]}
     filled = {part: c for part, c in there.items() if not all(is_missing(row[c]) for row in rows)}
     if there:
         return filled or there
@@ -360,5 +366,12 @@ def _offered(rows: Sequence[Row], given: str, what: str, prefix: str) -> str | d
         names = dict.fromkeys(
             name.split(".", 1)[1].rpartition(".")[0] for name in rows[0] if name.startswith(f"{prefix}.")
         )
-        raise InvalidInput(unknown_value(f"{what} field", given, [*names, *known_fields(rows)]))
+        unknown = unknown_value(f"{what} field", given, [*names, *known_fields(rows)])
+        nothing = prefix == "annotation" and not names
+        raise InvalidInput(f"{unknown}. {_NOT_ANNOTATED}" if nothing else unknown)
     return given
+
+
+def _is_name(rows: Sequence[Row], given: str, prefix: str) -> bool:
+    """Whether that is a name with what its columns begin with before it, such as ``annotation.human``."""
+    return given.startswith(f"{prefix}.") and any(f"{given}.{part}" in rows[0] for part in ("label", "score"))
