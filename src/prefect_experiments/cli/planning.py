@@ -16,10 +16,10 @@ from prefect_experiments.cli.output import tell
 from prefect_experiments.errors import InvalidSetting, NotFound, unknown_value
 from prefect_experiments.tasks import resolve_task
 
-T = TypeVar("T")
-
 SAMPLE_ROWS = 20
 _MOST_SHOWN = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
