@@ -36,7 +36,7 @@ def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
     ]
     for name, metric in summary.metrics.items():
         mean, stderr = numbers.score(metric.mean), numbers.plain(metric.stderr)
-        cells = [plain(name) + less_note(metric), mean, f"{metric.n} of {metric.n_expected}", stderr]
+        cells = [plain(name, cell=True) + less_note(metric), mean, f"{metric.n} of {metric.n_expected}", stderr]
         lines.append(f"| {' | '.join(cells)} |")
     unknown = unpriced(summary)
     lines += ["", *_behind(summary), figures(summary), *(["", plain(unknown)] if unknown else []), *error_lines(ran)]
@@ -127,7 +127,7 @@ def metric_table(comparison: Comparison) -> list[str]:
     every = [phrases.figures_of(metric) for metric in comparison.metrics.values()]
     for found in every:
         cells = [
-            plain(found.name),
+            plain(found.name, cell=True),
             found.verdict,
             f"{found.baseline} → {found.candidate}",
             f"{found.difference} {found.interval}".strip(),
@@ -174,12 +174,9 @@ def worst_lines(comparison: Comparison, worst: int) -> list[str]:
     """The examples that got worse, worst first, as a Markdown list: a table of texts would not fit on a page."""
     if not comparison.regressed or worst < 1:
         return []
-    shown = phrases.regressions(comparison)[:worst]
-    of = len(comparison.regressed)
-    lines = [
-        f"**Worse, worst first** ({numbers.count(len(shown))} of {of:,})",
-        "",
-    ]
+    heading, shown = phrases.worst_first(comparison, worst)
+    title, _, count = heading.partition(" (")
+    lines = [f"**{title}** ({count}", ""]
     return lines + [line for change in shown for line in _change(change, comparison)]
 
 
@@ -203,8 +200,10 @@ def texts_below(**values: object) -> list[str]:
 
 
 def headline(ran: RanExperiment) -> str:
-    """Such as ``Reused 812 runs, ran 188; 3 of 1000 failed``."""
+    """Such as ``Reused 812 runs, ran 188; 3 of 1000 failed``; of one that is looked at later, ``1000 runs; ...``."""
     summary = ran.summary
+    if not (ran.reused or ran.ran or ran.logged):
+        return f"{numbers.count(summary.n_runs, 'run')}; {summary.n_errors} of {summary.n_runs} failed"
     text = f"Reused {ran.reused} runs, ran {ran.ran}" if ran.reused else f"Ran {ran.ran}"
     if ran.logged:
         text = f"Logged {numbers.count(ran.logged, 'run')}"
