@@ -149,7 +149,7 @@ def test_export_says_what_was_not_run(here: Here, experiment: Experiment) -> Non
     ended = here("export", "stopped", "results.csv")
     assert (ended.code, ended.out) == (0, "wrote results.csv\n")
     assert "The experiment is not whole: 0 of 8 runs were made" in ended.err
-    assert here.json("export", "stopped", "results.csv")["n_expected"] == 8
+    assert here("export", "stopped", "results.csv", "--json").json["n_expected"] == 8
     assert "not whole" not in here("export", "first", "results.csv").err
 
 

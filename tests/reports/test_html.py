@@ -235,7 +235,9 @@ def test_no_text_reorders_a_line() -> None:
 
 
 def test_a_metric_that_gives_labels_alone_lacks_no_score() -> None:
-    rows = [{"example_id": name, "output": "x", "eval.tone.label": label} for name, label in zip("abc", "kkr")]
+    rows = [
+        {"example_id": name, "output": "x", "eval.tone.label": label} for name, label in zip("abc", "kkr", strict=True)
+    ]
     text = Document(html_report(None, side([*rows, {"example_id": "d", "output": "x"}], "labels"))).text
     figures = text.partition("What the figures rest on")[2]
     assert "candidate - 3 of 4 (75%), labels 0 0 " in figures
