@@ -115,6 +115,12 @@ class TestPending:
         # Enough pass whatever comes of them; but they are to be judged first.
         assert judged(ran, min_pass_rate=0.5).status == "inconclusive"
 
+    def test_what_to_do_is_said_once_in_a_verdict(self, client: Client) -> None:
+        ran = made(client, changed(e1={"fact": 1.0, "polite": PENDING}))
+        verdict = gate(metrics={"polite": {"min": 0.5}}).judge_alone(result_table(ran))
+        assert sum("pending" in check.reason for check in verdict.checks) == 2
+        assert " ".join(verdict.reasons).count(f"prefect-experiments pending {ran.experiment_id}") == 1
+
     def test_an_entry_that_only_waits_has_not_passed(self, client: Client) -> None:
         check = judged(made(client, {name: {"polite": PENDING} for name in FINE}), metrics={})
         assert check.status == "inconclusive"

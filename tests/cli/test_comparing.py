@@ -120,7 +120,7 @@ def test_compare_shows_the_figures(here: Here) -> None:
     ended = here("compare", "good", "latest")
     assert ended.out.startswith("COMPARED  bad against good")
     assert "Over 26 shared examples" in ended.out
-    assert "Worse, worst first (5 of 10)" in ended.out
+    assert "Worse, worst first (5 of 10 examples)" in ended.out
     document = here("compare", "good", "bad", "--json").json
     metric = document["metrics"]["correct"]
     assert (document["n_pairs"], metric["losses"], metric["wins"], metric["verdict"]) == (26, 10, 0, "regressed")

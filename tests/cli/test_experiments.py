@@ -156,6 +156,16 @@ def test_export_writes_the_table(here: Here, experiment: Experiment) -> None:
     assert "unknown file suffix '.txt'" in wrong.err
 
 
+def test_export_says_what_was_not_run(here: Here, experiment: Experiment) -> None:
+    store = here.client.store
+    store.experiments.create("stopped", store.datasets.version("rows"), task=TASK, evaluators=[RIGHT], repetitions=2)
+    ended = here("export", "stopped", "results.csv")
+    assert (ended.code, ended.out) == (0, "wrote results.csv\n")
+    assert "The experiment is not whole: 0 of 8 runs were made" in ended.err
+    assert here("export", "stopped", "results.csv", "--json").json["n_expected"] == 8
+    assert "not whole" not in here("export", "first", "results.csv").err
+
+
 def test_annotations_replace_one_of_the_same_name(here: Here, experiment: Experiment) -> None:
     run_id = f"{experiment.id}.0.1"
     first = here.json("annotate", run_id, "--name", "tone", "--score", "0.5", "--annotator", "me")

@@ -193,9 +193,15 @@ def test_any_text_stays_text_in_markdown(text: str) -> None:
 
 @given(st.text(max_size=60))
 def test_code_in_a_cell_is_what_was_given(text: str) -> None:
-    table = f"| a | b |\n|---|---|\n| {escaping.code(text)} | end |"
+    table = f"| a | b |\n|---|---|\n| {escaping.code(text, cell=True)} | end |"
     [shown] = [token.content for token in tokens(table) if token.type == "code_inline"]
     assert shown.strip() == escaping.one_line(re.sub(r"\\\|", "\\ |", escaping.one_line(text))).strip()
+
+
+@pytest.mark.parametrize("text", ["a | b", "a \\| b", "|"])
+def test_code_outside_a_table_is_what_was_given(text: str) -> None:
+    for said in (f"- {escaping.code(text)}", f"{escaping.markdown(text)} said"):
+        assert [token.content for token in tokens(said) if token.type == "code_inline"] == [text]
 
 
 @pytest.mark.parametrize(

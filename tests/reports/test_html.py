@@ -244,8 +244,25 @@ def test_texts_that_utf8_cannot_hold(tmp_path: Path) -> None:
     runs = [replace(found.runs[0], record=odd), *found.runs[1:]]
     path = write_report(replace(found, runs=runs), tmp_path / "new" / "report.html")
     data = Document(path.read_text(encoding="utf-8")).data
-    assert data["examples"][0]["runs"][0][2]["error"] == "half \ud83d of a pair \x00"
+    assert data["examples"][0]["runs"][0][2]["error"] == "half \ufffd of a pair \x00"
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+
+
+def test_no_text_reorders_a_line() -> None:
+    rows = [{"example_id": "\u202erid", "output": "\u202eRTL \x9b evil\u2066", "eval.m\u202ex.score": 1.0}]
+    page = html_report(None, side(rows, "odd"))
+    assert not set(page) & set("\u202e\u2066\x9b")
+    assert Document(page).data["examples"][0]["id"] == "\ufffdrid"
+
+
+def test_a_metric_that_gives_labels_alone_lacks_no_score() -> None:
+    rows = [
+        {"example_id": name, "output": "x", "eval.tone.label": label} for name, label in zip("abc", "kkr", strict=True)
+    ]
+    text = Document(html_report(None, side([*rows, {"example_id": "d", "output": "x"}], "labels"))).text
+    figures = text.partition("What the figures rest on")[2]
+    assert "candidate - 3 of 4 (75%), labels 0 0 " in figures
+    assert "0.000 to 1.000" not in figures
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

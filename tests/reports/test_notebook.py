@@ -117,7 +117,7 @@ def test_the_document_runs_as_a_notebook(prefect_api: str, tmp_path: Path) -> No
     assert "triage: run 4/4, 4/4 evaluations" in _plain(ran)
     assert "triage: run" not in _plain(better), "print_summary=False shows no progress"
     assert [output.output_type for output in printed.outputs] == ["stream"]
-    assert "Worse, worst first (1 of 1)" in printed.outputs[0].text
+    assert "Worse, worst first (1 of 1 example)" in printed.outputs[0].text
     assert "2 experiments" in listed.outputs[0].data["text/html"]
 
 

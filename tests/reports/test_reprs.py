@@ -57,7 +57,8 @@ def test_what_is_printed_is_what_the_command_line_prints(capsys: pytest.CaptureF
     print(MADE.comparison)
     text = capsys.readouterr().out
     assert text.startswith("FAILED  prompt-v12 shorter answers against prompt-v11\n")
-    assert "Worse, worst first (5 of 42)" in text
+    n_worse = len({change.example_id for change in MADE.comparison.regressed})
+    assert f" of {n_worse} examples)" in text.partition("Worse, worst first (")[2]
     assert "\x1b" not in text
     assert "correctness  0.695 over 59 of 60" in str(MADE.candidate.summary)
     assert str(MADE.candidate.summary).endswith("why runs failed: print(ran), or ran.failures")

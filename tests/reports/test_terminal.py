@@ -11,6 +11,7 @@ from rich.console import Console
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import result_table
+from prefect_experiments.reports.markdown import comparison_markdown
 from prefect_experiments.reports.terminal import comparison_table, print_comparison
 
 
@@ -35,7 +36,7 @@ def test_what_got_worse_stands_below_each_other_case_by_case(width: int) -> None
     after = {**rows, "output": ["2", "日本語" * 100], "eval.right.score": [0.0, 1.0], "eval.fit.score": [0.9, 0.25]}
     out = Console(file=io.StringIO(), width=width)
     print_comparison(compare_results(result_table(before), result_table(after)), out)
-    [_, shown] = out.file.getvalue().split("Worse, worst first (2 of 2)\n")
+    [_, shown] = out.file.getvalue().split("Worse, worst first (2 of 2 examples)\n")
     lines = shown.rstrip().splitlines()
     assert [line.strip() for line in lines[:5]] == [
         "✔ → ✗        a  right",
@@ -62,6 +63,19 @@ def test_of_many_that_got_worse_one_that_failed_is_shown_first_with_a_gate_as_we
     for gate in (None, Gate.parse({"metrics": {"right": {"min": 0.9}}})):
         out = Console(file=io.StringIO(), width=120)
         print_comparison(compare_results(result_table(before), result_table(after), gate=gate), out)
-        [_, shown] = out.file.getvalue().split("Worse, worst first (5 of 9)\n")
+        [_, shown] = out.file.getvalue().split("Worse, worst first (5 of 9 examples)\n")
         assert shown.splitlines()[0].split()[3] == "e0"
         assert "failed: ValueError: crash" in shown
+
+
+def test_an_example_worse_in_two_metrics_is_counted_once_everywhere() -> None:
+    ids = ["a", "b", "c"]
+    before = {"example_id": ids, "eval.right.score": [1.0] * 3, "eval.fit.score": [0.9] * 3}
+    after = {"example_id": ids, "eval.right.score": [0.0, 0.0, 1.0], "eval.fit.score": [0.9, 0.1, 0.1]}
+    comparison = compare_results(result_table(before), result_table(after))
+    assert len(comparison.regressed) == 4
+    out = Console(file=io.StringIO(), width=100)
+    print_comparison(comparison, out)
+    assert "Worse, worst first (3 of 3 examples)" in out.file.getvalue()
+    assert "**Worse, worst first** (3 of 3 examples)" in comparison_markdown(comparison)
+    assert "**Worse, worst first** (1 of 3 examples)" in comparison_markdown(comparison, worst=1)

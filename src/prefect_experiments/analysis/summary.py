@@ -89,16 +89,25 @@ class MetricSummary(_Record):
         return [*_Record.keys(self), "ci_low", "ci_high"]
 
     @property
+    def n_labels_alone(self) -> int:
+        """How many runs were given a label by an evaluator that gives no scores at all."""
+        return sum(self.labels.values()) if self.mean is None else 0
+
+    @property
+    def n_nothing(self) -> int:
+        """How many runs the evaluator gave nothing: of one that gives labels alone, no label."""
+        return max(0, self.n_no_score - self.n_labels_alone)
+
+    @property
     def behind(self) -> str:
         """What there is to say besides the mean and of how many it is: errors, what is missing, labels."""
         return str(self) if self.mean is None else str(self).partition("; ")[2]
 
     def __str__(self) -> str:
         """Such as ``0.93 over 38 of 40; 1 task error, 1 evaluator error; between 0.88 and 0.93 if ...``."""
-        labelled, no_score = counted(self.labels), self.n_no_score
-        if self.mean is None and labelled:
-            given = sum(self.labels.values())
-            text, no_score = f"{labelled} over {given} of {self.n_expected}", max(0, no_score - given)
+        labelled = counted(self.labels)
+        if self.n_labels_alone:
+            text = f"{labelled} over {self.n_labels_alone} of {self.n_expected}"
         elif self.mean is None:
             text = f"no score over {self.n_expected}" if self.n_expected else "meant for none of the examples"
         else:
@@ -107,13 +116,17 @@ class MetricSummary(_Record):
         reasons = [
             _count(self.n_task_errors, "task error"),
             _count(self.n_errors, "evaluator error"),
-            _count(no_score, "without a score", plural="without a score"),
+            _count(self.n_nothing, "without a score", plural="without a score"),
             _count(self.n_pending, "pending", plural="pending"),
             _count(self.n_missing, "missing", plural="missing"),
         ]
         text += "".join(f"{'; ' if not i else ', '}{reason}" for i, reason in enumerate(filter(None, reasons)))
-        only_labels = self.mean is None and labelled
-        if 0 < self.n < self.n_expected and not only_labels and self.lowest is not None and self.highest is not None:
+        if (
+            0 < self.n < self.n_expected
+            and not self.n_labels_alone
+            and self.lowest is not None
+            and self.highest is not None
+        ):
             ends = f"{numbers.score(self.lowest)} and {numbers.score(self.highest)}"
             text += f"; between {ends} if the others had scored 0 or 1"
         more = [str(self.repetitions or "")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
+from prefect_experiments.analysis import numbers
 from prefect_experiments.cli.output import (
     Answer,
     Flag,
@@ -16,6 +17,7 @@ from prefect_experiments.cli.output import (
     records,
     said,
     score_table,
+    tell,
     wrote,
 )
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
@@ -222,10 +224,13 @@ def export(
         for_spreadsheets: in a .csv file, put an apostrophe before texts that a spreadsheet would take for formulas.
         terminal: where it is shown.
     """
-    written = terminal.client().experiments.export(
-        experiment=experiment, path=path, dataset=dataset, for_spreadsheets=for_spreadsheets
-    )
-    return wrote({"path": str(written)}, written)
+    experiments = terminal.client().experiments
+    found = experiments.get_results(experiment=experiment, dataset=dataset)
+    written = experiments.export(experiment=found, path=path, for_spreadsheets=for_spreadsheets)
+    made, expected = found.summary.n_runs, found.summary.n_expected
+    if made < expected:  # the file has no rows of the others, so nobody could tell from it
+        tell(f"The experiment is not whole: {made:,} of {numbers.count(expected, 'run')} were made, and are written.")
+    return wrote({"path": str(written), "n_runs": made, "n_expected": expected}, written)
 
 
 def annotate(

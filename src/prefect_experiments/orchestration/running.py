@@ -42,7 +42,7 @@ from prefect_experiments.orchestration.delivery import bound_exit, deliver
 from prefect_experiments.orchestration.events import tell_of
 from prefect_experiments.orchestration.patience import narrated, new_line
 from prefect_experiments.orchestration.temporary_server import start_temporary_server
-from prefect_experiments.reports.escaping import error_text
+from prefect_experiments.reports.escaping import error_text, visible
 from prefect_experiments.reports.markdown import headline
 
 RETRIES = 2
@@ -129,7 +129,7 @@ async def conclude(work: Work, *, lines: Sequence[str] = (), is_news: bool = Tru
     await show_comparison(ran)
     if is_news:
         tell_of(ran)
-    message = "; ".join([in_a_line(ran), *lines])
+    message = visible("; ".join([in_a_line(ran), *lines]))  # a log is read in a terminal
     if (unpushed := work.unpushed) is not None:
         get_run_logger().warning("%s", unpushed)
         message = f"{message}. {unpushed}"

@@ -76,17 +76,22 @@ def visible(text: str) -> str:
     return _REORDERING.sub("\ufffd", _CONTROL.sub("\ufffd", text))
 
 
-def markdown(text: str, *, longest: int = 200) -> str:
-    """Text for Markdown, in a table's cell as well: as it is where it is harmless, else as code.
+def markdown(text: str, *, longest: int = 200, cell: bool = False) -> str:
+    """Text for Markdown: as it is where it is harmless, else as code.
 
     Inside code nothing is read: no HTML, no link, no image, no mention, no reference.
+
+    Args:
+        text: somebody else's.
+        longest: where it is cut.
+        cell: whether it stands in a table's cell.
     """
     text = one_line(text, longest)
     if not text:
         return ""
     if _HARMLESS.fullmatch(text) and not text.casefold().startswith("www"):
         return text
-    return code(text, longest=longest)
+    return code(text, longest=longest, cell=cell)
 
 
 def sentence(text: str, *, longest: int = 600) -> str:
@@ -107,12 +112,13 @@ def sentence(text: str, *, longest: int = 600) -> str:
     return re.sub(r"^(?=[-+>#]|\d+[.)](?!\S))", _NO_WIDTH, text)
 
 
-def code(text: str, *, longest: int = 200) -> str:
-    """Text as a piece of Markdown code in one line, in a table's cell as well."""
+def code(text: str, *, longest: int = 200, cell: bool = False) -> str:
+    """Text as a piece of Markdown code in one line; ``cell`` says that it stands in a table's cell."""
     text = one_line(text, longest) or " "
-    # A pipe ends a cell even inside code. It is escaped, and kept clear of a backslash before it:
-    # renderers do not agree on what two backslashes and a pipe are.
-    text = re.sub(r"(\\?)\|", lambda found: f"{found[1]}{' ' if found[1] else ''}\\|", text)
+    if cell:
+        # A pipe ends a cell even inside code. It is escaped, and kept clear of a backslash before it:
+        # renderers do not agree on what two backslashes and a pipe are. Elsewhere the backslash would be shown.
+        text = re.sub(r"(\\?)\|", lambda found: f"{found[1]}{' ' if found[1] else ''}\\|", text)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}"

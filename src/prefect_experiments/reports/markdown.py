@@ -36,7 +36,7 @@ def summary_markdown(ran: RanExperiment, verdict: Verdict | None = None) -> str:
     ]
     for name, metric in summary.metrics.items():
         mean, stderr = numbers.score(metric.mean), numbers.plain(metric.stderr)
-        cells = [plain(name) + less_note(metric), mean, f"{metric.n} of {metric.n_expected}", stderr]
+        cells = [plain(name, cell=True) + less_note(metric), mean, f"{metric.n} of {metric.n_expected}", stderr]
         lines.append(f"| {' | '.join(cells)} |")
     unknown = unpriced(summary)
     lines += ["", *_behind(summary), figures(summary), *(["", plain(unknown)] if unknown else []), *error_lines(ran)]
@@ -127,7 +127,7 @@ def metric_table(comparison: Comparison) -> list[str]:
     every = [phrases.figures_of(metric) for metric in comparison.metrics.values()]
     for found in every:
         cells = [
-            plain(found.name),
+            plain(found.name, cell=True),
             found.verdict,
             f"{found.baseline} → {found.candidate}",
             f"{found.difference} {found.interval}".strip(),
@@ -174,12 +174,9 @@ def worst_lines(comparison: Comparison, worst: int) -> list[str]:
     """The examples that got worse, worst first, as a Markdown list: a table of texts would not fit on a page."""
     if not comparison.regressed or worst < 1:
         return []
-    shown = phrases.regressions(comparison)[:worst]
-    of = len(comparison.regressed)
-    lines = [
-        f"**Worse, worst first** ({numbers.count(len(shown))} of {of:,})",
-        "",
-    ]
+    heading, shown = phrases.worst_first(comparison, worst)
+    title, _, count = heading.partition(" (")
+    lines = [f"**{title}** ({count}", ""]
     return lines + [line for change in shown for line in _change(change, comparison)]
 
 

@@ -146,17 +146,18 @@ def score_counts(parties: Sequence[Party]) -> list[dict[str, Any]]:
             if (metric := party.side.summary.metrics.get(name)) is None:
                 continue
             bounds = ""
-            if metric.n < metric.n_expected and metric.lowest is not None:
+            labels = metric.n_labels_alone
+            if metric.n < metric.n_expected and metric.lowest is not None and not labels:
                 bounds = f"{numbers.mean(metric.lowest)} to {numbers.mean(metric.highest)}"
             rows.append(
                 {
                     "name": name,
                     "role": party.role,
                     "mean": numbers.mean(metric.mean),
-                    "scored": numbers.share(metric.n, metric.n_expected),
+                    "scored": numbers.share(labels or metric.n, metric.n_expected) + (", labels" if labels else ""),
                     "task_errors": metric.n_task_errors,
                     "evaluator_errors": metric.n_errors,
-                    "no_score": metric.n_no_score,
+                    "no_score": metric.n_nothing,
                     "pending": metric.n_pending,
                     "missing": metric.n_missing,
                     "bounds": bounds,

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.records import EvaluationRecord
-from prefect_experiments.reports.escaping import as_text, kind_of
+from prefect_experiments.reports.escaping import as_text, kind_of, visible
 from prefect_experiments.reports.phrases import regressions
 from prefect_experiments.results import ResultRun
 
@@ -98,21 +98,14 @@ def examples_data(
 
 
 def script_json(data: Any) -> Markup:
-    """JSON that can stand inside a script element: nothing in it can end the element or begin a comment."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """JSON that can stand inside a script element: nothing in it can end the element or begin a comment.
+
+    Its texts are `visible`: what could reorder a line on the page, or cannot be written as UTF-8, is replaced.
+    """
+    text = visible(json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    # A lone surrogate cannot be written as UTF-8; JSON's escape for it can.
-    text = text.encode("utf-8", "backslashreplace").decode() if _has_surrogates(text) else text
     return Markup(text)  # noqa: S704 - escaped right above
-
-
-def _has_surrogates(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def _mark_changes(comparison: Comparison, examples: dict[str, _Example], places: dict[str, int]) -> None:

@@ -25,6 +25,7 @@ from prefect_experiments.analysis.gate.likeness import (
 from prefect_experiments.analysis.gate.metric_rules import Metric, plain_check
 from prefect_experiments.analysis.gate.operation_rules import MaxCost, MaxP95Latency, Operations
 from prefect_experiments.analysis.gate.pass_rule import PassThreshold
+from prefect_experiments.analysis.gate.pending import said_once
 from prefect_experiments.analysis.gate.rule import Rule, as_mapping, written_rules
 from prefect_experiments.analysis.gate.run_rules import MaxErrorRate, MinCoverage
 from prefect_experiments.analysis.passing import passing_of
@@ -256,7 +257,7 @@ class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxEr
         lets_through = status == "passed" or (status == "inconclusive" and self.on_inconclusive == "pass")
         return Verdict(
             status=status,
-            reasons=tuple(check.reason for check in (*said, *notes)),
+            reasons=tuple(said_once(check.reason for check in (*said, *notes))),
             checks=(*checks, *notes),
             exit_code=0 if lets_through else 1,
             passing=case.candidate.passing if case.comparison is None else None,
