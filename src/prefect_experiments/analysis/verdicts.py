@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator, PlainSerializer
+from typing import Any, Literal
 
 from prefect_experiments import keys
 from prefect_experiments.analysis.entries import Passing
+from prefect_experiments.analysis.measured import Measured
 from prefect_experiments.analysis.numbers import OPERATION_UNITS
 from prefect_experiments.display import OnPages, Printed, brief, counted, some
 from prefect_experiments.models import _Record
-
-
-def _as_lists(measured: Mapping[str, Any]) -> dict[str, list[float]]:
-    return {name: values.tolist() for name, values in measured.items()}
-
-
-def _as_arrays(lists: Mapping[str, Any]) -> dict[str, Any]:
-    import numpy as np
-
-    return {name: np.asarray(values, dtype=np.float64) for name, values in lists.items()}
-
-
-Measured = Annotated[Mapping[str, Any], PlainSerializer(_as_lists), BeforeValidator(_as_arrays)]
 
 OPERATIONS = tuple(OPERATION_UNITS)
 # What `Side.measured` has besides the metrics; no evaluator is called so.

@@ -131,18 +131,9 @@ class Engine:
         keep: Callable[[Any], Any] | None = None,
     ) -> Caller:
         limits, one_pool, ready, budget = self._limits, self._one_pool, self._ready, self._budget
-        if budget is None:
-            make: Callable[..., Caller] = functools.partial(
-                Caller,
-                traced or target,
-                self._policy,
-                self._threads,
-                limits,
-                keep,
-                one_pool,
-                ready,
-                trouble=self.trouble,
-            )
+        make: Callable[..., Caller] = functools.partial(
+            Caller, traced or target, self._policy, self._threads, limits, keep, one_pool, ready, trouble=self.trouble
+        )
         if budget is None:
             return make()
         account = budget.account(who, costs=getattr(target, "kind", "LLM") != "CODE")

@@ -16,10 +16,15 @@ class _Said(Options):
     said_before_names: ClassVar[str] = "report_usage: "
 
     model: Annotated[str | None, Must("be a model's name")]
+    """the model's name."""
     input_tokens: _Tokens
+    """of the prompt, cached ones included."""
     output_tokens: _Tokens
+    """of the answer."""
     cached_input_tokens: _Tokens
+    """those of the prompt that were cached."""
     cost: Annotated[float | None, Field(ge=0, allow_inf_nan=False), Must("be a number of at least 0")]
+    """in US dollars."""
 
 
 def report_usage(
