@@ -126,7 +126,8 @@ def test_a_file_that_was_found_beside_the_one_that_is_meant(bare: Here) -> None:
 
 def test_what_is_left_out_of_a_file_is_said_once(bare: Here, caplog: pytest.LogCaptureFixture) -> None:
     Path("tickets.csv").write_text("id,text,intent,\nt1,hello,greeting,\n")
-    bare.json("init", "--yes")
+    ended = bare("init", "--yes")
+    assert ended.code == 0, ended.err
     assert caplog.text.count("left out 1 column") == 1
 
 
