@@ -261,7 +261,7 @@ def test_a_metric_that_gives_labels_alone_lacks_no_score() -> None:
     ]
     text = Document(html_report(None, side([*rows, {"example_id": "d", "output": "x"}], "labels"))).text
     figures = text.partition("What the figures rest on")[2]
-    assert "candidate - 3 of 4 (75%), labels 0 0 " in figures
+    assert "experiment - 3 of 4 (75%), labels 0 0 " in figures
     assert "0.000 to 1.000" not in figures
 
 
