@@ -233,8 +233,8 @@ def test_a_rate_holds_from_the_first_second(tmp_path: Path) -> None:
     assert [len(one.evaluation_runs) for one in ran] == [15, 15]
     starts = sorted(calls.starts)
     assert len(starts) == 60
-    most = max(sum(start <= other < start + 1 for other in starts) for start in starts)
-    assert most <= 10 + 2, "ten a second; timers are late now and then"
+    # Ten a second: none starts before its turn. After it, on a busy machine: then several may start at once.
+    assert [k for k, start in enumerate(starts) if start < starts[0] + (k - 3) / 10] == []
     # Asked for many at a time: twice a second at most.
     assert len(events_about(name, "prefect.concurrency-limit.acquired", began)) <= 60
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from prefect_experiments.analysis import numbers
 from prefect_experiments.cli.output import (
     Answer,
     Flag,
@@ -20,6 +19,7 @@ from prefect_experiments.cli.output import (
     tell,
     wrote,
 )
+from prefect_experiments.display import counted
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def export(
     written = experiments.export(experiment=found, path=path, for_spreadsheets=for_spreadsheets)
     made, expected = found.summary.n_runs, found.summary.n_expected
     if made < expected:  # the file has no rows of the others, so nobody could tell from it
-        tell(f"The experiment is not whole: {made:,} of {numbers.count(expected, 'run')} were made, and are written.")
+        tell(f"The experiment is not whole: {made:,} of {counted(expected, 'run')} were made, and are written.")
     return wrote({"path": str(written), "n_runs": made, "n_expected": expected}, written)
 
 
