@@ -279,3 +279,18 @@ def test_few(experiment):
         "-rs",
     )
     assert "SUBSKIPPED[exact_match] [1] test_app.py:" in done.stdout.str()
+
+
+def test_calls_that_failed_are_counted_once_in_the_list(project: Project) -> None:
+    done = project.run(
+        """
+def broken(input):
+    raise ValueError("no such order")
+
+def test_lenient(experiment):
+    done = experiment.run(dataset="tickets.csv", task=broken, evaluators="exact_match", retries=0)
+    done.assert_gate("gate.yaml")
+"""
+    )
+    done.stdout.fnmatch_lines(["FAILED *test_app.py::test_lenient on tickets * 3 task errors"])
+    assert "3 task errors; " not in done.stdout.str()

@@ -17,7 +17,7 @@ from prefect_experiments.models import Dataset, Example
 from prefect_experiments.options import EvaluationOptions
 from prefect_experiments.pytest_plugin import judging
 from prefect_experiments.pytest_plugin.cases import Group, cases_of
-from prefect_experiments.pytest_plugin.running import note_of_calls, with_prefect, write_report_of
+from prefect_experiments.pytest_plugin.running import failed_calls, with_prefect, write_report_of
 from prefect_experiments.pytest_plugin.session import Record, Session, session_of
 from prefect_experiments.pytest_plugin.shared import folder_of, is_worker
 
@@ -98,9 +98,9 @@ def _close_group(session: Session, group: Group, folder: Path) -> dict[str, Any]
         _forget(about_file)
         lacking = group.expected - len({(row["example_id"], row["repetition_number"]) for row in rows})
         _judge(ran, record, found, lacking)
-        note_of_calls(ran, record)
-        if left := session.deselected.get(group.dataset):
-            record.note = "; ".join(filter(None, (record.note, f"{left} of its cases were not selected")))
+        left = session.deselected.get(group.dataset)
+        notes = (record.note, failed_calls(ran), f"{left} of its cases were not selected" if left else "")
+        record.note = "; ".join(filter(None, notes))
         write_report_of(session, ran, record)
     if record.said == "NOT LOGGED":
         found["failure"] = record.note
@@ -182,10 +182,9 @@ def _judge(ran: RanExperiment, record: Record, found: dict[str, Any], lacking: i
         if lacking:
             record.note = f"{lacking} cases were not run"
         return
-    where = f"experiment {ran.experiment_id}" + (f", {ran.url}" if ran.url else "")
     if lacking:  # a run that was cut short is no evidence of anything
         record.said, record.note = "NOT JUDGED", f"{lacking} cases were not run"
-        found["failure"] = f"The gate was not asked: {lacking} cases were not run.\n  {where}"
+        found["failure"] = f"The gate was not asked: {lacking} cases were not run.\n  {judging.where(ran)}"
         return
     checks = judging.metric_checks(ran, verdict)
     passes = not verdict.exit_code

@@ -139,10 +139,13 @@ def sentence(verdict: Verdict | None, ran: RanExperiment, checks: Sequence[Metri
     reasons = [*(verdict.reasons if verdict else ())]
     reasons += [check.reason for check in failed if check.reason not in reasons]
     errors = phrases.error_lines(ran.failures) if verdict is not None else []
-    where = f"experiment {ran.experiment_id}" + (f", {ran.url}" if ran.url else "")
-    return "\n".join(
-        [*lines, *(f"  - {reason}" for reason in reasons), *(f"  {line}" for line in errors), f"  {where}"]
-    )
+    below = [*(f"- {reason}" for reason in reasons), *errors, where(ran)]
+    return "\n".join([*lines, *(f"  {line}" for line in below)])
+
+
+def where(ran: RanExperiment) -> str:
+    """Where to look at an experiment."""
+    return f"experiment {ran.experiment_id}" + (f", {ran.url}" if ran.url else "")
 
 
 def subtest(subtests: pytest.Subtests, check: MetricCheck, *, lets_through: bool) -> None:

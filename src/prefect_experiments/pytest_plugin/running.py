@@ -111,15 +111,14 @@ def conclude(prepared: Prepared, ran: RanExperiment) -> None:
     if prepared.arguments.dry_run is not False:
         record.said, record.experiment_id = "DRY RUN", ""
         return
-    note_of_calls(ran, record)
+    record.note = failed_calls(ran)
     write_report_of(prepared.session, ran, record)
 
 
-def note_of_calls(ran: RanExperiment, record: Record) -> None:
-    """Note that calls have failed, whatever a gate makes of it."""
+def failed_calls(ran: RanExperiment) -> str:
+    """How many calls have failed, whatever a gate makes of it; empty where none has."""
     failed = [("task", ran.summary.n_errors), ("evaluator", sum(1 for one in ran.evaluation_runs if one.error))]
-    said = ", ".join(counted(n, f"{what} error") for what, n in failed if n)
-    record.note = "; ".join(filter(None, (record.note, said)))
+    return ", ".join(counted(n, f"{what} error") for what, n in failed if n)
 
 
 def write_report_of(session: Session, ran: RanExperiment, record: Record) -> None:

@@ -174,9 +174,8 @@ def worst_lines(comparison: Comparison, worst: int) -> list[str]:
     """The examples that got worse, worst first, as a Markdown list: a table of texts would not fit on a page."""
     if not comparison.regressed or worst < 1:
         return []
-    heading, shown = phrases.worst_first(comparison, worst)
-    title, _, count = heading.partition(" (")
-    lines = [f"**{title}** ({count}", ""]
+    count, shown = phrases.worst_first(comparison, worst)
+    lines = [f"**{phrases.WORST_FIRST}** ({count})", ""]
     return lines + [line for change in shown for line in _change(change, comparison)]
 
 

@@ -236,7 +236,7 @@ def _worst(comparison: Comparison) -> list[Table]:
         for change in every[:WORST_SHOWN]
     ]
     columns = ("", "example", "metric", "baseline", "candidate", "expected", "input")
-    return [_table(columns, rows, title="Worse, worst first", total=len(every))] if rows else []
+    return [_table(columns, rows, title=phrases.WORST_FIRST, total=len(every))] if rows else []
 
 
 def _table(

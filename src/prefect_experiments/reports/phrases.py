@@ -247,14 +247,17 @@ def regressions(comparison: Comparison) -> list[ExampleChange]:
     return every if first is None else [first, *(change for change in every if change is not first)]
 
 
+WORST_FIRST = "Worse, worst first"
+
+
 def worst_first(comparison: Comparison, worst: int) -> tuple[str, list[ExampleChange]]:
-    """The first of `regressions`, below a heading such as ``Worse, worst first (5 of 1,693 examples)``.
+    """How many of the examples that got worse are shown, such as ``5 of 1,693 examples``; and the changes, worst first.
 
     An example that is worse in two metrics is two changes, and is counted once, as on the page.
     """
     shown = regressions(comparison)[:worst]
     some, every = (len({change.example_id for change in changes}) for changes in (shown, comparison.regressed))
-    return f"Worse, worst first ({some:,} of {numbers.count(every, 'example')})", shown
+    return f"{some:,} of {numbers.count(every, 'example')}", shown
 
 
 GOOD, BAD = "✔", "✗"

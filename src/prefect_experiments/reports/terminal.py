@@ -190,8 +190,8 @@ def comparison_table(comparison: Comparison, *, width: int = 120) -> Table:
 
 def _print_worst(comparison: Comparison, worst: int, out: Console) -> None:
     """Each example that got worse: how, in which metric, and line by line what went in, was expected and came out."""
-    heading, shown = phrases.worst_first(comparison, worst)
-    out.print(Text(heading, "italic"))
+    count, shown = phrases.worst_first(comparison, worst)
+    out.print(Text(f"{phrases.WORST_FIRST} ({count})", "italic"))
     steps = [phrases.step(change, comparison) for change in shown]
     wide = max(map(len, steps))
     room = max(20, min(out.width - _INDENT, _LONGEST_VALUE))
