@@ -35,7 +35,7 @@ HERE = pathlib.Path(__file__).parent
 def wait(input):
     with (HERE / "calls").open("a") as calls:
         calls.write(f"{os.getpid()} {input}\\n")
-    while input >= 2 and not (HERE / "go").exists():
+    while input >= 2 and not ((HERE / "go").exists() or (HERE / f"go {os.getpid()}").exists()):
         time.sleep(0.01)
     return input
 """
@@ -97,8 +97,9 @@ class Experiment:
         assert process.poll() is None, process.communicate()
         return process
 
-    def go(self) -> None:
-        (self.folder / "go").touch()
+    def go(self, process: subprocess.Popen[str] | None = None) -> None:
+        """Let the calls return that wait, those of all processes or of one."""
+        (self.folder / (f"go {process.pid}" if process else "go")).touch()
 
     def finished(self) -> list[int]:
         runs, _ = Client(store_url=self.store_url).store.results.runs(self.id)
@@ -159,12 +160,13 @@ def test_a_holder_that_stood_still_begins_nothing_more(experiment: Experiment) -
     second = experiment.start()
     wait_for(lambda: experiment.calls_of(second) == CONCURRENCY or second.poll() is not None, "the second's calls")
     before = experiment.calls_of(first)
-    experiment.go()
+    experiment.go(first)
     first.send_signal(signal.SIGCONT)
+    # The second is at its calls until the first has spoken: it would be "another process" once it has ended.
+    told = said(first)
+    experiment.go()
     # After what it may have said of a connection that stood still with it.
-    assert (
-        f"\nExperimentInUse: experiment {experiment.id} was taken over by process {second.pid} " in f"\n{said(first)}"
-    )
+    assert f"\nExperimentInUse: experiment {experiment.id} was taken over by process {second.pid} " in f"\n{told}"
     assert experiment.calls_of(first) == before
     assert f"done: {EXAMPLES - 2} runs" in said(second)
     assert experiment.finished() == list(range(EXAMPLES))
