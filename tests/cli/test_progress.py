@@ -13,8 +13,8 @@ import pytest
 from prefect_experiments import arun_experiment, run_experiment
 from prefect_experiments.cli import progress as shown
 from prefect_experiments.experiment import progress as telling
+from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.progress import heard_by
-from prefect_experiments.experiment.session import Progress
 
 ROWS = [{"input": {"n": n}} for n in range(12)]
 dry: dict[str, Any] = {"dry_run": 12, "print_summary": False, "retries": 0, "concurrency": 2}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from prefect_experiments.cli.output import Terminal
-    from prefect_experiments.experiment.session import Progress
+    from prefect_experiments.experiment.counts import Progress
 
 LINE_EVERY_S = 5.0
 

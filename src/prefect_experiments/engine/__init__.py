@@ -4,7 +4,7 @@ from prefect_experiments.engine.budget import Budget
 from prefect_experiments.engine.engine import Engine
 from prefect_experiments.engine.items import EvaluationItem, RunItem, Sink
 from prefect_experiments.engine.limits import Pace
-from prefect_experiments.engine.plan import Batch, default_batch_size, plan
+from prefect_experiments.engine.plan import Batch, default_batch_size, in_batches
 from prefect_experiments.engine.policy import CallPolicy
 from prefect_experiments.engine.traces import TracedEvaluator, TracedTask, TraceFigures, Tracer
 
@@ -22,5 +22,5 @@ __all__ = [
     "TracedTask",
     "Tracer",
     "default_batch_size",
-    "plan",
+    "in_batches",
 ]

@@ -6,7 +6,7 @@ import sys
 from html import escape
 from typing import Any
 
-from prefect_experiments.experiment.session import Progress
+from prefect_experiments.experiment.counts import Progress
 
 _MIME_TEXT, _MIME_HTML = "text/plain", "text/html"
 

@@ -11,8 +11,8 @@ import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 
+from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.in_notebook import NotebookBar, in_notebook
-from prefect_experiments.experiment.session import Progress
 from prefect_experiments.experiment.work import RunWork
 
 Listener = Callable[[Progress], None]

@@ -11,7 +11,8 @@ from typing import Any
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.backends import Remote
-from prefect_experiments.engine import CallPolicy
+from prefect_experiments.engine import CallPolicy, in_batches
+from prefect_experiments.engine.plan import MOST_EXAMPLES
 from prefect_experiments.errors import (
     InvalidDataset,
     InvalidEvaluator,
@@ -343,13 +344,12 @@ def _unknown_states(unknown: Mapping[str, int], passed: Collection[str]) -> list
 
 def _missing_runs(record: ExperimentRecord, store: Store) -> int:
     expected = record.experiment.example_count * record.experiment.repetitions
-    return expected - len(store.results.finished_runs(record.experiment.id))
+    return expected - store.results.count_finished(record.experiment.id, record.experiment.repetitions)
 
 
 def _lacks_evaluations(record: ExperimentRecord, store: Store, evaluators: list[str]) -> bool:
     fingerprints = {e.name: e.fingerprint for e in record.evaluators if e.name in evaluators}
     only = {e.name: e.positions for e in record.evaluators if e.positions is not None}
-    positions = store.datasets.positions(record.version)
-    return bool(
-        store.results.evaluation_items(record.experiment.id, record.version, positions, fingerprints, only=only)
-    )
+    look = partial(store.results.evaluation_items, record.experiment.id, record.version)
+    batches = in_batches(store.datasets.positions(record.version), MOST_EXAMPLES)
+    return any(look(batch.positions, fingerprints, only=only) for batch in batches)

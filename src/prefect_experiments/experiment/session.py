@@ -8,24 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from prefect_experiments.backends import Remote
-from prefect_experiments.engine import (
-    Batch,
-    Budget,
-    CallPolicy,
-    Engine,
-    EvaluationItem,
-    Pace,
-    default_batch_size,
-    plan,
-)
+from prefect_experiments.engine import Batch, Budget, CallPolicy, Engine, Pace
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.evaluators import BoundEvaluator
+from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.lifespans import lifespan_of
+from prefect_experiments.experiment.missing import Missing
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import Lease, Link, Recorder, Store
@@ -36,61 +28,6 @@ from prefect_experiments.tracing.prices import Prices
 
 if TYPE_CHECKING:
     from prefect_experiments.tracing import ExperimentTracer
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a session is: what it has done of what it has to do, not what was there already.
-
-    Attributes:
-        experiment_id: empty until the experiment is made.
-        began: whether calls are being made.
-        runs: calls of the task that have ended, of `runs_expected`.
-        run_errors: those of them that failed.
-        evaluations: evaluator calls that have ended.
-        evaluators: evaluators in use.
-        not_meant: evaluations that no evaluator is to give, as it is meant for other examples.
-        trouble: what keeps calls that are under way from ending: refusals, timeouts, failures; empty where all is well.
-    """
-
-    experiment_id: str = ""
-    began: bool = False
-    runs: int = 0
-    runs_expected: int = 0
-    run_errors: int = 0
-    evaluations: int = 0
-    evaluators: int = 0
-    not_meant: int = 0
-    trouble: str = ""
-
-    def __str__(self) -> str:
-        """Such as ``run 400/1,319, 3 failed, 797/2,632 evaluations``, and what keeps calls from ending."""
-        parts = []
-        if self.runs_expected:
-            parts.append(f"run {self.runs:,}/{self.runs_expected:,}")
-        if self.run_errors:
-            parts.append(f"{self.run_errors:,} failed")
-        if self.evaluators:
-            of = f"/{self.evaluations_expected:,}" if self.runs_expected else ""
-            parts.append(f"{self.evaluations:,}{of} evaluations")
-        said = ", ".join(parts) or "nothing left to do"
-        return f"{said}; {self.trouble}" if self.trouble else said
-
-    @property
-    def evaluations_expected(self) -> int:
-        """Evaluator calls that there are to be, as far as is known: those on runs that failed are not made.
-
-        How many evaluations the runs of an earlier session lack is not known beforehand.
-        """
-        expected = (self.runs_expected - self.run_errors) * self.evaluators - self.not_meant
-        return max(self.evaluations, expected)
-
-    @property
-    def share(self) -> float:
-        """The share of all calls that have ended, from 0 to 1, as far as is known."""
-        if not self.runs_expected:
-            return float(self.began)
-        return min(1.0, (self.runs + self.evaluations) / (self.runs_expected + self.evaluations_expected))
 
 
 class Session:
@@ -133,24 +70,14 @@ class Session:
         self.task = None if spec.task is None else spec.task.task()
         self.evaluators = tuple(evaluator.evaluator() for evaluator in spec.evaluators)
         self.tracer = self._new_tracer(remote, link, dict(trace_attributes or {}))
-        self._only = {e.name: frozenset(e.positions) for e in spec.evaluators if e.positions is not None}
         self._lease, self._pace = lease, pace
         self._engine: Engine | None = None
         self._recorder: Recorder | None = None
-        self._started: set[int] = set()
-        positions = self.record.positions
-        if positions is None:
-            positions = tuple(store.datasets.positions(self.record.version))
-        repetitions = self.record.experiment.repetitions
-        done = store.results.finished_runs(spec.experiment_id)
-        options = spec.options
-        size = options.batch_size or default_batch_size(len(positions), repetitions, options.concurrency)
-        self.batches = plan(positions, repetitions, done, size)
-        self.reused = len(done)
-        self.to_run = sum(len(batch.missing) for batch in self.batches) if self.task else 0
-        self._not_meant = sum(
-            key[0] not in meant for batch in self.batches for key in batch.missing for meant in self._only.values()
-        )
+        only = {e.name: frozenset(e.positions) for e in spec.evaluators if e.positions is not None}
+        self.missing = Missing(store, self.record, self.evaluators, passed=spec.passed, only=only)
+        self.reused = self.missing.finished
+        self.to_run = self.missing.runs if self.task else 0
+        self._not_meant = self.missing.not_meant()
 
     @classmethod
     def open(cls, spec: ExperimentSpec, lease: Lease | None = None) -> Session:
@@ -268,41 +195,34 @@ class Session:
             prices=Prices.of_settings(),
         )
 
+    def batches(self) -> Iterator[Batch]:
+        """All of the experiment in batches."""
+        return self.missing.batches(self.spec.options)
+
+    async def lacks_runs(self, batch: Batch) -> bool:
+        """Whether the task is to be run for some of the batch."""
+        return self.task is not None and await asyncio.to_thread(self.missing.has_runs, batch)
+
+    async def lacks_evaluations(self, batch: Batch) -> bool:
+        """Whether some ok run of the batch lacks an evaluation of the present evaluators."""
+        return await asyncio.to_thread(self._lacks_evaluations, batch)
+
+    def _lacks_evaluations(self, batch: Batch) -> bool:
+        return bool(self.evaluators and self.missing.evaluation_items(batch))
+
     async def run_batch(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
         """Run the task for what the batch misses."""
-        missing = batch.missing
-        if batch.number in self._started:  # a retry: what finished before the failure is in the store
-            missing -= await asyncio.to_thread(self.store.results.finished_runs, self.spec.experiment_id)
-        self._started.add(batch.number)
-        items = await asyncio.to_thread(self.store.results.run_items, self.record.version, missing)
-        await self.engine.run(items, nearly_done)
+        await self.engine.run(await asyncio.to_thread(self.missing.run_items, batch), nearly_done)
 
     async def evaluate_batch(self, batch: Batch) -> None:
         """Run the evaluators for the evaluations that the batch's ok runs lack."""
-        await self.engine.evaluate(await asyncio.to_thread(self._lacking, batch))
+        await self.engine.evaluate(await asyncio.to_thread(self.missing.evaluation_items, batch))
         assert self._recorder is not None
         await self._recorder.flush()
 
-    def lacks_evaluations(self, batch: Batch) -> bool:
-        """Whether some ok run of the batch lacks an evaluation of the present evaluators."""
-        return bool(self.evaluators and self._lacking(batch))
-
-    def _lacking(self, batch: Batch) -> list[EvaluationItem]:
-        """The batch's ok runs that lack an evaluation, with the evaluators that are to give it."""
-        fingerprints = {e.name: e.fingerprint for e in self.evaluators}
-        record = self.record
-        return self.store.results.evaluation_items(
-            record.experiment.id,
-            record.version,
-            batch.positions,
-            fingerprints,
-            passed=frozenset(self.spec.passed),
-            only=self._only,
-        )
-
     def has_calls_to_make(self) -> bool:
         """Whether anything is missing."""
-        return bool(self.to_run) or any(self.lacks_evaluations(batch) for batch in self.batches)
+        return bool(self.to_run) or any(map(self._lacks_evaluations, self.batches()))
 
     def with_lifespans(self) -> list[Task | BoundEvaluator]:
         """Of what is to be called, what has a lifespan: the task if runs are missing, evaluators if anything is."""

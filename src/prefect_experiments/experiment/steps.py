@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from prefect_experiments.engine import Batch
 from prefect_experiments.errors import BudgetSpent
+from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.lifespans import lifespans
-from prefect_experiments.experiment.session import Progress, Session
+from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.interruptions import in_thread
@@ -90,11 +91,11 @@ async def _make_calls(
     async def batch_through(batch: Batch, started: asyncio.Event) -> None:
         async with under_way:
             try:
-                if batch.missing and session.task is not None:
+                if await session.lacks_runs(batch):
                     await run_task(batch, started.set)
                     wanted = bool(session.evaluators)
                 else:
-                    wanted = await asyncio.to_thread(session.lacks_evaluations, batch)
+                    wanted = await session.lacks_evaluations(batch)
             finally:
                 started.set()
             if wanted:
@@ -104,7 +105,7 @@ async def _make_calls(
     async with lifespans(await asyncio.to_thread(session.with_lifespans)), session.recording():
         pending: list[asyncio.Task[None]] = []
         try:
-            for batch in session.batches:
+            for batch in session.batches():
                 if session.stopped is not None:
                     break
                 # The next batch begins when this one has started its last calls, so that the

@@ -20,9 +20,10 @@ from prefect_experiments.engine import Pace
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.compare import Judging
+from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.dataset_source import Pin
 from prefect_experiments.experiment.idempotency import claim, claimed, refuse
-from prefect_experiments.experiment.session import Progress, Session
+from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.spec import CallableSpec, EvaluatorSpec, ExperimentSpec
 from prefect_experiments.options import CallOptions
 from prefect_experiments.origin import GATE, MARK, marked, of_flow_run

@@ -19,7 +19,7 @@ from prefect_experiments.pytest_plugin.shared import is_worker, make_folder
 
 if TYPE_CHECKING:
     from prefect_experiments.analysis import RanExperiment
-    from prefect_experiments.experiment.session import Progress
+    from prefect_experiments.experiment.counts import Progress
 
 
 @dataclass(frozen=True)

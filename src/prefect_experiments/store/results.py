@@ -64,13 +64,29 @@ class ResultStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def finished_runs(self, experiment_id: str) -> set[Key]:
-        """The runs that are ok; all others are missing or failed."""
+    def finished_runs(self, experiment_id: str, between: tuple[int, int] | None = None) -> set[Key]:
+        """The runs that are ok; all others are missing or failed.
+
+        Args:
+            experiment_id: whose.
+            between: only those of examples from one position to another.
+        """
         runs = experiment_runs.c
         query = sa.select(runs.position, runs.repetition_number)
         query = query.where(runs.experiment_id == experiment_id, runs.error.is_(None))
+        if between is not None:
+            query = query.where(runs.position.between(*between))
         with self._database.read() as connection:
             return {(position, repetition) for position, repetition in connection.execute(query).all()}
+
+    def count_finished(self, experiment_id: str, repetitions: int) -> int:
+        """How many runs are ok, of so many repetitions of each example."""
+        runs = experiment_runs.c
+        query = sa.select(sa.func.count()).where(
+            runs.experiment_id == experiment_id, runs.error.is_(None), runs.repetition_number <= repetitions
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def run_items(self, version: DatasetVersion, missing: Iterable[Key]) -> list[RunItem]:
         """The missing runs with their examples' content."""
