@@ -13,11 +13,13 @@
     ├── AlreadyExists                       a name that is in use
     ├── ExperimentStopped                   exit_on_error met a task error, or a lifespan failed; finished work is kept
     │   └── BudgetSpent                     what the experiment may cost is spent; finished work is kept
+    ├── WorkCalledOff                           a worker's: the experiment has been stopped
     ├── StoreLost                           the store's file was deleted, replaced or cut short while in use
     ├── BackendRefused                      the backend took a request and said no to what it held
     └── TransientError                      trying again later may help
         ├── StoreUnavailable                the database does not answer or is locked
         ├── ExperimentInUse                 another process makes the experiment's calls
+        ├── WorkersLost                     its workers end before they have done anything
         └── BackendUnavailable              the backend does not answer, is busy, or fails
 
 Texts say what was wrong, where, the value seen, and what to do next. They never hold a
@@ -168,6 +170,10 @@ def _rebuild_stopped(
     return kind(message, experiment_id=experiment_id, error=error, advice=advice)
 
 
+class WorkCalledOff(ExperimentsError):
+    """A worker stopped, because the experiment has: its own process says why."""
+
+
 class BackendRefused(ExperimentsError):
     """A backend took a request and said no to what it held; the same request will not do better."""
 
@@ -186,6 +192,13 @@ class StoreLost(ExperimentsError):
 
 class TransientError(ExperimentsError):
     """Something around the experiment that may work when tried again."""
+
+
+class WorkersLost(TransientError):
+    """The workers of an experiment ended again and again before they had done anything.
+
+    What had finished is kept; the text says what is known of how they ended.
+    """
 
 
 class StoreUnavailable(TransientError):

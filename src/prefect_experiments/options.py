@@ -16,7 +16,7 @@ import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import (
@@ -26,6 +26,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     ValidationError,
     field_serializer,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -165,6 +166,7 @@ def _must(field: FieldInfo, *, is_number: bool, is_too_much: bool) -> str:
 ErrorTypes = type[BaseException] | str | Sequence[type[BaseException] | str]
 """Exception classes, or references to them."""
 
+_TEXT = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 _TEXTS = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
 
 MOST = 1_000_000
@@ -289,6 +291,22 @@ class Attempts(Options):
         return [one if isinstance(one, str) else f"{one.__module__}:{one.__qualname__}" for one in every]
 
 
+class RunsTasks(Protocol):
+    """A task runner of Prefect's."""
+
+    def submit(self, task: Any, parameters: dict[str, Any], wait_for: Any = None, dependencies: Any = None) -> Any:
+        """Have a worker run a Prefect task."""
+
+    def duplicate(self) -> Any:
+        """Another one like it."""
+
+
+ENGINES = ("processes", "dask", "ray")
+"""The task runners that have a name."""
+DEPLOYMENT = "deployment:"
+"""Before the name of a deployment whose flow runs are the workers."""
+
+
 class EvaluationOptions(Attempts):
     """How hard to work."""
 
@@ -308,7 +326,34 @@ class EvaluationOptions(Attempts):
     """US dollars that the experiment may cost, judges and earlier sessions included. When it is spent, no further call
     begins, and no attempt; what is in flight finishes, which is what is spent beyond it: at most `concurrency` attempts
     of the task and as many of the judges. All that has finished is kept, and a bigger budget goes on. An experiment
-    whose cost cannot be known is refused, or stopped as soon as that is seen."""
+    whose cost cannot be known is refused, or stopped as soon as that is seen. Workers tell each other once a second
+    what they have spent: with a task runner it is what they begin in that time that is spent beyond, too."""
+    task_runner: Annotated[str | RunsTasks | None, AsIs, WithJsonSchema(_TEXT)] = None
+    """where the calls are made: ``None`` for this process; ``processes`` for others on this machine; ``dask`` or
+    ``ray`` for a local cluster of that kind; ``deployment:NAME`` for runs of that deployment's flow, on its work pool;
+    in Python also a task runner of Prefect's, such as ``DaskTaskRunner(address=...)``."""
+    workers: Annotated[int, Field(ge=1, le=MOST)] = 2
+    """how many of them share the calls, where there is a task runner; never more than `concurrency`, which holds for
+    all of them together."""
+
+    @field_validator("task_runner")
+    @classmethod
+    def _is_known(cls, given: Any) -> Any:
+        if given is None or (not isinstance(given, str | type) and callable(getattr(given, "submit", None))):
+            return given
+        if isinstance(given, str):
+            if given in ENGINES or given.removeprefix(DEPLOYMENT).strip() not in ("", given):
+                return given
+            if given != DEPLOYMENT:
+                raise InvalidSetting(unknown_value("task_runner", given, [*ENGINES, f"{DEPLOYMENT}NAME"]))
+        raise InvalidSetting(
+            f"task_runner must be {', '.join(ENGINES)}, {DEPLOYMENT}NAME or a task runner of Prefect's, "
+            f"got {given!r:.100}"
+        )
+
+    @field_serializer("task_runner")
+    def _as_name(self, given: Any) -> str | None:
+        return given if given is None or isinstance(given, str) else type(given).__name__
 
 
 class CallOptions(EvaluationOptions):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args
 from annotated_types import Gt
 from cyclopts import Group, Parameter
 
-from prefect_experiments.options import Options, Sample, described
+from prefect_experiments.options import Options, RunsTasks, Sample, described
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -91,6 +91,8 @@ def _type_of(field: FieldInfo) -> Any:
     if not isinstance(annotation, types.UnionType):
         return annotation
     kinds = [kind for kind in get_args(annotation) if kind is not types.NoneType]
+    if RunsTasks in kinds:
+        return str | None
     if len(kinds) > 1:
         return list[str] | None
     return kinds[0] if _is_none_as_0(field) else annotation

@@ -24,6 +24,8 @@ class Budget:
     def __init__(self, dollars: float, *, spent: float = 0.0, patience: int = LEAST_PATIENCE) -> None:
         self.dollars = dollars
         self.spent = spent
+        self.elsewhere = 0.0
+        """What other processes have spent of it, as far as is known here."""
         self.patience = max(patience, LEAST_PATIENCE)
         self._lost: str | None = None
 
@@ -39,8 +41,9 @@ class Budget:
     @property
     def why_over(self) -> str | None:
         """Why no further call may begin, with what is spent by now; ``None`` while one may."""
-        if self._lost is None and self.spent > 0 and money.total((self.dollars, -self.spent)) <= 0:
-            return f"the budget of ${self.dollars:,g} is spent (${self.spent:,.4g})"
+        spent = money.total((self.spent, self.elsewhere)) if self.elsewhere else self.spent
+        if self._lost is None and spent > 0 and money.total((self.dollars, -spent)) <= 0:
+            return f"the budget of ${self.dollars:,g} is spent (${spent:,.4g})"
         return self._lost
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.backends import Remote
 from prefect_experiments.engine import Batch, Budget, CallPolicy, Engine, Pace
@@ -22,6 +22,7 @@ from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import Lease, Link, Recorder, Store
 from prefect_experiments.store.leases import letting_go
+from prefect_experiments.store.shared_work import Done
 from prefect_experiments.tasks import Task
 from prefect_experiments.tracing import UsageCounter, instruments
 from prefect_experiments.tracing.prices import Prices
@@ -38,9 +39,14 @@ class Session:
         store: where the experiment is.
         remote: the backend that gets the results, if it is not the store.
         link: the experiment's counterpart there.
-        lease: what makes this process the one that makes the calls; let go of when they have ended.
+        lease: what makes this process the one that makes the calls, or some of them; let go of when they have ended.
         pace: at which the calls of several flows together may start.
         trace_attributes: what stands on the root span of every trace.
+        spent_before: US dollars that had been spent before this session; by default what the store knows by now.
+
+    Attributes:
+        missing: what the experiment lacks.
+        by_workers: what other processes have done of it, where they make the calls.
 
     Raises:
         NotFound: the experiment is no longer there.
@@ -58,6 +64,7 @@ class Session:
         lease: Lease | None = None,
         pace: Pace | None = None,
         trace_attributes: Mapping[str, str] | None = None,
+        spent_before: float | None = None,
     ) -> None:
         self.spec = spec
         self.store = store
@@ -70,8 +77,11 @@ class Session:
         self.task = None if spec.task is None else spec.task.task()
         self.evaluators = tuple(evaluator.evaluator() for evaluator in spec.evaluators)
         self.tracer = self._new_tracer(remote, link, dict(trace_attributes or {}))
-        self._lease, self._pace = lease, pace
+        self.lease, self._pace = lease, pace
+        self.by_workers: Done | None = None
         self._engine: Engine | None = None
+        self._budget: Budget | None = None
+        self._spent_before = spent_before
         self._recorder: Recorder | None = None
         only = {e.name: frozenset(e.positions) for e in spec.evaluators if e.positions is not None}
         self.missing = Missing(store, self.record, self.evaluators, passed=spec.passed, only=only)
@@ -80,7 +90,7 @@ class Session:
         self._not_meant = self.missing.not_meant()
 
     @classmethod
-    def open(cls, spec: ExperimentSpec, lease: Lease | None = None) -> Session:
+    def open(cls, spec: ExperimentSpec, lease: Lease | None = None, **more: Any) -> Session:
         """The session of a spec that another process has made.
 
         Raises:
@@ -89,7 +99,7 @@ class Session:
             InvalidSetting: the store or the backend is not what this process's settings lead to.
         """
         store = spec.open_store()
-        return cls(spec, store, *spec.open_remote(store), lease=lease)
+        return cls(spec, store, *spec.open_remote(store), lease=lease, **more)
 
     @property
     def engine(self) -> Engine:
@@ -97,20 +107,19 @@ class Session:
         assert self._engine is not None, "not recording"
         return self._engine
 
-    @property
-    def runs_done(self) -> int:
-        """Calls of the task that have ended."""
-        return self._engine.runs_done if self._engine else 0
+    def made(self) -> Done:
+        """What calls have been made: by this process, or by the workers, as far as is known."""
+        engine = self._engine
+        if engine is None:
+            return self.by_workers or Done()
+        spent = 0.0 if self._budget is None else self._budget.spent - (self._spent_before or 0.0)
+        trouble = str(engine.trouble)
+        return Done(engine.runs_done, engine.run_errors, engine.evaluations_done, engine.abandoned, spent, trouble)
 
-    @property
-    def evaluations_done(self) -> int:
-        """Calls of evaluators that have ended."""
-        return self._engine.evaluations_done if self._engine else 0
-
-    @property
-    def abandoned(self) -> int:
-        """Calls that nobody waits for any more, and nobody could end."""
-        return self._engine.abandoned if self._engine else 0
+    def spent_elsewhere(self, dollars: float) -> None:
+        """Take what other workers have spent of the budget."""
+        if self._budget is not None:
+            self._budget.elsewhere = dollars
 
     @property
     def stopped(self) -> str | None:
@@ -119,16 +128,17 @@ class Session:
 
     def progress(self) -> Progress:
         """How far this session is."""
+        made = self.made()
         return Progress(
             experiment_id=self.spec.experiment_id,
-            began=self._engine is not None,
-            runs=self.runs_done,
+            began=self._engine is not None or self.by_workers is not None,
+            runs=made.runs,
             runs_expected=self.to_run,
-            run_errors=self._engine.run_errors if self._engine else 0,
-            evaluations=self.evaluations_done,
+            run_errors=made.run_errors,
+            evaluations=made.evaluations,
             evaluators=len(self.evaluators),
             not_meant=self._not_meant,
-            trouble=str(self._engine.trouble) if self._engine else "",
+            trouble=made.trouble,
         )
 
     @contextlib.asynccontextmanager
@@ -139,9 +149,10 @@ class Session:
         """
         experiment_id, options = self.spec.experiment_id, self.spec.options
         replace = await asyncio.to_thread(self.store.results.has_evaluations, experiment_id)
+        self._budget = await asyncio.to_thread(self._new_budget)
         async with (
-            letting_go(self._lease),
-            Recorder(self.store.database, experiment_id, tuple(replace), self._lease) as recorder,
+            letting_go(self.lease),
+            Recorder(self.store.database, experiment_id, tuple(replace), self.lease) as recorder,
         ):
             self._recorder = recorder
             self._engine = Engine(
@@ -155,18 +166,19 @@ class Session:
                 pace=self._pace,
                 one_pool=options.concurrency_limit is not None,
                 ready=recorder.ready,
-                budget=await asyncio.to_thread(self._budget),
+                budget=self._budget,
             )
             with self.tracer or contextlib.nullcontext():
                 yield
 
-    def _budget(self) -> Budget | None:
+    def _new_budget(self) -> Budget | None:
         """What may still be spent: earlier sessions of the experiment have spent of it, too."""
         options = self.spec.options
         if options.budget is None:
             return None
-        used = self.store.results.spending(self.spec.experiment_id)
-        return Budget(options.budget, spent=used.spent, patience=options.concurrency)
+        if self._spent_before is None:
+            self._spent_before = self.store.results.spending(self.spec.experiment_id).spent
+        return Budget(options.budget, spent=self._spent_before, patience=options.concurrency)
 
     def _new_tracer(
         self, remote: Remote | None, link: Link | None, attributes: dict[str, str]

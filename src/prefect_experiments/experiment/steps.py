@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 from prefect_experiments.engine import Batch
-from prefect_experiments.errors import BudgetSpent
+from prefect_experiments.experiment.calling import make_calls
 from prefect_experiments.experiment.counts import Progress
-from prefect_experiments.experiment.lifespans import lifespans
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.interruptions import in_thread
 from prefect_experiments.store.leases import letting_go
-
-MOST_BATCHES_UNDER_WAY = 4
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -40,6 +37,10 @@ class Steps:
         """Evaluate one batch."""
         await self.work.session.evaluate_batch(batch)
 
+    async def make_calls(self) -> None:
+        """Make the calls that are missing."""
+        await make_calls(self.work.session, self.run_task, self.evaluate)
+
     def calling(self) -> contextlib.AbstractAsyncContextManager[None]:
         """What is entered while calls are made."""
         return contextlib.nullcontext()
@@ -53,7 +54,7 @@ async def drive(steps: Steps) -> None:
     """Take an experiment through its steps."""
     await steps.load_dataset()
     async with _pushing(steps), steps.calling():
-        await _make_calls(steps.work.session, steps.run_task, steps.evaluate)
+        await steps.make_calls()
     steps.work.done.set()
 
 
@@ -76,51 +77,8 @@ async def run_spec(spec: ExperimentSpec) -> Progress:
     async with letting_go(lease):
         await lease.take()  # before the plan is made: another process may just have finished it
         session = await asyncio.to_thread(Session.open, spec, lease)
-        await _make_calls(session, session.run_batch, session.evaluate_batch)
+        await make_calls(session, session.run_batch, session.evaluate_batch)
     return session.progress()
-
-
-async def _make_calls(
-    session: Session,
-    run_task: Callable[[Batch, Callable[[], None]], Awaitable[None]],
-    evaluate: Callable[[Batch], Awaitable[None]],
-) -> None:
-    """Run and evaluate every batch: evaluating one overlaps with running the next."""
-    under_way = asyncio.Semaphore(MOST_BATCHES_UNDER_WAY)
-
-    async def batch_through(batch: Batch, started: asyncio.Event) -> None:
-        async with under_way:
-            try:
-                if await session.lacks_runs(batch):
-                    await run_task(batch, started.set)
-                    wanted = bool(session.evaluators)
-                else:
-                    wanted = await session.lacks_evaluations(batch)
-            finally:
-                started.set()
-            if wanted:
-                await evaluate(batch)
-
-    # Left when everything is durable: what leaving them does can lose nothing.
-    async with lifespans(await asyncio.to_thread(session.with_lifespans)), session.recording():
-        pending: list[asyncio.Task[None]] = []
-        try:
-            for batch in session.batches():
-                if session.stopped is not None:
-                    break
-                # The next batch begins when this one has started its last calls, so that the
-                # slots never stand empty, and not earlier, so that batches finish one by one.
-                started = asyncio.Event()
-                pending.append(asyncio.create_task(batch_through(batch, started)))
-                await started.wait()
-                await _raise_first(pending)
-            await asyncio.gather(*pending)
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-    if session.stopped is not None:
-        raise BudgetSpent(f"stopped: {session.stopped}")
 
 
 @contextlib.asynccontextmanager
@@ -148,10 +106,3 @@ async def _pushing(steps: Steps) -> AsyncIterator[None]:
         raise
     work.calls_ended.set()
     await pushing
-
-
-async def _raise_first(pending: list[asyncio.Task[None]]) -> None:
-    """Raise what a batch that has ended raised; forget those that ended well."""
-    for task in [task for task in pending if task.done()]:
-        pending.remove(task)
-        await task

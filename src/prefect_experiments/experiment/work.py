@@ -365,14 +365,14 @@ class RunWork(Work):
             task=None if plan.task is None else CallableSpec.of(plan.task),
             evaluators=tuple(EvaluatorSpec.of(e, positions=meant_for[e.name]) for e in plan.evaluators),
             passed=plan.passed,
-            options=plan.options,
+            options=plan.options.model_copy(update={"task_runner": None}),  # whoever gets this makes the calls
             backend=plan.backend,
             set_global_tracer_provider=plan.set_global_tracer_provider,
         )
 
     def remarks(self) -> list[str]:
         """What to say of how the calls went, beside their results."""
-        going_on = self.session.abandoned
+        going_on = self.session.made().abandoned
         return [f"Calls that went on past their timeout, and may still cost: {going_on}"] if going_on else []
 
     async def push_results(self, say: Callable[[str], None]) -> None:
@@ -384,13 +384,13 @@ class RunWork(Work):
     @functools.cached_property
     def result(self) -> RanExperiment:
         """The experiment as the caller gets it, once everything is done."""
-        session = self.session
+        session, made = self.session, self.session.made()
         ran = RanExperiment(
             self.store,
             self.store.experiments.get(self.record.experiment.id),
             reused=session.reused,
-            ran=session.runs_done,
-            evaluated=session.evaluations_done,
+            ran=made.runs,
+            evaluated=made.evaluations,
             link=self.link,
             waiting=self.waiting,
         )

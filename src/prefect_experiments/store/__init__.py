@@ -25,6 +25,7 @@ from prefect_experiments.store.outbox import OutboxStore
 from prefect_experiments.store.pending import PendingStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
+from prefect_experiments.store.shared_work import SharedWorkStore
 from prefect_experiments.store.sqlite_file import check_usable
 from prefect_experiments.store.upkeep import Upkeep
 from prefect_experiments.store.urls import parse_url, portable, shown, url_text
@@ -51,6 +52,7 @@ class Store:
         self.links = LinkStore(self.database)
         self.outbox = OutboxStore(self.database)
         self.leases = LeaseStore(self.database)
+        self.shared_work = SharedWorkStore(self.database)
         self.ingest = IngestStore(self.database, self.experiments)
         self.upkeep = Upkeep(self.database)
 

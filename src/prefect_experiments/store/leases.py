@@ -74,6 +74,12 @@ class LeaseStore:
         """The lease of the process that pushes an experiment to a backend; not taken yet."""
         return Lease(self._database, link.experiment_id, f"push {link.id}", LONGEST_REQUEST_S)
 
+    def holder_of_calls(self, experiment_id: str) -> str | None:
+        """Whoever holds the lease of an experiment's calls; ``None`` for nobody."""
+        with self._database.read() as connection:
+            seen = Lease(self._database, experiment_id, "calls", SILENT_S)._row(connection)
+        return None if seen is None or seen.holder == NOBODY else seen.holder
+
 
 class Lease:
     """One holder's lease on one thing, kept from when it is taken until it is let go; for several threads.
@@ -101,6 +107,16 @@ class Lease:
         self._lives = False  # whether the other holder has been seen to live
         self.trying_since: float | None = None
         self._flow_run_before: str | None = None
+
+    @property
+    def holder(self) -> str:
+        """Who holds it where this does, as it is kept."""
+        return self._me
+
+    @property
+    def lost(self) -> ExperimentsError | None:
+        """Why it is not this one's any more, as far as is known."""
+        return self._lost
 
     # Taking it
 
@@ -157,6 +173,7 @@ class Lease:
     def _try(self) -> bool:
         moment = self._now()
         with self._database.write(alone=True, sync=False) as connection:
+            self._beside(connection)
             seen = self._row(connection)
             others = seen is not None and seen.holder not in (NOBODY, self._me)
             if seen is not None and others and not self._is_over(seen):
@@ -176,6 +193,18 @@ class Lease:
         with self._lock:
             self._sure = self._now()
             self._keep()
+
+    def is_left(self, connection: Connection) -> bool:
+        """Whether nobody holds it who lives; asked again and again, it finds out also of who is elsewhere."""
+        seen = self._row(connection)
+        return seen is None or seen.holder == NOBODY or self._is_over(seen)
+
+    def _beside(self, connection: Connection) -> None:
+        """What else is looked at, or told, whenever this is taken or kept.
+
+        Raises:
+            ExperimentsError: it is lost for a reason of another's.
+        """
 
     def _is_over(self, seen: _Seen) -> bool:
         """Whether another holder has lost it; what is found on the way is kept for the next look."""
@@ -207,6 +236,10 @@ class Lease:
 
     # Keeping it
 
+    @property
+    def _pause_s(self) -> float:
+        return BEAT_S
+
     def _keep(self) -> None:
         holding.add(self._me)
         self._beating = threading.Thread(target=self._beat, name="experiment-lease", daemon=True)
@@ -214,7 +247,7 @@ class Lease:
 
     def _beat(self) -> None:
         me = threading.current_thread()
-        while not self._let_go.wait(BEAT_S) and self._beating is me:
+        while not self._let_go.wait(self._pause_s) and self._beating is me:
             with self._lock:
                 if self._let_go.is_set():
                     return
@@ -256,6 +289,7 @@ class Lease:
         self.trying_since = time.monotonic()
         try:
             with self._database.write(sync=False) as connection:
+                self._beside(connection)
                 if not connection.execute(mine.where(c.holder == self._me).values(beat=moment[0])).rowcount:
                     self._take_back(connection, moment[0])
         finally:

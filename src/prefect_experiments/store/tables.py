@@ -234,6 +234,46 @@ leases = Table(
     Column("flow_run_id", String(64)),
 )
 
+# An experiment that several workers share: where the next range of its examples begins, and what leads them: the holder
+# of its lease on calls. Ranges count its examples, not their positions.
+shared_work = Table(
+    "shared_work",
+    metadata,
+    Column("experiment_id", String(64), ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True),
+    Column("leader", Text, nullable=False),
+    Column("workers", Integer, nullable=False),
+    Column("next", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("smallest", Integer, nullable=False),
+    Column("largest", Integer, nullable=False),
+    Column("stopped", Text),  # why nothing further is to be called; null: it is
+)
+
+work_ranges = Table(
+    "work_ranges",
+    metadata,
+    Column("experiment_id", String(64), ForeignKey("shared_work.experiment_id", ondelete="CASCADE"), primary_key=True),
+    Column("first", Integer, primary_key=True),
+    Column("after", Integer, nullable=False),
+    Column("worker", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+)
+
+# What the workers have done, as they last told. `part` is what a worker is to do that is started elsewhere, as JSON.
+workers = Table(
+    "workers",
+    metadata,
+    Column("experiment_id", String(64), ForeignKey("shared_work.experiment_id", ondelete="CASCADE"), primary_key=True),
+    Column("worker", Integer, primary_key=True),
+    Column("part", Text),
+    Column("runs", Integer, nullable=False),
+    Column("run_errors", Integer, nullable=False),
+    Column("evaluations", Integer, nullable=False),
+    Column("abandoned", Integer, nullable=False),
+    Column("spent", Double, nullable=False),
+    Column("trouble", Text, nullable=False),
+)
+
 pushed_evaluations = Table(
     "pushed_evaluations",
     metadata,
