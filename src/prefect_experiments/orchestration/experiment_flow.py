@@ -22,6 +22,7 @@ from prefect_experiments.experiment.steps import Steps, drive
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.interruptions import ended_flow, in_thread, interruptible
 from prefect_experiments.orchestration.artifacts import progress_of, shown_by_traces
+from prefect_experiments.orchestration.batches import evaluate_batch, run_batch
 from prefect_experiments.orchestration.clients import Clients
 from prefect_experiments.orchestration.killed import end_run_of_killed
 from prefect_experiments.orchestration.running import (
@@ -33,32 +34,16 @@ from prefect_experiments.orchestration.running import (
     run_in_flow,
     say_notes,
     saying_why,
-    work_of_call,
 )
 from prefect_experiments.orchestration.shared_limits import slots_of
+from prefect_experiments.orchestration.workers.leading import lead
 
 logger = logging.getLogger("prefect_experiments")
-
-
-def _work() -> RunWork:
-    return work_of_call(RunWork, "run_experiment, resume_experiment or evaluate_experiment")
 
 
 @prefect_task("load-dataset", "load {dataset}", "Pin a dataset version, make the experiment, plan what is missing.")
 async def load_dataset(dataset: str) -> None:
     """Pin the dataset and plan."""
-    await body()
-
-
-@prefect_task("run-task", "run {examples}", "Run the task on one batch of examples.")
-async def run_task(batch: int, examples: str) -> None:
-    """Run the task on one batch."""
-    await body()
-
-
-@prefect_task("evaluate", "evaluate {examples}", "Run the evaluators on one batch of outputs.")
-async def evaluate(batch: int, examples: str) -> None:
-    """Evaluate one batch."""
     await body()
 
 
@@ -81,12 +66,17 @@ class _PrefectSteps(Steps):
         await end_run_of_killed(self.work)
 
     async def run_task(self, batch: Batch, nearly_done: Callable[[], None]) -> None:
-        run = partial(super().run_task, batch, nearly_done)
-        await in_prefect_task(partial(run_task, batch.number, _label(batch)), "run-task", run)
+        await run_batch(self.work.session, batch, nearly_done)
 
     async def evaluate(self, batch: Batch) -> None:
-        run = partial(super().evaluate, batch)
-        await in_prefect_task(partial(evaluate, batch.number, _label(batch)), "evaluate", run)
+        await evaluate_batch(self.work.session, batch)
+
+    async def make_calls(self) -> None:
+        options = self.work.plan.options
+        if options.task_runner is None:
+            await super().make_calls()
+        else:
+            await lead(self.work.session, options.task_runner, options.workers, shown_by_traces())
 
     def calling(self) -> contextlib.AbstractAsyncContextManager[None]:
         return slots_of(self.work.session)
@@ -94,10 +84,6 @@ class _PrefectSteps(Steps):
     async def log_results(self) -> None:
         push = partial(self.work.push_results, lambda text: get_run_logger().warning(text))
         await in_prefect_task(partial(log_results, self._backend), "log-results", push)
-
-
-def _label(batch: Batch) -> str:
-    return f"{batch.first:04d}-{batch.last:04d}"
 
 
 @flow(
@@ -117,8 +103,10 @@ async def experiment_flow(
     concurrency: int,
 ) -> Any:
     """Run what the calling `run_experiment` has prepared."""
-    _work()
-    return await body()
+    # One import and one call: task runners send the flow to their workers, with all that it names here.
+    from prefect_experiments.orchestration.running import body_of_experiment
+
+    return await body_of_experiment()
 
 
 async def _in_flow(work: RunWork, backend: str) -> Any:
@@ -130,6 +118,8 @@ async def _in_flow(work: RunWork, backend: str) -> Any:
 
 
 async def _without(work: RunWork) -> None:
+    if work.plan.options.task_runner is not None:
+        logger.warning("There are no workers without Prefect's server: all calls are made in this process.")
     with _advising(work):
         await drive(Steps(work))
     await conclude_alone(work)

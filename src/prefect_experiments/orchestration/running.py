@@ -34,7 +34,7 @@ from prefect_experiments.errors import (
     StoreLost,
     StoreUnavailable,
 )
-from prefect_experiments.experiment.work import Work
+from prefect_experiments.experiment.work import RunWork, Work
 from prefect_experiments.interruptions import ended_flow, interruptible
 from prefect_experiments.orchestration.artifacts import show_comparison, show_summary
 from prefect_experiments.orchestration.clients import Clients
@@ -61,6 +61,16 @@ _body: contextvars.ContextVar[Callable[[], Awaitable[Any]]] = contextvars.Contex
 def body() -> Awaitable[Any]:
     """What the flow or the Prefect task that is running now was made around."""
     return _body.get()()
+
+
+async def body_of_experiment() -> Any:
+    """What the flow of an experiment was made around.
+
+    Raises:
+        InvalidSetting: the flow was started by itself.
+    """
+    work_of_call(RunWork, "run_experiment, resume_experiment or evaluate_experiment")
+    return await body()
 
 
 async def in_prefect_task(

@@ -28,6 +28,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect_experiments.errors import InvalidSetting, TransientError
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.work import RunPlan
+from prefect_experiments.options import EvaluationOptions
 from prefect_experiments.orchestration.patience import asked, current_line, is_away
 from prefect_experiments.settings import Settings
 
@@ -63,17 +64,25 @@ async def within_limits(plan: RunPlan) -> RunPlan:
             )
             fewer = options.model_copy(update={"concurrency": found.limit})
             plan = replace(plan, options=fewer, notes=(*plan.notes, note))
-    if options.rate_limit is not None:
-        found = await _read(options.rate_limit)
-        rate = found.slot_decay_per_second
-        if not rate:
-            raise InvalidSetting(
-                f"the limit {found.name!r} is no rate; `prefect gcl update {found.name} --slot-decay-per-second 10` "
-                "makes it one of ten a second"
-            )
-        if found.active:
-            plan = replace(plan, pace=SharedPace(found.name, rate, found.limit))
-    return plan
+    return replace(plan, pace=await pace_of(options))
+
+
+async def pace_of(options: EvaluationOptions) -> SharedPace | None:
+    """The pace of the rate limit that options name, if they name one that is active.
+
+    Raises:
+        InvalidSetting: there is no such limit, or it is of another sort.
+    """
+    if options.rate_limit is None:
+        return None
+    found = await _read(options.rate_limit)
+    rate = found.slot_decay_per_second
+    if not rate:
+        raise InvalidSetting(
+            f"the limit {found.name!r} is no rate; `prefect gcl update {found.name} --slot-decay-per-second 10` "
+            "makes it one of ten a second"
+        )
+    return SharedPace(found.name, rate, found.limit) if found.active else None
 
 
 async def _read(name: str) -> GlobalConcurrencyLimitResponse:

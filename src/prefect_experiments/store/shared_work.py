@@ -8,6 +8,7 @@ leads others.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -16,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from prefect_experiments.errors import ExperimentInUse, NotFound, WorkCalledOff
+from prefect_experiments.errors import ExperimentInUse, ExperimentsError, NotFound, WorkCalledOff
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.leases import SILENT_S, Lease
 from prefect_experiments.store.patience import all_patient
@@ -140,8 +141,8 @@ class SharedWorkStore:
         if found is None:
             raise NotFound(
                 f"there is nothing to do for worker {worker} of experiment {experiment_id} in this store: it is "
-                "started by `task_runner='deployment:NAME'`, and not by hand; and its PREFECT_EXPERIMENTS_STORE_URL must be "
-                "that of the process which has started it"
+                "started by `task_runner='deployment:NAME'`, and not by hand; and its PREFECT_EXPERIMENTS_STORE_URL "
+                "must be that of the process which has started it"
             )
         return str(found)
 
@@ -170,6 +171,13 @@ class WorkerLease(Lease):
     @property
     def _pause_s(self) -> float:
         return WORKER_BEAT_S
+
+    def release(self) -> None:
+        """Tell what was done at last, and let go."""
+        with self._lock, contextlib.suppress(ExperimentsError):
+            if self._beating is not None and self._lost is None:
+                self._renew()
+        super().release()
 
     def _beside(self, connection: Connection) -> None:
         self._ask_leader(connection)

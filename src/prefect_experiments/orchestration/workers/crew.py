@@ -1,0 +1,140 @@
+"""Workers that a task runner of Prefect's runs: started, waited for, started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+from uuid import UUID
+
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from prefect_experiments.errors import ExperimentInUse, ExperimentsError, describe
+from prefect_experiments.experiment.sharing import Part
+from prefect_experiments.orchestration.workers.task import worker_task
+
+
+class WorkerGone(Exception):
+    """A worker has ended, and not by an error of ours: it was killed, or cut off.
+
+    Attributes:
+        run_id: of the Prefect task or flow run that showed it, as far as there was one.
+    """
+
+    def __init__(self, how: str, run_id: UUID | None = None) -> None:
+        super().__init__(how)
+        self.run_id = run_id
+
+
+class Crew(Protocol):
+    """What workers run on."""
+
+    def entered(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """While this is entered, workers can be had; leaving it ends those that are still there."""
+
+    def told(self, part: Part) -> str | None:
+        """What is to stand in the store for a worker that can be told nothing else."""
+
+    async def work(self, part: Part) -> None:
+        """Have a worker do its part.
+
+        Raises:
+            WorkerGone: it has ended otherwise than by its own.
+            ExperimentsError: it met an error.
+        """
+
+
+class TaskRunnerCrew:
+    """Workers on task runners.
+
+    Args:
+        new_runner: makes a task runner.
+        workers: how many there are to be.
+        is_alone: whether each gets a runner of its own: a process pool breaks as a whole.
+    """
+
+    def __init__(self, new_runner: Callable[[], Any], workers: int, *, is_alone: bool) -> None:
+        self._new_runner, self._is_alone = new_runner, is_alone
+        self._runners: dict[int, Any] = {}
+        self._lock = threading.Lock()  # a runner's client may be made when it is first needed, unlocked
+        self._threads = ThreadPoolExecutor(workers + 1, "experiment-crew")
+
+    @contextlib.asynccontextmanager
+    async def entered(self) -> AsyncIterator[None]:
+        """While this is entered, workers can be had."""
+        try:
+            yield
+        finally:
+            for number in list(self._runners):
+                with contextlib.suppress(Exception):  # what is left of a runner that is broken
+                    await self._in_thread(self._end, number)
+            self._threads.shutdown(wait=False)
+
+    def told(self, part: Part) -> str | None:
+        """Nothing: it is handed over."""
+
+    async def work(self, part: Part) -> None:
+        """Have a worker do its part."""
+        key = part.worker if self._is_alone else 0
+        run_id: list[UUID] = []
+        try:
+            await self._in_thread(self._work, key, part, run_id)
+        except ExperimentInUse as error:  # it has been still for long, or another is this worker by now
+            raise WorkerGone(str(error), *run_id) from None
+        except ExperimentsError:
+            raise
+        except Exception as error:
+            if self._is_alone:
+                with contextlib.suppress(Exception):
+                    await self._in_thread(self._end, key)
+            raise WorkerGone(describe(error), *run_id) from error
+
+    def _work(self, key: int, part: Part, run_id: list[UUID]) -> None:
+        with self._lock, _server_known():
+            if key not in self._runners:
+                self._runners[key] = self._new_runner().__enter__()
+            future = self._runners[key].submit(
+                worker_task, {"worker": part.worker, "workers": part.workers, "part": part.to_json()}
+            )
+        run_id.append(future.task_run_id)
+        future.result(raise_on_failure=True)
+
+    def _end(self, key: int) -> None:
+        with self._lock:
+            runner = self._runners.pop(key, None)
+        if runner is None:
+            return
+        _kill(runner)
+        runner.__exit__(None, None, None)
+
+    async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, function, *args)
+
+
+def _kill(runner: Any) -> None:
+    """End the processes of a process pool: whoever is left in one has had its time, and a pool waits for them."""
+    executor = getattr(runner, "_executor", None)
+    processes = getattr(executor, "_processes", None)
+    for process in list((processes if isinstance(processes, dict) else {}).values()):
+        process.kill()
+
+
+@contextlib.contextmanager
+def _server_known() -> Iterator[None]:
+    """Workers use the temporary server of this process, where there is one: each would start one of its own."""
+    if PREFECT_API_URL.value():
+        yield
+        return
+    from prefect.server.api.server import SubprocessASGIServer
+
+    server: Any = SubprocessASGIServer()
+    if not server.running:
+        yield
+        return
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield
