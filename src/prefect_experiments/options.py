@@ -329,8 +329,8 @@ class EvaluationOptions(Attempts):
     whose cost cannot be known is refused, or stopped as soon as that is seen. Workers tell each other once a second
     what they have spent: with a task runner it is what they begin in that time that is spent beyond, too."""
     task_runner: Annotated[str | RunsTasks | None, AsIs, WithJsonSchema(_TEXT)] = None
-    """where the calls are made: ``None`` for this process; ``processes`` for others on this machine; ``dask`` or
-    ``ray`` for a local cluster of that kind; ``deployment:NAME`` for runs of that deployment's flow, on its work pool;
+    """where the calls are made; by default, in this process. ``processes``: in others on this machine; ``dask`` or
+    ``ray``: in a local cluster of that kind; ``deployment:NAME``: in runs of that deployment's flow, on its work pool;
     in Python also a task runner of Prefect's, such as ``DaskTaskRunner(address=...)``."""
     workers: Annotated[int, Field(ge=1, le=MOST)] = 2
     """how many of them share the calls, where there is a task runner; never more than `concurrency`, which holds for

@@ -98,7 +98,7 @@ class TaskRunnerCrew:
             if key not in self._runners:
                 self._runners[key] = self._new_runner().__enter__()
             future = self._runners[key].submit(
-                worker_task, {"worker": part.worker, "workers": part.workers, "part": part.to_json()}
+                worker_task, {"worker": part.worker, "of": part.workers, "part": part.to_json()}
             )
         run_id.append(future.task_run_id)
         future.result(raise_on_failure=True)

@@ -9,12 +9,12 @@ from prefect import task
 
 @task(
     name="worker",
-    task_run_name="worker {worker} of {workers}",
+    task_run_name="worker {worker} of {of}",
     description="Make a share of the experiment's calls.",
     retries=0,  # whoever leads starts another one
     persist_result=False,
 )
-def worker_task(worker: int, workers: int, part: str) -> dict[str, Any]:
+def worker_task(worker: int, of: int, part: str) -> dict[str, Any]:
     """Do a worker's part; gives what it has done."""
     # One import and one call: task runners pickle this with all that it names.
     from prefect_experiments.orchestration.workers.body import do
