@@ -1,4 +1,8 @@
-"""The Prefect tasks that handle a batch, wherever its calls are made."""
+"""The Prefect tasks that handle a batch, wherever its calls are made.
+
+Their functions, like the flow's, are one import and one call: task runners pickle what they send to workers with all
+that it names, and a context variable cannot be pickled.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,22 @@ from functools import partial
 
 from prefect_experiments.engine import Batch
 from prefect_experiments.experiment.session import Session
-from prefect_experiments.orchestration.running import body, in_prefect_task, prefect_task
+from prefect_experiments.orchestration.running import in_prefect_task, prefect_task
 
 
 @prefect_task("run-task", "run {examples}", "Run the task on one batch of examples.")
 async def run_task(batch: int, examples: str) -> None:
     """Run the task on one batch."""
+    from prefect_experiments.orchestration.running import body
+
     await body()
 
 
 @prefect_task("evaluate", "evaluate {examples}", "Run the evaluators on one batch of outputs.")
 async def evaluate(batch: int, examples: str) -> None:
     """Evaluate one batch."""
+    from prefect_experiments.orchestration.running import body
+
     await body()
 
 

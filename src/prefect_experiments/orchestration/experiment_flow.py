@@ -26,7 +26,6 @@ from prefect_experiments.orchestration.batches import evaluate_batch, run_batch
 from prefect_experiments.orchestration.clients import Clients
 from prefect_experiments.orchestration.killed import end_run_of_killed
 from prefect_experiments.orchestration.running import (
-    body,
     conclude,
     conclude_alone,
     in_prefect_task,
@@ -44,12 +43,16 @@ logger = logging.getLogger("prefect_experiments")
 @prefect_task("load-dataset", "load {dataset}", "Pin a dataset version, make the experiment, plan what is missing.")
 async def load_dataset(dataset: str) -> None:
     """Pin the dataset and plan."""
+    from prefect_experiments.orchestration.running import body
+
     await body()
 
 
 @prefect_task("log-results", "log to {backend}", "Push what the backend does not have.")
 async def log_results(backend: str) -> None:
     """Push to the backend."""
+    from prefect_experiments.orchestration.running import body
+
     await body()
 
 
