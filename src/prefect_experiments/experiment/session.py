@@ -26,6 +26,7 @@ from prefect_experiments.engine import (
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.lifespans import lifespan_of
+from prefect_experiments.experiment.limits_in_step import limits_in_step
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import Lease, Link, Recorder, Store
@@ -104,6 +105,7 @@ class Session:
         lease: what makes this process the one that makes the calls; let go of when they have ended.
         pace: at which the calls of several flows together may start.
         trace_attributes: what stands on the root span of every trace.
+        shared: whether other processes make calls of the experiment at the same time.
 
     Raises:
         NotFound: the experiment is no longer there.
@@ -121,6 +123,7 @@ class Session:
         lease: Lease | None = None,
         pace: Pace | None = None,
         trace_attributes: Mapping[str, str] | None = None,
+        shared: bool = False,
     ) -> None:
         self.spec = spec
         self.store = store
@@ -134,7 +137,7 @@ class Session:
         self.evaluators = tuple(evaluator.evaluator() for evaluator in spec.evaluators)
         self.tracer = self._new_tracer(remote, link, dict(trace_attributes or {}))
         self._only = {e.name: frozenset(e.positions) for e in spec.evaluators if e.positions is not None}
-        self._lease, self._pace = lease, pace
+        self._lease, self._pace, self._shared = lease, pace, shared
         self._engine: Engine | None = None
         self._recorder: Recorder | None = None
         self._started: set[int] = set()
@@ -230,8 +233,9 @@ class Session:
                 ready=recorder.ready,
                 budget=await asyncio.to_thread(self._budget),
             )
-            with self.tracer or contextlib.nullcontext():
-                yield
+            async with limits_in_step(self.store, experiment_id, self._engine.limits, shared=self._shared):
+                with self.tracer or contextlib.nullcontext():
+                    yield
 
     def _budget(self) -> Budget | None:
         """What may still be spent: earlier sessions of the experiment have spent of it, too."""
