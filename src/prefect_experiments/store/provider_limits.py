@@ -118,7 +118,7 @@ class ProviderLimitStore:
                 "experiment_id": me.experiment_id,
                 "process": me.process,
                 "observed": me.observed,
-                "providers": orjson.dumps(me.met).decode(),
+                "providers": orjson.dumps({provider: tuple(met) for provider, met in me.met.items()}).decode(),
                 "seen": self._seconds(connection),
             }
             connection.execute(self._database.upsert(limit_sharers), [row])
