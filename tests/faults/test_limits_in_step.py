@@ -148,6 +148,14 @@ def test_all_are_refused_at_once_and_the_rate_is_halved_once(start: Start) -> No
     assert {process.limit.share.of for process in processes} == {4}
 
 
+def test_news_is_added_to_what_is_known(start: Start) -> None:
+    first, second = start("1"), start("2")
+    second.limits.exceeded(Refused(0.5), time.monotonic())  # and has not heard of the other yet
+    first.refused(60.0)
+    second.beat()
+    assert 30 < start("3").known.pause <= 60
+
+
 def test_whose_calls_are_refused_is_heard_too(start: Start) -> None:
     """A judge's provider does not slow down the task in other processes, where the task has another one."""
     first, second = start("1"), start("2")

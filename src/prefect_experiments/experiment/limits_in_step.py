@@ -103,7 +103,7 @@ class InStep:
         """Tell what is new, and keep to what others know."""
         try:
             heard = self._exchanged()
-        except ExperimentsError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the calls go on
             self._failed(error)
             return
         self._answered_at, self._has_said = time.monotonic(), False
@@ -171,7 +171,8 @@ class InStep:
         processes = sorted({one.process for one in others} | {self._process})
         return Share(processes.index(self._process), len(processes), tuple(one.observed for one in others))
 
-    def _failed(self, error: ExperimentsError) -> None:
+    def _failed(self, error: Exception) -> None:
+        logger.debug("limits of experiment %s\n%s", self._experiment_id, traceback_text(error))
         if self._has_said or time.monotonic() - self._answered_at < SAID_AFTER_S:
             return
         self._has_said = True
