@@ -91,7 +91,7 @@ class Caller:
         self._policy = policy
         self._threads = threads
         self._limits = limits
-        self._own_limits: list[RateLimit] = []
+        self._own_limits = limits.of_target(f"{'evaluator' if keep is None else 'task'} {target.name}")
         # A task, a judge, an async evaluator, and a sync one that takes as long as a network call
         # are taken to call a provider: they keep to the limits that others of the experiment have
         # met, and wait before they try again. A quick Python function has nothing to wait for.

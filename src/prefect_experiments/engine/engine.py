@@ -110,6 +110,11 @@ class Engine:
         self.evaluation_errors = 0
 
     @property
+    def limits(self) -> ActiveLimits:
+        """The providers' limits that its calls have met."""
+        return self._limits
+
+    @property
     def abandoned(self) -> int:
         """How many calls went on when their time was over, or when they were cancelled: nobody can end them."""
         return sum(caller.abandoned for caller in self._every_caller())

@@ -17,6 +17,7 @@ from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.lifespans import lifespan_of
+from prefect_experiments.experiment.limits_in_step import limits_in_step
 from prefect_experiments.experiment.missing import Missing
 from prefect_experiments.experiment.spec import ExperimentSpec
 from prefect_experiments.settings import Settings
@@ -43,6 +44,7 @@ class Session:
         pace: at which the calls of several flows together may start.
         trace_attributes: what stands on the root span of every trace.
         spent_before: US dollars that had been spent before this session; by default what the store knows by now.
+        shared: whether other processes make calls of the experiment at the same time.
 
     Attributes:
         missing: what the experiment lacks.
@@ -65,6 +67,7 @@ class Session:
         pace: Pace | None = None,
         trace_attributes: Mapping[str, str] | None = None,
         spent_before: float | None = None,
+        shared: bool = False,
     ) -> None:
         self.spec = spec
         self.store = store
@@ -77,7 +80,7 @@ class Session:
         self.task = None if spec.task is None else spec.task.task()
         self.evaluators = tuple(evaluator.evaluator() for evaluator in spec.evaluators)
         self.tracer = self._new_tracer(remote, link, dict(trace_attributes or {}))
-        self.lease, self._pace = lease, pace
+        self.lease, self._pace, self._shared = lease, pace, shared
         self.by_workers: Done | None = None
         self._engine: Engine | None = None
         self._budget: Budget | None = None
@@ -168,8 +171,9 @@ class Session:
                 ready=recorder.ready,
                 budget=self._budget,
             )
-            with self.tracer or contextlib.nullcontext():
-                yield
+            async with limits_in_step(self.store, experiment_id, self._engine.limits, shared=self._shared):
+                with self.tracer or contextlib.nullcontext():
+                    yield
 
     def _new_budget(self) -> Budget | None:
         """What may still be spent: earlier sessions of the experiment have spent of it, too."""

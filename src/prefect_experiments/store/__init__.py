@@ -23,6 +23,7 @@ from prefect_experiments.store.leases import Lease, LeaseStore
 from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.outbox import OutboxStore
 from prefect_experiments.store.pending import PendingStore
+from prefect_experiments.store.provider_limits import ProviderLimitStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
 from prefect_experiments.store.shared_work import SharedWorkStore
@@ -52,6 +53,7 @@ class Store:
         self.links = LinkStore(self.database)
         self.outbox = OutboxStore(self.database)
         self.leases = LeaseStore(self.database)
+        self.provider_limits = ProviderLimitStore(self.database)
         self.shared_work = SharedWorkStore(self.database)
         self.ingest = IngestStore(self.database, self.experiments)
         self.upkeep = Upkeep(self.database)

@@ -234,6 +234,31 @@ leases = Table(
     Column("flow_run_id", String(64)),
 )
 
+# What is known of the limits of providers that several processes call at once, and by the database's own clock since
+# when. It is of use for minutes; what is older is nobody's business any more.
+provider_limits = Table(
+    "provider_limits",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("rate", Double),  # call starts a second, of all together; null: not limited
+    Column("pause", Double, nullable=False),
+    Column("hold", Double, nullable=False),
+    Column("since_cut", Double),  # null: never cut
+    Column("as_of", Double, nullable=False),
+)
+
+# The processes that make calls of one experiment together, for as long as they do. `seen` is when one last showed
+# that it is there, by the database's clock; `observed` how many calls it has begun a second, lately.
+limit_sharers = Table(
+    "limit_sharers",
+    metadata,
+    Column("experiment_id", String(64), primary_key=True),
+    Column("process", Text, primary_key=True),
+    Column("observed", Double),
+    Column("providers", Text, nullable=False),
+    Column("seen", Double, nullable=False),
+)
+
 # An experiment that several workers share: where the next range of its examples begins, and what leads them: the holder
 # of its lease on calls. Ranges count its examples, not their positions.
 shared_work = Table(
