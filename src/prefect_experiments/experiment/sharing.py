@@ -165,7 +165,7 @@ async def do_part(part: Part, calls: Calls = calls_directly, pace: Pace | None =
     async with letting_go(lease):
         await lease.take()
         session = await asyncio.to_thread(Session.open, spec, lease, pace=pace, trace_attributes=part.trace_attributes)
-        ranges = Ranges(store.database, spec.experiment_id, part.worker, part.leader)
+        ranges = Ranges(store.database, lease)
         async with _while_wanted(lease, session):
             await calls(session, SharedBatches(session, ranges))
     return told()
