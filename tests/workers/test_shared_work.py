@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,11 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prefect_experiments import Client
+from prefect_experiments.engine import Batch
 from prefect_experiments.errors import ExperimentInUse, WorkCalledOff
 from prefect_experiments.experiment.arguments import RunArguments
 from prefect_experiments.experiment.request import plan_new
+from prefect_experiments.experiment.session import Session
+from prefect_experiments.experiment.sharing import SharedBatches, calls_directly, do_part, parts_of, write_down
 from prefect_experiments.experiment.work import RunWork
-from prefect_experiments.store import Store
 from prefect_experiments.store.processes import Process, holding
 from prefect_experiments.store.shared_work import Done, Range, Ranges, WorkerLease
 from prefect_experiments.store.tables import work_ranges
@@ -97,63 +101,71 @@ STEPS = st.lists(
 )
 
 
+class Simulation:
+    """What each worker does, and what must hold after each step of anybody."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.living: dict[int, Worker] = {}
+        self.finished: list[Range] = []
+        self.new: list[Range] = []
+
+    def step(self, what: str, number: int) -> None:
+        worker = self.living.get(number) or Worker(self.shared, number)
+        self.living[number] = worker
+        if what == "take":
+            self.take(worker)
+        elif what == "finish" and worker.held:
+            self.finished.append(worker.finish())
+        elif what in ("die", "leave"):
+            worker.die() if what == "die" else worker.lease.release()
+            del self.living[number]
+        self.check()
+
+    def take(self, worker: Worker) -> Range | None:
+        known = {found for found, _ in self.shared.rows()}
+        found = worker.take()
+        if found is not None and found not in known:
+            self.new.append(found)
+        return found
+
+    def check(self) -> None:
+        held = [found for worker in self.living.values() for found in worker.held]
+        assert len(held) == len(set(held)), "two living workers hold one range"
+        assert not set(held) & set(self.finished), "what is done is done again"
+        assert {found for found, is_done in self.shared.rows() if is_done} == set(self.finished)
+
+    def to_the_end(self) -> None:
+        for number in range(1, WORKERS + 1):
+            if number not in self.living:
+                self.living[number] = Worker(self.shared, number)
+        for worker in self.living.values():
+            while worker.held:
+                self.finished.append(worker.finish())
+            while self.take(worker) is not None:
+                assert not self.shared.store.shared_work.is_done(self.shared.id)
+                self.finished.append(worker.finish())
+        self.check()
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(total=st.integers(1, 90), smallest=st.integers(1, 5), more=st.integers(0, 20), steps=STEPS)
 def test_every_example_is_done_once(
     shared: Shared, total: int, smallest: int, more: int, steps: list[tuple[str, int]]
 ) -> None:
     shared.begin(total, smallest, smallest + more)
-    living: dict[int, Worker] = {}
-    finished: list[Range] = []
-    new: list[Range] = []
-
-    def check() -> None:
-        held = [found for worker in living.values() for found in worker.held]
-        assert len(held) == len(set(held)), "two living workers hold one range"
-        assert not set(held) & set(finished), "what is done is done again"
-        assert {found for found, is_done in shared.rows() if is_done} == set(finished)
-        is_all = sum(found.after - found.first for found in finished) == total
-        assert shared.store.shared_work.is_done(shared.id) == is_all
-
-    def take(worker: Worker) -> Range | None:
-        known = {found for found, _ in shared.rows()}
-        found = worker.take()
-        if found is not None and found not in known:
-            new.append(found)
-        return found
-
+    seen = Simulation(shared)
     try:
-        for step, number in steps:
-            worker = living.get(number)
-            if worker is None:
-                worker = living[number] = Worker(shared, number)
-            if step == "take":
-                take(worker)
-            elif step == "finish" and worker.held:
-                finished.append(worker.finish())
-            elif step == "die":
-                worker.die()
-                del living[number]
-            elif step == "leave":
-                worker.lease.release()
-                del living[number]
-            check()
-        for number in range(1, WORKERS + 1):
-            if number not in living:
-                living[number] = Worker(shared, number)
-        for worker in living.values():
-            while worker.held:
-                finished.append(worker.finish())
-            while take(worker) is not None:
-                finished.append(worker.finish())
-        check()
+        for step in steps:
+            seen.step(*step)
+        seen.to_the_end()
     finally:
-        for worker in living.values():
+        for worker in seen.living.values():
             worker.lease.release()
     assert shared.store.shared_work.is_done(shared.id)
-    examples = sorted(position for found in finished for position in range(found.first, found.after))
+    examples = sorted(position for found in seen.finished for position in range(found.first, found.after))
     assert examples == list(range(total))
-    sizes = [found.after - found.first for found in new]
+    sizes = [found.after - found.first for found in seen.new]
     assert sizes == sorted(sizes, reverse=True)
     assert all(smallest <= size <= smallest + more for size in sizes[:-1])
 
@@ -270,3 +282,47 @@ def test_each_knows_what_the_others_have_spent(shared: Shared) -> None:
     assert again.lease.elsewhere == 0.5
     again.lease.release()
     two.lease.release()
+
+
+def test_what_another_has_done_of_a_range_is_not_done_again(tmp_path: Path) -> None:
+    """Though nothing was done at all when the one that takes it over began."""
+    client, calls = Client(store_url=f"sqlite:///{tmp_path / 'store.db'}"), []
+
+    def task(input: int) -> int:
+        calls.append(input)
+        return input
+
+    async def half(session: Session, batches: SharedBatches) -> None:
+        batch = await batches.take()
+        assert batch is not None
+        async with session.recording():
+            await session.run_batch(Batch(1, batch.positions[:4]), lambda: None)
+        raise ConnectionError
+
+    work = RunWork(
+        plan_new(RunArguments(dataset=[{"input": n} for n in range(8)], task=task, concurrency=2, batch_size=8), client)
+    )
+    work.load_dataset()
+
+    async def main() -> None:
+        lease = client.store.leases.of_calls(work.record.experiment.id)
+        assert await asyncio.to_thread(lease.try_to_take)
+        parts = parts_of(work.session, 2, lease.holder)
+        write_down(work.session, parts, [None, None])
+        is_open, go = asyncio.Event(), asyncio.Event()
+
+        async def later(session: Session, batches: SharedBatches) -> None:
+            is_open.set()
+            await go.wait()
+            await calls_directly(session, batches)
+
+        second = asyncio.create_task(do_part(parts[1], later))
+        await is_open.wait()
+        with pytest.raises(ConnectionError):
+            await do_part(parts[0], half)
+        go.set()
+        await second
+        lease.release()
+
+    asyncio.run(main())
+    assert sorted(calls) == list(range(8))

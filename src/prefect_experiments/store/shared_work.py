@@ -127,6 +127,14 @@ class SharedWorkStore:
             query = sa.select(c.first).where(c.experiment_id == experiment_id, c.done == 0).limit(1)
             return connection.execute(query).first() is None
 
+    def under_way(self, experiment_id: str) -> Mapping[Range, int]:
+        """The ranges that are taken and not done, and which worker has each."""
+        c = work_ranges.c
+        query = sa.select(c.first, c.after, c.worker).where(c.experiment_id == experiment_id, c.done == 0)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(c.first)).all()
+        return {Range(row.first, row.after): row.worker for row in rows}
+
     def part(self, experiment_id: str, worker: int) -> str:
         """What a worker is to do.
 

@@ -36,6 +36,9 @@ class Crew(Protocol):
     def entered(self) -> contextlib.AbstractAsyncContextManager[None]:
         """While this is entered, workers can be had; leaving it ends those that are still there."""
 
+    async def let_go(self) -> None:
+        """End workers that no longer answer, where that can be done: `work` raises `WorkerGone` for them."""
+
     def told(self, part: Part) -> str | None:
         """What is to stand in the store for a worker that can be told nothing else."""
 
@@ -69,10 +72,18 @@ class TaskRunnerCrew:
         try:
             yield
         finally:
-            for number in list(self._runners):
-                with contextlib.suppress(Exception):  # what is left of a runner that is broken
-                    await self._in_thread(self._end, number)
+            await self._end_all()
             self._threads.shutdown(wait=False)
+
+    async def let_go(self) -> None:
+        """End the workers that have a runner of their own."""
+        if self._is_alone:
+            await self._end_all()
+
+    async def _end_all(self) -> None:
+        for number in list(self._runners):
+            with contextlib.suppress(Exception):  # what is left of a runner that is broken
+                await self._in_thread(self._end, number)
 
     def told(self, part: Part) -> str | None:
         """Nothing: it is handed over."""
@@ -117,7 +128,12 @@ class TaskRunnerCrew:
 
 
 def _kill(runner: Any) -> None:
-    """End the processes of a process pool: whoever is left in one has had its time, and a pool waits for them."""
+    """End the processes of a process pool: whoever is left in one has had its time, and a pool waits for them.
+
+    What they have for Prefect may be half said: it is not waited for either.
+    """
+    if (said := getattr(runner, "_subprocess_message_queue", None)) is not None:
+        said.cancel_join_thread()
     executor = getattr(runner, "_executor", None)
     processes = getattr(executor, "_processes", None)
     for process in list((processes if isinstance(processes, dict) else {}).values()):
