@@ -1,7 +1,8 @@
 """The code of the user's whose calls workers make here. It is copied into the folder of a test, with its log.
 
 What it does at a call is said by files in that folder: `wait` (calls from the number in it on wait for `go`), `poison`
-(the call with that number kills its process), `fail` (a JSON list of those that fail), `seconds` (what a call takes), `cost` (in dollars).
+(the call with that number kills its process), `fail` (a JSON list of those that fail), `seconds` (what a call takes),
+`cost` (in dollars).
 """
 
 from __future__ import annotations

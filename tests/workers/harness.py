@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,12 +20,19 @@ from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, TaskRun
 
-from prefect_experiments import Client
 from support.flow_runs import flow_run_of
 from support.patience import PATIENCE_S, wait_for
 
 HERE = Path(__file__).parent
 DRIVER = HERE / "driver.py"
+
+
+_HERE = uuid.uuid4().hex[:8]
+
+
+def called(name: str) -> str:
+    """A name that no other run of these tests gives to an experiment."""
+    return f"{name}-{_HERE}"
 
 
 class Call(NamedTuple):
@@ -171,7 +179,3 @@ def runs_in_prefect(experiment: str) -> tuple[FlowRun, list[TaskRun]]:
 
     found = wait_for(all_ended, "the end of every task run")
     return flow_run_of(experiment), found
-
-
-def of(store_url: str) -> Client:
-    return Client(store_url=store_url)

@@ -13,7 +13,7 @@ import pytest
 from prefect_experiments import Client
 from prefect_experiments.errors import ExperimentStopped, WorkersLost
 from support.patience import wait_for
-from tests.workers.harness import App, Driver, Running, children, gone, kill, living, rows, runs_in_prefect
+from tests.workers.harness import App, Driver, Running, called, children, gone, kill, living, rows, runs_in_prefect
 
 EXAMPLES, CONCURRENCY = 60, 4
 SHARED = {
@@ -42,7 +42,9 @@ def is_whole(ran: Any, examples: int = EXAMPLES) -> None:
 
 def test_a_worker_is_killed_and_then_all_of_them(client: Client, app: App) -> None:
     app.tell(wait=20)
-    running = Running(client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name="killed", **SHARED)
+    running = Running(
+        client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name=called("killed"), **SHARED
+    )
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == CONCURRENCY, "as many calls as there may be")
     first = app.pids()
     assert len(first) == 2
@@ -56,7 +58,7 @@ def test_a_worker_is_killed_and_then_all_of_them(client: Client, app: App) -> No
     assert len(app.pids()) == 5
     assert sum(app.calls().values()) <= EXAMPLES + 2 * CONCURRENCY
     assert max(app.calls().values()) <= 3
-    flow, tasks = runs_in_prefect("killed")
+    flow, tasks = runs_in_prefect(called("killed"))
     assert flow.state_name == "Completed"
     assert f"Ran {EXAMPLES}; 0 of {EXAMPLES} failed" in str(flow.state and flow.state.message)
     states = sorted(run.state_name or "" for run in tasks if run.name.startswith("worker"))
@@ -115,13 +117,15 @@ def test_a_worker_stands_still_for_longer_than_its_lease(client: Client, app: Ap
 @pytest.mark.slow
 def test_a_worker_that_stands_still_for_ever_is_not_waited_for(client: Client, app: App) -> None:
     app.tell(wait=20)
-    running = Running(client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name="still", **SHARED)
+    running = Running(
+        client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name=called("still"), **SHARED
+    )
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == CONCURRENCY, "as many calls as there may be")
     kill(min(app.pids()), signal.SIGSTOP)
     app.go()
     is_whole(running.result())
     gone(app.pids())
-    flow, tasks = runs_in_prefect("still")
+    flow, tasks = runs_in_prefect(called("still"))
     assert flow.state_name == "Completed"
     assert [run.state_name for run in tasks if run.name.startswith("worker")].count("Crashed") == 1
 
@@ -130,11 +134,13 @@ def test_a_worker_that_stands_still_for_ever_is_not_waited_for(client: Client, a
 def test_workers_that_die_when_they_start(client: Client, app: App) -> None:
     app.tell(dies=True)
     with pytest.raises(WorkersLost) as lost:
-        Running(client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name="dies", **SHARED).result()
+        Running(
+            client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name=called("dies"), **SHARED
+        ).result()
     assert "ended 3 times before anything was done" in str(lost.value)
     assert "prefect-experiments resume exp-" in str(lost.value)
     assert not app.log("begin")
-    flow, _ = runs_in_prefect("dies")
+    flow, _ = runs_in_prefect(called("dies"))
     assert flow.state_name == "Failed"
     assert not children()
 
@@ -143,13 +149,15 @@ def test_workers_that_die_when_they_start(client: Client, app: App) -> None:
 def test_an_example_that_kills_its_process(client: Client, app: App) -> None:
     app.tell(poison=33)
     with pytest.raises(WorkersLost) as lost:
-        Running(client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name="poison", **SHARED).result()
+        Running(
+            client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name=called("poison"), **SHARED
+        ).result()
     assert "e33" in str(lost.value)  # which it may have been
     assert app.calls()[33] <= 4
     finished = client.experiments.list_runs(experiment="latest", all=True)
     assert len(finished) > EXAMPLES // 2
     assert "e33" not in {run.example_id for run in finished}
-    flow, _ = runs_in_prefect("poison")
+    flow, _ = runs_in_prefect(called("poison"))
     assert flow.state_name == "Failed"
     assert not children()
 
@@ -158,12 +166,12 @@ def test_an_example_that_kills_its_process(client: Client, app: App) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_driver_is_interrupted(store_url: str, client: Client, app: App, number: int) -> None:
     app.tell(wait=20)
-    driver = Driver(store_url, app, dataset=rows(EXAMPLES), experiment_name=f"off{number}", **SHARED)
+    driver = Driver(store_url, app, dataset=rows(EXAMPLES), experiment_name=called(f"off{number}"), **SHARED)
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == CONCURRENCY, "as many calls as there may be")
     driver.process.send_signal(number)
     assert driver.wait() != 0
     gone(app.pids())
-    flow, _ = runs_in_prefect(f"off{number}")
+    flow, _ = runs_in_prefect(called(f"off{number}"))
     assert flow.state_name in ("Crashed", "Cancelled", "Failed")
     app.go()
     assert Driver(store_url, app, "resume", task_runner="processes", workers=2).wait() == 0
@@ -174,7 +182,7 @@ def test_the_driver_is_interrupted(store_url: str, client: Client, app: App, num
 @pytest.mark.slow
 def test_all_processes_of_a_terminal_are_interrupted(store_url: str, client: Client, app: App) -> None:
     app.tell(wait=20)
-    driver = Driver(store_url, app, dataset=rows(EXAMPLES), experiment_name="ctrl-c", **SHARED)
+    driver = Driver(store_url, app, dataset=rows(EXAMPLES), experiment_name=called("ctrl-c"), **SHARED)
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == CONCURRENCY, "as many calls as there may be")
     os.killpg(driver.process.pid, signal.SIGINT)
     assert driver.wait() != 0
@@ -182,7 +190,7 @@ def test_all_processes_of_a_terminal_are_interrupted(store_url: str, client: Cli
     said = driver.said()
     assert "KeyboardInterrupt" in said
     assert said.count("Traceback") <= 1
-    runs_in_prefect("ctrl-c")
+    runs_in_prefect(called("ctrl-c"))
 
 
 @pytest.mark.slow
@@ -192,7 +200,7 @@ def test_the_first_error_stops_all_workers(client: Client, app: App) -> None:
         Running(
             client.experiments.run_experiment,
             dataset=rows(EXAMPLES),
-            experiment_name="first error",
+            experiment_name=called("first error"),
             exit_on_error=True,
             **SHARED,
         ).result()
@@ -200,7 +208,7 @@ def test_the_first_error_stops_all_workers(client: Client, app: App) -> None:
     assert "not 25" in str(stopped.value)
     calls = len(app.log("begin"))
     assert calls < EXAMPLES
-    flow, _ = runs_in_prefect("first error")
+    flow, _ = runs_in_prefect(called("first error"))
     assert flow.state_name == "Failed"
     gone(app.pids())
     assert len(app.log("begin")) == calls

@@ -26,7 +26,7 @@ from support.prefect_gate import Gate
 from support.prefect_server import without_prefect
 from tests.pixie_datasets.projects import dataset as pixie_dataset
 from tests.pixie_datasets.projects import entry, log_of, processes_of, project
-from tests.workers.harness import App, Driver, Running, children, gone, rows, runs_in_prefect
+from tests.workers.harness import App, Driver, Running, called, children, gone, rows, runs_in_prefect
 
 EXAMPLES = 40
 SHARED: dict[str, Any] = {
@@ -54,7 +54,7 @@ def test_a_budget_holds_for_both(client: Client, app: App) -> None:
             client.experiments.run_experiment,
             dataset=rows(200),
             budget=0.5,
-            experiment_name="paid",
+            experiment_name=called("paid"),
             **SHARED,
         ).result()
     assert f"resume {spent.value.experiment_id} --budget DOLLARS" in str(spent.value)
@@ -62,7 +62,7 @@ def test_a_budget_holds_for_both(client: Client, app: App) -> None:
     assert 50 <= made <= 50 + 4 + 4 * 5  # what is under way, and what begins in the second
     kept = client.experiments.get_results(experiment=spent.value.experiment_id)
     assert kept.summary.total_cost == pytest.approx(made * 0.01)
-    assert runs_in_prefect("paid")[0].state_name == "Failed"
+    assert runs_in_prefect(called("paid"))[0].state_name == "Failed"
     gone(app.pids())
 
 
@@ -134,7 +134,7 @@ def test_the_store_is_away_for_a_while(request: pytest.FixtureRequest, kind: str
     app.tell(wait=20)
     client = Client(store_url=url)
     running = Running(
-        client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name=f"away {kind}", **SHARED
+        client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name=called(f"away {kind}"), **SHARED
     )
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == 4, "as many calls as there may be")
     with away:
@@ -143,7 +143,7 @@ def test_the_store_is_away_for_a_while(request: pytest.FixtureRequest, kind: str
     ran = running.result()
     assert [run.output for run in ran.task_runs] == [2 * n for n in range(EXAMPLES)]
     assert set(app.calls().values()) == {1}
-    flow, tasks = runs_in_prefect(f"away {kind}")
+    flow, tasks = runs_in_prefect(called(f"away {kind}"))
     assert {flow.state_name, *(run.state_name for run in tasks)} == {"Completed"}
 
 
@@ -162,13 +162,13 @@ def test_no_secret_travels(
     """The password of the store is in the environment alone: not on a command line, nor in what Prefect is told."""
     app.tell(wait=10)
     monkeypatch.setenv("SECRET_OF_MINE", "s3cret-of-mine")
-    driver = Driver(postgres_url, app, dataset=rows(20), experiment_name="secret", **SHARED)
+    driver = Driver(postgres_url, app, dataset=rows(20), experiment_name=called("secret"), **SHARED)
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == 4, "as many calls as there may be")
     family = [psutil.Process(driver.process.pid), *psutil.Process(driver.process.pid).children(recursive=True)]
     commands = "\n".join(" ".join(process.cmdline()) for process in family)
     app.go()
     assert driver.wait() == 0, driver.said()
-    _, tasks = runs_in_prefect("secret")
+    _, tasks = runs_in_prefect(called("secret"))
     told = "\n".join(run.model_dump_json() for run in tasks)
     for text in (commands, told, driver.said()):
         assert PASSWORD not in text

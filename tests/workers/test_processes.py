@@ -18,7 +18,7 @@ from prefect_experiments.analysis.results import result_table
 from prefect_experiments.errors import ExperimentStopped, InvalidInput
 from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.progress import heard_by
-from tests.workers.harness import App, children, gone, rows, runs_in_prefect
+from tests.workers.harness import App, called, children, gone, rows, runs_in_prefect
 
 EXAMPLES, REPETITIONS, FAIL = 40, 2, [7, 8, 33]
 
@@ -186,11 +186,11 @@ def test_no_more_workers_than_can_work(fresh: App, client: Client, examples: int
         task_runner="processes",
         workers=3,
         print_summary=False,
-        experiment_name=f"few-{examples}-{concurrency}",
+        experiment_name=called(f"few-{examples}-{concurrency}"),
     )
     assert [run.output for run in ran.task_runs] == [2 * n for n in range(examples)]
     assert len({call.pid for call in fresh.log("import")} - {os.getpid()}) == 1
-    _, tasks = runs_in_prefect(f"few-{examples}-{concurrency}")
+    _, tasks = runs_in_prefect(called(f"few-{examples}-{concurrency}"))
     assert [run.name for run in tasks if run.name.startswith("worker")] == ["worker 1 of 1"]
 
 
@@ -246,10 +246,14 @@ def test_what_cannot_travel_is_said_before_anything_is_called(client: Client) ->
 
     with pytest.raises(InvalidInput, match=r"'task' cannot be sent to another process.*'package.module:name'"):
         client.experiments.run_experiment(
-            dataset=rows(3), task=task, task_runner="processes", experiment_name="no pickle", print_summary=False
+            dataset=rows(3),
+            task=task,
+            task_runner="processes",
+            experiment_name=called("no pickle"),
+            print_summary=False,
         )
     assert not called
-    assert runs_in_prefect("no pickle")[0].state_name == "Failed"
+    assert runs_in_prefect(called("no pickle"))[0].state_name == "Failed"
 
 
 @pytest.mark.slow
@@ -307,10 +311,10 @@ def test_tasks_that_do_as_they_like(client: Client, tmp_path: Path, monkeypatch:
         task_runner="processes",
         concurrency=4,
         print_summary=False,
-        experiment_name="as they like",
+        experiment_name=called("as they like"),
     )
     assert [(run.output, run.error) for run in ran.task_runs] == [(n, None) for n in range(36)]
-    flow, tasks = runs_in_prefect("as they like")
+    flow, tasks = runs_in_prefect(called("as they like"))
     assert {flow.state_name, *(run.state_name for run in tasks)} == {"Completed"}
 
 
