@@ -229,6 +229,7 @@ def _purpose(worker: int, leader: str) -> str:
     return f"worker {worker} of {Process.of(leader).token}"
 
 
+@all_patient
 class Ranges:
     """The ranges of the work that one worker takes, while it holds its lease.
 
