@@ -26,6 +26,7 @@ class Missing:
         positions: of the experiment's examples, ascending.
         finished: how many runs were ok when this was made.
         runs: how many were missing.
+        is_shared: whether others make some of it meanwhile.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Missing:
         self.positions = array("q", store.datasets.positions(record.version) if chosen is None else chosen)
         self.finished = store.results.count_finished(self._id, self._repetitions)
         self.runs = len(self.positions) * self._repetitions - self.finished
+        self.is_shared = False
         self._looked_at: set[int] = set()
 
     @property
@@ -76,7 +78,7 @@ class Missing:
         every = {(position, number) for position in batch.positions for number in range(1, self._repetitions + 1)}
         if not self.runs:
             return set()
-        if not self.finished and batch.first not in self._looked_at:
+        if not (self.finished or self.is_shared or batch.first in self._looked_at):
             return every
         # Also what finished before a failure that made Prefect try the batch again.
         return every - self._store.results.finished_runs(self._id, (batch.first, batch.last))
@@ -91,6 +93,16 @@ class Missing:
             passed=self._passed,
             only=self._only,
         )
+
+    def left(self, batch: Batch) -> tuple[int, list[str]]:
+        """How much a batch lacks by now, and of which examples."""
+        repetitions = range(1, self._repetitions + 1)
+        keys = {(position, number) for position in batch.positions for number in repetitions}
+        keys -= self._store.results.finished_runs(self._id, (batch.first, batch.last))
+        runs = self._store.results.run_items(self._record.version, keys)
+        evaluations = self.evaluation_items(batch) if self._fingerprints else []
+        ids = [item.example_id for item in (*runs, *(item.run for item in evaluations))]
+        return len(ids), list(dict.fromkeys(ids))
 
     def not_meant(self) -> int:
         """Evaluations of missing runs that no evaluator is to give, as it is meant for other examples."""

@@ -131,7 +131,13 @@ class Session:
 
     def progress(self) -> Progress:
         """How far this session is."""
-        made = self.made()
+        return self._progress(self.made())
+
+    def evaluations_after(self, made: Done) -> int:
+        """How many evaluator calls there are to be, where these runs were made."""
+        return self._progress(made).evaluations_expected if self.to_run else made.evaluations
+
+    def _progress(self, made: Done) -> Progress:
         return Progress(
             experiment_id=self.spec.experiment_id,
             began=self._engine is not None or self.by_workers is not None,

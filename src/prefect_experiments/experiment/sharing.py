@@ -111,6 +111,7 @@ class SharedBatches:
     def __init__(self, session: Session, ranges: Ranges) -> None:
         self._session, self._ranges = session, ranges
         self._taken: dict[int, Range] = {}
+        session.missing.is_shared = True
 
     async def take(self) -> Batch | None:
         """The next; ``None`` where there is none now."""
@@ -164,8 +165,9 @@ async def do_part(part: Part, calls: Calls = calls_directly, pace: Pace | None =
     lease = WorkerLease(store.database, spec.experiment_id, part.worker, part.leader, told)
     async with letting_go(lease):
         await lease.take()
-        session = await asyncio.to_thread(Session.open, spec, lease, pace=pace, trace_attributes=part.trace_attributes)
-        ranges = Ranges(store.database, spec.experiment_id, part.worker, part.leader)
+        more = {"trace_attributes": part.trace_attributes, "spent_before": part.spent_before}
+        session = await asyncio.to_thread(Session.open, spec, lease, pace=pace, **more)
+        ranges = Ranges(store.database, lease)
         async with _while_wanted(lease, session):
             await calls(session, SharedBatches(session, ranges))
     return told()

@@ -194,10 +194,26 @@ class Lease:
             self._sure = self._now()
             self._keep()
 
-    def is_left(self, connection: Connection) -> bool:
-        """Whether nobody holds it who lives; asked again and again, it finds out also of who is elsewhere."""
+    def is_ended(self, connection: Connection) -> bool:
+        """Whether nobody holds it, who lives; a holder that has lost it learns so, should it only have stood still.
+
+        Asked again and again, this finds out also of one that is elsewhere.
+        """
         seen = self._row(connection)
-        return seen is None or seen.holder == NOBODY or self._is_over(seen)
+        if seen is None or seen.holder == NOBODY:
+            return True
+        if not self._is_over(seen):
+            return False
+        c = leases.c
+        this = [c.experiment_id == self._experiment_id, c.purpose == self._purpose]
+        as_seen = [c.holder == seen.holder, c.beat == seen.beat]
+        changed = connection.execute(leases.update().where(*this, *as_seen).values(holder=NOBODY))
+        return bool(changed.rowcount)
+
+    def is_held_by(self, connection: Connection, holder: str) -> bool:
+        """Whether it is that one's, who lives as far as is known."""
+        seen = self._row(connection)
+        return seen is not None and seen.holder == holder and not self._is_over(seen)
 
     def _beside(self, connection: Connection) -> None:
         """What else is looked at, or told, whenever this is taken or kept.

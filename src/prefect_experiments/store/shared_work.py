@@ -9,7 +9,6 @@ leads others.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -128,6 +127,14 @@ class SharedWorkStore:
             query = sa.select(c.first).where(c.experiment_id == experiment_id, c.done == 0).limit(1)
             return connection.execute(query).first() is None
 
+    def under_way(self, experiment_id: str) -> Mapping[Range, int]:
+        """The ranges that are taken and not done, and which worker has each."""
+        c = work_ranges.c
+        query = sa.select(c.first, c.after, c.worker).where(c.experiment_id == experiment_id, c.done == 0)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(c.first)).all()
+        return {Range(row.first, row.after): row.worker for row in rows}
+
     def part(self, experiment_id: str, worker: int) -> str:
         """What a worker is to do.
 
@@ -161,9 +168,10 @@ class WorkerLease(Lease):
     def __init__(
         self, database: Database, experiment_id: str, worker: int, leader: str, told: Callable[[], Done] = Done
     ) -> None:
-        self._worker, self._leader, self._told = worker, leader, told
+        self.experiment_id, self.worker, self.leader = experiment_id, worker, leader
+        self._told = told
         self._before: Done | None = None  # what another process has done as this worker
-        self._leader_seen: tuple[float, float] | None = None
+        self._calls = Lease(database, experiment_id, "calls", SILENT_S)
         self.elsewhere = 0.0
         """US dollars that the others have spent."""
         super().__init__(database, experiment_id, _purpose(worker, leader), SILENT_S)
@@ -171,6 +179,15 @@ class WorkerLease(Lease):
     @property
     def _pause_s(self) -> float:
         return WORKER_BEAT_S
+
+    def is_held(self, connection: Connection) -> bool:
+        """Whether this holds it, as the store has it."""
+        seen = self._row(connection)
+        return seen is not None and seen.holder == self.holder
+
+    def _try(self) -> bool:
+        self._before = None  # whoever was this worker may have told more meanwhile
+        return super()._try()
 
     def release(self) -> None:
         """Tell what was done at last, and let go."""
@@ -182,59 +199,48 @@ class WorkerLease(Lease):
     def _beside(self, connection: Connection) -> None:
         self._ask_leader(connection)
         c = workers.c
-        mine = [c.experiment_id == self._experiment_id, c.worker == self._worker]
+        mine = [c.experiment_id == self._experiment_id, c.worker == self.worker]
         if self._before is None:
             row = connection.execute(sa.select(*(c[name] for name in _DONE)).where(*mine)).first()
             self._before = Done(*row) if row is not None else Done()
         all_of_it = self._before + self._told()
         values = {name: getattr(all_of_it, name) for name in _DONE}
         connection.execute(workers.update().where(*mine).values(**values))
-        others = sa.select(sa.func.sum(c.spent)).where(c.experiment_id == self._experiment_id, c.worker != self._worker)
+        others = sa.select(sa.func.sum(c.spent)).where(c.experiment_id == self._experiment_id, c.worker != self.worker)
         self.elsewhere = float(connection.execute(others).scalar_one() or 0.0) + self._before.spent
 
     def _ask_leader(self, connection: Connection) -> None:
         c = shared_work.c
         query = sa.select(c.leader, c.stopped).where(c.experiment_id == self._experiment_id)
         row = connection.execute(query).first()
-        if row is not None and row.leader == self._leader:
+        if row is not None and row.leader == self.leader:
             if row.stopped is not None:
                 raise WorkCalledOff(f"nothing more is called: {row.stopped}")
-            if self._leader_lives(connection):
+            if self._calls.is_held_by(connection, self.leader):
                 return
         raise ExperimentInUse(
-            f"the work on experiment {self._experiment_id} is not wanted any more: {Process.of(self._leader)}, which "
+            f"the work on experiment {self._experiment_id} is not wanted any more: {Process.of(self.leader)}, which "
             "led it, has ended or was taken over from. What had finished is kept",
             experiment_id=self._experiment_id,
         )
-
-    def _leader_lives(self, connection: Connection) -> bool:
-        c = leases.c
-        query = sa.select(c.holder, c.beat).where(c.experiment_id == self._experiment_id, c.purpose == "calls")
-        row = connection.execute(query).first()
-        if row is None or row.holder != self._leader or Process.of(self._leader).lives() is False:
-            return False
-        now = time.monotonic()
-        if self._leader_seen is None or self._leader_seen[0] != row.beat:
-            self._leader_seen = row.beat, now
-        return now - self._leader_seen[1] < SILENT_S
 
 
 def _purpose(worker: int, leader: str) -> str:
     return f"worker {worker} of {Process.of(leader).token}"
 
 
+@all_patient
 class Ranges:
-    """The ranges of the work that one worker takes.
+    """The ranges of the work that one worker takes, while it holds its lease.
 
     Args:
         database: where the work is.
-        experiment_id: the experiment.
-        worker: its number, from 1.
-        leader: who leads it.
+        lease: the worker's.
     """
 
-    def __init__(self, database: Database, experiment_id: str, worker: int, leader: str) -> None:
-        self._database, self._id, self._worker, self._leader = database, experiment_id, worker, leader
+    def __init__(self, database: Database, lease: WorkerLease) -> None:
+        self._database, self._lease = database, lease
+        self._id, self._worker, self._leader = lease.experiment_id, lease.worker, lease.leader
         self._others: dict[int, Lease] = {}
         self._taken: set[int] = set()
 
@@ -249,7 +255,7 @@ class Ranges:
             work = connection.execute(
                 sa.select(shared_work).where(shared_work.c.experiment_id == self._id).with_for_update()
             ).first()
-            if work is None or work.leader != self._leader:
+            if work is None or work.leader != self._leader or not self._lease.is_held(connection):
                 return None
             query = sa.select(c.first, c.after, c.worker).where(c.experiment_id == self._id, c.done == 0)
             open_ranges = connection.execute(query.order_by(c.first)).all()
@@ -263,7 +269,7 @@ class Ranges:
                 is_this = shared_work.c.experiment_id == self._id
                 connection.execute(shared_work.update().where(is_this).values(next=found.after))
             else:
-                left = next((row for row in open_ranges if self._is_left(connection, row.worker)), None)
+                left = next((row for row in open_ranges if self._can_be_had(connection, row.worker)), None)
                 if left is None:
                     return None
                 found = Range(left.first, left.after)
@@ -272,19 +278,21 @@ class Ranges:
         self._taken.add(found.first)
         return found
 
-    def _is_left(self, connection: Connection, worker: int) -> bool:
+    def _can_be_had(self, connection: Connection, worker: int) -> bool:
+        """Whether another worker is gone. One that only stood still learns by its lease that it holds nothing more."""
         if worker == self._worker:
             return False
         if worker not in self._others:
             self._others[worker] = Lease(self._database, self._id, _purpose(worker, self._leader), SILENT_S)
-        return self._others[worker].is_left(connection)
+        return self._others[worker].is_ended(connection)
 
     def finish(self, done: Range) -> None:
-        """Everything of a range is done, and durable."""
+        """Everything of a range is done, and durable. Where it is another's by now, that one finds so itself."""
         c = work_ranges.c
-        is_this = sa.and_(c.experiment_id == self._id, c.first == done.first)
+        is_this = [c.experiment_id == self._id, c.first == done.first, c.worker == self._worker, c.done == 0]
         with self._database.write(sync=False) as connection:
-            connection.execute(work_ranges.update().where(is_this).values(done=1))
+            if self._lease.is_held(connection):
+                connection.execute(work_ranges.update().where(*is_this).values(done=1))
 
 
 def _next(work: sa.Row[Any]) -> Range:

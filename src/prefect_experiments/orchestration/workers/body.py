@@ -15,6 +15,7 @@ from prefect_experiments.experiment.sharing import Part, SharedBatches, do_part
 from prefect_experiments.orchestration.batches import evaluate_batch, run_batch
 from prefect_experiments.orchestration.patience import new_line
 from prefect_experiments.orchestration.shared_limits import pace_of
+from prefect_experiments.orchestration.workers.alone import in_its_own_process
 from prefect_experiments.store.shared_work import Done
 
 
@@ -27,6 +28,7 @@ def do(part: str) -> dict[str, Any]:
     Raises:
         ExperimentsError: as `do_part` does.
     """
+    in_its_own_process()
     return asdict(asyncio.run(_do(Part.model_validate_json(part))))
 
 

@@ -17,6 +17,9 @@ from prefect_experiments.errors import ExperimentInUse, ExperimentsError, descri
 from prefect_experiments.experiment.sharing import Part
 from prefect_experiments.orchestration.workers.task import worker_task
 
+LEFT_S = 5.0
+"""So long a process that has done its part may take to end."""
+
 
 class WorkerGone(Exception):
     """A worker has ended, and not by an error of ours: it was killed, or cut off.
@@ -35,6 +38,9 @@ class Crew(Protocol):
 
     def entered(self) -> contextlib.AbstractAsyncContextManager[None]:
         """While this is entered, workers can be had; leaving it ends those that are still there."""
+
+    async def let_go(self) -> None:
+        """End workers that no longer answer, where that can be done: `work` raises `WorkerGone` for them."""
 
     def told(self, part: Part) -> str | None:
         """What is to stand in the store for a worker that can be told nothing else."""
@@ -60,6 +66,7 @@ class TaskRunnerCrew:
     def __init__(self, new_runner: Callable[[], Any], workers: int, *, is_alone: bool) -> None:
         self._new_runner, self._is_alone = new_runner, is_alone
         self._runners: dict[int, Any] = {}
+        self._at_work: set[int] = set()
         self._lock = threading.Lock()  # a runner's client may be made when it is first needed, unlocked
         self._threads = ThreadPoolExecutor(workers + 1, "experiment-crew")
 
@@ -69,10 +76,18 @@ class TaskRunnerCrew:
         try:
             yield
         finally:
-            for number in list(self._runners):
-                with contextlib.suppress(Exception):  # what is left of a runner that is broken
-                    await self._in_thread(self._end, number)
+            await self._end_all()
             self._threads.shutdown(wait=False)
+
+    async def let_go(self) -> None:
+        """End the workers that have a runner of their own."""
+        if self._is_alone:
+            await self._end_all()
+
+    async def _end_all(self) -> None:
+        for number in list(self._runners):
+            with contextlib.suppress(Exception):  # what is left of a runner that is broken
+                await self._in_thread(self._end, number)
 
     def told(self, part: Part) -> str | None:
         """Nothing: it is handed over."""
@@ -100,16 +115,25 @@ class TaskRunnerCrew:
             future = self._runners[key].submit(
                 worker_task, {"worker": part.worker, "of": part.workers, "part": part.to_json()}
             )
+            self._at_work.add(key)
         run_id.append(future.task_run_id)
-        future.result(raise_on_failure=True)
+        try:
+            future.result(raise_on_failure=True)
+        finally:
+            self._at_work.discard(key)
 
     def _end(self, key: int) -> None:
         with self._lock:
             runner = self._runners.pop(key, None)
         if runner is None:
             return
-        _kill(runner)
-        runner.__exit__(None, None, None)
+        # What a worker that has ended has told Prefect last is still on its way.
+        killing = threading.Timer(0.0 if key in self._at_work else LEFT_S, _kill, [runner])
+        killing.start()
+        try:
+            runner.__exit__(None, None, None)
+        finally:
+            killing.cancel()
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         context = contextvars.copy_context()
@@ -117,7 +141,12 @@ class TaskRunnerCrew:
 
 
 def _kill(runner: Any) -> None:
-    """End the processes of a process pool: whoever is left in one has had its time, and a pool waits for them."""
+    """End the processes of a process pool, which waits for them: threads of the user's may keep one for ever.
+
+    What they have for Prefect may be half said: it is not waited for either.
+    """
+    if (said := getattr(runner, "_subprocess_message_queue", None)) is not None:
+        said.cancel_join_thread()
     executor = getattr(runner, "_executor", None)
     processes = getattr(executor, "_processes", None)
     for process in list((processes if isinstance(processes, dict) else {}).values()):

@@ -8,22 +8,25 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from prefect_experiments.errors import BudgetSpent, ExperimentsError, WorkCalledOff, WorkersLost
+from prefect_experiments.errors import BudgetSpent, ExperimentsError, WorkCalledOff
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.sharing import Part, parts_of, write_down
 from prefect_experiments.interruptions import in_thread
 from prefect_experiments.orchestration.workers.crew import Crew, WorkerGone
+from prefect_experiments.orchestration.workers.deaths import Deaths
 from prefect_experiments.orchestration.workers.ended import end_runs_of
 from prefect_experiments.orchestration.workers.engines import crew_of
 from prefect_experiments.store.leases import letting_go
 from prefect_experiments.store.shared_work import Done
 
-MOST_STARTS = 3
-"""So often a worker is started that ends before anything was done."""
-
 LOOK_S = 0.5
 ENDED_WITHIN_S = 20.0
-"""So long a worker is waited for that is to end: it begins nothing any more."""
+"""So long a worker is waited for when everything is done: until its code has left what it is in."""
+
+STOPPED_WITHIN_S = 10.0
+"""So long, when the work has stopped: it begins nothing any more, and keeps what it has."""
+
+LET_GO_WITHIN_S = 5.0
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -59,19 +62,24 @@ class _Leading:
         self._session, self._crew, self._parts, self._leader = session, crew, parts, leader
         self._store, self._id = session.store, session.spec.experiment_id
         self._over_budget: BudgetSpent | None = None
+        self._deaths = Deaths(session)
+        self._is_over = False
 
     async def done(self) -> None:
         """Have everything done."""
+        logger.info("Starting %d workers.", len(self._parts))
         async with self._counted(), self._crew.entered():
             at_work = {asyncio.create_task(self._kept_at_work(part)) for part in self._parts}
             try:
                 await self._all(at_work)
             except BaseException as error:
+                self._is_over = True
                 why = str(error) if isinstance(error, ExperimentsError) else "it was interrupted"
                 await in_thread(self._store.shared_work.stop, self._id, self._leader, why)
+                await _wait(at_work, STOPPED_WITHIN_S)
                 raise
             finally:
-                await _ended(at_work)
+                await self._ended(at_work)
         if self._over_budget is not None:
             raise self._over_budget
 
@@ -87,12 +95,21 @@ class _Leading:
                 logger.warning("Workers that no longer answer are not waited for: everything is done.")
                 return
 
+    async def _ended(self, at_work: set[asyncio.Task[None]]) -> None:
+        """End the workers that have not ended by themselves; what cannot be ended is left."""
+        self._is_over = True
+        if any(not task.done() for task in at_work):
+            await self._crew.let_go()
+            await _wait(at_work, LET_GO_WITHIN_S)
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
+
     def _is_done(self) -> bool:
         return self._store.shared_work.is_done(self._id)
 
     async def _kept_at_work(self, part: Part) -> None:
         """Have one worker do its part, and start it again where it is gone."""
-        starts, before = 1, await asyncio.to_thread(self._count)
         while True:
             try:
                 await self._crew.work(part)
@@ -100,25 +117,13 @@ class _Leading:
                 self._over_budget = error
             except WorkerGone as gone:
                 await end_runs_of(gone.run_id, str(gone))
-                if await asyncio.to_thread(self._is_done):
+                if self._is_over or await asyncio.to_thread(self._is_done):
                     return
-                count = await asyncio.to_thread(self._count)
-                starts, before = (1 if count > before else starts + 1), count
-                if starts > MOST_STARTS:
-                    raise WorkersLost(
-                        f"worker {part.worker} of experiment {self._id} ended {MOST_STARTS} times before anything was "
-                        f"done ({gone}). What had finished is kept: see to the reason, which may be memory, and go on "
-                        f"with `prefect-experiments resume {self._id}`"
-                    ) from None
+                if (lost := await asyncio.to_thread(self._deaths.another, part.worker, str(gone))) is not None:
+                    raise lost from None
                 logger.warning("Worker %d is gone (%s): another one takes its place.", part.worker, gone)
                 continue
             return
-
-    def _count(self) -> int:
-        """What has been done until now, as the store knows it."""
-        done = sum(self._store.shared_work.done(self._id).values(), Done())
-        finished = self._store.results.count_finished(self._id, self._session.record.experiment.repetitions)
-        return finished + done.runs + done.evaluations
 
     @contextlib.asynccontextmanager
     async def _counted(self) -> AsyncIterator[None]:
@@ -138,16 +143,13 @@ class _Leading:
             await asyncio.to_thread(self._take_count)
 
     def _take_count(self) -> None:
-        self._session.by_workers = sum(self._store.shared_work.done(self._id).values(), Done())
+        done = sum(self._store.shared_work.done(self._id).values(), Done())
+        self._session.by_workers = self._deaths.corrected(done) if self._deaths.any else done
 
 
-async def _ended(at_work: set[asyncio.Task[None]]) -> None:
-    """Wait for workers that are to end; those that do not are left."""
+async def _wait(at_work: set[asyncio.Task[None]], seconds: float) -> None:
     if left := {task for task in at_work if not task.done()}:
-        await asyncio.wait(left, timeout=ENDED_WITHIN_S)
-    for task in at_work:
-        task.cancel()
-    await asyncio.gather(*at_work, return_exceptions=True)
+        await asyncio.wait(left, timeout=seconds)
 
 
 def _raise_first(ended: set[asyncio.Task[None]]) -> None:
