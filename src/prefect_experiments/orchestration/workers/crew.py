@@ -13,8 +13,9 @@ from uuid import UUID
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from prefect_experiments.errors import ExperimentInUse, ExperimentsError, describe
+from prefect_experiments.errors import ExperimentInUse, ExperimentsError, StoreUnavailable, describe
 from prefect_experiments.experiment.sharing import Part
+from prefect_experiments.orchestration.workers.ended import end_runs_left_of
 from prefect_experiments.orchestration.workers.task import worker_task
 
 
@@ -52,14 +53,15 @@ class TaskRunnerCrew:
     """Workers on task runners.
 
     Args:
-        new_runner: makes a task runner.
+        new_runner: makes a task runner, which is had while it is entered.
         workers: how many there are to be.
         is_alone: whether each gets a runner of its own: a process pool breaks as a whole.
     """
 
-    def __init__(self, new_runner: Callable[[], Any], workers: int, *, is_alone: bool) -> None:
+    def __init__(self, new_runner: Callable[[], contextlib.AbstractContextManager[Any]], workers: int, *, is_alone: bool) -> None:
         self._new_runner, self._is_alone = new_runner, is_alone
-        self._runners: dict[int, Any] = {}
+        self._runners: dict[int, tuple[Any, contextlib.ExitStack]] = {}
+        self._run_ids: set[UUID] = set()
         self._lock = threading.Lock()  # a runner's client may be made when it is first needed, unlocked
         self._threads = ThreadPoolExecutor(workers + 1, "experiment-crew")
 
@@ -73,6 +75,7 @@ class TaskRunnerCrew:
                 with contextlib.suppress(Exception):  # what is left of a runner that is broken
                     await self._in_thread(self._end, number)
             self._threads.shutdown(wait=False)
+            await end_runs_left_of(self._run_ids)
 
     def told(self, part: Part) -> str | None:
         """Nothing: it is handed over."""
@@ -83,7 +86,7 @@ class TaskRunnerCrew:
         run_id: list[UUID] = []
         try:
             await self._in_thread(self._work, key, part, run_id)
-        except ExperimentInUse as error:  # it has been still for long, or another is this worker by now
+        except (ExperimentInUse, StoreUnavailable) as error:  # it has been still, or cut off: others may not be
             raise WorkerGone(str(error), *run_id) from None
         except ExperimentsError:
             raise
@@ -96,20 +99,20 @@ class TaskRunnerCrew:
     def _work(self, key: int, part: Part, run_id: list[UUID]) -> None:
         with self._lock, _server_known():
             if key not in self._runners:
-                self._runners[key] = self._new_runner().__enter__()
-            future = self._runners[key].submit(
+                stack = contextlib.ExitStack()
+                self._runners[key] = stack.enter_context(self._new_runner()), stack
+            future = self._runners[key][0].submit(
                 worker_task, {"worker": part.worker, "workers": part.workers, "part": part.to_json()}
             )
         run_id.append(future.task_run_id)
+        self._run_ids.add(future.task_run_id)
         future.result(raise_on_failure=True)
 
     def _end(self, key: int) -> None:
         with self._lock:
-            runner = self._runners.pop(key, None)
-        if runner is None:
-            return
+            runner, stack = self._runners.pop(key, (None, contextlib.ExitStack()))
         _kill(runner)
-        runner.__exit__(None, None, None)
+        stack.close()
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         context = contextvars.copy_context()
