@@ -25,25 +25,27 @@ def local_dask(workers: int) -> Iterator[Any]:
     """A task runner on a cluster of Dask's on this machine."""
     from prefect_dask import DaskTaskRunner
 
-    with tempfile.TemporaryDirectory(prefix="dask-", ignore_cleanup_errors=True) as folder, _quiet("distributed"):
+    with tempfile.TemporaryDirectory(prefix="dask-", ignore_cleanup_errors=True) as folder, _quiet_here_and_there():
         local = {
             "n_workers": workers,
             "threads_per_worker": 1,  # the calls of one share a process, as on the other engines
-            "dashboard_address": None,  # no port that others can look at, or that another one has
+            "dashboard_address": "127.0.0.1:0",  # for nobody else's eyes, and at no port that another one has
             "memory_limit": 0,  # as on the other engines, the operating system decides
             "local_directory": folder,
         }
         with DaskTaskRunner(cluster_kwargs=local) as runner:
+            _ = runner.client  # which starts the cluster
             yield runner
 
 
 @contextlib.contextmanager
 def quiet_dask(given: Any) -> Iterator[Any]:
     """A task runner of Dask's like another one, on the same cluster."""
-    with _quiet("distributed"):
+    with _quiet():
         like = given.duplicate()
         like._cluster = given._cluster  # which a duplicate lacks: it would make a cluster of its own
         with like as runner:
+            _ = runner.client  # which starts the cluster, or connects to it
             yield runner
 
 
@@ -78,7 +80,7 @@ def _set_once() -> None:
     token = {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
     if not token & os.environ.keys() and not (Path.home() / ".ray" / "auth_token").exists():
         # Without a token, anybody on this machine could have the cluster run code; Ray would write one into the home.
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # who asks for no GPU still sees those there are
 
@@ -108,14 +110,24 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """A library tells of what is wrong, and not of each step."""
-    import distributed  # noqa: F401 - sets its own level when it is imported
+def _quiet_here_and_there() -> Iterator[None]:
+    """Also in the processes that are started."""
+    with _quiet(), _environment({"DASK_LOGGING__DISTRIBUTED": "warning"}):
+        yield
 
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(max(before, logging.WARNING))
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Dask tells of what is wrong, and not of each step."""
+    import distributed  # noqa: F401 - sets its own levels when it is imported
+
+    # It warns of each worker process that takes longer than 4 s to end, which is no concern of the experiment's.
+    levels = {"distributed": logging.WARNING, "distributed.nanny": logging.ERROR}
+    before = {name: logging.getLogger(name).level for name in levels}
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(max(before[name], level))
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from prefect_experiments.errors import ExperimentInUse, ExperimentsError, StoreUnavailable, describe
+from prefect_experiments.errors import ExperimentInUse, ExperimentsError, StoreUnavailable, WorkersLost, describe
 from prefect_experiments.experiment.sharing import Part
 from prefect_experiments.orchestration.workers.ended import end_runs_left_of
 from prefect_experiments.orchestration.workers.task import worker_task
@@ -99,14 +99,24 @@ class TaskRunnerCrew:
     def _work(self, key: int, part: Part, run_id: list[UUID]) -> None:
         with self._lock, _server_known():
             if key not in self._runners:
-                stack = contextlib.ExitStack()
-                self._runners[key] = stack.enter_context(self._new_runner()), stack
+                self._runners[key] = self._started()
             future = self._runners[key][0].submit(
                 worker_task, {"worker": part.worker, "workers": part.workers, "part": part.to_json()}
             )
         run_id.append(future.task_run_id)
         self._run_ids.add(future.task_run_id)
         future.result(raise_on_failure=True)
+
+    def _started(self) -> tuple[Any, contextlib.ExitStack]:
+        with contextlib.ExitStack() as stack:
+            try:
+                runner = stack.enter_context(self._new_runner())
+            except Exception as error:
+                raise WorkersLost(
+                    f"there are no workers, as their task runner does not start: {describe(error)}. Nothing was called "
+                    "since; see to it, and go on with `prefect-experiments resume`"
+                ) from error
+            return runner, stack.pop_all()
 
     def _end(self, key: int) -> None:
         with self._lock:

@@ -46,7 +46,7 @@ def check_engine(task_runner: Any) -> None:
     if task_runner == "ray":
         with needs_extra("ray", "task_runner='ray'", instead="use task_runner='processes'"):
             import prefect_ray  # noqa: F401
-            import ray  # noqa: F401
+            import ray  # noqa: F401 - which is imported lazily
     if isinstance(task_runner, PrefectTaskRunner):
         raise InvalidSetting(
             "task_runner=PrefectTaskRunner() cannot be used: what a worker of Prefect's task queue held when it was "
