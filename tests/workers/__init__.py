@@ -1,0 +1,1 @@
+"""Workers that share an experiment: real processes, real faults."""
