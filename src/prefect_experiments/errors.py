@@ -39,10 +39,12 @@ from prefect_experiments.secret_texts import without_secret_values, without_secr
 # What each extra of the package brings.
 _EXTRAS = {
     "cost": "genai-prices",
+    "dask": "prefect-dask",
     "parquet": "pyarrow",
     "pixie": "pixie-qa",
     "postgres": "psycopg",
     "pytest": "pytest",
+    "ray": "prefect-ray",
     "xlsx": "openpyxl",
 }
 
@@ -328,7 +330,7 @@ def nearest_file(path: str | Path) -> str:
 
 @contextmanager
 def needs_extra(
-    extra: Literal["parquet", "pixie", "postgres", "xlsx"],
+    extra: Literal["dask", "parquet", "pixie", "postgres", "ray", "xlsx"],
     what: str,
     *,
     instead: str = "",

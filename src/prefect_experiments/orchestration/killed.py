@@ -13,6 +13,7 @@ from prefect.states import Crashed
 from prefect_experiments.errors import StoreUnavailable
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.orchestration.patience import current_line
+from prefect_experiments.orchestration.workers.ended import end_runs_in
 
 
 async def end_run_of_killed(work: RunWork) -> None:
@@ -34,3 +35,4 @@ async def _end(killed: UUID) -> None:
         if run.state is not None and not run.state.is_final():
             message = f"Its process is gone. Another one has gone on with the experiment: flow run {flow_run.name}."
             await api.set_flow_run_state(killed, Crashed(message=message), force=True)
+            await end_runs_in(killed, message)

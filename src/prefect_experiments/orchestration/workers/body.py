@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from prefect_experiments.errors import InvalidReference
+from prefect_experiments.errors import InvalidInput
 from prefect_experiments.experiment.calling import make_calls
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.sharing import Part, SharedBatches, do_part
@@ -36,9 +36,10 @@ async def _do(part: Part) -> Done:
     with new_line():
         try:
             return await do_part(part, _calls, await pace_of(part.spec.options))
-        except InvalidReference as error:
+        except InvalidInput as error:  # its code, its settings or its environment are others
             where = f"worker {part.worker} on {socket.gethostname()}"
-            raise InvalidReference(f"{where}: {error}. Each worker needs the code that the experiment names") from None
+            needs = "each worker needs the code, the packages and the settings that the experiment was begun with"
+            raise type(error)(f"{where}: {error}. Nothing more is called: {needs}") from None
 
 
 async def _calls(session: Session, batches: SharedBatches) -> None:

@@ -13,8 +13,9 @@ from uuid import UUID
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from prefect_experiments.errors import ExperimentInUse, ExperimentsError, describe
+from prefect_experiments.errors import ExperimentInUse, ExperimentsError, StoreUnavailable, WorkersLost, describe
 from prefect_experiments.experiment.sharing import Part
+from prefect_experiments.orchestration.workers.ended import end_runs_left_of
 from prefect_experiments.orchestration.workers.task import worker_task
 
 LEFT_S = 5.0
@@ -58,15 +59,18 @@ class TaskRunnerCrew:
     """Workers on task runners.
 
     Args:
-        new_runner: makes a task runner.
+        new_runner: makes a task runner, which is had while it is entered.
         workers: how many there are to be.
         is_alone: whether each gets a runner of its own: a process pool breaks as a whole.
     """
 
-    def __init__(self, new_runner: Callable[[], Any], workers: int, *, is_alone: bool) -> None:
+    def __init__(
+        self, new_runner: Callable[[], contextlib.AbstractContextManager[Any]], workers: int, *, is_alone: bool
+    ) -> None:
         self._new_runner, self._is_alone = new_runner, is_alone
-        self._runners: dict[int, Any] = {}
+        self._runners: dict[int, tuple[Any, contextlib.ExitStack]] = {}
         self._at_work: set[int] = set()
+        self._run_ids: set[UUID] = set()
         self._lock = threading.Lock()  # a runner's client may be made when it is first needed, unlocked
         self._threads = ThreadPoolExecutor(workers + 1, "experiment-crew")
 
@@ -78,6 +82,7 @@ class TaskRunnerCrew:
         finally:
             await self._end_all()
             self._threads.shutdown(wait=False)
+            await end_runs_left_of(self._run_ids)
 
     async def let_go(self) -> None:
         """End the workers that have a runner of their own."""
@@ -98,7 +103,7 @@ class TaskRunnerCrew:
         run_id: list[UUID] = []
         try:
             await self._in_thread(self._work, key, part, run_id)
-        except ExperimentInUse as error:  # it has been still for long, or another is this worker by now
+        except (ExperimentInUse, StoreUnavailable) as error:  # it has been still, or cut off: others may not be
             raise WorkerGone(str(error), *run_id) from None
         except ExperimentsError:
             raise
@@ -111,27 +116,37 @@ class TaskRunnerCrew:
     def _work(self, key: int, part: Part, run_id: list[UUID]) -> None:
         with self._lock, _server_known():
             if key not in self._runners:
-                self._runners[key] = self._new_runner().__enter__()
-            future = self._runners[key].submit(
+                self._runners[key] = self._started()
+            future = self._runners[key][0].submit(
                 worker_task, {"worker": part.worker, "of": part.workers, "part": part.to_json()}
             )
             self._at_work.add(key)
         run_id.append(future.task_run_id)
+        self._run_ids.add(future.task_run_id)
         try:
             future.result(raise_on_failure=True)
         finally:
             self._at_work.discard(key)
 
+    def _started(self) -> tuple[Any, contextlib.ExitStack]:
+        with contextlib.ExitStack() as stack:
+            try:
+                runner = stack.enter_context(self._new_runner())
+            except Exception as error:
+                raise WorkersLost(
+                    f"there are no workers, as their task runner does not start: {describe(error)}. Nothing was called "
+                    "since; see to it, and go on with `prefect-experiments resume`"
+                ) from error
+            return runner, stack.pop_all()
+
     def _end(self, key: int) -> None:
         with self._lock:
-            runner = self._runners.pop(key, None)
-        if runner is None:
-            return
+            runner, stack = self._runners.pop(key, (None, contextlib.ExitStack()))
         # What a worker that has ended has told Prefect last is still on its way.
         killing = threading.Timer(0.0 if key in self._at_work else LEFT_S, _kill, [runner])
         killing.start()
         try:
-            runner.__exit__(None, None, None)
+            stack.close()
         finally:
             killing.cancel()
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter
-from prefect.client.schemas.objects import TaskRun
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, StateType, TaskRun
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Crashed
@@ -14,6 +23,10 @@ from prefect.states import Crashed
 from prefect_experiments.orchestration.patience import current_line
 
 _PAGE = 200
+_TOLD_WITHIN_S = 5.0
+"""So long after a run has ended, Prefect's server may say that it is running."""
+
+_OPEN = [each for each in StateType if each not in TERMINAL_STATES]
 
 
 async def end_runs_of(run_id: UUID | None, how: str) -> None:
@@ -23,27 +36,64 @@ async def end_runs_of(run_id: UUID | None, how: str) -> None:
         run_id: the worker's task run; ``None`` where there was none yet.
         how: how it ended.
     """
-    if run_id is not None and flow_run.id is not None:
-        await current_line().tell("the end of a worker that is gone", _end(run_id, UUID(flow_run.id), how))
-
-
-async def _end(worker: UUID, flow: UUID, how: str) -> None:
+    if run_id is None or flow_run.id is None:
+        return
     message = f"The worker is gone ({how}). What it had finished is kept, and the rest is done by another one."
+    ending = _end(UUID(flow_run.id), message, lambda run: run.id == run_id or run_id in _parents(run))
+    await current_line().tell("the end of a worker that is gone", ending)
+
+
+async def end_runs_left_of(workers: Collection[UUID]) -> None:
+    """When workers have ended, have Prefect show that of all that they had begun.
+
+    Where a cluster by itself has run a worker's task again, those of the batches that the killed process had are open
+    still; and those of a worker that is cut off.
+
+    Args:
+        workers: their task runs.
+    """
+    if flow_run.id is not None and workers:
+        settling = _settle(UUID(flow_run.id), frozenset(workers))
+        await current_line().tell("the end of what workers left that are gone", settling)
+
+
+async def end_runs_in(flow: UUID, message: str) -> None:
+    """Have Prefect show that nobody goes on with the task runs of a flow run."""
+    await _end(flow, message, lambda run: True)
+
+
+async def _settle(flow: UUID, workers: frozenset[UUID]) -> None:
+    def is_theirs(run: TaskRun) -> bool:
+        return run.id in workers or not workers.isdisjoint(_parents(run))
+
+    until = time.monotonic() + _TOLD_WITHIN_S
+    while any(map(is_theirs, await _open_runs(flow))):
+        if time.monotonic() > until:
+            return await _end(flow, "The process that had begun it is gone; what it had finished is kept.", is_theirs)
+        await asyncio.sleep(_TOLD_WITHIN_S / 10)
+    return None
+
+
+async def _end(flow: UUID, message: str, is_meant: Callable[[TaskRun], bool]) -> None:
     async with get_client() as api:
-        offset = 0
+        for run in filter(is_meant, await _open_runs(flow)):
+            try:
+                await api.set_task_run_state(run.id, Crashed(message=message), force=True)
+            except ObjectNotFound:
+                continue
+
+
+async def _open_runs(flow: UUID) -> list[TaskRun]:
+    found: list[TaskRun] = []
+    async with get_client() as api:
         while runs := await api.read_task_runs(
             flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow])),
-            task_run_filter=TaskRunFilter(),
+            task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_OPEN))),
             limit=_PAGE,
-            offset=offset,
+            offset=len(found),
         ):
-            offset += len(runs)
-            for run in runs:
-                if (run.id == worker or worker in _parents(run)) and not (run.state and run.state.is_final()):
-                    try:
-                        await api.set_task_run_state(run.id, Crashed(message=message), force=True)
-                    except ObjectNotFound:
-                        continue
+            found += runs
+    return found
 
 
 def _parents(run: TaskRun) -> set[UUID]:

@@ -1,0 +1,93 @@
+"""What is refused before anything is spent, because workers could not do it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect_experiments.errors import InvalidEvaluator, InvalidInput, InvalidSetting, InvalidTask
+from prefect_experiments.experiment.places import remote_of
+from prefect_experiments.experiment.spec import CallableSpec
+from prefect_experiments.experiment.work import RunPlan
+from prefect_experiments.options import DEPLOYMENT
+from prefect_experiments.orchestration.workers.engines import check_engine, is_on_this_machine
+from prefect_experiments.settings import Settings
+from prefect_experiments.store.urls import parse_url, portable
+
+
+def check_workers(plan: RunPlan) -> None:
+    """See whether workers could do what is planned.
+
+    Raises:
+        InvalidInput: not so; the text says why, and what to do.
+    """
+    task_runner = plan.options.task_runner
+    if task_runner is None:
+        return
+    check_engine(task_runner)
+    is_here = is_on_this_machine(task_runner)
+    _check_store(plan, is_here=is_here)
+    if is_here:
+        _check_backend(plan)
+    for error, found in [(InvalidTask, plan.task), *((InvalidEvaluator, each) for each in plan.evaluators)]:
+        if found is None or found.reference is not None:
+            continue
+        if not is_here:
+            raise error(
+                f"{_kind(error)} {found.name!r} has no reference, as it is defined in the script that is run, in a "
+                f"notebook, within a function, or made by a call; and {_named(task_runner)} may have workers on other "
+                "machines, which find code by references only: put it into a module that is installed there, and pass "
+                "'package.module:name'"
+            )
+        CallableSpec.of(found).model_dump_json()  # pickles it
+
+
+def _check_store(plan: RunPlan, *, is_here: bool) -> None:
+    database, runner = plan.store.database, _named(plan.options.task_runner)
+    if database.in_memory:
+        raise InvalidSetting(
+            f"the store is in the memory of this process, where no worker of {runner} finds it; set "
+            "PREFECT_EXPERIMENTS_STORE_URL (or store_url=) to a file, sqlite:///PATH, or to a PostgreSQL database"
+        )
+    if database.is_sqlite:
+        if not is_here:
+            raise InvalidSetting(
+                f"the store {plan.store.shown_url} is an SQLite file, which processes of one machine can share, and "
+                f"{runner} may have workers on others; SQLite over a network file system loses data. Set "
+                "PREFECT_EXPERIMENTS_STORE_URL, here and for every worker, to a PostgreSQL database that all of them "
+                "reach: postgresql://USER:PASSWORD@HOST/NAME"
+            )
+        return
+    ours = parse_url(Settings().resolved_store_url())
+    if database.url.password is not None and portable(ours) != plan.store.portable_url:
+        raise InvalidSetting(
+            f"workers are told no password, so those of {runner} cannot open the store {plan.store.shown_url}, which "
+            "only store_url= names here; set PREFECT_EXPERIMENTS_STORE_URL to its URL, here and for every worker"
+        )
+
+
+def _check_backend(plan: RunPlan) -> None:
+    """Workers on this machine have its settings, and nothing of what was passed to a client."""
+    if plan.remote is None:
+        return
+    try:
+        there = remote_of(plan.backend)
+    except InvalidInput as error:
+        raise InvalidSetting(
+            f"workers find the backend by this process's settings, and not by what was passed to a client: {error}"
+        ) from None
+    if there is None or there.target != plan.remote.target:
+        raise InvalidSetting(
+            f"workers find the backend by this process's settings, which lead to {there and there.target}, and not by "
+            f"what was passed to a client, {plan.remote.target}; set here what was passed"
+        )
+
+
+def _kind(error: type[InvalidInput]) -> str:
+    return "task" if error is InvalidTask else "evaluator"
+
+
+def _named(task_runner: Any) -> str:
+    if not isinstance(task_runner, str):
+        address = getattr(task_runner, "address", None)
+        return f"{type(task_runner).__name__}({f'address={address!r}' if address else ''})"
+    return task_runner if task_runner.startswith(DEPLOYMENT) else f"task_runner={task_runner!r}"
