@@ -20,6 +20,7 @@ from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.orchestration.clients import Clients
 from prefect_experiments.orchestration.experiment_flow import run_dry, run_work
 from prefect_experiments.orchestration.shared_limits import within_limits
+from prefect_experiments.orchestration.workers.flow_runs import check_deployed_workers
 from prefect_experiments.signatures import takes
 from prefect_experiments.sync import sync_twin
 
@@ -63,6 +64,7 @@ async def run_new(arguments: RunArguments, client: Place | None) -> RanExperimen
         return _shown(ran, work, arguments)
     clients = Clients()
     plan = await asyncio.to_thread(plan_new, arguments, client)
+    await check_deployed_workers(plan)
     work, key = RunWork(await within_limits(plan)), arguments.idempotency_key
     async with work.held(None if key is None else check_key(key)):
         with shown_in_notebook(plan.name, wanted=arguments.print_summary):
@@ -107,6 +109,7 @@ async def go_on(arguments: ResumeArguments | EvaluateArguments, client: Place | 
     """`aresume_experiment` or `aevaluate_experiment` in a client's store and backend."""
     clients = Clients()
     plan = await asyncio.to_thread(plan_continued, arguments, client)
+    await check_deployed_workers(plan)
     work = RunWork(await within_limits(plan))
     async with work.held():
         with shown_in_notebook(plan.name, wanted=arguments.print_summary):

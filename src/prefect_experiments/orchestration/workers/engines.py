@@ -6,7 +6,9 @@ from typing import Any
 
 from prefect.task_runners import ProcessPoolTaskRunner
 
+from prefect_experiments.options import DEPLOYMENT
 from prefect_experiments.orchestration.workers.crew import Crew, TaskRunnerCrew
+from prefect_experiments.orchestration.workers.deployments import DeploymentCrew
 
 
 def crew_of(task_runner: Any, workers: int) -> Crew:
@@ -28,4 +30,6 @@ def crew_of(task_runner: Any, workers: int) -> Crew:
 
         local = {"num_cpus": workers, "include_dashboard": False}
         return TaskRunnerCrew(lambda: RayTaskRunner(init_kwargs=local), workers, is_alone=False)
+    if isinstance(task_runner, str):
+        return DeploymentCrew(task_runner.removeprefix(DEPLOYMENT).strip())
     return TaskRunnerCrew(task_runner.duplicate, workers, is_alone=isinstance(task_runner, ProcessPoolTaskRunner))
