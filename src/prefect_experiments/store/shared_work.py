@@ -155,7 +155,7 @@ class SharedWorkStore:
         c = workers.c
         query = sa.select(c.worker, c.error).where(c.experiment_id == experiment_id, c.error.is_not(None))
         with self._database.read() as connection:
-            return {number: error for number, error in connection.execute(query)}
+            return {row.worker: row.error for row in connection.execute(query)}
 
     def lease(self, experiment_id: str, worker: int, leader: str) -> Lease:
         """A worker's lease, for others to look at: whether it is left."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -53,7 +53,7 @@ class _Seen:
 
     stopped: str | None
     is_done: bool
-    errors: dict[int, str]
+    errors: Mapping[int, str]
     at_work: set[int]
 
 
@@ -221,7 +221,8 @@ class DeploymentCrew:
         waited_for = [watched for watched in self._watched.values() if not watched.ended.done()]
         if not waited_for:
             return
-        runs = await current_line().tell("nothing", read([watched.run.id for watched in waited_for])) or {}
+        run_ids = [watched.run.id for watched in waited_for]
+        runs = await current_line().tell("a look at the workers' flow runs", read(run_ids)) or {}
         for watched in waited_for:
             watched.state = runs.get(watched.run.id, watched.state)
         part = waited_for[0].part
@@ -237,7 +238,7 @@ class DeploymentCrew:
         if not late or self._late_told or self._deployment is None:
             return
         self._late_told = True
-        why = await current_line().tell("nothing", why_late(self._deployment)) or "it is not known why"
+        why = await current_line().tell("why workers are late", why_late(self._deployment)) or "it is not known why"
         names = ", ".join(repr(watched.run.name) for watched in late[:3])
         more = f" and {len(late) - 3} more" if len(late) > 3 else ""
         logger.warning(

@@ -18,10 +18,10 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import State, StateType, WorkerStatus
+from prefect.client.schemas.objects import TERMINAL_STATES, State, StateType, WorkerStatus
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
-from prefect.states import TERMINAL_STATES, Cancelling
+from prefect.states import Cancelling
 
 from prefect_experiments.errors import InvalidEvaluator, InvalidSetting, InvalidTask, unknown_value
 from prefect_experiments.experiment.work import RunPlan
@@ -59,9 +59,8 @@ async def check_deployed_workers(plan: RunPlan) -> None:
     for evaluator in plan.evaluators:
         if evaluator.reference is None:
             raise InvalidEvaluator(f"evaluator {evaluator.name!r} cannot be named to workers of {runner!r}: {advice}")
-    await asked(
-        f"no worker of the deployment {name!r} can be had, and nothing was run", partial(found_deployment, name)
-    )
+    what = f"no worker of the deployment {name!r} can be had, and nothing was run"
+    await asked(what, partial(found_deployment, name))
 
 
 async def found_deployment(name: str) -> DeploymentResponse:
@@ -81,11 +80,10 @@ async def found_deployment(name: str) -> DeploymentResponse:
             of_workers = FlowFilter(name=FlowFilterName(any_=[FLOW]))
             known = [f"{FLOW}/{one.name}" for one in await api.read_deployments(flow_filter=of_workers, limit=20)]
             raise InvalidSetting(
-                f"{unknown_value('deployment', full, known)}. Nothing was run. Deploy the entrypoint {ENTRYPOINT} under "
-                "that name with `prefect deploy` (docs/workers.md)"
+                f"{unknown_value('deployment', full, known)}. Nothing was run. `prefect deploy` the entrypoint "
+                f"{ENTRYPOINT} under that name (docs/workers.md)"
             ) from None
-    takes = set((found.parameter_openapi_schema.model_dump() if found.parameter_openapi_schema else {})["properties"])
-    if takes != _TAKES:
+    if set((found.parameter_openapi_schema or {}).get("properties", ())) != _TAKES:
         raise InvalidSetting(
             f"the deployment {full!r} is of {found.entrypoint!r}, which is no worker's flow: nothing was run. Deploy "
             f"the entrypoint {ENTRYPOINT}, and name that deployment"
@@ -95,7 +93,7 @@ async def found_deployment(name: str) -> DeploymentResponse:
 
 async def read(run_ids: Sequence[UUID]) -> dict[UUID, State | None]:
     """The states of flow runs."""
-    found = {}
+    found: dict[UUID, State | None] = {}
     async with get_client() as api:
         for first in range(0, len(run_ids), _PAGE):
             these = FlowRunFilter(id=FlowRunFilterId(any_=list(run_ids[first : first + _PAGE])))
