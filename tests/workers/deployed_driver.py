@@ -1,7 +1,4 @@
-"""The process that leads deployed workers: ``deployed_driver.py run|resume DATASET ARGUMENTS``, in the project's folder.
-
-What comes of it is printed as JSON.
-"""
+"""The process that leads deployed workers, in the project's folder: ``... run|resume DATASET ARGUMENTS``."""
 
 from __future__ import annotations
 
@@ -15,10 +12,7 @@ def main() -> None:
     how, dataset, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
     client, common = Client(), {"task": "app.py:double", "evaluators": ["app.py:right"], "timeout": None, "retries": 0}
     if how == "run":
-        rows = [json.loads(line) for line in open(f"{dataset}.jsonl")]
-        client.experiments.run_experiment(
-            dataset=client.datasets.create_dataset(name=dataset, examples=rows), **common, **arguments
-        )
+        client.experiments.run_experiment(dataset=f"{dataset}.jsonl", **common, **arguments)
     else:
         [first] = [e for e in client.experiments.list() if e.dataset_name == dataset]
         client.experiments.resume_experiment(experiment=first.id, **common, **arguments)

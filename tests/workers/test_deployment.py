@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from prefect_experiments import Client, InvalidEvaluator, InvalidSetting, InvalidTask
+from prefect_experiments import Client
+from prefect_experiments.errors import InvalidEvaluator, InvalidSetting, InvalidTask
 from support.patience import wait_for
 from support.postgres import PostgresServer
 from support.prefect_server import prefect_server
@@ -64,15 +65,21 @@ def client_here(tmp_path: Any) -> Client:
 
 
 def test_what_cannot_be_named_is_refused_before_anything_is_run(postgres_url: str) -> None:
+    def nested(input: int) -> int:
+        return input
+
+    def good(output: int) -> bool:
+        return True
+
     client = Client(store_url=postgres_url)
     run = client.experiments.run_experiment
-    with pytest.raises(InvalidTask, match="task 'lambda' cannot be named to workers of 'deployment:crew': put it into"):
-        run(dataset=[{"input": 1}], task=lambda input: input, evaluators=[], task_runner="deployment:crew")
+    with pytest.raises(InvalidTask, match="task 'nested' cannot be named to workers of 'deployment:crew': put it into"):
+        run(dataset=[{"input": 1}], task=nested, evaluators=[], task_runner="deployment:crew")
     with pytest.raises(InvalidEvaluator, match="evaluator 'good' cannot be named to workers"):
         run(
             dataset=[{"input": 1}],
             task=double,
-            evaluators={"good": lambda output: True},
+            evaluators=[good],
             task_runner="deployment:crew",
         )
     assert not len(client.experiments.list())
@@ -124,8 +131,9 @@ def test_a_worker_that_is_killed(case: NewCase, crews: Crews) -> None:
     assert killed.ended() == 0, killed.output
     assert killed.again() <= 4, "its share of the concurrency"
     killed.check_results()
-    assert sorted(killed.runs())[0] == "Crashed"
-    assert set(killed.runs()[1:]) == {"Completed"} or "Crashed" in killed.runs()
+    states = killed.runs()
+    assert states.count("Crashed") == 1
+    assert set(states) <= {"Crashed", "Completed", "Cancelled"}  # the new one may come too late
     assert crews.open_task_runs() == []
 
 

@@ -77,7 +77,8 @@ class _Watched:
     def judge(self, seen: _Seen) -> None:
         """See whether it has ended, and how; a state that Prefect told must be older than what the store says."""
         worker = self.part.worker
-        self.has_begun = self.has_begun or worker in seen.at_work
+        is_to_begin_again = self.state is not None and self.state.is_scheduled()  # as Prefect does with evicted pods
+        self.has_begun = worker in seen.at_work or (self.has_begun and not is_to_begin_again)
         if (error := seen.errors.get(worker)) is not None:
             self._end(from_text(error))
         elif (seen.stopped or seen.is_done) and (self.is_final or not self.has_begun):
