@@ -136,9 +136,13 @@ class DeploymentCrew:
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
-            left = [watched.run.id for watched in self._watched.values() if not watched.is_final]
-            if left:
-                await current_line().tell("the end of workers' flow runs", cancel(left), in_any_case=True)
+            await self.let_go()
+
+    async def let_go(self) -> None:
+        """Cancel the flow runs that have not ended: those that nothing has started end at once."""
+        left = [watched.run.id for watched in self._watched.values() if not watched.is_final]
+        if left:
+            await current_line().tell("the end of workers' flow runs", cancel(left), in_any_case=True)
 
     def told(self, part: Part) -> str | None:
         """The part, with paths that lead to the same files in another copy of the project's folder."""
