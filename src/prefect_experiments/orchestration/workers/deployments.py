@@ -68,6 +68,7 @@ class _Watched:
     state: State | None = None
     has_begun: bool = False
     left_at: float | None = None
+    gone: str | None = None  # how, where its process has left things undone
     ended: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -79,6 +80,8 @@ class _Watched:
         worker = self.part.worker
         is_to_begin_again = self.state is not None and self.state.is_scheduled()  # as Prefect does with evicted pods
         self.has_begun = worker in seen.at_work or (self.has_begun and not is_to_begin_again)
+        if self.state is not None and self.state.is_crashed():
+            self.gone = self._how()
         if (error := seen.errors.get(worker)) is not None:
             self._end(from_text(error))
         elif (seen.stopped or seen.is_done) and (self.is_final or not self.has_begun):
@@ -90,12 +93,16 @@ class _Watched:
         elif self.left_at is None:
             self.left_at = time.monotonic()
         elif time.monotonic() - self.left_at > LEFT_S:
-            self._end(WorkerGone(f"flow run {self.run.name!r} shows no sign of life"))
+            self.gone = f"flow run {self.run.name!r} shows no sign of life"
+            self._end(WorkerGone(self.gone))
+
+    def _how(self) -> str:
+        assert self.state is not None
+        return f"flow run {self.run.name!r} is {self.state.name}: {self.state.message or 'it says nothing more'}"
 
     def _failed(self) -> Exception:
-        assert self.state is not None
-        how = f"flow run {self.run.name!r} is {self.state.name}: {self.state.message or 'it says nothing more'}"
-        if not self.state.is_failed():
+        how = self._how()
+        if self.state is None or not self.state.is_failed():
             return WorkerGone(how)
         experiment_id = self.part.spec.experiment_id
         return WorkersLost(
@@ -169,11 +176,10 @@ class DeploymentCrew:
         watched = self._watched[run.id] = _Watched(part, run, lease)
         try:
             await watched.ended
-        except WorkerGone as gone:
-            await current_line().tell("the end of a worker that is gone", end_flow_run(run.id, str(gone)))
-            watched.state = None
-            del self._watched[run.id]
-            raise
+        finally:
+            if watched.gone is not None:
+                del self._watched[run.id]
+                await current_line().tell("the end of a worker that is gone", end_flow_run(run.id, watched.gone))
 
     async def _begin(self, part: Part) -> None:
         """Find the deployment, and end the flow runs of an earlier process that led this experiment, and is gone."""
@@ -238,9 +244,9 @@ class DeploymentCrew:
         await self._tell_of_late([watched for watched in waited_for if not watched.has_begun])
 
     async def _tell_of_late(self, waiting: list[_Watched]) -> None:
-        late = [w for w in waiting if time.monotonic() - w.since > LATE_S and not w.ended.done()]
-        late = [w for w in late if w.state is None or w.state.is_scheduled() or w.state.is_pending()]
-        if not late or self._late_told or self._deployment is None:
+        late = [w for w in waiting if w.state is None or w.state.is_scheduled() or w.state.is_pending()]
+        is_time = any(time.monotonic() - w.since > LATE_S and not w.ended.done() for w in late)
+        if not is_time or self._late_told or self._deployment is None:
             return
         self._late_told = True
         why = await current_line().tell("why workers are late", why_late(self._deployment)) or "it is not known why"
