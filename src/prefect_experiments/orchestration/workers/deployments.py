@@ -12,17 +12,17 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from uuid import UUID
 
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments import arun_deployment
 
-from prefect_experiments.errors import WorkCalledOff, WorkersLost, describe
+from prefect_experiments.errors import WorkCalledOff, WorkersLost, current_directory, describe
 from prefect_experiments.experiment.sharing import Part
 from prefect_experiments.experiment.worker_errors import from_text
-from prefect_experiments.orchestration.patience import current_line, is_away
+from prefect_experiments.orchestration.patience import asked, current_line, is_away
 from prefect_experiments.orchestration.workers.crew import WorkerGone
 from prefect_experiments.orchestration.workers.ended import end_flow_run
 from prefect_experiments.orchestration.workers.flow_runs import cancel, found_deployment, left_over, read, why_late
@@ -32,6 +32,8 @@ from prefect_experiments.store.processes import Process
 
 LOOK_S = 1.0
 AGAIN_S = 5.0  # to the next try to have a flow run made, where Prefect's server is away
+ENDS_WITHIN_S = 5.0
+"""So long a flow run may take to end that is not to begin anything any more; then it is cancelled."""
 LATE_S = 30.0
 """After so long it is told of that a worker has not begun."""
 LEFT_S = 10.0
@@ -141,22 +143,27 @@ class DeploymentCrew:
         try:
             yield
         finally:
+            await self.let_go()
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
-            await self.let_go()
 
     async def let_go(self) -> None:
-        """Cancel the flow runs that have not ended: those that nothing has started end at once."""
+        """Cancel the flow runs that do not end by themselves: those that nothing has started end at once."""
+        until = time.monotonic() + ENDS_WITHIN_S
+        while time.monotonic() < until and any(  # noqa: ASYNC110 - Prefect's server is asked
+            watched.has_begun and not watched.is_final for watched in self._watched.values()
+        ):
+            await asyncio.sleep(LOOK_S / 2)
         left = [watched.run.id for watched in self._watched.values() if not watched.is_final]
         if left:
             await current_line().tell("the end of workers' flow runs", cancel(left), in_any_case=True)
 
     def told(self, part: Part) -> str | None:
         """The part, with paths that lead to the same files in another copy of the project's folder."""
-        here, spec = Path.cwd(), part.spec
+        here, spec = current_directory(), part.spec
 
         def there(reference: str | None) -> str | None:
-            return None if reference is None else path_within(reference, here)
+            return reference if reference is None or here is None else path_within(reference, here)
 
         task = spec.task and spec.task.model_copy(update={"reference": there(spec.task.reference)})
         evaluators = tuple(one.model_copy(update={"reference": there(one.reference)}) for one in spec.evaluators)
@@ -183,10 +190,12 @@ class DeploymentCrew:
 
     async def _begin(self, part: Part) -> None:
         """Find the deployment, and end the flow runs of an earlier process that led this experiment, and is gone."""
-        self._deployment = await found_deployment(self._name)
-        if left := await left_over(self._deployment, _tag(part)):
+        what = f"no worker of the deployment {self._name!r} can be had"
+        self._deployment = await asked(what, partial(found_deployment, self._name))
+        line, before = current_line(), "the end of flow runs that were workers of this experiment before"
+        if left := await line.tell(before, left_over(self._deployment, _tag(part))):
             logger.info("Cancelling %d flow runs of workers that were started for this experiment before.", len(left))
-            await cancel(left)
+            await line.tell(before, cancel(left))
 
     async def _start(self, part: Part, store: Store) -> FlowRun | None:
         """Have a flow run made; ``None`` where it is not needed any more."""
@@ -229,13 +238,16 @@ class DeploymentCrew:
                         watched.ended.set_exception(error)
 
     async def _look(self) -> None:
+        unended = [watched for watched in self._watched.values() if not watched.is_final]
+        if not unended:
+            return
+        run_ids = [watched.run.id for watched in unended]
+        runs = await current_line().tell("a look at the workers' flow runs", read(run_ids)) or {}
+        for watched in unended:
+            watched.state = runs.get(watched.run.id, watched.state)
         waited_for = [watched for watched in self._watched.values() if not watched.ended.done()]
         if not waited_for:
             return
-        run_ids = [watched.run.id for watched in waited_for]
-        runs = await current_line().tell("a look at the workers' flow runs", read(run_ids)) or {}
-        for watched in waited_for:
-            watched.state = runs.get(watched.run.id, watched.state)
         part = waited_for[0].part
         leases = [(watched.part.worker, watched.lease) for watched in waited_for]
         seen = await asyncio.to_thread(_look, part.spec.open_store(), leases, part.spec.experiment_id)
