@@ -202,6 +202,31 @@ def test_examples_of_deploying_run(tmp_path: Path) -> None:
     assert all((folder / name).exists() for name in wrote)
 
 
+# Blocks of workers.md that need a cluster or other hosts, by what they call; and the worker that goes on for ever.
+ON_CLUSTERS = ("docker ", "kubectl ", "python deployments/kubernetes/", "dask ", "from prefect_dask ")
+CREWS_WORKER = "prefect worker start --pool crew  # in a terminal of its own, with the keys that your task needs\n"
+
+
+@pytest.mark.slow
+def test_examples_of_workers_run(postgres_url: str, tmp_path: Path) -> None:
+    """The files, the commands, and the script, in one fresh folder."""
+    document = (ROOT / "docs/workers.md").read_text()
+    found = re.findall(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```", document, flags=re.MULTILINE | re.DOTALL)
+    here = [(name, block) for _, name, block in found if not block.startswith(ON_CLUSTERS)]
+    assert len(here) == 6
+    lines = ["trap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT\n"]
+    for name, block in here:
+        if name:
+            (tmp_path / name).write_text(block)
+        else:
+            lines.append(f"{block.partition('#')[0]} &>worker.log &\n" if block == CREWS_WORKER else block)
+    with prefect_server() as api:
+        settings = {"PREFECT_EXPERIMENTS_HOME": str(tmp_path), "PREFECT_EXPERIMENTS_STORE_URL": postgres_url}
+        printed = shell("".join(lines), tmp_path, environment_for(tmp_path, api, COLUMNS="120", **settings))
+    assert "exact_match  1.00 over 100 of 100" in printed
+    assert printed.splitlines()[-1] == "100"
+
+
 def test_examples_of_phoenix_run(
     prefect_api: str, phoenix_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

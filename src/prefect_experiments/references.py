@@ -171,6 +171,19 @@ def whole_path(reference: str) -> str:
     return f"{Path(where).absolute()}{colon}{name}" if is_file else reference
 
 
+def path_within(reference: str, folder: Path) -> str:
+    """The reference, with the path from a folder where it is to a file in it: it leads there from a copy of the folder.
+
+    What is elsewhere, or no file's, is left as it is.
+    """
+    if (call := reference_call(reference)) is not None:
+        return f"{path_within(call.factory, folder)}{call.arguments}"
+    where, colon, name = reference.rpartition(":")
+    if not where.endswith(".py") or not Path(where).is_relative_to(folder):
+        return reference
+    return f"{Path(where).relative_to(folder).as_posix()}{colon}{name}"
+
+
 def _load_module(name: str, reference: str) -> ModuleType:
     loaded = sys.modules.get(name)
     stale: set[str] = set()

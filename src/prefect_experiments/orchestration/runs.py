@@ -21,6 +21,7 @@ from prefect_experiments.orchestration.clients import Clients
 from prefect_experiments.orchestration.experiment_flow import run_dry, run_work
 from prefect_experiments.orchestration.shared_limits import within_limits
 from prefect_experiments.orchestration.workers.checks import check_workers
+from prefect_experiments.orchestration.workers.flow_runs import check_deployment
 from prefect_experiments.signatures import takes
 from prefect_experiments.sync import sync_twin
 
@@ -65,6 +66,7 @@ async def run_new(arguments: RunArguments, client: Place | None) -> RanExperimen
     clients = Clients()
     plan = await asyncio.to_thread(plan_new, arguments, client)
     await asyncio.to_thread(check_workers, plan)
+    await check_deployment(plan.options.task_runner)
     work, key = RunWork(await within_limits(plan)), arguments.idempotency_key
     async with work.held(None if key is None else check_key(key)):
         with shown_in_notebook(plan.name, wanted=arguments.print_summary):
@@ -110,6 +112,7 @@ async def go_on(arguments: ResumeArguments | EvaluateArguments, client: Place | 
     clients = Clients()
     plan = await asyncio.to_thread(plan_continued, arguments, client)
     await asyncio.to_thread(check_workers, plan)
+    await check_deployment(plan.options.task_runner)
     work = RunWork(await within_limits(plan))
     async with work.held():
         with shown_in_notebook(plan.name, wanted=arguments.print_summary):

@@ -210,6 +210,11 @@ class Lease:
         changed = connection.execute(leases.update().where(*this, *as_seen).values(holder=NOBODY))
         return bool(changed.rowcount)
 
+    def is_left(self, connection: Connection) -> bool:
+        """`is_ended`, to look only: a holder that has stood still may go on."""
+        seen = self._row(connection)
+        return seen is None or seen.holder == NOBODY or self._is_over(seen)
+
     def is_held_by(self, connection: Connection, holder: str) -> bool:
         """Whether it is that one's, who lives as far as is known."""
         seen = self._row(connection)

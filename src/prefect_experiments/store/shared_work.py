@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from prefect_experiments.errors import ExperimentInUse, ExperimentsError, NotFound, WorkCalledOff
+from prefect_experiments.errors import ExperimentInUse, ExperimentsError, WorkCalledOff
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.leases import SILENT_S, Lease
 from prefect_experiments.store.patience import all_patient
@@ -135,23 +135,38 @@ class SharedWorkStore:
             rows = connection.execute(query.order_by(c.first)).all()
         return {Range(row.first, row.after): row.worker for row in rows}
 
-    def part(self, experiment_id: str, worker: int) -> str:
-        """What a worker is to do.
-
-        Raises:
-            NotFound: nobody has written that down.
-        """
+    def part(self, experiment_id: str, worker: int) -> str | None:
+        """What a worker is to do; ``None`` where nobody has written that down."""
         c = workers.c
-        query = sa.select(c.part).where(c.experiment_id == experiment_id, c.worker == worker, c.part.is_not(None))
+        query = sa.select(c.part).where(c.experiment_id == experiment_id, c.worker == worker)
         with self._database.read() as connection:
             found = connection.execute(query).scalar_one_or_none()
-        if found is None:
-            raise NotFound(
-                f"there is nothing to do for worker {worker} of experiment {experiment_id} in this store: it is "
-                "started by `task_runner='deployment:NAME'`, and not by hand; and its PREFECT_EXPERIMENTS_STORE_URL "
-                "must be that of the process which has started it"
-            )
-        return str(found)
+        return None if found is None else str(found)
+
+    def stopped(self, experiment_id: str) -> str | None:
+        """Why nothing more is to be called; ``None`` where it is."""
+        query = sa.select(shared_work.c.stopped).where(shared_work.c.experiment_id == experiment_id)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def fail(self, experiment_id: str, worker: int, leader: str, error: str) -> None:
+        """Keep what a worker met, for the process that leads it and cannot be told otherwise; the first counts."""
+        c, w = workers.c, shared_work.c
+        led = sa.select(w.leader).where(w.experiment_id == experiment_id, w.leader == leader).exists()
+        mine = [c.experiment_id == experiment_id, c.worker == worker, c.error.is_(None), led]
+        with self._database.write() as connection:
+            connection.execute(workers.update().where(*mine).values(error=error))
+
+    def errors(self, experiment_id: str) -> Mapping[int, str]:
+        """By worker, what it has met, if anything."""
+        c = workers.c
+        query = sa.select(c.worker, c.error).where(c.experiment_id == experiment_id, c.error.is_not(None))
+        with self._database.read() as connection:
+            return {row.worker: row.error for row in connection.execute(query)}
+
+    def lease(self, experiment_id: str, worker: int, leader: str) -> Lease:
+        """A worker's lease, for others to look at: whether it is left."""
+        return Lease(self._database, experiment_id, _purpose(worker, leader), SILENT_S)
 
 
 class WorkerLease(Lease):

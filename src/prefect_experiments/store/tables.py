@@ -284,7 +284,8 @@ work_ranges = Table(
     Column("done", Integer, nullable=False),
 )
 
-# What the workers have done, as they last told. `part` is what a worker is to do that is started elsewhere, as JSON.
+# What the workers have done, as they last told. `part` is what a worker is to do that is started elsewhere, and `error`
+# what it met, both as JSON.
 workers = Table(
     "workers",
     metadata,
@@ -297,6 +298,7 @@ workers = Table(
     Column("abandoned", Integer, nullable=False),
     Column("spent", Double, nullable=False),
     Column("trouble", Text, nullable=False),
+    Column("error", Text),
 )
 
 pushed_evaluations = Table(

@@ -29,10 +29,15 @@ def do(part: str) -> dict[str, Any]:
         ExperimentsError: as `do_part` does.
     """
     in_its_own_process()
-    return asdict(asyncio.run(_do(Part.model_validate_json(part))))
+    return asdict(asyncio.run(do_part_here(Part.model_validate_json(part))))
 
 
-async def _do(part: Part) -> Done:
+async def do_part_here(part: Part) -> Done:
+    """`do_part`, with a Prefect task for each batch.
+
+    Raises:
+        ExperimentsError: as `do_part` does.
+    """
     with new_line():
         try:
             return await do_part(part, _calls, await pace_of(part.spec.options))

@@ -27,6 +27,7 @@ _TOLD_WITHIN_S = 5.0
 """So long after a run has ended, Prefect's server may say that it is running."""
 
 _OPEN = [each for each in StateType if each not in TERMINAL_STATES]
+_MESSAGE = "The worker is gone ({how}). What it had finished is kept, and the rest is done by another one."
 
 
 async def end_runs_of(run_id: UUID | None, how: str) -> None:
@@ -38,7 +39,7 @@ async def end_runs_of(run_id: UUID | None, how: str) -> None:
     """
     if run_id is None or flow_run.id is None:
         return
-    message = f"The worker is gone ({how}). What it had finished is kept, and the rest is done by another one."
+    message = _MESSAGE.format(how=how)
     ending = _end(UUID(flow_run.id), message, lambda run: run.id == run_id or run_id in _parents(run))
     await current_line().tell("the end of a worker that is gone", ending)
 
@@ -59,7 +60,21 @@ async def end_runs_left_of(workers: Collection[UUID]) -> None:
 
 async def end_runs_in(flow: UUID, message: str) -> None:
     """Have Prefect show that nobody goes on with the task runs of a flow run."""
-    await _end(flow, message, lambda run: True)
+    await _end(flow, message, lambda _run: True)
+
+
+async def end_flow_run(run_id: UUID, how: str) -> None:
+    """Have Prefect show that a worker is gone which was a flow run: that, and the runs of its batches.
+
+    Args:
+        run_id: of the flow run.
+        how: how it ended.
+    """
+    async with get_client() as api:
+        run = await api.read_flow_run(run_id)
+        if run.state is None or not run.state.is_final():
+            await api.set_flow_run_state(run_id, Crashed(message=_MESSAGE.format(how=how)), force=True)
+    await end_runs_in(run_id, _MESSAGE.format(how=how))
 
 
 async def _settle(flow: UUID, workers: frozenset[UUID]) -> None:

@@ -11,8 +11,10 @@ from typing import Any, cast
 from prefect.task_runners import PrefectTaskRunner, ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 from prefect_experiments.errors import InvalidSetting, needs_extra
+from prefect_experiments.options import DEPLOYMENT
 from prefect_experiments.orchestration.workers.clusters import local_dask, local_ray, quiet_dask
 from prefect_experiments.orchestration.workers.crew import Crew, TaskRunnerCrew
+from prefect_experiments.orchestration.workers.deployments import DeploymentCrew
 
 
 def crew_of(task_runner: Any, workers: int) -> Crew:
@@ -29,6 +31,8 @@ def crew_of(task_runner: Any, workers: int) -> Crew:
             return TaskRunnerCrew(partial(local_dask, workers), workers, is_alone=False)
         case "ray":
             return TaskRunnerCrew(partial(local_ray, workers), workers, is_alone=False)
+        case str():
+            return DeploymentCrew(task_runner.removeprefix(DEPLOYMENT).strip())
     if _is_dask(task_runner):
         return TaskRunnerCrew(partial(quiet_dask, task_runner), workers, is_alone=False)
     return TaskRunnerCrew(task_runner.duplicate, workers, is_alone=isinstance(task_runner, ProcessPoolTaskRunner))

@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("abandoned", sa.Integer, nullable=False),
         sa.Column("spent", sa.Double, nullable=False),
         sa.Column("trouble", sa.Text, nullable=False),
+        sa.Column("error", sa.Text),
         sa.PrimaryKeyConstraint("experiment_id", "worker"),
         sa.ForeignKeyConstraint(["experiment_id"], ["shared_work.experiment_id"], ondelete="CASCADE"),
     )
