@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cyclopts import App
 
@@ -24,6 +24,8 @@ from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from prefect_experiments.results.stored import StoredRuns
 
 
 def register(app: App) -> None:
@@ -227,7 +229,8 @@ def export(
     experiments = terminal.client().experiments
     found = experiments.get_results(experiment=experiment, dataset=dataset)
     written = experiments.export(experiment=found, path=path, for_spreadsheets=for_spreadsheets)
-    made, expected = found.summary.n_runs, found.summary.n_expected
+    kept = found.experiment
+    made, expected = len(cast("StoredRuns", found.stored)), kept.example_count * kept.repetitions
     if made < expected:  # the file has no rows of the others, so nobody could tell from it
         tell(f"The experiment is not whole: {made:,} of {counted(expected, 'run')} were made, and are written.")
     return wrote({"path": str(written), "n_runs": made, "n_expected": expected}, written)
