@@ -257,11 +257,12 @@ class Datasets:
 
     def _each(self, dataset: str | Dataset, version: str | None) -> Iterable[Example]:
         """The examples in order, to be gone through as often as needed; of the store's never all in memory."""
-        if self._remote is not None:
+        if self.client.remote is not None:
             return self._get(dataset, version).examples
         key = dataset_key(dataset)
         with about_dataset(key):
-            return StoredExamples(self._store, self._store.datasets.version(key, version))
+            store = self.client.store
+            return StoredExamples(store, store.datasets.version(key, version))
 
 
 def _differences(there: Dataset, content: Sequence[Example]) -> str:
