@@ -77,7 +77,7 @@ def write_report(
             verdict=None if comparison else verdict,
         )
     elif form == "junit":
-        pieces = [junit_xml(comparison) if comparison else _alone(_side(results), verdict)]
+        pieces = [junit_xml(comparison) if comparison else _alone(_side(results), verdict)]  # no run is read for it
     else:
         pieces = [pull_request_comment(comparison, report=page) if comparison else _first(results, verdict, page)]
     write_file(target, lambda file: file.writelines(piece.encode() for piece in pieces), make_folders=True)

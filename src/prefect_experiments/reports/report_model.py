@@ -42,7 +42,12 @@ class ReportSide:
     @property
     def read(self) -> Runs:
         """Its results, to be gone through as often as needed."""
-        return self.runs if isinstance(self.runs, StoredRuns) else HeldRuns(self.runs)
+        return reading(self.runs)
+
+
+def reading(runs: Sequence[ResultRun] | StoredRuns) -> Runs:
+    """Runs, to be gone through as often as needed."""
+    return runs if isinstance(runs, StoredRuns) else HeldRuns(runs)
 
 
 def runs_of(ran: RanExperiment) -> Sequence[ResultRun] | StoredRuns:

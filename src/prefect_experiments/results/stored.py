@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
 
 from prefect_experiments.models import DatasetVersion, Example
-from prefect_experiments.records import RunIds
+from prefect_experiments.records import EvaluationRecord, Key, RunIds
 from prefect_experiments.results.frame import result_columns, result_rows, results_of
 from prefect_experiments.results.names import Names, given_names, renamed
 from prefect_experiments.results.table import ResultEvaluator, ResultRun, Results
@@ -77,8 +78,14 @@ class StoredRuns:
 
     def light(self) -> Iterator[ResultRun]:
         """See `Runs`."""
+        row = itertools.count(1)
         for page in self._pages.without_texts(self.experiment_id):
-            yield from self._results(page).runs
+            said: dict[Key, dict[str, EvaluationRecord]] = {run.key: {} for run in page.runs}
+            for one in renamed(page.evaluations, self._names):
+                if (found := said.get(one.key)) is not None:
+                    found[one.name] = one
+            for run in page.runs:
+                yield ResultRun(next(row), run, evaluations=said[run.key])
 
     def of(self, example_ids: Sequence[str]) -> Iterator[Found]:
         """See `Runs`."""

@@ -121,7 +121,8 @@ class RunPages:
             c = columns[0].table.c
             shown = columns if version is not None else [_short(column) for column in columns]
             query = sa.select(*shown).where(c.experiment_id == experiment_id, chosen(c))
-            return connection.execute(query.order_by(c.position, c.repetition_number, *(c[name] for name in by)))
+            ordered = query.order_by(c.position, c.repetition_number, *(c[name] for name in by))
+            return connection.execute(ordered).all()
 
         runs = [RunRecord(*row) for row in rows(RUN_COLUMNS)]
         given = [EvaluationRecord(*row) for row in rows(EVALUATION_COLUMNS, "name")]
@@ -136,7 +137,7 @@ class RunPages:
         c = examples.c
         query = sa.select(*(c[name] for name in ExampleRow._fields))
         query = query.where(at_version(version.dataset_id, version.number), c.position.in_(positions))
-        rows = (ExampleRow(*row) for row in connection.execute(query))
+        rows = (ExampleRow(*row) for row in connection.execute(query).all())
         return {row.example_id: to_example(row) for row in rows}
 
 
