@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
@@ -48,7 +48,7 @@ class Chosen:
     ids: Sequence[str]
     n_all: int
     said: Sequence[str] = ()
-    totals: dict[Filter, int] | None = None
+    totals: Mapping[Filter, int] = field(default_factory=dict)
 
     @property
     def n_left_out(self) -> int:

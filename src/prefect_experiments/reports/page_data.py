@@ -31,6 +31,7 @@ LONGEST_TEXT = 8000
 TEXT_BUDGET = 40_000_000
 MOST_EXAMPLES = 20_000
 _SHORTEST_CUT = 250
+ANY_METRIC = -2
 TASK_ERROR = -1  # stands for the metric "task error" among the metrics' places
 
 
@@ -111,7 +112,7 @@ def _pieces(
         "limit": limit,
     }
     if found.n_left_out:
-        head |= {"all": found.n_all, "totals": found.totals}
+        head["totals"] = _totals(found, comparison, metrics)
     yield Markup('%s,"examples":[') % script_json(head)[:-1]
     for number, example in enumerate(_examples(sides, found.ids)):
         # The place in the dataset goes with each, so that a page of some still knows their order.
@@ -145,6 +146,18 @@ def _changes(comparison: Comparison, ids: Iterable[str], places: dict[str, int])
             one.rank = min(one.rank, rank - len(comparison.regressed))
             one.worse.add(places.get(change.metric, TASK_ERROR))
     return found
+
+
+def _totals(found: Chosen, comparison: Comparison | None, metrics: Sequence[str]) -> dict[str, dict[int, int]]:
+    """By button of the page and by metric, how many examples there are, of which the page has some."""
+    totals: dict[str, dict[int, int]] = {name: {ANY_METRIC: n} for name, n in found.totals.items()}
+    totals["all"] = {ANY_METRIC: found.n_all}
+    if comparison:
+        for name, changes in (("regressed", comparison.regressed), ("improved", comparison.improved)):
+            moved = Counter(change.metric for change in changes)
+            totals[name] |= {place: moved.pop(metric, 0) for place, metric in enumerate(metrics)}
+            totals[name][TASK_ERROR] = moved.total()
+    return totals
 
 
 def _text_limit(runs: Iterable[ResultRun]) -> int:
