@@ -23,7 +23,7 @@ class _Group:
 
     Attributes:
         share: of the page's places, where the others need theirs.
-        first: what those are that come first.
+        first: what those are that come first: the worst, say.
         filter: the button of the page that shows them.
     """
 
@@ -41,7 +41,7 @@ class Chosen:
     Attributes:
         ids: in the order of the page.
         n_all: examples that there are.
-        said: such as ``all 12 with an error``; of each group what is there of how many.
+        said: such as ``all 12 with an error``: of each group what is there of how many.
         totals: by the page's button, how many examples there are of which it shows some.
     """
 
@@ -93,9 +93,9 @@ def _groups(outline: Outline, comparison: Comparison | None, candidate: ReportSi
         for changes in (regressions(comparison), comparison.improved)
     )
     return [
-        _Group("that got worse", worse, 0.5, "the worst ", filter="regressed"),
+        _Group("that got worse", worse, 0.5, "the worst", filter="regressed"),
         errors,
-        _Group("that got better", better, 0.25, "the best ", filter="improved"),
+        _Group("that got better", better, 0.25, "the best", filter="improved"),
     ]
 
 
@@ -104,12 +104,13 @@ def _lowest(outline: Outline, side: ReportSide) -> _Group:
     ranges, directions = ranges_of(outline.sides[0]), directions_of(side.summary, None)
     ordered, n_low = lowest_first(side.read.light(), outline.places, ranges, directions)
     names = list(outline.places)
-    return _Group("that could have scored higher", [names[place] for place in ordered[:n_low]], 0.5, "the lowest ")
+    return _Group("that could have scored higher", [names[place] for place in ordered[:n_low]], 0.5, "the lowest")
 
 
 def _said(group: _Group, taken: Collection[str]) -> str:
-    """Such as ``the worst 10,000 of 41,204 that got worse``."""
+    """Such as ``10,000 of 41,204 that got worse (the worst among them)``."""
     held = sum(example_id in taken for example_id in group.ids)
     if held == len(group.ids):
         return f"all {numbers.count(held)} {group.words}"
-    return f"{group.first}{numbers.count(held)} of {numbers.count(len(group.ids))} {group.words}"
+    which = f" ({group.first} among them)" if group.first else ""
+    return f"{numbers.count(held)} of {numbers.count(len(group.ids))} {group.words}{which}"

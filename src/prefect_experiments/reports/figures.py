@@ -1,4 +1,4 @@
-"""What a report's charts and its choice of examples rest on: one pass over the runs, of which a few numbers are kept."""
+"""What a report's charts and its choice of examples rest on: a few numbers of each run, kept from one pass."""
 
 from __future__ import annotations
 

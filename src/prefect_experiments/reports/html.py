@@ -51,8 +51,9 @@ def html_report(
         verdict: a gate's, where there is no comparison that has it: of a first run, without a baseline.
 
     Returns:
-        The document. It holds at most `page_data.MOST_EXAMPLES` examples, and says so. Texts longer than `page_data.LONGEST_TEXT` are cut in it, and say so; so are
-        shorter ones where all texts together exceed `page_data.TEXT_BUDGET`.
+        The document. It holds at most `page_data.MOST_EXAMPLES` examples. Texts longer than `page_data.LONGEST_TEXT`
+        are cut in it, and so are shorter ones where all texts together exceed `page_data.TEXT_BUDGET`. What is left
+        out and what is cut says so.
     """
     return "".join(
         html_pieces(comparison, candidate, baseline, title=title, classification=classification, verdict=verdict)

@@ -116,9 +116,7 @@ def _pieces(
     yield Markup('%s,"examples":[') % script_json(head)[:-1]
     for number, example in enumerate(_examples(sides, found.ids)):
         # The place in the dataset goes with each, so that a page of some still knows their order.
-        written = script_json(
-            writer.example(outline.places[example.id], example, changes.get(example.id) or _Change())
-        )
+        written = script_json(writer.example(outline.places[example.id], example, changes.get(example.id) or _Change()))
         yield Markup(",") + written if number else written
     yield Markup('],"notes":%s}') % script_json(writer.notes)  # filled while the examples were written
 

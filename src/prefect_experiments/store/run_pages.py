@@ -15,7 +15,7 @@ from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.examples import ExampleRow, to_example
 from prefect_experiments.store.patience import patient
 from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS
-from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
+from prefect_experiments.store.tables import evaluations, examples, experiment_runs
 
 PAGE_SIZE = 500
 _REPETITIONS = 1024  # more than an example can have
