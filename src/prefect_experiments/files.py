@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
+import shutil
 import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from prefect_experiments.errors import InvalidSetting, current_directory
 
 Write = Callable[[BinaryIO], object]
 
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
+_MOST_IN_MEMORY = 8_000_000  # bytes
 _MOST_LINKS = 40  # Linux follows no more either
 _STREAMS = {stat.S_IFCHR: "a device", stat.S_IFIFO: "a pipe"}
 _OTHERS = {stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a disk"}
@@ -101,15 +102,21 @@ def why_unwritable(path: Path) -> str:
 
 
 def _into_stream(path: Path, write: Write) -> None:
-    whole = io.BytesIO()  # what cannot be made leaves no half behind, and some formats need to go back
-    write(whole)
+    # What cannot be made leaves no half behind, and some formats need to go back.
+    with tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY) as whole:
+        write(cast("BinaryIO", whole))
+        whole.seek(0)
+        _copy(path, cast("BinaryIO", whole))
+
+
+def _copy(path: Path, whole: BinaryIO) -> None:
     number = _descriptor(path)
     if number is not None and not os.get_inheritable(number):  # the database's, say: nobody has given it to us
         raise InvalidSetting(f"{path} cannot be written: this process has that open for itself")
     try:
         # Opening it anew would write to a file's beginning, and cut off what is there.
         with path.open("wb") if number is None else os.fdopen(os.dup(number), "wb") as out:
-            out.write(whole.getbuffer())
+            shutil.copyfileobj(whole, out)
     except BrokenPipeError:
         if number != 1:  # whoever reads the output, such as `head`, may have seen enough
             raise

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from prefect_experiments.models import Experiment
-from prefect_experiments.records import EvaluationRecord, RunRecord
+from prefect_experiments.models import Example, Experiment
+from prefect_experiments.records import EvaluatedRun, EvaluationRecord, RunRecord
 from prefect_experiments.store import EvaluatorRecord, Recorder, TaskRecord
 
 from .harness import Here, lines
@@ -210,3 +210,24 @@ def test_a_name_that_several_have_is_told_apart_by_id(here: Here, experiment: Ex
     assert ambiguous.code == 2
     assert experiment.id in ambiguous.err
     assert other.id in ambiguous.err
+
+
+def test_every_run_is_listed_however_many_there_are(here: Here) -> None:
+    """More than one table holds: each has a head of its own; as JSON, they are one list."""
+    store = here.client.store
+    version = store.datasets.put("many", [Example(id=f"m{place}", input=place) for place in range(1_100)])
+    runs = [
+        EvaluatedRun(
+            RunRecord(place, 1, f"m{place}", None if place == 1_050 else "1", "E: no" if place == 1_050 else None, 1, 2)
+        )
+        for place in range(1_100)
+    ]
+    store.ingest.put("long", version, runs, fingerprint="x", task=TASK, evaluators=[RIGHT])
+    listed = here.json("runs", "long", "--all")
+    assert [row["example_id"] for row in listed["experiment_runs"]] == [f"m{place}" for place in range(1_100)]
+    assert listed["pagination"] == {"has_more": False, "next_cursor": None}
+    assert listed["experiment_runs"][:50] == here.json("runs", "long")["experiment_runs"]
+    told = lines(here("runs", "long", "--all").out)
+    assert [line.split()[0] for line in told].count("id") == 2
+    assert len(told) == 1_102
+    assert [row["example_id"] for row in here.json("runs", "long", "--all", "--failed")["experiment_runs"]] == ["m1050"]

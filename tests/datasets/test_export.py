@@ -3,6 +3,7 @@ import datetime
 import json
 import math
 import sys
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -266,3 +267,36 @@ def test_the_csv_header_is_the_field_names(tmp_path):
     write_examples([Example(id="1", input={"q": "x"}, output={"a": "y"})], tmp_path / "a.csv")
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [["id", "q", "a"], ["1", "x", "y"]]
+
+
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [(1, 2), (1, "x"), (None, 3), ("x", None), (True, 0.5), (1, 2**63), (2**63, -1), ({"a": 1}, "{}"), (None, None)],
+)
+def test_what_comes_late_in_a_parquet_file_does_not_change_what_came_before(tmp_path, early, late):
+    rows = [{"k": "x", "v": early}] * 2_500 + [{"k": "x", "v": late}] * 2_500
+    write_rows(iter(rows), tmp_path / "a.parquet", columns=["k", "v"])
+    again = read_rows(tmp_path / "a.parquet")
+    assert again == rows
+    assert [type(row["v"]) for row in again] == [type(row["v"]) for row in rows]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_rows_are_written_as_they_come(tmp_path, suffix):
+    """With the columns known, a row that is written need not stay in memory."""
+    alive = weakref.WeakSet()
+    most = 0
+
+    class Value(str):
+        """A text that can be watched."""
+
+    def rows():
+        nonlocal most
+        for number in range(6_000):
+            value = Value(number)
+            alive.add(value)
+            most = max(most, len(alive))
+            yield {"v": value}
+
+    write_rows(rows(), tmp_path / f"a{suffix}", columns=["v"])
+    assert most <= 4_000, "of Parquet two thousand at a time, and those before"

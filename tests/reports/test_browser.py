@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments.analysis.verdicts import Verdict
+from prefect_experiments.reports import page_data
 from prefect_experiments.reports.escaping import as_text
 from prefect_experiments.reports.files import write_report
 from support.browser import CHROMIUM, Browser, Page
@@ -349,4 +350,26 @@ def test_five_thousand_examples_stay_quick(browser: Browser, tmp_path: Path) -> 
             took = page.evaluate(f"(() => {{ const start = performance.now(); {timed} }})()")
             assert took < 1500, action
         assert page.evaluate("document.querySelectorAll('#rows tbody tr').length") == 50
+        assert page.errors == []
+
+
+def test_a_page_that_does_not_hold_all_counts_what_it_does_not_hold(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_data, "MOST_EXAMPLES", 30)
+    path = write_report(SMALL.candidate, tmp_path / "s.html", baseline=SMALL.baseline, comparison=SMALL.comparison)
+    with browser.page(path) as page:
+        assert "This page holds 30 of 122 examples" in text(page, "#left-out")
+        assert "30 of 122" in text(page, "#filters button[data-name=all]")
+        worse = len({change.example_id for change in SMALL.comparison.regressed})
+        click(page, "#filters button[data-name=regressed]")
+        here = len(examples(page))
+        assert here < worse
+        assert f"{here} of {worse}" in text(page, "#filters button[data-name=regressed]")
+        assert text(page, "#found") == f"{here} of 30 examples on this page, which has not all 122"
+        click(page, 'button[data-metric="answer_words"][data-filter="regressed"]')
+        losses = SMALL.comparison.metrics["answer_words"].losses
+        assert f"{len(examples(page))} of {losses}" in text(page, "#filters button[data-name=regressed]")
+        page.evaluate("change({query: 'nowhere in it'})")
+        assert "None of the 30 examples on this page, which has not all 122, matches." in text(page, "#found")
         assert page.errors == []

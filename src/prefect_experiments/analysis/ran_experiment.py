@@ -20,6 +20,7 @@ from prefect_experiments.models import Annotation, Evaluation, Example, Experime
 from prefect_experiments.origin import FLOW_RUN_URL
 from prefect_experiments.records import EvaluationRecord, RunIds, RunRecord
 from prefect_experiments.results import DIRECTION, Results, result_frame, results_of
+from prefect_experiments.results.stored import StoredRuns
 from prefect_experiments.store import ExperimentRecord, Link, Store, reopen_store
 from prefect_experiments.store.failures import CallCount
 
@@ -301,6 +302,11 @@ class RanExperiment(OnPages, Printed, InJson, Mapping[str, Any]):
             self.experiment.evaluators,
             self.meant_for,
         )
+
+    @property
+    def stored(self) -> StoredRuns | None:
+        """The runs as the store has them, never all in memory; ``None`` where they came along, of a store in memory."""
+        return None if "_notes" in self.__dict__ else StoredRuns(self._store, self._record, self._ids)
 
     def to_dict(self) -> dict[str, Any]:
         """Ids, counts, errors and the summary as plain values; the runs are left to `to_dataframe`."""

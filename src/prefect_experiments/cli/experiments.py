@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cyclopts import App
 
@@ -21,9 +23,16 @@ from prefect_experiments.cli.output import (
 )
 from prefect_experiments.display import counted
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
+from prefect_experiments.pages import Pagination
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from prefect_experiments.analysis import RanExperiment
+    from prefect_experiments.results.stored import StoredRuns
+
+
+_MOST_IN_A_TABLE = 1000  # rich needs all rows to know how wide a column is
 
 
 def register(app: App) -> None:
@@ -121,21 +130,50 @@ def runs(
         failed: only those whose task failed, or an evaluator of which failed.
         limit: how many; at most 1000.
         cursor: where the page begins, as the page before says.
-        all: every run at once.
+        all: every run, however many there are.
         terminal: where it is shown.
     """
-    page = terminal.client().experiments.list_runs(
-        experiment=experiment, dataset=dataset, limit=limit, cursor=cursor, all=all, failed=failed
-    )
+    experiments = terminal.client().experiments
+    if all:
+        return _every_run(experiments.get_results(experiment=experiment, dataset=dataset), failed=failed)
+    page = experiments.list_runs(experiment=experiment, dataset=dataset, limit=limit, cursor=cursor, failed=failed)
     rows, pagination = records(page.to_df()), page.pagination
 
-    def show_page(console: Console) -> None:
-        shown = [_shown_run(row, failed=failed) for row in rows]
-        # Beside what went wrong there is room for little else.
-        crowding = {*shown[0]} - {"id", "example", "error"} if failed and shown else {"repetition", "status", "latency"}
-        print_page(console, shown, pagination, none="there is no such run", where_wide=crowding)
+    return Answer(
+        {"experiment_runs": rows, "pagination": pagination.to_dict()},
+        lambda console: _print_runs(console, rows, pagination, failed=failed),
+    )
 
-    return Answer({"experiment_runs": rows, "pagination": pagination.to_dict()}, show_page)
+
+def _every_run(ran: RanExperiment, *, failed: bool) -> Answer:
+    """All runs of an experiment, a page in memory at a time; each page of the table has a head of its own."""
+    stored = cast("StoredRuns", ran.stored)
+    columns = stored.columns
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in stored.rows():
+            if not failed or any(row.get(name) is not None for name in columns if _says_error(name)):
+                yield {name: row.get(name) for name in columns}
+
+    def show(console: Console) -> None:
+        every = rows()
+        some = list(islice(every, _MOST_IN_A_TABLE))
+        _print_runs(console, some, Pagination(), failed=failed)
+        while some := list(islice(every, _MOST_IN_A_TABLE)):
+            _print_runs(console, some, Pagination(), failed=failed)
+
+    return Answer({"experiment_runs": rows(), "pagination": Pagination().to_dict()}, show)
+
+
+def _says_error(column: str) -> bool:
+    return column == "error" or (column.startswith("eval.") and column.endswith(".error"))
+
+
+def _print_runs(console: Console, rows: Sequence[dict[str, Any]], pagination: Pagination, *, failed: bool) -> None:
+    shown = [_shown_run(row, failed=failed) for row in rows]
+    # Beside what went wrong there is room for little else.
+    crowding = {*shown[0]} - {"id", "example", "error"} if failed and shown else {"repetition", "status", "latency"}
+    print_page(console, shown, pagination, none="there is no such run", where_wide=crowding)
 
 
 def pending(
@@ -227,7 +265,8 @@ def export(
     experiments = terminal.client().experiments
     found = experiments.get_results(experiment=experiment, dataset=dataset)
     written = experiments.export(experiment=found, path=path, for_spreadsheets=for_spreadsheets)
-    made, expected = found.summary.n_runs, found.summary.n_expected
+    kept = found.experiment
+    made, expected = len(cast("StoredRuns", found.stored)), kept.example_count * kept.repetitions
     if made < expected:  # the file has no rows of the others, so nobody could tell from it
         tell(f"The experiment is not whole: {made:,} of {counted(expected, 'run')} were made, and are written.")
     return wrote({"path": str(written), "n_runs": made, "n_expected": expected}, written)

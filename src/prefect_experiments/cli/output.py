@@ -41,7 +41,7 @@ class Answer:
     """What a command has to say.
 
     Attributes:
-        data: for ``--json``.
+        data: for ``--json``. An iterator in a mapping is a list that is made while it is written.
         show: prints it for people.
         exit_code: 0, or what a gate says.
         experiment_id: of the experiment that was run for it.
@@ -257,8 +257,29 @@ def write_json(data: Any, out: TextIO) -> None:
 
     from prefect_experiments.jsonable import dumps_lenient
 
+    if isinstance(data, Mapping) and any(isinstance(value, Iterator) for value in data.values()):
+        out.writelines(_pieces(data))
+        return
     text = dumps_lenient(data)[0]
     out.write((json.dumps(json.loads(text), indent=2, ensure_ascii=False) if out.isatty() else text) + "\n")
+
+
+def _pieces(data: Mapping[str, Any]) -> Iterator[str]:
+    """A document with lists that are made while it is written, an item a line."""
+    from prefect_experiments.jsonable import dumps_lenient
+
+    before = "{"
+    for name, value in data.items():
+        yield f"{before}{dumps_lenient(name)[0]}:"
+        before = ","
+        if isinstance(value, Iterator):
+            yield "["
+            for number, item in enumerate(value):
+                yield f"{',' if number else ''}\n{dumps_lenient(item)[0]}"
+            yield "]"
+        else:
+            yield dumps_lenient(value)[0]
+    yield "}\n"
 
 
 def _console(out: TextIO) -> Console:

@@ -18,6 +18,7 @@ from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Exa
 from prefect_experiments.options import AsIs, Columns, IfExists, Options, names_of
 from prefect_experiments.pages import DatasetList, ExampleList, Pagination
 from prefect_experiments.results.frame import example_frame
+from prefect_experiments.results.stored import StoredExamples
 from prefect_experiments.signatures import method_takes
 from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor
 
@@ -251,9 +252,17 @@ class Datasets:
         JSON and JSON lines can be read back as they are; CSV and Parquet get flat columns. With `for_spreadsheets`, a
         text of a CSV file that a spreadsheet would take for a formula gets an apostrophe before it.
         """
-        found = self._get(dataset, version_id)
-        sources.write_examples(found.examples, path, for_spreadsheets=for_spreadsheets)
+        sources.write_examples(self._each(dataset, version_id), path, for_spreadsheets=for_spreadsheets)
         return Path(path)
+
+    def _each(self, dataset: str | Dataset, version: str | None) -> Iterable[Example]:
+        """The examples in order, to be gone through as often as needed; of the store's never all in memory."""
+        if self.client.remote is not None:
+            return self._get(dataset, version).examples
+        key = dataset_key(dataset)
+        with about_dataset(key):
+            store = self.client.store
+            return StoredExamples(store, store.datasets.version(key, version))
 
 
 def _differences(there: Dataset, content: Sequence[Example]) -> str:

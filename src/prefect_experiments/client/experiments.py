@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from prefect_experiments import datasets as sources
 from prefect_experiments.analysis import RanExperiment
@@ -29,6 +29,7 @@ from prefect_experiments.experiment.places import experiment_key, find_experimen
 from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
 from prefect_experiments.pages import ExperimentList, ExperimentRunList, PendingList
 from prefect_experiments.results import result_frame, results_of
+from prefect_experiments.results.stored import StoredRuns
 from prefect_experiments.signatures import method_takes
 from prefect_experiments.store import ExperimentRecord, Link
 from prefect_experiments.store.paging import check_limit
@@ -193,7 +194,7 @@ class Experiments:
                 ids,
                 runs,
                 kept.evaluations(record.experiment.id, some),
-                kept.examples_of(record.version, [run.example_id for run in runs]),
+                self._store.run_pages.examples(record.version, [run.position for run in runs]),
                 kept.annotations(record.experiment.id, some),
                 record.experiment.evaluators,
             )
@@ -329,9 +330,9 @@ class Experiments:
         With `for_spreadsheets`, a text of a CSV file that a spreadsheet would take for a formula gets an apostrophe
         before it.
         """
-        frame = self.list_runs(experiment=experiment, dataset=dataset, all=True).to_df()
-        rows = cast("list[dict[str, Any]]", frame.to_dict(orient="records"))
-        sources.write_rows(rows, path, columns=list(frame.columns), for_spreadsheets=for_spreadsheets)
+        record, link = self._find(experiment, dataset)
+        runs = StoredRuns(self._store, record, self._store.links.run_ids(record.experiment.id, link))
+        sources.write_rows(runs.rows(), path, columns=runs.columns, for_spreadsheets=for_spreadsheets)
         return Path(path)
 
     def _find(self, experiment: ExperimentKey, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:

@@ -7,13 +7,13 @@ import functools
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import orjson
 
-from prefect_experiments.datasets.arrow import JSON_MARK
 from prefect_experiments.datasets.columns import has_a_role
 from prefect_experiments.datasets.raw import header
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
@@ -23,12 +23,9 @@ from prefect_experiments.flat_rows import flat_row
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.models import Example
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 SUFFIXES = (".csv", ".json", ".jsonl", ".ndjson", ".parquet")
 _FLAT_SUFFIXES = (".csv", ".parquet")
-_PLAIN = {str, bool, int, float}
+_WHOLE_COLUMNS = ("id", "input", "output", "metadata", "splits")
 # What a spreadsheet takes for a formula, as OWASP lists it ("CSV Injection"); but a number is none.
 _FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -47,7 +44,7 @@ def write_rows(
     written as its ``repr``.
 
     Args:
-        rows: one mapping a row.
+        rows: one mapping a row. With `columns` they are gone through once and never held, however many there are.
         path: the file; one that exists is replaced. A pipe or a device (``/dev/stdout``) gets JSON lines, where it has
             no suffix.
         columns: which columns, in which order; a row without one has ``None`` there. By default
@@ -65,16 +62,20 @@ def write_rows(
         if path.suffix.lower() != ".csv":
             raise InvalidSetting(f"{path}: for_spreadsheets is about .csv files; others hold no formulas")
         write = _write_csv_of_texts
-    kept = [dict(row) if columns is None else {name: row.get(name) for name in columns} for row in rows]
-    names = list(columns) if columns is not None else list(dict.fromkeys(name for row in kept for name in row))
-    write_file(path, functools.partial(write, kept, names))
+    if columns is None:
+        rows = rows if isinstance(rows, Sequence) else list(rows)
+        names = list(dict.fromkeys(name for row in rows for name in row))
+    else:
+        names = list(columns)
+        rows = ({name: row.get(name) for name in names} for row in rows)
+    write_file(path, functools.partial(write, rows, names))
 
 
 def write_examples(examples: Iterable[Example], path: str | Path, *, for_spreadsheets: bool = False) -> None:
     """Write examples to a file: as `example_rows` has them, flat for ``.csv`` and ``.parquet``.
 
     Args:
-        examples: in the order wanted.
+        examples: in the order wanted. What can be gone through again and again is, and is never held.
         path: the file.
         for_spreadsheets: as for `write_rows`.
 
@@ -82,8 +83,13 @@ def write_examples(examples: Iterable[Example], path: str | Path, *, for_spreads
         InvalidSetting: as for `write_rows`.
         InvalidDataset: as for `example_rows`.
     """
-    flat = Path(path).suffix.lower() in _FLAT_SUFFIXES
-    write_rows(example_rows(examples, flat=flat), path, for_spreadsheets=for_spreadsheets)
+    if isinstance(examples, Iterator):
+        examples = list(examples)
+    if Path(path).suffix.lower() in _FLAT_SUFFIXES:
+        shape = _flat_shape(examples)
+        write_rows(shape.rows(examples), path, shape.columns, for_spreadsheets=for_spreadsheets)
+    else:
+        write_rows(map(_whole_row, examples), path, _WHOLE_COLUMNS, for_spreadsheets=for_spreadsheets)
 
 
 def example_rows(examples: Iterable[Example], *, flat: bool = False) -> list[dict[str, Any]]:
@@ -100,46 +106,69 @@ def example_rows(examples: Iterable[Example], *, flat: bool = False) -> list[dic
             role (``split``, ``expected``), or inputs of which some are objects and others are not.
     """
     examples = list(examples)
-    if not flat:
-        return [
-            {"id": e.id, "input": e.input, "output": e.output, "metadata": dict(e.metadata), "splits": list(e.splits)}
-            for e in examples
-        ]
-    _check_flat(examples)
-    rows = [dict(flat_row(example)) for example in examples]
-    if any(example.splits for example in examples):
-        if any("splits" in row for row in rows):  # of an input or an output
-            raise InvalidDataset(
-                "the examples have splits and a field called 'splits', which cannot share a column. "
-                "Write .json or .jsonl"
-            )
-        for row, example in zip(rows, examples, strict=True):
-            row["splits"] = list(example.splits) or None
-    return rows
+    return list(_flat_shape(examples).rows(examples) if flat else map(_whole_row, examples))
 
 
-def _check_flat(examples: Sequence[Example]) -> None:
-    """Refuse examples of which flat columns would be read as something else.
+def _whole_row(example: Example) -> dict[str, Any]:
+    return {
+        "id": example.id,
+        "input": example.input,
+        "output": example.output,
+        "metadata": dict(example.metadata),
+        "splits": list(example.splits),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _FlatShape:
+    """What flat rows of examples have in common."""
+
+    columns: Sequence[str]
+    has_splits: bool
+
+    def rows(self, examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
+        for example in examples:
+            yield dict(flat_row(example)) | ({"splits": list(example.splits) or None} if self.has_splits else {})
+
+
+def _flat_shape(examples: Iterable[Example]) -> _FlatShape:
+    """The columns of examples.
 
     Raises:
-        InvalidDataset: with the example and the field.
+        InvalidDataset: they would be read as something else: with the example and the field.
     """
+    columns: dict[str, None] = {}
+    kinds: dict[str, set[bool]] = {"input": set(), "output": set()}
+    has_splits = False
     for example in examples:
-        for name in example.metadata:
-            if name != "id" and (has_a_role(name) or header(name) != name or not name):
-                raise InvalidDataset(
-                    f"the metadata of example {example.id!r:.80} has a field called {name!r}, which would be read as "
-                    "something else from a column of that name. Write .json or .jsonl"
-                )
-    for part in ("input", "output"):
-        values = [value for example in examples if (value := getattr(example, part)) is not None]
-        if len({isinstance(value, Mapping) for value in values}) > 1:
+        _check_metadata(example)
+        for part, found in kinds.items():
+            if (value := getattr(example, part)) is not None:
+                found.add(isinstance(value, Mapping))
+        columns.update(dict.fromkeys(flat_row(example)))
+        has_splits = has_splits or bool(example.splits)
+    for part, found in kinds.items():
+        if len(found) > 1:
             raise InvalidDataset(
                 f"some {part}s are objects and others are not, which columns cannot tell apart. Write .json or .jsonl"
             )
+    if has_splits and "splits" in columns:  # of an input or an output
+        raise InvalidDataset(
+            "the examples have splits and a field called 'splits', which cannot share a column. Write .json or .jsonl"
+        )
+    return _FlatShape([*columns, *(["splits"] if has_splits else [])], has_splits)
 
 
-def _writer(path: Path) -> Callable[[list[dict[str, Any]], list[str], BinaryIO], None]:
+def _check_metadata(example: Example) -> None:
+    for name in example.metadata:
+        if name != "id" and (has_a_role(name) or header(name) != name or not name):
+            raise InvalidDataset(
+                f"the metadata of example {example.id!r:.80} has a field called {name!r}, which would be read as "
+                "something else from a column of that name. Write .json or .jsonl"
+            )
+
+
+def _writer(path: Path) -> Callable[[Iterable[Row], list[str], BinaryIO], None]:
     """What writes this kind of file, once it is clear that the path can be one."""
     writers = {
         ".csv": _write_csv,
@@ -168,11 +197,11 @@ class _Lines:
         return self._file.write(line.removesuffix("\r\n") + "\n")
 
 
-def _write_csv(rows: list[dict[str, Any]], names: list[str], file: BinaryIO) -> None:
+def _write_csv(rows: Iterable[Row], names: list[str], file: BinaryIO) -> None:
     _write_table(file, itertools.chain([names], ([_cell(row.get(name)) for name in names] for row in rows)))
 
 
-def _write_csv_of_texts(rows: list[dict[str, Any]], names: list[str], file: BinaryIO) -> None:
+def _write_csv_of_texts(rows: Iterable[Row], names: list[str], file: BinaryIO) -> None:
     """Without a cell that a spreadsheet would take for a formula, in the head neither."""
     head = [_no_formula(name) for name in names]
     _write_table(file, itertools.chain([head], ([_no_formula(row.get(name)) for name in names] for row in rows)))
@@ -193,42 +222,28 @@ def _no_formula(value: Any) -> Any:
     return cell
 
 
-def _write_json(rows: list[dict[str, Any]], _names: list[str], file: BinaryIO) -> None:
-    text = ",\n".join(map(_json, rows))
-    file.write((f"[\n{text}\n]\n" if rows else "[]\n").encode())
+def _write_json(rows: Iterable[Row], _names: list[str], file: BinaryIO) -> None:
+    before = "[\n"
+    for row in rows:
+        file.write(f"{before}{_json(row)}".encode())
+        before = ",\n"
+    file.write(b"[]\n" if before == "[\n" else b"\n]\n")
 
 
-def _write_jsonl(rows: list[dict[str, Any]], _names: list[str], file: BinaryIO) -> None:
+def _write_jsonl(rows: Iterable[Row], _names: list[str], file: BinaryIO) -> None:
     file.writelines(f"{_json(row)}\n".encode() for row in rows)
 
 
-def _write_parquet(rows: list[dict[str, Any]], names: list[str], file: BinaryIO) -> None:
+def _write_parquet(rows: Iterable[Row], names: list[str], file: BinaryIO) -> None:
     with needs_extra("parquet", "writing .parquet", instead="write .csv or .jsonl"):
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        import pyarrow  # noqa: F401 - said here that it is missing, also once the next line has been run
 
-    columns = [_parquet_column(name, [row.get(name) for row in rows]) for name in names]
-    schema = pa.schema([field for field, _ in columns])
-    pq.write_table(pa.table([cells for _, cells in columns], schema=schema), file)
+        from prefect_experiments.datasets.parquet import write_parquet
 
-
-def _parquet_column(name: str, values: list[Any]) -> tuple[pa.Field, pa.Array]:
-    """Cells of one plain type as they are, any others each as its JSON text, with a mark that says so."""
-    import pyarrow as pa
-
-    cells = [None if is_missing(value) else python_scalar(value) for value in values]
-    kinds = {type(cell) for cell in cells if cell is not None}
-    if len(kinds) <= 1 and kinds <= _PLAIN:
-        try:
-            array = pa.array(cells)
-            return pa.field(name, array.type), array
-        except (pa.ArrowException, ValueError, OverflowError):  # an integer beyond 64 bits, a lone surrogate
-            pass
-    array = pa.array([None if cell is None else dumps_lenient(cell)[0] for cell in cells], pa.string())
-    return pa.field(name, pa.string(), metadata=JSON_MARK), array
+    write_parquet(rows, names, file)
 
 
-def _json(row: dict[str, Any]) -> str:
+def _json(row: Row) -> str:
     return dumps_lenient({name: None if is_missing(value) else value for name, value in row.items()})[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.files import write_file
-from prefect_experiments.reports.html import html_report
+from prefect_experiments.reports.html import html_pieces
 from prefect_experiments.reports.junit import junit_xml
 from prefect_experiments.reports.pull_request import first_comment, pull_request_comment
 from prefect_experiments.reports.report_model import ReportSide, report_side, table_side
@@ -65,8 +66,9 @@ def write_report(
         comparison = comparison or results.comparison
         baseline = results.baseline if baseline is None else baseline
         verdict = verdict or results.verdict
+    pieces: Iterable[str]
     if form == "page":
-        text = html_report(
+        pieces = html_pieces(
             comparison,
             _side(results),
             None if baseline is None else _side(baseline),
@@ -75,10 +77,10 @@ def write_report(
             verdict=None if comparison else verdict,
         )
     elif form == "junit":
-        text = junit_xml(comparison) if comparison else _alone(_side(results), verdict)
+        pieces = [junit_xml(comparison) if comparison else _alone(_side(results), verdict)]  # no run is read for it
     else:
-        text = pull_request_comment(comparison, report=page) if comparison else _first(results, verdict, page)
-    write_file(target, lambda file: file.write(text.encode()), make_folders=True)
+        pieces = [pull_request_comment(comparison, report=page) if comparison else _first(results, verdict, page)]
+    write_file(target, lambda file: file.writelines(piece.encode() for piece in pieces), make_folders=True)
     return target
 
 

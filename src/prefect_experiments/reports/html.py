@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.reports import page, phrases
 from prefect_experiments.reports.confusion import classifications
 from prefect_experiments.reports.escaping import visible
+from prefect_experiments.reports.figures import outline_of
 from prefect_experiments.reports.page import Party
 from prefect_experiments.reports.page_data import examples_data
 from prefect_experiments.reports.report_model import ReportSide
@@ -49,18 +51,36 @@ def html_report(
         verdict: a gate's, where there is no comparison that has it: of a first run, without a baseline.
 
     Returns:
-        The document. Texts longer than `page_data.LONGEST_TEXT` are cut in it, and say so; so are
-        shorter ones where all texts together exceed `page_data.TEXT_BUDGET`.
+        The document. It holds at most `page_data.MOST_EXAMPLES` examples. Texts longer than `page_data.LONGEST_TEXT`
+        are cut in it, and so are shorter ones where all texts together exceed `page_data.TEXT_BUDGET`. What is left
+        out and what is cut says so.
     """
+    return "".join(
+        html_pieces(comparison, candidate, baseline, title=title, classification=classification, verdict=verdict)
+    )
+
+
+def html_pieces(
+    comparison: Comparison | None,
+    candidate: ReportSide,
+    baseline: ReportSide | None = None,
+    *,
+    title: str | None = None,
+    classification: Any = None,
+    verdict: Verdict | None = None,
+) -> Iterator[str]:
+    """The document of `html_report` piece by piece: the examples are read as they are written, and never held."""
     parties = [Party("candidate", candidate)]
     if baseline is not None:
         parties.append(Party("baseline", baseline))
-    data = examples_data(comparison, parties[0].runs, parties[1].runs if baseline is not None else ())
+    sides = [party.side for party in parties]
+    outline = outline_of([side.read for side in sides])
+    data = examples_data(comparison, sides, outline)
     style, script = _source("report.css"), Markup("\n").join(_source(name) for name in _SCRIPTS)
     return (
         environment()
         .get_template("report.html")
-        .render(
+        .generate(
             title=title or _title(comparison, candidate, baseline),
             policy=_policy(style, script),
             style=style,
@@ -74,8 +94,8 @@ def html_report(
             compared_operations=page.operation_rows(comparison) if comparison else [],
             summaries=page.summary_rows(parties[0]),
             counts=page.score_counts(parties),
-            distributions=page.distributions(parties),
-            operations=page.operations(parties),
+            distributions=page.distributions(parties, outline),
+            operations=page.operations(parties, outline),
             classifications=classifications(classification),
             made_at=datetime.now(UTC),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,29 +15,31 @@ from prefect_experiments.analysis.verdicts import Comparison, MetricComparison
 from prefect_experiments.reports import charts, phrases
 from prefect_experiments.reports.charts import Histogram, Interval, IntervalPlot, Role
 from prefect_experiments.reports.escaping import one_line, web_address
+from prefect_experiments.reports.figures import MetricFigures, Outline
 from prefect_experiments.reports.report_model import ReportSide
 from prefect_experiments.reports.spending import judge_rows
-from prefect_experiments.results import ResultRun
+from prefect_experiments.results.stored import StoredRuns
 
 _MOST_LABELS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One side of the page with its runs."""
+    """One side of the page."""
 
     role: Role
     side: ReportSide
 
     @property
-    def runs(self) -> Sequence[ResultRun]:
-        """Its runs."""
-        return self.side.runs
-
-    @property
     def url(self) -> str | None:
         """The side's page, where its address is one to trust."""
         return web_address(self.side.url)
+
+    @property
+    def stored_as(self) -> str | None:
+        """Its experiment's id in the store, where it is in one."""
+        runs = self.side.runs
+        return runs.experiment_id if isinstance(runs, StoredRuns) else None
 
     @property
     def flow_run_url(self) -> str | None:
@@ -167,16 +169,15 @@ def score_counts(parties: Sequence[Party]) -> list[dict[str, Any]]:
     return rows
 
 
-def distributions(parties: Sequence[Party]) -> list[dict[str, Any]]:
+def distributions(parties: Sequence[Party], outline: Outline) -> list[dict[str, Any]]:
     """For each metric, how its scores spread and how often each label was given."""
     shown = []
-    for name in dict.fromkeys(name for party in parties for run in party.runs for name in run.counted):
-        values = [
-            [s.score for run in party.runs if (s := run.counted.get(name)) and s.score is not None] for party in parties
-        ]
-        within = all(0 <= value <= 1 for found in values for value in found)
-        chart = _histogram(parties, values, numbers.score if within else numbers.plain)
-        labels = _labels(name, parties)
+    for name in outline.metrics:
+        found = [side.metrics.get(name, MetricFigures()) for side in outline.sides]
+        chart = _histogram(
+            parties, [one.scores for one in found], numbers.plain if name in outline.beyond else numbers.score
+        )
+        labels = _labels([one.labels for one in found])
         if chart or labels:
             shown.append((name, chart, labels))
     highest = max((chart.highest for _, chart, _ in shown if chart), default=0.0)
@@ -194,25 +195,21 @@ def _histogram(
     return charts.histogram(named, label, longest=longest)
 
 
-def _labels(name: str, parties: Sequence[Party]) -> list[dict[str, Any]]:
-    counted: dict[str, list[int]] = {}
-    for place, party in enumerate(parties):
-        for run in party.runs:
-            if (found := run.counted.get(name)) and found.label is not None:
-                counted.setdefault(found.label, [0] * len(parties))[place] += 1
+def _labels(sides: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
+    counted = {label: [side.get(label, 0) for side in sides] for side in sides for label in side}
     if not say_more_than_scores(counted):  # the chart beside it has the same counts
         return []
     most = sorted(counted.items(), key=lambda item: -sum(item[1]))
     rows = [{"label": one_line(label, 80), "counts": counts} for label, counts in most[:_MOST_LABELS]]
     if len(most) > _MOST_LABELS:
-        rest = [sum(counts[place] for _, counts in most[_MOST_LABELS:]) for place in range(len(parties))]
+        rest = [sum(counts[place] for _, counts in most[_MOST_LABELS:]) for place in range(len(sides))]
         rows.append({"label": f"{len(most) - _MOST_LABELS} more labels", "counts": rest})
     return rows
 
 
-def operations(parties: Sequence[Party]) -> dict[str, Any]:
+def operations(parties: Sequence[Party], outline: Outline) -> dict[str, Any]:
     """Latency with its percentiles and its spread, tokens and cost, for each side."""
-    values = [[ms for run in party.runs if (ms := run.record.latency_ms) is not None] for party in parties]
+    values = [side.latencies for side in outline.sides]
     chart = None
     if any(values):
         longest = max(float(np.percentile(found, 99)) for found in values if found)

@@ -1,14 +1,16 @@
-"""What the page's table of examples works on: every example with the runs of both sides, as JSON.
+"""What the page's table of examples works on: examples with the runs of both sides, as JSON, written as it is read.
 
 The page holds texts cut at `LONGEST_TEXT` characters, and less where many long ones would make a
-page that does not open quickly: `TEXT_BUDGET` is for all of them together. What was cut says so.
+page that does not open quickly: `TEXT_BUDGET` is for all of them together. What was cut says so. Of more than
+`MOST_EXAMPLES`, it holds those to be looked at first, and says how many there are.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,25 +20,26 @@ from markupsafe import Markup
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.records import EvaluationRecord
+from prefect_experiments.reports.chosen import Chosen, chosen
 from prefect_experiments.reports.escaping import as_text, kind_of, visible
+from prefect_experiments.reports.figures import Outline, has_error
 from prefect_experiments.reports.phrases import regressions
+from prefect_experiments.reports.report_model import ReportSide
 from prefect_experiments.results import ResultRun
 
 LONGEST_TEXT = 8000
 TEXT_BUDGET = 40_000_000
 MOST_EXAMPLES = 20_000
 _SHORTEST_CUT = 250
+ANY_METRIC = -2
 TASK_ERROR = -1  # stands for the metric "task error" among the metrics' places
 
 
 @dataclass(slots=True)
 class _Example:
     id: str
-    baseline: dict[int, ResultRun] = field(default_factory=dict)
-    candidate: dict[int, ResultRun] = field(default_factory=dict)
-    rank: int = 0
-    worse: set[int] = field(default_factory=set)
-    better: set[int] = field(default_factory=set)
+    baseline: dict[int, ResultRun]
+    candidate: dict[int, ResultRun]
 
     def runs(self) -> Iterable[ResultRun]:
         yield from self.candidate.values()
@@ -44,57 +47,78 @@ class _Example:
 
 
 @dataclass(slots=True)
+class _Change:
+    """What a comparison says of an example: how it ranks, and the places of the metrics on which it moved."""
+
+    rank: int = 0
+    worse: set[int] = field(default_factory=set)
+    better: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
 class ExamplesData:
     """The examples of a page.
 
     Attributes:
-        json: fit to stand in a ``<script type="application/json">``.
-        text_limit: texts longer than this were cut.
-        n_examples: in the page; `n_left_out` more are not.
+        text_limit: texts longer than this are cut.
+        chosen: which examples the page holds.
         metrics: the evaluators' names, in the table's order.
     """
 
-    json: Markup
     text_limit: int
-    n_examples: int
-    n_left_out: int
+    chosen: Chosen
     metrics: list[str]
+    _write: Callable[[], Iterator[Markup]]
+
+    def pieces(self) -> Iterator[Markup]:
+        """The examples as JSON that can stand in a ``<script type="application/json">``; read while it is written."""
+        return self._write()
 
 
-def examples_data(
-    comparison: Comparison | None, candidate: Sequence[ResultRun], baseline: Sequence[ResultRun]
-) -> ExamplesData:
-    """The examples of both sides, in the candidate's order, then those that only the baseline has."""
-    examples: dict[str, _Example] = {}
-    for runs, side in ((candidate, "candidate"), (baseline, "baseline")):
-        for run in runs:
-            found = examples.setdefault(run.example_id, _Example(run.example_id))
-            getattr(found, side)[run.repetition_number] = run
-    metrics = list(dict.fromkeys(name for run in (*candidate, *baseline) for name in run.counted))
+def examples_data(comparison: Comparison | None, sides: Sequence[ReportSide], outline: Outline) -> ExamplesData:
+    """The examples of both sides, in the candidate's order, then those that only the baseline has.
+
+    Args:
+        comparison: of the sides, where they were compared.
+        sides: the candidate, then the baseline, where there is one.
+        outline: of these sides.
+    """
+    found = chosen(outline, comparison, sides[0], MOST_EXAMPLES)
+    limit = _text_limit(run for example in _examples(sides, found.ids) for run in example.runs())
+    return ExamplesData(limit, found, outline.metrics, partial(_pieces, comparison, sides, outline, found, limit))
+
+
+def _examples(sides: Sequence[ReportSide], ids: Sequence[str]) -> Iterator[_Example]:
+    """These examples with their runs on both sides, a few in memory at once."""
+    for each in zip(*(side.read.of(ids) for side in sides), strict=True):
+        runs = [{run.repetition_number: run for run in found} for _, found in each]
+        yield _Example(each[0][0], candidate=runs[0], baseline=runs[1] if len(runs) > 1 else {})
+
+
+def _pieces(
+    comparison: Comparison | None, sides: Sequence[ReportSide], outline: Outline, found: Chosen, limit: int
+) -> Iterator[Markup]:
+    metrics, two_sides = outline.metrics, len(sides) > 1
     minimized = {name for name, metric in comparison.metrics.items() if metric.direction == "minimize"} if (
         comparison
     ) else set()  # fmt: skip
-    if comparison:
-        _mark_changes(comparison, examples, {name: place for place, name in enumerate(metrics)})
-    # The place in the dataset goes with each, so that a page of some still knows their order.
-    kept = list(enumerate(examples.values()))
-    if len(kept) > MOST_EXAMPLES:
-        kept = sorted(kept, key=lambda item: not _matters(item[1]))[:MOST_EXAMPLES]
-        kept.sort(key=lambda item: item[0])
-    limit = _text_limit(run for _, example in kept for run in example.runs())
+    changes = _changes(comparison, found.ids, {name: place for place, name in enumerate(metrics)}) if comparison else {}
     # One way of writing for all scores of a metric: 1.00 beside 0.85, and 1 beside 5.
-    scores = ((name, one.score) for run in (*candidate, *baseline) for name, one in run.counted.items())
-    beyond = {name for name, score in scores if score is not None and not 0 <= score <= 1}
-    writer = _Writer(metrics, minimized, limit, beyond, two_sides=bool(baseline))
-    data = {
+    writer = _Writer(metrics, minimized, limit, outline.beyond, two_sides=two_sides)
+    head: dict[str, Any] = {
         "metrics": metrics,
-        "twoSides": bool(baseline),
+        "twoSides": two_sides,
         "compared": comparison is not None,
         "limit": limit,
-        "examples": [writer.example(place, example) for place, example in kept],
-        "notes": writer.notes,  # filled while the examples are written
     }
-    return ExamplesData(script_json(data), limit, len(kept), len(examples) - len(kept), metrics)
+    if found.n_left_out:
+        head["totals"] = _totals(found, comparison, metrics)
+    yield Markup('%s,"examples":[') % script_json(head)[:-1]
+    for number, example in enumerate(_examples(sides, found.ids)):
+        # The place in the dataset goes with each, so that a page of some still knows their order.
+        written = script_json(writer.example(outline.places[example.id], example, changes.get(example.id) or _Change()))
+        yield Markup(",") + written if number else written
+    yield Markup('],"notes":%s}') % script_json(writer.notes)  # filled while the examples were written
 
 
 def script_json(data: Any) -> Markup:
@@ -108,37 +132,42 @@ def script_json(data: Any) -> Markup:
     return Markup(text)  # noqa: S704 - escaped right above
 
 
-def _mark_changes(comparison: Comparison, examples: dict[str, _Example], places: dict[str, int]) -> None:
-    """Which examples got worse or better, and how they rank: the comparison says so, not the page."""
+def _changes(comparison: Comparison, ids: Iterable[str], places: dict[str, int]) -> dict[str, _Change]:
+    """Which of some examples got worse or better, and how they rank: the comparison says so, not the page."""
+    found = {example_id: _Change() for example_id in ids}
     for rank, change in enumerate(comparison.improved):
-        if found := examples.get(change.example_id):
-            found.rank = max(found.rank, len(comparison.improved) - rank)
-            found.better.add(places.get(change.metric, TASK_ERROR))
+        if one := found.get(change.example_id):
+            one.rank = max(one.rank, len(comparison.improved) - rank)
+            one.better.add(places.get(change.metric, TASK_ERROR))
     for rank, change in enumerate(regressions(comparison)):
-        if found := examples.get(change.example_id):
-            found.rank = min(found.rank, rank - len(comparison.regressed))
-            found.worse.add(places.get(change.metric, TASK_ERROR))
+        if one := found.get(change.example_id):
+            one.rank = min(one.rank, rank - len(comparison.regressed))
+            one.worse.add(places.get(change.metric, TASK_ERROR))
+    return found
 
 
-def _matters(example: _Example) -> bool:
-    """Worth a place in a page that cannot hold all."""
-    return bool(example.worse or example.better) or any(_has_error(run) for run in example.runs())
-
-
-def _has_error(run: ResultRun) -> bool:
-    return run.error is not None or any(score.error is not None for score in run.counted.values())
+def _totals(found: Chosen, comparison: Comparison | None, metrics: Sequence[str]) -> dict[str, dict[int, int]]:
+    """By button of the page and by metric, how many examples there are, of which the page has some."""
+    totals: dict[str, dict[int, int]] = {name: {ANY_METRIC: n} for name, n in found.totals.items()}
+    totals["all"] = {ANY_METRIC: found.n_all}
+    if comparison:
+        for name, changes in (("regressed", comparison.regressed), ("improved", comparison.improved)):
+            moved = Counter(change.metric for change in changes)
+            totals[name] |= {place: moved.pop(metric, 0) for place, metric in enumerate(metrics)}
+            totals[name][TASK_ERROR] = moved.total()
+    return totals
 
 
 def _text_limit(runs: Iterable[ResultRun]) -> int:
     """How much of each text the page can hold."""
-    lengths: list[int] = []
+    lengths: Counter[int] = Counter()  # how many texts there are of a length; all that are cut anyway count as one
     for run in runs:
         # Rough for what is not text: writing it out twice would cost more than it is worth.
         known = (value for value in (run.record.output, run.input, run.expected) if value is not None)
-        lengths.extend(len(value if isinstance(value, str) else str(value)) for value in known)
-        lengths.extend(len(one.explanation) for one in run.evaluations.values() if one.explanation)
+        lengths.update(min(len(value if isinstance(value, str) else str(value)), LONGEST_TEXT) for value in known)
+        lengths.update(min(len(one.explanation), LONGEST_TEXT) for one in run.evaluations.values() if one.explanation)
     limit = LONGEST_TEXT
-    while limit > _SHORTEST_CUT and sum(min(length, limit) for length in lengths) > TEXT_BUDGET:
+    while limit > _SHORTEST_CUT and sum(min(length, limit) * n for length, n in lengths.items()) > TEXT_BUDGET:
         limit = limit * 3 // 4
     return max(limit, _SHORTEST_CUT)
 
@@ -157,10 +186,10 @@ class _Writer:
         self.notes: list[str] = []
         self._note_places: dict[str, int] = {}
 
-    def example(self, place: int, example: _Example) -> dict[str, Any]:
+    def example(self, place: int, example: _Example, change: _Change) -> dict[str, Any]:
         first = next(iter(example.runs()))
         repetitions = sorted({*example.baseline, *example.candidate})
-        errors = [_has_error(run) for run in example.runs()]
+        errors = [has_error(run) for run in example.runs()]
         latency = _mean(run.record.latency_ms for run in example.candidate.values())
         data: dict[str, Any] = {
             "place": place,
@@ -168,9 +197,9 @@ class _Writer:
             "input": self._text(first.input),
             "expected": self._text(first.expected),
             "kinds": [kind_of(first.input), kind_of(first.expected)],
-            "rank": example.rank,
-            "worse": sorted(example.worse),
-            "better": sorted(example.better),
+            "rank": change.rank,
+            "worse": sorted(change.worse),
+            "better": sorted(change.better),
             "error": any(errors),
             "taskErrors": [_failed(example.baseline), _failed(example.candidate)],
             "latency": None if latency is None else [_short(latency), numbers.duration(latency)],

@@ -247,6 +247,11 @@ def regressions(comparison: Comparison) -> list[ExampleChange]:
     return every if first is None else [first, *(change for change in every if change is not first)]
 
 
+def listed(parts: Sequence[str]) -> str:
+    """Such as ``all 12 with an error, and the best 5 of 30 that got better``."""
+    return ", and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+
+
 WORST_FIRST = "Worse, worst first"
 
 

@@ -14,6 +14,7 @@ from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.summary import PERCENTILES, Used, metric_summary
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.results import ResultRun
+from prefect_experiments.results.stored import HeldRuns, Runs, StoredRuns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,7 +23,7 @@ class ReportSide:
 
     Attributes:
         summary: its figures.
-        runs: its results, run by run.
+        runs: its results, run by run; `read` goes through them.
         label: how people call it: the experiment's name, or the file's.
         url: its page at the backend, where there is one.
         flow_run_url: Prefect's page of the flow run that made it, where there is one.
@@ -30,7 +31,7 @@ class ReportSide:
     """
 
     summary: Summary
-    runs: Sequence[ResultRun]
+    runs: Sequence[ResultRun] | StoredRuns
     label: str
     url: str | None = None
     flow_run_url: str | None = None
@@ -38,13 +39,28 @@ class ReportSide:
     created_at: datetime | None = None
     dataset: str = ""
 
+    @property
+    def read(self) -> Runs:
+        """Its results, to be gone through as often as needed."""
+        return reading(self.runs)
+
+
+def reading(runs: Sequence[ResultRun] | StoredRuns) -> Runs:
+    """Runs, to be gone through as often as needed."""
+    return runs if isinstance(runs, StoredRuns) else HeldRuns(runs)
+
+
+def runs_of(ran: RanExperiment) -> Sequence[ResultRun] | StoredRuns:
+    """The results of an experiment: in the store, unless they came along from a process that had them in memory."""
+    return ran.results.runs if (stored := ran.stored) is None else stored
+
 
 def report_side(ran: RanExperiment) -> ReportSide:
     """The side of a report that shows this experiment."""
     experiment = ran.experiment
     return ReportSide(
         summary=ran.summary,
-        runs=ran.results.runs,
+        runs=runs_of(ran),
         label=experiment.name,
         url=ran.url,
         flow_run_url=ran.flow_run_url,

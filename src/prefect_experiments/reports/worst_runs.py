@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 
 from prefect_experiments.analysis import RanExperiment, numbers
-from prefect_experiments.models import Evaluation, ExperimentRun
+from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.reports import escaping
 from prefect_experiments.reports.escaping import markdown as plain
+from prefect_experiments.reports.figures import SideFigures
+from prefect_experiments.reports.lowest import Directions, Ranges, directions_of, places_of, ranges_of
 from prefect_experiments.reports.markdown import LONGEST_TEXT, texts_below
+from prefect_experiments.reports.report_model import reading, runs_of
+from prefect_experiments.results import ResultRun
+from prefect_experiments.results.stored import Runs
 
 SHOWN = 10
 
@@ -21,75 +25,61 @@ def worst_runs_lines(ran: RanExperiment, shown: int = SHOWN, *, contents: bool =
     Scores of different ranges count alike: each as its place between the experiment's lowest and highest.
 
     Args:
-        ran: the experiment; all of its results are read.
+        ran: the experiment; all of its results are read, of which only what is shown is kept.
         shown: at most so many runs; their texts are cut.
         contents: whether anything of a row is shown; else only the example's id and the scores.
     """
-    comparison = ran.comparison
-    directions = {name: metric.direction for name, metric in ran.summary.metrics.items()}
-    directions |= {name: metric.direction for name, metric in (comparison.metrics if comparison else {}).items()}
-    evaluations: dict[str, list[Evaluation]] = defaultdict(list)
-    failed = {run.id for run in ran.failed}
-    for evaluation in ran.evaluation_runs:
-        if evaluation.run_id not in failed:
-            evaluations[evaluation.run_id].append(evaluation)
-    ranked = _ranked(ran.task_runs, evaluations, directions, contents)
-    if not ranked:
+    runs, figures = reading(runs_of(ran)), SideFigures()
+    for run in runs.light():
+        figures.add(run)
+    ranges, directions = ranges_of(figures), directions_of(ran.summary, ran.comparison)
+    worst, total = _worst(runs, ranges, directions, shown)
+    if not total:
         return []
     several = ran.experiment.repetitions > 1
     lines = [
-        f"**Failed runs and lowest scores** ({numbers.count(min(shown, len(ranked)))} of {len(ranked):,})",
+        f"**Failed runs and lowest scores** ({numbers.count(min(shown, total))} of {total:,})",
         "",
     ]
-    for run, found in ranked[:shown]:
+    for run in worst:
         name = escaping.code(run.example_id, longest=60) + (f", repetition {run.repetition_number}" if several else "")
-        lines.append(f"- {name} {found}")
-        if contents and (example := ran.examples.get(run.example_id)):
-            lines += texts_below(output=run.output, expected=example.output, input=example.input)
+        lines.append(f"- {name} {_said(run, ranges, directions, contents)}")
+        if contents:
+            lines += texts_below(output=run.record.output, expected=run.expected, input=run.input)
     return lines
 
 
-def _ranked(
-    runs: Sequence[ExperimentRun],
-    evaluations: Mapping[str, Sequence[Evaluation]],
-    directions: Mapping[str, str | None],
-    contents: bool,
-) -> list[tuple[ExperimentRun, str]]:
-    """What is not at its best, worst first, with what became of it."""
-    ranges = _ranges(evaluations)
-    found: list[tuple[float, ExperimentRun, str]] = []
-    for run in runs:
-        if run.status == "error":
-            found.append((-2.0, run, f"failed{_why(run.error, contents)}"))
-            continue
-        places: list[float] = []
-        said: list[str] = []
-        for evaluation in evaluations.get(run.id, ()):
-            if evaluation.error is not None:
-                said.append(f"{plain(evaluation.name)} failed{_why(evaluation.error, contents)}")
-                places.append(-1.0)
-            elif evaluation.score is not None and directions.get(evaluation.name) != "neutral":
-                low, high = ranges[evaluation.name]
-                place = (evaluation.score - low) / (high - low) if high > low else 1.0
-                less_is_better = directions.get(evaluation.name) == "minimize"
-                places.append(1 - place if less_is_better and high > low else place)
-                if places[-1] < 1:
-                    said.append(f"{plain(evaluation.name)} {numbers.score(evaluation.score)}")
-        if said:
-            found.append((sum(places) / len(places), run, "; ".join(said)))
-    found.sort(key=lambda each: each[0])  # stable: else in dataset order
-    return [(run, what) for _, run, what in found]
+def _worst(runs: Runs, ranges: Ranges, directions: Directions, shown: int) -> tuple[Sequence[ResultRun], int]:
+    """What is not at its best, worst first, in full; and how many such runs there are."""
+    total = 0
+
+    def keys() -> Iterator[tuple[float, int, str, int]]:
+        nonlocal total
+        for number, run in enumerate(runs.light()):
+            places = [place for _, place in places_of(run, ranges, directions)]
+            if run.error is not None or any(place < 1 for place in places):
+                total += 1
+                key = -2.0 if run.error is not None else sum(places) / len(places)
+                yield key, number, run.example_id, run.repetition_number  # of two that are as low, in dataset order
+
+    found = [(example_id, repetition) for _, _, example_id, repetition in heapq.nsmallest(shown, keys())]
+    whole = runs.of(list(dict.fromkeys(example_id for example_id, _ in found)))
+    known = {(example_id, run.repetition_number): run for example_id, some in whole for run in some}
+    return [known[key] for key in found if key in known], total
 
 
-def _ranges(evaluations: Mapping[str, Sequence[Evaluation]]) -> dict[str, tuple[float, float]]:
-    """Between which values the scores of each evaluator lie; what lies between 0 and 1 has that range."""
-    ranges: dict[str, tuple[float, float]] = {}
-    for evaluation in (each for one in evaluations.values() for each in one):
-        if evaluation.score is None:
-            continue
-        low, high = ranges.get(evaluation.name, (math.inf, -math.inf))
-        ranges[evaluation.name] = min(low, evaluation.score), max(high, evaluation.score)
-    return {name: (0.0, 1.0) if low >= 0 and high <= 1 else (low, high) for name, (low, high) in ranges.items()}
+def _said(run: ResultRun, ranges: Ranges, directions: Directions, contents: bool) -> str:
+    """What became of a run."""
+    if run.error is not None:
+        return f"failed{_why(run.error, contents)}"
+    places = places_of(run, ranges, directions)
+    return "; ".join(_evaluation(one, contents) for one, place in places if place < 1)
+
+
+def _evaluation(one: EvaluationRecord, contents: bool) -> str:
+    if one.error is not None:
+        return f"{plain(one.name)} failed{_why(one.error, contents)}"
+    return f"{plain(one.name)} {numbers.score(one.score)}"
 
 
 def _why(error: str | None, contents: bool) -> str:

@@ -108,7 +108,7 @@ def result_rows(results: Results, *, counted: bool = False) -> list[dict[str, An
         results: from a table, or from the store.
         counted: leave scores and labels that do not count empty.
     """
-    nothing = dict.fromkeys(_columns(results))
+    nothing = dict.fromkeys(result_columns(results))
     rows = [{**nothing, **_row(run, results, counted=counted)} for run in results.runs]
     for name, cells in (results.others or {}).items():
         for row, cell in zip(rows, cells, strict=True):
@@ -116,12 +116,13 @@ def result_rows(results: Results, *, counted: bool = False) -> list[dict[str, An
     return rows
 
 
-def _columns(results: Results) -> list[str]:
-    """All columns, in order."""
+def result_columns(results: Results, metadata: Iterable[str] = ()) -> list[str]:
+    """All columns, in order; `metadata` are further keys of the runs' metadata."""
     found = _own_columns(results)
     found += [f"eval.{one.name}.{part}" for one in results.evaluators for part in one.parts]
     if results.others is None:
-        found += dict.fromkeys(f"metadata.{key}" for run in results.runs for key in run.record.metadata)
+        keys = (*metadata, *(key for run in results.runs for key in run.record.metadata))
+        found += dict.fromkeys(f"metadata.{key}" for key in keys)
     found += [f"annotation.{one.name}.{part}" for one in results.people for part in one.parts]
     return [*found, *(results.others or ())]
 
@@ -160,7 +161,7 @@ def result_frame(results: Results, *, counted: bool = False) -> pd.DataFrame:
     import pandas as pd
 
     rows = result_rows(results, counted=counted)
-    own = [name for name in _columns(results) if name not in (results.others or ())]
+    own = [name for name in result_columns(results) if name not in (results.others or ())]
     # Column by column as objects: pandas would otherwise turn None beside numbers into NaN in
     # text columns, and outputs that are lists into something else.
     columns = {name: pd.Series([row[name] for row in rows], dtype=object) for name in own}

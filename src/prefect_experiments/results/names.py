@@ -25,18 +25,23 @@ def given_names(said: Iterable[tuple[str, str, bool]]) -> Names:
     return {evaluator: tuple(names) for evaluator, names in others.items() if evaluator not in own}
 
 
-def under_given_names(evaluations: Iterable[EvaluationRecord]) -> tuple[list[EvaluationRecord], Names]:
+def under_given_names(evaluations: Iterable[EvaluationRecord]) -> tuple[Sequence[EvaluationRecord], Names]:
     """The evaluations, an error of such an evaluator as one of each name that it gives; and these evaluators."""
     every = list(evaluations)
     names = given_names((e.evaluator, e.name, e.score is not None or e.label is not None) for e in every)
+    return renamed(every, names), names
+
+
+def renamed(evaluations: Sequence[EvaluationRecord], names: Names) -> Sequence[EvaluationRecord]:
+    """The evaluations of which these evaluators left nothing under their own names, where that is known already."""
     if not names:
-        return every, names
-    found = []
-    for one in every:
+        return evaluations
+    found: list[EvaluationRecord] = []
+    for one in evaluations:
         if one.name != one.evaluator or one.evaluator not in names:
             found.append(one)
         elif one.error is not None:
             first, *others = names[one.evaluator]
             unpaid = one._replace(token_count=None, total_cost=None, unpriced_json=None)  # or it would count twice
             found += [one._replace(name=first), *(unpaid._replace(name=name) for name in others)]
-    return found, names
+    return found

@@ -26,6 +26,7 @@ from prefect_experiments.store.pending import PendingStore
 from prefect_experiments.store.provider_limits import ProviderLimitStore
 from prefect_experiments.store.recorder import Recorder
 from prefect_experiments.store.results import ResultStore
+from prefect_experiments.store.run_pages import RunPages
 from prefect_experiments.store.shared_work import SharedWorkStore
 from prefect_experiments.store.sqlite_file import check_usable
 from prefect_experiments.store.upkeep import Upkeep
@@ -48,6 +49,7 @@ class Store:
         self.datasets = DatasetStore(self.database)
         self.experiments = ExperimentStore(self.database)
         self.results = ResultStore(self.database)
+        self.run_pages = RunPages(self.database)
         self.pending = PendingStore(self.database)
         self.failures = FailureStore(self.database)
         self.links = LinkStore(self.database)

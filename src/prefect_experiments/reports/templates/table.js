@@ -4,6 +4,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const PAGE_SIZE = matchMedia("(max-width: 720px)").matches ? 20 : 50;
 const ANY = -2; // any metric; -1 is "task error", see page_data.py
+const count = (n) => n.toLocaleString("en-US");
 const collator = new Intl.Collator(undefined, { numeric: true });
 const state = { filter: "all", metric: ANY, query: "", sort: data.compared ? "rank" : "place", down: false, page: 0 };
 let shown = data.examples;
@@ -60,6 +61,14 @@ function sortKey(name) {
     : name.startsWith("m") ? (example) => example.cells[Number(name.slice(1))][2]
     : (example) => example[name];
   return (a, b) => compare(value(a), value(b));
+}
+
+// What a button shows, and of how many where the page does not hold them all.
+function countOf(name) {
+  const here = data.examples.filter(FILTERS[name][1]).length;
+  const totals = data.totals && data.totals[name];
+  const every = totals ? totals[state.metric] ?? totals[ANY] : here;
+  return every > here ? `${count(here)} of ${count(every)}` : count(here);
 }
 
 // What has no value comes last, whichever way it is sorted.
@@ -151,10 +160,11 @@ function draw() {
   const from = state.page * PAGE_SIZE;
   const rows = shown.slice(from, from + PAGE_SIZE).map((example, i) => rowOf(example, from + i));
   document.querySelector("#rows tbody").replaceChildren(...rows);
-  const total = data.examples.length.toLocaleString("en-US");
+  const total = `${count(data.examples.length)} ${data.examples.length === 1 ? "example" : "examples"}`
+    + (data.totals ? ` on this page, which has not all ${count(data.totals.all[ANY])}` : "");
   document.getElementById("found").replaceChildren(shown.length
-    ? `${shown.length.toLocaleString("en-US")} of ${total} ${data.examples.length === 1 ? "example" : "examples"}`
-    : `None of the ${total} examples matches. `, shown.length ? "" : el("button", { type: "button", class: "link", onclick: clear }, "Show all"));
+    ? `${count(shown.length)} of ${total}`
+    : `None of the ${total}${data.totals ? "," : ""} matches. `, shown.length ? "" : el("button", { type: "button", class: "link", onclick: clear }, "Show all"));
   drawPages(from);
   drawTools();
 }
@@ -198,7 +208,7 @@ function drawTools() {
   for (const button of document.querySelectorAll("#filters button")) {
     const name = button.dataset.name;
     button.setAttribute("aria-pressed", String(name === state.filter));
-    button.lastElementChild.textContent = data.examples.filter(FILTERS[name][1]).length.toLocaleString("en-US");
+    button.lastElementChild.textContent = countOf(name);
   }
   document.getElementById("metric").value = String(state.metric);
   document.getElementById("sort").value = `${state.sort}:${state.down ? "down" : ""}`;
