@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import WrapSerializer
 
 from prefect_experiments import keys
 from prefect_experiments.analysis.entries import Passing
@@ -312,6 +314,12 @@ class ExampleChange(_Record):
     candidate_error: str | None = None
 
 
+if TYPE_CHECKING:
+    ExampleChanges = Sequence[ExampleChange]
+else:  # what pydantic makes of JSON is a tuple, and what it gets may be `comparison.changes.Changes`
+    ExampleChanges = Annotated[tuple[ExampleChange, ...], WrapSerializer(lambda found, write: write(tuple(found)))]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricCheck(_Record):
     """What the gate says of one metric, or of one of its other rules.
@@ -372,7 +380,8 @@ class Comparison(OnPages, Printed, _Record):
         differences: what differs between the sides beside the candidate itself.
         operations: latency (``latency_ms``), ``token_count`` and ``total_cost``, where known; outside
             the correction for many metrics.
-        regressed, improved: examples that got worse or better, worst (best) first.
+        regressed, improved: examples that got worse or better, worst (best) first; a tuple. Of more than a thousand a
+            sequence that reads the texts of those that are looked at.
         failures: examples that only one side's task failed on.
         confidence: of the intervals, such as 0.95.
         verdict: the gate's; ``None`` without a gate.
@@ -387,8 +396,8 @@ class Comparison(OnPages, Printed, _Record):
     labels: Mapping[str, LabelComparison] = field(default_factory=dict)
     differences: Differences = field(default_factory=Differences)
     operations: Mapping[str, MetricComparison] = field(default_factory=dict)
-    regressed: tuple[ExampleChange, ...] = ()
-    improved: tuple[ExampleChange, ...] = ()
+    regressed: ExampleChanges = ()
+    improved: ExampleChanges = ()
     failures: Failures = field(default_factory=Failures)
     confidence: float = 0.95
     verdict: Verdict | None = None

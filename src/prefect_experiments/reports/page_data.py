@@ -110,7 +110,7 @@ def script_json(data: Any) -> Markup:
 
 def _mark_changes(comparison: Comparison, examples: dict[str, _Example], places: dict[str, int]) -> None:
     """Which examples got worse or better, and how they rank: the comparison says so, not the page."""
-    for rank, change in enumerate(comparison.improved):
+    for rank, change in enumerate(outlines(comparison.improved)):
         if found := examples.get(change.example_id):
             found.rank = max(found.rank, len(comparison.improved) - rank)
             found.better.add(places.get(change.metric, TASK_ERROR))
