@@ -18,6 +18,7 @@ from prefect_experiments.analysis.ran_experiment import RanExperiment
 from prefect_experiments.analysis.sources import InMemory, InStore, Source
 from prefect_experiments.analysis.verdicts import COSTS, LATENCIES, OPERATIONS, Side, SideMetric
 from prefect_experiments.errors import InvalidDataset
+from prefect_experiments.models import Example
 from prefect_experiments.results import (
     ResultRun,
     Results,
@@ -260,14 +261,13 @@ def result_table(source: Any, label: str | None = None) -> ResultTable:
 def _of_experiment(ran: RanExperiment, label: str | None) -> ResultTable:
     experiment, label = ran.experiment, label or ran.experiment.name
     if ran.store is None:
-        table = _of_results(ran.results, label)
+        table = _of_results(ran.results, label, ran.examples)
     else:
         figures, own = ran.store.figures, ran.record.experiment
         columns = figures.evaluations(own.id, MARKS, said_in)
         runs = figures.runs(own.id)  # after their evaluations: one that is new by then has none
         given = given_in_store(runs, columns, own.evaluators)
-        source = InStore(ran, ran.store, ran.record, runs)
-        table = _table(given, source, label, origin=f"experiment {own.name!r}")
+        table = _table(given, InStore(ran, ran.store, given), label, origin=f"experiment {own.name!r}")
         chosen = ran.meant_for
         table = _asked(replace(table, meant_for=meant_by_name(chosen, given.by_evaluator() if chosen else ())))
     return replace(
@@ -283,9 +283,9 @@ def _of_experiment(ran: RanExperiment, label: str | None) -> ResultTable:
     )
 
 
-def _of_results(results: Results, label: str) -> ResultTable:
+def _of_results(results: Results, label: str, examples: Mapping[str, Example] | None = None) -> ResultTable:
     refuse_doubles(results)
-    table = _table(given_in_memory(results), InMemory(results), label, origin=results.origin)
+    table = _table(given_in_memory(results), InMemory(results, examples), label, origin=results.origin)
     return _asked(replace(table, meant_for=results.meant_for))
 
 
@@ -341,7 +341,8 @@ def _table(given: Given, source: Source, label: str, *, origin: str) -> ResultTa
 
 def _scores(slots: Places, given: Given) -> Floats:
     """Each run's score of a name; NaN where there is none."""
-    return _taken(numbers(given.columns.score), slots, math.nan)
+    found: Floats = _taken(numbers(given.columns.score), slots, math.nan)
+    return found
 
 
 def _taken(column: Any, slots: Places, nothing: float) -> Any:

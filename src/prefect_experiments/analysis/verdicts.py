@@ -10,6 +10,7 @@ from pydantic import WrapSerializer
 
 from prefect_experiments import keys
 from prefect_experiments.analysis.entries import Passing
+from prefect_experiments.analysis.lazy_items import written_as_tuple
 from prefect_experiments.analysis.measured import Measured
 from prefect_experiments.analysis.numbers import OPERATION_UNITS
 from prefect_experiments.display import OnPages, Printed, brief, counted, some
@@ -316,8 +317,8 @@ class ExampleChange(_Record):
 
 if TYPE_CHECKING:
     ExampleChanges = Sequence[ExampleChange]
-else:  # what pydantic makes of JSON is a tuple, and what it gets may be `comparison.changes.Changes`
-    ExampleChanges = Annotated[tuple[ExampleChange, ...], WrapSerializer(lambda found, write: write(tuple(found)))]
+else:  # what pydantic makes of JSON is a tuple
+    ExampleChanges = Annotated[tuple[ExampleChange, ...], WrapSerializer(written_as_tuple)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

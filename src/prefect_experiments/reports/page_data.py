@@ -16,6 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.changes import outlines
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.reports.escaping import as_text, kind_of, visible

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.changes import ChangeOutline, outlines
 from prefect_experiments.analysis.comparison.paired import MCNEMAR
 from prefect_experiments.analysis.comparison.said import (
     differences_said,
@@ -262,10 +263,15 @@ def worst_first(comparison: Comparison, worst: int) -> tuple[str, list[ExampleCh
 
     An example that is worse in two metrics is two changes, and is counted once, as on the page.
     """
-    every = outlines(comparison.regressed)
-    shown = [comparison.regressed[number] for number in _ranked(comparison, every)[:worst]]
-    some, of = (len({change.example_id for change in changes}) for changes in (shown, every))
+    shown = worst_changes(comparison, worst)
+    some, of = (len({change.example_id for change in every}) for every in (shown, outlines(comparison.regressed)))
     return f"{some:,} of {numbers.count(of, 'example')}", shown
+
+
+def worst_changes(comparison: Comparison, worst: int) -> list[ExampleChange]:
+    """The first of `regressions`, with their texts."""
+    ranked = _ranked(comparison, outlines(comparison.regressed))
+    return [comparison.regressed[number] for number in ranked[:worst]]
 
 
 GOOD, BAD = "✔", "✗"

@@ -107,16 +107,13 @@ class JudgeTexts(NamedTuple):
 
     explanation: str | None
     error: str | None
-    metadata_json: str | None
 
 
 class Content(NamedTuple):
     """What an example holds, as JSON."""
 
-    example_id: str
     input_json: str
     output_json: str | None
-    metadata_json: str
 
 
 @all_patient
@@ -180,7 +177,7 @@ class FigureStore:
     def judge_texts(self, experiment_id: str, runs: Collection[Key]) -> dict[tuple[int, int, str], JudgeTexts]:
         """What evaluators wrote of some runs, by run and evaluation's name."""
         c = evaluations.c
-        found = self._of_some(c, (c.name, c.explanation, c.error, c.metadata), experiment_id, runs)
+        found = self._of_some(c, (c.name, c.explanation, c.error), experiment_id, runs)
         return {(position, repetition, name): JudgeTexts(*texts) for position, repetition, name, *texts in found}
 
     def _of_some(self, c: Any, columns: Sequence[Any], experiment_id: str, runs: Collection[Key]) -> Iterator[Any]:
@@ -194,15 +191,19 @@ class FigureStore:
 
     def contents(self, version: DatasetVersion, positions: Collection[int]) -> dict[int, Content]:
         """What some examples of a dataset's version hold, by position."""
+        found = self._of_examples(version, positions, examples.c.input, examples.c.output)
+        return {position: Content(*texts) for position, *texts in found}
+
+    def metadata(self, version: DatasetVersion, positions: Collection[int]) -> dict[int, str]:
+        """What is known of some examples besides, as JSON, by position."""
+        return dict(map(tuple, self._of_examples(version, positions, examples.c.metadata)))
+
+    def _of_examples(self, version: DatasetVersion, positions: Collection[int], *columns: Any) -> Iterator[Any]:
         c = examples.c
-        query = sa.select(c.position, c.example_id, c.input, c.output, c.metadata)
-        query = query.where(at_version(version.dataset_id, version.number))
-        found = {}
+        query = sa.select(c.position, *columns).where(at_version(version.dataset_id, version.number))
         with self._database.read() as connection:
             for some in _some(positions):
-                rows = connection.execute(query.where(c.position.in_(some))).all()
-                found.update((position, Content(*values)) for position, *values in rows)
-        return found
+                yield from connection.execute(query.where(c.position.in_(some))).all()
 
     def since(self, version: DatasetVersion) -> dict[int, int]:
         """By position, since which version of its dataset an example is what it is in this one."""

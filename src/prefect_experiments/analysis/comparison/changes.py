@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic_core import SchemaSerializer, core_schema
-
+from prefect_experiments.analysis.lazy_items import MOST_AT_HAND, LazyItems
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.sources import Shown
 from prefect_experiments.analysis.verdicts import Direction, ExampleChange
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     Places = npt.NDArray[np.int64]
 
 TASK_ERROR = "task error"
-MOST_AT_HAND = 1_000
-"""So many changes have their texts at hand at once; of more, the texts are read when they are looked at."""
-_AT_ONCE = 200
 _ROUNDING = 1e-12
 
 
@@ -152,60 +148,14 @@ def _of_metric(name: str, direction: Direction, means: tuple[Floats, ...], sides
     return _Found(name, sign, means, changed, difference[changed], rank)
 
 
-class Changes(Sequence[ExampleChange]):
-    """Many changes, of which each is made, and its texts read, when it is looked at; as a tuple of them else.
-
-    Where the store is not at hand any more, or has other results by then, so are the texts. Pickled, and in JSON, it is
-    all of them.
-    """
-
-    __pydantic_serializer__ = SchemaSerializer(
-        core_schema.any_schema(serialization=core_schema.plain_serializer_function_ser_schema(list))
-    )
+class Changes(LazyItems[ExampleChange]):
+    """Changes of which the texts are read when one is looked at."""
 
     def __init__(self, found: tuple[_Found, ...], sides: tuple[_Rows, _Rows], metric: Places, item: Places) -> None:
         self._found, self._sides, self._metric, self._item = found, sides, metric, item
-        self._block: tuple[int, tuple[ExampleChange, ...]] = (-1, ())
 
     def __len__(self) -> int:
         return len(self._metric)
-
-    @overload
-    def __getitem__(self, place: int) -> ExampleChange: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> tuple[ExampleChange, ...]: ...
-
-    def __getitem__(self, place: int | slice) -> ExampleChange | tuple[ExampleChange, ...]:
-        if isinstance(place, slice):
-            return tuple(self._made(range(len(self))[place]))
-        place = range(len(self))[place]
-        start, block = place - place % _AT_ONCE, self._block
-        if block[0] != start:
-            block = self._block = start, tuple(self._made(range(len(self))[start : start + _AT_ONCE]))
-        return block[1][place - start]
-
-    def __iter__(self) -> Iterator[ExampleChange]:
-        return self._made(range(len(self)))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, tuple | Changes):
-            return NotImplemented
-        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"<{len(self):,} changes>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return tuple, (list(self),)
-
-    def __copy__(self) -> Changes:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Changes:
-        return self
 
     def outlines(self) -> list[ExampleChange | ChangeOutline]:
         """All of them without their texts."""
@@ -214,13 +164,12 @@ class Changes(Sequence[ExampleChange]):
     def _outline(self, place: int) -> ChangeOutline:
         return self._found[int(self._metric[place])].outline(int(self._item[place]), self._sides)
 
-    def _made(self, places: range) -> Iterator[ExampleChange]:
-        for start in range(0, len(places), _AT_ONCE):
-            some = [self._outline(place) for place in places[start : start + _AT_ONCE]]
-            before = self._sides[0].table.source.shown({one.baseline_row for one in some})
-            after = self._sides[1].table.source.shown({one.candidate_row for one in some})
-            for one in some:
-                yield _change(one, before[one.baseline_row], after[one.candidate_row])
+    def made(self, places: Sequence[int]) -> Iterator[ExampleChange]:
+        """See `LazyItems`."""
+        some = [self._outline(place) for place in places]
+        before = self._sides[0].table.source.shown({one.baseline_row for one in some})
+        after = self._sides[1].table.source.shown({one.candidate_row for one in some})
+        return (_change(one, before[one.baseline_row], after[one.candidate_row]) for one in some)
 
 
 def _change(outline: ChangeOutline, before: Shown, after: Shown) -> ExampleChange:
