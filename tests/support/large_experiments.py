@@ -14,7 +14,7 @@ from prefect_experiments.store.tables import evaluations, experiment_runs
 
 BEGAN = 1_700_000_000.0
 LABELS = ("polite", "plain", "rude")
-_WORDS = "the quick brown fox jumps over a lazy dog and asks why nobody has ever seen it sleep ".split()
+_WORDS = ("quick", "brown", "foxes", "jump", "over", "lazy", "dogs", "and", "ask", "why", "nobody", "sleeps")
 _AT_ONCE = 5_000
 
 
@@ -29,7 +29,14 @@ def large_dataset(store: Store, name: str, n: int, *, length: int = 500) -> Any:
 
 
 def large_experiment(
-    store: Store, name: str, version: Any, *, repetitions: int = 1, seed: int = 1, quality: float = 0.7, length: int = 300
+    store: Store,
+    name: str,
+    version: Any,
+    *,
+    repetitions: int = 1,
+    seed: int = 1,
+    quality: float = 0.7,
+    length: int = 300,
 ) -> ExperimentRecord:
     """An experiment on a dataset's version: about 2 % of the tasks fail, 1 % of the evaluators, 1 % is missing."""
     record = store.experiments.create(

@@ -210,4 +210,3 @@ class InStore:
         if self.record.positions is None:
             return found
         return {position: since for position, since in found.items() if position in self._used}
-

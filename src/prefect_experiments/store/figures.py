@@ -151,7 +151,9 @@ class FigureStore:
             read: gives what is to be kept of such metadata; little, and of few different values.
         """
         c, found = evaluations.c, EvaluationColumns()
-        looked_at = sa.case((sa.or_(*(c.metadata.contains(text, autoescape=True) for text in metadata_with)), c.metadata))
+        looked_at = sa.case(
+            (sa.or_(*(c.metadata.contains(text, autoescape=True) for text in metadata_with)), c.metadata)
+        )
         figures = (c.evaluator, c.name, c.score, c.label, c.error.is_not(None), c.fingerprint, looked_at)
         query = sa.select(c.position, c.repetition_number, *figures)
         query = query.where(c.experiment_id == experiment_id).order_by(c.position, c.repetition_number, c.name)
