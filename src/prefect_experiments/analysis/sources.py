@@ -103,7 +103,7 @@ class InMemory:
         """See `Source`."""
         return {name: self._examples[name].metadata for name in example_ids if name in self._examples}
 
-    def unread(self, other: Source, rows: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+    def unread(self, other: Source, rows: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:  # noqa: ARG002
         """See `Source`."""
         return rows
 

@@ -18,8 +18,8 @@ from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiment_records import EvaluatorRecord, ExperimentRecord, TaskRecord
 from prefect_experiments.store.experiments import ExperimentStore
 from prefect_experiments.store.failures import FailureStore
-from prefect_experiments.store.ingest import IngestStore
 from prefect_experiments.store.figures import FigureStore
+from prefect_experiments.store.ingest import IngestStore
 from prefect_experiments.store.leases import Lease, LeaseStore
 from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.outbox import OutboxStore

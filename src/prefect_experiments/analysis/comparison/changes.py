@@ -62,8 +62,8 @@ def changed_examples(
 
     sides = (_Rows(baseline, ids), _Rows(candidate, ids))
     failing = tuple(side.means(side.table.failed.astype(float)) for side in sides)
-    found = [_of_metric(TASK_ERROR, "minimize", failing, sides)]
-    found += [_of_metric(name, directions[name], pair, sides) for name, pair in means.items()]
+    found = [_of_metric(TASK_ERROR, "minimize", failing)]
+    found += [_of_metric(name, directions[name], pair) for name, pair in means.items()]
     of = np.repeat(np.arange(len(found)), [len(one.places) for one in found])
     within = np.concatenate([np.arange(len(one.places)) for one in found])
     difference = np.concatenate([one.differences for one in found])
@@ -134,7 +134,7 @@ class _Found:
         return ChangeOutline(sides[0].ids[place], self.metric, difference, before, after, *rows)
 
 
-def _of_metric(name: str, direction: Direction, means: tuple[Floats, ...], sides: tuple[_Rows, _Rows]) -> _Found:
+def _of_metric(name: str, direction: Direction, means: tuple[Floats, ...]) -> _Found:
     import numpy as np
 
     left, right = means
