@@ -84,6 +84,11 @@ class Given:
             slots[self.row[mine]] = self.index[mine]  # of a run's several ones, numpy keeps the last
         return slots
 
+    def place(self, name: str, row: int) -> int:
+        """Where a run's first evaluation of a name is among all of them."""
+        found: int = ((self.name == self.names.index(name)) & (self.row == row)).argmax().item()
+        return found
+
     def by_evaluator(self) -> Iterator[tuple[str, str, str]]:
         """Of each evaluation the evaluator, the name and the example's id."""
         ids, givers, places = self.runs.example_ids.values, self.columns.givers.values, self.runs.place

@@ -313,11 +313,10 @@ def _table(given: Given, source: Source, label: str, *, origin: str) -> ResultTa
         is_metric = name not in given.unscored or broken[name].any()
         if not (np.isnan(found).all() and name in labels) and is_metric:
             scores[name] = found
-    sayings = columns.sayings.values
     said = {name: _taken(numbers(columns.said), slots, NOTHING) for name, slots in known.items()}
-    directions = sorted(_first(known, said, [one.direction for one in sayings], scores))
+    directions = sorted(_first(given, known, said, scores))
     waiting = {name: _pending(slots, said[name], given) for name, slots in known.items()}
-    pending = sorted((int(known[name][flags.argmax()]), name) for name, flags in waiting.items() if flags.any())
+    pending = sorted((given.place(name, int(flags.argmax())), name) for name, flags in waiting.items() if flags.any())
     return ResultTable(
         label=label,
         source=source,
@@ -366,17 +365,18 @@ def _labels(known: Mapping[str, Places], given: Given) -> dict[str, tuple[str | 
 
 
 def _first(
-    known: Mapping[str, Places], said: Mapping[str, Places], directions: Sequence[str | None], scored: Collection[str]
+    given: Given, known: Mapping[str, Places], said: Mapping[str, Places], scored: Collection[str]
 ) -> Iterable[tuple[int, str, str]]:
-    """What the evaluations of metrics say of which scores are better, each with the first one that says so."""
+    """What the evaluations of metrics say of which scores are better, each with where it is said first."""
     import numpy as np
 
+    directions = [one.direction for one in given.columns.sayings.values]
     for name in scored:
         if name in known:
             codes, first = np.unique(said[name], return_index=True)
             for code, row in zip(codes.tolist(), first.tolist(), strict=True):
                 if code != NOTHING and (direction := directions[code]) is not None:
-                    yield int(known[name][row]), name, direction
+                    yield given.place(name, row), name, direction
 
 
 def _pending(slots: Places, said: Places, given: Given) -> Flags:
@@ -398,7 +398,7 @@ def _made(known: Mapping[str, Places], said: Mapping[str, Places], given: Given)
     nothing: frozenset[str] = frozenset()
     models: list[frozenset[str]] = [*sayings, nothing]
     found = {}
-    for name in sorted(known, key=lambda name: int(known[name][(known[name] != NOTHING).argmax()])):
+    for name in sorted(known, key=lambda name: given.place(name, int((known[name] != NOTHING).argmax()))):
         codes = _taken(numbers(given.columns.fingerprint), known[name], NOTHING)
         found[name] = Made(
             tuple(states[code] for code in codes.tolist()), tuple(models[code] for code in said[name].tolist())
