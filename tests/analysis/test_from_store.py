@@ -142,7 +142,7 @@ def with_long_texts(store: Store, name: str, version: Any, worse: tuple[int, ...
     made = store.experiments.create(name, version, task=TASK, evaluators=[EvaluatorRecord("exact", "CODE", "a" * 64)])
     text = "x" * LONG
     runs = [run_row(place, example_id=f"ex-{place}", output_json=f'"{text}"') for place in range(N_LONG)]
-    remarks = {"explanation": text, "metadata_json": json_text({"reason": text})}
+    remarks: dict[str, Any] = {"explanation": text, "metadata_json": json_text({"reason": text})}
     said = [verdict(place, score=0.2 if place in worse else 0.8, **remarks) for place in range(N_LONG)]
     record(store, made.experiment.id, runs, said)
     return RanExperiment(store, made)
