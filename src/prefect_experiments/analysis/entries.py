@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import WrapSerializer
+from typing import Literal
 
 from prefect_experiments.analysis import numbers
-from prefect_experiments.analysis.lazy_items import LazyItems, written_as_tuple
+from prefect_experiments.analysis.lazy_items import Items, LazyItems
 from prefect_experiments.models import _Record
 
 EntryOutcome = Literal["passed", "failed", "pending"]
@@ -99,12 +97,6 @@ class Entries(LazyItems[Entry]):
         return sum(self._n_pending)
 
 
-if TYPE_CHECKING:
-    AllEntries = Sequence[Entry]
-else:  # what pydantic makes of JSON is a tuple
-    AllEntries = Annotated[tuple[Entry, ...], WrapSerializer(written_as_tuple)]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passing(_Record):
     """Which entries of an experiment pass.
@@ -118,7 +110,7 @@ class Passing(_Record):
     """
 
     threshold: float
-    entries: AllEntries = ()
+    entries: Items[Entry] = ()
     n_unjudged: int = 0
     neutral: tuple[str, ...] = ()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, overload
 
+from pydantic import WrapSerializer
 from pydantic_core import SchemaSerializer, core_schema
 
 MOST_AT_HAND = 1_000
@@ -76,6 +77,8 @@ class LazyItems(Sequence[Item]):
         return self
 
 
-def written_as_tuple(found: Sequence[Any], write: Any) -> Any:
-    """For pydantic, which knows how to write a tuple."""
-    return write(tuple(found))
+if TYPE_CHECKING:
+    Items = Sequence[Item]
+else:  # what pydantic makes of JSON is a tuple, and a tuple is what it knows how to write
+    Items = Annotated[tuple[Item, ...], WrapSerializer(lambda found, write: write(tuple(found)))]
+"""The type of a field that is a tuple, or `LazyItems` where there are many."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import WrapSerializer
+from typing import Any, Literal
 
 from prefect_experiments import keys
 from prefect_experiments.analysis.entries import Passing
-from prefect_experiments.analysis.lazy_items import written_as_tuple
+from prefect_experiments.analysis.lazy_items import Items
 from prefect_experiments.analysis.measured import Measured
 from prefect_experiments.analysis.numbers import OPERATION_UNITS
 from prefect_experiments.display import OnPages, Printed, brief, counted, some
@@ -315,12 +313,6 @@ class ExampleChange(_Record):
     candidate_error: str | None = None
 
 
-if TYPE_CHECKING:
-    ExampleChanges = Sequence[ExampleChange]
-else:  # what pydantic makes of JSON is a tuple
-    ExampleChanges = Annotated[tuple[ExampleChange, ...], WrapSerializer(written_as_tuple)]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricCheck(_Record):
     """What the gate says of one metric, or of one of its other rules.
@@ -397,8 +389,8 @@ class Comparison(OnPages, Printed, _Record):
     labels: Mapping[str, LabelComparison] = field(default_factory=dict)
     differences: Differences = field(default_factory=Differences)
     operations: Mapping[str, MetricComparison] = field(default_factory=dict)
-    regressed: ExampleChanges = ()
-    improved: ExampleChanges = ()
+    regressed: Items[ExampleChange] = ()
+    improved: Items[ExampleChange] = ()
     failures: Failures = field(default_factory=Failures)
     confidence: float = 0.95
     verdict: Verdict | None = None
