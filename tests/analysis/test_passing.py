@@ -182,9 +182,7 @@ class TestRepetitions:
     def test_what_was_not_run_has_not_passed(self, client: Client) -> None:
         ran = made(client, {"a": {"x": 1.0}, "b": {"x": 1.0}}, repetitions=2)
         whole, some = result_table(ran), result_table(ran.to_dataframe().iloc[:3])
-        more = {**ran.examples, "c": replace(ran.examples["b"], id="c")}
-        known = {"expected_ids": frozenset(more), "n_expected": 6, "examples": more}
-        found = passing_of(replace(some, **known), 0.5, {})
+        found = passing_of(replace(some, expected_ids=(*ran.examples, "c"), n_expected=6), 0.5, {})
         assert outcomes(found) == {"a": "passed", "b": "failed", "c": "failed"}
         assert [found.said_of(entry) for entry in found.of("failed")] == [
             "1 of 2 repetitions were not run", "it was not run",

@@ -152,7 +152,7 @@ def test_an_experiment_knows_which_runs_there_should_be(store: Store) -> None:
     record(store, kept.experiment.id, runs, verdicts)
     found = result_table(RanExperiment(store, kept))
     side = found.side()
-    assert found.expected_ids == {"ex-0", "ex-1", "ex-3"}
+    assert found.expected_ids == ("ex-0", "ex-1", "ex-3")
     assert (side.label, side.experiment_id, side.dataset_id) == (
         "experiment", kept.experiment.id, kept.experiment.dataset_id,
     )  # fmt: skip

@@ -42,7 +42,7 @@ def made_by(table: ResultTable, state: str, *, model: str | None = None) -> Resu
         )
         for run in table.results.runs
     )
-    return dataclasses.replace(table, results=dataclasses.replace(table.results, runs=runs))
+    return result_table(dataclasses.replace(table.results, runs=runs), table.label)
 
 
 # Examples ----------------------------------------------------------------------------------------

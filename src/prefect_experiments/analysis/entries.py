@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.lazy_items import Items, LazyItems
 from prefect_experiments.models import _Record
 
 EntryOutcome = Literal["passed", "failed", "pending"]
@@ -59,34 +61,79 @@ class Entry(_Record):
     error: str | None = None
 
 
+class Entries(LazyItems[Entry]):
+    """Entries of which the texts are read when one is looked at.
+
+    Args:
+        outcomes: of each.
+        n_pending: how many evaluations of each are still to be made.
+        less_is_better: whether any score passes by being low.
+        make: gives entries, by their places here, with their texts.
+    """
+
+    def __init__(
+        self,
+        outcomes: Sequence[EntryOutcome],
+        n_pending: Sequence[int],
+        less_is_better: bool,
+        make: Callable[[Sequence[int]], Iterator[Entry]],
+    ) -> None:
+        self._outcomes, self._n_pending, self.less_is_better, self._make = outcomes, n_pending, less_is_better, make
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def made(self, places: Sequence[int]) -> Iterator[Entry]:
+        """See `LazyItems`."""
+        return self._make(places)
+
+    def places_of(self, outcome: EntryOutcome) -> list[int]:
+        """Where the entries are of which that came out."""
+        return [place for place, found in enumerate(self._outcomes) if found == outcome]
+
+    @property
+    def n_pending(self) -> int:
+        """How many evaluations are still to be made."""
+        return sum(self._n_pending)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passing(_Record):
     """Which entries of an experiment pass.
 
     Attributes:
         threshold: the lowest score that passes; where less is better, 1 less this is the highest.
-        entries: in the dataset's order; without those that no evaluator is meant for, which are neither.
+        entries: in the dataset's order; without those that no evaluator is meant for, which are neither. A tuple; of
+            more than a thousand a sequence that reads the texts of those that are looked at.
         n_unjudged: how many those are.
         neutral: the evaluators that have no say, as of their scores none is better.
     """
 
     threshold: float
-    entries: tuple[Entry, ...] = ()
+    entries: Items[Entry] = ()
     n_unjudged: int = 0
     neutral: tuple[str, ...] = ()
 
+    def places_of(self, outcome: EntryOutcome) -> list[int]:
+        """Where in `entries` those are of which that came out."""
+        if isinstance(self.entries, Entries):
+            return self.entries.places_of(outcome)
+        return [place for place, entry in enumerate(self.entries) if entry.outcome == outcome]
+
     def of(self, outcome: EntryOutcome) -> list[Entry]:
         """The entries of which that came out."""
-        return [entry for entry in self.entries if entry.outcome == outcome]
+        return [self.entries[place] for place in self.places_of(outcome)]
 
     @property
     def n_passed(self) -> int:
         """How many entries pass."""
-        return len(self.of("passed"))
+        return len(self.places_of("passed"))
 
     @property
     def n_pending(self) -> int:
         """How many evaluations are still to be made."""
+        if isinstance(self.entries, Entries):
+            return self.entries.n_pending
         return sum(score.outcome == "pending" for entry in self.entries for score in entry.scores)
 
     @property
@@ -110,7 +157,10 @@ class Passing(_Record):
     def rule(self) -> str:
         """Such as ``all scores >= 0.5``."""
         text = f"all scores >= {self.threshold:g}"
-        is_less = any(score.less_is_better for entry in self.entries for score in entry.scores)
+        if isinstance(self.entries, Entries):
+            is_less = self.entries.less_is_better
+        else:
+            is_less = any(score.less_is_better for entry in self.entries for score in entry.scores)
         return f"{text}, or <= {1 - self.threshold:g} where less is better" if is_less else text
 
     def written(self, score: EntryScore) -> str:

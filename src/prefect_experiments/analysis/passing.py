@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from prefect_experiments.analysis.directions import agreed, unclear
-from prefect_experiments.analysis.entries import Entry, EntryOutcome, EntryScore, Passing
+from prefect_experiments.analysis.entries import Entries, Entry, EntryOutcome, EntryScore, Passing
+from prefect_experiments.analysis.lazy_items import MOST_AT_HAND
 from prefect_experiments.analysis.ran_experiment import RanExperiment
 from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.analysis.sources import Remark
 from prefect_experiments.analysis.verdicts import Direction
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.models import Example
 
 THRESHOLD = 0.5
 """Pixie's."""
@@ -61,18 +63,53 @@ def passing_of(table: ResultTable, threshold: float, directions: Mapping[str, Di
         directions: by metric, as far as somebody else than its evaluations says.
     """
     rule = _Rule(table, threshold, directions)
-    rows: dict[str, dict[int, int]] = {}
-    for row, run in enumerate(table.runs):
-        rows.setdefault(run.example_id, {})[run.repetition_number] = row
-    ids = dict.fromkeys([*table.examples, *rows])
-    entries = [
-        found
-        for number, example_id in enumerate(ids, 1)
-        if (found := rule.entry(number, example_id, rows.get(example_id, {})))
-    ]
+    rows = _rows_of(table)
+    ids = list(dict.fromkeys([*(table.expected_ids or ()), *rows]))
+    judged: list[int] = []
+    outcomes: list[EntryOutcome] = []
+    n_pending = array("i")
+    is_less = False
+    for place, example_id in enumerate(ids):
+        if entry := rule.entry(place + 1, example_id, rows.get(example_id, {})):
+            judged.append(place)
+            outcomes.append(entry.outcome)
+            n_pending.append(sum(score.outcome == "pending" for score in entry.scores))
+            is_less = is_less or any(score.less_is_better for score in entry.scores)
+
+    def make(places: Sequence[int]) -> Iterator[Entry]:
+        some = [judged[place] for place in places]
+        texts = _Texts(table, {ids[place]: rows.get(ids[place], {}) for place in some}, rule.evaluators)
+        for place in some:
+            if entry := rule.entry(place + 1, ids[place], rows.get(ids[place], {}), texts):
+                yield entry
+
+    entries = Entries(outcomes, n_pending, is_less, make)
     return Passing(
-        threshold=threshold, entries=tuple(entries), n_unjudged=len(ids) - len(entries), neutral=rule.neutral
+        threshold=threshold,
+        entries=entries if len(entries) > MOST_AT_HAND else tuple(entries),
+        n_unjudged=len(ids) - len(entries),
+        neutral=rule.neutral,
     )
+
+
+def _rows_of(table: ResultTable) -> Mapping[str, _Rows]:
+    """By example its rows."""
+    found: dict[str, dict[int, int]] = {}
+    for row, (place, repetition) in enumerate(
+        zip(table.places.tolist(), table.repetition_numbers.tolist(), strict=True)
+    ):
+        found.setdefault(table.example_ids[place], {})[repetition] = row
+    return found
+
+
+class _Texts:
+    """What there is to read of some entries."""
+
+    def __init__(self, table: ResultTable, rows: Mapping[str, _Rows], evaluators: Sequence[str]) -> None:
+        every = [row for some in rows.values() for row in some.values()]
+        self.remarks = table.source.remarks([row for row in every if not table.failed[row]], evaluators)
+        self.errors = table.source.errors([row for row in every if table.failed[row]])
+        self.metadata = table.source.metadata(list(rows))
 
 
 class _Rule:
@@ -83,64 +120,71 @@ class _Rule:
         self.table, self.threshold = table, threshold
         self.directions = {**agreed(table.directions), **said}
         self.unclear = {name for name, ways in table.directions.items() if name not in said and unclear(ways)}
-        every = dict.fromkeys([*(one.name for one in table.results.evaluators), *table.scores])
+        every = dict.fromkeys([*table.evaluators, *table.scores])
         self.neutral = tuple(name for name in every if self.directions.get(name) == "neutral")
         self.evaluators = [name for name in every if name not in self.neutral]
 
-    def entry(self, number: int, example_id: str, rows: _Rows) -> Entry | None:
-        """What becomes of an entry; nothing of one that no evaluator is meant for."""
-        chosen = self.table.results.meant_for
+    def entry(self, number: int, example_id: str, rows: _Rows, texts: _Texts | None = None) -> Entry | None:
+        """What becomes of an entry; nothing of one that no evaluator is meant for.
+
+        Args:
+            number: its place, from 1.
+            example_id: whose.
+            rows: of its runs.
+            texts: what was read of it; without, the entry has no texts.
+        """
+        chosen = self.table.meant_for
         evaluators = [name for name in self.evaluators if name not in chosen or example_id in chosen[name]]
         if not evaluators:
             return None
         ok = [row for row in rows.values() if not self.table.failed[row]]
-        scores = [self._worst(name, ok) for name in evaluators] if ok else []
-        why, error = self._trouble(rows)
+        scores = [self._worst(name, ok, texts) for name in evaluators] if ok else []
+        why, error = self._trouble(rows, texts)
         return Entry(
             number=number,
             example_id=example_id,
-            description=_described(self.table.examples.get(example_id)),
+            description=None if texts is None else _described(texts.metadata.get(example_id)),
             outcome="failed" if why else _worst_of(score.outcome for score in scores),
             scores=tuple(scores),
             why=why,
             error=error,
         )
 
-    def _trouble(self, rows: _Rows) -> tuple[str, str | None]:
+    def _trouble(self, rows: _Rows, texts: _Texts | None) -> tuple[str, str | None]:
         """Why an entry fails whatever its scores are, and the task's error."""
-        errors = [error for row in rows.values() if (error := self.table.runs[row].error) is not None]
+        failed = [row for row in rows.values() if self.table.failed[row]]
         repetitions = self.table.repetitions
-        if errors:
-            of = f" in {len(errors)} of {len(rows)} repetitions" if len(rows) > 1 else ""
-            return f"the task failed{of}", errors[0]
+        if failed:
+            of = f" in {len(failed)} of {len(rows)} repetitions" if len(rows) > 1 else ""
+            return f"the task failed{of}", None if texts is None else texts.errors.get(failed[0])
         if (missing := repetitions - len(rows)) > 0:
             return (f"{missing} of {repetitions} repetitions were not run" if rows else _NOT_RUN), None
         return "", None
 
-    def _worst(self, name: str, rows: Sequence[int]) -> EntryScore:
+    def _worst(self, name: str, rows: Sequence[int], texts: _Texts | None) -> EntryScore:
         """What an evaluator says of an entry's runs: of the one that it says the worst of."""
-        found = [self._score(name, row) for row in rows]
+        found = [self._score(name, row, texts) for row in rows]
         return min(found, key=lambda one: (_WORST_FIRST.index(one.outcome), one.score is not None, self._height(one)))
 
-    def _score(self, name: str, row: int) -> EntryScore:
+    def _score(self, name: str, row: int, texts: _Texts | None) -> EntryScore:
         """What it says of one run."""
-        run, scores = self.table.runs[row], self.table.scores.get(name)
-        one = run.counted.get(name)
+        table = self.table
+        scores, remark = table.scores.get(name), Remark() if texts is None else texts.remarks.get((row, name), Remark())
         score = None if scores is None or math.isnan(scores[row]) else float(scores[row])  # or what a label counts as
         found = EntryScore(
             evaluator=name,
             outcome="failed",
             score=score,
-            explanation=None if one is None else one.explanation,
-            error=None if one is None else one.error,
-            criteria=None if one is None else one.pending,
-            repetition_number=run.repetition_number,
+            explanation=remark.explanation,
+            error=remark.error,
+            criteria=remark.criteria,
+            repetition_number=int(table.repetition_numbers[row]),
             less_is_better=self.directions.get(name) == "minimize",
         )
-        label = None if one is None else one.label
-        if found.error is not None:
+        label = table.labels[name][row] if name in table.labels else None
+        if name in table.broken and table.broken[name][row]:
             return replace(found, why="failed")
-        if found.criteria is not None:
+        if name in table.pending and table.pending[name][row]:
             return replace(found, outcome="pending", why="is pending")
         if name in self.unclear:
             return replace(found, why="does not say clearly which scores are better")
@@ -160,14 +204,14 @@ def _worst_of(outcomes: Iterable[EntryOutcome]) -> EntryOutcome:
     return next(outcome for outcome in _WORST_FIRST if outcome in found)
 
 
-def _described(example: Example | None) -> str | None:
-    said = None if example is None else example.metadata.get(_DESCRIPTION)
+def _described(metadata: Mapping[str, Any] | None) -> str | None:
+    said = None if metadata is None else metadata.get(_DESCRIPTION)
     return said if isinstance(said, str) else None
 
 
 def _not_run(ran: RanExperiment) -> tuple[Entry, ...]:
     """The entries of an experiment that has not begun."""
     return tuple(
-        Entry(number=number, example_id=name, description=_described(example), outcome="failed", why=_NOT_RUN)
+        Entry(number=number, example_id=name, description=_described(example.metadata), outcome="failed", why=_NOT_RUN)
         for number, (name, example) in enumerate(ran.examples.items(), 1)
     )

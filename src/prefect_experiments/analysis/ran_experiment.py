@@ -153,6 +153,16 @@ class RanExperiment(OnPages, Printed, InJson, Mapping[str, Any]):
         return other
 
     @property
+    def store(self) -> Store | None:
+        """The store that its results are in; ``None`` where they came along with it."""
+        return None if "_notes" in self.__dict__ else self._store
+
+    @property
+    def record(self) -> ExperimentRecord:
+        """The experiment as the store has it."""
+        return self._record
+
+    @property
     def experiment(self) -> Experiment:
         """The experiment itself, with the ids of its backend."""
         kept, link = self._record.experiment, self.link
@@ -221,6 +231,15 @@ class RanExperiment(OnPages, Printed, InJson, Mapping[str, Any]):
         used = set(self._record.positions)
         outline = self._store.datasets.outline(self._record.version)
         return {example_id: every[example_id] for position, example_id, _ in outline if position in used}
+
+    @property
+    def example_ids(self) -> tuple[str, ...]:
+        """The ids of these, without reading the examples."""
+        if "examples" in self.__dict__:
+            return tuple(self.examples)
+        used = None if self._record.positions is None else set(self._record.positions)
+        outline = self._store.datasets.outline(self._record.version)
+        return tuple(example_id for position, example_id, _ in outline if used is None or position in used)
 
     @functools.cached_property
     def meant_for(self) -> dict[str, tuple[str, ...]]:

@@ -5,19 +5,29 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments import money
+from prefect_experiments.analysis.columns import MARKS, Given, given_in_memory, given_in_store, numbers, said_in
 from prefect_experiments.analysis.directions import Said, said_directions
 from prefect_experiments.analysis.intervals import mean_and_sd, unit_for
 from prefect_experiments.analysis.ran_experiment import RanExperiment
+from prefect_experiments.analysis.sources import InMemory, InStore, Source
 from prefect_experiments.analysis.verdicts import COSTS, LATENCIES, OPERATIONS, Side, SideMetric
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import Example
-from prefect_experiments.results import DIRECTION, ResultRun, Results, read_results, refuse_doubles, result_frame
+from prefect_experiments.results import (
+    ResultRun,
+    Results,
+    meant_by_name,
+    read_results,
+    refuse_doubles,
+    result_frame,
+)
+from prefect_experiments.store.figures import NOTHING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,46 +39,68 @@ if TYPE_CHECKING:
     Places = npt.NDArray[np.intp]
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """By what the evaluations of one name were made, for each run; ``None`` where the run has none.
+
+    Attributes:
+        states: the evaluator's fingerprint.
+        models: the judge's models, as far as the evaluation says.
+    """
+
+    states: Sequence[str | None]
+    models: Sequence[frozenset[str] | None]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ResultTable:
     """The runs of one experiment as columns; every array has one item a run, in the table's order.
 
-    Made by `result_table`.
+    There are no texts in it: `source` reads those of the few runs of which something is shown. Made by `result_table`.
 
     Attributes:
         label: how people call this side.
-        results: the runs as they were read.
+        source: reads the texts.
         frame: the runs as a table: what is known of the schema as it is understood here, in our own
             shape; what does not count left empty; the rest as it was given.
+        evaluators: all of which there may be evaluations.
         example_ids: each example that has a run once, in order of appearance.
         places: for each run, which of `example_ids` it is of.
+        repetition_numbers: for each run, its number.
         failed: whether the task failed.
         scores: by metric; NaN where there is no score, as on every failed run.
         errors: by metric; whether the score is missing because the task or the evaluator failed.
+        broken: by evaluator that has evaluations, whether it failed on the run.
         operations: ``latency_ms``, ``token_count`` and ``total_cost``; NaN where unknown.
         labels_only: evaluators that gave labels and never a score; they are no metrics.
         labels: by evaluator that gave labels, the label of each run; ``None`` where there is none.
         directions: by metric, what its evaluations say of which scores are better.
         pending: by evaluator that has any, whether a person, or an agent, is still to judge the run.
-        expected_ids: the examples that there should be runs of; ``None`` where nobody knows.
-        examples: these, by id and in the dataset's order; none where nobody knows.
+        made: by evaluator that has evaluations which count.
+        meant_for: by evaluator, the ids of the examples that it is meant for; without an entry, all are, as far as
+            anybody knows.
+        expected_ids: the examples that there should be runs of, in the dataset's order; ``None`` where nobody knows.
         n_expected: runs that there should be.
     """
 
     label: str
-    results: Results
+    source: Source
+    evaluators: tuple[str, ...]
     example_ids: tuple[str, ...]
     places: Places
+    repetition_numbers: Places
     failed: Flags
     scores: Mapping[str, Floats]
     errors: Mapping[str, Flags]
+    broken: Mapping[str, Flags]
     operations: Mapping[str, Floats]
     labels_only: tuple[str, ...]
     labels: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     directions: Said = field(default_factory=dict)
     pending: Mapping[str, Flags] = field(default_factory=dict)
-    expected_ids: frozenset[str] | None = None
-    examples: Mapping[str, Example] = field(default_factory=dict, repr=False)
+    made: Mapping[str, Made] = field(default_factory=dict)
+    meant_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    expected_ids: tuple[str, ...] | None = None
     n_expected: int = 0
     experiment_id: str = ""
     dataset_id: str = ""
@@ -76,6 +108,11 @@ class ResultTable:
     dataset_name: str = ""
     url: str | None = None
     flow_run_url: str | None = None
+
+    @property
+    def results(self) -> Results:
+        """The runs with all that there is of them; from the store they are read now."""
+        return self.source.results
 
     @functools.cached_property
     def frame(self) -> pd.DataFrame:
@@ -110,7 +147,7 @@ class ResultTable:
         """Whether each example should be judged by an evaluator; those are all, where nobody knows better."""
         import numpy as np
 
-        chosen, ids = self.results.meant_for.get(name), tuple(example_ids)
+        chosen, ids = self.meant_for.get(name), tuple(example_ids)
         return np.array([chosen is None or example_id in chosen for example_id in ids], dtype=np.bool_)
 
     def asked(self, name: str) -> Flags:
@@ -164,8 +201,7 @@ class ResultTable:
         for name, good in positive.items():
             if (labels := self.labels.get(name)) is not None:
                 scores[name] = np.array([math.nan if label is None else float(label in good) for label in labels])
-                broken = [(one := run.counted.get(name)) is not None and one.error is not None for run in self.runs]
-                errors[name] = self.asked(name) & (self.failed | np.array(broken))
+                errors[name] = self.asked(name) & (self.failed | self.broken[name])
         labels_only = tuple(name for name in self.labels_only if name not in scores)
         return replace(self, scores=scores, errors=errors, labels_only=labels_only)
 
@@ -219,16 +255,24 @@ def result_table(source: Any, label: str | None = None) -> ResultTable:
         return _of_experiment(source, label)
     if label is None:
         label = Path(source).stem if isinstance(source, str | Path) else "results"
-    return _table(read_results(source, needs=("example_id",)), label)
+    return _of_results(source if isinstance(source, Results) else read_results(source, needs=("example_id",)), label)
 
 
 def _of_experiment(ran: RanExperiment, label: str | None) -> ResultTable:
-    experiment = ran.experiment
-    table = _table(ran.results, label or experiment.name)
+    experiment, label = ran.experiment, label or ran.experiment.name
+    if ran.store is None:
+        table = _of_results(ran.results, label, ran.examples)
+    else:
+        figures, own = ran.store.figures, ran.record.experiment
+        columns = figures.evaluations(own.id, MARKS, said_in)
+        runs = figures.runs(own.id)  # after their evaluations: one that is new by then has none
+        given = given_in_store(runs, columns, own.evaluators)
+        table = _table(given, InStore(ran, ran.store, given), label, origin=f"experiment {own.name!r}")
+        chosen = ran.meant_for
+        table = _asked(replace(table, meant_for=meant_by_name(chosen, given.by_evaluator() if chosen else ())))
     return replace(
         table,
-        expected_ids=frozenset(ran.examples),
-        examples=ran.examples,
+        expected_ids=ran.example_ids,
         n_expected=experiment.example_count * experiment.repetitions,
         experiment_id=experiment.id,
         dataset_id=experiment.dataset_id,
@@ -239,85 +283,129 @@ def _of_experiment(ran: RanExperiment, label: str | None) -> ResultTable:
     )
 
 
-def _table(results: Results, label: str) -> ResultTable:
+def _of_results(results: Results, label: str, examples: Mapping[str, Example] | None = None) -> ResultTable:
+    refuse_doubles(results)
+    table = _table(given_in_memory(results), InMemory(results, examples), label, origin=results.origin)
+    return _asked(replace(table, meant_for=results.meant_for))
+
+
+def _asked(table: ResultTable) -> ResultTable:
+    """The table with errors only where an evaluator is meant for the run's example."""
+    return replace(
+        table, errors={name: table.asked(name) & (table.failed | table.broken[name]) for name in table.scores}
+    )
+
+
+def _table(given: Given, source: Source, label: str, *, origin: str) -> ResultTable:
     import numpy as np
 
-    runs = results.runs
-    if not runs:
-        raise InvalidDataset(f"{results.origin}: no rows; there is nothing to compare. Has the experiment run?")
-    refuse_doubles(results)
-    failed = np.array([run.error is not None for run in runs])
-    scores, broken, labels_only = _metrics(results)
-    places = {example_id: place for place, example_id in enumerate(dict.fromkeys(run.example_id for run in runs))}
-    table = ResultTable(
+    runs, columns = given.runs, given.columns
+    if not len(runs.place):
+        raise InvalidDataset(f"{origin}: no rows; there is nothing to compare. Has the experiment run?")
+    failed = numbers(runs.failed) != 0
+    counted = {name: np.where(failed, NOTHING, given.of(name)) for name in given.evaluators}
+    known = {name: slots for name, slots in counted.items() if (slots != NOTHING).any()}
+    labels = _labels(known, given)
+    scores, broken = {}, {}
+    for name, slots in counted.items():
+        found = _scores(slots, given)
+        broken[name] = _taken(numbers(columns.failed), slots, 0) != 0
+        is_metric = name not in given.unscored or broken[name].any()
+        if not (np.isnan(found).all() and name in labels) and is_metric:
+            scores[name] = found
+    said = {name: _taken(numbers(columns.said), slots, NOTHING) for name, slots in known.items()}
+    directions = sorted(_first(given, known, said, scores))
+    waiting = {name: _pending(slots, said[name], given) for name, slots in known.items()}
+    pending = sorted((given.place(name, int(flags.argmax())), name) for name, flags in waiting.items() if flags.any())
+    return ResultTable(
         label=label,
-        results=results,
-        example_ids=tuple(places),
-        places=np.fromiter((places[run.example_id] for run in runs), dtype=np.intp, count=len(runs)),
+        source=source,
+        evaluators=given.evaluators,
+        example_ids=tuple(runs.example_ids.values),
+        places=numbers(runs.place),
+        repetition_numbers=numbers(runs.repetition_number),
         failed=failed,
         scores=scores,
         errors={},
-        operations={name: _numbers(getattr(run.record, name) for run in runs) for name in OPERATIONS},
-        labels_only=labels_only,
-        labels=_labels(results),
-        directions=said_directions(
-            (name, one.metadata.get(DIRECTION))
-            for run in runs
-            for name, one in run.counted.items()
-            if one.metadata_json is not None and name in scores
-        ),
-        pending=_pending(results),
-        n_expected=len(runs),
+        broken=broken,
+        operations={name: numbers(getattr(runs, name)) for name in OPERATIONS},
+        labels_only=tuple(name for name in counted if name in labels and name not in scores),
+        labels=labels,
+        directions=said_directions((name, direction) for _, name, direction in directions),
+        pending={name: waiting[name] for _, name in pending},
+        made=_made(known, said, given),
+        n_expected=len(runs.place),
     )
-    return replace(table, errors={name: table.asked(name) & (failed | found) for name, found in broken.items()})
 
 
-def _pending(results: Results) -> dict[str, Flags]:
-    """Which runs are still to be judged, by evaluator."""
-    import numpy as np
-
-    found: dict[str, Flags] = {}
-    for place, run in enumerate(results.runs):
-        for name, one in run.counted.items():
-            if one.pending is not None:
-                found.setdefault(name, np.zeros(len(results.runs), dtype=np.bool_))[place] = True
+def _scores(slots: Places, given: Given) -> Floats:
+    """Each run's score of a name; NaN where there is none."""
+    found: Floats = _taken(numbers(given.columns.score), slots, math.nan)
     return found
 
 
-def _metrics(results: Results) -> tuple[dict[str, Floats], dict[str, Flags], tuple[str, ...]]:
-    """By metric its scores and where its evaluator failed, and the evaluators that gave labels only."""
+def _taken(column: Any, slots: Places, nothing: float) -> Any:
+    """What a column of evaluations has for each run."""
     import numpy as np
 
-    scores, errors, labels_only = {}, {}, []
-    for evaluator in results.evaluators:
-        given = [run.counted.get(evaluator.name) for run in results.runs]
-        found = _numbers(None if one is None else one.score for one in given)
-        broken = np.array([one is not None and one.error is not None for one in given])
-        if np.isnan(found).all() and any(one is not None and one.label is not None for one in given):
-            labels_only.append(evaluator.name)
-        elif "score" in evaluator.parts or broken.any():
-            scores[evaluator.name], errors[evaluator.name] = found, broken
-    return scores, errors, tuple(labels_only)
+    if not len(column):
+        return np.full(len(slots), nothing)
+    return np.where(slots == NOTHING, nothing, column[slots])
 
 
-def _labels(results: Results) -> dict[str, tuple[str | None, ...]]:
+def _labels(known: Mapping[str, Places], given: Given) -> dict[str, tuple[str | None, ...]]:
     """The labels of each evaluator that gave any."""
+    texts: list[str | None] = [*given.columns.labels.values, None]  # `NOTHING` is the last one
     found = {}
-    for evaluator in results.evaluators:
-        given = [run.counted.get(evaluator.name) for run in results.runs]
-        labels = tuple(None if one is None else one.label for one in given)
-        if any(label is not None for label in labels):
-            found[evaluator.name] = labels
+    for name, slots in known.items():
+        codes = _taken(numbers(given.columns.label), slots, NOTHING)
+        if (codes != NOTHING).any():
+            found[name] = tuple(texts[code] for code in codes.tolist())
+    return found
+
+
+def _first(
+    given: Given, known: Mapping[str, Places], said: Mapping[str, Places], scored: Collection[str]
+) -> Iterable[tuple[int, str, str]]:
+    """What the evaluations of metrics say of which scores are better, each with where it is said first."""
+    import numpy as np
+
+    directions = [one.direction for one in given.columns.sayings.values]
+    for name in scored:
+        if name in known:
+            codes, first = np.unique(said[name], return_index=True)
+            for code, row in zip(codes.tolist(), first.tolist(), strict=True):
+                if code != NOTHING and (direction := directions[code]) is not None:
+                    yield given.place(name, row), name, direction
+
+
+def _pending(slots: Places, said: Places, given: Given) -> Flags:
+    """Which runs are still to be judged."""
+    import numpy as np
+
+    waits = np.array([*(one.criteria is not None for one in given.columns.sayings.values), False])
+    columns = given.columns
+    has_label = _taken(numbers(columns.label), slots, NOTHING) != NOTHING
+    has_error = _taken(numbers(columns.failed), slots, 0) != 0
+    found: Flags = waits[said] & np.isnan(_scores(slots, given)) & ~has_label & ~has_error
+    return found
+
+
+def _made(known: Mapping[str, Places], said: Mapping[str, Places], given: Given) -> dict[str, Made]:
+    """By what evaluations were made, in the order in which the names appear."""
+    states: list[str | None] = [*given.columns.fingerprints.values, None]
+    sayings = [one.models for one in given.columns.sayings.values]
+    nothing: frozenset[str] = frozenset()
+    models: list[frozenset[str]] = [*sayings, nothing]
+    found = {}
+    for name in sorted(known, key=lambda name: given.place(name, int((known[name] != NOTHING).argmax()))):
+        codes = _taken(numbers(given.columns.fingerprint), known[name], NOTHING)
+        found[name] = Made(
+            tuple(states[code] for code in codes.tolist()), tuple(models[code] for code in said[name].tolist())
+        )
     return found
 
 
 def label_counts(labels: Iterable[str | None]) -> dict[str, int]:
     """How often each label was given, the commonest first."""
     return dict(Counter(label for label in labels if label is not None).most_common())
-
-
-def _numbers(values: Iterable[float | None]) -> Floats:
-    """The values, NaN where there is none."""
-    import numpy as np
-
-    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)

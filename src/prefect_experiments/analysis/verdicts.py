@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from prefect_experiments import keys
 from prefect_experiments.analysis.entries import Passing
+from prefect_experiments.analysis.lazy_items import Items
 from prefect_experiments.analysis.measured import Measured
 from prefect_experiments.analysis.numbers import OPERATION_UNITS
 from prefect_experiments.display import OnPages, Printed, brief, counted, some
@@ -372,7 +373,8 @@ class Comparison(OnPages, Printed, _Record):
         differences: what differs between the sides beside the candidate itself.
         operations: latency (``latency_ms``), ``token_count`` and ``total_cost``, where known; outside
             the correction for many metrics.
-        regressed, improved: examples that got worse or better, worst (best) first.
+        regressed, improved: examples that got worse or better, worst (best) first; a tuple. Of more than a thousand a
+            sequence that reads the texts of those that are looked at.
         failures: examples that only one side's task failed on.
         confidence: of the intervals, such as 0.95.
         verdict: the gate's; ``None`` without a gate.
@@ -387,8 +389,8 @@ class Comparison(OnPages, Printed, _Record):
     labels: Mapping[str, LabelComparison] = field(default_factory=dict)
     differences: Differences = field(default_factory=Differences)
     operations: Mapping[str, MetricComparison] = field(default_factory=dict)
-    regressed: tuple[ExampleChange, ...] = ()
-    improved: tuple[ExampleChange, ...] = ()
+    regressed: Items[ExampleChange] = ()
+    improved: Items[ExampleChange] = ()
     failures: Failures = field(default_factory=Failures)
     confidence: float = 0.95
     verdict: Verdict | None = None

@@ -295,7 +295,7 @@ def check_pairs(judging: Judging | None, dataset: str, example_ids: Callable[[],
     side = None if judging is None else judging.baseline
     if side is None or (isinstance(side, RanExperiment) and side.experiment.dataset_name == dataset):
         return
-    theirs, ours = list(side.examples) if isinstance(side, RanExperiment) else list(side.example_ids), example_ids()
+    theirs, ours = list(side.example_ids), example_ids()
     if ours and theirs and not set(ours) & set(theirs):
         whose = f" is on dataset {side.experiment.dataset_name!r}, and" if isinstance(side, RanExperiment) else ""
         raise InvalidDataset(

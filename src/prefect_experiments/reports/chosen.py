@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Literal
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.changes import outlines
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.reports.figures import Outline
 from prefect_experiments.reports.lowest import directions_of, lowest_first, ranges_of
@@ -90,7 +91,7 @@ def _groups(outline: Outline, comparison: Comparison | None, candidate: ReportSi
     known = outline.places.keys()
     worse, better = (
         [name for name in dict.fromkeys(change.example_id for change in changes) if name in known]
-        for changes in (regressions(comparison), comparison.improved)
+        for changes in (regressions(comparison), outlines(comparison.improved))
     )
     return [
         _Group("that got worse", worse, 0.5, "the worst", filter="regressed"),

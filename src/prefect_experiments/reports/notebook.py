@@ -217,7 +217,6 @@ def _metrics(comparison: Comparison) -> list[Table]:
 
 
 def _worst(comparison: Comparison) -> list[Table]:
-    every = phrases.regressions(comparison)
     rows = [
         (
             phrases.step(change, comparison),
@@ -233,10 +232,10 @@ def _worst(comparison: Comparison) -> list[Table]:
             change.expected,
             change.input,
         )
-        for change in every[:WORST_SHOWN]
+        for change in phrases.worst_changes(comparison, WORST_SHOWN)
     ]
     columns = ("", "example", "metric", "baseline", "candidate", "expected", "input")
-    return [_table(columns, rows, title=phrases.WORST_FIRST, total=len(every))] if rows else []
+    return [_table(columns, rows, title=phrases.WORST_FIRST, total=len(comparison.regressed))] if rows else []
 
 
 def _table(

@@ -18,6 +18,7 @@ from typing import Any
 from markupsafe import Markup
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.changes import outlines
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.records import EvaluationRecord
 from prefect_experiments.reports.chosen import Chosen, chosen
@@ -135,7 +136,7 @@ def script_json(data: Any) -> Markup:
 def _changes(comparison: Comparison, ids: Iterable[str], places: dict[str, int]) -> dict[str, _Change]:
     """Which of some examples got worse or better, and how they rank: the comparison says so, not the page."""
     found = {example_id: _Change() for example_id in ids}
-    for rank, change in enumerate(comparison.improved):
+    for rank, change in enumerate(outlines(comparison.improved)):
         if one := found.get(change.example_id):
             one.rank = max(one.rank, len(comparison.improved) - rank)
             one.better.add(places.get(change.metric, TASK_ERROR))
@@ -152,7 +153,7 @@ def _totals(found: Chosen, comparison: Comparison | None, metrics: Sequence[str]
     totals["all"] = {ANY_METRIC: found.n_all}
     if comparison:
         for name, changes in (("regressed", comparison.regressed), ("improved", comparison.improved)):
-            moved = Counter(change.metric for change in changes)
+            moved = Counter(change.metric for change in outlines(changes))
             totals[name] |= {place: moved.pop(metric, 0) for place, metric in enumerate(metrics)}
             totals[name][TASK_ERROR] = moved.total()
     return totals

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.changes import ChangeOutline, outlines
 from prefect_experiments.analysis.comparison.paired import MCNEMAR
 from prefect_experiments.analysis.comparison.said import (
     differences_said,
@@ -224,27 +225,34 @@ def pairing(comparison: Comparison) -> str:
     return f"{text}. {comparison.why_unpaired}" if comparison.why_unpaired else text
 
 
-def regressions(comparison: Comparison) -> list[ExampleChange]:
-    """The examples that got worse, as a reader wants them: what decided the verdict comes first.
+def regressions(comparison: Comparison) -> list[ExampleChange | ChangeOutline]:
+    """The examples that got worse, without their texts, as a reader wants them: what decided the verdict comes first.
 
     Within a metric the order is the comparison's, worst first; between metrics differences cannot be
     ranked (points of a score, a number of words), so those that the gate did not pass come before
     those that regressed, then what failed on one side only, then the others. The first that failed stands above them
     all: nothing is worse, and a list of the first few must not leave it out.
     """
+    every = outlines(comparison.regressed)
+    return [every[number] for number in _ranked(comparison, every)]
+
+
+def _ranked(comparison: Comparison, every: Sequence[ExampleChange | ChangeOutline]) -> list[int]:
+    """The same as places in `Comparison.regressed`."""
     checks = comparison.verdict.checks if comparison.verdict else ()
     stopped = {check.name for check in checks if check.status != "passed"}
     errors_decide = bool(stopped - comparison.metrics.keys())  # a rule on errors or coverage
 
-    def place(change: ExampleChange) -> int:
-        found = comparison.metrics.get(change.metric)
+    def place(number: int) -> int:
+        metric = every[number].metric
+        found = comparison.metrics.get(metric)
         if found is None:
             return 0 if errors_decide else 3
-        return 1 if change.metric in stopped else 2 if found.verdict == "regressed" else 4
+        return 1 if metric in stopped else 2 if found.verdict == "regressed" else 4
 
-    every = sorted(comparison.regressed, key=place)
-    first = next((change for change in every if change.metric not in comparison.metrics), None)
-    return every if first is None else [first, *(change for change in every if change is not first)]
+    order = sorted(range(len(every)), key=place)
+    first = next((number for number in order if every[number].metric not in comparison.metrics), None)
+    return order if first is None else [first, *(number for number in order if number != first)]
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -260,9 +268,15 @@ def worst_first(comparison: Comparison, worst: int) -> tuple[str, list[ExampleCh
 
     An example that is worse in two metrics is two changes, and is counted once, as on the page.
     """
-    shown = regressions(comparison)[:worst]
-    some, every = (len({change.example_id for change in changes}) for changes in (shown, comparison.regressed))
-    return f"{some:,} of {numbers.count(every, 'example')}", shown
+    shown = worst_changes(comparison, worst)
+    some, of = (len({change.example_id for change in every}) for every in (shown, outlines(comparison.regressed)))
+    return f"{some:,} of {numbers.count(of, 'example')}", shown
+
+
+def worst_changes(comparison: Comparison, worst: int) -> list[ExampleChange]:
+    """The first of `regressions`, with their texts."""
+    ranked = _ranked(comparison, outlines(comparison.regressed))
+    return [comparison.regressed[number] for number in ranked[:worst]]
 
 
 GOOD, BAD = "✔", "✗"

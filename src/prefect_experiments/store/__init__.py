@@ -18,6 +18,7 @@ from prefect_experiments.store.datasets import DatasetStore
 from prefect_experiments.store.experiment_records import EvaluatorRecord, ExperimentRecord, TaskRecord
 from prefect_experiments.store.experiments import ExperimentStore
 from prefect_experiments.store.failures import FailureStore
+from prefect_experiments.store.figures import FigureStore
 from prefect_experiments.store.ingest import IngestStore
 from prefect_experiments.store.leases import Lease, LeaseStore
 from prefect_experiments.store.links import Link, LinkStore
@@ -50,6 +51,7 @@ class Store:
         self.experiments = ExperimentStore(self.database)
         self.results = ResultStore(self.database)
         self.run_pages = RunPages(self.database)
+        self.figures = FigureStore(self.database)
         self.pending = PendingStore(self.database)
         self.failures = FailureStore(self.database)
         self.links = LinkStore(self.database)

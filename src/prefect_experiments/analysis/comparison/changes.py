@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
+from prefect_experiments.analysis.lazy_items import MOST_AT_HAND, LazyItems
 from prefect_experiments.analysis.results import ResultTable
+from prefect_experiments.analysis.sources import Shown
 from prefect_experiments.analysis.verdicts import Direction, ExampleChange
 
 if TYPE_CHECKING:
@@ -14,9 +17,22 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+    Places = npt.NDArray[np.int64]
 
 TASK_ERROR = "task error"
 _ROUNDING = 1e-12
+
+
+class ChangeOutline(NamedTuple):
+    """An `ExampleChange` without its texts."""
+
+    example_id: str
+    metric: str
+    difference: float
+    baseline_score: float | None
+    candidate_score: float | None
+    baseline_row: int
+    candidate_row: int
 
 
 def changed_examples(
@@ -25,7 +41,7 @@ def changed_examples(
     ids: Sequence[str],
     means: Mapping[str, tuple[Floats, Floats]],
     directions: Mapping[str, Direction],
-) -> tuple[tuple[ExampleChange, ...], tuple[ExampleChange, ...]]:
+) -> tuple[Sequence[ExampleChange], Sequence[ExampleChange]]:
     """Each example and metric on which the sides differ.
 
     Args:
@@ -39,51 +55,86 @@ def changed_examples(
         What got worse and what got better. First the examples on which the task failed on one side
         only (or in more of its repetitions), then by the size of the difference in proportion to
         the metric's range, then in the baseline's order. With repetitions the input, output and
-        error shown are of the two runs that differ most.
+        error shown are of the two runs that differ most. A tuple; of more than `MOST_AT_HAND` a
+        sequence that reads the texts of those that are looked at.
     """
     import numpy as np
 
-    found: list[tuple[bool, float, ExampleChange]] = []
-    rows = (_Rows(baseline, ids), _Rows(candidate, ids))
-    failing = tuple(side.means(side.table.failed.astype(float)) for side in rows)
-    found += _of_metric(TASK_ERROR, "minimize", failing, rows)
-    for name, pair in means.items():
-        found += _of_metric(name, directions[name], pair, rows)
-    order = np.argsort([(-1e9 if failure else 0.0) - size for failure, size, _ in found], kind="stable").tolist()
-    ranked = [found[place][2] for place in order]
-    return tuple(c for c in ranked if c.difference < 0), tuple(c for c in ranked if c.difference > 0)
+    sides = (_Rows(baseline, ids), _Rows(candidate, ids))
+    failing = tuple(side.means(side.table.failed.astype(float)) for side in sides)
+    found = [_of_metric(TASK_ERROR, "minimize", failing)]
+    found += [_of_metric(name, directions[name], pair) for name, pair in means.items()]
+    of = np.repeat(np.arange(len(found)), [len(one.places) for one in found])
+    within = np.concatenate([np.arange(len(one.places)) for one in found])
+    difference = np.concatenate([one.differences for one in found])
+    order = np.argsort(np.concatenate([one.rank for one in found]), kind="stable")
+    worse, better = (
+        Changes(tuple(found), sides, of[some], within[some])
+        for some in (order[difference[order] < 0], order[difference[order] > 0])
+    )
+    return (worse, better) if len(worse) + len(better) > MOST_AT_HAND else (tuple(worse), tuple(better))
+
+
+def outlines(changes: Sequence[ExampleChange]) -> Sequence[ExampleChange | ChangeOutline]:
+    """Changes for somebody who needs none of their texts, which are not read then."""
+    return changes.outlines() if isinstance(changes, Changes) else changes
 
 
 class _Rows:
     """The runs of the compared examples on one side."""
 
     def __init__(self, table: ResultTable, ids: Sequence[str]) -> None:
+        import numpy as np
+
         self.table = table
         self.ids = ids
         place = {example_id: number for number, example_id in enumerate(table.example_ids)}
-        self._places = [place[example_id] for example_id in ids]
-        self._runs: list[list[int]] = [[] for _ in table.example_ids]
-        for row, number in enumerate(table.places.tolist()):
-            self._runs[number].append(row)
+        self._places = np.array([place[example_id] for example_id in ids], dtype=np.int64)
+        self._sorted = np.argsort(table.places, kind="stable")
+        self._starts = np.searchsorted(table.places[self._sorted], np.arange(len(place) + 1))
 
     def means(self, values: Floats) -> Floats:
         """Values of runs as one value for each of the compared examples."""
         return self.table.means(values)[self._places]
 
-    def shown(self, metric: str, place: int, sign: float) -> dict[str, Any]:
-        """What there is of the example's run that scored highest (sign 1) or lowest (sign -1)."""
-        runs = self._runs[self._places[place]]
-        row = runs[0]
-        if len(runs) > 1:
-            values = self.table.failed if metric == TASK_ERROR else self.table.scores[metric]
-            row = max(runs, key=lambda run: -math.inf if math.isnan(values[run]) else sign * values[run])
-        run = self.table.results.runs[row]
-        return {"input": run.input, "expected": run.expected, "output": run.record.output, "error": run.error}
+    def shown(self, metric: str, place: int, sign: float) -> int:
+        """The row of the example's run that scored highest (sign 1) or lowest (sign -1)."""
+        number = self._places[place]
+        rows: list[int] = self._sorted[self._starts[number] : self._starts[number + 1]].tolist()
+        if len(rows) == 1:
+            return rows[0]
+        values = self.table.failed if metric == TASK_ERROR else self.table.scores[metric]
+        return max(rows, key=lambda row: -math.inf if math.isnan(values[row]) else sign * values[row])
 
 
-def _of_metric(
-    name: str, direction: Direction, means: tuple[Floats, ...], rows: tuple[_Rows, _Rows]
-) -> list[tuple[bool, float, ExampleChange]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """The examples on which one metric differs.
+
+    Attributes:
+        means: each compared example's on either side.
+        places: of those that differ, among the compared ones.
+        differences: theirs, turned so that negative is worse.
+        rank: what sorts them.
+    """
+
+    metric: str
+    sign: float
+    means: tuple[Floats, ...]
+    places: Places
+    differences: Floats
+    rank: Floats
+
+    def outline(self, item: int, sides: tuple[_Rows, _Rows]) -> ChangeOutline:
+        """One of them."""
+        place, difference = int(self.places[item]), float(self.differences[item])
+        higher = self.sign * (1 if difference < 0 else -1)
+        before, after = (None if self.metric == TASK_ERROR else float(mean[place]) for mean in self.means)
+        rows = (sides[0].shown(self.metric, place, higher), sides[1].shown(self.metric, place, -higher))
+        return ChangeOutline(sides[0].ids[place], self.metric, difference, before, after, *rows)
+
+
+def _of_metric(name: str, direction: Direction, means: tuple[Floats, ...]) -> _Found:
     import numpy as np
 
     left, right = means
@@ -91,28 +142,47 @@ def _of_metric(
     difference = sign * (right - left)
     size = np.maximum(np.abs(left), np.abs(right))
     changed = np.flatnonzero(np.abs(difference) > _ROUNDING * size)  # never where a side has no score
-    if not len(changed):
-        return []
     known = np.concatenate([left, right])
-    span = float(np.nanmax(known) - np.nanmin(known)) or 1.0
-    failure = name == TASK_ERROR
-    found = []
-    for place in changed.tolist():
-        d = float(difference[place])
-        before = rows[0].shown(name, place, sign * (1 if d < 0 else -1))
-        after = rows[1].shown(name, place, sign * (-1 if d < 0 else 1))
-        change = ExampleChange(
-            example_id=rows[0].ids[place],
-            metric=name,
-            difference=d,
-            baseline_score=None if failure else float(left[place]),
-            candidate_score=None if failure else float(right[place]),
-            input=after["input"] if after["input"] is not None else before["input"],
-            expected=after["expected"] if after["expected"] is not None else before["expected"],
-            baseline_output=before["output"],
-            candidate_output=after["output"],
-            baseline_error=before["error"],
-            candidate_error=after["error"],
-        )
-        found.append((failure, abs(d) / span, change))
-    return found
+    span = float(np.nanmax(known) - np.nanmin(known)) if len(changed) else 0.0
+    rank = (-1e9 if name == TASK_ERROR else 0.0) - np.abs(difference[changed]) / (span or 1.0)
+    return _Found(name, sign, means, changed, difference[changed], rank)
+
+
+class Changes(LazyItems[ExampleChange]):
+    """Changes of which the texts are read when one is looked at."""
+
+    def __init__(self, found: tuple[_Found, ...], sides: tuple[_Rows, _Rows], metric: Places, item: Places) -> None:
+        self._found, self._sides, self._metric, self._item = found, sides, metric, item
+
+    def __len__(self) -> int:
+        return len(self._metric)
+
+    def outlines(self) -> list[ExampleChange | ChangeOutline]:
+        """All of them without their texts."""
+        return [self._outline(place) for place in range(len(self))]
+
+    def _outline(self, place: int) -> ChangeOutline:
+        return self._found[int(self._metric[place])].outline(int(self._item[place]), self._sides)
+
+    def made(self, places: Sequence[int]) -> Iterator[ExampleChange]:
+        """See `LazyItems`."""
+        some = [self._outline(place) for place in places]
+        before = self._sides[0].table.source.shown({one.baseline_row for one in some})
+        after = self._sides[1].table.source.shown({one.candidate_row for one in some})
+        return (_change(one, before[one.baseline_row], after[one.candidate_row]) for one in some)
+
+
+def _change(outline: ChangeOutline, before: Shown, after: Shown) -> ExampleChange:
+    return ExampleChange(
+        example_id=outline.example_id,
+        metric=outline.metric,
+        difference=outline.difference,
+        baseline_score=outline.baseline_score,
+        candidate_score=outline.candidate_score,
+        input=after.input if after.input is not None else before.input,
+        expected=after.expected if after.expected is not None else before.expected,
+        baseline_output=before.output,
+        candidate_output=after.output,
+        baseline_error=before.error,
+        candidate_error=after.error,
+    )

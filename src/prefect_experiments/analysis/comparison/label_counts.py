@@ -64,8 +64,12 @@ def _of(name: str, pairs: Pairs, change: EvaluatorChange | None) -> LabelCompari
 
 
 def _by_example(table: ResultTable, name: str) -> list[Counter[str]]:
-    found = [Counter[str]() for _ in table.example_ids]
+    """How often each example got each label; examples with the same counts share one."""
     given = table.labels.get(name, (None,) * len(table.failed))
+    found: list[tuple[str, ...]] = [()] * len(table.example_ids)
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
     for place, label in zip(table.places.tolist(), given, strict=True):
-        found[place][NO_LABEL if label is None else label] += 1
-    return found
+        labels = (*found[place], NO_LABEL if label is None else label)
+        found[place] = known.setdefault(labels, labels)
+    counts = {labels: Counter(labels) for labels in dict.fromkeys(found)}
+    return [counts[labels] for labels in found]

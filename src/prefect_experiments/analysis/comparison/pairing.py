@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison.paired import paired_test
@@ -43,16 +44,16 @@ class Pairs:
 
         place = {example_id: i for i, example_id in enumerate(candidate.example_ids)}
         left_out = set(without)
-        shared = [
+        shared = (
             (i, place[name]) for i, name in enumerate(baseline.example_ids) if name in place and name not in left_out
-        ]
+        )
         expected = candidate.expected_ids
         absent = [
             i
             for i, name in enumerate(baseline.example_ids)
             if name not in place and name not in left_out and (expected is None or name in expected)
         ]
-        both = np.array(shared, dtype=np.intp).reshape(-1, 2)
+        both = np.fromiter(chain.from_iterable(shared), dtype=np.intp).reshape(-1, 2)
         return cls(
             baseline=baseline,
             candidate=candidate,

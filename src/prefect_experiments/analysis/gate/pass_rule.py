@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from prefect_experiments.analysis import numbers
-from prefect_experiments.analysis.entries import Entry, Passing
+from prefect_experiments.analysis.entries import Passing
 from prefect_experiments.analysis.gate.case import ROUNDING, Case
 from prefect_experiments.analysis.gate.pending import how_to_fill_in
 from prefect_experiments.analysis.gate.rule import Rule
@@ -41,7 +41,7 @@ class PassThreshold(Rule):
         found = case.candidate.passing
         if self.threshold is None or found is None:
             return
-        failed, n_pending, n = found.of("failed"), found.n_pending, len(found.entries)
+        failed, n_pending, n = found.places_of("failed"), found.n_pending, len(found.entries)
         least = 1.0 if self.min_pass_rate is None else self.min_pass_rate
         reason = f"{found.n_passed:,} of {numbers.count(n, 'entry', 'entries')} {'passes' if n == 1 else 'pass'}"
         reason += f" ({found.rule})"
@@ -61,8 +61,9 @@ class PassThreshold(Rule):
         yield MetricCheck(name=self.called, status=status, reason=reason)
 
 
-def _listed(found: Passing, failed: list[Entry]) -> str:
-    """The first ids, each with what failed it."""
-    said = [f"{entry.example_id} ({found.said_of(entry)})" for entry in failed[:_SHOWN]]
+def _listed(found: Passing, failed: Sequence[int]) -> str:
+    """The first ids of these entries, each with what failed it."""
+    entries = [found.entries[place] for place in failed[:_SHOWN]]
+    said = [f"{entry.example_id} ({found.said_of(entry)})" for entry in entries]
     more = len(failed) - len(said)
     return ", ".join(said) + (f" and {numbers.count(more, 'other')}" if more else "")
