@@ -125,9 +125,7 @@ class _Csv:
             raise InvalidDataset(
                 f"{self._file.origin}: no rows; there is only a header (is it a row? Then write a header above it)"
             )
-        yield Raw(
-            self._file.origin, names, [[] for _ in names], [], is_text=True, blank_lines=number - pending - count
-        )
+        yield Raw(self._file.origin, names, [[] for _ in names], [], is_text=True, blank_lines=number - pending - count)
 
     def _records(self, size: int) -> Iterator[list[tuple[int, list[str]]]]:
         """The records with the lines on which they begin, so many at once."""

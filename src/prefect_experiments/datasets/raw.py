@@ -56,24 +56,14 @@ class Slices:
 
 
 def slices_of(raw: Raw) -> Slices:
-    """Rows that are at hand as columns, a slice at a time."""
+    """Rows that are all at hand, and have all columns, a slice at a time."""
 
     def read() -> Iterator[Raw]:
         for start in range(0, max(1, len(raw.numbers)), SLICE):
             part = slice(start, start + SLICE)
             columns = [column[part] for column in raw.columns]
-            absent = {name: _from(places, start) for name, places in raw.absent.items()}
-            first = start == 0
-            yield Raw(
-                raw.origin,
-                raw.names,
-                columns,
-                raw.numbers[part],
-                raw.is_text,
-                absent,
-                raw.blank_lines * first,
-                raw.notes if first else [],
-            )
+            notes = [] if start else raw.notes
+            yield Raw(raw.origin, raw.names, columns, raw.numbers[part], notes=notes)
 
     return Slices(raw.origin, raw.names, read)
 

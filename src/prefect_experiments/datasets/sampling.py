@@ -81,13 +81,13 @@ def _systematic(total: int, size: int, rng: random.Random) -> list[int]:
 
 
 def _stratified(examples: Sequence[Example], size: int, by: str, rng: random.Random) -> list[int]:
-    strata: dict[bytes, list[int]] = {}
+    strata: dict[bytes, array[int]] = {}
     found = not examples
     for place, example in enumerate(examples):
         value = _field(example, by)
         found = found or value is not ABSENT
         stratum = b"" if value is ABSENT else keys.canonical_json(value)
-        strata.setdefault(stratum, []).append(place)
+        strata.setdefault(stratum, array("q")).append(place)
     if not found:
         raise InvalidSetting(f"Sample.by: {unknown_value('field', by, _field_names(examples))}")
     shares = _shares([len(places) for places in strata.values()], size)

@@ -179,8 +179,8 @@ class Spool(LongList):
             f"SELECT place, {_ROW} FROM rows WHERE place > ? ORDER BY place LIMIT {AT_ONCE}",  # noqa: S608
             (after,),
         ):
-            for after, *row in some:
-                yield ExampleRow(*row)
+            yield from (ExampleRow(*row) for _, *row in some)
+            after = some[-1][0]
 
     def rows_at(self, places: Sequence[int]) -> Iterator[ExampleRow]:
         """See `LongList`."""

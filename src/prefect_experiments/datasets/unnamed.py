@@ -24,7 +24,9 @@ class LeftOut(NamedTuple):
 
 def leading_unnamed(names: Sequence[str]) -> int:
     """How many columns without a name stand before the first that has one, or the last."""
-    return next((place for place, name in enumerate(names[:-1]) if not _UNNAMED.fullmatch(name)), max(0, len(names) - 1))
+    return next(
+        (place for place, name in enumerate(names[:-1]) if not _UNNAMED.fullmatch(name)), max(0, len(names) - 1)
+    )
 
 
 def left_out_columns(names: Sequence[str], read: Callable[[], Iterable[Raw]], origin: str) -> LeftOut:
