@@ -33,11 +33,12 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.records import EvaluatedRun, RunRecord
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation, Pushed, Waiting
+from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation, Pushed, Sweep, Waiting
 
 QUIET_S = 2.0
 AT_ONCE = 512  # results read from the store at once
 FEW = 128  # when fewer are at hand, more are read
+MOST_FAILED = 10_000  # results: so many are remembered to be tried again, or left to a later push
 VISIT_EVERY_S = 0.3
 # Looking through ten thousands of results takes a tenth of a second: at most a tenth of the time goes to it.
 PAUSE_FOR_A_LOOK = 10
@@ -169,6 +170,7 @@ class Push:
         self._store_failed_at: float | None = None
         self._ended_at: float | None = None
         self._looked_after_end = False
+        self._sweep = Sweep()
         self._saw_all = False  # whether nothing new was found since the end
         self.pushed = 0
 
@@ -221,7 +223,7 @@ class Push:
         if self._ended_at is None:
             return False
         busy = self._fresh or self._later or self._in_flight or self._taken or self._visit
-        return (self._saw_all and not busy) or time.monotonic() >= self._patient_until()
+        return (not busy and (self._saw_all or not self._may_look())) or time.monotonic() >= self._patient_until()
 
     def _patient_until(self) -> float:
         """When to give up, as far as is known now."""
@@ -234,7 +236,7 @@ class Push:
         if len(self._in_flight) < self._lanes(pusher) and (self._fresh or self._later):
             moments.append(max(self._breaker.again_at, 0.0 if self._fresh else self._later[0][0]))
         if self._visit is None:
-            visits = [self._next_mark] * bool(self._taken) + [self._next_look] * (len(self._fresh) < FEW)
+            visits = [self._next_mark] * bool(self._taken) + [self._next_look] * self._may_look()
             moments.append(max(self._store_again_at, min(visits, default=math.inf)))
         return max(0.0, min(moments) - time.monotonic())
 
@@ -337,9 +339,13 @@ class Push:
         at_end = self._ended_at is not None and not (self._fresh or self._in_flight)
         if self._taken and (now >= self._next_mark or at_end):
             self._visit = asyncio.create_task(self._in_thread(self._mark, tuple(self._taken)))
-        elif len(self._fresh) < FEW and (now >= self._next_look or (at_end and not self._saw_all)):
+        elif self._may_look() and (now >= self._next_look or (at_end and not self._saw_all)):
             self._visit = asyncio.create_task(self._in_thread(self._look, pusher, AT_ONCE + len(self._known)))
             self._looked_after_end = self._ended_at is not None
+
+    def _may_look(self) -> bool:
+        """Whether more is to be read from the store: what was read is on its way, and not too much of it fails."""
+        return len(self._fresh) < FEW and len(self._failures) < MOST_FAILED
 
     def _mark(self, taken: Sequence[Pushed]) -> _Visit:
         self._queue.mark(self._link, taken)
@@ -347,7 +353,8 @@ class Push:
 
     def _look(self, pusher: Pusher, limit: int) -> _Visit:
         began = time.monotonic()
-        waiting = pusher.waiting(limit, running=self._running)
+        with self._queue.along(self._sweep):
+            waiting = pusher.waiting(limit, running=self._running)
         return _Visit(waiting=waiting, seconds=time.monotonic() - began)
 
     def _visited(self, visit: asyncio.Task[_Visit]) -> None:
@@ -370,7 +377,11 @@ class Push:
         self._known.update(map(_key, new))
         self._fresh.extend(new)
         self._next_look = now + (0.0 if len(new) >= AT_ONCE else max(VISIT_EVERY_S, PAUSE_FOR_A_LOOK * seconds))
-        self._saw_all = self._looked_after_end and not new and not self._taken
+        if new:
+            return
+        self._saw_all = self._looked_after_end and self._sweep.is_whole and not self._taken
+        if not self._sweep.is_whole or self._looked_after_end:
+            self._sweep.begin_anew()
 
     def _outcome(self) -> PushOutcome:
         waiting = self._queue.waiting(self._link)
