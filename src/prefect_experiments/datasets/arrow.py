@@ -39,8 +39,9 @@ def parquet_slices(path: Path) -> Slices:
         columns = _Columns(str(path), file.schema_arrow, file.metadata.num_rows)
 
     def read() -> Iterator[Raw]:
-        with _readable(path), pq.ParquetFile(path, buffer_size=_BUFFER) as file:
-            # One thread: several have more of the file in memory, and making Python's values of it is most of the work.
+        with _readable(path), pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
+            # Buffers ahead and several threads would have most of the file in memory, for little: most of the work is
+            # to make Python's values of it.
             yield from columns.slices(file.iter_batches(batch_size=SLICE, use_threads=False))
 
     return Slices(str(path), columns.names, read)
