@@ -152,8 +152,8 @@ class OutboxStore:
     def waiting_evaluations(self, link: Link, limit: int) -> list[OutgoingEvaluation]:
         """Evaluations and annotations that the backend lacks, of runs that it has."""
         with self._database.read() as connection:
-            near = evaluations.c.position.between(self._start(evaluations), _last_pushed(link))
-            given = connection.execute(_lacking_evaluations(link).where(near).limit(limit)).all()
+            query = _lacking_evaluations(link, self._start(evaluations))
+            given = connection.execute(query.limit(limit)).all()
             self._ended(connection, link, evaluations, given, limit)
             found = [OutgoingEvaluation(EvaluationRecord(*values), run_id) for *values, run_id in given]
             if len(found) < limit:
@@ -298,10 +298,11 @@ def _run_there(link: Link, table: sa.Table) -> Any:
     return query.correlate(table).scalar_subquery()
 
 
-def _lacking_evaluations(link: Link) -> Any:
+def _lacking_evaluations(link: Link, start: int = 0) -> Any:
     c, run = evaluations.c, _run_there(link, evaluations)
     query = _unpushed(link, evaluations, *EVALUATION_COLUMNS, run)
-    return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
+    query = query.where(c.position.between(start, _last_pushed(link)), run.is_not(None))
+    return query.order_by(c.position, c.repetition_number, c.name)
 
 
 def _last_pushed(link: Link) -> Any:
