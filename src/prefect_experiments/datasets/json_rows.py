@@ -17,6 +17,7 @@ from prefect_experiments.errors import InvalidDataset
 # What a list of rows stands under, in the files of other tools.
 _ROWS = ("examples", "data")
 _SHOWN = 10
+_LONGEST_VALUE = 50_000_000  # characters: so far a value that goes over several lines is followed, to say so
 _AS_RECORDS = "write a list with one object a row (with pandas, df.to_json(path, orient='records'))"
 _ONE_A_LINE = "This suffix means one object a line"
 
@@ -137,7 +138,9 @@ def _bad_line(file: TextFile, number: int, line: str, error: BadJson) -> Invalid
     if error.is_more and isinstance((first_value(line, 0) or (None,))[0], dict | list):
         return InvalidDataset(f"{file.origin}: {_more(line, number, error.column)}. {_ONE_A_LINE}")
     with file.open("\n") as lines:
-        text = "".join(islice(lines, number - 1, None))
+        for _ in islice(lines, number - 1):
+            pass
+        text = lines.read(_LONGEST_VALUE)
     found = first_value(text, 0)
     end = number + text.count("\n", 0, found[1]) if found else number
     if found and end > number and isinstance(found[0], dict | list):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -42,6 +43,7 @@ class Scratch:
         self._lock = threading.RLock()
         with self._named_errors():
             self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            weakref.finalize(self, self._db.close)
             self._db.executescript(f"PRAGMA journal_mode=OFF; PRAGMA cache_size=-{_CACHE_KB}; {tables} BEGIN;")
 
     def write(self, sql: str, rows: Iterable[Sequence[Any]] = ((),)) -> None:
@@ -56,7 +58,7 @@ class Scratch:
 
     def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """What a query gives, one by one. Nothing that it reads may be written meanwhile."""
-        with self._named_errors():
+        with self._named_errors(), self._lock:
             cursor = self._db.execute(sql, values)
         while True:
             with self._named_errors(), self._lock:
