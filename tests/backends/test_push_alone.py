@@ -130,6 +130,20 @@ def test_everything_once_on_all_lanes(pushing_to: Pushing) -> None:
     assert pushing_to.all_taken(filled)
 
 
+def test_what_is_made_again_far_behind_is_pushed_before_it_is_over(pushing_to: Pushing) -> None:
+    filled = Filled(pushing_to.store, 2_600)
+    pushing_to.backend.lanes = 100
+
+    def again(item: Item) -> None:
+        if item.position == 2_550 and isinstance(item, RunRecord):
+            filled.put_runs([1], at=time.time())
+
+    pushing_to.backend.does = again
+    assert pushing_to(filled, patience=60).is_complete
+    assert pushing_to.backend.taken[1, 1, None] == 2
+    assert pushing_to.all_taken(filled, times=2)
+
+
 def test_what_comes_while_it_is_under_way(pushing_to: Pushing) -> None:
     filled = Filled(pushing_to.store, 40)
     filled.put_runs(filled.positions, at=time.time())

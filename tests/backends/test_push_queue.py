@@ -55,6 +55,35 @@ def test_what_waits_and_what_does_not(queue_store: Store) -> None:
     assert [filled.take(), filled.take(), filled.take()] == [1, 3, 0]
 
 
+def test_a_sweep_goes_on_from_where_it_was(queue_store: Store) -> None:
+    filled = Filled(queue_store, 6_000)
+    waits, link, sweep = queue_store.outbox, filled.link, outbox.Sweep()
+
+    def look(limit: int) -> tuple[list[int], list[int]]:
+        with waits.along(sweep):
+            runs, verdicts = waits.waiting_runs(link, limit), waits.waiting_evaluations(link, limit)
+        waits.mark(link, [(run, f"there-{run.position}", None) for run in runs])
+        waits.mark(link, [(verdict, None, None) for verdict in verdicts])
+        return [run.position for run in runs], [verdict.position for verdict in verdicts]
+
+    assert look(4_000) == (filled.positions[:4_000], [])
+    assert sweep.is_whole
+    filled.put_runs([5, 3_000], at=START + 60)  # made again
+    runs, verdicts = look(4_000)
+    assert not sweep.is_whole
+    assert runs == [3_000, *filled.positions[4_000:]], "what is far behind is for a sweep that begins anew"
+    assert set(verdicts) == set(filled.positions[:1_335]) - {5}
+    assert waits.waiting_runs(link, 10)[0].position == 5, "whoever looks without a sweep sees everything"
+    sweep.begin_anew()
+    assert look(4_000)[0] == [5]
+    assert sweep.is_whole
+    while sum(map(len, look(4_000))):
+        pass
+    sweep.begin_anew()
+    look(4_000)
+    assert waits.waiting(link) == (0, 0, 0)
+
+
 def test_a_refused_run_keeps_its_verdicts_waiting(queue_store: Store) -> None:
     filled = Filled(queue_store, 3)
     waits, link = queue_store.outbox, filled.link

@@ -154,7 +154,7 @@ def test_get_by_name_id_version_and_splits(store: Store) -> None:
     assert [e.id for e in found] == ["ex-0", "ex-3", "ex-6"]
     assert found.splits == ("test",)
     assert len(store.datasets.get("questions", splits=["test", "train"])) == 7
-    assert store.datasets.positions(first) == list(range(6))
+    assert list(store.datasets.positions(first)) == list(range(6))
 
 
 def test_an_id_goes_before_a_name(store: Store) -> None:

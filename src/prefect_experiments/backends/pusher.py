@@ -17,8 +17,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
+from prefect_experiments.backends.attempts import Attempt, Failures, Item, Visit
 from prefect_experiments.backends.base import Pusher, Remote
 from prefect_experiments.backends.circuit_breaker import CircuitBreaker
 from prefect_experiments.backends.patience import asked_pause, pause_after
@@ -33,11 +34,12 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.records import EvaluatedRun, RunRecord
 from prefect_experiments.store import Link, Store
-from prefect_experiments.store.outbox import Outgoing, OutgoingEvaluation, Pushed, Waiting
+from prefect_experiments.store.outbox import OutgoingEvaluation, Pushed, Sweep, Waiting
 
 QUIET_S = 2.0
 AT_ONCE = 512  # results read from the store at once
 FEW = 128  # when fewer are at hand, more are read
+MOST_FAILED = 10_000  # results: so many are remembered to be tried again, or left to a later push
 VISIT_EVERY_S = 0.3
 # Looking through ten thousands of results takes a tenth of a second: at most a tenth of the time goes to it.
 PAUSE_FOR_A_LOOK = 10
@@ -46,7 +48,6 @@ FAILURES_BEFORE_LEFT = 8
 STORE_PATIENCE_S = 60.0
 LONGEST_IDLE_S = 5.0
 
-Item = Outgoing
 T = TypeVar("T")
 _Key = tuple[int, int, str | None]
 
@@ -77,41 +78,6 @@ class PushOutcome:
     def is_complete(self) -> bool:
         """Whether the backend has everything."""
         return not self.waiting.total and not self.waiting.refused
-
-
-class _Attempt(NamedTuple):
-    """One item pushed once."""
-
-    item: Item
-    began: float
-    remote_id: str | None = None
-    refused: str | None = None
-    error: ExperimentsError | None = None
-
-
-class _Visit(NamedTuple):
-    """What was done at the store: so many marked, or looked at what waits."""
-
-    marked: int = 0
-    waiting: Sequence[Item] | None = None
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class _Failures:
-    """Of one item.
-
-    Attributes:
-        count: all of them.
-        unasked: those after which the backend did not say when to come back.
-        its_own: those of them that the backend cannot be blamed for.
-        taken_then: how much it had taken at the last one.
-    """
-
-    count: int = 0
-    unasked: int = 0
-    its_own: int = 0
-    taken_then: int = -1
 
 
 class Push:
@@ -155,20 +121,21 @@ class Push:
         self._fresh: deque[Item] = deque()
         self._later: list[tuple[float, int, Item]] = []  # a heap: what has failed, and when it is tried again
         self._order = itertools.count()
-        self._in_flight: set[asyncio.Task[_Attempt]] = set()
+        self._in_flight: set[asyncio.Task[Attempt]] = set()
         self._taken: deque[Pushed] = deque()  # by the backend, and not marked in the store yet
         self._known: set[_Key] = set()  # all of these, and what is left to a later push
-        self._failures: dict[_Key, _Failures] = {}
+        self._failures: dict[_Key, Failures] = {}
         self._left: str | None = None  # why something is left to a later push
         self._sample: RunRecord | None = None  # a run that was taken; one with its evaluations would be there twice
         self._sample_wanted = False
         self._times_taken = 0
         self._progress_at = -math.inf
-        self._visit: asyncio.Task[_Visit] | None = None
+        self._visit: asyncio.Task[Visit] | None = None
         self._next_mark = self._next_look = self._store_again_at = 0.0
         self._store_failed_at: float | None = None
         self._ended_at: float | None = None
         self._looked_after_end = False
+        self._sweep = Sweep()
         self._saw_all = False  # whether nothing new was found since the end
         self.pushed = 0
 
@@ -221,7 +188,7 @@ class Push:
         if self._ended_at is None:
             return False
         busy = self._fresh or self._later or self._in_flight or self._taken or self._visit
-        return (self._saw_all and not busy) or time.monotonic() >= self._patient_until()
+        return (not busy and (self._saw_all or not self._may_look())) or time.monotonic() >= self._patient_until()
 
     def _patient_until(self) -> float:
         """When to give up, as far as is known now."""
@@ -234,7 +201,7 @@ class Push:
         if len(self._in_flight) < self._lanes(pusher) and (self._fresh or self._later):
             moments.append(max(self._breaker.again_at, 0.0 if self._fresh else self._later[0][0]))
         if self._visit is None:
-            visits = [self._next_mark] * bool(self._taken) + [self._next_look] * (len(self._fresh) < FEW)
+            visits = [self._next_mark] * bool(self._taken) + [self._next_look] * self._may_look()
             moments.append(max(self._store_again_at, min(visits, default=math.inf)))
         return max(0.0, min(moments) - time.monotonic())
 
@@ -260,21 +227,21 @@ class Push:
             return self._sample
         return heapq.heappop(self._later)[2] if due else None
 
-    async def _attempt(self, pusher: Pusher, item: Item) -> _Attempt:
+    async def _attempt(self, pusher: Pusher, item: Item) -> Attempt:
         began = time.monotonic()
         try:
             if isinstance(item, OutgoingEvaluation):
                 await pusher.push_evaluation(item)
-                return _Attempt(item, began)
-            return _Attempt(item, began, remote_id=await pusher.push_run(item))
+                return Attempt(item, began)
+            return Attempt(item, began, remote_id=await pusher.push_run(item))
         except (BackendRefused, NotFound, AlreadyExists) as error:
-            return _Attempt(item, began, refused=str(error))
+            return Attempt(item, began, refused=str(error))
         except ExperimentsError as error:
-            return _Attempt(item, began, error=error)
+            return Attempt(item, began, error=error)
         except Exception as error:  # noqa: BLE001 - a backend may be another package's
             logger.debug("pushing a result\n%s", traceback_text(error))
             trouble = f"{self._remote.name} cannot be used ({type(error).__name__})"
-            return _Attempt(item, began, error=BackendUnavailable(trouble))
+            return Attempt(item, began, error=BackendUnavailable(trouble))
 
     async def _take_in(self) -> None:
         """What has come of the requests and of the visit to the store."""
@@ -295,7 +262,7 @@ class Push:
             why = self._breaker.reason + "." * (self._breaker.reason[-1:] not in "?!.")
             self._say(f"{why} {waiting} results wait in the store; trying again until they are taken.")
 
-    def _took(self, attempt: _Attempt) -> None:
+    def _took(self, attempt: Attempt) -> None:
         lasted = self._breaker.passed(attempt.began)
         if lasted is not None:
             self._say(f"{self._remote.name} answers again after {lasted:.0f} s; the push goes on.")
@@ -313,7 +280,7 @@ class Push:
                 self._sample = item
 
     def _failed(self, item: Item, error: ExperimentsError) -> None:
-        failures = self._failures.setdefault(_key(item), _Failures())
+        failures = self._failures.setdefault(_key(item), Failures())
         failures.count += 1
         asked = asked_pause(error)
         if asked is None:
@@ -337,20 +304,25 @@ class Push:
         at_end = self._ended_at is not None and not (self._fresh or self._in_flight)
         if self._taken and (now >= self._next_mark or at_end):
             self._visit = asyncio.create_task(self._in_thread(self._mark, tuple(self._taken)))
-        elif len(self._fresh) < FEW and (now >= self._next_look or (at_end and not self._saw_all)):
+        elif self._may_look() and (now >= self._next_look or (at_end and not self._saw_all)):
             self._visit = asyncio.create_task(self._in_thread(self._look, pusher, AT_ONCE + len(self._known)))
             self._looked_after_end = self._ended_at is not None
 
-    def _mark(self, taken: Sequence[Pushed]) -> _Visit:
+    def _may_look(self) -> bool:
+        """Whether more is to be read from the store: what was read is on its way, and not too much of it fails."""
+        return len(self._fresh) < FEW and len(self._failures) < MOST_FAILED
+
+    def _mark(self, taken: Sequence[Pushed]) -> Visit:
         self._queue.mark(self._link, taken)
-        return _Visit(marked=len(taken))
+        return Visit(marked=len(taken))
 
-    def _look(self, pusher: Pusher, limit: int) -> _Visit:
+    def _look(self, pusher: Pusher, limit: int) -> Visit:
         began = time.monotonic()
-        waiting = pusher.waiting(limit, running=self._running)
-        return _Visit(waiting=waiting, seconds=time.monotonic() - began)
+        with self._queue.along(self._sweep):
+            waiting = pusher.waiting(limit, running=self._running)
+        return Visit(waiting=waiting, seconds=time.monotonic() - began)
 
-    def _visited(self, visit: asyncio.Task[_Visit]) -> None:
+    def _visited(self, visit: asyncio.Task[Visit]) -> None:
         now = time.monotonic()
         try:
             marked, waiting, seconds = visit.result()
@@ -370,7 +342,11 @@ class Push:
         self._known.update(map(_key, new))
         self._fresh.extend(new)
         self._next_look = now + (0.0 if len(new) >= AT_ONCE else max(VISIT_EVERY_S, PAUSE_FOR_A_LOOK * seconds))
-        self._saw_all = self._looked_after_end and not new and not self._taken
+        if new:
+            return
+        self._saw_all = self._looked_after_end and self._sweep.is_whole and not self._taken
+        if not self._sweep.is_whole or self._looked_after_end:
+            self._sweep.begin_anew()
 
     def _outcome(self) -> PushOutcome:
         waiting = self._queue.waiting(self._link)
@@ -387,7 +363,7 @@ class Push:
             asyncio.gather(*requests, return_exceptions=True), asyncio.gather(*others, return_exceptions=True)
         )
         for attempt in done:  # of those that had ended, and of which nobody had heard yet
-            if isinstance(attempt, _Attempt) and attempt.error is None:
+            if isinstance(attempt, Attempt) and attempt.error is None:
                 self._took(attempt)
         if self._taken:
             with contextlib.suppress(ExperimentsError):  # then it is pushed again, which changes nothing

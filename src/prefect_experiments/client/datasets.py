@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol, Self
 from prefect_experiments import datasets as sources
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalDatasets
+from prefect_experiments.datasets.kept_rows import rows_of
 from prefect_experiments.errors import AlreadyExists, InvalidDataset, InvalidInput
 from prefect_experiments.experiment.arguments import Place, Rows, SpeaksArrow
 from prefect_experiments.experiment.dataset_files import opened
@@ -39,7 +40,7 @@ class Content(Columns):
     """by column, what its cells are: ``text``, ``number``, ``bool`` or ``json``. A CSV file has no types: where nothing
     is said, its cells are text."""
 
-    def read(self, source: Any, origin: str, existing_ids: Sequence[str] = ()) -> tuple[Example, ...]:
+    def read(self, source: Any, origin: str, existing_ids: Iterable[str] = ()) -> Sequence[Example]:
         """The examples in a source."""
         return sources.load(
             opened(source),
@@ -132,7 +133,7 @@ class Datasets:
         if (remote := self.client.remote) is None:
             version_id = self.client.store.datasets.put(name, content).id
         else:
-            _, version_id = remote.put_version(name, Dataset(name=name, examples=tuple(content)))
+            _, version_id = remote.put_version(name, Dataset(name=name, examples=content))
         return self._kept.get(name, version=version_id)
 
     @method_takes(MoreExamples)
@@ -146,7 +147,7 @@ class Datasets:
         key = dataset_key(given.dataset)
         with about_dataset(key):
             source = only_source(given.examples, given.dataframe, given.file)
-            there = [example.id for example in self._kept.get(key).examples]
+            there = (row.example_id for row in rows_of(self._kept.get(key).examples))
             return self._kept.append(key, given.read(source, f"dataset {key!r}", there))
 
     def update_examples(self, *, dataset: str | Dataset, examples: Sequence[Mapping[str, Any] | Example]) -> Dataset:

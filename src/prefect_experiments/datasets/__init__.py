@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +49,8 @@ def load(
     span_id_key: str | None = None,
     types: Mapping[str, str] | None = None,
     origin: str = "examples",
-    existing_ids: Collection[str] = (),
-) -> tuple[Example, ...]:
+    existing_ids: Iterable[str] = (),
+) -> Sequence[Example]:
     """The examples of whatever a dataset can be given as.
 
     Args:
@@ -68,7 +68,7 @@ def load(
         existing_ids: ids that are in use already.
 
     Returns:
-        At least one example, each with an id.
+        At least one example, each with an id; more than 10,000 are not in memory, see `to_examples`.
 
     Raises:
         InvalidDataset: the source cannot be read, or does not make examples.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from prefect_experiments.datasets.raw import Raw
+from prefect_experiments.datasets.raw import SLICE, Raw, Slices
 from prefect_experiments.errors import InvalidDataset, needs_extra
 
 if TYPE_CHECKING:
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 # A field with this in its metadata holds each cell as its JSON text; we write such fields, see `export`.
 JSON_MARK = {b"prefect_experiments.cells": b"json"}
 
+_BUFFER = 1 << 20  # bytes of each column that are read at once
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
-def read_parquet(path: Path) -> Raw:
+def parquet_slices(path: Path) -> Slices:
     """The columns of a Parquet file but an index without a name, which pandas may have written.
 
     Raises:
@@ -29,14 +32,27 @@ def read_parquet(path: Path) -> Raw:
     """
     instead = "save the table as .csv or .jsonl"
     with needs_extra("parquet", f"{path}: reading .parquet", instead=instead, error=InvalidDataset):
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
+    # Not read_table(), which adds columns when a folder on the way is called "name=value".
+    with _readable(path), pq.ParquetFile(path) as file:
+        columns = _Columns(str(path), file.schema_arrow, file.metadata.num_rows)
+
+    def read() -> Iterator[Raw]:
+        with _readable(path), pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
+            # Buffers ahead and several threads would have most of the file in memory, for little: most of the work is
+            # to make Python's values of it.
+            yield from columns.slices(file.iter_batches(batch_size=SLICE, use_threads=False))
+
+    return Slices(str(path), columns.names, read)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
     try:
-        # Not read_table(), which adds columns when a folder on the way is called "name=value".
-        with pq.ParquetFile(path) as file:
-            table = file.read()
-        return _raw(table, str(path))
+        yield
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, InvalidDataset):
             raise
@@ -48,7 +64,7 @@ def speaks_arrow(source: Any) -> bool:
     return hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__")
 
 
-def arrow_raw(source: Any) -> Raw:
+def arrow_slices(source: Any) -> Slices:
     """The columns of an object with Arrow's PyCapsule interface.
 
     Raises:
@@ -66,32 +82,44 @@ def arrow_raw(source: Any) -> Raw:
             f"{kind}: it cannot be read as an Arrow table ({type(error).__name__}). Give a table with named columns of "
             "text, numbers, truth values, lists or objects"
         ) from None
-    return _raw(table, kind)
+    columns = _Columns(kind, table.schema, table.num_rows)
+    starts = range(0, table.num_rows, SLICE)
+    return Slices(kind, columns.names, lambda: columns.slices(table.slice(start, SLICE) for start in starts))
 
 
-def _raw(table: pa.Table, origin: str) -> Raw:
-    import pyarrow as pa
+class _Columns:
+    """The columns of a table of Arrow's."""
 
-    fields = [
-        (place, field) for place, field in enumerate(table.schema) if not _PANDAS_INDEX.fullmatch(str(field.name))
-    ]
-    columns = []
-    for place, field in fields:
+    def __init__(self, origin: str, schema: pa.Schema, count: int) -> None:
+        self._origin = origin
+        self._fields = [
+            (place, field) for place, field in enumerate(schema) if not _PANDAS_INDEX.fullmatch(str(field.name))
+        ]
+        self._indexes = _counted_index(schema, count)
+        self.names = [*(name for name, _ in self._indexes), *(field.name for _, field in self._fields)]
+
+    def slices(self, tables: Iterable[pa.Table | pa.RecordBatch]) -> Iterator[Raw]:
+        start = 0
+        for table in tables:
+            end = start + table.num_rows
+            counts = [list(numbers[start:end]) for _, numbers in self._indexes]
+            cells = [self._cells(field, table.column(place)) for place, field in self._fields]
+            yield Raw(self._origin, self.names, [*counts, *cells], range(start + 1, end + 1))
+            start = end
+
+    def _cells(self, field: pa.Field, column: pa.ChunkedArray | pa.Array) -> list[Any]:
+        import pyarrow as pa
+
         try:
-            columns.append(_cells(field, table.column(place)))
+            return _cells(field, column)
         except (pa.ArrowException, ValueError, KeyError, TypeError, OverflowError) as error:
             raise InvalidDataset(
-                f"{origin}: column {field.name!r} of type {field.type} cannot be read ({type(error).__name__}). "
+                f"{self._origin}: column {field.name!r} of type {field.type} cannot be read ({type(error).__name__}). "
                 "Convert it, or leave it out"
             ) from None
-    raw = Raw(origin, [field.name for _, field in fields], columns, range(1, table.num_rows + 1))
-    for name, values in _counted_index(table):
-        raw.names.insert(0, name)
-        raw.columns.insert(0, values)
-    return raw
 
 
-def _cells(field: pa.Field, column: pa.ChunkedArray) -> list[Any]:
+def _cells(field: pa.Field, column: pa.ChunkedArray | pa.Array) -> list[Any]:
     import pyarrow as pa
 
     cells: list[Any] = column.to_pylist()
@@ -109,13 +137,13 @@ def _is_json(field: pa.Field) -> bool:
     return metadata.get(b"ARROW:extension:name") == b"arrow.json" or metadata.items() >= JSON_MARK.items()
 
 
-def _counted_index(table: pa.Table) -> list[tuple[str, list[int]]]:
+def _counted_index(schema: pa.Schema, count: int) -> list[tuple[str, range]]:
     """An index of pandas' that has a name and only counts: it is in the file as three numbers."""
     try:
-        found = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-        taken = (None, *table.column_names)
+        found = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+        taken = (None, *schema.names)
         ranges = [each for each in found if isinstance(each, dict) and each.get("name") not in taken]
-        indexes = [(each["name"], list(range(each["start"], each["stop"], each["step"]))) for each in ranges]
+        indexes = [(each["name"], range(each["start"], each["stop"], each["step"])) for each in ranges]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
-    return [(name, values) for name, values in indexes if len(values) == table.num_rows]
+    return [(name, numbers) for name, numbers in reversed(indexes) if len(numbers) == count]

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
+from typing import TextIO
 
-from prefect_experiments.datasets.raw import Raw
+from prefect_experiments.datasets.raw import SLICE, Raw, Slices
+from prefect_experiments.datasets.text_file import TextFile
 from prefect_experiments.errors import InvalidDataset
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
 _EXCEL = re.compile(r'"?sep=(.)"?(?:\r\n|\r|\n|$)')
-_LINE_END = re.compile(r"\r\n|\r|\n")
+_LONGEST_HEADER = 100_000  # characters that are looked at for separators
 # The csv module keeps its limit as an int of C, 32 bits wide on some systems.
 _LARGEST_FIELD = 2**31 - 1
 _limit_lock = threading.Lock()
 
 
-def parse_csv(text: str, origin: str, separator: str | None = None) -> Raw:
+def csv_slices(file: TextFile, separator: str | None = None) -> Slices:
     """The rows of a CSV text with a header, each cell as its text.
 
     Args:
-        text: the whole file.
-        origin: the file, for messages.
+        file: the text.
         separator: between the fields. By default what Excel's first line ``sep=;`` says, or else the
             one of comma, semicolon, tab and vertical bar that divides the header, and every row
             into as many fields; the comma where several do.
@@ -35,34 +36,34 @@ def parse_csv(text: str, origin: str, separator: str | None = None) -> Raw:
         InvalidDataset: a row with more or fewer fields than the header, an unterminated quote, a
             NUL character, or no rows.
     """
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise InvalidDataset(f"{origin}: line {line} holds a NUL character; this is not a CSV text")
-    first_line = 1
-    if said := _EXCEL.match(text):
-        text, separator, first_line = text[said.end() :], said[1], 2
-    with _field_limit(len(text) + 1):
-        if separator is not None:
-            return _records(text, origin, separator, first_line)
-        return _told(text, origin)
+    if file.nul_line is not None:
+        raise InvalidDataset(f"{file.origin}: line {file.nul_line} holds a NUL character; this is not a CSV text")
+    with file.open("") as text:
+        said = _EXCEL.match(text.readline(_LONGEST_HEADER))
+    if said:
+        return _Csv(file, said[1], skipped=1).slices()
+    return (_told(file) if separator is None else _Csv(file, separator)).slices()
 
 
-def _told(text: str, origin: str) -> Raw:
+def _told(file: TextFile) -> _Csv:
     """The rows as the separator divides them that goes with the header and with every row."""
-    start = len(text) - len(text.lstrip())
-    header = _LINE_END.split(text[start : start + 100_000], maxsplit=1)[0]
+    with file.open("") as text:
+        header = next(filter(str.strip, iter(lambda: text.readline(_LONGEST_HEADER), "")), "").lstrip()
     candidates = [separator for separator in SEPARATORS if separator in header] or [","]
     if len(candidates) == 1:
-        return _records(text, origin, candidates[0])
-    best: Raw | None = None
+        return _Csv(file, candidates[0])
+    best, most = None, 0
     for separator in candidates:
+        found = _Csv(file, separator)
         try:
-            found = _records(text, origin, separator)
+            for _ in found.read():
+                pass
+            width = len(found.names())
         except InvalidDataset:
             continue
-        if best is None or len(found.names) > len(best.names):
-            best = found
-    return best or _records(text, origin, max(candidates, key=header.count))
+        if width > most:
+            best, most = found, width
+    return best or _Csv(file, max(candidates, key=header.count))
 
 
 @contextmanager
@@ -77,50 +78,101 @@ def _field_limit(size: int) -> Iterator[None]:
             csv.field_size_limit(before)
 
 
-def _records(text: str, origin: str, separator: str, first_line: int = 1) -> Raw:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
-    names: list[str] = []
-    records: list[list[str]] = []
-    numbers: list[int] = []
-    number = pending = header_line = 0
-    while True:
-        line = reader.line_num + first_line  # where the record begins: a quoted field may span lines
-        try:
-            record = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            written = _LINE_END.split(text)[line - first_line : reader.line_num]
+class _Csv:
+    """A CSV text with a separator; `skipped` lines stand above it."""
+
+    def __init__(self, file: TextFile, separator: str, skipped: int = 0) -> None:
+        self._file = file
+        self._separator = separator
+        self._skipped = skipped
+
+    def slices(self) -> Slices:
+        return Slices(self._file.origin, self.names(), self.read)
+
+    def names(self) -> list[str]:
+        """The header."""
+        for some in self._records(1):
+            for _, record in some:
+                if any(map(str.strip, record)):
+                    return record
+        raise InvalidDataset(f"{self._file.origin}: no rows; the file is blank")
+
+    def read(self) -> Iterator[Raw]:
+        """The rows below the header."""
+        names: list[str] = []
+        number = pending = count = header_line = 0
+        for some in self._records(SLICE):
+            records: list[list[str]] = []
+            numbers: list[int] = []
+            for line, record in some:
+                if not names:
+                    names, header_line = record if any(map(str.strip, record)) else [], line
+                    continue
+                number += 1
+                if len(record) == len(names):
+                    records.append(record)
+                    numbers.append(number)
+                    pending = 0
+                elif any(map(str.strip, record)):
+                    is_first = not (count or records) or len(names) == 1
+                    raise self._uneven(line, record, header_line, names, is_first=is_first)
+                elif not record:
+                    pending += 1  # blank lines at the end are no rows
+            count += len(records)
+            columns = [list(column) for column in zip(*records, strict=True)] or [[] for _ in names]
+            yield Raw(self._file.origin, names, columns, numbers, is_text=True)
+        if not count and number == pending:
             raise InvalidDataset(
-                f"{origin}: the record that begins on line {line} is not CSV: {error}. {_of_quotes(written, separator)}"
-            ) from None
-        if not names:
-            names, header_line = record if any(map(str.strip, record)) else [], line
-            continue
-        number += 1
-        if len(record) == len(names):
-            records.append(record)
-            numbers.append(number)
-            pending = 0
-        elif any(map(str.strip, record)):
-            raise InvalidDataset(
-                f"{origin}: line {line} has {len(record)} field{'s'[: len(record) != 1]} where the header, line "
-                f"{header_line}, has {len(names)} (separated by {_kind(separator)}s). "
-                f"{_of_fields(len(record) > len(names), separator, is_first=not records or len(names) == 1)}"
+                f"{self._file.origin}: no rows; there is only a header (is it a row? Then write a header above it)"
             )
-        elif not record:
-            pending += 1  # blank lines at the end are no rows
-    if not names:
-        raise InvalidDataset(f"{origin}: no rows; the file is blank")
-    if not records and number == pending:
-        raise InvalidDataset(f"{origin}: no rows; there is only a header (is it a row? Then write a header above it)")
-    columns = [list(column) for column in zip(*records, strict=True)] or [[] for _ in names]
-    return Raw(origin, names, columns, numbers, is_text=True, blank_lines=number - pending - len(records))
+        yield Raw(self._file.origin, names, [[] for _ in names], [], is_text=True, blank_lines=number - pending - count)
+
+    def _records(self, size: int) -> Iterator[list[tuple[int, list[str]]]]:
+        """The records with the lines on which they begin, so many at once."""
+        with self._text() as text:
+            reader = csv.reader(text, strict=True, delimiter=self._separator)
+            is_over = False
+            while not is_over:
+                some: list[tuple[int, list[str]]] = []
+                with _field_limit(self._file.size + 1):
+                    while len(some) < size:
+                        begun = reader.line_num  # a quoted field may span lines
+                        try:
+                            some.append((begun + self._skipped + 1, next(reader)))
+                        except StopIteration:
+                            is_over = True
+                            break
+                        except csv.Error as error:
+                            raise self._broken(begun, reader.line_num, error) from None
+                yield some
+
+    def _text(self) -> TextIO:
+        text = self._file.open("")
+        for _ in range(self._skipped):
+            text.readline()
+        return text
+
+    def _broken(self, begun: int, ended: int, error: csv.Error) -> InvalidDataset:
+        with self._text() as text:
+            has_backslash = any('\\"' in line for line in islice(text, begun, ended))
+        return InvalidDataset(
+            f"{self._file.origin}: the record that begins on line {begun + self._skipped + 1} is not CSV: {error}. "
+            f"{_of_quotes(self._separator, has_backslash=has_backslash)}"
+        )
+
+    def _uneven(
+        self, line: int, record: list[str], header_line: int, names: list[str], *, is_first: bool
+    ) -> InvalidDataset:
+        advice = _of_fields(len(record) > len(names), self._separator, is_first=is_first)
+        return InvalidDataset(
+            f"{self._file.origin}: line {line} has {len(record)} field{'s'[: len(record) != 1]} where the header, line "
+            f"{header_line}, has {len(names)} (separated by {_kind(self._separator)}s). {advice}"
+        )
 
 
-def _of_quotes(lines: list[str], separator: str) -> str:
+def _of_quotes(separator: str, *, has_backslash: bool) -> str:
     """What to do about quotes that are not as CSV has them."""
-    if any('\\"' in line for line in lines):
+    if has_backslash:
         return r"""A quote inside a quoted field is written twice (""), not as \""""
     return (
         "Look for a quote that is not closed or, inside a quoted field, not written twice, and for what stands between "

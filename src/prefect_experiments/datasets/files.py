@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from prefect_experiments.datasets.arrow import read_parquet
-from prefect_experiments.datasets.csv_text import parse_csv
-from prefect_experiments.datasets.json_rows import parse_json, parse_jsonl
-from prefect_experiments.datasets.raw import Raw
+from prefect_experiments.datasets.arrow import parquet_slices
+from prefect_experiments.datasets.csv_text import csv_slices
+from prefect_experiments.datasets.json_rows import json_slices, jsonl_slices
+from prefect_experiments.datasets.raw import Slices, slices_of
 from prefect_experiments.datasets.sheets import read_xlsx
+from prefect_experiments.datasets.text_file import TextFile, whole_text
 from prefect_experiments.errors import InvalidDataset, from_here, nearest_file, unknown_value
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 
 
-def read_file(path: str | Path) -> Raw:
+def slices_of_file(path: str | Path) -> Slices:
     """The rows of a file, in its order, by its suffix.
 
-    - ``.csv``, ``.tsv``: UTF-8 with a header; every cell is text. See `parse_csv` for the separator.
+    - ``.csv``, ``.tsv``: UTF-8 with a header; every cell is text. See `csv_slices` for the separator.
     - ``.json``: a list of objects, or an object with such a list under ``examples`` or ``data``.
     - ``.jsonl``, ``.ndjson``: one object a line.
     - ``.parquet``: every column but an index without a name that pandas may have written.
     - ``.xlsx``: the first sheet, see `read_xlsx`.
+
+    A .json and an .xlsx file are read into memory as a whole.
 
     Args:
         path: the file, taken from the current directory.
@@ -34,21 +36,20 @@ def read_file(path: str | Path) -> Raw:
     """
     path = Path(path)
     check_file(path)
-    suffix = path.suffix.lower()
-    binary: dict[str, Callable[[Path], Raw]] = {".parquet": read_parquet, ".xlsx": read_xlsx}
-    if suffix in binary:
-        return binary[suffix](path)
-    readers: dict[str, Callable[[str, str], Raw]] = {
-        ".csv": parse_csv,
-        ".tsv": partial(parse_csv, separator="\t"),
-        ".json": parse_json,
-        ".jsonl": parse_jsonl,
-        ".ndjson": parse_jsonl,
+    readers: dict[str, Callable[[Path], Slices]] = {
+        ".csv": lambda path: csv_slices(TextFile(path)),
+        ".tsv": lambda path: csv_slices(TextFile(path), "\t"),
+        ".json": lambda path: json_slices(whole_text(path), str(path)),
+        ".jsonl": lambda path: jsonl_slices(TextFile(path)),
+        ".ndjson": lambda path: jsonl_slices(TextFile(path)),
+        ".parquet": parquet_slices,
+        ".xlsx": lambda path: slices_of(read_xlsx(path)),
     }
+    suffix = path.suffix.lower()
     if suffix not in readers:
         problem = unknown_value("file suffix", path.suffix, list(SUFFIXES))
         raise InvalidDataset(f"{path}: {problem}. Unpack it, convert it, or rename it to what it holds")
-    return readers[suffix](_decoded(path), str(path))
+    return readers[suffix](path)
 
 
 def read_text(path: Path) -> str:
@@ -58,7 +59,7 @@ def read_text(path: Path) -> str:
         InvalidDataset: there is no such file, it is empty, or it is not UTF-8.
     """
     check_file(path)
-    return _decoded(path)
+    return whole_text(path)
 
 
 def is_path(source: str) -> bool:
@@ -98,18 +99,3 @@ def check_file(path: Path) -> None:
             raise InvalidDataset(f"{path} is empty {here}")
     except OSError as error:
         raise InvalidDataset(f"{path} cannot be read: {error.strerror or error} {here}") from None
-
-
-def _decoded(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidDataset(f"{path} cannot be read: {error.strerror or error}") from None
-    try:
-        return content.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        known = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "WINDOWS-1252"
-        raise InvalidDataset(
-            f"{path} is not UTF-8: byte {error.start} cannot be read. Convert it, for example: "
-            f"iconv -f {known} -t UTF-8 {path.name} > utf8{path.suffix}"
-        ) from None

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
+import orjson
+
 from prefect_experiments.datasets.json_text import BadJson, first_value, load_json
-from prefect_experiments.datasets.raw import Raw, first_few, raw_of_mappings
+from prefect_experiments.datasets.kept_rows import sliced
+from prefect_experiments.datasets.raw import SLICE, Slices, first_few, slices_of_mappings
+from prefect_experiments.datasets.text_file import TextFile
 from prefect_experiments.errors import InvalidDataset
 
 # What a list of rows stands under, in the files of other tools.
 _ROWS = ("examples", "data")
 _SHOWN = 10
+_LONGEST_VALUE = 50_000_000  # characters: so far a value that goes over several lines is followed, to say so
 _AS_RECORDS = "write a list with one object a row (with pandas, df.to_json(path, orient='records'))"
 _ONE_A_LINE = "This suffix means one object a line"
 
 
-def parse_json(text: str, origin: str) -> Raw:
+def json_slices(text: str, origin: str) -> Slices:
     """The rows of a JSON text: a list of objects, or an object with such a list under ``examples`` or ``data``.
 
     Raises:
@@ -39,7 +45,8 @@ def parse_json(text: str, origin: str) -> Raw:
             )
     if not value:
         raise InvalidDataset(f"{origin}: no rows; the list is empty")
-    return raw_of_mappings(value, origin)
+    names = dict.fromkeys(name for row in value for name in row)
+    return slices_of_mappings(lambda: sliced(enumerate(value, 1), SLICE), names, origin)
 
 
 def _listed(value: Mapping[str, Any], origin: str) -> Any:
@@ -76,53 +83,74 @@ def _is_list_of_rows(value: list[Any]) -> bool:
     return not value or any(isinstance(row, dict) for row in value)
 
 
-def parse_jsonl(text: str, origin: str) -> Raw:
+def jsonl_slices(file: TextFile) -> Slices:
     """The rows of a text with one JSON object a line.
 
     Raises:
         InvalidDataset: a line is not that.
     """
-    rows, numbers = [], []
+    names: dict[str, None] = {}
     last = blank = 0
-    place = 0
+    for number, line in _lines(file):
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            row = None
+        if not isinstance(row, dict):
+            row = _row(file, number, line)
+        if not row.keys() <= names.keys():
+            names.update(dict.fromkeys(row))
+        blank += number - last - 1
+        last = number
+    if not last:
+        raise InvalidDataset(f"{file.origin}: no rows; every line is blank")
+
+    def read() -> Iterator[list[tuple[int, dict[str, Any]]]]:
+        return sliced(((number, _row(file, number, line)) for number, line in _lines(file)), SLICE)
+
+    return slices_of_mappings(read, names, file.origin, blank)
+
+
+def _lines(file: TextFile) -> Iterator[tuple[int, str]]:
+    """The lines with something in them, and their numbers."""
     # Not splitlines(), which also cuts at line separators that JSON allows inside a text.
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            rows.append(_row(line, origin, number, text, place))
-            numbers.append(number)
-            blank += number - last - 1
-            last = number
-        place += len(line) + 1
-    if not rows:
-        raise InvalidDataset(f"{origin}: no rows; every line is blank")
-    return raw_of_mappings(rows, origin, numbers, blank_lines=blank)
+    with file.open("\n") as text:
+        for number, line in enumerate(text, 1):
+            if line.strip():
+                yield number, line.removesuffix("\n")
 
 
-def _row(line: str, origin: str, number: int, text: str, place: int) -> dict[str, Any]:
+def _row(file: TextFile, number: int, line: str) -> dict[str, Any]:
     try:
         row = load_json(line)
     except BadJson as error:
-        error.line = number
-        if error.is_more and isinstance((first_value(line, 0) or (None,))[0], dict | list):
-            raise InvalidDataset(f"{origin}: {_more(line, number, error.column)}. {_ONE_A_LINE}") from None
-        found = first_value(text, place)
-        end = number + text.count("\n", place, found[1]) if found else number
-        if found and end > number and isinstance(found[0], dict | list):
-            advice = (
-                "A file that is one JSON list is a .json"
-                if isinstance(found[0], list)
-                else "Write each object on one line, for example with: jq -c ."
-            )
-            raise InvalidDataset(
-                f"{origin}: lines {number} to {end} are {_kind(found[0])}. {_ONE_A_LINE}. {advice}"
-            ) from None
-        raise InvalidDataset(f"{origin}: {error.place}: {error}") from None
+        raise _bad_line(file, number, line, error) from None
     if not isinstance(row, dict):
         raise InvalidDataset(
-            f"{origin}: line {number} is {_kind(row)}, not an object. {_ONE_A_LINE}; "
+            f"{file.origin}: line {number} is {_kind(row)}, not an object. {_ONE_A_LINE}; "
             "a file that is one JSON list is a .json"
         )
     return row
+
+
+def _bad_line(file: TextFile, number: int, line: str, error: BadJson) -> InvalidDataset:
+    error.line = number
+    if error.is_more and isinstance((first_value(line, 0) or (None,))[0], dict | list):
+        return InvalidDataset(f"{file.origin}: {_more(line, number, error.column)}. {_ONE_A_LINE}")
+    with file.open("\n") as lines:
+        for _ in islice(lines, number - 1):
+            pass
+        text = lines.read(_LONGEST_VALUE)
+    found = first_value(text, 0)
+    end = number + text.count("\n", 0, found[1]) if found else number
+    if found and end > number and isinstance(found[0], dict | list):
+        advice = (
+            "A file that is one JSON list is a .json"
+            if isinstance(found[0], list)
+            else "Write each object on one line, for example with: jq -c ."
+        )
+        return InvalidDataset(f"{file.origin}: lines {number} to {end} are {_kind(found[0])}. {_ONE_A_LINE}. {advice}")
+    return InvalidDataset(f"{file.origin}: {error.place}: {error}")
 
 
 def _more(line: str, number: int, column: int) -> str:

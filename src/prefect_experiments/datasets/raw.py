@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
 from prefect_experiments.datasets.scalars import is_missing
 from prefect_experiments.errors import InvalidDataset, unknown_value
+
+SLICE = 2000  # rows of a source that are looked at together
 
 _LONGEST = 60  # characters of a name
 
@@ -38,6 +40,34 @@ class Raw:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """Rows that come a slice at a time, as often as they are asked for.
+
+    Attributes:
+        origin: what the rows are, for messages: a path, say.
+        names: of the columns, as they stand there; each slice has them all, in this order.
+        read: gives the slices, from the first row on.
+    """
+
+    origin: str
+    names: list[str]
+    read: Callable[[], Iterator[Raw]]
+
+
+def slices_of(raw: Raw) -> Slices:
+    """Rows that are all at hand, and have all columns, a slice at a time."""
+
+    def read() -> Iterator[Raw]:
+        for start in range(0, max(1, len(raw.numbers)), SLICE):
+            part = slice(start, start + SLICE)
+            columns = [column[part] for column in raw.columns]
+            notes = [] if start else raw.notes
+            yield Raw(raw.origin, raw.names, columns, raw.numbers[part], notes=notes)
+
+    return Slices(raw.origin, raw.names, read)
+
+
 def header(name: Any) -> str:
     """A column's name as it is known: text, without white space around it; empty where it has none."""
     return "" if is_missing(name) else str(name).strip("\ufeff").strip()
@@ -56,27 +86,51 @@ def unknown_column(name: Any, columns: Iterable[str]) -> str:
     return unknown_value("column", name, first_few(dict.fromkeys([*near, *columns])))
 
 
-def raw_of_mappings(
-    rows: Sequence[Mapping[Any, Any]], origin: str, numbers: Sequence[int] | None = None, *, blank_lines: int = 0
+def slices_of_mappings(
+    read: Callable[[], Iterable[Sequence[tuple[int, Mapping[Any, Any]]]]],
+    names: Iterable[Any],
+    origin: str,
+    blank_lines: int = 0,
+) -> Slices:
+    """Mappings of column to value as columns.
+
+    Args:
+        read: gives the mappings with their numbers, a slice at a time.
+        names: the columns of all of them, in the order in which they come up.
+        origin: what they are, for messages.
+        blank_lines: how many blank lines are left out between them.
+    """
+    known = {name: header(name) for name in names}
+    texts = list(dict.fromkeys(known.values()))
+
+    def slices() -> Iterator[Raw]:
+        for some in read():
+            yield _raw_of_mappings(some, known, texts, origin)
+        yield Raw(origin, texts, [[] for _ in texts], [], blank_lines=blank_lines)
+
+    return Slices(origin, texts, slices)
+
+
+def _raw_of_mappings(
+    rows: Sequence[tuple[int, Mapping[Any, Any]]], known: Mapping[Any, str], texts: list[str], origin: str
 ) -> Raw:
     """Mappings of column to value as columns.
 
     Raises:
         InvalidDataset: a row has two columns whose names are one once they are text, without white space around.
     """
-    numbers = range(1, len(rows) + 1) if numbers is None else numbers
-    known = {name: header(name) for name in dict.fromkeys(name for row in rows for name in row)}
-    if len(set(known.values())) < len(known):
-        rows = [_renamed(row, known, origin, number) for row, number in zip(rows, numbers, strict=True)]
-        known = {name: name for name in known.values()}
+    found = [row for _, row in rows]
+    if len(texts) < len(known):
+        found = [_renamed(row, known, origin, number) for number, row in rows]
+        known = {name: name for name in texts}
     # A plain lookup also in a defaultdict and its kin, which would make up a missing column.
-    columns = [[row.get(name) for row in rows] for name in known]
+    columns = [[row.get(name) for row in found] for name in known]
     absent = {}
-    if any(len(row) < len(known) for row in rows):
+    if any(len(row) < len(known) for row in found):
         for name, text in known.items():
-            if places := frozenset(place for place, row in enumerate(rows) if name not in row):
+            if places := frozenset(place for place, row in enumerate(found) if name not in row):
                 absent[text] = places
-    return Raw(origin, list(known.values()), columns, numbers, absent=absent, blank_lines=blank_lines)
+    return Raw(origin, texts, columns, [number for number, _ in rows], absent=absent)
 
 
 def _renamed(row: Mapping[Any, Any], known: Mapping[Any, str], origin: str, number: int) -> dict[str, Any]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from prefect_experiments import keys
 from prefect_experiments.datasets.columns import KeyColumns, Parts, Roles
 from prefect_experiments.datasets.ids import identifier, span_identifier, split_name
-from prefect_experiments.datasets.tables import Table, is_tabular, numbered_table, read_table
+from prefect_experiments.datasets.kept_rows import HELD, ExampleRow, LongList, sliced
+from prefect_experiments.datasets.spool import Double, Numbered, Spool
+from prefect_experiments.datasets.tables import SlicedTable, is_tabular, numbered_table, sliced_table
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Example
 
 _SHOWN = 5
+_NUMBER = itemgetter(0)
 
 
 def to_examples(
@@ -32,8 +35,8 @@ def to_examples(
     span_id_key: str | None = None,
     types: Mapping[str, str] | None = None,
     origin: str = "examples",
-    existing_ids: Collection[str] = (),
-) -> tuple[Example, ...]:
+    existing_ids: Iterable[str] = (),
+) -> Sequence[Example]:
     """The examples that rows make, in the order of the rows.
 
     With `input_keys`, input, output and metadata are objects of the columns named; columns that
@@ -59,7 +62,8 @@ def to_examples(
         existing_ids: ids that are in use already.
 
     Returns:
-        Examples whose values are what JSON makes of them. A row that brings no id gets one made
+        Examples whose values are what JSON makes of them: a tuple or, of more than 10,000, a list that is read from a
+        temporary file. A row that brings no id gets one made
         of its input and expected output; more rows with the same ones get ``-2``, ``-3``, ... in an
         order that their metadata makes, not their place.
 
@@ -76,74 +80,74 @@ def to_examples(
             roles.look_up(table.columns)
     except InvalidDataset as error:
         raise type(error)(f"{origin}: {error}") from None
-    records: Iterable[tuple[int, Any]] = () if table is None else zip(table.numbers, table.records(), strict=True)
-    drafts, numbers = [], []
-    for number, row in heapq.merge(examples, records, key=itemgetter(0)) if examples else records:
-        try:
-            drafts.append(_draft(roles.take_apart(row), exact=isinstance(row, Example)))
-            numbers.append(number)
-        except InvalidDataset as error:
-            raise InvalidDataset(f"{origin}: row {number}, {error}") from None
-    if not drafts:
+    records: Iterable[tuple[int, Any]] = () if table is None else table.records()
+    rows = records if examples is None else examples if table is None else heapq.merge(examples, records, key=_NUMBER)
+    spool = Spool()
+    for some in sliced(rows):
+        spool.add([_drafted(number, row, roles, origin) for number, row in some])
+    if not len(spool):
         raise InvalidDataset(f"{origin}: no rows. A dataset needs at least one example")
-    return _with_ids(drafts, numbers, origin, existing_ids)
+    spool.reserve(existing_ids)
+    spool.settle()
+    _check_given(spool, origin)
+    spool.tell_apart()
+    return spool if len(spool) > HELD else tuple(spool)
 
 
 def _sorted_out(
     source: Any, types: Mapping[str, str] | None, origin: str
-) -> tuple[list[tuple[int, Example]], Table | None]:
+) -> tuple[Iterable[tuple[int, Example]] | None, SlicedTable | None]:
     """The examples in a source with their numbers, and the rest of it as a table, if there is any."""
     no_list = isinstance(source, str | Path | bytes | Mapping | Example) or not isinstance(source, Iterable)
     if no_list or is_tabular(source):
-        return [], read_table(source, types=types, name=origin)
-    rows = list(source)
-    examples = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Example)]
-    if len(examples) == len(rows):
+        return None, sliced_table(source, types=types, name=origin)
+    rows = source if isinstance(source, LongList | list | tuple) else list(source)
+    count = len(rows) if isinstance(rows, LongList) else sum(isinstance(row, Example) for row in rows)
+    if count == len(rows):
         if types:
             raise InvalidDataset(f"{origin}: types= are for rows with columns; these are examples with values already")
-        return examples, None
-    if not examples:
-        return [], read_table(rows, types=types, name=origin)
+        return enumerate(rows, 1), None
+    if not count:
+        return None, sliced_table(rows, types=types, name=origin)
+    examples = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Example)]
     rest = [(number, row) for number, row in enumerate(rows, 1) if not isinstance(row, Example)]
     return examples, numbered_table(rest, types=types, name=origin)
 
 
-class _Draft(NamedTuple):
-    """An example with JSON values; the id is ``None`` where the row brings none."""
-
-    id: str | None
-    input: Any
-    output: Any
-    metadata: dict[str, Any]
-    splits: tuple[str, ...]
-    span_id: str | None
-
-    def order(self) -> tuple[Any, ...]:
-        """What tells it from others of one content."""
-        typed = keys.canonical_json([self.input, self.output, self.metadata])
-        return keys.metadata_order(self.metadata), sorted(self.splits), self.span_id or "", typed
+def _drafted(number: int, row: Any, roles: Roles, origin: str) -> Numbered:
+    try:
+        return _draft(number, roles.take_apart(row), exact=isinstance(row, Example))
+    except InvalidDataset as error:
+        raise InvalidDataset(f"{origin}: row {number}, {error}") from None
 
 
-def _draft(parts: Parts, *, exact: bool) -> _Draft:
+def _draft(number: int, parts: Parts, *, exact: bool) -> Numbered:
+    """A row as it is kept; where it brings no id, with one that others may have too, see `Spool.tell_apart`."""
     value, output, metadata, example_id, splits, span_id = parts
-    return _Draft(
-        identifier(example_id, exact=exact),
-        _json(value, "input"),
-        None if output is None else _json(output, "output"),
-        _json(metadata, "metadata") if metadata else {},
-        () if splits is None else _splits(splits),
+    given = identifier(example_id, exact=exact)
+    value_text = _json(value, "input")
+    output_text = None if output is None else _json(output, "output")
+    if output_text == "null":
+        output_text = None
+    row = ExampleRow(
+        given or keys.example_id(orjson.loads(value_text), orjson.loads(output_text or "null")),
+        value_text,
+        output_text,
+        _json(metadata, "metadata") if metadata else "{}",
+        "[]" if splits is None else orjson.dumps(_splits(splits)).decode(),
         None if span_id is None else span_identifier(span_id),
     )
+    return Numbered(row, number, given is None)
 
 
-def _json(value: Any, part: str) -> Any:
-    """What JSON makes of a value."""
-    if type(value) is str and value.isascii():
-        return value
+def _json(value: Any, part: str) -> str:
+    """The text of what JSON makes of a value."""
     try:
-        return orjson.loads(dumps_strict(value))
+        text = dumps_strict(value)
     except NotJson as error:
         raise InvalidDataset(_fault(value, part, str(error))) from None
+    # Numbers of other libraries may be written in a way of their own.
+    return text if type(value) is str else orjson.dumps(orjson.loads(text)).decode()
 
 
 def _fault(value: Any, part: str, fault: str) -> str:
@@ -182,69 +186,26 @@ def _json_list(text: str) -> Any:
         return (text,)
 
 
-def _with_ids(
-    drafts: Sequence[_Draft], numbers: Sequence[int], origin: str, existing_ids: Collection[str]
-) -> tuple[Example, ...]:
-    existing = frozenset(existing_ids)
-    ids = [draft.id for draft in drafts]
-    _check_given(ids, numbers, existing, origin)
-    taken = {draft.id for draft in drafts if draft.id is not None} | existing
-    alike: dict[str, list[int]] = {}
-    for place, draft in enumerate(drafts):
-        if draft.id is None:
-            alike.setdefault(keys.example_id(draft.input, draft.output), []).append(place)
-    for base, places in alike.items():
-        number = 0
-        if len(places) > 1:  # so that it is no matter in which order they stand
-            places.sort(key=lambda place: drafts[place].order())
-        for place in places:
-            ids[place], number = _free(base, number + 1, taken)
-    return tuple(
-        Example(
-            id=example_id or "",
-            input=draft.input,
-            output=draft.output,
-            metadata=draft.metadata,
-            splits=draft.splits,
-            span_id=draft.span_id,
-        )
-        for example_id, draft in zip(ids, drafts, strict=True)
-    )
-
-
-def _free(base: str, number: int, taken: Collection[str]) -> tuple[str, int]:
-    """The first of `base`, `base`-2, `base`-3, ... from a number on that is not taken."""
-    while (candidate := base if number == 1 else f"{base}-{number}") in taken:
-        number += 1
-    return candidate, number
-
-
-def _check_given(ids: Sequence[str | None], numbers: Sequence[int], existing: frozenset[str], origin: str) -> None:
-    first_rows: dict[str, int] = {}
-    doubles, known = [], []
-    for number, example_id in zip(numbers, ids, strict=True):
-        if example_id is None:
-            continue
-        first = first_rows.setdefault(example_id, number)
-        if first != number:
-            doubles.append(f"{_short(example_id)} (rows {first} and {number})")
-        elif example_id in existing:
-            known.append(f"{_short(example_id)} (row {number})")
-    if doubles:
+def _check_given(spool: Spool, origin: str) -> None:
+    """Refuse ids that stand twice or are in use."""
+    if doubles := _first_few(spool.doubles(), lambda double: f" (rows {double.first} and {double.number})"):
         raise InvalidDataset(
-            f"{origin}: ids that stand twice: {_first_few(doubles)}. Make them unique, name another id_key or, "
+            f"{origin}: ids that stand twice: {doubles}. Make them unique, name another id_key or, "
             "where the column is no id of the rows, take it into metadata_keys or rename it"
         )
-    if known:
+    if known := _first_few(spool.taken(), lambda double: f" (row {double.number})"):
         raise InvalidDataset(
-            f"{origin}: ids that the dataset has already: {_first_few(known)}. "
-            "Leave these rows out, or give them new ids"
+            f"{origin}: ids that the dataset has already: {known}. Leave these rows out, or give them new ids"
         )
 
 
-def _first_few(items: Sequence[str]) -> str:
-    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    return ", ".join(items[:_SHOWN]) + more
+def _first_few(found: Iterable[Double], said: Callable[[Double], str]) -> str:
+    shown, count = [], 0
+    for double in found:
+        count += 1
+        if count <= _SHOWN:
+            shown.append(f"{_short(double.example_id)}{said(double)}")
+    return ", ".join(shown) + (f" and {count - _SHOWN} more" if count > _SHOWN else "")
 
 
 def _short(text: str) -> str:

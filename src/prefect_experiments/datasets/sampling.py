@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import random
+from array import array
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from prefect_experiments import keys
+from prefect_experiments.datasets.kept_rows import chosen as chosen_of
+from prefect_experiments.datasets.kept_rows import splits_of
 from prefect_experiments.datasets.paths import ABSENT, descend
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.flat_rows import flat_row
@@ -18,7 +22,7 @@ _PARTS = {"input": "input", "metadata": "metadata"} | dict.fromkeys(
 )
 
 
-def draw(examples: Sequence[Example], sample: Sample) -> list[Example]:
+def draw(examples: Sequence[Example], sample: Sample) -> Sequence[Example]:
     """The examples that a sample names, in dataset order.
 
     ``stratified`` looks `by` up under the names of `dataset_row` (``topic``), with its part
@@ -32,7 +36,7 @@ def draw(examples: Sequence[Example], sample: Sample) -> list[Example]:
         sample: how many, and how to choose; a fraction is rounded to whole examples.
 
     Returns:
-        A new list; all examples where fewer than asked for exist.
+        Those drawn; all examples where fewer than asked for exist.
 
     Raises:
         InvalidSetting: no example has the field to stratify by; the text names those there are.
@@ -46,8 +50,8 @@ def draw(examples: Sequence[Example], sample: Sample) -> list[Example]:
     elif sample.method == "stratified":
         chosen = _stratified(examples, size, sample.by or "", rng)
     else:
-        chosen = _shuffled(range(len(examples)), rng)[:size]
-    return [examples[place] for place in sorted(chosen)]
+        chosen = _drawn(range(len(examples)), size, rng)
+    return chosen_of(examples, array("q", sorted(chosen)))
 
 
 def _size(total: int, sample: Sample) -> int:
@@ -55,13 +59,17 @@ def _size(total: int, sample: Sample) -> int:
     return min(wanted, total)
 
 
-def _shuffled(places: Sequence[int], rng: random.Random) -> list[int]:
-    """The places in a random order.
+def _drawn(places: Sequence[int], size: int, rng: random.Random) -> list[int]:
+    """The first of the places in a random order.
 
     Of all that Random does, only ``random()`` promises the same numbers in every version of
     Python. A larger sample of the same seed holds the smaller one, whose work is not lost.
     """
-    return sorted(places, key=lambda _: rng.random())
+    drawn = heapq.nsmallest(size, places, key=lambda _: rng.random())
+    if not size:  # so that others are drawn as they would be beside a larger one
+        for _ in places:
+            rng.random()
+    return drawn
 
 
 def _systematic(total: int, size: int, rng: random.Random) -> list[int]:
@@ -73,18 +81,18 @@ def _systematic(total: int, size: int, rng: random.Random) -> list[int]:
 
 
 def _stratified(examples: Sequence[Example], size: int, by: str, rng: random.Random) -> list[int]:
-    strata: dict[bytes, list[int]] = {}
+    strata: dict[bytes, array[int]] = {}
     found = not examples
     for place, example in enumerate(examples):
         value = _field(example, by)
         found = found or value is not ABSENT
         stratum = b"" if value is ABSENT else keys.canonical_json(value)
-        strata.setdefault(stratum, []).append(place)
+        strata.setdefault(stratum, array("q")).append(place)
     if not found:
         raise InvalidSetting(f"Sample.by: {unknown_value('field', by, _field_names(examples))}")
     shares = _shares([len(places) for places in strata.values()], size)
     return [
-        place for places, share in zip(strata.values(), shares, strict=True) for place in _shuffled(places, rng)[:share]
+        place for places, share in zip(strata.values(), shares, strict=True) for place in _drawn(places, share, rng)
     ]
 
 
@@ -118,14 +126,20 @@ def _field_names(examples: Sequence[Example]) -> list[str]:
     return list(names)
 
 
-def of_splits(examples: Sequence[Example], splits: Collection[str], name: str) -> list[Example]:
+def of_splits(examples: Sequence[Example], splits: Collection[str], name: str) -> Sequence[Example]:
     """The examples that belong to one of the splits.
 
     Raises:
         InvalidDataset: a split that no example belongs to.
     """
-    known = sorted({split for example in examples for split in example.splits})
+    known: set[str] = set()
+    places = array("q")
+    wanted = set(splits)
+    for place, found in enumerate(splits_of(examples)):
+        known.update(found)
+        if not wanted.isdisjoint(found):
+            places.append(place)
     for split in splits:
         if split not in known:
-            raise InvalidDataset(f"dataset {name!r}: {unknown_value('split', split, known)}")
-    return [example for example in examples if set(example.splits) & set(splits)]
+            raise InvalidDataset(f"dataset {name!r}: {unknown_value('split', split, sorted(known))}")
+    return chosen_of(examples, places)

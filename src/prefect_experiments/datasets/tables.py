@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prefect_experiments.datasets.arrow import arrow_raw, speaks_arrow
+from prefect_experiments.datasets.arrow import arrow_slices, speaks_arrow
 from prefect_experiments.datasets.cell_types import check_types, typed
-from prefect_experiments.datasets.files import read_file
-from prefect_experiments.datasets.frames import frame_raw
-from prefect_experiments.datasets.raw import Raw, first_few, header, one_name_each, raw_of_mappings, unknown_column
-from prefect_experiments.datasets.scalars import is_blank, python_scalar
+from prefect_experiments.datasets.files import slices_of_file
+from prefect_experiments.datasets.frames import frame_slices
+from prefect_experiments.datasets.kept_rows import sliced
+from prefect_experiments.datasets.raw import (
+    SLICE,
+    Raw,
+    Slices,
+    header,
+    one_name_each,
+    slices_of_mappings,
+    unknown_column,
+)
+from prefect_experiments.datasets.scalars import is_blank
+from prefect_experiments.datasets.unnamed import leading_unnamed, left_out_columns
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import Example
-
-_UNNAMED = re.compile(r"|Unnamed: \d+(\.\d+)?")  # the latter is what pandas calls it
-_WHOLE = re.compile(r"\d+(\.0)?")
 
 logger = logging.getLogger("prefect_experiments")
 
@@ -78,6 +84,85 @@ class Table:
             yield row
 
 
+class SlicedTable:
+    """A table whose rows come a slice at a time, so that it need not be in memory as a whole.
+
+    What is left out of it is said in one line of the log, once it has been read to its end.
+
+    Args:
+        slices: the rows as the source has them.
+        types: what the caller says of its columns.
+
+    Raises:
+        InvalidDataset: columns without a name or of one name, or types for a column that is not there; and, when it is
+            read, no rows, or a cell that is not of its type.
+    """
+
+    def __init__(self, slices: Slices, types: Mapping[str, str]) -> None:
+        self.origin = slices.origin
+        self._slices = slices
+        self._names = [header(name) for name in slices.names]
+        if not self._names and any(raw.numbers for raw in slices.read()):
+            raise InvalidDataset(f"{self.origin}: no rows; every row is empty")
+        self._left_out = left_out_columns(self._names, self._without_blank_rows, self.origin)
+        self.columns = [name for place, name in enumerate(self._names) if place not in self._left_out.places]
+        one_name_each(self.columns, self.origin)
+        bare = Table({name: [] for name in self.columns}, 0, self.origin, ())
+        self._types = {bare.require(column, "types"): kind for column, kind in types.items()}
+
+    def __iter__(self) -> Iterator[Table]:
+        blank = count = 0
+        notes: list[str] = []
+        for raw in self._slices.read():
+            gone = _blank_rows(self._names, raw)
+            blank += len(gone) + raw.blank_lines
+            notes += raw.notes
+            table = self._table(_without_rows(raw, gone))
+            count += table.rows
+            if table.rows:
+                yield table
+        if blank:
+            said = f"{blank:,} {'row' if blank == 1 else 'rows'} with nothing in {'it' if blank == 1 else 'them'}"
+            notes.insert(0, said)
+        if not count:
+            raise InvalidDataset(f"{self.origin}: no rows{'; every row is empty' if notes else ''}")
+        notes += self._left_out.said
+        if notes:
+            logger.warning("%s: left out %s.", self.origin, " and ".join(notes))
+
+    def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The rows with their numbers, as `Table.records` has them."""
+        for table in self:
+            yield from zip(table.numbers, table.records(), strict=True)
+
+    def whole(self) -> Table:
+        """All of it in memory."""
+        columns: dict[str, list[Any]] = {name: [] for name in self.columns}
+        numbers: list[int] = []
+        absent: dict[str, set[int]] = {}
+        is_text = False
+        for table in self:
+            for name, places in table.absent.items():
+                absent.setdefault(name, set()).update(len(numbers) + place for place in places)
+            for name, cells in table.columns.items():
+                columns[name] += cells
+            numbers += table.numbers
+            is_text = table.is_text
+        kept = {name: frozenset(places) for name, places in absent.items()}
+        return Table(columns, len(numbers), self.origin, numbers, is_text, kept)
+
+    def _without_blank_rows(self) -> Iterator[Raw]:
+        return (_without_rows(raw, _blank_rows(self._names, raw)) for raw in self._slices.read())
+
+    def _table(self, raw: Raw) -> Table:
+        kept = [cells for place, cells in enumerate(raw.columns) if place not in self._left_out.places]
+        columns = dict(zip(self.columns, kept, strict=True))
+        table = Table(columns, len(raw.numbers), self.origin, raw.numbers, raw.is_text, raw.absent)
+        for column, kind in self._types.items():
+            columns[column] = typed(columns[column], kind, table.where(column), table.numbers)
+        return table
+
+
 def read_table(source: Any, *, types: Mapping[str, str] | None = None, name: str = "rows") -> Table:
     """The table that rows are given as.
 
@@ -86,7 +171,7 @@ def read_table(source: Any, *, types: Mapping[str, str] | None = None, name: str
 
     Args:
         source: a DataFrame; anything with Arrow's PyCapsule interface (polars, pyarrow, Hugging Face's
-            datasets); a list of mappings of column to value; the path of a file (see `read_file`); or
+            datasets); a list of mappings of column to value; the path of a file (see `slices_of_file`); or
             what has a ``to_dataframe()`` or ``to_df()``, as ``run_experiment()`` and ``list_runs()`` give.
         types: by column, what its cells are: ``text``, ``number``, ``bool`` or ``json``; see `typed`.
         name: what the rows are called where they come as a list.
@@ -95,74 +180,44 @@ def read_table(source: Any, *, types: Mapping[str, str] | None = None, name: str
         InvalidDataset: it is none of these, cannot be read, or has no rows.
         InvalidSetting: types that there are not.
     """
+    return sliced_table(source, types=types, name=name).whole()
+
+
+def sliced_table(source: Any, *, types: Mapping[str, str] | None = None, name: str = "rows") -> SlicedTable:
+    """The same, a slice at a time; what cannot be read is refused when it is come to."""
     wanted = check_types(types)
-    return table_of(_raw_of(source, name), wanted)
+    return SlicedTable(_slices_of(source, name), wanted)
 
 
 def numbered_table(
     rows: Sequence[tuple[int, Any]], *, types: Mapping[str, str] | None = None, name: str = "rows"
-) -> Table:
+) -> SlicedTable:
     """The table of those rows of a list, with their numbers in it, that are mappings of column to value."""
-    return table_of(_raw_of_rows(rows, name), check_types(types))
+    return SlicedTable(_slices_of_rows(rows, name), check_types(types))
 
 
-def table_of(raw: Raw, types: Mapping[str, str]) -> Table:
-    """The table, once what it does not need is left out, and what the caller says of its columns is done.
-
-    Raises:
-        InvalidDataset: columns without a name or of one name, no rows, or a cell that is not of its type.
-    """
-    if not raw.names and raw.numbers:
-        raise InvalidDataset(f"{raw.origin}: no rows; every row is empty")
-    raw.names = [header(name) for name in raw.names]
-    said = list(raw.notes)
-    blank = _blank_rows(raw)
-    if count := len(blank) + raw.blank_lines:
-        said.insert(0, f"{count:,} {'row' if count == 1 else 'rows'} with nothing in {'it' if count == 1 else 'them'}")
-    _leave_out_rows(raw, blank)
-    if not raw.numbers:
-        raise InvalidDataset(f"{raw.origin}: no rows{'; every row is empty' if said else ''}")
-    said += _leave_out_unnamed(raw)
-    one_name_each(raw.names, raw.origin)
-    if said:
-        logger.warning("%s: left out %s.", raw.origin, " and ".join(said))
-    table = Table(
-        dict(zip(raw.names, raw.columns, strict=True)),
-        len(raw.numbers),
-        raw.origin,
-        raw.numbers,
-        raw.is_text,
-        raw.absent,
-    )
-    for column, kind in types.items():
-        place = table.require(column, "types")
-        cells = typed(table.columns[place], kind, table.where(place), table.numbers)
-        table.columns[place][:] = cells
-    return table
-
-
-def _raw_of(source: Any, name: str) -> Raw:
+def _slices_of(source: Any, name: str) -> Slices:
     """The columns of whatever holds rows."""
     if isinstance(source, str | Path):
-        return read_file(source)
+        return slices_of_file(source)
     if _is_frame(source):
-        return frame_raw(source)
+        return frame_slices(source)
     if speaks_arrow(source):
-        return arrow_raw(source)
+        return arrow_slices(source)
     if _is_hugging_face(source):
         # Hugging Face's: rows one by one are slow, and a selection is not in the table behind it.
-        return arrow_raw(source.with_format("arrow")[:])
+        return arrow_slices(source.with_format("arrow")[:])
     for method in ("to_dataframe", "to_df"):
         if hasattr(source, method):
             frame = getattr(source, method)()
             if _is_frame(frame):
-                return frame_raw(frame)
+                return frame_slices(frame)
     if isinstance(source, Mapping | Example | bytes) or not isinstance(source, Iterable):
         raise InvalidDataset(
             f"{name}: give a DataFrame, an Arrow table, a list of mappings of column to value, or the path of a file; "
             f"got a value of type {type(source).__qualname__}{_instead_of(source)}"
         )
-    return _raw_of_rows(list(enumerate(source, 1)), name)
+    return _slices_of_rows(list(enumerate(source, 1)), name)
 
 
 def _instead_of(source: Any) -> str:
@@ -178,7 +233,7 @@ def _instead_of(source: Any) -> str:
     return ". If it is the only row, put it into a list"
 
 
-def _raw_of_rows(rows: Sequence[tuple[int, Any]], name: str) -> Raw:
+def _slices_of_rows(rows: Sequence[tuple[int, Any]], name: str) -> Slices:
     """Numbered mappings of column to value as columns."""
     for number, row in rows:
         if not isinstance(row, Mapping):
@@ -186,7 +241,8 @@ def _raw_of_rows(rows: Sequence[tuple[int, Any]], name: str) -> Raw:
                 f"{name}: row {number} must be a mapping of column to value, got a value of type "
                 f"{type(row).__qualname__}"
             )
-    return raw_of_mappings([row for _, row in rows], name, [number for number, _ in rows])
+    columns = dict.fromkeys(column for _, row in rows for column in row)
+    return slices_of_mappings(lambda: sliced(rows, SLICE), columns, name)
 
 
 def is_tabular(source: Any) -> bool:
@@ -207,68 +263,30 @@ def _is_frame(source: Any) -> bool:
     return pandas is not None and isinstance(source, pandas.DataFrame)
 
 
-def _blank_rows(raw: Raw) -> list[int]:
+def _blank_rows(names: Sequence[str], raw: Raw) -> list[int]:
     """The places of the rows with nothing in them; what only counts the rows is nothing."""
     places: Iterable[int] = range(len(raw.numbers))
-    first = 0
-    while first < len(raw.names) and _UNNAMED.fullmatch(raw.names[first]) and first < len(raw.names) - 1:
-        first += 1
-    for column in raw.columns[first:]:
+    for column in raw.columns[leading_unnamed(names) :]:
         places = [place for place in places if is_blank(column[place])]
         if not places:
             return []
     return list(places)
 
 
-def _leave_out_rows(raw: Raw, places: Sequence[int]) -> None:
+def _without_rows(raw: Raw, places: Sequence[int]) -> Raw:
     if not places:
-        return
+        return raw
     gone = set(places)
     kept = [place for place in range(len(raw.numbers)) if place not in gone]
-    raw.columns = [[column[place] for place in kept] for column in raw.columns]
-    raw.numbers = [raw.numbers[place] for place in kept]
     new_places = {place: new for new, place in enumerate(kept)}
-    raw.absent = {
-        name: frozenset(new_places[place] for place in absent if place in new_places)
-        for name, absent in raw.absent.items()
-    }
-
-
-def _leave_out_unnamed(raw: Raw) -> list[str]:
-    """Leave out unnamed columns that say nothing; what was left out, in words.
-
-    Raises:
-        InvalidDataset: one says something.
-    """
-    left_out = 0
-    while len(raw.names) > 1 and _UNNAMED.fullmatch(raw.names[0]) and _counts(raw.columns[0]):
-        left_out += 1
-        del raw.names[0], raw.columns[0]
-    places = [place for place, name in enumerate(raw.names) if _UNNAMED.fullmatch(name)]
-    empty = [place for place in places if all(map(is_blank, raw.columns[place]))]
-    unnamed = [str(place + 1 + left_out) for place in places if place not in empty]
-    if unnamed:
-        # Above the header of sheets, and of what was one, people write what the table is.
-        is_title = len(raw.names) > 2 and len(raw.names) - len(places) == 1
-        advice = (
-            "If it is a title and the header stands further down, delete what is above that"
-            if is_title
-            else "Name it there, or drop it; pandas writes its index so, unless to_csv(index=False)"
-        )
-        listed = ", ".join(first_few(unnamed))
-        raise InvalidDataset(f"{raw.origin}: the header has no name for column {listed}. {advice}")
-    for place in reversed(empty):
-        del raw.names[place], raw.columns[place]
-    said = ["the first column, which has no name and only counts the rows (name it to keep it)"] if left_out else []
-    if empty:
-        said.append(f"{len(empty)} {'column' if len(empty) == 1 else 'columns'} without a name and content")
-    return said
-
-
-def _counts(column: Sequence[Any]) -> bool:
-    """Whether a column only numbers the rows: whole numbers, each once.
-
-    They need not be in order: a DataFrame keeps its numbers when it is filtered, sorted or sampled.
-    """
-    texts = {str(python_scalar(cell)).strip() for cell in column}
-    return len(texts) == len(column) and all(map(_WHOLE.fullmatch, texts))
+    return Raw(
+        raw.origin,
+        raw.names,
+        [[column[place] for place in kept] for column in raw.columns],
+        [raw.numbers[place] for place in kept],
+        raw.is_text,
+        {
+            name: frozenset(new_places[place] for place in absent if place in new_places)
+            for name, absent in raw.absent.items()
+        },
+    )

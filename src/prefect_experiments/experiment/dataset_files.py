@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prefect_experiments.datasets.files import check_file, is_directory, is_path, read_file
+from prefect_experiments.datasets.files import check_file, is_directory, is_path, slices_of_file
 from prefect_experiments.models import Dataset
 
 
@@ -44,6 +44,7 @@ def check_readable(source: Any) -> None:
     if not isinstance(source, str | Path):
         return
     if is_path(str(source)):
-        read_file(source)
+        for _ in slices_of_file(source).read():
+            pass
     elif is_directory(source):
         check_file(Path(source))

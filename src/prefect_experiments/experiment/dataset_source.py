@@ -10,6 +10,7 @@ from typing import Any
 from prefect_experiments import datasets, keys
 from prefect_experiments.backends import Remote
 from prefect_experiments.backends.linking import keep_mirrored, remote_version_of
+from prefect_experiments.datasets.kept_rows import rows_of
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, NotFound
 from prefect_experiments.experiment.dataset_files import check_readable, opened
 from prefect_experiments.experiment.naming import about_dataset
@@ -65,7 +66,7 @@ class DatasetSource:
         self._key = ""
         self._version = selection.dataset_version
         self._sample = selection.sample
-        self._content: tuple[Example, ...] | None = None
+        self._content: Sequence[Example] | None = None
         self._description: str | None = None
         self._kept: Dataset | None = None  # a `Dataset` of this store: its examples are the ones to use
         self._theirs: Dataset | None = None  # a version of the backend's that is not here yet
@@ -177,7 +178,7 @@ class DatasetSource:
         if self.examples is not None:
             return [example.id for example in self.examples]
         version = store.datasets.version(self._key, self._version)
-        return [example_id for _, example_id, _ in store.datasets.outline(version)]
+        return [example_id for _, example_id, _ in store.datasets.each_place(version)]
 
     def pin(self, store: Store) -> Pin:
         """Put the content into the store where it is new, and name the version and the examples."""
@@ -193,8 +194,9 @@ class DatasetSource:
     def _positions(self, store: Store, version: DatasetVersion) -> tuple[int, ...] | None:
         if self.examples is None or len(self.examples) == version.example_count:
             return None
-        wanted = {example.id for example in self.examples}
-        return tuple(position for position, example_id, _ in store.datasets.outline(version) if example_id in wanted)
+        wanted = {row.example_id for row in rows_of(self.examples)}
+        outline = store.datasets.each_place(version)
+        return tuple(position for position, example_id, _ in outline if example_id in wanted)
 
     def pin_sample(self, store: Store, *, source: Store, sample: Sample) -> Pin:
         """Pin a sample in another store, for a dry run."""
@@ -204,7 +206,7 @@ class DatasetSource:
         return Pin(store.datasets.put(self.name, datasets.draw(examples, sample)))
 
 
-def _loaded(dataset: Any, types: Mapping[str, str] | None) -> tuple[Example, ...]:
+def _loaded(dataset: Any, types: Mapping[str, str] | None) -> Sequence[Example]:
     """The examples of a dataset's content."""
     try:
         return datasets.load(dataset, types=types)
@@ -250,4 +252,4 @@ def _name_of(dataset: Any, content: Sequence[Example]) -> str:
         return dataset.name
     if isinstance(dataset, str):
         return Path(dataset).stem
-    return "dataset-" + keys.fingerprint([example.id for example in content])[:12]
+    return "dataset-" + keys.fingerprint([row.example_id for row in rows_of(content)])[:12]

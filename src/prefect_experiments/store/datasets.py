@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -12,20 +13,23 @@ from sqlalchemy.engine import Connection
 
 from prefect_experiments import keys
 from prefect_experiments.datasets import of_splits
-from prefect_experiments.errors import AlreadyExists, InvalidDataset, NotFound, unknown_value
+from prefect_experiments.datasets.kept_rows import AT_ONCE, HELD, LongList, sliced
+from prefect_experiments.errors import AlreadyExists, NotFound, unknown_value
 from prefect_experiments.models import Dataset, DatasetInfo, DatasetVersion, Example
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
+from prefect_experiments.store.differences import Difference
 from prefect_experiments.store.examples import ExampleRow, fingerprint, to_example, to_rows, to_splits
 from prefect_experiments.store.paging import check_name, page
 from prefect_experiments.store.patience import all_patient, patient
 from prefect_experiments.store.sanitize import nearest_first, object_text, plain_text
 from prefect_experiments.store.tables import dataset_versions, datasets, examples
+from prefect_experiments.store.versions import VersionWriter, at, at_version, slices_of_version, to_version
 from prefect_experiments.times import to_datetime
 
-_INSERT = examples.insert()
+__all__ = ["DatasetStore", "StoredExamples", "at_version"]
+
 _SHORT = 200  # characters
-_AT_ONCE = 200
 
 
 @all_patient
@@ -34,6 +38,7 @@ class DatasetStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._versions = VersionWriter(database)
 
     def create(
         self,
@@ -73,14 +78,20 @@ class DatasetStore:
             found = self._by_name(connection, name)
             if found is None:
                 return self._create(connection, name, content, description, None)
-            newest = self._version(connection, found.id, None)
-            return self._replace(connection, newest, self._rows(connection, newest), to_rows(content))
+            return self._versions.replace(connection, self._version(connection, found.id, None), content, whole=True)
 
     def holds(self, version: DatasetVersion, content: Sequence[Example]) -> bool:
         """Whether a version has just this content, in whatever order."""
+        if version.example_count != len(content):
+            return False
         with self._database.read() as connection:
-            there = self._rows(connection, self._version(connection, version.dataset_id, version.id))
-        return len(there) == len(content) and {row for _, row in there} == set(to_rows(content))
+            there = self._version(connection, version.dataset_id, version.id)
+        if fingerprint(to_rows(content)) == there.fingerprint:
+            return True
+        difference = Difference(to_rows(content))
+        for some in sliced(self.each(version)):
+            difference.compare(some, whole=True)
+        return difference.same == version.example_count == difference.given
 
     def update(self, dataset: str, content: Sequence[Example]) -> DatasetVersion:
         """A new version in which these examples, by id, are as given; new ones come at the end.
@@ -90,9 +101,7 @@ class DatasetStore:
         """
         with self._database.write(alone=True) as connection:
             newest = self._version(connection, self._find(connection, dataset).id, None)
-            present = self._rows(connection, newest)
-            merged = {row.example_id: row for _, row in present} | {row.example_id: row for row in to_rows(content)}
-            return self._replace(connection, newest, present, list(merged.values()))
+            return self._versions.replace(connection, newest, content, whole=False)
 
     def append(self, dataset: str, content: Sequence[Example]) -> DatasetVersion:
         """A new version with further examples at its end; without any, the newest version.
@@ -103,23 +112,10 @@ class DatasetStore:
         """
         with self._database.write(alone=True) as connection:
             newest = self._version(connection, self._find(connection, dataset).id, None)
-            rows = to_rows(content)
-            if not rows:
-                return _version_model(newest)
-            present = self._rows(connection, newest)
-            doubles = {row.example_id for _, row in present} & {row.example_id for row in rows}
-            if doubles:
-                raise InvalidDataset(
-                    f"{len(doubles)} of the examples' ids are in the dataset already: "
-                    f"{', '.join(sorted(doubles)[:5])}; leave ids out to have them made"
-                )
-            every = [row for _, row in present] + rows
-            version = self._new_version(connection, newest.dataset_id, newest.number + 1, every)
-            self._insert(connection, newest.dataset_id, version.number, rows, self._end(connection, newest.dataset_id))
-            return version
+            return self._versions.append(connection, newest, content)
 
     def get(self, dataset: str, *, version: str | None = None, splits: Collection[str] | None = None) -> Dataset:
-        """A dataset with its examples.
+        """A dataset with its examples; more than 10,000 are read from here whenever they are looked at.
 
         Args:
             dataset: name or id.
@@ -132,15 +128,17 @@ class DatasetStore:
         """
         with self._database.read() as connection:
             head = self._find(connection, dataset)
-            at = self._version(connection, head.id, version)
-            content = [to_example(row) for _, row in self._rows(connection, at)]
+            found = self._version(connection, head.id, version)
+            content: Sequence[Example] = StoredExamples(self, to_version(found))
+            if found.example_count <= HELD:
+                content = tuple(to_example(row) for some in slices_of_version(connection, found) for _, row in some)
         if splits:
             content = of_splits(content, splits, head.name)
         return Dataset(
             name=head.name,
-            examples=tuple(content),
+            examples=content if isinstance(content, LongList) else tuple(content),
             id=head.id,
-            version_id=at.id,
+            version_id=found.id,
             description=head.description,
             metadata=orjson.loads(head.metadata),
             splits=tuple(splits or ()),
@@ -164,31 +162,39 @@ class DatasetStore:
         with self._database.read() as connection:
             head = self._find(connection, dataset)
             query = sa.select(dataset_versions).where(dataset_versions.c.dataset_id == head.id)
-            return [_version_model(row) for row in connection.execute(query.order_by(dataset_versions.c.number.desc()))]
+            return [to_version(row) for row in connection.execute(query.order_by(dataset_versions.c.number.desc()))]
 
     def version(self, dataset: str, version: str | None = None) -> DatasetVersion:
         """One version, by id or number; the newest without."""
         with self._database.read() as connection:
-            return _version_model(self._version(connection, self._find(connection, dataset).id, version))
+            return to_version(self._version(connection, self._find(connection, dataset).id, version))
 
     def delete(self, dataset: str) -> None:
         """Delete a dataset with its versions and every experiment on it."""
         with self._database.write(alone=True) as connection:
             connection.execute(datasets.delete().where(datasets.c.id == self._find(connection, dataset).id))
 
-    def positions(self, version: DatasetVersion) -> list[int]:
-        """Each example's position, in order."""
+    def positions(self, version: DatasetVersion) -> Sequence[int]:
+        """Each example's position, in order; a `range` where none is left out between them."""
+        c = examples.c
+        there = at_version(version.dataset_id, version.number)
         with self._database.read() as connection:
-            query = _at(version.dataset_id, version.number, examples.c.position)
-            return list(connection.execute(query).scalars().all())
+            query = sa.select(sa.func.min(c.position), sa.func.max(c.position), sa.func.count()).where(there)
+            first, last, count = connection.execute(query).one()
+            if count == 0 or last - first + 1 == count:
+                return range(first or 0, (first or 0) + count)
+            query = sa.select(c.position).where(there).order_by(c.position)
+            return array("q", connection.execution_options(stream_results=True).execute(query).scalars())
 
     def outline(self, version: DatasetVersion) -> list[tuple[int, str, tuple[str, ...]]]:
         """Each example's position, id and splits, in order."""
-        with self._database.read() as connection:
-            query = _at(
-                version.dataset_id, version.number, examples.c.position, examples.c.example_id, examples.c.splits
-            )
-            return [(p, example_id, to_splits(splits)) for p, example_id, splits in connection.execute(query).all()]
+        return list(self.each_place(version))
+
+    def each_place(self, version: DatasetVersion) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+        """The same, read a few at a time."""
+        columns = [examples.c[name] for name in ("position", "example_id", "splits")]
+        for position, example_id, splits in self._paged(version, columns, AT_ONCE):
+            yield position, example_id, to_splits(splits)
 
     def short_outputs(self, version: DatasetVersion) -> list[tuple[int, str | None]]:
         """The position and the expected output's JSON text of the examples of which that is short, or that have none.
@@ -198,21 +204,32 @@ class DatasetStore:
         c = examples.c
         short = sa.or_(c.output.is_(None), sa.func.length(c.output) <= _SHORT)
         with self._database.read() as connection:
-            rows = connection.execute(_at(version.dataset_id, version.number, c.position, c.output).where(short)).all()
+            rows = connection.execute(at(version.dataset_id, version.number, c.position, c.output).where(short)).all()
         return [(position, output) for position, output in rows]
 
     def each(self, version: DatasetVersion) -> Iterator[tuple[int, ExampleRow]]:
         """The examples with their positions, in order, read a few at a time."""
+        columns = [examples.c[name] for name in ("position", *ExampleRow._fields)]
+        for position, *values in self._paged(version, columns, AT_ONCE):
+            yield position, ExampleRow(*values)
+
+    def rows_at(self, version: DatasetVersion, positions: Sequence[int]) -> Iterator[ExampleRow]:
+        """The examples at some positions, which ascend, read a few at a time."""
         columns = [examples.c[name] for name in ExampleRow._fields]
-        query = _at(version.dataset_id, version.number, examples.c.position, *columns).limit(_AT_ONCE)
+        for some in sliced(positions, AT_ONCE):
+            query = at(version.dataset_id, version.number, *columns).where(examples.c.position.in_(some))
+            yield from (ExampleRow(*values) for values in self._rows_of(query))
+
+    def _paged(self, version: DatasetVersion, columns: Sequence[Any], at_once: int) -> Iterator[Any]:
+        """Columns of the examples, of which the first is the position."""
+        query = at(version.dataset_id, version.number, *columns).limit(at_once)
         after = -1
         while True:
             rows = self._rows_of(query.where(examples.c.position > after))
-            for position, *values in rows:
-                yield position, ExampleRow(*values)
-                after = position
-            if len(rows) < _AT_ONCE:
+            yield from rows
+            if len(rows) < at_once:
                 return
+            after = rows[-1].position
 
     @patient
     def _rows_of(self, query: Any) -> Sequence[Any]:
@@ -227,7 +244,6 @@ class DatasetStore:
         description: str | None,
         metadata: Mapping[str, Any] | None,
     ) -> DatasetVersion:
-        rows = to_rows(content)
         dataset_id = keys.new_id("ds")
         connection.execute(
             datasets.insert().values(
@@ -238,80 +254,7 @@ class DatasetStore:
                 created_at=time.time(),
             )
         )
-        version = self._new_version(connection, dataset_id, 1, rows)
-        self._insert(connection, dataset_id, 1, rows, 0)
-        return version
-
-    def _replace(
-        self,
-        connection: Connection,
-        newest: Any,
-        before: list[tuple[int, ExampleRow]],
-        rows: list[ExampleRow],
-    ) -> DatasetVersion:
-        """A version with this content, made where it is not the newest; only what differs is written."""
-        if fingerprint(rows) == newest.fingerprint or set(rows) == {row for _, row in before}:
-            return _version_model(newest)
-        present = {row.example_id: (position, row) for position, row in before}
-        number, dataset_id = newest.number + 1, newest.dataset_id
-        version = self._new_version(connection, dataset_id, number, rows)
-        kept = {row.example_id for row in rows if row.example_id in present and present[row.example_id][1] == row}
-        gone = [position for example_id, (position, _) in present.items() if example_id not in kept]
-        for chunk in _chunked(gone, 500):
-            connection.execute(
-                examples.update()
-                .where(examples.c.dataset_id == dataset_id, examples.c.position.in_(chunk), examples.c.until.is_(None))
-                .values(until=number)
-            )
-        written = [row for row in rows if row.example_id not in kept]
-        places = {example_id: position for example_id, (position, _) in present.items()}
-        if any(row.example_id not in places for row in written):
-            places = self._former_places(connection, dataset_id) | places
-        known = [_values(dataset_id, number, places[r.example_id], r) for r in written if r.example_id in places]
-        if known:
-            self._database.write_many(connection, _INSERT, known)
-        new = [row for row in written if row.example_id not in places]
-        self._insert(connection, dataset_id, number, new, self._end(connection, dataset_id))
-        return version
-
-    def _former_places(self, connection: Connection, dataset_id: str) -> dict[str, int]:
-        """The position of every example that any version had; the last one, where it had several."""
-        query = sa.select(examples.c.example_id, examples.c.position).where(examples.c.dataset_id == dataset_id)
-        return {row.example_id: row.position for row in connection.execute(query.order_by(examples.c.since))}
-
-    def _new_version(
-        self, connection: Connection, dataset_id: str, number: int, rows: Sequence[ExampleRow]
-    ) -> DatasetVersion:
-        now = time.time()
-        values = {
-            "id": keys.new_id("dsv"),
-            "dataset_id": dataset_id,
-            "number": number,
-            "example_count": len(rows),
-            "fingerprint": fingerprint(rows),
-            "created_at": now,
-        }
-        connection.execute(dataset_versions.insert().values(**values))
-        return DatasetVersion(
-            id=str(values["id"]),
-            dataset_id=dataset_id,
-            number=number,
-            example_count=len(rows),
-            created_at=to_datetime(now),
-        )
-
-    def _insert(
-        self, connection: Connection, dataset_id: str, number: int, rows: Sequence[ExampleRow], start: int
-    ) -> None:
-        values = [_values(dataset_id, number, position, row) for position, row in enumerate(rows, start=start)]
-        if values:
-            self._database.write_many(connection, _INSERT, values)
-
-    def _end(self, connection: Connection, dataset_id: str) -> int:
-        """The first position that no version has used."""
-        query = sa.select(sa.func.max(examples.c.position)).where(examples.c.dataset_id == dataset_id)
-        highest = connection.execute(query).scalar()
-        return 0 if highest is None else int(highest) + 1
+        return self._versions.first(connection, dataset_id, content)
 
     def _by_name(self, connection: Connection, name: str) -> Any:
         return connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
@@ -338,11 +281,6 @@ class DatasetStore:
                 return row
         raise NotFound(unknown_value("dataset version", version, [f"{row.number} ({row.id})" for row in rows[:10]]))
 
-    def _rows(self, connection: Connection, version: Any) -> list[tuple[int, ExampleRow]]:
-        columns = [examples.c[name] for name in ExampleRow._fields]
-        query = _at(version.dataset_id, version.number, examples.c.position, *columns)
-        return [(position, ExampleRow(*values)) for position, *values in connection.execute(query).all()]
-
     def _infos(self, connection: Connection, rows: Sequence[Any]) -> list[DatasetInfo]:
         c = dataset_versions.c
         ids = [row.id for row in rows]
@@ -366,34 +304,38 @@ def _info_model(row: Any, newest: Any) -> DatasetInfo:
     )
 
 
-def at_version(dataset_id: Any, number: Any) -> sa.ColumnElement[bool]:
-    """The condition that an example's row belongs to a version."""
-    return sa.and_(
-        examples.c.dataset_id == dataset_id,
-        examples.c.since <= number,
-        sa.or_(examples.c.until.is_(None), examples.c.until > number),
-    )
+class StoredExamples(LongList):
+    """The examples of a version, read from the store as they are looked at."""
 
+    def __init__(self, store: DatasetStore, version: DatasetVersion) -> None:
+        self._store = store
+        self._version = version
+        self._positions: Sequence[int] | None = None
 
-def _at(dataset_id: str, number: int, *columns: Any) -> Any:
-    return sa.select(*columns).where(at_version(dataset_id, number)).order_by(examples.c.position)
+    def __len__(self) -> int:
+        return self._version.example_count
 
+    def rows(self) -> Iterator[ExampleRow]:
+        """See `LongList`."""
+        return self._all_there((row for _, row in self._store.each(self._version)), len(self))
 
-def _values(dataset_id: str, number: int, position: int, row: ExampleRow) -> tuple[Any, ...]:
-    """The columns of `examples`, in order."""
-    return (dataset_id, position, number, None, *row)
+    def rows_at(self, places: Sequence[int]) -> Iterator[ExampleRow]:
+        """See `LongList`."""
+        if self._positions is None:
+            self._positions = self._store.positions(self._version)
+        try:
+            positions = array("q", (self._positions[place] for place in places))
+        except IndexError:
+            raise self._gone() from None
+        return self._all_there(self._store.rows_at(self._version, positions), len(places))
 
+    def _all_there(self, rows: Iterable[ExampleRow], count: int) -> Iterator[ExampleRow]:
+        found = 0
+        for row in rows:
+            found += 1
+            yield row
+        if found < count:
+            raise self._gone()
 
-def _version_model(row: Any) -> DatasetVersion:
-    return DatasetVersion(
-        id=row.id,
-        dataset_id=row.dataset_id,
-        number=row.number,
-        example_count=row.example_count,
-        created_at=to_datetime(row.created_at),
-    )
-
-
-def _chunked(items: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    def _gone(self) -> NotFound:
+        return NotFound(f"the dataset {self._version.dataset_id} is no longer in the store: its examples were deleted")

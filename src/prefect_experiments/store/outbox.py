@@ -5,7 +5,9 @@ What waits is what the results are, less what was noted as pushed; so nothing ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -25,6 +27,8 @@ from prefect_experiments.store.tables import (
     pushed_runs,
     run_annotations,
 )
+
+LOOK_BACK = 2000  # positions
 
 
 class OutgoingEvaluation(NamedTuple):
@@ -73,21 +77,84 @@ Pushed = tuple[Outgoing, str | None, str | None]
 """What was pushed, the id that a run got there, and why it was refused, if it was."""
 
 
+class Sweep:
+    """Where a push looks for what waits: on from where its last look ended, not at what is pushed long since.
+
+    Results do not come quite in dataset order, so that it begins a little before that. What comes further back is
+    found when the sweep begins anew, which it must before everything is said to be pushed.
+    """
+
+    def __init__(self) -> None:
+        self._starts: dict[str, int] = {}
+        self.is_whole = True
+        """Whether the last look was at everything."""
+
+    def start(self, table: sa.Table) -> int:
+        """The position to begin at."""
+        return self._starts.get(table.name, 0)
+
+    def ended(self, table: sa.Table, position: int) -> None:
+        """The look at a table has come this far."""
+        self._starts[table.name] = max(0, position - LOOK_BACK)
+
+    def begin_anew(self) -> None:
+        """Look at everything next time."""
+        self._starts.clear()
+
+    def begins(self) -> None:
+        """A look begins."""
+        self.is_whole = not any(self._starts.values())
+
+
 class OutboxStore:
     """The queue of what is to be pushed, for each link."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._local = threading.local()
+
+    @contextlib.contextmanager
+    def along(self, sweep: Sweep) -> Iterator[None]:
+        """Look for what waits only where a sweep is, in this thread."""
+        sweep.begins()
+        self._local.sweep = sweep
+        try:
+            yield
+        finally:
+            self._local.sweep = None
+
+    def _start(self, table: sa.Table) -> int:
+        sweep: Sweep | None = getattr(self._local, "sweep", None)
+        return 0 if sweep is None else sweep.start(table)
+
+    def _ended(self, connection: Connection, link: Link, table: sa.Table, found: Sequence[Any], limit: int) -> None:
+        """Note how far a look has come: to its last result or, where it found fewer than it might, to the end."""
+        sweep: Sweep | None = getattr(self._local, "sweep", None)
+        if sweep is None:
+            return
+        if len(found) >= limit:
+            sweep.ended(table, found[-1].position)
+            return
+        pushed, runs = pushed_runs.c, experiment_runs.c
+        last = sa.select(sa.func.max(runs.position)).where(runs.experiment_id == link.experiment_id)
+        if table is evaluations:
+            last = sa.select(sa.func.max(pushed.position)).where(pushed.link_id == link.id)
+        sweep.ended(table, connection.execute(last).scalar() or 0)
 
     def waiting_runs(self, link: Link, limit: int) -> list[RunRecord]:
         """Runs that the backend lacks, in dataset order."""
+        start = self._start(experiment_runs)
         with self._database.read() as connection:
-            return _runs(connection, link, limit)
+            found = _runs(connection, link, limit, experiment_runs.c.position >= start)
+            self._ended(connection, link, experiment_runs, found, limit)
+            return found
 
     def waiting_evaluations(self, link: Link, limit: int) -> list[OutgoingEvaluation]:
         """Evaluations and annotations that the backend lacks, of runs that it has."""
         with self._database.read() as connection:
-            given = connection.execute(_lacking_evaluations(link).limit(limit)).all()
+            query = _lacking_evaluations(link, self._start(evaluations))
+            given = connection.execute(query.limit(limit)).all()
+            self._ended(connection, link, evaluations, given, limit)
             found = [OutgoingEvaluation(EvaluationRecord(*values), run_id) for *values, run_id in given]
             if len(found) < limit:
                 notes = connection.execute(_lacking_annotations(link).limit(limit - len(found)))
@@ -158,8 +225,12 @@ class OutboxStore:
         """
         r, c = experiment_runs.c, evaluations.c
         conditions = [sa.or_(r.error.is_not(None), _evaluators_done() >= _evaluators(link))] if complete else []
+        if limit is not None:
+            conditions.append(r.position >= self._start(experiment_runs))
         with self._database.read() as connection:
             runs = _runs(connection, link, limit, *conditions)
+            if limit is not None:
+                self._ended(connection, link, experiment_runs, runs, limit)
             if not runs:
                 return []
             of_these = sa.select(*EVALUATION_COLUMNS).where(
@@ -227,10 +298,17 @@ def _run_there(link: Link, table: sa.Table) -> Any:
     return query.correlate(table).scalar_subquery()
 
 
-def _lacking_evaluations(link: Link) -> Any:
+def _lacking_evaluations(link: Link, start: int = 0) -> Any:
     c, run = evaluations.c, _run_there(link, evaluations)
     query = _unpushed(link, evaluations, *EVALUATION_COLUMNS, run)
-    return query.where(run.is_not(None)).order_by(c.position, c.repetition_number, c.name)
+    query = query.where(c.position.between(start, _last_pushed(link)), run.is_not(None))
+    return query.order_by(c.position, c.repetition_number, c.name)
+
+
+def _last_pushed(link: Link) -> Any:
+    """The last position of which the backend has a run: there is no use in looking at evaluations beyond."""
+    c = pushed_runs.c
+    return sa.select(sa.func.coalesce(sa.func.max(c.position), -1)).where(c.link_id == link.id).scalar_subquery()
 
 
 def _lacking_annotations(link: Link) -> Any:
