@@ -183,7 +183,7 @@ def comparison_answer(compared: Comparison, reports: Reports) -> Answer:
         print_written(reports, console, compared.candidate.flow_run_url)
 
     verdict = compared.verdict
-    return Answer({**compared.to_dict(), "written": reports.paths}, show, verdict.exit_code if verdict else 0)
+    return Answer(lambda: {**compared.to_dict(), "written": reports.paths}, show, verdict.exit_code if verdict else 0)
 
 
 def print_written(reports: Reports, console: Console, flow_run_url: str | None = None) -> None:

@@ -41,7 +41,8 @@ class Answer:
     """What a command has to say.
 
     Attributes:
-        data: for ``--json``. An iterator in a mapping is a list that is made while it is written.
+        data: for ``--json``. An iterator in a mapping is a list that is made while it is written; a function gives the
+            data where they are wanted.
         show: prints it for people.
         exit_code: 0, or what a gate says.
         experiment_id: of the experiment that was run for it.
@@ -222,7 +223,7 @@ def give(answer: Answer, out: TextIO, *, as_json: bool) -> None:
     """
     with printing(out, answer.experiment_id):
         if as_json:
-            write_json(answer.data, out)
+            write_json(answer.data() if callable(answer.data) else answer.data, out)
         else:
             answer.show(_console(out))
 

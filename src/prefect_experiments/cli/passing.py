@@ -50,4 +50,4 @@ def passing(
         for line in passing_lines(found):
             console.print(line, markup=False, soft_wrap=True)
 
-    return Answer(found.to_dict(), show, 0 if found.all_pass else 1)
+    return Answer(found.to_dict, show, 0 if found.all_pass else 1)

@@ -336,7 +336,7 @@ def outcome(ran: RanExperiment, client: Client, reports: Reports = NO_REPORTS) -
             print_verdict(ran.verdict, console)
         print_written(reports, console, ran.flow_run_url)
 
-    return Answer({**ran.to_dict(), "written": reports.paths}, show, _exit_code(ran), ran.experiment_id)
+    return Answer(lambda: {**ran.to_dict(), "written": reports.paths}, show, _exit_code(ran), ran.experiment_id)
 
 
 def _exit_code(ran: RanExperiment) -> int:
