@@ -9,6 +9,7 @@ The secret `experiments` of the namespace becomes the environment of each job: t
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from prefect_kubernetes.worker import KubernetesWorker
 
@@ -16,9 +17,9 @@ GRACE_S = 60
 """What a worker that Kubernetes ends has left for the calls that it has begun."""
 
 
-def job_template() -> dict[str, object]:
+def job_template() -> dict[str, Any]:
     """The template."""
-    template = KubernetesWorker.get_default_base_job_template()
+    template: dict[str, Any] = KubernetesWorker.get_default_base_job_template()
     pod = template["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
     [container] = pod["containers"]
     container["envFrom"] = [{"secretRef": {"name": "experiments"}}]
