@@ -11,8 +11,8 @@ _SIMPLE = (str, int, float, bool)
 
 
 def to_text(error: ExperimentsError) -> str:
-    """An error as JSON: the name of its class, its text, and what else it says in simple values."""
-    more = {name: value for name, value in vars(error).items() if value is None or isinstance(value, _SIMPLE)}
+    """An error as JSON: the name of its class, its text, and its attributes, as far as they are simple values."""
+    more = {name: value if isinstance(value, _SIMPLE) else None for name, value in vars(error).items()}
     return orjson.dumps({"kind": type(error).__name__, "text": str(error), "more": more}).decode()
 
 
