@@ -48,6 +48,7 @@ def test_a_worker_is_killed_and_then_all_of_them(client: Client, app: App) -> No
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == CONCURRENCY, "as many calls as there may be")
     first = app.pids()
     assert len(first) == 2
+    wait_for(lambda: any(0 < progress.runs < EXAMPLES for progress in running.heard), "how far they are")
     kill(min(first))
     wait_for(lambda: len(app.pids()) == 3 or not running.is_alive(), "the one that takes its place")
     for pid in living(app.pids()):
@@ -58,6 +59,8 @@ def test_a_worker_is_killed_and_then_all_of_them(client: Client, app: App) -> No
     assert len(app.pids()) == 5
     assert sum(app.calls().values()) <= EXAMPLES + 2 * CONCURRENCY
     assert max(app.calls().values()) <= 3
+    last = running.heard[-1]
+    assert (last.runs, last.run_errors, last.evaluations) == (EXAMPLES, 0, EXAMPLES)
     flow, tasks = runs_in_prefect(called("killed"))
     assert flow.state_name == "Completed"
     assert f"Ran {EXAMPLES}; 0 of {EXAMPLES} failed" in str(flow.state and flow.state.message)
