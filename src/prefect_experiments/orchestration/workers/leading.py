@@ -8,6 +8,8 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from prefect import get_run_logger
+
 from prefect_experiments.errors import BudgetSpent, ExperimentsError, StoreUnavailable, WorkCalledOff
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.sharing import Part, parts_of, write_down
@@ -67,7 +69,8 @@ class _Leading:
 
     async def done(self) -> None:
         """Have everything done."""
-        logger.info("Starting %d workers.", len(self._parts))
+        count = len(self._parts)
+        get_run_logger().info("Starting %d worker%s, which takes some seconds.", count, "s" * (count > 1))
         async with self._counted(), self._crew.entered():
             at_work = {asyncio.create_task(self._kept_at_work(part)) for part in self._parts}
             try:
