@@ -19,7 +19,7 @@ import pytest
 from phoenix.client import Client as PhoenixClient
 
 from prefect_experiments import Client
-from prefect_experiments.errors import BudgetSpent
+from prefect_experiments.errors import BudgetSpent, InvalidSetting
 from support.patience import wait_for
 from support.postgres import PASSWORD, PostgresServer, database_name
 from support.prefect_gate import Gate
@@ -123,7 +123,9 @@ def sqlite_away(path: str) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_the_store_is_away_for_a_while(request: pytest.FixtureRequest, kind: str, tmp_path: Path, app: App) -> None:
+def test_the_store_is_away_for_a_while(
+    request: pytest.FixtureRequest, kind: str, tmp_path: Path, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     away: contextlib.AbstractContextManager[None]
     if kind == "sqlite":
         url = f"sqlite:///{tmp_path / 'away.db'}"
@@ -132,6 +134,7 @@ def test_the_store_is_away_for_a_while(request: pytest.FixtureRequest, kind: str
         url = request.getfixturevalue("postgres_url")
         away = postgres_away(request.getfixturevalue("postgres_server"), url)
     app.tell(wait=20)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", url)
     client = Client(store_url=url)
     running = Running(
         client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name=called(f"away {kind}"), **SHARED
@@ -155,13 +158,23 @@ def postgres_away(server: PostgresServer, url: str) -> Iterator[None]:
     server.execute(f"ALTER DATABASE {database_name(url)} ALLOW_CONNECTIONS true")
 
 
+def test_a_password_that_workers_would_not_find(postgres_url: str, app: App) -> None:
+    with pytest.raises(InvalidSetting, match="Set PREFECT_EXPERIMENTS_STORE_URL to the URL that") as refused:
+        Client(store_url=postgres_url).experiments.run_experiment(dataset=rows(3), print_summary=False, **SHARED)
+    assert PASSWORD not in str(refused.value)
+    assert not app.log("begin")
+
+
+def test_a_store_in_memory_is_this_processs_alone(app: App) -> None:
+    with pytest.raises(InvalidSetting, match="workers need one in a file"):
+        Client(store_url="sqlite://").experiments.run_experiment(dataset=rows(3), print_summary=False, **SHARED)
+    assert not app.log("begin")
+
+
 @pytest.mark.slow
-def test_no_secret_travels(
-    postgres_url: str, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_no_secret_travels(postgres_url: str, app: App) -> None:
     """The password of the store is in the environment alone: not on a command line, nor in what Prefect is told."""
     app.tell(wait=10)
-    monkeypatch.setenv("SECRET_OF_MINE", "s3cret-of-mine")
     driver = Driver(postgres_url, app, dataset=rows(20), experiment_name=called("secret"), **SHARED)
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == 4, "as many calls as there may be")
     family = [psutil.Process(driver.process.pid), *psutil.Process(driver.process.pid).children(recursive=True)]
