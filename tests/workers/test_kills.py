@@ -70,6 +70,7 @@ def test_a_worker_is_killed_and_then_all_of_them(client: Client, app: App) -> No
     assert not children()
 
 
+@pytest.mark.slow
 def test_the_driver_is_killed(store_url: str, client: Client, app: App) -> None:
     app.tell(wait=20)
     driver = Driver(store_url, app, dataset=rows(EXAMPLES), **SHARED)

@@ -46,6 +46,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     return App(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_budget_holds_for_both(client: Client, app: App) -> None:
     """Each tells the other what it has spent once a second."""
     app.tell(seconds=0.3, cost=0.01)

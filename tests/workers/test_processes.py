@@ -173,6 +173,7 @@ def test_half_done_alone_and_gone_on_with_together(fresh: App, client: Client) -
     gone(pids - {os.getpid()})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_the_server")
 @pytest.mark.parametrize(("examples", "concurrency"), [(20, 1), (1, 8)], ids=["concurrency", "dataset"])
 def test_no_more_workers_than_can_work(fresh: App, client: Client, examples: int, concurrency: int) -> None:
@@ -318,7 +319,7 @@ def test_tasks_that_do_as_they_like(client: Client, tmp_path: Path, monkeypatch:
 @pytest.mark.slow
 @pytest.mark.usefixtures("on_the_server")
 def test_code_that_is_limited_is_not_taken_pickled(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_EXPERIMENTS_ALLOWED_REFERENCES", "its_shared_app:*")
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_REFERENCES", "its_shared_app")
     with pytest.raises(InvalidInput, match="pickled"):
         client.experiments.run_experiment(
             dataset=rows(3), task=lambda x: x, task_runner="processes", print_summary=False
