@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
-from prefect_experiments import Client
+from prefect_experiments import Client, Sample
 from prefect_experiments.errors import ExperimentStopped, InvalidInput
 from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.progress import heard_by
@@ -200,8 +200,7 @@ def test_a_split_a_sample_and_evaluators_for_some_examples(fresh: App, client: C
         "task": "its_shared_app:double",
         "evaluators": ["exact_match"],
         "splits": "odd",
-        "sample": 8,
-        "seed": 3,
+        "sample": Sample(n=8, seed=3),
         "print_summary": False,
     }
     ran = [both.client.experiments.run_experiment(**common, **more) for more in ({}, {"task_runner": "processes"})]
