@@ -257,14 +257,14 @@ def test_a_script_that_its_workers_would_run_again(store_url: str, tmp_path: Pat
 def test_the_command_line(store_url: str, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows(EXAMPLES)))
     app.tell(wait=30)
-    command = [sys.executable, "-m", "prefect_experiments.cli", "run", "its_shared_app:double", "rows.jsonl"]
+    command = [sys.executable, "-m", "prefect_experiments.cli", "run", "rows.jsonl", "--task", "its_shared_app:double"]
     command += ["--task-runner", "processes", "--workers", "2", "--concurrency", "4"]
     environment = {**os.environ, "PREFECT_EXPERIMENTS_STORE_URL": store_url}
     environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == 4, "as many calls as there may be")
+    wait_for(lambda: process.poll() or len(app.log("begin")) - len(app.log("end")) == 4, "its calls")
     app.go()
     out, err = process.communicate()
     assert process.returncode == 0, err
