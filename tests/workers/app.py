@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prefect_experiments import report_usage
+from prefect_experiments import EvaluationResult, report_usage
 
 HERE = Path(__file__).parent
 
@@ -68,8 +68,8 @@ def right(input: int, output: int) -> bool:
     return output == input * 2
 
 
-def half(output: int) -> dict[str, float]:
-    return {"half": output / 4, "whole": float(output)}
+def half(output: int) -> list[EvaluationResult]:
+    return [EvaluationResult(score=output / 4, name="half"), EvaluationResult(label=str(output), name="whole")]
 
 
 def late(input: int, output: int) -> float:

@@ -20,6 +20,8 @@ from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, TaskRun
 
+from prefect_experiments.experiment.counts import Progress
+from prefect_experiments.experiment.progress import heard_by
 from support.flow_runs import flow_run_of
 from support.patience import PATIENCE_S, wait_for
 
@@ -89,18 +91,25 @@ def rows(examples: int, **more: Any) -> list[dict[str, Any]]:
 
 
 class Running(threading.Thread):
-    """A call of the client's in a thread, beside which the test looks on."""
+    """A call of the client's in a thread, beside which the test looks on.
+
+    Attributes:
+        error: what it raised.
+        heard: how far it said that it was.
+    """
 
     def __init__(self, function: Any, **arguments: Any) -> None:
         super().__init__(daemon=True)
         self._function, self._arguments = function, arguments
         self._given: Any = None
         self.error: BaseException | None = None
+        self.heard: list[Progress] = []
         self.start()
 
     def run(self) -> None:
         try:
-            self._given = self._function(print_summary=False, **self._arguments)
+            with heard_by(self.heard.append):
+                self._given = self._function(print_summary=False, **self._arguments)
         except BaseException as error:
             self.error = error
 

@@ -48,6 +48,7 @@ def test_a_worker_is_killed_and_then_all_of_them(client: Client, app: App) -> No
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == CONCURRENCY, "as many calls as there may be")
     first = app.pids()
     assert len(first) == 2
+    wait_for(lambda: any(0 < progress.runs < EXAMPLES for progress in running.heard), "how far they are")
     kill(min(first))
     wait_for(lambda: len(app.pids()) == 3 or not running.is_alive(), "the one that takes its place")
     for pid in living(app.pids()):
@@ -58,6 +59,8 @@ def test_a_worker_is_killed_and_then_all_of_them(client: Client, app: App) -> No
     assert len(app.pids()) == 5
     assert sum(app.calls().values()) <= EXAMPLES + 2 * CONCURRENCY
     assert max(app.calls().values()) <= 3
+    last = running.heard[-1]
+    assert (last.runs, last.run_errors, last.evaluations) == (EXAMPLES, 0, EXAMPLES)
     flow, tasks = runs_in_prefect(called("killed"))
     assert flow.state_name == "Completed"
     assert f"Ran {EXAMPLES}; 0 of {EXAMPLES} failed" in str(flow.state and flow.state.message)
@@ -67,6 +70,7 @@ def test_a_worker_is_killed_and_then_all_of_them(client: Client, app: App) -> No
     assert not children()
 
 
+@pytest.mark.slow
 def test_the_driver_is_killed(store_url: str, client: Client, app: App) -> None:
     app.tell(wait=20)
     driver = Driver(store_url, app, dataset=rows(EXAMPLES), **SHARED)
@@ -199,15 +203,16 @@ def test_the_first_error_stops_all_workers(client: Client, app: App) -> None:
     with pytest.raises(ExperimentStopped) as stopped:
         Running(
             client.experiments.run_experiment,
-            dataset=rows(EXAMPLES),
+            dataset=rows(200),
             experiment_name=called("first error"),
             exit_on_error=True,
+            retries=0,
             **SHARED,
         ).result()
     assert "e25" in str(stopped.value)
     assert "not 25" in str(stopped.value)
     calls = len(app.log("begin"))
-    assert calls < EXAMPLES
+    assert calls < 200
     flow, _ = runs_in_prefect(called("first error"))
     assert flow.state_name == "Failed"
     gone(app.pids())

@@ -19,7 +19,7 @@ import pytest
 from phoenix.client import Client as PhoenixClient
 
 from prefect_experiments import Client
-from prefect_experiments.errors import BudgetSpent
+from prefect_experiments.errors import BudgetSpent, InvalidSetting
 from support.patience import wait_for
 from support.postgres import PASSWORD, PostgresServer, database_name
 from support.prefect_gate import Gate
@@ -46,6 +46,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     return App(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_budget_holds_for_both(client: Client, app: App) -> None:
     """Each tells the other what it has spent once a second."""
     app.tell(seconds=0.3, cost=0.01)
@@ -123,7 +124,9 @@ def sqlite_away(path: str) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_the_store_is_away_for_a_while(request: pytest.FixtureRequest, kind: str, tmp_path: Path, app: App) -> None:
+def test_the_store_is_away_for_a_while(
+    request: pytest.FixtureRequest, kind: str, tmp_path: Path, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     away: contextlib.AbstractContextManager[None]
     if kind == "sqlite":
         url = f"sqlite:///{tmp_path / 'away.db'}"
@@ -132,6 +135,7 @@ def test_the_store_is_away_for_a_while(request: pytest.FixtureRequest, kind: str
         url = request.getfixturevalue("postgres_url")
         away = postgres_away(request.getfixturevalue("postgres_server"), url)
     app.tell(wait=20)
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", url)
     client = Client(store_url=url)
     running = Running(
         client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name=called(f"away {kind}"), **SHARED
@@ -155,13 +159,23 @@ def postgres_away(server: PostgresServer, url: str) -> Iterator[None]:
     server.execute(f"ALTER DATABASE {database_name(url)} ALLOW_CONNECTIONS true")
 
 
+def test_a_password_that_workers_would_not_find(postgres_url: str, app: App) -> None:
+    with pytest.raises(InvalidSetting, match="Set PREFECT_EXPERIMENTS_STORE_URL to the URL that") as refused:
+        Client(store_url=postgres_url).experiments.run_experiment(dataset=rows(3), print_summary=False, **SHARED)
+    assert PASSWORD not in str(refused.value)
+    assert not app.log("begin")
+
+
+def test_a_store_in_memory_is_this_processs_alone(app: App) -> None:
+    with pytest.raises(InvalidSetting, match="workers need one in a file"):
+        Client(store_url="sqlite://").experiments.run_experiment(dataset=rows(3), print_summary=False, **SHARED)
+    assert not app.log("begin")
+
+
 @pytest.mark.slow
-def test_no_secret_travels(
-    postgres_url: str, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_no_secret_travels(postgres_url: str, app: App) -> None:
     """The password of the store is in the environment alone: not on a command line, nor in what Prefect is told."""
     app.tell(wait=10)
-    monkeypatch.setenv("SECRET_OF_MINE", "s3cret-of-mine")
     driver = Driver(postgres_url, app, dataset=rows(20), experiment_name=called("secret"), **SHARED)
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == 4, "as many calls as there may be")
     family = [psutil.Process(driver.process.pid), *psutil.Process(driver.process.pid).children(recursive=True)]
@@ -243,14 +257,14 @@ def test_a_script_that_its_workers_would_run_again(store_url: str, tmp_path: Pat
 def test_the_command_line(store_url: str, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows(EXAMPLES)))
     app.tell(wait=30)
-    command = [sys.executable, "-m", "prefect_experiments.cli", "run", "its_shared_app:double", "rows.jsonl"]
+    command = [sys.executable, "-m", "prefect_experiments.cli", "run", "rows.jsonl", "--task", "its_shared_app:double"]
     command += ["--task-runner", "processes", "--workers", "2", "--concurrency", "4"]
     environment = {**os.environ, "PREFECT_EXPERIMENTS_STORE_URL": store_url}
     environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == 4, "as many calls as there may be")
+    wait_for(lambda: process.poll() or len(app.log("begin")) - len(app.log("end")) == 4, "its calls")
     app.go()
     out, err = process.communicate()
     assert process.returncode == 0, err

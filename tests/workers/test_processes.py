@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
-from prefect_experiments import Client
+from prefect_experiments import Client, Sample
 from prefect_experiments.errors import ExperimentStopped, InvalidInput
 from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.progress import heard_by
@@ -173,6 +173,7 @@ def test_half_done_alone_and_gone_on_with_together(fresh: App, client: Client) -
     gone(pids - {os.getpid()})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_the_server")
 @pytest.mark.parametrize(("examples", "concurrency"), [(20, 1), (1, 8)], ids=["concurrency", "dataset"])
 def test_no_more_workers_than_can_work(fresh: App, client: Client, examples: int, concurrency: int) -> None:
@@ -199,8 +200,7 @@ def test_a_split_a_sample_and_evaluators_for_some_examples(fresh: App, client: C
         "task": "its_shared_app:double",
         "evaluators": ["exact_match"],
         "splits": "odd",
-        "sample": 8,
-        "seed": 3,
+        "sample": Sample(n=8, seed=3),
         "print_summary": False,
     }
     ran = [both.client.experiments.run_experiment(**common, **more) for more in ({}, {"task_runner": "processes"})]
@@ -318,7 +318,7 @@ def test_tasks_that_do_as_they_like(client: Client, tmp_path: Path, monkeypatch:
 @pytest.mark.slow
 @pytest.mark.usefixtures("on_the_server")
 def test_code_that_is_limited_is_not_taken_pickled(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_EXPERIMENTS_ALLOWED_REFERENCES", "its_shared_app:*")
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_REFERENCES", "its_shared_app")
     with pytest.raises(InvalidInput, match="pickled"):
         client.experiments.run_experiment(
             dataset=rows(3), task=lambda x: x, task_runner="processes", print_summary=False

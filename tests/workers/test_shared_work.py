@@ -17,7 +17,7 @@ from prefect_experiments.errors import ExperimentInUse, WorkCalledOff
 from prefect_experiments.experiment.arguments import RunArguments
 from prefect_experiments.experiment.request import plan_new
 from prefect_experiments.experiment.session import Session
-from prefect_experiments.experiment.sharing import SharedBatches, calls_directly, do_part, parts_of, write_down
+from prefect_experiments.experiment.sharing import SharedBatches, calls_directly, do_part, parts_of, shares, write_down
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.store.processes import Process, holding
 from prefect_experiments.store.shared_work import Done, Range, Ranges, WorkerLease
@@ -180,6 +180,14 @@ def test_large_ranges_come_first(shared: Shared) -> None:
     assert (sizes[0], sizes[-1]) == (200, sizes[-1])
     assert sizes[-2] <= 6
     assert sum(sizes) == 1000
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "workers", "each"),
+    [(1, 3, [1]), (2, 3, [1, 1]), (8, 3, [3, 3, 2]), (10, 2, [5, 5]), (4, 1, [4])],
+)
+def test_concurrency_is_for_all_of_them_together(concurrency: int, workers: int, each: list[int]) -> None:
+    assert shares(concurrency, workers) == each
 
 
 def test_whoever_stood_still_learns_that_another_has_its_range(shared: Shared) -> None:

@@ -8,7 +8,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from prefect_experiments.errors import InvalidInput
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from prefect_experiments.errors import InvalidInput, WorkCalledOff
 from prefect_experiments.experiment.calling import make_calls
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.sharing import Part, SharedBatches, do_part
@@ -19,8 +22,8 @@ from prefect_experiments.orchestration.workers.alone import in_its_own_process
 from prefect_experiments.store.shared_work import Done
 
 
-def do(part: str) -> dict[str, Any]:
-    """Do a worker's part, on one loop; gives the numbers of a `Done`.
+def do(part: str) -> dict[str, Any] | State[Any]:
+    """Do a worker's part, on one loop; gives the numbers of a `Done`, or the state of one that was called off.
 
     Args:
         part: a `Part`, as JSON.
@@ -29,7 +32,10 @@ def do(part: str) -> dict[str, Any]:
         ExperimentsError: as `do_part` does.
     """
     in_its_own_process()
-    return asdict(asyncio.run(do_part_here(Part.model_validate_json(part))))
+    try:
+        return asdict(asyncio.run(do_part_here(Part.model_validate_json(part))))
+    except WorkCalledOff as off:  # whoever leads knows why: as an error it would be told of by every worker
+        return Completed(name="CalledOff", message=str(off))
 
 
 async def do_part_here(part: Part) -> Done:

@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_experiments.errors import ExperimentInUse, ExperimentsError, StoreUnavailable, WorkersLost, describe
 from prefect_experiments.experiment.sharing import Part
+from prefect_experiments.orchestration.workers.alone import deaf_to_ctrl_c
 from prefect_experiments.orchestration.workers.ended import end_runs_left_of
 from prefect_experiments.orchestration.workers.task import worker_task
 
@@ -114,7 +115,8 @@ class TaskRunnerCrew:
             raise WorkerGone(describe(error), *run_id) from error
 
     def _work(self, key: int, part: Part, run_id: list[UUID]) -> None:
-        with self._lock, _server_known():
+        quiet = deaf_to_ctrl_c() if self._is_alone else contextlib.nullcontext()
+        with self._lock, _server_known(), quiet:
             if key not in self._runners:
                 self._runners[key] = self._started()
             future = self._runners[key][0].submit(

@@ -8,10 +8,13 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from prefect_experiments.errors import BudgetSpent, ExperimentsError, WorkCalledOff
+from prefect import get_run_logger
+
+from prefect_experiments.errors import BudgetSpent, ExperimentsError, StoreUnavailable, WorkCalledOff
 from prefect_experiments.experiment.session import Session
-from prefect_experiments.experiment.sharing import Part, parts_of, write_down
+from prefect_experiments.experiment.sharing import Part, check_store, parts_of, write_down
 from prefect_experiments.interruptions import in_thread
+from prefect_experiments.options import ENGINES
 from prefect_experiments.orchestration.workers.crew import Crew, WorkerGone
 from prefect_experiments.orchestration.workers.deaths import Deaths
 from prefect_experiments.orchestration.workers.ended import end_runs_of
@@ -41,6 +44,7 @@ async def lead(session: Session, task_runner: Any, workers: int, trace_attribute
         trace_attributes: what stands on the root span of every trace.
 
     Raises:
+        InvalidSetting: they would not find the store.
         WorkersLost: they end again and again before they have done anything.
         ExperimentsError: what one of them met.
     """
@@ -49,6 +53,7 @@ async def lead(session: Session, task_runner: Any, workers: int, trace_attribute
     async with letting_go(lease):
         if not await asyncio.to_thread(session.has_calls_to_make):
             return
+        await asyncio.to_thread(check_store, session, here=task_runner in ENGINES)
         parts = await asyncio.to_thread(parts_of, session, workers, lease.holder, dict(trace_attributes))
         crew = crew_of(task_runner, len(parts))
         await asyncio.to_thread(write_down, session, parts, [crew.told(part) for part in parts])
@@ -63,30 +68,35 @@ class _Leading:
         self._store, self._id = session.store, session.spec.experiment_id
         self._over_budget: BudgetSpent | None = None
         self._deaths = Deaths(session)
-        self._is_over = False
+        self._is_over = self._is_away = False
 
     async def done(self) -> None:
         """Have everything done."""
-        logger.info("Starting %d workers.", len(self._parts))
+        count = len(self._parts)
+        get_run_logger().info("Starting %d worker%s, which takes some seconds.", count, "s" * (count > 1))
         async with self._counted(), self._crew.entered():
             at_work = {asyncio.create_task(self._kept_at_work(part)) for part in self._parts}
             try:
                 await self._all(at_work)
             except BaseException as error:
                 self._is_over = True
-                why = str(error) if isinstance(error, ExperimentsError) else "it was interrupted"
-                await in_thread(self._store.shared_work.stop, self._id, self._leader, why)
+                self._is_away = isinstance(error, StoreUnavailable)  # it was waited for, by everybody
+                if not self._is_away:
+                    why = str(error) if isinstance(error, ExperimentsError) else "it was interrupted"
+                    await in_thread(self._store.shared_work.stop, self._id, self._leader, why)
                 await _wait(at_work, STOPPED_WITHIN_S)
                 raise
             finally:
                 await self._ended(at_work)
-        if self._over_budget is not None:
+        if self._over_budget is not None and not await asyncio.to_thread(self._is_done):
             raise self._over_budget
 
     async def _all(self, at_work: set[asyncio.Task[None]]) -> None:
         left, quiet = set(at_work), 0.0
         while left:
             ended, left = await asyncio.wait(left, timeout=LOOK_S, return_when=asyncio.FIRST_EXCEPTION)
+            if self._session.lease is not None and self._session.lease.lost is not None:
+                raise self._session.lease.lost  # another process leads by now
             _raise_first(ended)
             # One that is cut off, or stopped, may never say that it has ended. What it had is done by others.
             is_done = bool(left) and await asyncio.to_thread(self._is_done)
@@ -135,7 +145,8 @@ class _Leading:
         finally:
             counting.cancel()
             await asyncio.gather(counting, return_exceptions=True)
-            await in_thread(self._take_count)
+            if not self._is_away:
+                await in_thread(self._take_count)
 
     async def _keep_counting(self) -> None:
         while True:

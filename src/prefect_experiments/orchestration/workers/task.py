@@ -14,7 +14,7 @@ from prefect import task
     retries=0,  # whoever leads starts another one
     persist_result=False,
 )
-def worker_task(worker: int, of: int, part: str) -> dict[str, Any]:
+def worker_task(worker: int, of: int, part: str) -> Any:
     """Do a worker's part; gives what it has done."""
     # One import and one call: task runners pickle this with all that it names.
     from prefect_experiments.orchestration.workers.body import do
