@@ -14,17 +14,17 @@ import pytest
 
 from prefect_experiments import Client
 from prefect_experiments.errors import InvalidReference, WorkersLost
-from support.patience import wait_for
 from support.servers import free_port
 from tests.workers.engines import (
     EXAMPLES,
+    Running,
     check_that_a_worker_is_killed,
     check_that_the_driver_is_killed,
     check_what_is_defined_in_the_script,
     is_whole,
     shared,
 )
-from tests.workers.harness import App, Running, rows, runs_in_prefect
+from tests.workers.harness import App, rows, runs_in_prefect
 
 prefect_dask = pytest.importorskip("prefect_dask", reason="the extra dask is not installed")
 
@@ -150,6 +150,3 @@ def test_nobody_is_at_the_address(
         Client().experiments.run_experiment(dataset=rows(3), print_summary=False, **shared(runner))
     assert address in str(lost.value)
     assert not app.log("begin")
-
-
-__all__ = ["wait_for"]

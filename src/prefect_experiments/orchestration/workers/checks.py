@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from prefect.settings import PREFECT_API_URL
+
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput, InvalidSetting, InvalidTask
 from prefect_experiments.experiment.places import remote_of
 from prefect_experiments.experiment.spec import CallableSpec
@@ -28,6 +30,12 @@ def check_workers(plan: RunPlan) -> None:
     _check_store(plan, is_here=is_here)
     if is_here:
         _check_backend(plan)
+    elif not PREFECT_API_URL.value():
+        raise InvalidSetting(
+            f"{_named(task_runner)} may have workers on other machines, which do not reach the temporary Prefect "
+            "server that this process would start; set PREFECT_API_URL, here and for every worker, to a server that "
+            "all of them reach, such as http://HOST:4200/api"
+        )
     for error, found in [(InvalidTask, plan.task), *((InvalidEvaluator, each) for each in plan.evaluators)]:
         if found is None or found.reference is not None:
             continue
