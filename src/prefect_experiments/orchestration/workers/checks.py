@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 from prefect.settings import PREFECT_API_URL
@@ -46,7 +47,7 @@ def check_workers(plan: RunPlan) -> None:
                 "machines, which find code by references only: put it into a module that is installed there, and pass "
                 "'package.module:name'"
             )
-        CallableSpec.of(found).model_dump_json()  # pickles it
+        pickle.dumps(CallableSpec.of(found))  # as it will be sent
 
 
 def _check_store(plan: RunPlan, *, is_here: bool) -> None:
