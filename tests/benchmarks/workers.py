@@ -105,7 +105,9 @@ def main() -> None:
         one_bare, two_bare = _bare_processes(folder, examples, 1), _bare_processes(folder, examples, 2)
         one, two = _experiment(folder, examples, None), _experiment(folder, examples, engine)
     print(f"{examples:,} calls of {SECONDS * 1000:.0f} ms, in seconds; load {os.getloadavg()[0]:.1f}")
-    print(f"bare processes:  one {one_bare.calls:7.2f}  two {two_bare.calls:7.2f}  {one_bare.calls / two_bare.calls:.2f}")
+    print(
+        f"bare processes:  one {one_bare.calls:7.2f}  two {two_bare.calls:7.2f}  {one_bare.calls / two_bare.calls:.2f}"
+    )
     print(f"experiments:     one {one.calls:7.2f}  two {two.calls:7.2f}  {one.calls / two.calls:.2f}  on {engine}")
     print(f"of what two bare processes gain: {one.calls / two.calls / (one_bare.calls / two_bare.calls):.0%}")
     print(f"around the calls: one {one.around:.2f}, {engine} {two.around:.2f}, so starting and ending takes ", end="")

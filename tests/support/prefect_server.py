@@ -42,9 +42,7 @@ def _let_prefect_finish() -> None:
 
 
 @contextlib.contextmanager
-def prefect_server(
-    *, python: str | Path = sys.executable, host: str = "127.0.0.1", **settings: str
-) -> Iterator[str]:
+def prefect_server(*, python: str | Path = sys.executable, host: str = "127.0.0.1", **settings: str) -> Iterator[str]:
     """Start a server and wait until it answers; gives the URL of its API.
 
     Args:

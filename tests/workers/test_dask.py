@@ -30,11 +30,11 @@ prefect_dask = pytest.importorskip("prefect_dask", reason="the extra dask is not
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "its_shared_app", raising=False)
     monkeypatch.setenv("DRIVER", str(os.getpid()))
-    yield App(tmp_path)
+    return App(tmp_path)
 
 
 @contextmanager
@@ -140,9 +140,7 @@ def test_a_module_that_a_worker_lacks(
 
 
 @pytest.mark.slow
-def test_nobody_is_at_the_address(
-    postgres_url: str, app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nobody_is_at_the_address(postgres_url: str, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", postgres_url)
     address = f"tcp://127.0.0.1:{free_port()}"
     runner = prefect_dask.DaskTaskRunner(address=address, client_kwargs={"timeout": 2})

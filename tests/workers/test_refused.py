@@ -67,7 +67,7 @@ def run(client: Client, **more: Any) -> None:
 
 @pytest.mark.parametrize("runner", ELSEWHERE)
 def test_sqlite_where_workers_may_be_on_other_machines(client: Client, runner: str) -> None:
-    with pytest.raises(InvalidSetting, match="PREFECT_EXPERIMENTS_STORE_URL.*PostgreSQL") as refused:
+    with pytest.raises(InvalidSetting, match=r"PREFECT_EXPERIMENTS_STORE_URL.*PostgreSQL") as refused:
         run(client, task_runner=ELSEWHERE[runner]())
     assert "experiments.db" in str(refused.value)
     assert not client.experiments.list()
@@ -101,8 +101,8 @@ def team(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def test_what_has_no_reference_where_workers_may_be_on_other_machines(team: Client) -> None:
-    with pytest.raises(InvalidTask, match="has no reference.*'package.module:name'"):
-        run(team, task=lambda input: input, task_runner=Elsewhere())
+    with pytest.raises(InvalidTask, match=r"has no reference.*'package.module:name'"):
+        run(team, task=lambda number: number, task_runner=Elsewhere())
     with pytest.raises(InvalidEvaluator, match="'judge' has no reference"):
         run(team, evaluators={"judge": lambda output: True}, task_runner=Elsewhere())
     assert not team.experiments.list()
@@ -120,7 +120,7 @@ def test_a_temporary_server_where_workers_may_be_on_other_machines(
 
 
 def test_a_password_that_only_this_process_knows(postgres_url: str) -> None:
-    with pytest.raises(InvalidSetting, match="workers are told no password.*PREFECT_EXPERIMENTS_STORE_URL") as refused:
+    with pytest.raises(InvalidSetting, match=r"workers are told no password.*PREFECT_EXPERIMENTS_STORE_URL") as refused:
         run(Client(store_url=postgres_url), task_runner="processes")
     assert "s3cret" not in str(refused.value)
 

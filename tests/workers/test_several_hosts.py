@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -38,8 +39,6 @@ class Cluster:
         port = self.address.rpartition(":")[2]
         where = ["--host", BRIDGE, "--port", port, "--dashboard-address", f"{BRIDGE}:0"]
         with (folder / "scheduler.log").open("ab") as log:
-            import subprocess
-
             scheduler = subprocess.Popen(
                 [sys.executable, "-m", "distributed.cli.dask_scheduler", *where], stdout=log, stderr=log, cwd=folder
             )
@@ -147,7 +146,7 @@ def test_one_is_cut_off_and_comes_back(cluster: Cluster, tmp_path: Path) -> None
     assert len(ran.task_runs) == EXAMPLES
     evaluations = Counter((e.run_id, e.name) for e in ran.evaluation_runs)
     assert evaluations == {(run_id, "right"): 1 for run_id, _ in whole.values()}
-    flow, tasks = runs_in_prefect("hosts")
+    flow, _ = runs_in_prefect("hosts")
     assert flow.state_name == "Completed"
     # And when it has had its time: its process has found out, and nothing has changed.
     wait_for(lambda: not under_way(tmp_path, off.name), "the end of its calls")

@@ -58,7 +58,9 @@ class TaskRunnerCrew:
         is_alone: whether each gets a runner of its own: a process pool breaks as a whole.
     """
 
-    def __init__(self, new_runner: Callable[[], contextlib.AbstractContextManager[Any]], workers: int, *, is_alone: bool) -> None:
+    def __init__(
+        self, new_runner: Callable[[], contextlib.AbstractContextManager[Any]], workers: int, *, is_alone: bool
+    ) -> None:
         self._new_runner, self._is_alone = new_runner, is_alone
         self._runners: dict[int, tuple[Any, contextlib.ExitStack]] = {}
         self._run_ids: set[UUID] = set()
