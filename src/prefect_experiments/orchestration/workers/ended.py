@@ -59,7 +59,7 @@ async def end_runs_left_of(workers: Collection[UUID]) -> None:
 
 async def end_runs_in(flow: UUID, message: str) -> None:
     """Have Prefect show that nobody goes on with the task runs of a flow run."""
-    await _end(flow, message, lambda run: True)
+    await _end(flow, message, lambda _: True)
 
 
 async def _settle(flow: UUID, workers: frozenset[UUID]) -> None:
