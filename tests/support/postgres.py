@@ -36,7 +36,6 @@ _SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
-    "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "shared_buffers": "32MB",
     "autovacuum": "off",
@@ -57,10 +56,15 @@ def _version_in(folder: Path) -> tuple[int, ...]:
 
 
 class PostgresServer:
-    """One private server on a free port of 127.0.0.1."""
+    """One private server on a free port of 127.0.0.1.
 
-    def __init__(self, binaries: Path) -> None:
-        self._binaries = binaries
+    Args:
+        binaries: the folder with its programs.
+        address: another address of this machine at which it is to be found.
+    """
+
+    def __init__(self, binaries: Path, address: str = "127.0.0.1") -> None:
+        self._binaries, self._address = binaries, address
         self._folder = Path(tempfile.mkdtemp(prefix="prefect-experiments-pg-"))
         self._as: dict[str, Any] = other_user() if os.geteuid() == 0 else {}  # initdb refuses to run as root
         self._numbers = itertools.count(1)
@@ -87,6 +91,8 @@ class PostgresServer:
         )
         if made.returncode:
             raise RuntimeError(f"initdb failed:\n{made.stdout}\n{made.stderr}")
+        with (self._folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet scram-sha-256\n")
         for attempt in range(3):  # the free port may be taken by somebody else before the server has it
             if self._serve():
                 return
@@ -95,7 +101,8 @@ class PostgresServer:
 
     def _serve(self) -> bool:
         self.port = _free_port()
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        here = {"listen_addresses": ",".join(dict.fromkeys(["127.0.0.1", self._address]))}
+        settings = [part for name, value in (_SETTINGS | here).items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port), *settings],
@@ -132,7 +139,7 @@ class PostgresServer:
             self.execute(f"ALTER DATABASE {self._empty.pop()} RENAME TO {name}")
         else:
             self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        return f"postgresql://tester:{_URL_PASSWORD}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://tester:{_URL_PASSWORD}@{self._address}:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:
         """End what is connected to a database, and remove all that is in it."""

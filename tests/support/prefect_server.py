@@ -42,18 +42,19 @@ def _let_prefect_finish() -> None:
 
 
 @contextlib.contextmanager
-def prefect_server(*, python: str | Path = sys.executable, **settings: str) -> Iterator[str]:
+def prefect_server(*, python: str | Path = sys.executable, host: str = "127.0.0.1", **settings: str) -> Iterator[str]:
     """Start a server and wait until it answers; gives the URL of its API.
 
     Args:
         python: the interpreter, and so the environment, that it runs in.
+        host: an address of this machine at which it is to be found.
         settings: further ones, by the names of their environment variables.
     """
     # Its last files may be written after it has been told to end, so leftovers are no error.
     with tempfile.TemporaryDirectory(prefix="prefect-server-", dir=fast_folder(), ignore_cleanup_errors=True) as home:
         port = free_port()
-        url = f"http://127.0.0.1:{port}/api"
-        command = [str(python), "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        url = f"http://{host}:{port}/api"
+        command = [str(python), "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
         with running(Server(command, {**_environment(home), **settings}, f"{url}/health", Path(home, "server.log"))):
             yield url
 

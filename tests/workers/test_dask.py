@@ -14,27 +14,27 @@ import pytest
 
 from prefect_experiments import Client
 from prefect_experiments.errors import InvalidReference, WorkersLost
-from support.patience import wait_for
 from support.servers import free_port
 from tests.workers.engines import (
     EXAMPLES,
+    Running,
     check_that_a_worker_is_killed,
     check_that_the_driver_is_killed,
     check_what_is_defined_in_the_script,
     is_whole,
     shared,
 )
-from tests.workers.harness import App, Running, rows, runs_in_prefect
+from tests.workers.harness import App, rows, runs_in_prefect
 
 prefect_dask = pytest.importorskip("prefect_dask", reason="the extra dask is not installed")
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "its_shared_app", raising=False)
     monkeypatch.setenv("DRIVER", str(os.getpid()))
-    yield App(tmp_path)
+    return App(tmp_path)
 
 
 @contextmanager
@@ -148,6 +148,3 @@ def test_nobody_is_at_the_address(postgres_url: str, app: App, monkeypatch: pyte
         Client().experiments.run_experiment(dataset=rows(3), print_summary=False, **shared(runner))
     assert address in str(lost.value)
     assert not app.log("begin")
-
-
-__all__ = ["wait_for"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +23,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "its_shared_app", raising=False)
     monkeypatch.setenv("DRIVER", str(os.getpid()))
-    yield App(tmp_path)
+    return App(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield home
     assert not (home / ".ray").exists()
     left = list(temporary.iterdir())
-    __import__("shutil").rmtree(temporary)
+    shutil.rmtree(temporary)
     assert not left
 
 

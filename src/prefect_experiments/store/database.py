@@ -285,6 +285,7 @@ class Database:
                 engine = sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True)
             if "prepare_threshold" not in self.url.query:
                 event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
+            event.listen(engine, "connect", _hold_no_locks_for_ever)
             return engine
         if self.in_memory:
             threads = {"check_same_thread": False}
@@ -365,6 +366,10 @@ class Database:
         )
 
 
+LOCKED_S = 120
+"""So long a transaction may stand still that has begun; long for whoever reads page by page."""
+
+
 def _version(connection: Connection) -> str | None:
     """The schema's version, ``None`` where there is no schema."""
     if not sa.inspect(connection).has_table(_alembic_version.name):
@@ -382,6 +387,17 @@ def _prepare_nothing_behind_a_pooler(connection: Any, _record: Any) -> None:
     connection.rollback()
     if process != connection.info.backend_pid:
         connection.prepare_threshold = None
+
+
+def _hold_no_locks_for_ever(connection: Any, _record: Any) -> None:
+    """Whoever is cut off in the middle of a transaction holds its locks until the server gives up: 2 hours, else.
+
+    Behind a pooler it is the pooler that is connected, and that may have a session for others next.
+    """
+    [process] = connection.execute("SELECT pg_backend_pid()").fetchone()
+    if process == connection.info.backend_pid:
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{LOCKED_S}s'")
+    connection.commit()
 
 
 def _prepare_memory(connection: Any, _record: Any) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
+
+from prefect.settings import PREFECT_API_URL
 
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput, InvalidSetting, InvalidTask
 from prefect_experiments.experiment.places import remote_of
@@ -28,6 +31,12 @@ def check_workers(plan: RunPlan) -> None:
     _check_store(plan, is_here=is_here)
     if is_here:
         _check_backend(plan)
+    elif not PREFECT_API_URL.value():
+        raise InvalidSetting(
+            f"{_named(task_runner)} may have workers on other machines, which do not reach the temporary Prefect "
+            "server that this process would start; set PREFECT_API_URL, here and for every worker, to a server that "
+            "all of them reach, such as http://HOST:4200/api"
+        )
     for error, found in [(InvalidTask, plan.task), *((InvalidEvaluator, each) for each in plan.evaluators)]:
         if found is None or found.reference is not None:
             continue
@@ -38,7 +47,7 @@ def check_workers(plan: RunPlan) -> None:
                 "machines, which find code by references only: put it into a module that is installed there, and pass "
                 "'package.module:name'"
             )
-        CallableSpec.of(found).model_dump_json()  # pickles it
+        pickle.dumps(CallableSpec.of(found))  # as it will be sent
 
 
 def _check_store(plan: RunPlan, *, is_here: bool) -> None:
