@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from prefect_experiments.engine import Batch
-from prefect_experiments.errors import ExperimentsError, InvalidSetting
+from prefect_experiments.errors import ExperimentsError
 from prefect_experiments.experiment.calling import make_calls
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.spec import ExperimentSpec
-from prefect_experiments.settings import Settings
 from prefect_experiments.store.leases import letting_go
 from prefect_experiments.store.shared_work import Done, Range, Ranges, WorkerLease
-from prefect_experiments.store.urls import parse_url, portable, url_text
 
 if TYPE_CHECKING:
     from prefect_experiments.engine import Pace
@@ -59,28 +57,6 @@ class Part(BaseModel):
         """
         spec = ExperimentSpec.from_json(self.spec.to_json())
         return self.model_copy(update={"spec": spec}).model_dump_json()
-
-
-def check_store(session: Session, *, here: bool) -> None:
-    """Refuse a store that workers do not find, before anything is spent.
-
-    Args:
-        session: of the experiment, in the process that leads.
-        here: whether workers get the environment of this process, and nothing else.
-
-    Raises:
-        InvalidSetting: why they do not.
-    """
-    database = session.store.database
-    if database.in_memory:
-        raise InvalidSetting("a store in memory is this process's alone: workers need one in a file, or PostgreSQL's")
-    has_secret = url_text(database.url) != portable(database.url)
-    if here and has_secret and url_text(parse_url(Settings().resolved_store_url())) != url_text(database.url):
-        raise InvalidSetting(
-            f"workers are not told the password of the store at {database.shown_url}, which would pass through Prefect "
-            "on its way: they take it from the environment. Set PREFECT_EXPERIMENTS_STORE_URL to the URL that this "
-            "process was given, or have PostgreSQL's PGPASSFILE lead to it"
-        )
 
 
 def shares(concurrency: int, workers: int) -> list[int]:

@@ -14,7 +14,7 @@ from prefect_experiments.experiment.work import RunPlan
 from prefect_experiments.options import DEPLOYMENT
 from prefect_experiments.orchestration.workers.engines import check_engine, is_on_this_machine
 from prefect_experiments.settings import Settings
-from prefect_experiments.store.urls import parse_url, portable
+from prefect_experiments.store.urls import parse_url, portable, url_text
 
 
 def check_workers(plan: RunPlan) -> None:
@@ -66,11 +66,13 @@ def _check_store(plan: RunPlan, *, is_here: bool) -> None:
                 "reach: postgresql://USER:PASSWORD@HOST/NAME"
             )
         return
-    ours = parse_url(Settings().resolved_store_url())
-    if database.url.password is not None and portable(ours) != plan.store.portable_url:
+    # Those elsewhere have an environment of their own.
+    has_secret = url_text(database.url) != portable(database.url)
+    if is_here and has_secret and url_text(parse_url(Settings().resolved_store_url())) != url_text(database.url):
         raise InvalidSetting(
-            f"workers are told no password, so those of {runner} cannot open the store {plan.store.shown_url}, which "
-            "only store_url= names here; set PREFECT_EXPERIMENTS_STORE_URL to its URL, here and for every worker"
+            f"workers are not told the password of the store at {plan.store.shown_url}, which would pass through "
+            f"Prefect on its way: those of {runner} take it from the environment. Set PREFECT_EXPERIMENTS_STORE_URL to "
+            "the URL that this process was given, or have PostgreSQL's PGPASSFILE lead to it"
         )
 
 

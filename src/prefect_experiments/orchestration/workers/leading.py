@@ -12,9 +12,8 @@ from prefect import get_run_logger
 
 from prefect_experiments.errors import BudgetSpent, ExperimentsError, StoreUnavailable, WorkCalledOff
 from prefect_experiments.experiment.session import Session
-from prefect_experiments.experiment.sharing import Part, check_store, parts_of, write_down
+from prefect_experiments.experiment.sharing import Part, parts_of, write_down
 from prefect_experiments.interruptions import in_thread
-from prefect_experiments.options import ENGINES
 from prefect_experiments.orchestration.workers.crew import Crew, WorkerGone
 from prefect_experiments.orchestration.workers.deaths import Deaths
 from prefect_experiments.orchestration.workers.ended import end_runs_of
@@ -44,7 +43,6 @@ async def lead(session: Session, task_runner: Any, workers: int, trace_attribute
         trace_attributes: what stands on the root span of every trace.
 
     Raises:
-        InvalidSetting: they would not find the store.
         WorkersLost: they end again and again before they have done anything.
         ExperimentsError: what one of them met.
     """
@@ -53,7 +51,6 @@ async def lead(session: Session, task_runner: Any, workers: int, trace_attribute
     async with letting_go(lease):
         if not await asyncio.to_thread(session.has_calls_to_make):
             return
-        await asyncio.to_thread(check_store, session, here=task_runner in ENGINES)
         parts = await asyncio.to_thread(parts_of, session, workers, lease.holder, dict(trace_attributes))
         crew = crew_of(task_runner, len(parts))
         await asyncio.to_thread(write_down, session, parts, [crew.told(part) for part in parts])
