@@ -120,7 +120,7 @@ def test_a_temporary_server_where_workers_may_be_on_other_machines(
 
 
 def test_a_password_that_only_this_process_knows(postgres_url: str) -> None:
-    with pytest.raises(InvalidSetting, match=r"workers are not told the password.*PREFECT_EXPERIMENTS_STORE_URL") as refused:
+    with pytest.raises(InvalidSetting, match=r"not told the password.*PREFECT_EXPERIMENTS_STORE_URL") as refused:
         run(Client(store_url=postgres_url), task_runner="processes")
     assert "s3cret" not in str(refused.value)
 
