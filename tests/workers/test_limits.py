@@ -103,7 +103,7 @@ def test_every_run_has_its_trace(app: App, phoenix_url: str, monkeypatch: pytest
     assert None not in traces
     assert len(traces) == EXAMPLES
     assert ran.summary.total_cost == alone.summary.total_cost
-    project_name = client.store.links.of_experiment(ran.experiment.id)
+    project_name = client.store.links.of_remote(ran.experiment.id)
     assert project_name is not None
     assert project_name.project_name is not None
 
