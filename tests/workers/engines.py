@@ -79,7 +79,7 @@ def check_that_a_worker_is_killed(task_runner: Any, client: Client, app: App, ex
     lost = set(had) - returned
     assert len(lost) == CONCURRENCY // 2
     again = {example for example, times in app.calls().items() if times > 1}
-    assert again == lost, app.log('begin')
+    assert again == lost, app.log("begin")
     assert sum(app.calls().values()) == EXAMPLES + len(lost)
     assert set(ended_well(experiment)) <= {"Completed", "Crashed"}
     gone(app.pids())
