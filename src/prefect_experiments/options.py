@@ -13,7 +13,6 @@ import dataclasses
 import functools
 import inspect
 import itertools
-import multiprocessing
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -340,11 +339,6 @@ class EvaluationOptions(Attempts):
     @field_validator("task_runner")
     @classmethod
     def _is_known(cls, given: Any) -> Any:
-        if given is not None and getattr(multiprocessing.current_process(), "_inheriting", False):
-            raise InvalidSetting(
-                "a worker has imported the script that started it, and this call with it: workers of task_runner="
-                f"{given!r:.100} import the main script, so put the call under `if __name__ == '__main__':`"
-            )
         if given is None or (not isinstance(given, str | type) and callable(getattr(given, "submit", None))):
             return given
         if isinstance(given, str):

@@ -236,23 +236,46 @@ def test_workers_use_the_temporary_server_of_the_driver(
 
 
 UNGUARDED = """
-from prefect_experiments import Client
+from prefect_experiments import run_experiment
 
-ran = Client().experiments.run_experiment(
-    dataset=[{"input": n} for n in range(4)], task=lambda x: x, task_runner="processes", print_summary=False
-)
+def double(input):
+    open("calls", "a").write("x")
+    return input * 2
+
+def go(**more):
+    return run_experiment(dataset=[{"input": n} for n in range(4)], task=double, print_summary=False, **more)
+
+HERE
 """
+IN_PROCESSES = 'go(task_runner="processes")'
+GUARDED = f'if __name__ == "__main__":\n    print({IN_PROCESSES}.ran)'
+POOL = "from prefect.task_runners import ProcessPoolTaskRunner\ngo(task_runner=ProcessPoolTaskRunner())"
 
 
-@pytest.mark.slow
-def test_a_script_that_its_workers_would_run_again(store_url: str, tmp_path: Path) -> None:
-    script = tmp_path / "unguarded.py"
-    script.write_text(UNGUARDED)
+@pytest.mark.parametrize(
+    ("here", "line", "calls"),
+    [
+        (IN_PROCESSES, 11, 0),
+        (f"if True:\n    {IN_PROCESSES}", 12, 0),
+        (POOL, 12, 0),
+        (f"go()\n{GUARDED}", 11, 4),  # what a worker would do again is the one before
+        pytest.param(GUARDED, None, 4, marks=pytest.mark.slow),
+    ],
+)
+def test_a_script_that_its_workers_would_run_again(
+    store_url: str, tmp_path: Path, here: str, line: int | None, calls: int
+) -> None:
+    script = tmp_path / "evaluate.py"
+    script.write_text(UNGUARDED.replace("HERE", here))
     environment = {**os.environ, "PREFECT_EXPERIMENTS_STORE_URL": store_url}
-    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment)
-    assert ended.returncode == 1
-    assert "put the call under `if __name__ == '__main__':`" in ended.stderr
-    assert len(Client(store_url=store_url).experiments.list()) == 1
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    made = tmp_path / "calls"
+    assert len(made.read_text() if made.exists() else "") == calls, ended.stderr
+    if line is None:
+        assert ended.stdout.strip() == "4", ended.stderr
+    else:
+        assert ended.returncode == 1
+        assert f"put line {line}, and what else is not to be repeated, under `if __name__ ==" in ended.stderr
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from prefect_experiments.orchestration.experiment_flow import run_dry, run_work
 from prefect_experiments.orchestration.shared_limits import within_limits
 from prefect_experiments.orchestration.workers.checks import check_workers
 from prefect_experiments.orchestration.workers.flow_runs import check_deployment
+from prefect_experiments.orchestration.workers.main_script import note_call
 from prefect_experiments.signatures import takes
 from prefect_experiments.sync import sync_twin
 
@@ -58,6 +59,7 @@ async def arun_experiment(call: RunCall) -> RanExperiment:
 
 async def run_new(arguments: RunArguments, client: Place | None) -> RanExperiment:
     """`arun_experiment` in a client's store and backend."""
+    note_call()
     if arguments.dry_run is not False:
         work = RunWork(await asyncio.to_thread(plan_new, arguments, client))
         with shown_in_notebook(work.name, wanted=arguments.print_summary):
@@ -109,6 +111,7 @@ async def aevaluate_experiment(call: EvaluateCall) -> RanExperiment:
 
 async def go_on(arguments: ResumeArguments | EvaluateArguments, client: Place | None) -> RanExperiment:
     """`aresume_experiment` or `aevaluate_experiment` in a client's store and backend."""
+    note_call()
     clients = Clients()
     plan = await asyncio.to_thread(plan_continued, arguments, client)
     await asyncio.to_thread(check_workers, plan)

@@ -12,7 +12,8 @@ from prefect_experiments.experiment.places import remote_of
 from prefect_experiments.experiment.spec import CallableSpec
 from prefect_experiments.experiment.work import RunPlan
 from prefect_experiments.options import DEPLOYMENT
-from prefect_experiments.orchestration.workers.engines import check_engine, is_on_this_machine
+from prefect_experiments.orchestration.workers.engines import check_engine, is_on_this_machine, starts_processes
+from prefect_experiments.orchestration.workers.main_script import line_without_guard
 from prefect_experiments.settings import Settings
 from prefect_experiments.store.urls import parse_url, portable, url_text
 
@@ -27,6 +28,12 @@ def check_workers(plan: RunPlan) -> None:
     if task_runner is None:
         return
     check_engine(task_runner)
+    if starts_processes(task_runner) and (line := line_without_guard()) is not None:
+        raise InvalidSetting(
+            f"the workers of {_named(task_runner)} are new processes, and each of them would run this script again "
+            f"from its first line, with all that it calls: put line {line}, and what else is not to be repeated, under "
+            "`if __name__ == '__main__':`. Nothing was called"
+        )
     is_here = is_on_this_machine(task_runner)
     _check_store(plan, is_here=is_here)
     if is_here:

@@ -68,6 +68,13 @@ def is_on_this_machine(task_runner: Any) -> bool:
     return task_runner == "processes" or isinstance(task_runner, ProcessPoolTaskRunner | ThreadPoolTaskRunner)
 
 
+def starts_processes(task_runner: Any) -> bool:
+    """Whether its workers are new processes of Python's, which import the script that is run."""
+    if _is_dask(task_runner):
+        return _dask_is_here(task_runner)
+    return task_runner in ("processes", "dask") or isinstance(task_runner, ProcessPoolTaskRunner)
+
+
 def _is_dask(task_runner: Any) -> bool:
     found = sys.modules.get("prefect_dask")  # who has a runner of it, has imported it
     return found is not None and isinstance(task_runner, cast(Any, found).DaskTaskRunner)
