@@ -342,7 +342,7 @@ class EvaluationOptions(Attempts):
         if given is None or (not isinstance(given, str | type) and callable(getattr(given, "submit", None))):
             return given
         if isinstance(given, str):
-            if given in ENGINES or given.removeprefix(DEPLOYMENT).strip() not in ("", given):
+            if given in ENGINES or (given.startswith(DEPLOYMENT) and given.removeprefix(DEPLOYMENT).strip()):
                 return given
             if given != DEPLOYMENT:
                 raise InvalidSetting(unknown_value("task_runner", given, [*ENGINES, f"{DEPLOYMENT}NAME"]))

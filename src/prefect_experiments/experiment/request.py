@@ -41,7 +41,7 @@ from prefect_experiments.experiment.spending import check_spending
 from prefect_experiments.experiment.work import RunPlan, Start
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Dataset
-from prefect_experiments.options import CallOptions, Sample, Selection
+from prefect_experiments.options import CallOptions, EvaluationOptions, Sample, Selection
 from prefect_experiments.origin import ask_git
 from prefect_experiments.store import ExperimentRecord, Store
 from prefect_experiments.tasks import Task, resolve_task
@@ -225,6 +225,7 @@ def plan_continued(arguments: ResumeArguments | EvaluateArguments, client: Place
     notes += _unknown_states({name: n for name, n in unknown.items() if name in concerned}, passed)
     if task is not None:
         notes += _mixture(record, task, missing)
+    notes += _alone(record, store, arguments)
     evaluators = (*again, *given)
     judged = _judged(Judged.of(arguments), evaluators, store, remote, record.experiment.dataset_name)
     _refuse_itself(judged, record)
@@ -320,6 +321,17 @@ def _mixture(record: ExperimentRecord, task: Task, missing: int) -> list[str]:
     return [
         f"The task has changed since experiment {record.experiment.id} began: {kept} outputs of the former one are "
         f"kept beside the {missing} of this one. For a fresh start, run a new experiment."
+    ]
+
+
+def _alone(record: ExperimentRecord, store: Store, options: EvaluationOptions) -> list[str]:
+    """A note, where an experiment that workers shared is gone on with by this process alone."""
+    workers = store.shared_work.shared_by(record.experiment.id) if options.task_runner is None else 0
+    if not workers:
+        return []
+    return [
+        f"The calls of experiment {record.experiment.id} were shared by {workers} workers before; this process makes "
+        "those that are left alone. For workers, pass task_runner= and workers= (--task-runner, --workers) again."
     ]
 
 

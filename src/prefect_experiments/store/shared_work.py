@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from prefect_experiments.errors import ExperimentInUse, ExperimentsError, WorkCalledOff
 from prefect_experiments.store.database import Database
-from prefect_experiments.store.leases import SILENT_S, Lease
+from prefect_experiments.store.leases import NOBODY, SILENT_S, Lease
 from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.processes import Process
 from prefect_experiments.store.tables import leases, shared_work, work_ranges, workers
@@ -126,6 +126,21 @@ class SharedWorkStore:
             c = work_ranges.c
             query = sa.select(c.first).where(c.experiment_id == experiment_id, c.done == 0).limit(1)
             return connection.execute(query).first() is None
+
+    def has_workers(self, experiment_id: str, leader: str) -> bool:
+        """Whether some worker of a leader's is at work, who lives as far as is known."""
+        c = leases.c
+        theirs = c.purpose.startswith("worker ") & c.purpose.endswith(Process.of(leader).token)
+        query = sa.select(c.holder).where(c.experiment_id == experiment_id, theirs, c.holder != NOBODY)
+        with self._database.read() as connection:
+            return any(Process.of(holder).lives() is not False for holder in connection.execute(query).scalars())
+
+    def shared_by(self, experiment_id: str) -> int:
+        """How many workers have shared an experiment when it was last gone on with; 0 where it was not shared."""
+        c = shared_work.c
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(c.workers).where(c.experiment_id == experiment_id)).scalar()
+        return int(found or 0)
 
     def under_way(self, experiment_id: str) -> Mapping[Range, int]:
         """The ranges that are taken and not done, and which worker has each."""

@@ -137,7 +137,7 @@ class TaskRunnerCrew:
             except Exception as error:
                 raise WorkersLost(
                     f"there are no workers, as their task runner does not start: {describe(error)}. Nothing was called "
-                    "since; see to it, and go on with `prefect-experiments resume`"
+                    "since; see to it, and resume the experiment"
                 ) from error
             return runner, stack.pop_all()
 

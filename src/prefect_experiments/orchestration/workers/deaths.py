@@ -62,7 +62,7 @@ class Deaths:
         return WorkersLost(
             f"worker {worker} of experiment {self._id} ended {MOST_DEATHS} times before anything was done "
             f"({how.rstrip('.')}){where}. What had finished is kept: see to the reason, which may be memory, or a "
-            f"module that ends its process, and go on with `prefect-experiments resume {self._id}`"
+            "module that ends its process, and resume the experiment"
         )
 
     def corrected(self, told: Done) -> Done:

@@ -98,6 +98,8 @@ class _Leading:
             # One that is cut off, or stopped, may never say that it has ended. What it had is done by others.
             is_done = bool(left) and await asyncio.to_thread(self._is_done)
             quiet = quiet + LOOK_S if is_done else 0.0
+            if quiet > LET_GO_WITHIN_S and not await asyncio.to_thread(self._has_workers):
+                return  # whoever is left has only begun to start
             if quiet > ENDED_WITHIN_S:
                 logger.warning("Workers that no longer answer are not waited for: everything is done.")
                 return
@@ -114,6 +116,9 @@ class _Leading:
 
     def _is_done(self) -> bool:
         return self._store.shared_work.is_done(self._id)
+
+    def _has_workers(self) -> bool:
+        return self._store.shared_work.has_workers(self._id, self._leader)
 
     async def _kept_at_work(self, part: Part) -> None:
         """Have one worker do its part, and start it again where it is gone."""
