@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import os
 import re
 import subprocess
@@ -12,21 +11,9 @@ from typing import Any
 
 from prefect_experiments import Client
 from support.patience import wait_for
-from tests.workers import harness
-from tests.workers.harness import App, Driver, gone, kill, rows, runs_in_prefect
+from tests.workers.harness import App, Driver, Running, gone, kill, rows, runs_in_prefect
 
 EXAMPLES, CONCURRENCY = 60, 4
-
-
-class Running(harness.Running):
-    """With the settings of Prefect's that the test has: they are a context's."""
-
-    def __init__(self, function: Any, **arguments: Any) -> None:
-        self._here = contextvars.copy_context()
-        super().__init__(function, **arguments)
-
-    def run(self) -> None:
-        self._here.run(super().run)
 
 
 def shared(task_runner: Any) -> dict[str, Any]:

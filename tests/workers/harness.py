@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import os
 import shutil
@@ -100,6 +101,7 @@ class Running(threading.Thread):
 
     def __init__(self, function: Any, **arguments: Any) -> None:
         super().__init__(daemon=True)
+        self._here = contextvars.copy_context()  # with the settings of Prefect's that the test has
         self._function, self._arguments = function, arguments
         self._given: Any = None
         self.error: BaseException | None = None
@@ -107,6 +109,9 @@ class Running(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        self._here.run(self._run)
+
+    def _run(self) -> None:
         try:
             with heard_by(self.heard.append):
                 self._given = self._function(print_summary=False, **self._arguments)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 from functools import partial
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from prefect.task_runners import PrefectTaskRunner, ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
@@ -26,7 +27,7 @@ def crew_of(task_runner: Any, workers: int) -> Crew:
     """
     match task_runner:
         case "processes":
-            return TaskRunnerCrew(lambda: ProcessPoolTaskRunner(max_workers=1), workers, is_alone=True)
+            return TaskRunnerCrew(lambda: _OneProcess(max_workers=1), workers, is_alone=True)
         case "dask":
             return TaskRunnerCrew(partial(local_dask, workers), workers, is_alone=False)
         case "ray":
@@ -36,6 +37,17 @@ def crew_of(task_runner: Any, workers: int) -> Crew:
     if _is_dask(task_runner):
         return TaskRunnerCrew(partial(quiet_dask, task_runner), workers, is_alone=False)
     return TaskRunnerCrew(task_runner.duplicate, workers, is_alone=isinstance(task_runner, ProcessPoolTaskRunner))
+
+
+class _OneProcess(ProcessPoolTaskRunner):
+    """A process pool that knows Prefect's settings of whoever started it also where it passes on what workers tell."""
+
+    def __enter__(self) -> Self:
+        self._here = contextvars.copy_context()
+        return super().__enter__()
+
+    def _forward_subprocess_messages(self) -> None:
+        self._here.run(super()._forward_subprocess_messages)
 
 
 def check_engine(task_runner: Any) -> None:
