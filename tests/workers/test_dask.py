@@ -75,6 +75,7 @@ def cluster(folder: Path, *workers: dict[str, str]) -> Iterator[tuple[str, list[
         yield address, started
 
 
+@pytest.mark.slow
 def test_a_worker_is_killed(client: Client, app: App) -> None:
     check_that_a_worker_is_killed("dask", client, app, "killed-on-dask")
 

@@ -148,16 +148,17 @@ class _Leading:
             counting.cancel()
             await asyncio.gather(counting, return_exceptions=True)
             if not self._is_away:
-                await in_thread(self._take_count)
+                # Clusters do by themselves again what a worker has not ended, and nobody here hears of it.
+                await in_thread(self._take_count, True)
 
     async def _keep_counting(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             await asyncio.to_thread(self._take_count)
 
-    def _take_count(self) -> None:
+    def _take_count(self, is_last: bool = False) -> None:
         done = sum(self._store.shared_work.done(self._id).values(), Done())
-        self._session.by_workers = self._deaths.corrected(done) if self._deaths.any else done
+        self._session.by_workers = self._deaths.corrected(done) if is_last or self._deaths.any else done
 
 
 async def _wait(at_work: set[asyncio.Task[None]], seconds: float) -> None:
