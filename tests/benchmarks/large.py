@@ -48,6 +48,7 @@ class Peaks:
     def __init__(self, process: psutil.Process) -> None:
         self._process, self._over = process, threading.Event()
         self.of: dict[str, float] = {}
+        self.connections = 0
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     def __enter__(self) -> Peaks:
@@ -60,6 +61,7 @@ class Peaks:
 
     def _look(self) -> None:
         while not self._over.wait(0.3):
+            self.connections = max(self.connections, connections())
             for process in self._family():
                 try:
                     words = process.cmdline()
@@ -76,6 +78,18 @@ class Peaks:
             yield from self._process.children(recursive=True)
         except psutil.Error:
             return
+
+
+def connections() -> int:
+    """How many connections PostgreSQL has to the store, where it is there."""
+    url = os.environ.get("LARGE_STORE_URL", "")
+    if not url.startswith("postgresql"):
+        return 0
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        query = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
+        return int((connection.execute(query).fetchone() or [0])[0])
 
 
 def _named(words: list[str]) -> str:
@@ -97,7 +111,8 @@ def measured(what: str, command: list[str], environment: dict[str, str]) -> None
             raise SystemExit(f"{what} ended with {process.returncode}: {log.read()[-2000:]}")
     seconds = time.perf_counter() - began
     shown = ", ".join(f"{name.partition(' ')[2]} {peak:,.0f} MB" for name, peak in sorted(peaks.of.items()))
-    print(f"{what}: {seconds:,.1f} s; peaks: {shown}", flush=True)
+    more = f"; connections: {peaks.connections}" if peaks.connections else ""
+    print(f"{what}: {seconds:,.1f} s; peaks: {shown}{more}", flush=True)
     for line in said.splitlines():
         if line.startswith("="):
             print(f"  {line}", flush=True)
@@ -152,6 +167,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         url = given.store_url or f"sqlite:///{folder}/large.db"
+        os.environ["LARGE_STORE_URL"] = url
         here = str(Path(__file__).parent)
         environment = {
             **os.environ,
