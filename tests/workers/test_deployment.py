@@ -188,7 +188,7 @@ def test_a_pool_that_nobody_serves_is_told_of_and_its_flow_runs_end_with_the_exp
     idle = case("idle", task_runner="deployment:idle")
     leader = idle.start()
     wait_for(lambda: "prefect worker start --pool nobody" in idle.output or leader.poll() is not None, "a word")
-    assert "2 of the workers have not started" in idle.output
+    assert "2 workers have not started for 30 s: waiting for flow runs" in idle.output
     assert leader.poll() is None, "it goes on waiting"
     leader.send_signal(signal.SIGINT)
     assert idle.ended() != 0

@@ -63,7 +63,10 @@ def test_a_budget_holds_for_both(client: Client, app: App) -> None:
     assert 50 <= made <= 50 + 4 + 4 * 5  # what is under way, and what begins in the second
     kept = client.experiments.get_results(experiment=spent.value.experiment_id)
     assert kept.summary.total_cost == pytest.approx(made * 0.01)
-    assert runs_in_prefect(called("paid"))[0].state_name == "Failed"
+    flow, tasks = runs_in_prefect(called("paid"))
+    assert flow.state_name == "Failed"
+    assert "BudgetSpent" in {run.state_name for run in tasks if run.name.startswith("worker ")}
+    assert "Failed" not in {run.state_name for run in tasks}
     gone(app.pids())
 
 

@@ -60,9 +60,12 @@ class Done:
 
     def __add__(self, other: Done) -> Done:
         numbers = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "trouble"}
-        return Done(**numbers, trouble=self.trouble or other.trouble)
+        # Each worker's own words count its calls alone.
+        both = self.trouble and other.trouble and not self.trouble.endswith(_AND_OTHERS)
+        return Done(**numbers, trouble=(self.trouble or other.trouble) + (_AND_OTHERS if both else ""))
 
 
+_AND_OTHERS = " in one of the workers, and more in others"
 _DONE = tuple(f.name for f in fields(Done))
 
 

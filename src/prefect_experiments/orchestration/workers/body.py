@@ -11,7 +11,7 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from prefect_experiments.errors import InvalidInput, WorkCalledOff
+from prefect_experiments.errors import BudgetSpent, InvalidInput, WorkCalledOff
 from prefect_experiments.experiment.calling import make_calls
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.sharing import Part, SharedBatches, do_part
@@ -19,6 +19,7 @@ from prefect_experiments.orchestration.batches import evaluate_batch, run_batch
 from prefect_experiments.orchestration.patience import new_line
 from prefect_experiments.orchestration.shared_limits import pace_of
 from prefect_experiments.orchestration.workers.alone import in_its_own_process
+from prefect_experiments.orchestration.workers.task import BUDGET_SPENT
 from prefect_experiments.store.shared_work import Done
 
 
@@ -34,8 +35,11 @@ def do(part: str) -> dict[str, Any] | State[Any]:
     in_its_own_process()
     try:
         return asdict(asyncio.run(do_part_here(Part.model_validate_json(part))))
-    except WorkCalledOff as off:  # whoever leads knows why: as an error it would be told of by every worker
+    # Whoever leads says why: as an error it would be told of by every worker.
+    except WorkCalledOff as off:
         return Completed(name="CalledOff", message=str(off))
+    except BudgetSpent as spent:
+        return Completed(name=BUDGET_SPENT, message=str(spent))
 
 
 async def do_part_here(part: Part) -> Done:

@@ -13,11 +13,18 @@ from uuid import UUID
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from prefect_experiments.errors import ExperimentInUse, ExperimentsError, StoreUnavailable, WorkersLost, describe
+from prefect_experiments.errors import (
+    BudgetSpent,
+    ExperimentInUse,
+    ExperimentsError,
+    StoreUnavailable,
+    WorkersLost,
+    describe,
+)
 from prefect_experiments.experiment.sharing import Part
 from prefect_experiments.orchestration.workers.alone import deaf_to_ctrl_c
 from prefect_experiments.orchestration.workers.ended import end_runs_left_of
-from prefect_experiments.orchestration.workers.task import worker_task
+from prefect_experiments.orchestration.workers.task import BUDGET_SPENT, worker_task
 
 LEFT_S = 5.0
 """So long a process that has done its part may take to end."""
@@ -127,6 +134,8 @@ class TaskRunnerCrew:
         self._run_ids.add(future.task_run_id)
         try:
             future.result(raise_on_failure=True)
+            if (state := future.state).name == BUDGET_SPENT:
+                raise BudgetSpent(str(state.message))
         finally:
             self._at_work.discard(key)
 

@@ -265,9 +265,9 @@ class DeploymentCrew:
         names = ", ".join(repr(watched.run.name) for watched in late[:3])
         more = f" and {len(late) - 3} more" if len(late) > 3 else ""
         logger.warning(
-            "%d of the workers have not started for %.0f s, and are waited for: flow runs %s%s of the deployment %r. "
-            "%s.",
+            "%d worker%s not started for %.0f s: waiting for flow runs %s%s of the deployment %r. %s.",
             len(late),
+            " has" if len(late) == 1 else "s have",
             LATE_S,
             names,
             more,
