@@ -399,6 +399,22 @@ def test_the_demo_runs_without_a_server(tmp_path: Path, monkeypatch: pytest.Monk
         assert re.search(rf"{evaluator} +│ 0\.\d+ over 77 of 77 +│ 0\.\d+ over 77 of 77", done.stdout)
 
 
+@pytest.mark.slow
+def test_the_measurements_of_sizing_run(postgres_url: str) -> None:
+    """As they stand but for the number of examples, and the database's URL."""
+    [block] = blocks_of(ROOT / "docs/sizing.md", "sh")
+    on_sqlite, on_postgres, workers = block.splitlines()
+    for line in (
+        on_sqlite.replace("100000", "300"),
+        on_postgres.replace("1000000", "300").replace("postgresql://USER:PASSWORD@HOST/NAME", postgres_url),
+        f"{workers.partition('#')[0]} 60",
+    ):
+        command = [sys.executable, *shlex.split(line, comments=True)[1:]]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"\d (examples/s|calls of)|examples/s", done.stdout)
+
+
 def test_commands_in_the_documents_exist() -> None:
     texts = [path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
     commands = {name for text in texts for name in re.findall(r"^prefect-experiments ([a-z]\w*)", text, re.MULTILINE)}
