@@ -115,6 +115,10 @@ class Dataset(OnPages, _Record):
     evaluators: tuple[str, ...] = ()
     only_evaluators: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if isinstance(self.examples, list):  # as it comes out of JSON
+            object.__setattr__(self, "examples", tuple(self.examples))
+
     def _said(self) -> Iterable[str]:
         kept = [f"{key}={value!r}" for key in ("id", "version_id") if (value := getattr(self, key))]
         splits = [f"splits={self.splits!r}"] if self.splits else []

@@ -45,7 +45,9 @@ def test_every_automation_is_one(path: Path) -> None:
 
 def ends_of_flows() -> set[str]:
     """The names of final states that the code makes up."""
-    source = "\n".join(path.read_text() for path in (ROOT / "src/prefect_experiments/orchestration").rglob("*.py"))
+    paths = (ROOT / "src/prefect_experiments/orchestration").rglob("*.py")
+    # Those of a worker's task run are no flow's.
+    source = "\n".join(path.read_text() for path in paths if path.parts[-2:] != ("workers", "body.py"))
     source += "\n".join(path.read_text() for path in (ROOT / "src/prefect_experiments/flows").glob("*.py"))
     assert set(re.findall(r"(?:Completed|Failed)\(name=([^,)]+)", source)) == {"BEGUN_BEFORE"}
     return {"AlreadyBegun", "GatePassed", "GateFailed", "GateInconclusive"}
