@@ -94,8 +94,7 @@ class Dataset(OnPages, _Record):
     """A named set of examples at one immutable version.
 
     Attributes:
-        examples: in dataset order, after `splits` were applied: a tuple or, of more than 10,000, what reads like one,
-            each time from where they are kept.
+        examples: in dataset order, after `splits` were applied: a tuple or, of more than 10,000, what reads like one.
         version_id: the version these examples are of; empty for one not kept anywhere yet.
         task: a reference to the task that it is for, for calls that name none. Not kept with it, like what follows.
         evaluators: references to, or names of, its evaluators, for calls that name none.

@@ -18,8 +18,8 @@ from prefect_experiments.experiment.sharing import Part, SharedBatches, do_part
 from prefect_experiments.orchestration.batches import evaluate_batch, run_batch
 from prefect_experiments.orchestration.patience import new_line
 from prefect_experiments.orchestration.shared_limits import pace_of
+from prefect_experiments.orchestration.workers import BUDGET_SPENT
 from prefect_experiments.orchestration.workers.alone import in_its_own_process
-from prefect_experiments.orchestration.workers.task import BUDGET_SPENT
 from prefect_experiments.store.shared_work import Done
 
 

@@ -22,9 +22,10 @@ from prefect_experiments.errors import (
     describe,
 )
 from prefect_experiments.experiment.sharing import Part
+from prefect_experiments.orchestration.workers import BUDGET_SPENT
 from prefect_experiments.orchestration.workers.alone import deaf_to_ctrl_c
 from prefect_experiments.orchestration.workers.ended import end_runs_left_of
-from prefect_experiments.orchestration.workers.task import BUDGET_SPENT, worker_task
+from prefect_experiments.orchestration.workers.task import worker_task
 
 LEFT_S = 5.0
 """So long a process that has done its part may take to end."""

@@ -6,9 +6,6 @@ from typing import Any
 
 from prefect import task
 
-BUDGET_SPENT = "BudgetSpent"
-"""What the state of a worker is called that has stopped for the budget: it is no failure of its own."""
-
 
 @task(
     name="worker",
