@@ -69,7 +69,8 @@ def check_that_a_worker_is_killed(task_runner: Any, client: Client, app: App, ex
     assert again == lost, app.log("begin")
     assert sum(app.calls().values()) == EXAMPLES + len(lost)
     assert set(ended_well(experiment)) <= {"Completed", "Crashed"}
-    gone(app.pids())
+    if isinstance(task_runner, str):  # a cluster of the caller's own stays
+        gone(app.pids())
 
 
 def check_that_the_driver_is_killed(task_runner: str, store_url: str, client: Client, app: App) -> None:

@@ -142,7 +142,7 @@ def test_workers_that_die_when_they_start(client: Client, app: App) -> None:
             client.experiments.run_experiment, dataset=rows(EXAMPLES), experiment_name=called("dies"), **SHARED
         ).result()
     assert "ended 3 times before anything was done" in str(lost.value)
-    assert "prefect-experiments resume exp-" in str(lost.value)
+    assert "and resume the experiment" in str(lost.value)
     assert not app.log("begin")
     flow, _ = runs_in_prefect(called("dies"))
     assert flow.state_name == "Failed"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Protocol
 
 from prefect_experiments import money
 from prefect_experiments.analysis import numbers
@@ -17,11 +20,18 @@ from prefect_experiments.display import OnPages, Printed, some
 from prefect_experiments.models import _Record
 from prefect_experiments.results import DIRECTION, given_names, meant_by_name
 from prefect_experiments.store import ExperimentRecord, Store
+from prefect_experiments.store.evaluation_rows import MetricRows
 
 PERCENTILES = (50, 95, 99)
 
 _Figures = tuple[Hashable, float | None, str | None, bool, bool]
 """Of one evaluation: its example, score, label, whether it is an error, whether it is pending."""
+
+
+class _Rows(Protocol):
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[_Figures]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,20 +222,20 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     has_others = any(by != name for _, by, name, *_ in said)
     contents = ((by, name, score is not None or label is not None) for _, by, name, score, label, *_ in said)
     names = given_names(contents) if has_others else {}
-    evaluations: dict[str, list[_Figures]] = {e.name: [] for e in record.evaluators if e.name not in names}
+    evaluations = {e.name: MetricRows() for e in record.evaluators if e.name not in names}
     for position, evaluator, name, score, label, has_error, is_pending in said:
         if name != evaluator or evaluator not in names:
-            evaluations.setdefault(name, []).append((position, score, label, has_error, is_pending))
+            evaluations.setdefault(name, MetricRows()).append((position, score, label, has_error, is_pending))
         elif has_error:
             for given in names[evaluator]:
-                evaluations.setdefault(given, []).append((position, None, None, True, False))
+                evaluations.setdefault(given, MetricRows()).append((position, None, None, True, False))
     used = store.results.spending(experiment.id)
     meant_for = meant_by_name(chosen_positions(record), ((by, name, position) for position, by, name, *_ in said))
     asks_where = runs.failed and (experiment.repetitions > 1 or meant_for)
     failed = _failed_positions(store, experiment.id) if asks_where else []
     directions = agreed(said_directions(store.results.said_of(experiment.id, DIRECTION)))
 
-    def metric(name: str, rows: Sequence[_Figures]) -> MetricSummary:
+    def metric(name: str, rows: MetricRows) -> MetricSummary:
         chosen = meant_for.get(name)
         n_expected = expected if chosen is None else len(chosen) * experiment.repetitions
         lost = failed if chosen is None else [position for position in failed if position in chosen]
@@ -269,15 +279,17 @@ def _failed_positions(store: Store, experiment_id: str) -> list[int]:
     return [run.position for run in failed if run.error is not None]
 
 
-def _repetitions(rows: Sequence[_Figures], failed: Sequence[int], repetitions: int) -> RepetitionSummary | None:
+def _repetitions(rows: MetricRows, failed: Sequence[int], repetitions: int) -> RepetitionSummary | None:
+    if repetitions == 1:
+        return None
     scored = [(position, score) for position, score, *_ in rows if score is not None]
-    if repetitions == 1 or not scored or not is_two_valued(score for _, score in scored):
+    if not scored or not is_two_valued(score for _, score in scored):
         return None
     return summarize_repetitions(scored, failed, repetitions)
 
 
 def metric_summary(
-    rows: Sequence[_Figures],
+    rows: _Rows,
     expected: int,
     failed: int,
     repetitions: RepetitionSummary | None = None,
@@ -288,9 +300,10 @@ def metric_summary(
     for _, _, label, *_ in rows:
         if label is not None:
             labels[label] = labels.get(label, 0) + 1
-    scored = [(example, score) for example, score, *_ in rows if score is not None]
-    n, scores = len(scored), [score for _, score in scored]
-    means = example_means(scored)
+    scores = array("d", (score for _, score, *_ in rows if score is not None))
+    n, means = len(scores), scores
+    if not _ascend(example for example, score, *_ in rows if score is not None):  # else each has one score
+        means = array("d", example_means((example, score) for example, score, *_ in rows if score is not None))
     mean, sd = mean_and_sd(means) if means else (None, None)
     lowest, highest = _bounds(scores, expected)
     errors = sum(1 for *_, has_error, _ in rows if has_error)
@@ -313,6 +326,11 @@ def metric_summary(
         direction=direction,
         repetitions=repetitions,
     )
+
+
+def _ascend(examples: Iterable[Hashable]) -> bool:
+    """Whether these are positions of which each is above the one before."""
+    return all(isinstance(one, int) and isinstance(next_, int) and one < next_ for one, next_ in pairwise(examples))
 
 
 def _bounds(scores: Sequence[float], expected: int) -> tuple[float | None, float | None]:

@@ -94,15 +94,14 @@ class Missing:
             only=self._only,
         )
 
-    def left(self, batch: Batch) -> tuple[int, list[str]]:
-        """How much a batch lacks by now, and of which examples."""
+    def left(self, batch: Batch) -> tuple[list[str], list[str]]:
+        """Of which examples a batch lacks runs by now, and of which it lacks evaluations."""
         repetitions = range(1, self._repetitions + 1)
         keys = {(position, number) for position in batch.positions for number in repetitions}
         keys -= self._store.results.finished_runs(self._id, (batch.first, batch.last))
         runs = self._store.results.run_items(self._record.version, keys)
         evaluations = self.evaluation_items(batch) if self._fingerprints else []
-        ids = [item.example_id for item in (*runs, *(item.run for item in evaluations))]
-        return len(ids), list(dict.fromkeys(ids))
+        return [item.example_id for item in runs], [item.run.example_id for item in evaluations]
 
     def not_meant(self) -> int:
         """Evaluations of missing runs that no evaluator is to give, as it is meant for other examples."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -31,6 +31,7 @@ from prefect_experiments.records import (
 )
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
+from prefect_experiments.store.evaluation_rows import EvaluationRows
 from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
 from prefect_experiments.store.ingest import evaluated_failures
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
@@ -53,8 +54,7 @@ class RunFigures(NamedTuple):
     total_cost: float | None
 
 
-EvaluationFigures = tuple[int, str, str, float | None, str | None, bool, bool]
-"""Position, evaluator, name, score, label, whether it is an error, whether it is pending."""
+ROWS_AT_ONCE = 5_000
 
 
 @all_patient
@@ -210,22 +210,31 @@ class ResultStore:
         with self._database.read() as connection:
             return spending_of(connection, experiment_id)
 
-    def evaluation_figures(self, experiment_id: str) -> Sequence[EvaluationFigures]:
+    def evaluation_figures(self, experiment_id: str) -> EvaluationRows:
         """What a summary needs of each evaluation that counts, in dataset order: none on a failed run does."""
         c = evaluations.c
         is_empty = sa.and_(c.score.is_(None), c.label.is_(None), c.error.is_(None))
         may_be_pending = sa.case((sa.and_(is_empty, c.metadata.contains(f'"{PENDING}"')), c.metadata))
         figures = (c.evaluator, c.name, c.score, c.label, c.error.is_not(None), may_be_pending)
         query = sa.select(c.position, c.repetition_number, *figures)
+        rows = EvaluationRows()
         with self._database.read() as connection:
             void = evaluated_failures(connection, experiment_id)
-            found = connection.execute(query.where(c.experiment_id == experiment_id).order_by(c.position)).all()
-        rows = [
-            (position, *rest, metadata is not None and pending_criteria(_empty_with(metadata)) is not None)
-            for position, repetition, *rest, metadata in found
-            if (position, repetition) not in void
-        ]
-        return cast("Sequence[EvaluationFigures]", rows)
+            found = query.where(c.experiment_id == experiment_id).order_by(c.position)
+            for (
+                position,
+                repetition,
+                evaluator,
+                name,
+                score,
+                label,
+                has_error,
+                metadata,
+            ) in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(found):
+                if (position, repetition) not in void:
+                    is_pending = metadata is not None and pending_criteria(_empty_with(metadata)) is not None
+                    rows.append((position, evaluator, name, score, label, bool(has_error), is_pending))
+        return rows
 
     def said_of(self, experiment_id: str, key: str) -> list[tuple[str, Any]]:
         """By name what the scored evaluations have in their metadata under a key, each once; of those that have it."""

@@ -42,21 +42,24 @@ class Deaths:
         self.any = True
         ranges = self._store.shared_work.under_way(self._id)
         left = {found: self._left(found) for found, whose in ranges.items() if whose == worker}
+        counts = {(found, len(runs) + len(evaluations)) for found, (runs, evaluations) in left.items()}
         self._at_none[worker] = 0 if left else self._at_none[worker] + 1
-        self._at_calls.update((found, count) for found, (count, _) in left.items())
+        self._at_calls.update(counts)
         if self._at_none[worker] >= MOST_DEATHS:
             # Whoever is at work still may have taken over what killed this one.
-            return self._lost(worker, how, [id_ for found in ranges for id_ in self._left(found)[1]])
-        if any(self._at_calls[found, count] >= MOST_DEATHS for found, (count, _) in left.items()):
-            return self._lost(worker, how, [id_ for _, ids in left.values() for id_ in ids])
+            return self._lost(worker, how, list(map(self._left, ranges)))
+        if any(self._at_calls[count] >= MOST_DEATHS for count in counts):
+            return self._lost(worker, how, list(left.values()))
         return None
 
-    def _left(self, found: Range) -> tuple[int, list[str]]:
-        """How many calls of a range are left, and for which examples."""
+    def _left(self, found: Range) -> tuple[list[str], list[str]]:
+        """Of which examples of a range runs are left, and of which evaluations."""
         missing = self._session.missing
         return missing.left(Batch(0, tuple(missing.positions[found.first : found.after])))
 
-    def _lost(self, worker: int, how: str, at: list[str]) -> WorkersLost:
+    def _lost(self, worker: int, how: str, left: list[tuple[list[str], list[str]]]) -> WorkersLost:
+        # Runs first: what evaluates them may have raised, which is no death.
+        at = list(dict.fromkeys([id_ for kind in (0, 1) for one in left for id_ in one[kind]]))
         more = f" and {len(at) - _SHOWN:,} more" if len(at) > _SHOWN else ""
         where = f"; what it had begun, and may have ended it: {', '.join(at[:_SHOWN])}{more}" if at else ""
         return WorkersLost(
