@@ -102,6 +102,7 @@ def test_every_run_has_its_trace(app: App, phoenix_url: str, monkeypatch: pytest
     arguments: dict[str, Any] = {"dataset": dataset, "print_summary": False, **SHARED}
     alone = client.experiments.run_experiment(**arguments | {"task_runner": None})
     ran = client.experiments.run_experiment(**arguments)
+    assert not alone.summary.n_errors, [run.error for run in alone.task_runs][:2]
     traces = {run.trace_id for run in ran.task_runs}
     assert None not in traces
     assert len(traces) == EXAMPLES
