@@ -86,8 +86,10 @@ def test_a_pixie_dataset_is_set_up_once_a_worker(
         message: {"reply": f"{message} for p-{message}"} for message in messages
     }
     log = Counter(log_of(root))
-    assert [log[what] for what in ("create", "setup", "teardown")] == [2, 2, 2]
-    assert len(processes_of(root)) == 2
+    # On a busy machine one may come when the other has done everything.
+    used = len(processes_of(root))
+    assert used in (1, 2)
+    assert [log[what] for what in ("create", "setup", "teardown")] == [used] * 3
     assert str(os.getpid()) not in processes_of(root)
     assert {what: times for what, times in log.items() if what.startswith("run:")} == {f"run:{m}": 1 for m in messages}
 
