@@ -98,8 +98,8 @@ class _Leading:
             # One that is cut off, or stopped, may never say that it has ended. What it had is done by others.
             is_done = bool(left) and await asyncio.to_thread(self._is_done)
             quiet = quiet + LOOK_S if is_done else 0.0
-            if quiet > LET_GO_WITHIN_S and not await asyncio.to_thread(self._has_workers):
-                return  # whoever is left has only begun to start
+            if self._deaths.any and quiet > LET_GO_WITHIN_S and not await asyncio.to_thread(self._has_workers):
+                return  # whoever takes a dead one's place has only begun to start
             if quiet > ENDED_WITHIN_S:
                 logger.warning("Workers that no longer answer are not waited for: everything is done.")
                 return
