@@ -70,6 +70,51 @@ def test_a_budget_holds_for_both(client: Client, app: App) -> None:
     gone(app.pids())
 
 
+REFUSING = """
+import os, pathlib, time
+HERE = pathlib.Path(__file__).parent
+PAUSE_S = 20.0
+
+class RateLimitError(Exception):
+    retry_after = PAUSE_S
+
+def answer(input):
+    with (HERE / "calls").open("a") as calls:
+        calls.write(f"{os.getpid()} {time.monotonic()}\\n")
+    time.sleep(0.1)
+    pids = {line.split()[0] for line in (HERE / "calls").read_text().splitlines()}
+    if len(pids) == 2 and not (HERE / "refused").exists():  # both are at work
+        try:
+            with (HERE / "refused").open("x") as refused:
+                refused.write(str(time.monotonic()))
+        except FileExistsError:
+            pass
+        else:
+            raise RateLimitError("slow down")
+    return input
+"""
+
+
+@pytest.mark.slow
+def test_what_one_is_told_to_wait_all_wait(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call of one worker is refused; the other worker, whose calls were not, starts none within the pause."""
+    (tmp_path / "its_refusing_app.py").write_text(REFUSING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ran = client.experiments.run_experiment(
+        dataset=rows(600),
+        task="its_refusing_app:answer",
+        task_runner="processes",
+        concurrency=4,
+        print_summary=False,
+    )
+    assert not ran.summary.n_errors
+    refused = float((tmp_path / "refused").read_text())
+    began = [float(line.split()[1]) - refused for line in (tmp_path / "calls").read_text().splitlines()]
+    assert any(moment > 20 for moment in began)
+    # It is heard of within two rounds of a second; on a busy machine it may take longer.
+    assert not [moment for moment in began if 10 < moment < 19.5]
+
+
 def test_a_pixie_dataset_is_set_up_once_a_worker(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,13 +222,13 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
     has_others = any(by != name for _, by, name, *_ in said)
     contents = ((by, name, score is not None or label is not None) for _, by, name, score, label, *_ in said)
     names = given_names(contents) if has_others else {}
-    evaluations = {e.name: MetricRows() for e in record.evaluators if e.name not in names}
-    for position, evaluator, name, score, label, has_error, is_pending in said:
+    evaluations = {e.name: MetricRows(said) for e in record.evaluators if e.name not in names}
+    for number, (_, evaluator, name, *_, has_error, _) in enumerate(said):
         if name != evaluator or evaluator not in names:
-            evaluations.setdefault(name, MetricRows()).append((position, score, label, has_error, is_pending))
+            evaluations.setdefault(name, MetricRows(said)).append(number)
         elif has_error:
             for given in names[evaluator]:
-                evaluations.setdefault(given, MetricRows()).append((position, None, None, True, False))
+                evaluations.setdefault(given, MetricRows(said)).append_failed(number)
     used = store.results.spending(experiment.id)
     meant_for = meant_by_name(chosen_positions(record), ((by, name, position) for position, by, name, *_ in said))
     asks_where = runs.failed and (experiment.repetitions > 1 or meant_for)

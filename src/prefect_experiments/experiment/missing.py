@@ -21,12 +21,12 @@ class Missing:
         evaluators: what it is evaluated with.
         passed: names of the evaluators that the caller has given by themselves.
         only: by evaluator, the examples that it is meant for; without an entry, all.
+        is_shared: whether others make some of it meanwhile.
 
     Attributes:
         positions: of the experiment's examples, ascending.
         finished: how many runs were ok when this was made.
         runs: how many were missing.
-        is_shared: whether others make some of it meanwhile.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Missing:
         *,
         passed: Collection[str] = (),
         only: Mapping[str, frozenset[int]] | None = None,
+        is_shared: bool = False,
     ) -> None:
         self._store, self._record = store, record
         self._fingerprints = {evaluator.name: evaluator.fingerprint for evaluator in evaluators}
@@ -45,7 +46,7 @@ class Missing:
         self.positions = array("q", store.datasets.positions(record.version) if chosen is None else chosen)
         self.finished = store.results.count_finished(self._id, self._repetitions)
         self.runs = len(self.positions) * self._repetitions - self.finished
-        self.is_shared = False
+        self._is_shared = is_shared
         self._looked_at: set[int] = set()
 
     @property
@@ -75,13 +76,18 @@ class Missing:
         return self._store.results.run_items(self._record.version, runs)
 
     def _runs_of(self, batch: Batch) -> set[Key]:
-        every = {(position, number) for position in batch.positions for number in range(1, self._repetitions + 1)}
         if not self.runs:
             return set()
-        if not (self.finished or self.is_shared or batch.first in self._looked_at):
-            return every
-        # Also what finished before a failure that made Prefect try the batch again.
-        return every - self._store.results.finished_runs(self._id, (batch.first, batch.last))
+        if not (self.finished or self._is_shared or batch.first in self._looked_at):
+            return self._every_run(batch)
+        return self._unfinished(batch)  # not what finished before a failure that made Prefect try the batch again
+
+    def _every_run(self, batch: Batch) -> set[Key]:
+        return {(position, number) for position in batch.positions for number in range(1, self._repetitions + 1)}
+
+    def _unfinished(self, batch: Batch) -> set[Key]:
+        """The runs of a batch that the store does not have by now."""
+        return self._every_run(batch) - self._store.results.finished_runs(self._id, (batch.first, batch.last))
 
     def evaluation_items(self, batch: Batch) -> list[EvaluationItem]:
         """The batch's ok runs that lack an evaluation, with the evaluators that are to give it."""
@@ -96,10 +102,7 @@ class Missing:
 
     def left(self, batch: Batch) -> tuple[list[str], list[str]]:
         """Of which examples a batch lacks runs by now, and of which it lacks evaluations."""
-        repetitions = range(1, self._repetitions + 1)
-        keys = {(position, number) for position in batch.positions for number in repetitions}
-        keys -= self._store.results.finished_runs(self._id, (batch.first, batch.last))
-        runs = self._store.results.run_items(self._record.version, keys)
+        runs = self._store.results.run_items(self._record.version, self._unfinished(batch))
         evaluations = self.evaluation_items(batch) if self._fingerprints else []
         return [item.example_id for item in runs], [item.run.example_id for item in evaluations]
 

@@ -87,7 +87,7 @@ class Session:
         self._spent_before = spent_before
         self._recorder: Recorder | None = None
         only = {e.name: frozenset(e.positions) for e in spec.evaluators if e.positions is not None}
-        self.missing = Missing(store, self.record, self.evaluators, passed=spec.passed, only=only)
+        self.missing = Missing(store, self.record, self.evaluators, passed=spec.passed, only=only, is_shared=shared)
         self.reused = self.missing.finished
         self.to_run = self.missing.runs if self.task else 0
         self._not_meant = self.missing.not_meant()

@@ -111,7 +111,6 @@ class SharedBatches:
     def __init__(self, session: Session, ranges: Ranges) -> None:
         self._session, self._ranges = session, ranges
         self._taken: dict[int, Range] = {}
-        session.missing.is_shared = True
 
     async def take(self) -> Batch | None:
         """The next; ``None`` where there is none now."""
@@ -166,7 +165,7 @@ async def do_part(part: Part, calls: Calls = calls_directly, pace: Pace | None =
     async with letting_go(lease):
         await lease.take()
         more = {"trace_attributes": part.trace_attributes, "spent_before": part.spent_before}
-        session = await asyncio.to_thread(Session.open, spec, lease, pace=pace, **more)
+        session = await asyncio.to_thread(Session.open, spec, lease, pace=pace, shared=True, **more)
         ranges = Ranges(store.database, lease)
         async with _while_wanted(lease, session):
             await calls(session, SharedBatches(session, ranges))

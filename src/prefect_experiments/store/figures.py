@@ -130,7 +130,7 @@ class FigureStore:
         query = sa.select(c.position, c.repetition_number, c.example_id, *figures)
         query = query.where(c.experiment_id == experiment_id).order_by(c.position, c.repetition_number)
         with self._database.read() as connection:
-            for position, repetition, example_id, failed, latency, tokens, cost in _streamed(connection, query):
+            for position, repetition, example_id, failed, latency, tokens, cost in streamed(connection, query):
                 found.position.append(position)
                 found.repetition_number.append(repetition)
                 found.place.append(found.example_ids.of(example_id))
@@ -158,7 +158,7 @@ class FigureStore:
         query = sa.select(c.position, c.repetition_number, *figures)
         query = query.where(c.experiment_id == experiment_id).order_by(c.position, c.repetition_number, c.name)
         with self._database.read() as connection:
-            for row in _streamed(connection, query):
+            for row in streamed(connection, query):
                 position, repetition, evaluator, name, score, label, failed, fingerprint, metadata = row
                 found.position.append(position)
                 found.repetition_number.append(repetition)
@@ -212,10 +212,10 @@ class FigureStore:
         c = examples.c
         query = sa.select(c.position, c.since).where(at_version(version.dataset_id, version.number))
         with self._database.read() as connection:
-            return {position: since for position, since in _streamed(connection, query)}  # noqa: C416 - rows are no pairs
+            return {position: since for position, since in streamed(connection, query)}  # noqa: C416 - rows are no pairs
 
 
-def _streamed(connection: Connection, query: Any) -> Iterator[Any]:
+def streamed(connection: Connection, query: Any) -> Iterator[Any]:
     """Rows, of which only some are in memory at a time."""
     yield from connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
 

@@ -74,12 +74,6 @@ class LeaseStore:
         """The lease of the process that pushes an experiment to a backend; not taken yet."""
         return Lease(self._database, link.experiment_id, f"push {link.id}", LONGEST_REQUEST_S)
 
-    def holder_of_calls(self, experiment_id: str) -> str | None:
-        """Whoever holds the lease of an experiment's calls; ``None`` for nobody."""
-        with self._database.read() as connection:
-            seen = Lease(self._database, experiment_id, "calls", SILENT_S)._row(connection)
-        return None if seen is None or seen.holder == NOBODY else seen.holder
-
 
 class Lease:
     """One holder's lease on one thing, kept from when it is taken until it is let go; for several threads.

@@ -33,6 +33,7 @@ from prefect_experiments.store.database import Database
 from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.evaluation_rows import EvaluationRows
 from prefect_experiments.store.examples import ExampleRow, to_example, to_splits
+from prefect_experiments.store.figures import streamed
 from prefect_experiments.store.ingest import evaluated_failures
 from prefect_experiments.store.paging import check_limit, check_name, decode_cursor, encode_cursor
 from prefect_experiments.store.patience import all_patient
@@ -52,9 +53,6 @@ class RunFigures(NamedTuple):
     """Of the ok runs for which it is known, ascending."""
     token_count: int | None
     total_cost: float | None
-
-
-ROWS_AT_ONCE = 5_000
 
 
 @all_patient
@@ -221,16 +219,8 @@ class ResultStore:
         with self._database.read() as connection:
             void = evaluated_failures(connection, experiment_id)
             found = query.where(c.experiment_id == experiment_id).order_by(c.position)
-            for (
-                position,
-                repetition,
-                evaluator,
-                name,
-                score,
-                label,
-                has_error,
-                metadata,
-            ) in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(found):
+            for row in streamed(connection, found):
+                position, repetition, evaluator, name, score, label, has_error, metadata = row
                 if (position, repetition) not in void:
                     is_pending = metadata is not None and pending_criteria(_empty_with(metadata)) is not None
                     rows.append((position, evaluator, name, score, label, bool(has_error), is_pending))

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from prefect_experiments.errors import ExperimentInUse, ExperimentsError, WorkCalledOff
 from prefect_experiments.store.database import Database
-from prefect_experiments.store.leases import NOBODY, SILENT_S, Lease
+from prefect_experiments.store.leases import NOBODY, SILENT_S, Lease, LeaseStore
 from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.processes import Process
 from prefect_experiments.store.tables import leases, shared_work, work_ranges, workers
@@ -184,7 +184,7 @@ class SharedWorkStore:
 
     def lease(self, experiment_id: str, worker: int, leader: str) -> Lease:
         """A worker's lease, for others to look at: whether it is left."""
-        return Lease(self._database, experiment_id, _purpose(worker, leader), SILENT_S)
+        return _lease(self._database, experiment_id, worker, leader)
 
 
 class WorkerLease(Lease):
@@ -204,7 +204,7 @@ class WorkerLease(Lease):
         self.experiment_id, self.worker, self.leader = experiment_id, worker, leader
         self._told = told
         self._before: Done | None = None  # what another process has done as this worker
-        self._calls = Lease(database, experiment_id, "calls", SILENT_S)
+        self._calls = LeaseStore(database).of_calls(experiment_id)
         self.elsewhere = 0.0
         """US dollars that the others have spent."""
         super().__init__(database, experiment_id, _purpose(worker, leader), SILENT_S)
@@ -262,6 +262,11 @@ def _purpose(worker: int, leader: str) -> str:
     return f"worker {worker} of {Process.of(leader).token}"
 
 
+def _lease(database: Database, experiment_id: str, worker: int, leader: str) -> Lease:
+    """A worker's lease, for others to look at."""
+    return Lease(database, experiment_id, _purpose(worker, leader), SILENT_S)
+
+
 @all_patient
 class Ranges:
     """The ranges of the work that one worker takes, while it holds its lease.
@@ -316,7 +321,7 @@ class Ranges:
         if worker == self._worker:
             return False
         if worker not in self._others:
-            self._others[worker] = Lease(self._database, self._id, _purpose(worker, self._leader), SILENT_S)
+            self._others[worker] = _lease(self._database, self._id, worker, self._leader)
         return self._others[worker].is_ended(connection)
 
     def finish(self, done: Range) -> None:

@@ -26,7 +26,7 @@ _PAGE = 200
 _TOLD_WITHIN_S = 5.0
 """So long after a run has ended, Prefect's server may say that it is running."""
 
-_OPEN = [each for each in StateType if each not in TERMINAL_STATES]
+OPEN_STATES = [each for each in StateType if each not in TERMINAL_STATES]
 _MESSAGE = "The worker is gone ({how}). What it had finished is kept, and the rest is done by another one."
 
 
@@ -103,7 +103,7 @@ async def _open_runs(flow: UUID) -> list[TaskRun]:
     async with get_client() as api:
         while runs := await api.read_task_runs(
             flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow])),
-            task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_OPEN))),
+            task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=OPEN_STATES))),
             limit=_PAGE,
             offset=len(found),
         ):

@@ -18,7 +18,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import TERMINAL_STATES, State, StateType, WorkerStatus
+from prefect.client.schemas.objects import State, WorkerStatus
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
@@ -26,6 +26,7 @@ from prefect.states import Cancelling
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import DEPLOYMENT
 from prefect_experiments.orchestration.patience import asked
+from prefect_experiments.orchestration.workers.ended import OPEN_STATES
 
 FLOW = "worker"
 ENTRYPOINT = "prefect_experiments.flows.worker.worker"
@@ -86,9 +87,8 @@ async def read(run_ids: Sequence[UUID]) -> dict[UUID, State | None]:
 
 async def left_over(deployment: DeploymentResponse, tag: str) -> list[UUID]:
     """The flow runs of a deployment with a tag that have not ended."""
-    open_states = [kind for kind in StateType if kind not in TERMINAL_STATES]
     these = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[tag]), state=FlowRunFilterState(type=FlowRunFilterStateType(any_=open_states))
+        tags=FlowRunFilterTags(all_=[tag]), state=FlowRunFilterState(type=FlowRunFilterStateType(any_=OPEN_STATES))
     )
     of_it = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
     async with get_client() as api:
