@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from prefect_experiments.cli import progress as shown
 from prefect_experiments.experiment import progress as telling
 from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.progress import heard_by
+
+from .harness import Here
 
 ROWS = [{"input": {"n": n}} for n in range(12)]
 dry: dict[str, Any] = {"dry_run": 12, "print_summary": False, "retries": 0, "concurrency": 2}
@@ -141,3 +144,14 @@ def test_what_there_is_to_say() -> None:
     start = Progress("exp-1", True, 0, 0, 0, 7, 1)
     assert str(start) == "7 evaluations"
     assert str(dataclasses.replace(start, evaluators=0)) == "nothing left to do"
+
+
+def test_the_commands_leave_the_log_as_it_was(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command keeps off its terminal is heard again by whoever shares its process."""
+    Path("app.py").write_text("def answer(input):\n    return input\n")
+    monkeypatch.delenv("PREFECT_LOGGING_LEVEL")
+    before = [list(handler.filters) for handler in logging.getLogger().handlers]
+    assert here("run", "rows.csv", "--task", "app.py:answer", "--dry-run").code == 0
+    assert here("run", "rows.csv", "--task", "app.py:nobody").code == 2
+    assert here("log", "rows.csv", "--dataset", "nobody").code == 2
+    assert [list(handler.filters) for handler in logging.getLogger().handlers] == before

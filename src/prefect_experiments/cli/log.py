@@ -13,7 +13,7 @@ from cyclopts import App, Group, Parameter
 from prefect_experiments.cli.columns import CellTypes, types_of
 from prefect_experiments.cli.comparing import NO_REPORTS, Reports, write_reports
 from prefect_experiments.cli.output import Answer, Here, about, plain, tell
-from prefect_experiments.cli.progress import prepare_prefect
+from prefect_experiments.cli.progress import prepared_prefect
 from prefect_experiments.cli.running import json_object, outcome
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
 from prefect_experiments.models import EvaluationResultFieldNames, ExperimentTaskFieldNames
@@ -141,9 +141,9 @@ def log(
     """
     arguments = columns.arguments()
     reports.check()
-    if words := prepare_prefect(terminal):
-        tell(words)
-    with _advice_on_options():
+    with prepared_prefect(terminal) as words, _advice_on_options():
+        if words:
+            tell(words)
         client = terminal.client()
         ran = client.experiments.log_experiment(
             name=file.stem if name is None else name,

@@ -43,13 +43,14 @@ def watching(terminal: Terminal, *, resumable: bool = True) -> Iterator[None]:
     """
     watcher = _BarWatcher() if sys.stderr.isatty() else _LineWatcher()
     try:
-        with watcher.shown():
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(watcher.shown())
             from prefect_experiments.experiment.progress import heard_by
 
             if resumable:
-                watcher.first_words = prepare_prefect(terminal)
-            with heard_by(watcher):
-                yield
+                watcher.first_words = stack.enter_context(prepared_prefect(terminal))
+            stack.enter_context(heard_by(watcher))
+            yield
     except ExperimentStopped:
         raise  # it says so itself
     except BaseException as error:
@@ -63,22 +64,23 @@ def _advice(experiment_id: str, terminal: Terminal) -> str:
     return f"What has finished is kept; go on with `prefect-experiments resume {experiment_id}`{with_store}"
 
 
-def prepare_prefect(terminal: Terminal) -> str:
-    """Import Prefect, and keep what its engine says of an error off the terminal: the command says it.
+@contextlib.contextmanager
+def prepared_prefect(terminal: Terminal) -> Iterator[str]:
+    """Import Prefect, and keep what its engine says of an error off the terminal within this: the command says it.
 
-    Returns:
+    Yields:
         What a person should know before Prefect starts.
     """
     import prefect.main
     import prefect.settings
 
-    if not terminal.debug and "PREFECT_LOGGING_LEVEL" not in os.environ:
-        from prefect_experiments.orchestration.commentary import is_no_commentary
+    from prefect_experiments.orchestration.commentary import filtered, is_no_commentary
 
-        for handler in logging.getLogger().handlers:
-            handler.addFilter(is_no_commentary)
     named = prefect.settings.PREFECT_API_URL.value()
-    return "" if named else "Prefect starts a server for this run, as PREFECT_API_URL names none ..."
+    words = "" if named else "Prefect starts a server for this run, as PREFECT_API_URL names none ..."
+    handlers = () if terminal.debug or "PREFECT_LOGGING_LEVEL" in os.environ else logging.getLogger().handlers
+    with filtered(handlers, is_no_commentary):
+        yield words
 
 
 class _Watcher:

@@ -7,7 +7,7 @@ import contextvars
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prefect_experiments.errors import ExperimentStopped
 
@@ -36,14 +36,21 @@ def quiet_prefect() -> Iterator[None]:
             import prefect.main  # noqa: F401
         finally:
             del os.environ[_LEVEL]
-    handlers = list(logging.getLogger().handlers)
+    with filtered(logging.getLogger().handlers, _is_for_people):
+        yield
+
+
+@contextlib.contextmanager
+def filtered(handlers: Iterable[logging.Handler], wanted: Callable[[logging.LogRecord], bool]) -> Iterator[None]:
+    """Within this, these handlers get only what is wanted: they may be another's, who wants all again afterwards."""
+    handlers = list(handlers)
     for handler in handlers:
-        handler.addFilter(_is_for_people)
+        handler.addFilter(wanted)
     try:
         yield
     finally:
         for handler in handlers:
-            handler.removeFilter(_is_for_people)
+            handler.removeFilter(wanted)
 
 
 def is_no_commentary(record: logging.LogRecord) -> bool:
