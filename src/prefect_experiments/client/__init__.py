@@ -34,7 +34,7 @@ C = TypeVar("C", bound="Client")
 class BackendOptions(TypedDict, total=False):
     """The options of this package's backends, for type checkers; those of others are taken as well.
 
-    `tests/conformance/test_registry.py` holds it to the settings of the backends.
+    `tests/backends/test_registry.py` holds it to the settings of the backends.
     """
 
     base_url: str | None

@@ -19,7 +19,7 @@ from support.patience import PATIENCE_S
 
 __all__ = ["arize", "arize_server", "arize_url", "official", "official_old"]
 
-pytest.register_assert_rewrite("tests.backends_arize.referee")
+pytest.register_assert_rewrite("tests.backends.arize.referee")
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from support.patience import wait_for
 from support.postgres import PostgresServer, server_binaries
 from support.prefect_server import prefect_server
 from support.servers import free_port
-from tests.workers.engines import Running
-from tests.workers.harness import runs_in_prefect
+from tests.orchestration.workers.engines import Running
+from tests.orchestration.workers.harness import runs_in_prefect
 
 prefect_dask = pytest.importorskip("prefect_dask", reason="the extra dask is not installed")
 pytestmark = pytest.mark.slow

@@ -24,9 +24,9 @@ from support.patience import wait_for
 from support.postgres import PASSWORD, PostgresServer, database_name
 from support.prefect_gate import Gate
 from support.prefect_server import without_prefect
+from tests.orchestration.workers.harness import App, Driver, Running, called, children, gone, rows, runs_in_prefect
 from tests.pixie_datasets.projects import dataset as pixie_dataset
 from tests.pixie_datasets.projects import entry, log_of, processes_of, project
-from tests.workers.harness import App, Driver, Running, called, children, gone, rows, runs_in_prefect
 
 EXAMPLES = 40
 SHARED: dict[str, Any] = {

@@ -21,7 +21,7 @@ from prefect_experiments.analysis.labels.agreement_figures import LabelAgreement
 from prefect_experiments.analysis.labels.classification import classification_report
 from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.store import EvaluatorRecord
-from tests.analysis_metrics.tables import from_confusion, table
+from tests.analysis.labels.tables import from_confusion, table
 from tests.store.samples import new_experiment, record, run_row, verdict
 
 

@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_s
 from prefect_experiments import Client
 from support.patience import PATIENCE_S
 
-pytest.register_assert_rewrite("tests.backends.referee")
+pytest.register_assert_rewrite("tests.backends.phoenix.referee")
 
 
 @pytest.fixture(autouse=True)

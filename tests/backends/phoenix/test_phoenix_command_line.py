@@ -12,7 +12,7 @@ from phoenix.client import Client as PhoenixClient
 from prefect_experiments import Client
 from prefect_experiments.cli.app import run as run_command
 
-from ..cli.harness import ROWS, CommandLine, Ended, lines
+from ...cli.harness import ROWS, CommandLine, Ended, lines
 from .referee import counts, tags, their_runs, their_verdicts
 
 # In Phoenix, the text "a" is {"input": "a"}.

@@ -16,7 +16,7 @@ from sklearn import metrics
 
 from prefect_experiments.analysis.labels.classification import classification_report
 from prefect_experiments.errors import InvalidInput, InvalidSetting
-from tests.analysis_metrics.tables import FAILED, from_confusion, table
+from tests.analysis.labels.tables import FAILED, from_confusion, table
 
 WORDS = ["ham", "spam", "other", "never"]
 labels = st.sampled_from(WORDS[:3])

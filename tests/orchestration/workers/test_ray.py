@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments import Client
-from tests.workers.engines import (
+from tests.orchestration.workers.engines import (
     check_that_a_worker_is_killed,
     check_that_the_driver_is_killed,
     check_what_is_defined_in_the_script,
 )
-from tests.workers.harness import App
+from tests.orchestration.workers.harness import App
 
 pytest.importorskip("prefect_ray", reason="the extra ray is not installed")
 pytestmark = pytest.mark.slow

@@ -1,6 +1,6 @@
 """What every backend has to do (`prefect_experiments.testing`), done by each. No Prefect server is needed.
 
-Arize AX is held to it in `backends_arize`, where its stand-in is.
+Arize AX is held to it in `tests/backends/arize`, where its stand-in is.
 """
 
 from __future__ import annotations

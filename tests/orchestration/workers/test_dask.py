@@ -15,7 +15,7 @@ import pytest
 from prefect_experiments import Client
 from prefect_experiments.errors import InvalidReference, WorkersLost
 from support.servers import free_port
-from tests.workers.engines import (
+from tests.orchestration.workers.engines import (
     EXAMPLES,
     Running,
     check_that_a_worker_is_killed,
@@ -24,7 +24,7 @@ from tests.workers.engines import (
     is_whole,
     shared,
 )
-from tests.workers.harness import App, rows, runs_in_prefect
+from tests.orchestration.workers.harness import App, rows, runs_in_prefect
 
 prefect_dask = pytest.importorskip("prefect_dask", reason="the extra dask is not installed")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments import AsyncClient
-from tests.workers.harness import App, called, rows
+from tests.orchestration.workers.harness import App, called, rows
 
 EXAMPLES, EXPERIMENTS = 120, 4
 

@@ -17,7 +17,7 @@ from prefect_experiments import Client, Sample
 from prefect_experiments.errors import ExperimentStopped, InvalidInput
 from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.progress import heard_by
-from tests.workers.harness import App, called, children, gone, rows, runs_in_prefect
+from tests.orchestration.workers.harness import App, called, children, gone, rows, runs_in_prefect
 
 EXAMPLES, REPETITIONS, FAIL = 40, 2, [7, 8, 33]
 

@@ -13,7 +13,18 @@ import pytest
 from prefect_experiments import Client
 from prefect_experiments.errors import ExperimentStopped, WorkersLost
 from support.patience import wait_for
-from tests.workers.harness import App, Driver, Running, called, children, gone, kill, living, rows, runs_in_prefect
+from tests.orchestration.workers.harness import (
+    App,
+    Driver,
+    Running,
+    called,
+    children,
+    gone,
+    kill,
+    living,
+    rows,
+    runs_in_prefect,
+)
 
 EXAMPLES, CONCURRENCY = 60, 4
 SHARED = {

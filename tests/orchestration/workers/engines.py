@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect_experiments import Client
 from support.patience import wait_for
-from tests.workers.harness import App, Driver, Running, gone, kill, rows, runs_in_prefect
+from tests.orchestration.workers.harness import App, Driver, Running, gone, kill, rows, runs_in_prefect
 
 EXAMPLES, CONCURRENCY = 60, 4
 
