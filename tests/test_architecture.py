@@ -16,11 +16,12 @@ SOURCE = Path(prefect_experiments.__file__).parent
 
 # A module imports only from those before it; what stands together may import each other.
 ORDER = [
-    {"secret_texts"},
+    {"secret_texts", "texts"},
     {"errors"},
     {
         "settings",
         "allowed",
+        "backoff",
         "jsonable",
         "json_forms",
         "in_json",

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prefect_experiments.secret_texts import without_secret_values, without_secrets
+from prefect_experiments.texts import ELLIPSIS, shortened
 
 # What each extra of the package brings.
 _EXTRAS = {
@@ -292,12 +293,12 @@ def _members(group: BaseExceptionGroup[BaseException], chain: tuple[BaseExceptio
     looked_at = group.exceptions[:_LOOKED_AT]
     texts = list(dict.fromkeys(_part(member, chain) for member in looked_at))
     more = len(texts) > _MOST_OF_A_GROUP or len(group.exceptions) > _LOOKED_AT
-    return "; ".join([*texts[:_MOST_OF_A_GROUP], *(["…"] if more else [])])
+    return "; ".join([*texts[:_MOST_OF_A_GROUP], *([ELLIPSIS] if more else [])])
 
 
 def _part(error: BaseException, chain: tuple[BaseException, ...]) -> str:
     text = without_secret_values(_described(error, chain))  # before one is cut in two
-    text = text if len(text) <= _LONGEST_PART else f"{text[: _LONGEST_PART - 1]}…"
+    text = shortened(text, _LONGEST_PART)
     return f"[{text}]" if isinstance(error, BaseExceptionGroup) else text
 
 

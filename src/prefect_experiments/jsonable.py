@@ -16,6 +16,7 @@ from typing import Any, Literal
 import orjson
 
 from prefect_experiments.json_forms import NoForm, form, has_form, is_array, is_dataclass, kind_of
+from prefect_experiments.texts import shortened
 from prefect_experiments.unread import Unread, why_unread
 
 # In step with orjson, which writes values nested 254 deep and no deeper.
@@ -236,7 +237,7 @@ def place_of(path: Iterable[str | int]) -> str:
 
 
 def _way(steps: Iterable[tuple[str, Any]]) -> str:
-    return _cut("".join(_place(*step) for step in steps), _LONGEST_PLACE)
+    return shortened("".join(_place(*step) for step in steps), _LONGEST_PLACE)
 
 
 def _place(place: str, key: Any) -> str:
@@ -308,11 +309,7 @@ def _repr(value: Any) -> str:
 
 
 def _shown(key: Any) -> str:
-    return _cut(_repr(key), _LONGEST_KEY)
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}..."
+    return shortened(_repr(key), _LONGEST_KEY)
 
 
 def _is_unicode(text: str) -> bool:

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from prefect_experiments.texts import ELLIPSIS, shortened
+
 _MOST_SHOWN = 6
 _LONGEST = 40
 # Others are something else in YAML, such as a number, a truth value or a comment.
@@ -25,7 +27,9 @@ def say_more_than_scores(labels: Collection[str]) -> bool:
 def counted(*sides: Mapping[str, int]) -> str:
     """How often each label was given, the commonest first: ``polite 58, rude 2``; of two sides ``polite 60 → 58``."""
     order = sorted(dict.fromkeys(label for side in sides for label in side), key=lambda label: -_total(sides, label))
-    said = [f"{_short(label)} {' → '.join(f'{side.get(label, 0):,}' for side in sides)}" for label in order]
+    said = [
+        f"{shortened(label, _LONGEST)} {' → '.join(f'{side.get(label, 0):,}' for side in sides)}" for label in order
+    ]
     more = [f"{len(said) - _MOST_SHOWN:,} more labels"] if len(said) > _MOST_SHOWN else []
     return ", ".join([*said[:_MOST_SHOWN], *more])
 
@@ -33,13 +37,9 @@ def counted(*sides: Mapping[str, int]) -> str:
 def quoted(text: str) -> str:
     """A name or a label as YAML writes it, or what stands for one that is too long to show."""
     if len(text) > _LONGEST:
-        return "..."
+        return ELLIPSIS
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _total(sides: Sequence[Mapping[str, int]], label: str) -> int:
     return sum(side.get(label, 0) for side in sides)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"

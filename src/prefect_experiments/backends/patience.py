@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import time
 
+from prefect_experiments.backoff import backoff
 from prefect_experiments.errors import BackendUnavailable, ExperimentsError
 
 ATTEMPTS = 3
@@ -23,11 +23,6 @@ def asked_pause(error: ExperimentsError) -> float | None:
 def asks_too_much(error: ExperimentsError) -> bool:
     """Whether a backend asked to be left alone for longer than one request is gone on with."""
     return isinstance(error, BackendUnavailable) and (error.retry_after or 0.0) > ASKED_PATIENCE_S
-
-
-def backoff(failures: int, first: float, longest: float) -> float:
-    """Seconds to wait after so many failures: twice as long each time, and a little at random."""
-    return min(first * 2.0 ** (min(failures, 20) - 1), longest) * random.uniform(0.75, 1.0)  # noqa: S311 - no secret
 
 
 def pause_after(failures: int, asked: float | None, first: float, longest: float) -> float:

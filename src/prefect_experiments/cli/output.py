@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from prefect_experiments.errors import ExperimentsError, InvalidInput
 from prefect_experiments.files import is_stream
+from prefect_experiments.texts import shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,8 +212,7 @@ def cell(value: Any, *, longest: int = _LONGEST_CELL) -> str:
         from prefect_experiments.jsonable import dumps_lenient
 
         value = dumps_lenient(value)[0]
-    text = " ".join(value.split())
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    return shortened(" ".join(value.split()), longest)
 
 
 def give(answer: Answer, out: TextIO, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from prefect_experiments.datasets.json_text import BadJson, load_json
 from prefect_experiments.datasets.raw import header
 from prefect_experiments.datasets.scalars import is_blank, is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
+from prefect_experiments.texts import shortened
 
 CellType = Literal["text", "number", "bool", "json"]
 CELL_TYPES: tuple[CellType, ...] = get_args(CellType)
@@ -110,8 +111,7 @@ def _json(cell: Any) -> Any:
 
 
 def _shown(cell: Any) -> str:
-    text = repr(cell)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return shortened(repr(cell), _SHOWN)
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {"text": _text, "number": _number, "bool": _bool, "json": _json}

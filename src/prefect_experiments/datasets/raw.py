@@ -9,6 +9,7 @@ from typing import Any
 
 from prefect_experiments.datasets.scalars import is_missing
 from prefect_experiments.errors import InvalidDataset, unknown_value
+from prefect_experiments.texts import ELLIPSIS, shortened
 
 SLICE = 2000  # rows of a source that are looked at together
 
@@ -74,9 +75,9 @@ def header(name: Any) -> str:
 
 
 def first_few(names: Iterable[Any], shown: int = 20) -> list[str]:
-    """Names as a message has room for them: the first, cut where they are long, and ``...`` where there are more."""
-    texts = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..." for name in map(str, names)]
-    return texts if len(texts) <= shown else [*texts[:shown], "..."]
+    """Names as a message has room for them: the first, cut where they are long, and whether there are more."""
+    texts = [shortened(str(name), _LONGEST) for name in names]
+    return texts if len(texts) <= shown else [*texts[:shown], ELLIPSIS]
 
 
 def unknown_column(name: Any, columns: Iterable[str]) -> str:

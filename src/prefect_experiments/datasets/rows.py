@@ -19,6 +19,7 @@ from prefect_experiments.datasets.tables import SlicedTable, is_tabular, numbere
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Example
+from prefect_experiments.texts import shortened
 
 _SHOWN = 5
 _NUMBER = itemgetter(0)
@@ -204,9 +205,5 @@ def _first_few(found: Iterable[Double], said: Callable[[Double], str]) -> str:
     for double in found:
         count += 1
         if count <= _SHOWN:
-            shown.append(f"{_short(double.example_id)}{said(double)}")
+            shown.append(f"{shortened(double.example_id, 60)!r}{said(double)}")
     return ", ".join(shown) + (f" and {count - _SHOWN} more" if count > _SHOWN else "")
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")

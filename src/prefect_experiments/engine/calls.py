@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
+from prefect_experiments.backoff import backoff
 from prefect_experiments.contexts import alone
 from prefect_experiments.engine.limits import (
     LONGEST_RETRY_AFTER_S,
@@ -174,7 +174,10 @@ class Caller:
             failures += 1
             if failures > self._policy.retries or isinstance(error, InvalidInput | NotJson):
                 return failed(error, attempt, attempts)
-            wait = max(_backoff(failures), min(retry_after_of(error) or 0, LONGEST_RETRY_AFTER_S))
+            wait = max(
+                backoff(failures, FIRST_BACKOFF_S, LONGEST_BACKOFF_S),
+                min(retry_after_of(error) or 0, LONGEST_RETRY_AFTER_S),
+            )
             wait = wait if self.reaches_out else 0.0
             self._trouble.note(number, error, wait=wait)
             if wait:
@@ -375,9 +378,3 @@ def _outcome_of(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseExce
         return function(*args), None
     except BaseException as error:  # noqa: BLE001 - as above
         return None, error
-
-
-def _backoff(failures: int) -> float:
-    """Exponential, with jitter over the upper half so that retries do not come in step."""
-    longest: float = min(FIRST_BACKOFF_S * 2 ** (failures - 1), LONGEST_BACKOFF_S)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret about it

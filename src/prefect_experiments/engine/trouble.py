@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from prefect_experiments.engine.limits import RateLimit
 from prefect_experiments.errors import describe
 from prefect_experiments.secret_texts import without_secrets
+from prefect_experiments.texts import shortened
 
 _LONGEST_REASON = 100
 
@@ -75,4 +76,4 @@ class Trouble:
 def _reason(error: BaseException) -> str:
     """What an error says, in one short line without secrets."""
     text = " ".join("".join(c if c.isprintable() else " " for c in without_secrets(describe(error))).split())
-    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…"
+    return shortened(text, _LONGEST_REASON)

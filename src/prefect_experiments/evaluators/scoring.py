@@ -22,6 +22,7 @@ from prefect_experiments import keys
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput
 from prefect_experiments.evaluators.base import Evaluator
 from prefect_experiments.models import EvaluationResult
+from prefect_experiments.texts import shortened
 
 # As JSON writes numbers, which is how programs write them: no leading zeros, "+", "_" or white space, no NaN.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
@@ -291,4 +292,4 @@ def shown(items: Sequence[Any]) -> str:
 
 def short(text: str) -> str:
     """The beginning of a text, for an explanation."""
-    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
+    return shortened(text, _SHOWN_CHARACTERS)

@@ -18,6 +18,7 @@ from prefect_experiments.pixie.examples import (
     FORMS,
     Entry,
 )
+from prefect_experiments.texts import shortened
 
 RUNNABLE, EVALUATORS, ENTRIES, NAME = "runnable", "evaluators", "entries", "name"
 TOP_KEYS: Final = (NAME, RUNNABLE, EVALUATORS, ENTRIES)
@@ -99,7 +100,7 @@ class PixieFile:
 
 def place(number: int, description: object = None) -> str:
     """What an entry is called in a message: its number in the file, and what it is about."""
-    said = f" ({shortened(description)})" if isinstance(description, str) and description.strip() else ""
+    said = f" ({quoted(description)})" if isinstance(description, str) and description.strip() else ""
     return f"entry {number}{said}"
 
 
@@ -110,7 +111,7 @@ def expanded(own: Sequence[str], defaults: Sequence[str]) -> list[str]:
     return [name for one in own for name in (defaults if one == DEFAULTS else (one,))]
 
 
-def shortened(text: object) -> str:
+def quoted(text: object) -> str:
     """A text for a message, in quotation marks."""
     words = " ".join(str(text).split())
-    return repr(words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…")
+    return repr(shortened(words, _LONGEST))

@@ -38,7 +38,7 @@ from prefect_experiments.pixie.file import (
     PixieFile,
     expanded,
     place,
-    shortened,
+    quoted,
 )
 
 T = TypeVar("T")
@@ -195,7 +195,7 @@ class _Reader:
             return ""
         runnable = runnable.strip()
         if not all(runnable.rpartition(":")):
-            self.problems.append(f"'runnable' must be path.py:Name, got {shortened(runnable)}; {told}")
+            self.problems.append(f"'runnable' must be path.py:Name, got {quoted(runnable)}; {told}")
             return ""
         return runnable
 

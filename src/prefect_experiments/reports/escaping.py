@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.secret_texts import without_secrets
+from prefect_experiments.texts import shortened
 
 # Words that Markdown, GitHub included, can only read as words: no punctuation that could begin
 # a link, a mention (@), a reference (#1), emphasis, an entity or a table's cell.
@@ -23,7 +24,6 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\u
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _URL_AS_IT_IS = re.compile(r"[A-Za-z0-9\-._~:/?#@!$&*+,;=%]+")
 _NO_WIDTH = "&#8203;"
-ELLIPSIS = "…"
 
 
 def as_text(value: Any, *, between: str = "\n") -> str:
@@ -63,7 +63,7 @@ def absent(value: Any) -> bool:
 def one_line(text: str, longest: int | None = None) -> str:
     """The text in one line, cut to a length."""
     text = _LINE_BREAKING.sub(" ", visible(text)).strip()
-    return text if longest is None or len(text) <= longest else text[: longest - 1].rstrip() + ELLIPSIS
+    return text if longest is None else shortened(text, longest)
 
 
 def error_text(text: str, longest: int = 300) -> str:

@@ -19,6 +19,7 @@ from prefect_experiments.datasets.ids import identifier
 from prefect_experiments.datasets.scalars import is_blank, is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset, describe, unknown_value
 from prefect_experiments.jsonable import NotJson, dumps_lenient, dumps_strict
+from prefect_experiments.texts import shortened
 
 NO_REASON = "failed; the results give no reason"
 MOST_REPETITIONS = 1000
@@ -272,5 +273,4 @@ def json_object(value: Any) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    found = repr(value)
-    return found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
+    return shortened(repr(value), _SHOWN)

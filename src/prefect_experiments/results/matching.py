@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
 from prefect_experiments.results.table import ResultRun, Results
+from prefect_experiments.texts import shortened
 
 Misfit = Literal["unknown", "doubled", "missing"]
 MISFITS: tuple[Misfit, ...] = ("unknown", "doubled", "missing")
@@ -141,7 +142,7 @@ def match(results: Results, ids: Sequence[str], dataset: str, allow: Collection[
 def _unknown(runs: Sequence[ResultRun]) -> str:
     if not runs:
         return ""
-    shown = ", ".join(f"{_short(run.example_id)} (row {run.row})" for run in runs[:_SHOWN])
+    shown = ", ".join(f"{_quoted(run.example_id)} (row {run.row})" for run in runs[:_SHOWN])
     return f"{_count(len(runs), 'row has an unknown id', 'rows have unknown ids')}: {shown}{_more(len(runs))}"
 
 
@@ -149,7 +150,7 @@ def _doubled(doubled: Mapping[tuple[str, int], Sequence[int]], repetitions: int)
     if not doubled:
         return ""
     shown = ", ".join(
-        f"{_short(_named(*key, repetitions))} (rows {', '.join(map(str, rows[:_SHOWN]))}{_more(len(rows))})"
+        f"{_quoted(_named(*key, repetitions))} (rows {', '.join(map(str, rows[:_SHOWN]))}{_more(len(rows))})"
         for key, rows in list(doubled.items())[:_SHOWN]
     )
     what = _count(len(doubled), "example stands in several rows", "examples stand in several rows")
@@ -181,11 +182,11 @@ def _named(example_id: str, repetition: int, repetitions: int) -> str:
 
 
 def _listed(ids: Sequence[str]) -> str:
-    return ", ".join(map(_short, ids))
+    return ", ".join(map(_quoted, ids))
 
 
-def _short(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_ID else text[: _LONGEST_ID - 3] + "...")
+def _quoted(text: str) -> str:
+    return repr(shortened(text, _LONGEST_ID))
 
 
 def _more(count: int) -> str:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from prefect_experiments.backoff import backoff
 from prefect_experiments.errors import StoreUnavailable
 
 SAID_AFTER_S = 1.0
@@ -78,7 +79,7 @@ class Outage:
         if getattr(self._waiting, "is_whole", False):
             return function()
         self._waiting.is_whole = True
-        began, pause, seconds = time.monotonic(), FIRST_PAUSE_S, GIVE_UP_AFTER_S
+        began, failures, seconds = time.monotonic(), 0, GIVE_UP_AFTER_S
         try:
             while True:
                 try:
@@ -89,8 +90,8 @@ class Outage:
                         raise
                     if waited >= SAID_AFTER_S:
                         self.say(began, error.reason)
-                    time.sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE_S)
+                    failures += 1
+                    time.sleep(backoff(failures, FIRST_PAUSE_S, LONGEST_PAUSE_S))
                 else:
                     self.over()
                     return found

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from prefect_experiments.backoff import backoff
 from prefect_experiments.errors import ExperimentsError, InvalidInput, NotFound, StoreLost, StoreUnavailable
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store.database import Database
@@ -203,7 +204,7 @@ class Recorder:
 
     def _commit(self, runs: list[RunRecord], evaluations: list[EvaluationRecord]) -> None:
         """Write one group, trying again while the database is away."""
-        began, pause = time.monotonic(), FIRST_PAUSE_S
+        began, failures = time.monotonic(), 0
         sync = self._sync_is_due()
         self._trying_since = began
         one_by_one = False
@@ -223,8 +224,8 @@ class Recorder:
                 if time.monotonic() - began > GIVE_UP_AFTER_S:
                     raise
                 self._trouble = error.reason
-                time.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_S)
+                failures += 1
+                time.sleep(backoff(failures, FIRST_PAUSE_S, LONGEST_PAUSE_S))
             else:
                 self._trying_since, self._trouble = None, ""
                 self._database.outage.over()

@@ -11,7 +11,6 @@ import contextlib
 import contextvars
 import logging
 import os
-import random
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from typing import NamedTuple
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_value
 from opentelemetry.sdk.trace import ReadableSpan
 
+from prefect_experiments.backoff import backoff
 from prefect_experiments.tracing.delivery import Delivery, Outcome, keep_quiet_here
 from prefect_experiments.tracing.destination import TraceExport
 
@@ -222,8 +222,7 @@ class Sender:
         if not self._failures:
             self._failing_since = now
         self._failures += 1
-        backoff = min(FIRST_BACKOFF_S * 2.0 ** min(self._failures - 1, 10), LONGEST_BACKOFF_S)
-        pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311
+        pause = backoff(self._failures, FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
         if outcome.retry_after is not None:  # it knows: one that is back soon is found back soon
             pause = max(min(pause, DISTRUST_S), min(outcome.retry_after, LONGEST_BACKOFF_S))
         self._retry_at = now + pause

@@ -17,6 +17,7 @@ from pydantic import ConfigDict
 from prefect_experiments import configuration
 from prefect_experiments.errors import InvalidSetting, from_here, unknown_value
 from prefect_experiments.options import Options
+from prefect_experiments.texts import shortened
 
 if TYPE_CHECKING:
     from prefect_experiments.analysis.gate.family import Test
@@ -100,8 +101,7 @@ def as_mapping(value: Any, must: str) -> Mapping[Any, Any]:
 
 def shown(value: Any) -> str:
     """A value for a message, shortened."""
-    text = _SHORTENED.repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return shortened(_SHORTENED.repr(value), _SHOWN)
 
 
 def written_rules(value: Any) -> tuple[Mapping[Any, Any], str]:
