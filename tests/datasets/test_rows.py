@@ -92,7 +92,7 @@ def test_a_column_that_no_row_has_is_named_with_those_there_are():
     rows = [{"input": 1, **{f"c{number}": number for number in range(200)}}]
     text = refusal(rows, input_keys=["input"], metadata_keys=["c1999"])
     assert text.startswith("examples: metadata_keys: unknown column 'c1999'; did you mean 'c199'? Known: c199,")
-    assert text.endswith(", ...")
+    assert text.endswith(", …")
     assert len(text) < 300
 
 
