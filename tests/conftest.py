@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,18 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")  # of those who start a server
     os.environ.update(getattr(config, "workerinput", {}).get("servers", {}))
+
+
+@pytest.hookimpl(tryfirst=True)  # before cases are chosen by -m
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of what is marked ``mostly_slow``, the first cases stay quick: every behaviour has a quick test."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if (mark := item.get_closest_marker("mostly_slow")) is not None:
+            function = item.nodeid.partition("[")[0]
+            seen[function] += 1
+            if seen[function] > mark.kwargs.get("quick", 1):
+                item.add_marker("slow")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

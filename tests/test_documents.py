@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from prefect_experiments.cli.app import app
+from prefect_experiments.cli.app import app, run
 from support.arize import KEY, StandIn, arize, arize_server
 from support.openai_stand_in import OpenAIStandIn
 from support.patience import PATIENCE_S
@@ -105,6 +105,7 @@ def shell(script: str, folder: Path, environment: dict[str, str]) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_shell_blocks_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
     """All of them in one terminal, in a folder that has what a clone has in `examples`, up to a night of the gate."""
     blocks = blocks_of(ROOT / "README.md", "sh")
@@ -415,15 +416,12 @@ def test_the_measurements_of_sizing_run(postgres_url: str) -> None:
         assert re.search(r"\d (examples/s|calls of)|examples/s", done.stdout)
 
 
-def test_commands_in_the_documents_exist() -> None:
+def test_commands_in_the_documents_exist(capsys: pytest.CaptureFixture[str]) -> None:
     texts = [path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
     commands = {name for text in texts for name in re.findall(r"^prefect-experiments ([a-z]\w*)", text, re.MULTILINE)}
     assert {"run", "init", "compare", "log"} <= commands
     for command in sorted(commands):
-        done = subprocess.run(
-            [sys.executable, "-m", "prefect_experiments.cli", command, "--help"], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+        assert run([command, "--help"]) == 0, capsys.readouterr().err
 
 
 def test_commands_in_the_document_on_comparing_are_understood() -> None:

@@ -48,6 +48,7 @@ def run(folder: Path, prefect_api: str, *command: str, **settings: str) -> str:
 # Each run of the script is a process that imports Prefect and phoenix-evals: 8 s of CPU, however little is asked.
 
 
+@pytest.mark.slow
 def test_the_stand_in_answers_where_no_key_is_set(prefect_api: str, tmp_path: Path) -> None:
     printed = run(tmp_path, prefect_api, BY_STAND_IN)
     assert "OPENAI_API_KEY is not set" in printed

@@ -59,6 +59,7 @@ DROPS = {
 }
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("how", IDENTICAL)
 def test_identical_variants_seldom_fail(how: str) -> None:
     """300 comparisons, n = 100, p = 0.8, three metrics: at most what 5 % may come to."""
@@ -72,6 +73,7 @@ def test_of_2000_identical_variants_at_most_one_in_twenty_fails(how: str) -> Non
     assert simulated(IDENTICAL[how], THREE, 2000) <= 0.05
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("how", DROPS)
 def test_a_true_drop_fails(how: str) -> None:
     """200 comparisons, a true drop from 0.8 to 0.7, n = 400: at least 80 %, less the simulation's own error."""
@@ -118,12 +120,14 @@ def with_random_errors(n: int, task: float, evaluator: float) -> Draw:
     return lambda rng: (side(rng), side(rng))
 
 
+@pytest.mark.slow
 def test_errors_that_hit_both_sides_alike_seldom_fail() -> None:
     """300 comparisons of identical variants, n = 200, 3 % task errors and 2 % evaluator errors at random."""
     gate = Gate(metrics=THREE.rules, min_coverage=0.8)
     assert simulated(with_random_errors(200, 0.03, 0.02), gate, 300) <= at_most(0.05, 300)
 
 
+@pytest.mark.slow
 def test_many_errors_that_hit_both_sides_alike_seldom_fail() -> None:
     """60 comparisons of identical variants, n = 400, three metrics, 5 % task errors and 5 % evaluator errors.
 
@@ -177,6 +181,7 @@ def test_the_mid_p_test_at_its_worst() -> None:
     assert chance_of_failing(12, 1.0, 0.05) == pytest.approx(0.0730, abs=1e-4)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(("true", "verdict"), [(0.0, "passed"), (-0.05, "failed")])
 def test_non_inferiority_errs_seldom(true: float, verdict: str) -> None:
     """300 comparisons, n = 1,000, 10 % of pairs discordant, margin 0.05.

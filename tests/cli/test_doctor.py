@@ -204,6 +204,7 @@ def test_what_does_not_answer_or_is_missing_is_an_error_with_a_command(tmp_path:
     assert found["backend arize"]["mend"] == "export ARIZE_API_KEY=..."
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("prices", ["/no/such/prices.json", '{"in-house": 3}'])
 def test_prices_that_cannot_be_used(cli: CommandLine, tmp_path: Path, prices: str) -> None:
     found = checks(tmp_path, cli.api, 1, PREFECT_EXPERIMENTS_PRICES=prices)

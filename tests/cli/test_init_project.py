@@ -201,6 +201,7 @@ def test_the_workflow_says_where_packages_go_that_no_file_names(bare: Here) -> N
     assert f"{said}      - run: pip install 'prefect-experiments[cost,postgres]'\n" in text
 
 
+@pytest.mark.slow
 def test_a_first_run_of_nothing_but_0_does_not_pass(cli: CommandLine, tmp_path: Path) -> None:
     """As where `right` does not fit what the task gives: nothing could be worse than such a baseline."""
     here = CommandLine(tmp_path, cli.api)

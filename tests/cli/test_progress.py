@@ -62,6 +62,7 @@ class RateLimitError(Exception):
     retry_after = 3
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("refused", "said"),
     [

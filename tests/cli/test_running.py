@@ -58,6 +58,7 @@ def test_resume_gives_one_json_document_although_the_task_prints(ran: Ended, cli
     assert ended.out.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_evaluate_shows_a_bar_on_a_terminal(ran: Ended, cli: CommandLine) -> None:
     screen, stderr = pty.openpty()
     with cli.start("evaluate", "first", "--evaluator", "app.py:length", "--json", stderr=stderr) as process:
@@ -131,6 +132,7 @@ def test_where_every_call_failed_the_exit_code_is_3(cli: CommandLine) -> None:
     assert "broken 3 times: RuntimeError" in some.out
 
 
+@pytest.mark.slow
 def test_what_is_kept_and_failed_throughout_is_code_3_too(cli: CommandLine) -> None:
     begun = cli("run", "rows.csv", "--task", "app.py:broken", "--retries", "0", "--name", "hopeless", "--gate", "{}")
     assert begun.code == 3, begun.err
@@ -145,6 +147,7 @@ def test_what_is_kept_and_failed_throughout_is_code_3_too(cli: CommandLine) -> N
     assert "worse 4 times: RuntimeError: [bold]never[/bold]" in again.out
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("name", ["latest", "tag:x"])
 def test_what_is_no_name_is_refused_before_prefect(name: str, cli: CommandLine) -> None:
     alone = replace(cli, api="http://127.0.0.1:9/api")
@@ -230,6 +233,7 @@ def test_an_interrupt_while_the_experiment_is_made_says_how_to_go_on(cli: Comman
     assert lines(ended.err)[-1].endswith(f"go on with `prefect-experiments resume {experiment_id}`")
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_adds_nothing(cli: CommandLine) -> None:
     with cli.start("run", "rows.csv", "--task", "app.py:lingering", "--timeout", "0", "--name", "twice") as process:
         for moment in ("begun", "cancelled"):

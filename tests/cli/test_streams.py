@@ -39,6 +39,7 @@ def finished(cli: CommandLine, name: str) -> str:
     return ran.experiment_id
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("numbers", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
 def test_a_closed_stream_is_one_that_nobody_reads(numbers: tuple[int, ...], cli: CommandLine) -> None:
     listed = ended(cli, "list", **closing(*numbers))
@@ -54,6 +55,7 @@ def test_a_run_with_all_streams_closed_is_kept_and_judged(cli: CommandLine) -> N
     finished(cli, "closed")
 
 
+@pytest.mark.mostly_slow
 @needs_full
 @pytest.mark.parametrize("as_json", [(), ("--json",)], ids=str)
 def test_where_the_result_cannot_be_printed_the_experiment_is_named(as_json: tuple[str, ...], cli: CommandLine) -> None:
@@ -66,6 +68,7 @@ def test_where_the_result_cannot_be_printed_the_experiment_is_named(as_json: tup
     assert said == [f"error: {why}; experiment {finished(cli, name)} is complete"]
 
 
+@pytest.mark.mostly_slow
 @needs_full
 @pytest.mark.parametrize("command", ["list", "list --json", "--help", "compare --help"])
 def test_nothing_else_can_be_printed_either(command: str, cli: CommandLine) -> None:
@@ -76,6 +79,7 @@ def test_nothing_else_can_be_printed_either(command: str, cli: CommandLine) -> N
         assert ended(cli, *command.split(), stdout=full, stderr=full).code == 3
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("command", ["list", "list --json", "--help"])
 def test_a_reader_that_is_gone_is_no_error(command: str, cli: CommandLine) -> None:
     reader, writer = os.pipe()
@@ -86,6 +90,7 @@ def test_a_reader_that_is_gone_is_no_error(command: str, cli: CommandLine) -> No
         os.close(writer)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(("scores", "code"), [([1, 1, 0, 1] * 10, 0), ([0] * 40, 1)])
 @pytest.mark.parametrize("form", ["", "--json"])
 def test_a_reader_that_has_seen_enough_leaves_the_verdicts_exit_code(
@@ -130,6 +135,7 @@ def test_without_a_current_directory_absolute_paths_do(cli: CommandLine, tmp_pat
     finished(cli, "nowhere")
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("command", "code"),
     [

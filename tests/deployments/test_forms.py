@@ -77,6 +77,7 @@ def test_what_is_set_in_the_group_counts_and_its_defaults_do_not(
     assert [one.name for one in Client().experiments.list()] == ["said outside"]
 
 
+@pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize("inside", [True, False], ids=["in the group", "directly"])
 @pytest.mark.parametrize("by", ["block_document_id", "block_document_slug"])
 def test_a_run_is_taken_that_names_a_saved_block(

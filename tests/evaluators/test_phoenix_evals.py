@@ -296,6 +296,7 @@ class TestStandIn:
         assert answer.choices[0].message.content == "unsupported"
 
 
+@pytest.mark.slow
 def test_a_judge_of_several_fields_is_the_same_in_every_process():
     """Whatever order its library's sets have there."""
     code = (

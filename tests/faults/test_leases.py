@@ -119,6 +119,7 @@ def experiment(any_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         yield made
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("machine", [[], ["another machine"]], ids=["here", "elsewhere"])
 def test_two_processes_on_one_spec(experiment: Experiment, machine: list[str]) -> None:
     first = experiment.started(*machine)
@@ -132,6 +133,7 @@ def test_two_processes_on_one_spec(experiment: Experiment, machine: list[str]) -
     assert sorted(example for _, example in experiment.calls()) == list(range(EXAMPLES))
 
 
+@pytest.mark.mostly_slow
 def test_a_killed_holder_of_the_same_machine_is_followed_at_once(experiment: Experiment) -> None:
     first = experiment.started()
     first.send_signal(signal.SIGKILL)  # and it is not waited for: a zombie is no holder either
@@ -142,6 +144,7 @@ def test_a_killed_holder_of_the_same_machine_is_followed_at_once(experiment: Exp
     assert experiment.finished() == list(range(EXAMPLES))
 
 
+@pytest.mark.mostly_slow
 def test_a_killed_holder_of_another_machine_is_followed_after_a_time(experiment: Experiment) -> None:
     first = experiment.started("another machine")
     first.kill()
@@ -153,6 +156,7 @@ def test_a_killed_holder_of_another_machine_is_followed_after_a_time(experiment:
     assert len(experiment.calls()) == EXAMPLES + CONCURRENCY
 
 
+@pytest.mark.mostly_slow
 def test_a_holder_that_stood_still_begins_nothing_more(experiment: Experiment) -> None:
     """As a laptop does whose lid is closed."""
     first = experiment.started()
@@ -172,6 +176,7 @@ def test_a_holder_that_stood_still_begins_nothing_more(experiment: Experiment) -
     assert experiment.finished() == list(range(EXAMPLES))
 
 
+@pytest.mark.mostly_slow
 def test_a_holder_that_stood_still_finds_that_another_has_done_the_rest(experiment: Experiment) -> None:
     first = experiment.started()
     first.send_signal(signal.SIGSTOP)
@@ -185,6 +190,7 @@ def test_a_holder_that_stood_still_finds_that_another_has_done_the_rest(experime
     assert experiment.finished() == list(range(EXAMPLES))
 
 
+@pytest.mark.mostly_slow
 def test_a_holder_that_stood_still_and_was_not_followed_goes_on(experiment: Experiment) -> None:
     first = experiment.started()
     first.send_signal(signal.SIGSTOP)
@@ -196,6 +202,7 @@ def test_a_holder_that_stood_still_and_was_not_followed_goes_on(experiment: Expe
     assert len(experiment.calls()) == EXAMPLES
 
 
+@pytest.mark.mostly_slow
 def test_the_experiment_is_deleted_while_a_holder_waits(experiment: Experiment) -> None:
     first = experiment.started()
     experiment.client.store.experiments.delete(experiment.id)

@@ -144,6 +144,7 @@ def _line(rng: random.Random, name: str, value: str) -> str:
     return str(form).format(name, value)
 
 
+@pytest.mark.slow
 def test_phoenix_is_where_its_own_client_looks(tmp_path: Path) -> None:
     seed = 12
     rng = random.Random(seed)

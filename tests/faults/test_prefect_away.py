@@ -71,6 +71,7 @@ def doubled(input: int, output: int) -> bool:
     return output == 2 * input
 
 
+@pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize("at", ["start", "middle", "end"])
 @pytest.mark.parametrize("mode", FAULTS)
 def test_nothing_but_the_page_is_lost(
@@ -104,6 +105,7 @@ def test_nothing_but_the_page_is_lost(
     assert not re.search("EventsWorker|APILogWorker|Error logging to API", told), told
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("mode", ["refuse", 500, 503])
 def test_what_cannot_be_delivered_after_the_end_is_a_line(
     mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
@@ -146,6 +148,7 @@ def test_what_answers_is_no_api_of_prefects(
     assert len(calls.made) == 40
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("mode", ["hang", 503])
 def test_what_broke_the_experiment_is_what_the_caller_is_told(mode: Mode, gate: Gate, client: Client) -> None:
     calls = Calls(gate, mode, 10)
@@ -162,6 +165,7 @@ def test_what_broke_the_experiment_is_what_the_caller_is_told(mode: Mode, gate: 
     assert len(client.experiments.get_results(experiment="latest").task_runs) == 11
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("mode", ["hang", "refuse"])
 def test_inside_a_flow_of_the_users(mode: Mode, gate: Gate, client: Client) -> None:
     """Prefect goes away for a moment in the midst of a user's flow, and is back when that ends."""
@@ -177,6 +181,7 @@ def test_inside_a_flow_of_the_users(mode: Mode, gate: Gate, client: Client) -> N
     assert nightly() == 40
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("mode", ["hang", 503])
 def test_tags_need_limits_that_nobody_tells(mode: Mode, gate: Gate, client: Client) -> None:
     calls = Calls(gate, mode, 5)
@@ -187,6 +192,7 @@ def test_tags_need_limits_that_nobody_tells(mode: Mode, gate: Gate, client: Clie
     assert time.monotonic() - calls.last < SHORT_S
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("mode", ["hang", "refuse"])
 def test_logging_needs_no_prefect(mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     gate.set(mode)
@@ -199,6 +205,7 @@ def test_logging_needs_no_prefect(mode: Mode, gate: Gate, client: Client, caplog
     assert "missing there: the flow run" in caplog.text
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("mode", ["hang", 503])
 def test_a_limit_that_nobody_can_be_asked_for_is_an_error_before_anything(
     mode: Mode, gate: Gate, client: Client

@@ -42,6 +42,7 @@ def refusing(times: int, seconds: str, *, only: str = "") -> Any:
     return plan
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_one_request_is_gone_on_with_while_it_is_told_when_to_come_back(form: str) -> None:
     refused = refusing(6, "0.1")

@@ -81,6 +81,7 @@ def gives_up_after(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "GIVE_UP_AFTER_S", seconds)
 
 
+@pytest.mark.mostly_slow
 def test_no_call_begins_when_the_store_has_given_up(
     any_store_url: str, away: Away, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +108,7 @@ def test_no_call_begins_when_the_store_has_given_up(
     assert len(calls) == made
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("kind", ["LLM", "CODE"])
 def test_no_evaluation_begins_when_the_store_has_given_up(
     any_store_url: str, away: Away, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -135,6 +137,7 @@ def test_no_evaluation_begins_when_the_store_has_given_up(
     assert made <= len(evaluations) + CONCURRENCY
 
 
+@pytest.mark.mostly_slow
 def test_a_store_that_is_away_is_said_to_be_and_waited_for(
     any_store_url: str, away: Away, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -181,6 +184,7 @@ READS: dict[str, Callable[[Store, str], Any]] = {
 }
 
 
+@pytest.mark.mostly_slow(quick=3)
 @pytest.mark.parametrize("what", READS)
 def test_reads_are_as_patient_as_writes(postgres_server: PostgresServer, postgres_url: str, what: str) -> None:
     store = Store(postgres_url)
@@ -211,6 +215,7 @@ def terminated(server: PostgresServer, url: str, over: threading.Event, every: f
     return ended
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("every", [0.03, 0.2])
 def test_connections_are_ended_at_any_moment(
     postgres_server: PostgresServer, postgres_url: str, every: float, caplog: pytest.LogCaptureFixture

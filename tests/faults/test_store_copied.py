@@ -78,6 +78,7 @@ def rows(path: Path) -> dict[str, list[Any]]:
         }
 
 
+@pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize(
     ("way", "code"),
     [

@@ -92,6 +92,7 @@ def test_an_exit_after_the_folder_is_gone_brings_nothing_back(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.mostly_slow(quick=8)
 @pytest.mark.parametrize("harm", STILL_THERE + OVERWRITTEN, ids=lambda harm: harm.__name__)
 @pytest.mark.parametrize("settled", [False, True], ids=["fresh", "settled"])
 def test_what_is_done_to_the_file_is_noticed_by_an_experiment_that_waits(

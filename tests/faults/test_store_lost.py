@@ -61,6 +61,7 @@ class Calls:
         return input
 
 
+@pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize("harm", STILL_THERE + OVERWRITTEN, ids=lambda harm: harm.__name__)
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_what_is_done_to_the_file_ends_the_experiment(

@@ -112,6 +112,7 @@ open("done", "w").write(ran.experiment_id)
 """
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("numbers", [(1,), (2,), (0, 1, 2)], ids=str)
 def test_a_script_whose_streams_are_closed(numbers: tuple[int, ...], folder: Path, prefect_api: str) -> None:
     streams = {"preexec_fn": lambda: [os.close(number) for number in numbers]}
@@ -130,6 +131,7 @@ def test_a_script_whose_output_is_full(folder: Path, prefect_api: str) -> None:
     assert (folder / "done").exists(), ended.stderr
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("reference", ["app.py:echo", "app:echo"])
 def test_resuming_from_another_folder(reference: str, folder: Path, tmp_path: Path, prefect_api: str) -> None:
     """It says where it looked, and how to pass what it needs; and so it goes on."""

@@ -154,6 +154,7 @@ def test_ax_s_own_variables_hold_for_its_collector_too(
     assert arrived(client_of("arize", front.url, monkeypatch), server) == (True, True)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("backend", ["phoenix", "arize"])
 @pytest.mark.parametrize("options", [{}, {"verify": certifi.where()}], ids=["nothing", "another one"])
 def test_one_that_is_not_trusted_lets_neither_through(
@@ -257,6 +258,7 @@ def test_ax_s_own_proxy(server: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> 
         assert len(proxy.asked) == len(server.requests)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_wants_a_login(
     scheme: str,

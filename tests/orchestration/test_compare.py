@@ -360,6 +360,7 @@ def test_what_is_better_depends_on_the_direction(kept: Kept) -> None:
         )
 
 
+@pytest.mark.slow
 def test_five_thousand_examples_and_their_report_take_seconds(client: Client, tmp_path: Path) -> None:
     chance = random.Random(5)
     words = "the candidate's answer to a question of some length, with a reason for it; " * 5

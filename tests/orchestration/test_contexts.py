@@ -70,6 +70,7 @@ def judge(output): return answer(None)
 """
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("task", ["answer", "aanswer"])
 def test_what_an_application_sets_when_it_is_imported_is_seen_by_its_calls(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str

@@ -250,6 +250,7 @@ def test_automations_hear_of_it(bench: Bench) -> None:
         assert (event["event"], event["payload"]["verdict"]) == ("experiment.completed", verdict)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_flow_around_it_goes_on_and_nothing_is_run_again(bench: Bench, asynchronous: bool) -> None:
     base = bench.run()

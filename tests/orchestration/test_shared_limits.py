@@ -98,6 +98,7 @@ def at_once(count: int, tmp_path: Path, call: Callable[[Client], Any]) -> list[A
         return list(pool.map(lambda one: one[0].run(call, one[1]), [(copy_context(), client) for client in clients]))
 
 
+@pytest.mark.slow
 def test_experiments_share_a_limit(tmp_path: Path) -> None:
     """Of three that want two of five slots each, two go at a time, however long it takes until they do."""
     name, calls, began = made(5), Calls(meeting=4), DateTime.now("UTC")

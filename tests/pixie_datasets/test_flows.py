@@ -51,6 +51,7 @@ def test_a_regression_takes_the_path_alone(tmp_path: Path, store_url: str, monke
     assert said.startswith(("GatePassed |", "GateInconclusive |")), said
 
 
+@pytest.mark.slow
 def test_so_does_the_evaluation_of_a_deployment(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

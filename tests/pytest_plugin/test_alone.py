@@ -50,6 +50,7 @@ def test_a_run_that_does_not_use_it_imports_nothing_and_shows_nothing(workers: i
     assert not (serverless.path / "home").exists()
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("installed", [True, False])
 def test_pytest_finds_it_by_itself_unless_told_not_to(
     installed: bool, serverless: Project, monkeypatch: pytest.MonkeyPatch
@@ -63,7 +64,7 @@ def test_pytest_finds_it_by_itself_unless_told_not_to(
     monkeypatch.setenv("PYTHONPATH", f"{written.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     serverless.write("def test_one(experiment):\n    pass\n")
-    options = [] if installed else ["-p", "no:prefect-experiments"]
+    options = ["-p", "no:phoenix", *([] if installed else ["-p", "no:prefect-experiments"])]
     done = serverless.pytester.run(sys.executable, "-m", "pytest", *options)
     done.assert_outcomes(**({"passed": 1} if installed else {"errors": 1}))
 

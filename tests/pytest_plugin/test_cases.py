@@ -84,6 +84,7 @@ def test_subtests(subtests):
     assert len(rows) == 6
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("workers", [0, 3])
 def test_a_gate_judges_all_cases_together(workers: int, project: Project) -> None:
     options = ["-p", "xdist", "-n", str(workers)] if workers else []

@@ -64,6 +64,7 @@ def test_wrong():
     assert "SystemError" not in said
 
 
+@pytest.mark.mostly_slow(quick=3)
 @pytest.mark.parametrize(
     ("marker", "signature", "why"),
     [

@@ -82,6 +82,7 @@ def test_a_run_that_is_cut_short_is_not_judged(project: Project) -> None:
     assert outputs(project) == ["2", "4", "6"]
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_ctrl_c_keeps_the_cases_that_have_run(workers: int, project: Project) -> None:
     project.write(JUDGED.replace("WHAT", WAITS))

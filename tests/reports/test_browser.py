@@ -335,6 +335,7 @@ def test_the_difference_of_words_is_one(page: Page) -> None:
     assert page.evaluate("diffWords('我喜欢猫', '我喜欢狗')[1].filter(p => p.changed).map(p => p.text)") == ["狗"]
 
 
+@pytest.mark.slow
 def test_five_thousand_examples_stay_quick(browser: Browser, tmp_path: Path) -> None:
     big = made(5000)
     path = write_report(big.candidate, tmp_path / "big.html", baseline=big.baseline, comparison=big.comparison)

@@ -321,6 +321,7 @@ def test_the_figures_of_a_table_are_those_of_the_experiment(ran: RanExperiment) 
     assert replace(own, latency_ms={}) == replace(found, latency_ms={})
 
 
+@pytest.mark.slow
 def test_five_thousand_examples_take_seconds() -> None:
     big = made(5000)
     start = time.perf_counter()

@@ -41,6 +41,7 @@ def locked_by_another_process(path: Path, seconds: float) -> Iterator[None]:
     assert process.returncode == 0
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("busy_timeout", [30, 0.2])  # SQLite's own waiting, and the recorder's
 def test_sqlite_is_locked_by_another_process_for_3_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy_timeout: float

@@ -50,6 +50,7 @@ def finish(process: subprocess.Popen[str]) -> None:
     assert (process.returncode, errors) == (0, ""), output + errors
 
 
+@pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize("same", [False, True], ids=["own experiments", "the same experiment"])
 def test_two_processes_record_at_once(store_url: str, store: Store, same: bool) -> None:
     first = new_experiment(store, RUNS, name="first").experiment.id

@@ -336,6 +336,7 @@ def test_what_waits_at_the_end_of_the_process_is_sent(collector):
     assert found["stderr"] == ""
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("how", ["refused", "hanging"])
 def test_a_silent_collector_does_not_hold_up_the_end_of_the_process(collector, how):
     if how == "hanging":

@@ -556,6 +556,7 @@ def test_logged_values_come_back_as_they_were(arize: StandIn, client: Client, el
         kept_values.assert_kept(by.experiments.get_results(experiment="odd"))
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.usefixtures("prefect")
 @pytest.mark.parametrize("way", ["resume", "evaluate"])
 def test_a_mended_evaluator_runs_again_on_another_machine(

@@ -150,7 +150,7 @@ def test_a_request_that_is_answered_too_late(
 
     experiment = log(local)
     monkeypatch.setattr(api, "UPLOAD_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(taken, "SHORTEST_DOUBT_S", PATIENCE_S)
+    monkeypatch.setattr(taken, "SHORTEST_DOUBT_S", 5.0)
     client = ours(arize, store_url=store_url)
     arize.fail({"method": "POST", "path": "/runs$", "skip": 1, "times": 1, "delay": 1.3})
     assert client.experiments.push(experiment=experiment).waiting == 0

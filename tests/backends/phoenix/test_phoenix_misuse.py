@@ -166,6 +166,7 @@ def test_another_web_server(
     assert flow_runs(NEVER) == []
 
 
+@pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize(
     "url",
     [
@@ -252,6 +253,7 @@ def test_a_phoenix_that_is_too_old(
         assert proxy.count("POST", "/experiments") == 1
 
 
+@pytest.mark.mostly_slow(quick=3)
 @pytest.mark.parametrize(
     "body",
     [

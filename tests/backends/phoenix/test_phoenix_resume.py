@@ -112,6 +112,7 @@ def graded(mark: str, calls: list[str]) -> Any:
     return grades
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("way", ["resume", "evaluate"])
 def test_a_mended_evaluator_runs_again_on_another_machine(
     client: Client, elsewhere: Client, phoenix_url: str, tmp_path: Path, name: str, way: str
@@ -173,6 +174,7 @@ def test_a_task_that_has_changed_is_noticed_on_another_machine(
     assert "The task has changed since experiment" in caplog.text
 
 
+@pytest.mark.slow
 def test_one_that_its_own_client_left_half_done(
     client: Client,
     elsewhere: Client,

@@ -42,6 +42,7 @@ def is_some_verdict(request: Request) -> bool:
     return is_push(request) and request.json.get("result", {}).get("score") == 5 / 3
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -68,6 +69,7 @@ def test_what_phoenix_breaks_at_keeps_nothing_back(
         assert_whole(official, client.experiments.push(experiment=name), 20)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("which", [is_third_run, is_some_verdict])
 def test_what_phoenix_refuses_keeps_nothing_back(
     phoenix_url: str, store_url: str, name: str, official: PhoenixClient, which: Any

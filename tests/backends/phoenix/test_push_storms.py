@@ -22,6 +22,7 @@ def _small_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_EXPERIMENTS_BACKEND_TIMEOUT", "3")
 
 
+@pytest.mark.slow
 def test_every_fifth_request_goes_wrong(
     phoenix_url: str, store_url: str, name: str, official: PhoenixClient, postgres_url: str
 ) -> None:

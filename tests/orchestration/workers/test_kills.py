@@ -51,6 +51,7 @@ def is_whole(ran: Any, examples: int = EXAMPLES) -> None:
     assert evaluations == sorted((run.id, "right") for run in ran.task_runs)
 
 
+@pytest.mark.slow
 def test_a_worker_is_killed_and_then_all_of_them(client: Client, app: App) -> None:
     app.tell(wait=20)
     running = Running(

@@ -137,6 +137,7 @@ def test_whoever_watches_sees_it_move(both: Both) -> None:
     assert [progress.runs for progress in both.heard] == sorted(progress.runs for progress in both.heard)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_the_server")
 def test_half_done_alone_and_gone_on_with_together(fresh: App, client: Client) -> None:
     """And then evaluated by two with something new, of which the one process that leads makes nothing."""

@@ -148,6 +148,7 @@ class Simulation:
         self.check()
 
 
+@pytest.mark.mostly_slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(total=st.integers(1, 90), smallest=st.integers(1, 5), more=st.integers(0, 20), steps=STEPS)
 def test_every_example_is_done_once(
@@ -280,6 +281,7 @@ def test_what_several_have_done_as_one_worker_is_summed(shared: Shared) -> None:
     assert shared.store.shared_work.done(shared.id)[1] == Done(runs=6, evaluations=8, spent=1.0)
 
 
+@pytest.mark.mostly_slow
 def test_each_knows_what_the_others_have_spent(shared: Shared) -> None:
     shared.begin(10)
     one, two = Worker(shared, 1), Worker(shared, 2)
