@@ -17,7 +17,6 @@ from prefect_experiments import Client, RanExperiment, run_experiment
 from prefect_experiments.backends.arize import taken
 from prefect_experiments.errors import BackendRefused, BackendUnavailable, InvalidSetting
 from support.arize import KEY, Official, StandIn
-from support.patience import PATIENCE_S
 
 from .conftest import ours
 from .referee import assert_same
