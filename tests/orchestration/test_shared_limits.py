@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ from prefect.concurrency.asyncio import concurrency
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.events.schemas.events import ResourceSpecification
-from prefect.types import DateTime
 
 from prefect_experiments import Client, create_evaluator, run_experiment
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, TransientError
@@ -101,7 +101,7 @@ def at_once(count: int, tmp_path: Path, call: Callable[[Client], Any]) -> list[A
 @pytest.mark.slow
 def test_experiments_share_a_limit(tmp_path: Path) -> None:
     """Of three that want two of five slots each, two go at a time, however long it takes until they do."""
-    name, calls, began = made(5), Calls(meeting=4), DateTime.now("UTC")
+    name, calls, began = made(5), Calls(meeting=4), datetime.now(UTC)
 
     def run(client: Client) -> Any:
         return run_experiment(
@@ -225,7 +225,7 @@ class Judge(Calls):
 def test_a_rate_holds_from_the_first_second(tmp_path: Path) -> None:
     """However much a limit holds at once, calls start evenly, of all experiments together."""
     name, calls = made(50, decay=10), Calls()
-    began = DateTime.now("UTC")
+    began = datetime.now(UTC)
     ran = at_once(2, tmp_path, lambda client: run_experiment(
         dataset=rows(15), task=calls, evaluators=[create_evaluator(name="judge", kind="LLM")(Judge(calls).__call__)],
         concurrency=20, rate_limit=name, client=client, **quiet,

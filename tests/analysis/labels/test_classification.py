@@ -22,7 +22,11 @@ WORDS = ["ham", "spam", "other", "never"]
 labels = st.sampled_from(WORDS[:3])
 
 
-@pytest.mark.filterwarnings("ignore:A single label was found", "ignore:y_pred contains classes not in y_true")
+@pytest.mark.filterwarnings(
+    "ignore:A single label was found",
+    "ignore:y_pred contains classes not in y_true",
+    "ignore:`y1`, `y2` and `labels` have only one label",
+)
 @settings(deadline=None, max_examples=100)
 @given(
     st.lists(st.tuples(labels, labels), min_size=1, max_size=40),

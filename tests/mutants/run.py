@@ -1,0 +1,191 @@
+"""Runs the tests that could notice them on mutants of the package, and says which mutants none has noticed.
+
+usage: python tests/mutants/run.py MUTANTS.jsonl RESULTS.jsonl [--processes 2]
+
+MUTANTS comes from `made.py`. Which tests reach which line is read from the data of `make coverage` (.coverage), and how
+long each takes from the JUnit file beside it (coverage.xml); without these the tests of the folder that mirrors the
+module's are run. Each mutant is tried in a copy of the package of its own. RESULTS is written as it goes: what stands
+there already is not tried again, so that a run that was ended goes on.
+
+Killed is a mutant that fails a test, or makes one hang. What survives and cannot be told from the original by anybody is
+argued in survivors.md, by its id.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PACKAGE = ROOT / "src" / "prefect_experiments"
+SECONDS, MOST_TESTS = 120.0, 150  # of tests for one mutant, as long as they take unchanged
+HANGS_S = 600.0
+MIRRORS = {"callables": "test_callables.py", "pixie": "pixie_datasets", "flows": "deployments", "testing": "testing"}
+
+
+class Tests:
+    """Which tests reach a line, the quickest first."""
+
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        path = ROOT / "coverage.xml"
+        for case in ElementTree.parse(path).iter("testcase") if path.exists() else ():
+            found[f"{case.get('classname')}.{case.get('name')}"] = float(case.get("time", 1))
+        return found
+
+    @cached_property
+    def database(self) -> sqlite3.Connection | None:
+        path = ROOT / ".coverage"
+        return sqlite3.connect(path, check_same_thread=False) if path.exists() else None
+
+    def reaching(self, module: str, line: int) -> list[str]:
+        """The ids of the tests that run the line, or, where it is run by none but at import, of those of the module."""
+        if self.database is None:
+            return []
+        rows = self.database.execute(
+            "select distinct context.context, arc.fromno, arc.tono from arc join file on file.id = arc.file_id"
+            " join context on context.id = arc.context_id where file.path like ? and context.context != ''",
+            [f"%/prefect_experiments/{module}"],
+        ).fetchall()
+        exact = {context for context, *ends in rows if line in map(abs, ends)}
+        found = {context.partition("|")[0] for context in exact or {row[0] for row in rows}}
+        chosen, spent = [], 0.0
+        for name in sorted(found, key=self.cost):
+            if chosen and (spent + self.cost(name) > SECONDS or len(chosen) >= MOST_TESTS):
+                break
+            chosen.append(name)
+            spent += self.cost(name)
+        return chosen
+
+    def cost(self, name: str) -> float:
+        file, _, rest = name.partition("::")
+        return self.seconds.get(f"{file.removesuffix('.py').replace('/', '.')}.{rest.replace('::', '.')}", 1.0)
+
+
+def mirror(module: str) -> str:
+    """The tests of the folder that a module stands in, or of its name."""
+    folder = module.split("/")[0].removesuffix(".py")
+    for name in (MIRRORS.get(folder, folder), f"test_{folder}.py"):
+        if (ROOT / "tests" / name).exists():
+            return f"tests/{name}"
+    return "tests"
+
+
+def tried(mutant: dict[str, Any], tests: Tests) -> dict[str, Any]:
+    """What becomes of a mutant."""
+    chosen = tests.reaching(mutant["module"], mutant["line"])
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        package = Path(folder) / "src" / "prefect_experiments"
+        shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+        (package / mutant["module"]).write_text(mutant["source"])
+        status, said = outcome(chosen or [mirror(mutant["module"])], folder)
+    kept = {key: mutant[key] for key in ("id", "module", "line", "operator", "before", "after")}
+    return {**kept, "status": status, "by": said, "tests": len(chosen), "seconds": round(time.monotonic() - began, 1)}
+
+
+def outcome(tests: list[str], folder: str) -> tuple[str, str]:
+    command = [
+        sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:randomly",
+        "--timeout", "120", "--no-header", "--tb", "no", *tests,
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(Path(folder) / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            said, _ = process.communicate(timeout=HANGS_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return "killed", "a hang"
+        finally:
+            with_children_gone(process.pid)
+    if process.returncode == 0:
+        return "survived", ""
+    if process.returncode == 5 or "no tests ran" in said:
+        return "survived", "no test was found"
+    first = re.search(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
+    return "killed", first[1] if first else (said.strip().splitlines() or ["?"])[-1][:200]
+
+
+def with_children_gone(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def argued() -> set[str]:
+    """The ids of mutants that are argued to be no change of meaning."""
+    path = HERE / "survivors.md"
+    return set(re.findall(r"`([0-9a-f]{10})`", path.read_text())) if path.exists() else set()
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """By folder, and the survivors."""
+    equal = argued()
+    folders: dict[str, collections.Counter[str]] = {}
+    for one in results:
+        folder = one["module"].split("/")[0] if "/" in one["module"] else "(the package's own)"
+        status = "argued" if one["status"] == "survived" and one["id"] in equal else one["status"]
+        folders.setdefault(folder, collections.Counter())[status] += 1
+    total: collections.Counter[str] = sum(folders.values(), collections.Counter())
+    lines = ["| folder | killed | survived | argued |", "|---|---|---|---|"]
+    for name, count in [*sorted(folders.items()), ("together", total)]:
+        lines.append(f"| {name} | {count['killed']} | {count['survived']} | {count['argued']} |")
+    share = (total["killed"] + total["argued"]) / max(1, total.total())
+    lines.append(f"\n{total['killed'] / max(1, total.total()):.1%} killed; with what is argued, {share:.1%}.\n")
+    for one in results:
+        if one["status"] == "survived":
+            mark = " (argued)" if one["id"] in equal else ""
+            lines.append(f"- `{one['id']}`{mark} {one['module']}:{one['line']}: `{one['before']}` → `{one['after']}`")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mutants", type=Path)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    mutants = [json.loads(line) for line in options.mutants.read_text().splitlines()]
+    results = (
+        [json.loads(line) for line in options.results.read_text().splitlines()] if options.results.exists() else []
+    )
+    done = {one["id"] for one in results}
+    tests = Tests()
+    with options.results.open("a") as file, ThreadPoolExecutor(options.processes) as pool:
+        for one in pool.map(lambda mutant: tried(mutant, tests), [m for m in mutants if m["id"] not in done]):
+            results.append(one)
+            file.write(json.dumps(one) + "\n")
+            file.flush()
+            where = f"{one['module']}:{one['line']}"
+            print(
+                f"{len(results)}/{len(mutants)} {one['status']:8} {one['seconds']:6.1f} s {where} {one['by']}",
+                flush=True,
+            )
+    known = {one["id"] for one in mutants}
+    text = table([one for one in results if one["id"] in known])
+    options.results.with_suffix(".md").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
