@@ -129,3 +129,11 @@ def test_neither_more_nor_less_is_better() -> None:
     assert judged(*sides, Gate(metrics={"length": Metric(min=0.9)})).status == "passed"  # who judges it means more
     with pytest.raises(InvalidSetting, match="say 'neutral' of metric 'length', and the gate has a rule for it"):
         compare_results(*sides, directions={"length": "neutral"}, gate=Gate(metrics={"length": Metric()}))
+
+
+def test_a_direction_that_is_none_is_refused_with_those_there_are() -> None:
+    wrong: Any = {"hallucination": "down"}
+    with pytest.raises(
+        InvalidSetting, match="directions: metric 'hallucination': unknown direction 'down'.*Known: .*minimize"
+    ):
+        compare_results(side(0), side(1), directions=wrong)

@@ -794,3 +794,14 @@ def test_a_figure_is_never_said_to_be_below_itself() -> None:
 def test_yaml_may_begin_with_a_brace() -> None:
     assert Gate.parse('{metrics: {tone: {positive: "# c"}}}').rules["tone"].positive == "# c"
     assert Gate.parse('{\n\t"metrics": {"m": {"min": 1}}}').rules["m"].min == 1
+
+
+def test_of_a_first_run_a_metric_without_a_minimum_says_so() -> None:
+    verdict = Gate(metrics=CORRECTNESS).judge_alone(table(correctness=[1.0] * 90 + [0.0] * 10))
+    assert "correctness: the mean is 0.90, and no minimum is set" in verdict.reasons
+
+
+def test_labels_that_are_good_need_an_evaluator_that_gives_labels() -> None:
+    verdict = judged(*pairs(79, 0, 1, 20), Gate(metrics={"correctness": Metric(positive="polite")}))
+    assert verdict.status == "failed"
+    assert "positive names the label 'polite', and its evaluator gives no labels" in verdict.reasons[0]

@@ -110,7 +110,7 @@ REFUSED: list[tuple[Any, str]] = [
     (columns(x=[1, "good"]), "column 'eval.x.score', row 2: 'good' is not a number"),
     (columns(x=[1, [1]]), r"row 2: \[1\] is not a number"),
     (columns(x=["1_0"]), "row 1: '1_0' is not a number"),
-    (columns(x=["z" * 99]), "row 1: 'z{39}... is not a number"),
+    (columns(x=["z" * 99]), "row 1: 'z{38}… is not a number"),
     (columns(x=[1.0, float("inf")]), "column 'eval.x.score', row 2: inf is infinite"),
     (columns(x=["-inf"]), "row 1: '-inf' is infinite"),
     ({"example_id": ["a"], "latency_ms": ["fast"]}, "column 'latency_ms', row 1: 'fast' is not a number"),

@@ -23,7 +23,9 @@ from prefect_experiments.backends.network_settings import NetworkSettings
 from prefect_experiments.cli.app import run as run_command
 from prefect_experiments.client import BackendOptions
 from prefect_experiments.errors import InvalidSetting
-from support.third_party import BACKENDS, SAVED, install
+from support.third_party import BACKENDS, SAVED, folder_installed, install
+
+__all__ = ["folder_installed"]
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ["phoenix", "arize"]
@@ -126,6 +128,7 @@ def test_one_that_cannot_be_imported_is_named_and_breaks_no_other(
     Path(where, f"{name}.py").write_text(module + "\n")
     assert backend_names() == ["local", "phoenix", "arize", "broken", "folder"]
     assert said in (text := refused("broken"))
+    assert f"({name}:BACKEND) cannot be imported: " in text or "cannot be imported" not in text
     assert name in text
     capfd.readouterr()
     assert run_command(["backends", "--json"]) == 0

@@ -67,6 +67,8 @@ def test_a_pool_without_a_worker_and_one_that_is_paused(cli: CommandLine, tmp_pa
             capture_output=True,
         )
     found = checks(tmp_path, cli.api, 0)
+    assert found["work pool idle-pool"]["found"] == "no worker is online"
+    assert found["work pool held-pool"]["found"] == "it is paused, and starts nothing"
     assert found["work pool idle-pool"]["mend"] == "prefect worker start --pool idle-pool"
     assert found["work pool held-pool"]["mend"] == "prefect work-pool resume held-pool"
     mend(found["work pool held-pool"], here)

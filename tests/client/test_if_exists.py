@@ -10,7 +10,7 @@ import pytest
 
 from prefect_experiments import Client
 from prefect_experiments.cli.app import run
-from prefect_experiments.errors import AlreadyExists, InvalidSetting
+from prefect_experiments.errors import AlreadyExists, InvalidInput, InvalidSetting
 
 ROWS: list[dict[str, Any]] = [{"input": f"question {n}", "output": n} for n in range(3)]
 
@@ -74,3 +74,9 @@ def test_at_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert (code, "--if-exists new_version" in said) == (2, True)
     code, said = create(ROWS[:1], "--if-exists", "new_version")
     assert (code, "with 1 examples" in said) == (0, True)
+
+
+def test_two_words_for_the_same_are_not_both_given(client: Client) -> None:
+    client.datasets.create_dataset(name="questions", examples=ROWS)
+    with pytest.raises(InvalidInput, match="give dataset= or name=, not both"):
+        client.datasets.get_dataset(dataset="questions", name="questions")

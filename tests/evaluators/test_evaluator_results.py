@@ -202,3 +202,8 @@ def test_a_list_is_parsed_item_by_item(items):
 @given(verdicts)
 def test_parsing_twice_changes_nothing(item):
     assert parse_result(parse_result(item)) == parse_result(item)
+
+
+def test_a_name_that_no_result_can_have() -> None:
+    with pytest.raises(TypeError, match="a result's name must not be empty"):
+        parse_result({"name": "", "score": 1.0})

@@ -298,7 +298,10 @@ class TestRefusedBeforeAnythingIsSpent:
 
     def test_where_counting_is_off(self, client, monkeypatch, server, ask):
         monkeypatch.setenv("PREFECT_EXPERIMENTS_COUNT_TOKENS", "false")
-        with pytest.raises(InvalidSetting, match="PREFECT_EXPERIMENTS_COUNT_TOKENS"):
+        with pytest.raises(
+            InvalidSetting,
+            match="budget=1 cannot be kept while costs are not counted: PREFECT_EXPERIMENTS_COUNT_TOKENS is off",
+        ):
             run_experiment(client=client, dataset=QUESTIONS, task=lambda given: ask(), budget=1)
         assert server.requests == []
 

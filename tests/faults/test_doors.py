@@ -266,3 +266,11 @@ def test_formulas_are_texts_in_spreadsheets(tmp_path: Path, capfd: pytest.Captur
     capfd.readouterr()
     assert run_command(["export", "e", str(tmp_path / "x.json"), "--for-spreadsheets", "--store-url", url]) == 2
     assert "for_spreadsheets is about .csv files" in capfd.readouterr().err
+
+
+def test_a_module_that_is_not_allowed_is_told_with_those_that_are(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, "doors_app")
+    with pytest.raises(InvalidReference, match=f"'os:system' .*its module is not among those of {SETTING}.*doors_app"):
+        load_reference("os:system")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from prefect_experiments import Client, Dataset, Example, Sample, run_experiment
-from prefect_experiments.errors import ExperimentsError, InvalidInput, NotFound
+from prefect_experiments.errors import ExperimentsError, InvalidDataset, InvalidInput, NotFound
 
 ROWS = [{"id": "a", "input": 1, "output": 1}, {"id": "b", "input": 2, "output": 2}]
 
@@ -102,6 +102,8 @@ def test_types_that_cannot_be_applied(client: Client, tmp_path: Path) -> None:
     path.write_text("input,output\n1,x\n")
     assert "column 'output', row 1: 'x' is no number" in refused(client, dataset=path, types={"output": "number"})
     assert "unknown type 'int'" in refused(client, dataset=path, types={"input": "int"})
+    text = refused(client, dataset=[{"input": {"a": 1}}], types={"input": "text"})
+    assert "Only numbers and truth values can be made text; leave the column out of types=" in text, text
     examples = Dataset(name="d", examples=(Example(input=1),))
     assert "dataset 'd': types= are for rows" in refused(client, dataset=examples, types={"input": "number"})
     client.datasets.create_dataset(name="kept", examples=ROWS)
@@ -185,3 +187,11 @@ def test_an_output_that_is_not_json_is_kept_as_its_repr(client: Client, caplog: 
     assert ran.summary.metrics["seen"].mean == 1.0
     assert caplog.text.count("Said once") == 1
     assert "odd content" not in caplog.text
+
+
+def test_nothing_to_run_on(client: Client) -> None:
+    client.store.datasets.put("emptied", [])
+    with pytest.raises(InvalidDataset, match="^dataset 'emptied' has no examples$"):
+        run_experiment(dataset="emptied", task=never, client=client)
+    with pytest.raises(InvalidDataset, match="^dataset 'emptied' has no examples to run on$"):
+        run_experiment(dataset="emptied", task=never, client=client, sample={"n": 3})

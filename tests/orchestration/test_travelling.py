@@ -188,8 +188,15 @@ def test_json_holds_what_rows_may_be_called(client: Client) -> None:
 
 @pytest.mark.parametrize("text", ["", "no JSON", "{}", "[]", '{"items": []}'])
 def test_json_that_tells_of_no_experiment(text: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as refused:
         TypeAdapter(RanExperiment).validate_python(text)
+    if text.startswith("{"):
+        assert "this is not what a RanExperiment is in JSON" in str(refused.value)
+
+
+def test_what_is_neither_an_experiment_nor_text() -> None:
+    with pytest.raises(ValidationError, match="a RanExperiment, or the text that JSON has of one, is wanted"):
+        TypeAdapter(RanExperiment).validate_python(3)
 
 
 @task

@@ -88,6 +88,7 @@ def test_blank_lines_and_what_is_not_known_are_passed_over(tmp_path: Path) -> No
         ([wrap("x", "entry", 1)], "'purpose' that is one of input, output, state, got 'entry'"),
         ([{"type": "wrap", "purpose": "input", "data": 1}], "needs a 'name'"),
         (['{"type": "wrap", "name": "x", "purpose": "output", "data": NaN}'], "line 1, at ['data']: NaN is not JSON"),
+        (['{"type": "wrap", '], "A trace has one object a line; take the line out if it was cut off"),
         (
             [{"type": "wrap", "name": "x", "purpose": "output", "data": "\ud800"}],
             "line 1: text at ['data'] holds a lone",

@@ -25,7 +25,7 @@ from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.labels.classification import classification_report
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Side
-from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.reports import page_data
 from prefect_experiments.reports.files import write_report
 from prefect_experiments.reports.html import html_report
@@ -366,3 +366,11 @@ def test_a_side_of_a_real_experiment(ran: RanExperiment) -> None:
     assert document.data["metrics"] == ["exact", "near"]
     assert [example["taskErrors"][1] for example in document.data["examples"]] == ["", "", "", "task error", "", ""]
     assert "6 of 6 runs made, 1 failed" in document.text
+
+
+def test_a_name_that_says_no_form_is_refused_with_the_forms(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"a report ends in .*\.html.*, got '.*report\.docx'; name the file so, or say"
+    ):
+        write_report(SMALL.candidate, tmp_path / "report.docx")
+    assert list(tmp_path.iterdir()) == []

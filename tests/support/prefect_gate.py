@@ -20,6 +20,11 @@ import re
 import threading
 from urllib.parse import urlsplit
 
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+
+from support.patience import PATIENCE_S
+
 Mode = str | int
 PAGES = {
     "html": (b"text/html", b"<!doctype html><title>Login</title>"),
@@ -66,6 +71,11 @@ class Gate:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Prefect's queues of this process go on sending to where they were first made for, whatever is set later.
+        self.set("refuse")  # what hangs is gone
+        self.set("pass")
+        for queue in (EventsWorker, APILogWorker):
+            queue.drain_all(timeout=PATIENCE_S, at_exit=False)
         self.set("refuse")
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

@@ -90,7 +90,7 @@ def test_what_the_official_client_refuses_is_refused(
 def test_further_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSetting, match=r"such as api.arize.com, got 'https://api.arize.com'"):
         connection(api_key="k", api_host="https://api.arize.com")
-    with pytest.raises(InvalidSetting, match="not both"):
+    with pytest.raises(InvalidSetting, match=r"pass base_url= or api_host=, api_port= and api_scheme=, not both"):
         connection(api_key="k", base_url="http://localhost:1", api_port=1)
     with pytest.raises(InvalidSetting, match="a line end"):
         connection(api_key="k\nx")

@@ -263,7 +263,7 @@ def test_the_first_reason_to_stop_is_told_to_all(shared: Shared) -> None:
     for worker in workers:
         wait_for(lambda worker=worker: worker.lease.lost, "the reason")  # type: ignore[misc]
         assert isinstance(worker.lease.lost, WorkCalledOff)
-        assert "enough" in str(worker.lease.lost)
+        assert "nothing more is called: enough" in str(worker.lease.lost)
         assert "more than" not in str(worker.lease.lost)
         worker.lease.release()
 
