@@ -34,7 +34,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 # pandas 2; pixie itself, as it is today and as it was when entries had `entry_kwargs`. The pins are complete: nothing
 # else is looked for.
 REFEREES := .venv-arize/.installed .venv-arize-old/.installed .venv-pixie/.installed .venv-pixie-old/.installed
-$(REFEREES): .venv-%/.installed: requirements-%.txt | $(BIN)/python
+$(REFEREES) .venv-mutants/.installed: .venv-%/.installed: requirements-%.txt | $(BIN)/python
 	@echo "Installing $< into $(@D), for the tests ..."
 	$(BIN)/python -m venv $(@D)
 	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --requirement $<
@@ -60,6 +60,9 @@ demo: $(VENV)/.installed  ## Run two variants of a small application as experime
 example: $(VENV)/.installed-dev  ## Compare two prompts on 200 tickets; with OPENAI_API_KEY, on a real model
 	@$(BIN)/python tests/support/support_desk.py examples/support/run.py
 
+# What needs no server, and little time.
+FAST := tests/analysis tests/results tests/datasets tests/evaluators tests/engine tests/store $(wildcard tests/test_*.py)
+
 .PHONY: docs
 docs: $(VENV)/.installed-dev  ## Build the documentation as a site, in site/
 	$(BIN)/mkdocs build --strict
@@ -71,6 +74,31 @@ test: $(TESTED)  ## Run the tests (under 10 minutes)
 .PHONY: test-slow
 test-slow: $(TESTED) .venv-data/.installed  ## Run the tests that take longer
 	$(BIN)/python -m pytest -m slow --timeout 1800 --numprocesses 2 --dist loadfile
+
+.PHONY: test-fast
+test-fast: $(TESTED)  ## Run the tests that need no server (under a minute)
+	$(BIN)/python -m pytest -m "not slow and not served" --numprocesses 3 --dist loadfile $(FAST)
+
+.PHONY: coverage
+coverage: $(TESTED)  ## Run the tests, and say which lines and branches they run (20 minutes)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile --junitxml coverage.xml \
+		--cov --cov-branch --cov-context test --cov-report ""
+	$(BIN)/python tests/support/coverage_table.py
+
+# All mutants of the folders that need no server, or, with SAMPLE=200, so many of every folder, by SEED.
+SAMPLE ?= 0
+SEED ?= 1
+PLAIN := analysis results reports engine datasets evaluators callables
+.PHONY: mutants
+mutants: $(TESTED) .venv-mutants/.installed  ## Change the source, and see whether a test fails: mutants.md
+	.venv-mutants/bin/python tests/mutants/made.py src/prefect_experiments $(SAMPLE) $(SEED) \
+		$(if $(filter 0,$(SAMPLE)),$(PLAIN),) > mutants.jsonl
+	$(BIN)/python tests/mutants/run.py mutants.jsonl mutants.results
+
+.PHONY: hooks
+hooks: $(VENV)/.installed-dev  ## Have git run the linters before each commit
+	$(BIN)/pre-commit install
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev  ## Check style and types
@@ -97,4 +125,4 @@ down:  ## Stop them
 
 .PHONY: clean
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) .venv-arize .venv-arize-old .venv-pixie .venv-pixie-old .venv-data .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-arize .venv-arize-old .venv-pixie .venv-pixie-old .venv-mutants .venv-data .mypy_cache .pytest_cache .ruff_cache .hypothesis

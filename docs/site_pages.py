@@ -1,5 +1,6 @@
 """For mkdocs: pages that stand elsewhere in the repository, README first, and their links as they are on the site."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -14,6 +15,14 @@ PAGES = {
     "deployments/README.md": "deployments.md",
     "examples/support/README.md": "example.md",
 }
+
+
+def _of_a_flow(record: logging.LogRecord) -> bool:
+    """Whether it is no complaint of a Prefect flow: its parameters are there, where griffe does not look for them."""
+    return "No type or annotation for parameter" not in record.getMessage()
+
+
+logging.getLogger("mkdocs.plugins.griffe").addFilter(_of_a_flow)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

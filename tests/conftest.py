@@ -23,6 +23,9 @@ from support.sharing import servers_for, stop_servers  # noqa: E402
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+SERVERS = {"arize_server", "phoenix_url", "postgres_server", "prefect_api", "prefect_server"}
+"""The fixtures that start one: `make test-fast` leaves out the tests that have any of them."""
+
 __all__ = ["phoenix_url", "postgres_server", "postgres_url", "prefect_api"]
 
 
@@ -44,6 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of what is marked ``mostly_slow``, the first cases stay quick: every behaviour has a quick test."""
     seen: Counter[str] = Counter()
     for item in items:
+        if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("served")
         if (mark := item.get_closest_marker("mostly_slow")) is not None:
             function = item.nodeid.partition("[")[0]
             seen[function] += 1

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import prefect_experiments
 from support.patience import PATIENCE_S
 
 pytest.importorskip("mkdocs", reason="installed by make setup")
@@ -44,14 +45,30 @@ def test_it_builds_and_needs_no_network(project: Path) -> None:
     done = build(project)
     assert done.returncode == 0, done.stderr
     pages = {path.name: path.read_text(encoding="utf-8") for path in (project / "site").glob("*.html")}
-    assert pages.keys() >= {path.with_suffix(".html").name for path in (project / "docs").glob("*.md")}
+    documents = {path.stem for path in (project / "docs").glob("*.md")} - {"README"}
+    assert pages.keys() >= {f"{name}.html" for name in documents}
+    index = (project / "docs/README.md").read_text(encoding="utf-8")
+    assert not [name for name in documents if f"({name}.md)" not in index]
     assert "Is the new prompt better?" in pages["index.html"]
     assert 'href="comparing.html"' in pages["index.html"]
     for name, page in pages.items():
         assert not re.findall(r'<(?:script|img)[^>]+src="http[^"]*"', page), name
         assert not re.findall(r'<link[^>]+rel="(?:stylesheet|preconnect)"[^>]*href="http[^"]*"', page), name
 
+    reference = pages["reference.html"]
+    assert [name for name in prefect_experiments.__all__ if f">{name}<" not in reference] == []
+    words = re.sub(r"<[^>]+>", "", reference)
+    own = "how much worse than the baseline the candidate may be"
+    for said in (
+        "the path of a .csv, .tsv,",
+        "US dollars that the experiment may cost",
+        "how much worse than the baseline the candidate may be",
+    ):
+        assert said.casefold() in " ".join(words.split()).casefold(), said
+    assert "<p>Args:" not in reference, "a docstring that was not read as one"
 
+
+@pytest.mark.slow
 @pytest.mark.parametrize("link", ["[x](docs/nowhere.md)", "[x](docs/cost.md#nowhere)"])
 def test_a_link_that_leads_nowhere_stops_it(project: Path, link: str) -> None:
     readme = project / "README.md"

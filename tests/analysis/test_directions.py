@@ -134,6 +134,6 @@ def test_neither_more_nor_less_is_better() -> None:
 def test_a_direction_that_is_none_is_refused_with_those_there_are() -> None:
     wrong: Any = {"hallucination": "down"}
     with pytest.raises(
-        InvalidSetting, match="directions: metric 'hallucination': unknown direction 'down'.*Known: .*minimize"
+        InvalidSetting, match=r"directions: metric 'hallucination': unknown direction 'down'.*Known: .*minimize"
     ):
         compare_results(side(0), side(1), directions=wrong)

@@ -2,8 +2,8 @@
 
 usage: python tests/mutants/made.py SOURCE SAMPLE SEED [FOLDER ...]
 
-Prints a JSON object for each mutant: `id`, `module`, `operator`, `line`, `before`, `after`, `source` (the whole module).
-With SAMPLE 0, all of them, else so many: the same ones for the same seed and source, and from every folder at least one.
+Prints a JSON object for each mutant: `id`, `module`, `operator`, `line`, `before`, `after`, `source` (of the module).
+With SAMPLE 0, all of them, else so many: the same for the same seed and source, and from every folder at least one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from cosmic_ray.plugins import get_operator
 # are killed by whatever kills these, or mean the same (`==` and `is` of small values).
 OPERATORS = [
     *(f"ReplaceBinaryOperator_{name}" for name in (
-        "Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul", "BitOr_BitAnd", "BitAnd_BitOr",
+        "Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul", "BitOr_BitAnd",
+        "BitAnd_BitOr",
     )),
     *(f"ReplaceComparisonOperator_{name}" for name in (
         "Eq_NotEq", "NotEq_Eq", "Lt_LtE", "Lt_GtE", "LtE_Lt", "LtE_Gt", "Gt_GtE", "Gt_LtE", "GtE_Gt", "GtE_Lt",
@@ -33,7 +34,8 @@ OPERATORS = [
     )),
     "ReplaceUnaryOperator_USub_UAdd", "ReplaceUnaryOperator_Delete_Not", "AddNot",
     "ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd",
-    "ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "NumberReplacer", "ZeroIterationForLoop", "ExceptionReplacer",
+    "ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "NumberReplacer", "ZeroIterationForLoop",
+    "ExceptionReplacer",
 ]  # fmt: skip
 # What could as well be another number, or costs only memory: held by no test.
 TUNED = {"slots", "frozen", "daemon", "stacklevel", "maxsize", "longest", "n", "cutoff", "timeout", "most", "shown"}

@@ -7,8 +7,8 @@ long each takes from the JUnit file beside it (coverage.xml); without these the 
 module's are run. Each mutant is tried in a copy of the package of its own. RESULTS is written as it goes: what stands
 there already is not tried again, so that a run that was ended goes on.
 
-Killed is a mutant that fails a test, or makes one hang. What survives and cannot be told from the original by anybody is
-argued in survivors.md, by its id.
+Killed is a mutant that fails a test, or makes one hang. What survives and cannot be told from the original by anybody
+is argued in survivors.md, by its id.
 """
 
 from __future__ import annotations

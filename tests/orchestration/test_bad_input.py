@@ -191,7 +191,7 @@ def test_an_output_that_is_not_json_is_kept_as_its_repr(client: Client, caplog: 
 
 def test_nothing_to_run_on(client: Client) -> None:
     client.store.datasets.put("emptied", [])
-    with pytest.raises(InvalidDataset, match="^dataset 'emptied' has no examples$"):
+    with pytest.raises(InvalidDataset, match=r"^dataset 'emptied' has no examples$"):
         run_experiment(dataset="emptied", task=never, client=client)
-    with pytest.raises(InvalidDataset, match="^dataset 'emptied' has no examples to run on$"):
+    with pytest.raises(InvalidDataset, match=r"^dataset 'emptied' has no examples to run on$"):
         run_experiment(dataset="emptied", task=never, client=client, sample={"n": 3})
