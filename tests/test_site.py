@@ -58,7 +58,6 @@ def test_it_builds_and_needs_no_network(project: Path) -> None:
     reference = pages["reference.html"]
     assert [name for name in prefect_experiments.__all__ if f">{name}<" not in reference] == []
     words = re.sub(r"<[^>]+>", "", reference)
-    own = "how much worse than the baseline the candidate may be"
     for said in (
         "the path of a .csv, .tsv,",
         "US dollars that the experiment may cost",
