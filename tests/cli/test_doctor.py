@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 import sqlite3
 import subprocess
@@ -11,10 +13,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import prefect
 import psycopg
 import pytest
 
+from prefect_experiments.cli.checks import Check, Finding, found_by
 from prefect_experiments.store import Store
+from support.fault_proxy import Answer, FaultProxy
+from support.patience import PATIENCE_S
 
 from .harness import CommandLine
 
@@ -42,13 +48,14 @@ def checks(folder: Path, api: str | None, code: int, wait: int = 120, **environm
     return {check["what"]: check for check in found["checks"]}
 
 
-def test_all_is_well(cli: CommandLine, tmp_path: Path) -> None:
+def test_all_is_well(cli: CommandLine, phoenix_url: str, tmp_path: Path) -> None:
     here = CommandLine(tmp_path, cli.api)
     found = checks(tmp_path, cli.api, 0)
     assert "the first experiment makes one" in found["store"]["found"]
     assert not (tmp_path / "store.db").exists(), "it changes nothing"
     here.client().datasets.create_dataset(name="d", examples=[{"input": 1}])
-    found = checks(tmp_path, cli.api, 0)
+    found = checks(tmp_path, cli.api, 0, PHOENIX_ENDPOINT=phoenix_url)
+    assert found["backend phoenix"]["found"].endswith(" answers, and lets us in")
     assert found["Python"]["found"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}")
     assert "schema" in found["store"]["found"]
     assert "writable" in found["store"]["found"]
@@ -95,6 +102,8 @@ def test_an_older_store_is_a_finding_and_stays_as_it_is(tmp_path: Path) -> None:
     assert after == before
     assert found["state"] == "warning"
     assert "schema 0005" in found["found"]
+    assert "the next run upgrades to" in found["found"]
+    assert found["mend"].endswith("&& prefect-experiments store upgrade")
     mend(found, CommandLine(tmp_path))
     assert (tmp_path / "store.db.0005").read_bytes() == before["store.db"][0]
     assert checks(tmp_path, None, 0)["store"]["state"] == "ok"
@@ -229,3 +238,44 @@ def test_for_people_and_without_a_server(tmp_path: Path) -> None:
     assert lines[server + 1].strip() == (
         "prefect server start --background && prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api"
     )
+
+
+@pytest.mark.mostly_slow
+@pytest.mark.parametrize(
+    ("version", "code", "said", "mend"),
+    [
+        (
+            "2.14.3",
+            1,
+            f"2.14.3 at .*, which Prefect {prefect.__version__} here cannot talk to",
+            "pip install prefect==2.14.3",
+        ),
+        (
+            "3.0.0",
+            0,
+            "3.0.0 at .*, which is older than Prefect .* here; a server may",
+            "pip install prefect==",
+        ),
+    ],
+)
+def test_a_server_of_another_version(
+    cli: CommandLine, tmp_path: Path, version: str, code: int, said: str, mend: str
+) -> None:
+    answer = Answer(200, json.dumps(version).encode(), {"content-type": "application/json"})
+    assert cli.api is not None
+    plan = lambda request: answer if request.path.endswith("/admin/version") else None  # noqa: E731
+    with FaultProxy(cli.api.removesuffix("/api"), plan) as proxy:
+        found = checks(tmp_path, f"{proxy.url}/api", code)
+    [one] = [check for check in found.values() if version in check["found"]]
+    assert re.search(said, one["found"])
+    assert mend in one["mend"]
+
+
+def test_what_breaks_a_check_is_a_finding() -> None:
+    def breaks() -> Iterator[Finding]:
+        raise RuntimeError("no such luck")
+        yield
+
+    [finding] = found_by([Check("luck", breaks)], wait=PATIENCE_S)
+    assert (finding.state, finding.found) == ("error", "RuntimeError: no such luck")
+    assert finding.mend == "prefect-experiments doctor --debug"

@@ -111,6 +111,10 @@ def test_what_has_no_reference_travels_as_itself(client: Client, tmp_path: Path)
     more = 3
     work = begun(client, task=lambda value: value * 2 + more, evaluators={"odd": lambda output: output % 2 == 1})
     assert json.loads(work.session.spec.to_json())["task"]["pickled"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_EXPERIMENTS_REFERENCES", "its_app")
+        with pytest.raises(InvalidReference, match="it has come pickled, and such code is not limited by"):
+            Session.open(ExperimentSpec.from_json(work.session.spec.to_json()))
     done = elsewhere(work.session.spec, tmp_path)
     assert done.stdout.split() == ["12", "12", "False"], done.stderr
 

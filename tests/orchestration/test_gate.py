@@ -312,9 +312,11 @@ def store_of(client: Client) -> dict[str, str]:
     return {"PREFECT_EXPERIMENTS_STORE_URL": client.store.shown_url}
 
 
-def test_many_reasons_fit_into_the_state(bench: Bench) -> None:
+def test_many_reasons_fit_into_the_state(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     gate = {"metrics": {f"metric with a long name {number}": None for number in range(60)}}
     ran = bench.run(gate=gate, baseline=bench.run())
+    said = "The gate asks for what no evaluator is called: unknown metric 'metric with a long name 7'"
+    assert said in caplog.text
     assert len(ran.verdict.reasons) == 61
     assert ran.verdict.reasons[-1] == "not judged, because the gate does not name it: correct"
     run = flow_run_of(ran.experiment.name)

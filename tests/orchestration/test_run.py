@@ -25,7 +25,8 @@ from prefect_experiments import (
     arun_experiment,
     run_experiment,
 )
-from prefect_experiments.errors import ExperimentStopped
+from prefect_experiments.errors import ExperimentStopped, InvalidSetting
+from prefect_experiments.orchestration.deployed.recovery import arun_for_flow_run
 from support.flow_runs import flow_run_of
 from support.patience import PATIENCE_S
 
@@ -393,3 +394,20 @@ def test_the_asynchronous_client(store_url: str) -> None:
         assert len(await client.experiments.list()) == 0
 
     asyncio.run(go())
+
+
+def test_an_event_that_cannot_be_emitted_costs_no_result(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(**_: Any) -> None:
+        raise RuntimeError("no queue")
+
+    monkeypatch.setattr("prefect_experiments.orchestration.events.emit_event", fails)
+    ran = client.experiments.run_experiment(dataset=[{"input": 1}], task=lambda given: given, **quiet)
+    assert ran.summary.n_runs == 1
+    assert "No event was emitted (RuntimeError: no queue)." in caplog.text
+
+
+def test_what_belongs_into_a_flow_is_refused_outside() -> None:
+    with pytest.raises(InvalidSetting, match="this belongs into a flow; elsewhere, call run_experiment"):
+        asyncio.run(arun_for_flow_run(dataset="d"))

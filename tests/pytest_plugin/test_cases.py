@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from prefect_experiments import RanExperiment
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.pytest_plugin.cases import log_evaluation
 from pytest_plugin.conftest import Project
 
 pytest_plugins = ["pytester"]
@@ -191,3 +193,8 @@ def test_a_margin_needs_a_baseline_before_any_case_runs(project: Project) -> Non
     assert "the gate's max_regression of pass is measured from a baseline" in done.stdout.str() + done.stderr.str()
     assert done.parseoutcomes().get("passed", 0) == 0
     assert project.names() == []
+
+
+def test_an_evaluation_without_a_name_is_refused() -> None:
+    with pytest.raises(InvalidSetting, match="an evaluation's name must not be empty"):
+        log_evaluation(name="", score=1.0)

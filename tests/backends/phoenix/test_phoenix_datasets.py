@@ -212,7 +212,7 @@ def test_names_in_use_and_names_unknown(client: Client, name: str) -> None:
         client.datasets.get_dataset(dataset=f"{name}x")
     with pytest.raises(NotFound, match="RGF0YXNldDo5OTk5OTk5"):
         client.datasets.get_dataset(dataset="RGF0YXNldDo5OTk5OTk5OQ==")
-    with pytest.raises(InvalidDataset, match=r"no split 'dev'; it has .*train"):
+    with pytest.raises(InvalidDataset, match=r"^dataset '.*' has no split 'dev'; it has .*train"):
         client.datasets.get_dataset(dataset=name, splits=["test", "dev"])
     with pytest.raises(InvalidInput, match="1 to 255 printable"):
         client.datasets.create_dataset(name="", examples=ROWS)
