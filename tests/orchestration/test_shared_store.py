@@ -6,11 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from prefect_experiments import Client
 from support.lives import SCRIPT
-from support.patience import PATIENCE_S
+from support.patience import PATIENCE_S, wait_for
 
 
 def start(store_url: str, log: Path, kind: str) -> subprocess.Popen[str]:
@@ -34,13 +32,15 @@ def test_two_processes_on_one_store_at_once(store_url: str, tmp_path: Path) -> N
         assert len(ran.evaluation_runs) == 400
 
 
-@pytest.mark.parametrize("moment", [0.3])
-def test_resumed_elsewhere_on_postgresql(postgres_url: str, tmp_path: Path, moment: float) -> None:
+def test_resumed_elsewhere_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
     """The second process knows nothing of the first but the URL of the store."""
     first = start(postgres_url, tmp_path / "first.log", "async")
     log = tmp_path / "first.log"
-    while first.poll() is None and (not log.exists() or log.read_text().count("call") < 60):
-        pass
+    wait_for(
+        lambda: first.poll() is not None or (log.exists() and log.read_text().count("call") >= 60),
+        "60 calls",
+        every=0.005,
+    )
     first.kill()
     first.wait()
     second = start(postgres_url, tmp_path / "second.log", "async")
