@@ -302,6 +302,7 @@ def of(reference: str) -> str:
     return evaluator.fingerprint
 
 
+@pytest.mark.mostly_slow(quick=28)
 @pytest.mark.parametrize("reference", ["ev.py:check", "ev:check"])
 @pytest.mark.parametrize("what", MENDED)
 def test_a_mend_outside_the_function_is_seen(folder: Path, what: str, reference: str) -> None:

@@ -137,6 +137,7 @@ def test_the_readme_shows_what_is_in_the_example() -> None:
         assert text in (ROOT / "examples/support" / name).read_text()
 
 
+@pytest.mark.slow
 def test_shell_blocks_on_the_command_line_and_the_store_run_as_they_stand(
     prefect_api: str, phoenix_url: str, tmp_path: Path
 ) -> None:
@@ -256,6 +257,7 @@ def test_examples_of_comparing_run(prefect_api: str, tmp_path: Path, monkeypatch
         assert line in shown
 
 
+@pytest.mark.slow
 def test_examples_of_passing_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = ROOT / "docs/passing.md"
     (tmp_path / "entries.py").write_text("\n".join(blocks_of(document, "python")))
@@ -313,6 +315,7 @@ def test_examples_of_notebooks_run(prefect_api: str, tmp_path: Path, monkeypatch
     assert "made sure of dataset tickets" in run_commands(document, tmp_path)
 
 
+@pytest.mark.slow
 def test_examples_of_logging_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = ROOT / "docs/logging.md"
     blocks = python_blocks(document)
@@ -331,6 +334,7 @@ def test_examples_of_logging_run(prefect_api: str, tmp_path: Path, monkeypatch: 
     assert (tmp_path / "runs.csv").exists()
 
 
+@pytest.mark.slow
 def test_examples_of_pytest_run(prefect_api: str, tmp_path: Path) -> None:
     """The files as they stand there, and the commands in the folder with them."""
     document = ROOT / "docs/pytest.md"
@@ -359,6 +363,7 @@ def test_examples_of_pytest_run(prefect_api: str, tmp_path: Path) -> None:
     assert (tmp_path / "junit.xml").exists()
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("backend", ["local", "arize"])
 def test_examples_of_coming_from_phoenix_and_ax_run(
     backend: str, arize: StandIn, prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

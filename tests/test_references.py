@@ -97,6 +97,7 @@ HELPERS = {
 }
 
 
+@pytest.mark.mostly_slow(quick=8)
 @pytest.mark.parametrize("reference", ["app.py:answer", "app:answer", "place/app.py:answer"])
 @pytest.mark.parametrize("how", HELPERS)
 def test_a_module_that_it_imports_has_changed(folder: Path, how: str, reference: str) -> None:
@@ -339,6 +340,7 @@ def lay_out(place: Path, value: Any) -> None:
     write(place / "circle.py", "def get():\n    import app, lazy\n    return lazy.X\n")
 
 
+@pytest.mark.mostly_slow(quick=14)
 @pytest.mark.parametrize("reference", ["app.py:answer", "app:answer", "place/app.py:answer"])
 @pytest.mark.parametrize("how", WITHIN)
 def test_what_a_function_imports_is_found_and_is_as_it_is_now(folder: Path, how: str, reference: str) -> None:
@@ -352,6 +354,7 @@ def test_what_a_function_imports_is_found_and_is_as_it_is_now(folder: Path, how:
     importlib.invalidate_caches()
 
 
+@pytest.mark.mostly_slow(quick=4)
 @pytest.mark.parametrize("how", [how for how in WITHIN if how != "by call"])
 def test_two_folders_stay_apart_at_any_time(folder: Path, how: str) -> None:
     """Also when both are called after both were loaded, and the process has a module of that name of its own."""

@@ -77,6 +77,7 @@ def test_right_calls_are_right(check: Checker, tmp_path: Path) -> None:
     assert check(TYPING / "correct.py", tmp_path) == {}
 
 
+@pytest.mark.mostly_slow
 @CHECKERS
 def test_wrong_calls_are_errors(check: Checker, tmp_path: Path) -> None:
     path = TYPING / "wrong.py"
@@ -97,6 +98,7 @@ def methods() -> Iterable[tuple[str, Any, bool]]:
             yield name, getattr(px, name), name.startswith("a")
 
 
+@pytest.mark.mostly_slow
 @CHECKERS
 def test_a_misspelled_keyword_of_any_call_is_an_error(check: Checker, tmp_path: Path) -> None:
     head = ["from typing import Any", "from prefect_experiments import *", "async def every(x: Any) -> None:"]

@@ -159,6 +159,7 @@ def peak(look: Callable[[], Any]) -> int:
     return found
 
 
+@pytest.mark.slow
 def test_texts_are_read_of_what_is_shown_alone(store: Store) -> None:
     """There are 16 MB of texts on either side; what is read of them is the four texts of each of two examples."""
     version = store.datasets.put("long", [example(place, input="y" * LONG) for place in range(N_LONG)])

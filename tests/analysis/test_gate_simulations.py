@@ -103,6 +103,7 @@ def judged_scores(rng: np.random.Generator) -> tuple[ResultTable, ResultTable]:
     return side(), side()
 
 
+@pytest.mark.slow
 def test_scores_of_other_kinds_seldom_fail_either() -> None:
     """300 comparisons of identical variants, n = 100: at most what 5 % may come to."""
     assert simulated(judged_scores, THREE, 300) <= at_most(0.05, 300)
@@ -181,7 +182,7 @@ def test_the_mid_p_test_at_its_worst() -> None:
     assert chance_of_failing(12, 1.0, 0.05) == pytest.approx(0.0730, abs=1e-4)
 
 
-@pytest.mark.mostly_slow
+@pytest.mark.slow
 @pytest.mark.parametrize(("true", "verdict"), [(0.0, "passed"), (-0.05, "failed")])
 def test_non_inferiority_errs_seldom(true: float, verdict: str) -> None:
     """300 comparisons, n = 1,000, 10 % of pairs discordant, margin 0.05.

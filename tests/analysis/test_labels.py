@@ -207,6 +207,7 @@ def test_what_was_measured_and_is_not_judged_is_named() -> None:
     assert alone.reasons[0] == "tone polite 40: labels, and none is said to be good"
 
 
+@pytest.mark.slow
 def test_labels_and_scores_share_the_gates_false_alarms() -> None:
     """Equal sides, three metrics and two evaluators of labels: not passed in at most one of twenty."""
     rng = np.random.default_rng(4)

@@ -40,6 +40,7 @@ def commands(cli: CommandLine, server: OpenAIStandIn) -> CommandLine:
     return dataclasses.replace(cli, extra={"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"})
 
 
+@pytest.mark.slow
 def test_run_ends_unfinished_and_resume_and_evaluate_go_on(commands: CommandLine, server: OpenAIStandIn) -> None:
     few = ("--concurrency", "1", "--retries", "0", "--json")
     ended = commands("run", "asked.csv", "--task", "asking.py:answer", "--budget", str(4.5 * CALL), *few)

@@ -265,6 +265,7 @@ def events(command: CommandLine, experiment_id: str, expected: int) -> list[str]
     return wait_for(read, f"{expected} events", every=0.2)
 
 
+@pytest.mark.slow
 def test_the_first_run_of_a_team_passes_through_ci(command: CommandLine, tmp_path: Path) -> None:
     """Its store is empty, and the command is the one that will run every night."""
     fresh = replace(command, extra={"PREFECT_EXPERIMENTS_STORE_URL": f"sqlite:///{tmp_path / 'fresh.db'}"})
@@ -286,6 +287,7 @@ def test_the_first_run_of_a_team_passes_through_ci(command: CommandLine, tmp_pat
     assert "below the minimum of 0.90" in ended.out
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -316,6 +318,7 @@ def test_an_experiment_that_stops_has_no_verdict(command: CommandLine, tmp_path:
     assert not report.exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_judges_nothing(command: CommandLine, tmp_path: Path) -> None:
     ended = ran(command, "worse", "--baseline", "tag:baseline", "--gate", "gate.yaml", "--dry-run", "3",
                 "--report", str(tmp_path / "new" / "report.html"))  # fmt: skip
@@ -324,6 +327,7 @@ def test_a_dry_run_judges_nothing(command: CommandLine, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_five_thousand_examples_in_seconds(here: Here, tmp_path: Path) -> None:
     for name, share in (("before", 10), ("after", 8)):
         rows: list[dict[str, Any]] = [

@@ -64,6 +64,7 @@ def test_all_is_well(cli: CommandLine, phoenix_url: str, tmp_path: Path) -> None
     assert cli.api in found["Prefect's server"]["found"]
 
 
+@pytest.mark.slow
 def test_a_pool_without_a_worker_and_one_that_is_paused(cli: CommandLine, tmp_path: Path) -> None:
     here = CommandLine(tmp_path, cli.api)
     for words in (["idle-pool"], ["held-pool", "--paused"]):
@@ -91,6 +92,7 @@ def mend(finding: dict[str, Any], here: CommandLine) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_an_older_store_is_a_finding_and_stays_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     with closing(sqlite3.connect(file)) as older:
@@ -109,6 +111,7 @@ def test_an_older_store_is_a_finding_and_stays_as_it_is(tmp_path: Path) -> None:
     assert checks(tmp_path, None, 0)["store"]["state"] == "ok"
 
 
+@pytest.mark.slow
 def test_a_store_is_looked_at_while_another_process_writes_to_it(tmp_path: Path) -> None:
     client = CommandLine(tmp_path).client()
     client.datasets.create_dataset(name="d", examples=[{"input": 1}])
@@ -118,6 +121,7 @@ def test_a_store_is_looked_at_while_another_process_writes_to_it(tmp_path: Path)
     client.store.close()
 
 
+@pytest.mark.slow
 def test_a_store_in_postgresql_is_only_read(tmp_path: Path, postgres_url: str) -> None:
     here = {"PREFECT_EXPERIMENTS_STORE_URL": postgres_url}
     assert "schema not made yet" in checks(tmp_path, None, 0, **here)["store"]["found"]
@@ -134,6 +138,7 @@ def test_a_store_in_postgresql_is_only_read(tmp_path: Path, postgres_url: str) -
     assert "cannot be written to: the server takes no writes" in found["found"]
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("place", "words"), [("", "is a folder"), ("file/store.db", "is no folder"), ("store.db", "newer version")]
 )
@@ -150,6 +155,7 @@ def test_a_store_that_cannot_be_used(tmp_path: Path, place: str, words: str) -> 
     )
 
 
+@pytest.mark.slow
 def test_git_is_asked_for_the_commit(tmp_path: Path) -> None:
     here = CommandLine(tmp_path, extra={f"GIT_{who}_{what}": "a@b.c" for who in WHO for what in ("NAME", "EMAIL")})
     (tmp_path / "app.py").write_text("")
@@ -215,7 +221,7 @@ def test_what_does_not_answer_or_is_missing_is_an_error_with_a_command(tmp_path:
     assert found["backend arize"]["mend"] == "export ARIZE_API_KEY=..."
 
 
-@pytest.mark.mostly_slow
+@pytest.mark.slow
 @pytest.mark.parametrize("prices", ["/no/such/prices.json", '{"in-house": 3}'])
 def test_prices_that_cannot_be_used(cli: CommandLine, tmp_path: Path, prices: str) -> None:
     found = checks(tmp_path, cli.api, 1, PREFECT_EXPERIMENTS_PRICES=prices)
@@ -225,6 +231,7 @@ def test_prices_that_cannot_be_used(cli: CommandLine, tmp_path: Path, prices: st
     assert "'in-house' of your own" in found["prices"]["found"]
 
 
+@pytest.mark.slow
 def test_a_backend_that_there_is_not(tmp_path: Path) -> None:
     found = checks(tmp_path, None, 1, PREFECT_EXPERIMENTS_BACKEND="foo")["backend foo"]
     assert (found["state"], found["mend"]) == ("error", "prefect-experiments backends")
@@ -240,7 +247,7 @@ def test_for_people_and_without_a_server(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.mostly_slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "code", "said", "mend"),
     [

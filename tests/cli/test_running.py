@@ -48,6 +48,7 @@ def test_run_keeps_what_was_said_about_the_experiment(ran: Ended, cli: CommandLi
     assert experiment.evaluators == ("right", "same")
 
 
+@pytest.mark.slow
 def test_resume_gives_one_json_document_although_the_task_prints(ran: Ended, cli: CommandLine) -> None:
     ended = replace(cli, extra={"WORKS": "1"})("resume", "first", "--json")
     assert ended.code == 0, ended.err
@@ -114,6 +115,7 @@ def test_an_error_of_the_task_can_stop_it(cli: CommandLine) -> None:
     assert stopped == {"error": said[0].removeprefix("error: "), "experiment_id": stopped["experiment_id"]}
 
 
+@pytest.mark.slow
 def test_where_every_call_failed_the_exit_code_is_3(cli: CommandLine) -> None:
     alone = replace(cli, api="http://127.0.0.1:9/api")  # dry runs need no Prefect
     dry = ("run", "rows.csv", "--dry-run", "3", "--retries", "0")
@@ -147,7 +149,7 @@ def test_what_is_kept_and_failed_throughout_is_code_3_too(cli: CommandLine) -> N
     assert "worse 4 times: RuntimeError: [bold]never[/bold]" in again.out
 
 
-@pytest.mark.mostly_slow
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["latest", "tag:x"])
 def test_what_is_no_name_is_refused_before_prefect(name: str, cli: CommandLine) -> None:
     alone = replace(cli, api="http://127.0.0.1:9/api")
@@ -173,6 +175,7 @@ def test_no_prefect_server_is_said_in_a_line_and_costs_the_page_alone(cli: Comma
     assert "missing there: the flow run" in said[1]
 
 
+@pytest.mark.slow
 def test_a_prefect_server_that_wants_a_login_says_so_in_one_line(cli: CommandLine) -> None:
     with Gate(cli.api or "") as gate:
         gate.set(401)
@@ -225,6 +228,7 @@ def interrupt(connection, cursor, statement, *_):
 """
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_the_experiment_is_made_says_how_to_go_on(cli: CommandLine) -> None:
     (cli.folder / "early.py").write_text(INTERRUPTED)
     ended = cli("run", "rows.csv", "--task", "early.py:answer", "--name", "early")

@@ -39,7 +39,7 @@ def finished(cli: CommandLine, name: str) -> str:
     return ran.experiment_id
 
 
-@pytest.mark.mostly_slow
+@pytest.mark.slow
 @pytest.mark.parametrize("numbers", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
 def test_a_closed_stream_is_one_that_nobody_reads(numbers: tuple[int, ...], cli: CommandLine) -> None:
     listed = ended(cli, "list", **closing(*numbers))
@@ -128,6 +128,7 @@ def nowhere(place: Path) -> dict[str, Any]:
     return {"cwd": place.parent, "preexec_fn": enter}
 
 
+@pytest.mark.slow
 def test_without_a_current_directory_absolute_paths_do(cli: CommandLine, tmp_path: Path) -> None:
     arguments = ("run", str(cli.folder / "rows.csv"), "--task", f"{cli.folder}/app.py:slow")
     done = ended(cli, *arguments, "--name", "nowhere", **nowhere(tmp_path / "gone"))

@@ -87,6 +87,7 @@ def test_the_frame_is_not_changed():
     pd.testing.assert_frame_equal(df, before)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_take_a_moment():
     df = pd.DataFrame({"q": ["x"] * 100_000, "n": range(100_000), "f": [0.5] * 100_000})
     start = time.process_time()

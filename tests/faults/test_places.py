@@ -187,6 +187,7 @@ def ax_case(rng: random.Random) -> Case:
     return {"env": env, "file": None, "options": options}
 
 
+@pytest.mark.slow
 def test_ax_is_where_its_own_client_looks(tmp_path: Path) -> None:
     if not (VENV / "bin" / "python").exists():
         pytest.skip("there is no .venv-arize; `make setup` makes it")

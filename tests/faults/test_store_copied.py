@@ -121,6 +121,7 @@ def test_the_file_alone_has_everything(tmp_path: Path, store_url: str, way: str,
         assert not Path(f"{path}-wal").exists()
 
 
+@pytest.mark.slow
 def test_the_file_alone_has_what_the_command_line_has_made(tmp_path: Path, store_url: str) -> None:
     (tmp_path / "rows.csv").write_text("id,input,output\n" + "".join(f"e{n},{n},{n}\n" for n in range(EXAMPLES)))
     (tmp_path / "my_app.py").write_text("def answer(input):\n    return str(input)\n")

@@ -76,6 +76,7 @@ def test_an_unknown_user_with_a_home(folder: Path, prefect_api: str) -> None:
     assert (folder / "home" / ".prefect" / "experiments.db").exists()
 
 
+@pytest.mark.slow
 def test_a_viewer_s_key_is_refused_in_a_line_before_anything_runs(
     folder: Path, prefect_api: str, phoenix_url: str
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_script_whose_streams_are_closed(numbers: tuple[int, ...], folder: Pat
     assert "Traceback" not in (ended.stderr or "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_script_whose_output_is_full(folder: Path, prefect_api: str) -> None:
     with Path("/dev/full").open("w") as full:
@@ -131,7 +133,7 @@ def test_a_script_whose_output_is_full(folder: Path, prefect_api: str) -> None:
     assert (folder / "done").exists(), ended.stderr
 
 
-@pytest.mark.mostly_slow
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", ["app.py:echo", "app:echo"])
 def test_resuming_from_another_folder(reference: str, folder: Path, tmp_path: Path, prefect_api: str) -> None:
     """It says where it looked, and how to pass what it needs; and so it goes on."""

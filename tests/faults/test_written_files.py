@@ -153,6 +153,7 @@ def shell(line: str, folder: Path, store_url: str) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.slow
 def test_standard_output(tmp_path: Path, store_url: str) -> None:
     ended = shell("EXPORT /dev/stdout | head -1", tmp_path, store_url)
     assert ended.returncode == 0, ended.stderr

@@ -33,6 +33,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*") if not path.name.endswith(("-wal", "-shm"))}
 
 
+@pytest.mark.mostly_slow(quick=2)
 @pytest.mark.usefixtures("_no_network")
 @pytest.mark.parametrize(("dry_run", "expected"), [(True, 1), (7, 7), (80, 50)])
 @pytest.mark.parametrize("dataset", ["kept", ROWS])

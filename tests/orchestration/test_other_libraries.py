@@ -25,6 +25,7 @@ class Several(Evaluator):
         return {"length": len(ctx.output), "long": EvaluationReason(long_enough, reason=f"at least {self.least}")}
 
 
+@pytest.mark.slow
 def test_they_go_together(client: Client) -> None:
     given = {
         "near": autoevals.Levenshtein,

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from prefect_experiments import Client
 from support.lives import SCRIPT
 from support.patience import PATIENCE_S, wait_for
@@ -20,6 +22,7 @@ def start(store_url: str, log: Path, kind: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_store_at_once(store_url: str, tmp_path: Path) -> None:
     processes = [start(store_url, tmp_path / f"{n}.log", kind) for n, kind in enumerate(("sync", "async"))]
     for process in processes:

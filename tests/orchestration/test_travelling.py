@@ -47,6 +47,7 @@ def ran_with(client: Client, **more: Any) -> RanExperiment:
     return run_experiment(dataset=ROWS, task=same, evaluators=[right], client=client, print_summary=False, **more)
 
 
+@pytest.mark.mostly_slow(quick=4)
 @ways
 @pytest.mark.parametrize("store_url", ["sqlite://", "file"])
 def test_an_experiment(way: str, store_url: str, tmp_path: Path) -> None:

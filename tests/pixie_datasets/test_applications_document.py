@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.patience import PATIENCE_S
 
 DOCUMENT = Path(__file__).parents[2] / "docs/pixie-applications.md"
 
 
+@pytest.mark.slow
 def test_the_example_runs(tmp_path: Path, store_url: str) -> None:
     code = []
     for language, text in re.findall(r"^```(\w+)\n(.*?)^```", DOCUMENT.read_text(), flags=re.MULTILINE | re.DOTALL):

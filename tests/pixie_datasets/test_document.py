@@ -34,6 +34,7 @@ exec(compile(code, "<document>", "exec"), {"__name__": "__main__"})
 """The commands and then the code, in one process: starting it costs more than all that they do."""
 
 
+@pytest.mark.slow
 def test_the_document_runs(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", store_url)
     code, commands = [], []

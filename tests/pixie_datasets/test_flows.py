@@ -41,6 +41,7 @@ def run(folder: Path, module: str, flow: str, *given: dict[str, object]) -> list
     return [line.removeprefix("said: ") for line in done.stdout.splitlines() if line.startswith("said: ")]
 
 
+@pytest.mark.slow
 def test_a_regression_takes_the_path_alone(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", store_url)
     path = str(project(tmp_path, dataset(*ENTRIES, name="golden")))

@@ -12,6 +12,7 @@ from pytest_plugin.conftest import Project
 pytest_plugins = ["pytester"]
 
 
+@pytest.mark.slow
 def test_experiments_are_in_phoenix(project: Project, phoenix_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHOENIX_BASE_URL", phoenix_url)
     mine = uuid.uuid4().hex[:8]  # the tests share one Phoenix

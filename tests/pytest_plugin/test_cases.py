@@ -134,6 +134,7 @@ def test_markers_that_disagree_are_refused(project: Project) -> None:
     assert "its marker says another gate than that of test_app.py::test_sum[a]" in done.stderr.str()
 
 
+@pytest.mark.slow
 def test_methods_of_unittest_are_cases(project: Project) -> None:
     tests = """
 import unittest
@@ -150,6 +151,7 @@ class TestOld(unittest.TestCase):
     assert row["eval.pass.score"] == 0
 
 
+@pytest.mark.slow
 def test_an_application_that_is_down_is_an_experiment_of_failed_runs(project: Project) -> None:
     done = project.run(
         """
@@ -165,6 +167,7 @@ def test_down(question):
     assert [run.status for run in results(project, name).task_runs] == ["error", "error"]
 
 
+@pytest.mark.slow
 def test_all_cases_skipped_is_no_verdict(project: Project) -> None:
     done = project.run(
         """
@@ -179,6 +182,7 @@ def test_skipped(question):
     assert project.names() == []
 
 
+@pytest.mark.slow
 def test_a_known_failure_counts_and_a_selection_is_said(project: Project) -> None:
     known = SUMS.replace(", MORE", "").replace('("3+3", "7")', 'pytest.param("3+3", "7", marks=pytest.mark.xfail)')
     done = project.run(known, "--deselect", "test_app.py::test_sum[a]")

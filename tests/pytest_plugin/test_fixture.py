@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from xml.etree import ElementTree
 
+import pytest
+
 from pytest_plugin.conftest import Project
 
 pytest_plugins = ["pytester"]
@@ -55,12 +57,14 @@ def test_the_verdict_is_the_failure_and_each_check_a_subtest(project: Project) -
     assert f"report reports/{report.name}" in said
 
 
+@pytest.mark.slow
 def test_a_gate_that_fails_still_says_its_sentence_where_the_first_failure_stops(project: Project) -> None:
     done = project.run(FAILS + "\ndef test_later():\n    pass\n", "-x")
     assert "AssertionError: The candidate does not meet the gate" in done.stdout.str()
     assert "test_later" not in done.stdout.str()
 
 
+@pytest.mark.slow
 def test_the_baseline_comes_from_the_command_line(project: Project) -> None:
     project.run(PASSES).assert_outcomes(passed=1)
     [before] = project.client.experiments.list().experiments
@@ -113,6 +117,7 @@ def test_unknown(experiment):
     assert "FAILED       test_app.py::test_support" in said
 
 
+@pytest.mark.slow
 def test_without_a_gate_only_calls_that_fail_do(project: Project) -> None:
     tests = """
 def broken(input):
@@ -147,6 +152,7 @@ def test_misspelt(experiment):
     assert project.names() == []
 
 
+@pytest.mark.slow
 def test_a_dry_run_keeps_and_judges_nothing(project: Project) -> None:
     done = project.run(PASSES, "--experiment-dry-run", "-rs")
     done.assert_outcomes(skipped=1)
@@ -154,6 +160,7 @@ def test_a_dry_run_keeps_and_judges_nothing(project: Project) -> None:
     assert project.names() == []
 
 
+@pytest.mark.slow
 def test_the_async_twin_runs_in_the_loop_of_the_test(project: Project) -> None:
     tests = """
 import asyncio
@@ -176,6 +183,7 @@ def test_support(experiment):
     project.run(tests).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_files_are_found_beside_the_test_and_settings_in_the_ini_file(project: Project) -> None:
     there = project.path / "evals"
     there.mkdir()
@@ -268,6 +276,7 @@ def test_silent(experiment):
     assert "test_silent - AssertionError: The experiment does not pass, and no gate says what may fail: silent " in said
 
 
+@pytest.mark.slow
 def test_what_is_inconclusive_is_skipped_where_the_test_stands(project: Project) -> None:
     done = project.run(
         """
@@ -281,6 +290,7 @@ def test_few(experiment):
     assert "SUBSKIPPED[exact_match] [1] test_app.py:" in done.stdout.str()
 
 
+@pytest.mark.slow
 def test_calls_that_failed_are_counted_once_in_the_list(project: Project) -> None:
     done = project.run(
         """

@@ -47,6 +47,7 @@ class TestModels:
     ]
 
 
+@pytest.mark.slow
 def test_with_a_task_the_body_runs_when_the_gate_has_passed(project: Project) -> None:
     tests = """
 @pytest.mark.experiment(dataset="tickets.csv", task=add, evaluators="exact_match", gate="gate.yaml", required=["a"])
@@ -108,6 +109,7 @@ def test_marked():
     assert "INTERNALERROR" not in said
 
 
+@pytest.mark.slow
 def test_what_is_deselected_does_not_run(project: Project) -> None:
     tests = """
 @pytest.mark.experiment(dataset="tickets.csv", evaluators="exact_match")

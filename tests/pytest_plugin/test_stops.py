@@ -63,6 +63,7 @@ def outputs(project: Project, experiment: str = "sums") -> list[str]:
     return [run.output for run in project.client.experiments.get_results(experiment=experiment).task_runs]
 
 
+@pytest.mark.slow
 def test_the_first_failure_stops_the_cases_and_those_before_are_kept(project: Project) -> None:
     tests = CASES.replace(", GATE", "").replace("WHAT", "assert 0")
     done = project.run(tests, "-x")
@@ -71,6 +72,7 @@ def test_the_first_failure_stops_the_cases_and_those_before_are_kept(project: Pr
     assert len(project.client.experiments.get_results(experiment="sums").task_runs) == 4
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cut_short_is_not_judged(project: Project) -> None:
     tests = JUDGED.replace("WHAT", "pytest.exit('enough')")
     done = project.run(tests)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from prefect_experiments import Client, classification_report, meta_evaluation, repetition_summary
@@ -286,6 +286,8 @@ columns = st.sampled_from(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(column=columns, cell=cells)
+@example(column="error", cell="\x00")
+@example(column="eval.a.label", cell="a\x00")
 def test_all_agree_on_anything(client: Client, tmp_path: Path, column: str, cell: Any) -> None:
     agreed(client, tmp_path, rows_with(column, cell))
 

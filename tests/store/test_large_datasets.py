@@ -197,6 +197,7 @@ def test_a_version_costs_what_it_changed(store: Store) -> None:
     assert store.datasets.put("d", store.datasets.get("d").examples) == fifth
 
 
+@pytest.mark.slow
 def test_ids_that_a_large_dataset_has_are_refused_by_row(tmp_path: Path) -> None:
     client = Client(store_url=f"sqlite:///{tmp_path / 'store.db'}")
     path = written(tmp_path, "jsonl", rows(MANY))

@@ -120,6 +120,7 @@ class Calls:
         return input
 
 
+@pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize("how", ["refused", "hanging", "500", "503", "slow", "no such host"])
 def test_an_unreachable_collector_costs_the_calls_nothing(collector, how, caplog):
     export = TraceExport(collector.endpoint, {"authorization": SECRET})

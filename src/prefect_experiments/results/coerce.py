@@ -19,6 +19,7 @@ from prefect_experiments.datasets.ids import identifier
 from prefect_experiments.datasets.scalars import is_blank, is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset, describe, unknown_value
 from prefect_experiments.jsonable import NotJson, dumps_lenient, dumps_strict
+from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.texts import shortened
 
 NO_REASON = "failed; the results give no reason"
@@ -221,7 +222,7 @@ def text(value: Any, *, objects: bool = False) -> str:
         value: the cell.
         objects: whether other values are taken as well: as the text that JSON makes of them, else as their JSON text.
     """
-    if type(value) is str and value.isascii():
+    if type(value) is str and value.isascii() and "\x00" not in value:
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # pandas makes floats of whole numbers where one is missing
@@ -236,7 +237,7 @@ def text(value: Any, *, objects: bool = False) -> str:
             found.encode()
         except UnicodeEncodeError:
             raise Unfit(" holds a lone surrogate, which is not Unicode") from None
-    return found
+    return plain_text(found)  # as a store keeps it
 
 
 def long_text(value: Any) -> str:

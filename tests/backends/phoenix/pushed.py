@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from backends.doubling import options, phoenix, rows
+from backends.phoenix.doubling import options, phoenix, rows
 
 if __name__ == "__main__":
     url, store_url, examples, what, which = sys.argv[1:]

@@ -115,6 +115,7 @@ def test_what_one_is_told_to_wait_all_wait(client: Client, tmp_path: Path, monke
     assert not [moment for moment in began if 10 < moment < 19.5]
 
 
+@pytest.mark.slow
 def test_a_pixie_dataset_is_set_up_once_a_worker(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
