@@ -58,3 +58,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     stop_servers(config)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What was skipped, and for want of what: a run that says nothing of it has looked at less than it seems."""
+    skipped: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", ()):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        skipped[reason.removeprefix("Skipped: ")] += 1
+    if skipped:
+        terminalreporter.section("not tested here, and why")
+        for reason, count in skipped.most_common():
+            terminalreporter.line(f"{count:5} {'test' if count == 1 else 'tests'}: {reason}")

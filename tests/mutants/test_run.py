@@ -1,0 +1,27 @@
+"""What `make mutants` makes of its results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.mutants.run import mirror, table
+
+
+def result(number: int, status: str, module: str = "engine/calls.py") -> dict[str, Any]:
+    return {"id": f"{number:010x}", "module": module, "line": 3, "status": status, "before": "a", "after": "b"}
+
+
+def test_survivors_are_counted_and_listed() -> None:
+    results = [result(n, "killed") for n in range(8)] + [result(9, "survived", "texts.py"), result(10, "survived")]
+    said = table(results)
+    assert "| engine | 8 | 1 | 0 |" in said
+    assert "| (the package's own) | 0 | 1 | 0 |" in said
+    assert "80.0% killed" in said
+    assert "- `0000000009` texts.py:3: `a` → `b`" in said
+
+
+def test_a_modules_tests_are_those_that_mirror_it() -> None:
+    assert mirror("engine/calls.py") == "tests/engine"
+    assert mirror("keys.py") == "tests/test_keys.py"
+    assert mirror("pixie/wrap.py") == "tests/pixie_datasets"
+    assert mirror("nowhere.py") == "tests"
