@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from prefect_experiments.analysis.comparison import compare_results
-from prefect_experiments.analysis.comparison.paired import MCNEMAR
+from prefect_experiments.analysis.comparison.paired import MCNEMAR, examples_to_exclude
 from prefect_experiments.analysis.comparison.sign_flip import SIGN_FLIP_ROUNDED
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import result_table
@@ -354,3 +354,18 @@ def test_the_order_of_repetitions_changes_no_digit() -> None:
     left = table(list("ab"), x=[0.2, 0.5])
     found = [one(left, result_table(side)) for side in (given, turned)]
     assert found[0] == found[1]
+
+
+def test_what_is_significant_alone_is_not_among_several() -> None:
+    """McNemar's exact p of 2 and 10 discordant pairs is 0.039: below 0.05 alone, above it as one of two."""
+    left, right = [1] * 10 + [0] * 2 + [1] * 28, [0] * 10 + [1] * 2 + [1] * 28
+    assert one(table(x=left), table(x=right)).verdict == "regressed"
+    both = compare_results(table(x=left, y=left), table(x=right, y=left)).metrics
+    assert (both["x"].p_value or 0) < 0.05 < (both["x"].p_value_adjusted or 0)
+    assert both["x"].verdict == "unchanged"
+
+
+def test_no_fewer_examples_are_needed_than_there_are() -> None:
+    """However little the interval would have to shrink: it does not keep clear with those that there are."""
+    assert examples_to_exclude(1.0, 0.1, 0.05, 100) == 101
+    assert examples_to_exclude(0.02, 0.0, 0.0201, 188) == 189

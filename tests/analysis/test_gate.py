@@ -805,3 +805,33 @@ def test_labels_that_are_good_need_an_evaluator_that_gives_labels() -> None:
     verdict = judged(*pairs(79, 0, 1, 20), Gate(metrics={"correctness": Metric(positive="polite")}))
     assert verdict.status == "failed"
     assert "positive names the label 'polite', and its evaluator gives no labels" in verdict.reasons[0]
+
+
+# At the bound itself -----------------------------------------------------------------------------
+
+
+def test_a_better_candidate_that_lacks_a_score_does_not_fail() -> None:
+    baseline = table(correctness=[0] * 30 + [1] * 10)
+    candidate = result_table(with_errors(columns(correctness=[1] * 40), 39))
+    verdict = judged(baseline, candidate, Gate(metrics=CORRECTNESS))
+    assert verdict.status == "passed", verdict.reasons
+    assert "with missing scores counted as the worst" in verdict.reasons[0]
+
+
+def test_everything_is_covered_where_all_of_it_is_there() -> None:
+    verdict = judged(*pairs(79, 0, 1, 20), Gate(metrics=CORRECTNESS, min_coverage=1.0))
+    assert verdict.status == "passed", verdict.reasons
+
+
+@pytest.mark.parametrize(("scores", "direction", "bound"), [([1] * 20, "minimize", 1.0), ([0] * 20, "maximize", 0.0)])
+def test_an_interval_that_ends_at_the_bound_keeps_it(scores: list[int], direction: Any, bound: float) -> None:
+    same = table(x=scores)
+    verdict = judged(same, same, Gate(metrics={"x": Metric(min=bound, direction=direction)}))
+    assert verdict.status == "passed", verdict.reasons
+
+
+def test_more_than_half_of_all_runs_may_not_fail_where_nobody_says_how_many_may() -> None:
+    both = result_table(with_errors(columns(correctness=[1] * 100), *range(51)))
+    assert checks(judged(both, both, Gate(metrics=CORRECTNESS)))["error rate"] == "failed"
+    half = result_table(with_errors(columns(correctness=[1] * 100), *range(50)))
+    assert checks(judged(half, half, Gate(metrics=CORRECTNESS)))["error rate"] == "passed"

@@ -31,6 +31,7 @@ from prefect_experiments.errors import (
     InvalidSetting,
     NotFound,
 )
+from prefect_experiments.network import retry_after
 from support.fault_proxy import HTML, Action, Answer, Cut, FaultProxy, Hang, Pass
 
 KEY = "sk-very-secret-1234"
@@ -433,3 +434,15 @@ print(run_sync(lambda: client.get("/")), asyncio.run(client.get("/")))
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "{} {}\n", "")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_a_date_without_a_zone_is_universal_time_wherever_this_runs(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``-0000`` says that a time is of no known zone: HTTP's are universal (RFC 9110, 5.6.7)."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        asked = retry_after(time.strftime("%a, %d %b %Y %H:%M:%S -0000", time.gmtime(time.time() + 1800)))
+    time.tzset()
+    assert asked is not None
+    assert 1000 < asked < 1801

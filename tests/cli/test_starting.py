@@ -163,3 +163,15 @@ def test_whose_store_url_is_wrong(capfd: pytest.CaptureFixture[str], monkeypatch
     assert capfd.readouterr().err.startswith("error: the store's URL is not a database URL; ")
     assert run(["list"]) == 2
     assert capfd.readouterr().err.startswith("error: PREFECT_EXPERIMENTS_STORE_URL is not a database URL")
+
+
+def test_what_python_calls_by_another_name_is_said_as_it_is_here(here: Here) -> None:
+    Path("strange.csv").write_text("who,what\nr1,A\n")
+    odd = here("log", "strange.csv", "--dataset", "rows.csv")
+    assert odd.code == 2
+    assert "Here that is --example-id and --output" in odd.err
+    assert here("datasets", "create", "mine", "rows.csv").code == 0
+    Path("others.csv").write_text("example_id,output\nnobody,x\n")
+    unknown = here("log", "others.csv", "--dataset", "mine")
+    assert unknown.code == 2
+    assert "Here that is --allow, once for each" in unknown.err

@@ -58,6 +58,7 @@ FILES: list[tuple[str, Write, str]] = [
         lambda path: path.write_text('{"input": 1} {"input": 2}\n') and None,
         "two objects or more on line 1",
     ),
+    ("empty.json", lambda path: path.write_text("[]") and None, "no rows; the list is empty"),
     ("twice.json", lambda path: path.write_text('[{"input": 1, "input": 2}]') and None, "'input' stands twice"),
     ("blank.csv", lambda path: path.write_text("input,output\n,\n") and None, "every row is empty"),
     ("broken.parquet", lambda path: path.write_bytes(b"PAR1 not really") and None, "[Pp]arquet"),
@@ -72,7 +73,7 @@ def test_files(client: Client, tmp_path: Path, name: str, write: Write, text: st
 
 
 CONTENT: list[tuple[str, Any, str]] = [
-    ("no rows", [], "no rows"),
+    ("no rows", [], "no rows. A dataset needs at least one example"),
     ("nan", [{"input": 1}, {"input": {"price": math.nan}}], r"row 2.*price"),
     ("infinity in a frame", pd.DataFrame({"input": [1.0, math.inf]}), "row 2"),
     ("double ids", [{"id": "a", "input": 1}, {"id": "a", "input": 2}], "'a'"),

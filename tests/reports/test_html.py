@@ -374,3 +374,15 @@ def test_a_name_that_says_no_form_is_refused_with_the_forms(tmp_path: Path) -> N
     ):
         write_report(SMALL.candidate, tmp_path / "report.docx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_less_is_better_a_rise_is_a_change_for_the_worse() -> None:
+    sides = [result_table(columns_of(before)) for before in ([0.2, 0.8], [0.6, 0.5])]
+    comparison = compare_results(*sides, directions={"distance": "minimize"})
+    page = Document(html_report(comparison, table_side(sides[1]), table_side(sides[0])))
+    assert [example["cells"][0] for example in page.data["examples"]] == [["0.20", "0.60", -0.4], ["0.80", "0.50", 0.3]]
+
+
+def columns_of(scores: list[float]) -> dict[str, list[Any]]:
+    return {"example_id": [f"e{n}" for n in range(len(scores))], "output": ["x"] * len(scores),
+            "eval.distance.score": scores}  # fmt: skip

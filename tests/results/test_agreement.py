@@ -25,7 +25,7 @@ from prefect_experiments import Client, classification_report, meta_evaluation, 
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.reports.files import write_report
-from prefect_experiments.store.sanitize import plain_text
+from prefect_experiments.texts import plain_text
 
 IDS = ["e0", "e1", "e2"]
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -387,3 +387,10 @@ def test_an_empty_cell_of_a_csv_file_is_no_label(tmp_path: Path) -> None:
     assert (by_expected.n, by_expected.n_correct, by_expected.n_missing_truth) == (3, 1, 1)  # no answer is a wrong one
     by_people = classification_report(path, truth="human")
     assert (by_people.n, by_people.n_correct, by_people.n_missing_truth) == (3, 2, 1)
+
+
+def test_a_float_beyond_the_whole_numbers_that_it_holds_is_no_whole_number() -> None:
+    """pandas makes floats of whole numbers where one is missing; from 2 to the 53rd on they are others by then."""
+    rows = [{"example_id": "a", "output": "x", "eval.judge.label": label} for label in (2.0**53 - 1, 2.0**53)]
+    found = [result_table([row]).frame["eval.judge.label"].iloc[0] for row in rows]
+    assert found == ["9007199254740991", "9007199254740992.0"]

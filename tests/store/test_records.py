@@ -24,7 +24,7 @@ from prefect_experiments.records import (
 from prefect_experiments.results import read_results, result_frame, results_of
 from prefect_experiments.store import Link, Store
 from prefect_experiments.store.rows import EVALUATION_COLUMNS, RUN_COLUMNS
-from prefect_experiments.store.sanitize import plain_text
+from prefect_experiments.texts import plain_text
 
 from .samples import TASK, examples, new_experiment, record
 

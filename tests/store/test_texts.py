@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.store import Store
-from prefect_experiments.store.sanitize import nearest_first, plain_text
+from prefect_experiments.store.sanitize import nearest_first
+from prefect_experiments.texts import plain_text
 
 from .samples import failed_row, new_experiment, record, run_row, verdict
 

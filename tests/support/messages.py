@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,14 +38,14 @@ class Message:
     def words(self) -> str:
         return " ... ".join(self.parts)
 
-    def is_read_in(self, texts: str) -> bool:
-        """Whether a run of its words stands in the texts, which are in the form of `in_words`."""
+    def is_read_in(self, texts: Set[str]) -> bool:
+        """Whether a run of its words is among those of the texts."""
         return any(run in texts for part in self.parts for run in runs(part))
 
 
 def in_words(text: str) -> str:
     """A text as its words: what a pattern escapes, and where a line is broken, makes no difference."""
-    return " ".join(re.sub(r"[^\w$%=]+", " ", text.replace("\\", "")).split()).casefold()
+    return " ".join(re.sub(r"\W+", " ", text.replace("\\", "")).split()).casefold()
 
 
 def runs(part: str) -> list[str]:
@@ -61,8 +61,8 @@ def messages() -> list[Message]:
     return [found for path in sorted(PACKAGE.rglob("*.py")) for found in _of(path) if any(map(runs, found.parts))]
 
 
-def read_by_tests() -> str:
-    """What the tests and the compared documents have as texts, in words."""
+def read_by_tests() -> Set[str]:
+    """All runs of words that the tests, and the documents that are compared, have in their texts."""
     texts: list[str] = []
     for path in sorted({*(ROOT / "tests").rglob("*.py")} - {ROOT / "tests" / "test_messages.py"}):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -72,7 +72,12 @@ def read_by_tests() -> str:
                 texts.append(" ".join(_parts(node, {})))
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         texts.extend(re.findall(r"^```text\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))
-    return "\n".join(map(in_words, texts))
+    found: set[str] = set()
+    for text in texts:
+        words = in_words(text).split()
+        for length in range(1, _FEW_WORDS + 1):
+            found.update(" ".join(words[n : n + length]) for n in range(len(words) - length + 1))
+    return found
 
 
 def _of(path: Path) -> Iterator[Message]:

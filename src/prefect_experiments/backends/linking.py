@@ -12,7 +12,7 @@ from prefect_experiments.origin import marked
 from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluationRecord
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
 from prefect_experiments.store.links import RemoteVersion
-from prefect_experiments.store.sanitize import plain_text
+from prefect_experiments.texts import plain_text
 
 
 def mirror_version(store: Store, remote: Remote, dataset: str, version: str) -> DatasetVersion:

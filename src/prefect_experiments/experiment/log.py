@@ -36,8 +36,8 @@ from prefect_experiments.results import (
 )
 from prefect_experiments.results.table import Results
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, Store, TaskRecord
-from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.sync import waited
+from prefect_experiments.texts import plain_text
 
 _NO_TASK = TaskRecord("(logged)", None, None)
 

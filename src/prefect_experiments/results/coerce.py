@@ -19,8 +19,7 @@ from prefect_experiments.datasets.ids import identifier
 from prefect_experiments.datasets.scalars import is_blank, is_missing, python_scalar
 from prefect_experiments.errors import InvalidDataset, describe, unknown_value
 from prefect_experiments.jsonable import NotJson, dumps_lenient, dumps_strict
-from prefect_experiments.store.sanitize import plain_text
-from prefect_experiments.texts import shortened
+from prefect_experiments.texts import plain_text, shortened
 
 NO_REASON = "failed; the results give no reason"
 MOST_REPETITIONS = 1000

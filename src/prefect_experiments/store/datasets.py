@@ -22,9 +22,10 @@ from prefect_experiments.store.differences import Difference
 from prefect_experiments.store.examples import ExampleRow, fingerprint, to_example, to_rows, to_splits
 from prefect_experiments.store.paging import check_name, page
 from prefect_experiments.store.patience import all_patient, patient
-from prefect_experiments.store.sanitize import nearest_first, object_text, plain_text
+from prefect_experiments.store.sanitize import nearest_first, object_text
 from prefect_experiments.store.tables import dataset_versions, datasets, examples
 from prefect_experiments.store.versions import VersionWriter, at, at_version, slices_of_version, to_version
+from prefect_experiments.texts import plain_text
 from prefect_experiments.times import to_datetime
 
 __all__ = ["DatasetStore", "StoredExamples", "at_version"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from prefect_experiments.datasets.kept_rows import ExampleRow, LongList, rows_of, to_example, to_splits
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.models import Example
-from prefect_experiments.store.sanitize import plain_text
+from prefect_experiments.texts import plain_text
 
 __all__ = ["ExampleRow", "Fingerprint", "fingerprint", "to_example", "to_rows", "to_splits"]
 

@@ -28,7 +28,7 @@ from prefect_experiments.store.experiment_records import (
 from prefect_experiments.store.named import LATEST, ambiguous, by_newest, newest_of
 from prefect_experiments.store.paging import check_name, page
 from prefect_experiments.store.patience import all_patient
-from prefect_experiments.store.sanitize import nearest_first, object_text, plain_text
+from prefect_experiments.store.sanitize import nearest_first, object_text
 from prefect_experiments.store.tables import (
     dataset_versions,
     datasets,
@@ -38,6 +38,7 @@ from prefect_experiments.store.tables import (
     experiments,
     linked_experiments,
 )
+from prefect_experiments.texts import plain_text
 from prefect_experiments.times import to_datetime
 
 _LONGEST_NAME = 255  # an evaluator's name is part of a key, and PostgreSQL limits the length of those

@@ -16,7 +16,6 @@ from prefect_experiments.store.experiments import ExperimentStore
 from prefect_experiments.store.links import Link
 from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.rows import annotation_values, evaluation_values, run_values
-from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import (
     evaluations,
     experiment_runs,
@@ -24,6 +23,7 @@ from prefect_experiments.store.tables import (
     pushed_runs,
     run_annotations,
 )
+from prefect_experiments.texts import plain_text
 
 # Backends keep times to the microsecond or the millisecond.
 _SAME_MOMENT_S = 0.0011

@@ -18,7 +18,6 @@ from prefect_experiments.store.database import Database
 from prefect_experiments.store.links import Link
 from prefect_experiments.store.patience import patient
 from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS
-from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import (
     evaluations,
     experiment_evaluators,
@@ -27,6 +26,7 @@ from prefect_experiments.store.tables import (
     pushed_runs,
     run_annotations,
 )
+from prefect_experiments.texts import plain_text
 
 LOOK_BACK = 2000  # positions
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.pages import Pagination
-from prefect_experiments.store.sanitize import plain_text
+from prefect_experiments.texts import plain_text
 
 MOST_A_PAGE = 1000
 _LONGEST_CURSOR = 500

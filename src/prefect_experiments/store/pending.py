@@ -27,8 +27,8 @@ from prefect_experiments.store.datasets import at_version
 from prefect_experiments.store.paging import check_limit, decode_cursor, encode_cursor
 from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.rows import EVALUATION_COLUMNS, evaluation_values
-from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import dataset_versions, evaluations, examples, experiment_runs, experiments
+from prefect_experiments.texts import plain_text
 
 Note = tuple[str, EvaluationRecord]
 """The experiment that a person's annotation is in, and the annotation."""

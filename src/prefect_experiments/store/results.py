@@ -40,8 +40,8 @@ from prefect_experiments.store.patience import all_patient
 from prefect_experiments.store.payments import Spending, spending_of
 from prefect_experiments.store.pending import fill_in
 from prefect_experiments.store.rows import ANNOTATION_COLUMNS, EVALUATION_COLUMNS, RUN_COLUMNS, annotation_values
-from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import evaluations, examples, experiment_runs, run_annotations
+from prefect_experiments.texts import plain_text
 
 
 class RunFigures(NamedTuple):

@@ -12,8 +12,8 @@ from typing import Any
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store.database import Forms
-from prefect_experiments.store.sanitize import plain_text
 from prefect_experiments.store.tables import evaluations, experiment_runs, run_annotations
+from prefect_experiments.texts import plain_text
 
 RUN_COLUMNS = tuple(experiment_runs.c)[1:]
 """What a `RunRecord` is made of; likewise `EVALUATION_COLUMNS`, and `ANNOTATION_COLUMNS` for `annotation_record`."""

@@ -12,19 +12,6 @@ from prefect_experiments.jsonable import dumps_strict
 _MOST_SHOWN = 20
 
 
-def plain_text(text: str) -> str:
-    r"""Text that every database takes: NUL as U+2400 (the sign for it), a lone surrogate as ``\udcxx``.
-
-    For text that is kept as it is. JSON has its own way of writing NUL.
-    """
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            text = text.encode(errors="backslashreplace").decode()
-    return text.replace("\x00", "\u2400") if "\x00" in text else text
-
-
 def object_text(value: Mapping[str, Any] | None, what: str) -> str:
     """JSON text of an object; an empty one for ``None``.
 
