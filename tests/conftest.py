@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ TESTS = str(Path(__file__).resolve().parent)
 if TESTS not in sys.path:  # so that `support` can be imported, whatever directory pytest starts in
     sys.path.insert(0, TESTS)
 
+from support.leftovers import left_by, state  # noqa: E402
 from support.phoenix_server import phoenix_url  # noqa: E402
 from support.postgres import postgres_server, postgres_url  # noqa: E402
 from support.prefect_server import prefect_api  # noqa: E402
@@ -23,6 +25,7 @@ from support.sharing import servers_for, stop_servers  # noqa: E402
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+LONG = ("backends", "cli", "faults", "orchestration", "pytest_plugin", "test_documents.py", "test_site.py", "testing")
 SERVERS = {"arize_server", "phoenix_url", "postgres_server", "prefect_api", "prefect_server"}
 """The fixtures that start one: `make test-fast` leaves out the tests that have any of them."""
 
@@ -45,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before cases are chosen by -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of what is marked ``mostly_slow``, the first cases stay quick: every behaviour has a quick test."""
+    # What waits for servers and other processes comes first, so that no process is left alone with it at the end.
+    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in LONG)
     seen: Counter[str] = Counter()
     for item in items:
         if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
@@ -54,6 +59,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen[function] += 1
             if seen[function] > mark.kwargs.get("quick", 1):
                 item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_left_behind() -> Iterator[None]:
+    """A module leaves its process as it found it: see `support.leftovers`."""
+    before = state()
+    yield
+    left = left_by(before)
+    assert not left, "what a test of this module has changed, it has to change back"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

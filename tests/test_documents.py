@@ -242,6 +242,7 @@ def test_examples_of_phoenix_run(
     assert f"{phoenix_url}/datasets/" in run_python([str(script)], tmp_path)
 
 
+@pytest.mark.slow
 def test_examples_of_comparing_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = ROOT / "docs/comparing.md"
     (tmp_path / "example.py").write_text("\n".join(blocks_of(document, "python")))

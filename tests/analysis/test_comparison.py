@@ -369,3 +369,15 @@ def test_no_fewer_examples_are_needed_than_there_are() -> None:
     """However little the interval would have to shrink: it does not keep clear with those that there are."""
     assert examples_to_exclude(1.0, 0.1, 0.05, 100) == 101
     assert examples_to_exclude(0.02, 0.0, 0.0201, 188) == 189
+
+
+def test_a_task_that_fails_in_some_repetitions_has_got_worse_before_any_score() -> None:
+    """Half of an example's runs failed; another's score fell from 1 to 0. What fails is looked at first."""
+    rows = [{"example_id": name, "repetition_number": number, "output": "x", "eval.score.score": 1.0}
+            for name in "abc" for number in (1, 2)]  # fmt: skip
+    worse = [dict(row) for row in rows]
+    worse[0] = {"example_id": "a", "repetition_number": 1, "error": "Boom"}
+    worse[2]["eval.score.score"] = worse[3]["eval.score.score"] = 0.0
+    found = compare_results(result_table(rows), result_table(worse))
+    assert found.failures == Failures(candidate_only=1)
+    assert [(one.example_id, one.metric) for one in found.regressed] == [("a", "task error"), ("b", "score")]

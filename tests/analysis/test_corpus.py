@@ -19,7 +19,7 @@ from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import MetricComparison
 from prefect_experiments.errors import InvalidEvaluator
 
-from .tables import columns, judged, with_errors
+from .tables import columns, judged, table, with_errors
 
 
 def classified(accuracy: float, seed: int, n: int = 120) -> ResultTable:
@@ -178,6 +178,7 @@ def test_a_function_that_cannot_be_used_is_named() -> None:
             corpus(left, right, lambda runs, value=value: value)
 
 
+@pytest.mark.slow
 def test_a_gate_judges_it_like_any_metric() -> None:
     left, right = classified(0.95, 1), classified(0.7, 2)
     evaluators = {"f1": f1}
@@ -195,3 +196,10 @@ def test_one_example_gives_no_interval() -> None:
     given = result_table(columns(x=[1.0]))
     found = corpus(given, given, lambda runs: 1.0)
     assert (found.p_value, found.ci_low, found.sd_difference) == (1.0, None, None)
+
+
+def test_no_p_value_is_0() -> None:
+    """However clear it is: of 1,000 exchanges, what was seen is one more (Phipson and Smyth 2010)."""
+    left, right = table(x=[1.0] * 40), table(x=[0.0] * 40)
+    metric = compare_results(left, right, experiment_evaluators={"corpus": lambda runs: runs["eval.x.score"].mean()})
+    assert metric.metrics["corpus"].p_value == pytest.approx(1 / 1001)

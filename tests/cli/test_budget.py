@@ -69,6 +69,7 @@ def test_run_ends_unfinished_and_resume_and_evaluate_go_on(commands: CommandLine
     )
 
 
+@pytest.mark.slow
 def test_a_price_that_nobody_knows_is_said(commands: CommandLine) -> None:
     task = TASK.replace("gpt-4o-mini", "in-house")
     (commands.folder / "in_house.py").write_text(task)

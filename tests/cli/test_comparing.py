@@ -309,6 +309,7 @@ def test_what_cannot_be_done_is_refused_before_the_task_is_called(
     assert (command.folder / "calls.txt").read_text() == ""
 
 
+@pytest.mark.slow
 def test_an_experiment_that_stops_has_no_verdict(command: CommandLine, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     ended = ran(command, "fails", "--baseline", "tag:baseline", "--gate", "gate.yaml", "--exit-on-error",

@@ -9,6 +9,8 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from prefect_experiments import Client, EvaluationResultFieldNames, Example, ExperimentTaskFieldNames
 from prefect_experiments.store import Store
 
@@ -108,6 +110,7 @@ def test_damage_is_found(here: Here) -> None:
     assert (ended.code, "file is not a database" in ended.out) == (3, True)
 
 
+@pytest.mark.slow
 def test_a_backup_while_others_write(here: Here, tmp_path: Path) -> None:
     """Each is of one moment: an experiment of two examples never has one of them."""
     store, stop = Store(here.store_url), threading.Event()

@@ -177,6 +177,7 @@ def test_an_evaluator_scores_the_same_at_every_concurrency(application, form, co
     assert evaluations(form(application, failures), concurrency, 0) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     application=st.sampled_from(list(APPLICATIONS)),

@@ -113,7 +113,7 @@ open("done", "w").write(ran.experiment_id)
 """
 
 
-@pytest.mark.mostly_slow
+@pytest.mark.slow
 @pytest.mark.parametrize("numbers", [(1,), (2,), (0, 1, 2)], ids=str)
 def test_a_script_whose_streams_are_closed(numbers: tuple[int, ...], folder: Path, prefect_api: str) -> None:
     streams = {"preexec_fn": lambda: [os.close(number) for number in numbers]}

@@ -289,6 +289,7 @@ def test_a_flow_around_it_goes_on_and_nothing_is_run_again(bench: Bench, asynchr
     assert states_of(run)[-1] == "GateFailed"
 
 
+@pytest.mark.slow
 def test_a_default_of_retries_does_not_run_it_again(bench: Bench, tmp_path: Path) -> None:
     """Prefect reads that setting when the flow is made, so this takes a process of its own."""
     script = tmp_path / "nightly.py"

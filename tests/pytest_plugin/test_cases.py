@@ -109,6 +109,7 @@ def test_a_gate_judges_all_cases_together(workers: int, project: Project) -> Non
     assert not list(project.path.glob(".pytest_cache/d/experiments-*"))
 
 
+@pytest.mark.slow
 def test_the_next_run_is_compared_with_the_one_before(project: Project) -> None:
     gate = 'gate={"metrics": {"pass": {"max_regression": 0.05}}, "on_inconclusive": "pass"}'
     tests = SUMS.replace("MORE", gate)

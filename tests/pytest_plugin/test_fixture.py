@@ -201,6 +201,7 @@ def test_files_are_found_beside_the_test_and_settings_in_the_ini_file(project: P
     project.pytester.run(*project.command("evals")).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_verdict_that_nobody_asked_fails_the_test(project: Project) -> None:
     done = project.run(
         """
@@ -219,6 +220,7 @@ def test_looked_at(experiment):
     assert "the test has not called assert_gate" in said
 
 
+@pytest.mark.slow
 def test_a_margin_needs_a_baseline(project: Project) -> None:
     done = project.run(
         """
@@ -247,6 +249,7 @@ def test_marked():
     assert len(project.names()) == 2
 
 
+@pytest.mark.slow
 def test_the_first_line_says_what_is_not_as_required(project: Project) -> None:
     done = project.run(
         """

@@ -9,6 +9,7 @@ from pytest_plugin.conftest import Project
 pytest_plugins = ["pytester"]
 
 
+@pytest.mark.slow
 def test_a_test_that_takes_an_examples_fields_is_the_task(project: Project) -> None:
     tests = """
 @pytest.fixture

@@ -354,6 +354,7 @@ def test_five_thousand_examples_stay_quick(browser: Browser, tmp_path: Path) -> 
         assert page.errors == []
 
 
+@pytest.mark.slow
 def test_a_page_that_does_not_hold_all_counts_what_it_does_not_hold(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

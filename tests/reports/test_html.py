@@ -115,6 +115,8 @@ def test_hostile_texts_add_no_element() -> None:
         "https://phoenix.example.com/?a=1&b=\"'><script>window.ran=4</script>"
     ]  # quoted, and no javascript:
     assert "<script>window.ran = 1</script>" in attacked.data["examples"][0]["id"]
+    # Not even what an HTML parser takes for the beginning of something: `</script x`, `<!--<script`.
+    assert "<" not in attacked.code[1][1]
 
 
 def test_of_many_metrics_those_that_moved_are_told_first_and_the_others_counted() -> None:

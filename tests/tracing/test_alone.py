@@ -1,6 +1,8 @@
 """Who needs OpenTelemetry, and who does not."""
 
-from .harness import script
+import script
+
+from .harness import pytest
 
 
 def test_importing_the_package_and_the_engine_loads_no_opentelemetry():
@@ -14,6 +16,7 @@ report(loaded=sorted(m for m in sys.modules if m.startswith("opentelemetry")))
     assert found["loaded"] == []
 
 
+@pytest.mark.slow
 def test_where_spans_go_can_be_said_without_the_sdk():
     found = script(
         """

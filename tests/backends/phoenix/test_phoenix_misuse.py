@@ -309,6 +309,7 @@ def locked() -> Iterator[tuple[str, str]]:
         yield url, str(answer.raise_for_status().json()["data"]["key"])
 
 
+@pytest.mark.slow
 def test_a_wrong_key(
     locked: tuple[str, str],
     store_url: str,

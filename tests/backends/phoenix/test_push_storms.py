@@ -92,6 +92,7 @@ def test_a_phoenix_that_asks_to_be_left_alone_is(
         assert_whole(official, ran, 10)
 
 
+@pytest.mark.slow
 def test_two_experiments_in_one_process(
     phoenix_url: str, store_url: str, tmp_path: Path, name: str, official: PhoenixClient
 ) -> None:
