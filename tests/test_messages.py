@@ -24,7 +24,6 @@ UNREAD = {
     ("backends/arize/pushing.py", "another process is pushing"): "two processes in one moment",
     ("backends/phoenix/graphql.py", "does not give the results of"): "an answer that Phoenix does not give",
     ("cli/running.py", "results wait: the backend"): "two processes in one moment",
-    ("experiment/push.py", "were pushed,"): "refusals by row are tested where they are counted",
     ("experiment/push.py", "were not pushed to"): "a backend that is away between a push and its tags",
     ("orchestration/workers/leading.py", "Workers that no longer answer"): "after a minute: in the slow tests' log",
 }

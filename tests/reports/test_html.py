@@ -173,6 +173,29 @@ def test_which_examples_changed_is_what_the_comparison_says() -> None:
         assert sum(place in example["better"] for example in data["examples"]) == metric.wins
 
 
+def test_examples_rank_as_the_comparison_has_them() -> None:
+    ranks = {example["id"]: example["rank"] for example in PAGE.data["examples"]}
+    worse = list(dict.fromkeys(change.example_id for change in SMALL.comparison.regressed))
+    better = [one for one in dict.fromkeys(c.example_id for c in SMALL.comparison.improved) if one not in worse]
+    assert len(worse) > 3 < len(better)
+    assert worse == sorted(worse, key=ranks.__getitem__)
+    assert better == sorted(better, key=ranks.__getitem__, reverse=True)
+    assert ranks[worse[-1]] < 0 < ranks[better[-1]]
+
+
+def test_of_a_page_that_cannot_hold_all_a_part_is_for_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more got worse than there is room for, a quarter of the page is for errors, and one for what got better."""
+    before = columns_of([1.0] * 60 + [0.0] * 20)
+    after = columns_of([0.0] * 60 + [1.0] * 20)
+    for rows in (before, after):
+        rows["error"] = [None] * 79 + ["Boom"]
+    sides = [result_table(rows) for rows in (before, after)]
+    monkeypatch.setattr(page_data, "MOST_EXAMPLES", 20)
+    page = Document(html_report(compare_results(*sides), table_side(sides[1]), table_side(sides[0])))
+    kept = [int(example["id"][1:]) for example in page.data["examples"]]
+    assert (len(kept), sum(60 <= n < 79 for n in kept), 79 in kept) == (20, 5, True)
+
+
 def test_long_texts_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = rows_of(20, right=1, words=30, seed=2)
     rows[0]["output"] = "word " * 4000

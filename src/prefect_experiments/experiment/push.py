@@ -76,6 +76,6 @@ def _target(record: ExperimentRecord, store: Store, to: str | None, client: Any)
 def _refuse_refusals(outcome: PushOutcome, remote: Remote) -> None:
     if outcome.waiting.refused:
         raise BackendRefused(
-            f"{remote.name} refused {outcome.waiting.refused} results ({'; '.join(outcome.refusals)}); "
+            f"{remote.name} refused {outcome.waiting.refused} results ({'; '.join(dict.fromkeys(outcome.refusals))}); "
             f"{outcome.pushed} were pushed, {outcome.waiting.total} wait"
         )

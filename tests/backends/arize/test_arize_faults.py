@@ -17,6 +17,7 @@ from prefect_experiments import Client, RanExperiment, run_experiment
 from prefect_experiments.backends.arize import taken
 from prefect_experiments.errors import BackendRefused, BackendUnavailable, InvalidSetting
 from support.arize import KEY, Official, StandIn
+from support.patience import wait_for
 
 from .conftest import ours
 from .referee import assert_same
@@ -153,16 +154,21 @@ def test_a_request_that_is_answered_too_late(
     client = ours(arize, store_url=store_url)
     arize.fail({"method": "POST", "path": "/runs$", "skip": 1, "times": 1, "delay": 1.3})
     assert client.experiments.push(experiment=experiment).waiting == 0
+    wait_for(lambda: all("status" in request for request in arize.requests()), "the late one, too, to be carried out")
     assert_whole(arize, client, experiment)
 
 
 def test_one_row_that_is_refused_does_not_keep_back_the_others(arize: StandIn, local: Client, client: Client) -> None:
     ids = [f"e{n}" for n in range(150)]
     client.datasets.create_dataset(name="many", examples=[{"id": i, "input": i} for i in ids])
-    rows = [{"example_id": i, "output": "x" * 400_000 if i == "e70" else "x"} for i in ids]
+    rows: list[dict[str, Any]] = [
+        {"example_id": i, "output": "x" * 400_000 if i == "e70" else "x", "eval.right.score": 1.0} for i in ids
+    ]
     experiment = local.experiments.create(name="first", dataset=_mirrored(client, local), experiment_runs=rows).id
     arize.set(most_bytes=300_000)
-    with pytest.raises(BackendRefused, match=r"refused 1 results.*too large"):
+    with pytest.raises(
+        BackendRefused, match=r"refused 2 results \(Arize AX at [^;]*too large \(HTTP 413\)\); 298 were pushed, 0 wait"
+    ):
         client.experiments.push(experiment=experiment)
     assert len(arize.experiment("first")["runs"]) == 149
     arize.set(most_bytes=10_000_000)
