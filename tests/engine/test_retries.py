@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefect_experiments.engine import calls
+from prefect_experiments.engine.dispatch import together
 from prefect_experiments.errors import InvalidInput
 
-from .harness import InFlight, engine_of, evaluate, evaluation_items, run, run_items
+from .harness import InFlight, engine_of, evaluate, evaluation_items, in_virtual_time, run, run_items
 
 
 def failing(times, error=lambda n: ValueError(f"failure {n}"), is_async=False):
@@ -320,3 +321,52 @@ def test_cancelling_an_evaluation_ends_it():
         return sink
 
     assert asyncio.run(main()).evaluations == []
+
+
+class Overloaded(Exception):
+    """As a provider raises it that asks for a day of waiting."""
+
+    status_code = 503
+    retry_after = 86_400.0
+
+
+def waited_by(task, **options):
+    """Seconds of virtual time that one call and its retries took."""
+
+    async def main(clock):
+        engine, sink = engine_of(task, **options)
+        await engine.run(run_items([1]))
+        assert sink.run().error is None
+        return clock()
+
+    return in_virtual_time(main)
+
+
+def test_no_retry_after_is_waited_for_longer_than_ten_minutes():
+    calls = []
+
+    async def task(input):
+        calls.append(input)
+        if len(calls) == 1:
+            raise Overloaded
+        return input
+
+    assert 590 < waited_by(task, retries=1, timeout=None) < 610
+
+
+def test_a_lane_that_fails_ends_the_others_at_once():
+    """And not when they have come to their own end: what waits for a file or a provider may wait for long."""
+    stopped = []
+
+    async def fails():
+        raise RuntimeError("boom")
+
+    async def waits():
+        await asyncio.sleep(10_000)
+
+    async def main(clock):
+        with pytest.raises(RuntimeError, match="boom"):
+            await together([waits(), fails()], lambda: stopped.append(clock()))
+        return clock()
+
+    assert (in_virtual_time(main), stopped) == (0, [0])

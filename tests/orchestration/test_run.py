@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import threading
 import time
 import uuid
@@ -411,3 +412,9 @@ def test_an_event_that_cannot_be_emitted_costs_no_result(
 def test_what_belongs_into_a_flow_is_refused_outside() -> None:
     with pytest.raises(InvalidSetting, match="this belongs into a flow; elsewhere, call run_experiment"):
         asyncio.run(arun_for_flow_run(dataset="d"))
+
+
+def test_the_garbage_collector_is_as_it_was_afterwards(client: Client) -> None:
+    before = gc.get_freeze_count()
+    client.experiments.run_experiment(dataset=[{"input": 1}], task=lambda given: given, **quiet)
+    assert gc.get_freeze_count() == before
