@@ -372,12 +372,14 @@ def test_no_fewer_examples_are_needed_than_there_are() -> None:
 
 
 def test_a_task_that_fails_in_some_repetitions_has_got_worse_before_any_score() -> None:
-    """Half of an example's runs failed; another's score fell from 1 to 0. What fails is looked at first."""
+    """Half of an example's runs failed, another's score fell from 1 to 0: what fails is looked at first."""
     rows = [{"example_id": name, "repetition_number": number, "output": "x", "eval.score.score": 1.0}
             for name in "abc" for number in (1, 2)]  # fmt: skip
     worse = [dict(row) for row in rows]
     worse[0] = {"example_id": "a", "repetition_number": 1, "error": "Boom"}
+    worse[4:] = [{"example_id": "c", "repetition_number": number, "error": "Boom"} for number in (1, 2)]
     worse[2]["eval.score.score"] = worse[3]["eval.score.score"] = 0.0
     found = compare_results(result_table(rows), result_table(worse))
-    assert found.failures == Failures(candidate_only=1)
-    assert [(one.example_id, one.metric) for one in found.regressed] == [("a", "task error"), ("b", "score")]
+    assert found.failures == Failures(candidate_only=2)
+    moved = [(one.example_id, one.metric) for one in found.regressed]
+    assert moved == [("c", "task error"), ("a", "task error"), ("b", "score")]
