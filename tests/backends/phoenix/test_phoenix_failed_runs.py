@@ -10,11 +10,13 @@ from phoenix.client import Client as PhoenixClient
 
 from prefect_experiments import Client, classification_report, repetition_summary
 from prefect_experiments.analysis.results import result_table
+from prefect_experiments.backends.phoenix.rows import evaluation_body
 from prefect_experiments.reports.files import write_report
 
 quiet: dict[str, Any] = {"print_summary": False, "retries": 0}
 ROWS = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n}} for n in range(4)]
 FAILING = 2
+from tests.store.samples import verdict
 
 
 def answer(input: dict[str, int]) -> int:
@@ -75,3 +77,11 @@ def test_it_is_not_said_of_the_run_that_takes_its_place(client: Client, experime
         assert frame["status"].tolist() == ["ok"] * 4
         assert frame["eval.judge.score"].tolist() == [1] * 4
         assert str(again.summary.metrics["judge"]) == "1.00 over 4 of 4"
+
+
+def test_an_evaluation_has_a_result_or_an_error() -> None:
+    """Phoenix takes both, and shows the evaluation twice over."""
+    failed = evaluation_body(verdict(0, score=None, error="Boom"), "run", None)
+    assert (failed["error"], "result" in failed) == ("Boom", False)
+    made = evaluation_body(verdict(0), "run", None)
+    assert (made["result"]["score"], "error" in made) == (1.0, False)
