@@ -14,9 +14,10 @@ from prefect_experiments.backends.phoenix.rows import evaluation_body
 from prefect_experiments.reports.files import write_report
 
 quiet: dict[str, Any] = {"print_summary": False, "retries": 0}
+from tests.store.samples import verdict
+
 ROWS = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n}} for n in range(4)]
 FAILING = 2
-from tests.store.samples import verdict
 
 
 def answer(input: dict[str, int]) -> int:
