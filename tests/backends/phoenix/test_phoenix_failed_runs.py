@@ -12,9 +12,9 @@ from prefect_experiments import Client, classification_report, repetition_summar
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.backends.phoenix.rows import evaluation_body
 from prefect_experiments.reports.files import write_report
+from tests.store.samples import verdict
 
 quiet: dict[str, Any] = {"print_summary": False, "retries": 0}
-from tests.store.samples import verdict
 
 ROWS = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n}} for n in range(4)]
 FAILING = 2
