@@ -69,7 +69,7 @@ docs: $(VENV)/.installed-dev  ## Build the documentation as a site, in site/
 
 .PHONY: test
 test: $(TESTED)  ## Run the tests (under 10 minutes)
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile
 
 .PHONY: test-slow
 test-slow: $(TESTED) .venv-data/.installed  ## Run the tests that take longer

@@ -15,7 +15,7 @@ TESTS = str(Path(__file__).resolve().parent)
 if TESTS not in sys.path:  # so that `support` can be imported, whatever directory pytest starts in
     sys.path.insert(0, TESTS)
 
-from support.leftovers import left_by, state  # noqa: E402
+from support.leftovers import forget_modules_of_tests, left_by, state  # noqa: E402
 from support.phoenix_server import phoenix_url  # noqa: E402
 from support.postgres import postgres_server, postgres_url  # noqa: E402
 from support.prefect_server import prefect_api  # noqa: E402
@@ -25,7 +25,6 @@ from support.sharing import servers_for, stop_servers  # noqa: E402
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-LONG = ("backends", "cli", "faults", "orchestration", "pytest_plugin", "test_documents.py", "test_site.py", "testing")
 SERVERS = {"arize_server", "phoenix_url", "postgres_server", "prefect_api", "prefect_server"}
 """The fixtures that start one: `make test-fast` leaves out the tests that have any of them."""
 
@@ -48,8 +47,6 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before cases are chosen by -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of what is marked ``mostly_slow``, the first cases stay quick: every behaviour has a quick test."""
-    # What waits for servers and other processes comes first, so that no process is left alone with it at the end.
-    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in LONG)
     seen: Counter[str] = Counter()
     for item in items:
         if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
@@ -64,8 +61,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_left_behind() -> Iterator[None]:
     """A module leaves its process as it found it: see `support.leftovers`."""
+    forget_modules_of_tests()
     before = state()
     yield
+    forget_modules_of_tests()
     left = left_by(before)
     assert not left, "what a test of this module has changed, it has to change back"
 

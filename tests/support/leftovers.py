@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ def left_by(before: dict[str, Any]) -> list[str]:
         if before.get(what) != after.get(what)
         if not what.startswith("handler") or (what in before and what in after)
     ]
+
+
+def forget_modules_of_tests() -> None:
+    """Those that tests have written and imported: the next test may write another one of the same name."""
+    for name, module in list(sys.modules.items()):
+        if "pytest-of-" in str(getattr(module, "__file__", None)):
+            del sys.modules[name]
 
 
 def _cwd() -> str:

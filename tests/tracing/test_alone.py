@@ -1,8 +1,8 @@
 """Who needs OpenTelemetry, and who does not."""
 
-import script
+import pytest
 
-from .harness import pytest
+from .harness import script
 
 
 def test_importing_the_package_and_the_engine_loads_no_opentelemetry():
