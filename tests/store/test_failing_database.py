@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,3 +190,14 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     record(store, experiment_id, [run_row(0)])
     assert len(store.results.finished_runs(experiment_id)) == 1
     store.close()
+
+
+def test_a_connection_that_was_ended_at_work_is_a_lost_one(postgres_url: str) -> None:
+    """psycopg takes it to be at its statement still, and lets nobody begin another one with it."""
+    store = Store(postgres_url)
+    given = store.database.engine.raw_connection()
+    connection: Any = given.driver_connection
+    given.close()  # back into the pool
+    connection.pgconn.send_query(b"select pg_sleep(3600)")
+    assert store.experiments.page(limit=1)[0] == []
+    assert connection.closed

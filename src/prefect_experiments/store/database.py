@@ -26,7 +26,7 @@ from prefect_experiments.errors import (
     StoreUnavailable,
     needs_extra,
 )
-from prefect_experiments.store.patience import Outage
+from prefect_experiments.store.patience import Outage, lost_at_work
 from prefect_experiments.store.sqlite_file import SqliteFile, reader, settle
 from prefect_experiments.store.tables import metadata
 from prefect_experiments.store.urls import connect_arguments, parse_url, shown, without_secrets_of
@@ -286,6 +286,7 @@ class Database:
             if "prepare_threshold" not in self.url.query:
                 event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
             event.listen(engine, "connect", _hold_no_locks_for_ever)
+            event.listen(engine, "handle_error", lost_at_work)
             return engine
         if self.in_memory:
             threads = {"check_same_thread": False}

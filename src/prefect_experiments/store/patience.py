@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sqlalchemy.engine import ExceptionContext
+
 from prefect_experiments.backoff import backoff
 from prefect_experiments.errors import StoreUnavailable
 
@@ -97,6 +99,12 @@ class Outage:
                     return found
         finally:
             self._waiting.is_whole = False
+
+
+def lost_at_work(context: ExceptionContext) -> None:
+    """A connection that was ended within a statement is at it for ever, as psycopg sees it: it is a lost one."""
+    if "connection in transaction status ACTIVE" in str(context.original_exception):
+        context.is_disconnect = True
 
 
 def patient(method: Callable[..., T]) -> Callable[..., T]:
