@@ -69,7 +69,7 @@ docs: $(VENV)/.installed-dev  ## Build the documentation as a site, in site/
 
 .PHONY: test
 test: $(TESTED)  ## Run the tests (under 10 minutes)
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 4 --dist loadfile
 
 .PHONY: test-slow
 test-slow: $(TESTED) .venv-data/.installed  ## Run the tests that take longer
@@ -82,7 +82,7 @@ test-fast: $(TESTED)  ## Run the tests that need no server (under a minute)
 .PHONY: coverage
 coverage: $(TESTED)  ## Run the tests, and say which lines and branches they run (20 minutes)
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile --junitxml coverage.xml \
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 4 --dist loadfile --junitxml coverage.xml \
 		--cov --cov-branch --cov-context test --cov-report ""
 	$(BIN)/python tests/support/coverage_table.py
 
