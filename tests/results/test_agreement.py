@@ -288,6 +288,10 @@ columns = st.sampled_from(
 @given(column=columns, cell=cells)
 @example(column="error", cell="\x00")
 @example(column="eval.a.label", cell="a\x00")
+@example(column="eval.a.score", cell=1.6050831561270677e308)
+@example(column="eval.a.score", cell=-1.7976931348623157e308)
+@example(column="eval.a.score", cell=5e-324)
+@example(column="latency_ms", cell=9.9e11)
 def test_all_agree_on_anything(client: Client, tmp_path: Path, column: str, cell: Any) -> None:
     agreed(client, tmp_path, rows_with(column, cell))
 

@@ -19,6 +19,7 @@ BARS_HEIGHT = 150.0
 _EDGE = 16.0  # room for half a tick's label
 _MOST_VALUES = 12
 _BINS = 24
+_FURTHEST = 1e300  # what lies beyond is drawn there: of larger numbers the difference is none that a float can hold
 _TENTHS = 11  # bars of scores from 0 to 1: one around each tenth, the first and the last of them included
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -135,6 +136,7 @@ def axis_around(values: Iterable[float | None], *, with_zero: bool = False) -> t
     """An axis that holds all values with some room, and is never of no length."""
     known = [value for value in values if value is not None and math.isfinite(value)] + ([0.0] if with_zero else [])
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    low, high = max(-_FURTHEST, min(low, _FURTHEST)), max(-_FURTHEST, min(high, _FURTHEST))
     room = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
     return low - room, high + room
 
@@ -153,7 +155,7 @@ def histogram(
         longest: what lies beyond goes into the last bar, so that a few far values do not press
             all others into one.
     """
-    arrays = [np.asarray(values, dtype=float) for _, _, values in sides]
+    arrays = [np.clip(np.asarray(values, dtype=float), -_FURTHEST, _FURTHEST) for _, _, values in sides]
     every = np.concatenate(arrays) if arrays else np.array([])
     if not every.size:
         return None
