@@ -21,6 +21,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from support.patience import PATIENCE_S
+from support.servers import free_port
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Collector:
         self._silent = threading.Event()
         self._over = threading.Event()
         self._server: ThreadingHTTPServer | None = None
-        self._port = 0
+        self._port = free_port()  # its own while it is stopped, too
 
     def __enter__(self) -> Collector:
         self.start()
@@ -95,7 +96,6 @@ class Collector:
     def start(self) -> None:
         """Listen, on the port it had before."""
         self._server = _Server(("127.0.0.1", self._port), _handler(self))
-        self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def stop(self) -> None:

@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import psycopg
 import pytest
 
 from support.patience import PATIENCE_S
+from support.servers import free_port
 
 PASSWORD = "s3cret-pa:ss"  # with a character that a URL must quote
 _URL_PASSWORD = "s3cret-pa%3Ass"
@@ -100,7 +100,7 @@ class PostgresServer:
             assert attempt < 2, f"PostgreSQL did not start:\n{log}"
 
     def _serve(self) -> bool:
-        self.port = _free_port()
+        self.port = free_port()
         here = {"listen_addresses": ",".join(dict.fromkeys(["127.0.0.1", self._address]))}
         settings = [part for name, value in (_SETTINGS | here).items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("wb") as log:
@@ -190,12 +190,6 @@ def end_with_parent() -> None:
     """In the new process: end when the tests end, even when they are killed. Linux only."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import socket
@@ -105,11 +106,23 @@ def running(server: Server) -> Iterator[Server]:
         server.stop()
 
 
+_PORTS = range(10_240, 32_000)  # below what systems give to those who ask for any port
+_next_port = itertools.count(os.getpid() * 97)  # processes of tests begin at different ones
+
+
 def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on, and that nobody gets who does not name it.
+
+    One that the system gave, and that is free again, it may give to the next: what was sent to
+    a server that one test has stopped would reach the server that another test has just started.
+    """
+    for number in itertools.islice(_next_port, len(_PORTS)):
+        port = _PORTS[number % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"no port is free between {_PORTS.start} and {_PORTS.stop}")
 
 
 def wait_until_healthy(url: str, keeper: subprocess.Popen[bytes] | None = None, log: Path | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 import threading
 import time
 
@@ -13,6 +12,7 @@ from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.tracing import ExperimentTracer, TraceExport, delivery, sender
 from support.collector import Collector
 from support.patience import PATIENCE_S, wait_for
+from support.servers import free_port
 
 from .harness import aexperiment, experiment, exported, script, tracer_to
 
@@ -21,12 +21,6 @@ SECRET = "s3cret-key"
 
 def quick(input):
     return input
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def messages(caplog) -> list[str]:
@@ -129,7 +123,7 @@ def test_an_unreachable_collector_costs_the_calls_nothing(collector, how, caplog
     elif how == "slow":
         collector.delay = PATIENCE_S
     elif how == "refused":
-        export = TraceExport(f"http://user:{SECRET}@127.0.0.1:{closed_port()}/v1/traces", {"authorization": SECRET})
+        export = TraceExport(f"http://user:{SECRET}@127.0.0.1:{free_port()}/v1/traces", {"authorization": SECRET})
     elif how == "no such host":
         export = TraceExport("http://no-such-host.invalid/v1/traces", {"authorization": SECRET})
     else:
@@ -342,9 +336,7 @@ def test_what_waits_at_the_end_of_the_process_is_sent(collector):
 def test_a_silent_collector_does_not_hold_up_the_end_of_the_process(collector, how):
     if how == "hanging":
         collector.hang()
-    found = script(
-        AT_THE_END, collector.endpoint if how == "hanging" else f"http://127.0.0.1:{closed_port()}/v1/traces"
-    )
+    found = script(AT_THE_END, collector.endpoint if how == "hanging" else f"http://127.0.0.1:{free_port()}/v1/traces")
     assert "1,200 spans of traces could not be delivered" in found["stderr"]
 
 

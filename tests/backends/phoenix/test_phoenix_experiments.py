@@ -422,6 +422,16 @@ def begun(official: PhoenixClient, dataset: str, name: str) -> str:
     return str(official.experiments.create(dataset_id=found.id, experiment_name=name)["id"])
 
 
+def test_those_of_several_datasets_are_in_the_order_in_which_they_were_made(
+    elsewhere: Client, official: PhoenixClient, dataset: str
+) -> None:
+    """Phoenix's times on SQLite are whole seconds, and the order of its ids is not that of their texts."""
+    elsewhere.datasets.create_dataset(name=f"{dataset}-other", examples=ROWS)
+    ids = [begun(official, of, f"{dataset} {n}") for n in range(6) for of in (dataset, f"{dataset}-other")]
+    every = elsewhere.experiments.list(limit=1000)
+    assert [found.id for found in every if found.id in ids] == ids[::-1]
+
+
 def test_finding_experiments(
     client: Client, elsewhere: Client, official: PhoenixClient, dataset: str, phoenix_url: str
 ) -> None:

@@ -14,7 +14,7 @@ from prefect_experiments.backends.base import Draft, PulledResults
 from prefect_experiments.backends.marks import unmarked
 from prefect_experiments.backends.phoenix.api import PhoenixApi, Row, each
 from prefect_experiments.backends.phoenix.datasets import find_dataset, named_dataset
-from prefect_experiments.backends.phoenix.rows import is_id, to_experiment, to_time
+from prefect_experiments.backends.phoenix.rows import is_id, number_of, to_experiment, to_time
 from prefect_experiments.errors import BackendUnavailable, InvalidInput, NotFound, unknown_value
 from prefect_experiments.models import AnnotateRecordInput, Experiment
 from prefect_experiments.pages import Pagination
@@ -71,7 +71,7 @@ class PhoenixExperiments:
                 break
         lists = await each(self._api.every_experiment, names)
         every = [row for rows in lists for row in rows]
-        return sorted(every, key=lambda row: (row["created_at"], row["id"]), reverse=True), names
+        return sorted(every, key=lambda row: number_of(row["id"]), reverse=True), names
 
     @waited
     async def find(self, experiment: str, dataset: str | None = None) -> Experiment:

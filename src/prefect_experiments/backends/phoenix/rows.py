@@ -28,6 +28,11 @@ def is_id(text: str, kind: str) -> bool:
         return False
 
 
+def number_of(node_id: str) -> int:
+    """The number that one of Phoenix's ids says: the later made, the larger. Base64 has another order."""
+    return int(base64.b64decode(node_id).rpartition(b":")[2])
+
+
 def own_id(example_id: str) -> str:
     """The id that an example gets in a dataset that does not have it yet.
 
