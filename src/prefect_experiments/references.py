@@ -349,7 +349,7 @@ def _way_out(error: BaseException, reference: str, file: Path | None, *, again: 
 def _there(stale: set[str]) -> Modules:
     """The modules of these names, and what is in those of them that are packages: it is reached over them."""
     below = tuple(f"{name}." for name in stale)
-    every = {name: module for name, module in list(sys.modules.items()) if name in stale or name.startswith(below)}
+    every = {name: module for name, module in sys.modules.copy().items() if name in stale or name.startswith(below)}
     return {name: module for name, module in every.items() if name in stale or file_of(module) is not None}
 
 
@@ -375,7 +375,7 @@ def _is_ours(module: ModuleType) -> bool:
 
 def _namesakes(folders: Sequence[Path]) -> Modules:
     """The user's modules, from elsewhere, that are called as files in these folders, of which the first counts."""
-    loaded = list(sys.modules.items())
+    loaded = sys.modules.copy().items()
     tops = set()
     for name, module in loaded:
         file, top = file_of(module), name.partition(".")[0]
