@@ -13,10 +13,11 @@ from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 
 from prefect_experiments import Client
-from support.lives import CONCURRENCY, SCRIPT, Runner, finished
+from support.lives import CONCURRENCY, MOST_CALLS, SCRIPT, Runner, finished
 from support.patience import PATIENCE_S, wait_for
 
-SEED, ENDS, EXAMPLES = 20261128, 50, 1500
+SEED, ENDS = 20261128, 50
+EXAMPLES = (ENDS + 1) * MOST_CALLS
 SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 

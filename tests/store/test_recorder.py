@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from prefect_experiments.records import RunIds
 from prefect_experiments.store import Recorder, Store
 from prefect_experiments.store import recorder as recorder_module
+from support.patience import wait_for
 
 from .samples import failed_row, new_experiment, outputs, record, run_row, verdict
 
@@ -249,17 +251,27 @@ def test_in_memory() -> None:
 
 
 @pytest.fixture
-def syncs(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """For each commit of a recorder, whether it waited for the disk."""
+def syncs() -> Iterator[list[bool]]:
+    """For each transaction in which SQLite was given something to write, whether it was told to wait for the disk."""
     seen: list[bool] = []
-    commit = Recorder._commit
+    told, wrote = {}, set()
 
-    def watched(self: Recorder, runs: Any, verdicts: Any) -> None:
-        commit(self, runs, verdicts)
-        seen.append(not self._unsynced)
+    def statement(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("PRAGMA synchronous"):
+            told[connection.engine] = statement.endswith("=FULL")
+        elif statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            wrote.add(connection.engine)
 
-    monkeypatch.setattr(Recorder, "_commit", watched)
-    return seen
+    def commit(connection: Any) -> None:
+        if connection.engine in wrote:
+            wrote.discard(connection.engine)
+            seen.append(told[connection.engine])
+
+    event.listen(Engine, "before_cursor_execute", statement)
+    event.listen(Engine, "commit", commit)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", statement)
+    event.remove(Engine, "commit", commit)
 
 
 def test_a_commit_is_on_the_disk_within_the_second(
@@ -269,14 +281,13 @@ def test_a_commit_is_on_the_disk_within_the_second(
     monkeypatch.setattr(recorder_module, "SYNC_EVERY_S", 0.2)
     store = Store(f"sqlite:///{tmp_path / 'store.db'}")
     experiment_id = new_experiment(store).experiment.id
+    syncs.clear()
 
     async def main() -> None:
         async with Recorder(store.database, experiment_id) as recorder:
             await recorder.write_run(run_row(0))
             assert syncs == [False]
-            deadline = time.monotonic() + 10
-            while syncs != [False, True] and time.monotonic() < deadline:
-                await asyncio.sleep(0.02)
+            await asyncio.to_thread(wait_for, lambda: len(syncs) > 1, "a synced commit")
             assert syncs == [False, True]
             await asyncio.sleep(0.5)
             assert syncs == [False, True]  # synced once, then there is nothing to do
@@ -288,8 +299,18 @@ def test_a_commit_is_on_the_disk_within_the_second(
 def test_the_last_commit_is_on_the_disk_when_the_recorder_is_left(tmp_path: Path, syncs: list[bool]) -> None:
     store = Store(f"sqlite:///{tmp_path / 'store.db'}")
     experiment_id = new_experiment(store).experiment.id
+    syncs.clear()
     record(store, experiment_id, [run_row(0)])
     assert syncs[-1] is True
+    store.close()
+
+
+def test_what_is_no_experiments_running_is_on_the_disk_at_once(tmp_path: Path, syncs: list[bool]) -> None:
+    """Datasets, experiments, tags: what was said to be made is there after a power cut."""
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    new_experiment(store)
+    assert syncs
+    assert all(syncs)
     store.close()
 
 

@@ -14,6 +14,7 @@ from prefect_experiments import Client
 from support.patience import PATIENCE_S
 
 CONCURRENCY = 5
+MOST_CALLS = 60  # that are waited for before a signal is sent
 SCRIPT = Path(__file__).with_name("killed.py")
 
 
@@ -35,16 +36,16 @@ class Runner:
         return [[line.split()[1] for line in life.splitlines() if line.startswith("call")] for life in lives]
 
     def end_at_random(self, rng: random.Random, number: int = signal.SIGKILL) -> int:
-        """Start, wait for the first call, and send a signal within the time the next 150 calls may take."""
-        before = len(self.lives())
+        """Start, wait for some of `MOST_CALLS` calls, send a signal between any two, and give how it ended."""
+        before, calls = len(self.lives()), rng.randrange(1, MOST_CALLS)
         process = self.start()
         deadline = time.monotonic() + PATIENCE_S
         while process.poll() is None and time.monotonic() < deadline:
             lives = self.lives()
-            if len(lives) > before and lives[-1]:
+            if len(lives) > before and len(lives[-1]) >= calls:
                 break
             time.sleep(0.01)
-        time.sleep(rng.uniform(0.0, 0.25))
+        time.sleep(rng.uniform(0.0, 0.02))
         process.send_signal(number)
         return process.wait(PATIENCE_S)
 

@@ -5,7 +5,9 @@ import logging
 import threading
 import time
 
+import httpx
 import pytest
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.sdk.trace import TracerProvider
 
 from prefect_experiments.errors import InvalidSetting
@@ -270,24 +272,20 @@ def test_secrets_meant_for_other_collectors_are_not_sent_to_this_one(collector, 
     assert request.headers["authorization"] == "mine"
 
 
-def test_our_requests_make_no_spans_in_the_applications_traces(collector):
-    seen = []
-    provider = TracerProvider(shutdown_on_exit=False)
+def test_our_requests_make_no_spans_in_the_applications_traces(collector, monkeypatch):
+    """Where httpx is instrumented, as OpenTelemetry's package does it: each request is asked whether it is wanted."""
+    handle, seen = httpx.HTTPTransport.handle_request, []
 
-    class Suppressed(logging.Handler):
-        def emit(self, record):
-            from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
+    def instrumented(transport, request):
+        seen.append((request.url.path, is_instrumentation_enabled()))
+        return handle(transport, request)
 
-            if record.name.startswith("httpcore"):
-                seen.append(get_value(_SUPPRESS_INSTRUMENTATION_KEY))
-
-    logging.getLogger().addHandler(handler := Suppressed())
-    try:
-        with provider.get_tracer("app").start_as_current_span("request"):
-            exported(collector, quick, [1])
-    finally:
-        logging.getLogger().removeHandler(handler)
-    assert False not in seen
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", instrumented)
+    with TracerProvider(shutdown_on_exit=False).get_tracer("app").start_as_current_span("request"):
+        exported(collector, quick, [1])
+        with httpx.Client(trust_env=False) as client:
+            client.post(collector.endpoint + "/of-the-application")
+    assert set(seen) == {("/v1/traces", False), ("/v1/traces/of-the-application", True)}
 
 
 @pytest.mark.parametrize(
