@@ -11,7 +11,7 @@ import pytest
 from prefect_experiments.errors import ExperimentStopped
 from prefect_experiments.evaluators import EvaluationResult, Evaluator, create_evaluator
 
-from .harness import InFlight, ListSink, engine_of, evaluate, evaluation_items, run, run_items
+from .harness import FOREVER_S, InFlight, ListSink, engine_of, evaluate, evaluation_items, run, run_items
 
 # --- exit_on_error ----------------------------------------------------------------------------
 
@@ -62,7 +62,7 @@ def test_exit_on_error_leaves_nothing_running():
     async def task(x):
         if x == 0:
             raise ValueError
-        await asyncio.sleep(600)
+        await asyncio.sleep(FOREVER_S)
 
     async def main():
         engine, _ = engine_of(task, exit_on_error=True, retries=0, concurrency=5)
@@ -70,9 +70,7 @@ def test_exit_on_error_leaves_nothing_running():
             await engine.run(run_items(range(5)))
         return [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
 
-    began = time.monotonic()
     assert asyncio.run(main()) == []
-    assert time.monotonic() - began < 300
 
 
 # --- evaluators -------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from prefect_experiments.engine import limits
 from prefect_experiments.engine.limits import shared_limit
 from prefect_experiments.evaluators import create_evaluator
 
-from .harness import InFlight, Timer, engine_of, evaluate, evaluation_items, run, run_items
+from .harness import FOREVER_S, InFlight, engine_of, evaluate, evaluation_items, run, run_items
 
 
 class Busy(Exception):
@@ -286,9 +286,7 @@ def test_another_providers_judge_is_not_slowed_by_its_own_limit_twice():
 
     async def task(x):
         with task_calls.call():
-            if len(task_calls.starts) == 1:
-                raise http_error(429, "1")
-            return x
+            raise http_error(429, str(FOREVER_S))
 
     async def judge(output):
         with judge_calls.call():
@@ -298,20 +296,16 @@ def test_another_providers_judge_is_not_slowed_by_its_own_limit_twice():
 
     async def main():
         engine, sink = engine_of(task, judge, concurrency=1)
-        with Timer() as timer:
-            await engine.evaluate(evaluation_items(range(3), ["judge"]))
-            evaluated = time.monotonic() - timer.began
-            running = asyncio.create_task(engine.run(run_items([1])))
-            await asyncio.sleep(0.05)
-            await engine.evaluate(evaluation_items(range(3), ["judge"]))
-            again = time.monotonic() - timer.began - evaluated
-            await running
-        return sink, again, timer.seconds
+        await engine.evaluate(evaluation_items(range(3), ["judge"]))
+        running = asyncio.create_task(engine.run(run_items([1])))
+        while not task_calls.starts or task_calls.now:
+            await asyncio.sleep(0.01)
+        await engine.evaluate(evaluation_items(range(3), ["judge"]))
+        assert not running.done()
+        running.cancel()
+        return sink
 
-    sink, again, seconds = asyncio.run(main())
-    assert len(sink.evaluations) == 6
-    assert seconds >= 1
-    assert again < 0.9
+    assert len(asyncio.run(main()).evaluations) == 6
 
 
 def test_a_wall_is_an_error_and_not_an_endless_wait(monkeypatch):
@@ -320,10 +314,8 @@ def test_a_wall_is_an_error_and_not_an_endless_wait(monkeypatch):
     async def task(x):
         raise Busy("quota used up")
 
-    with Timer() as timer:
-        results = run(task, range(6), concurrency=3)
+    results = run(task, range(6), concurrency=3)
     assert results.errors() == ["Busy: quota used up"] * 6
-    assert timer.seconds < 20
 
 
 def test_one_row_that_is_always_refused_does_not_hold_up_the_experiment_for_ever(monkeypatch):
@@ -336,11 +328,9 @@ def test_one_row_that_is_always_refused_does_not_hold_up_the_experiment_for_ever
         await asyncio.sleep(0.01)
         return x
 
-    with Timer() as timer:
-        results = run(task, range(40), concurrency=4)
+    results = run(task, range(40), concurrency=4)
     assert results.errors() == ["Busy: request too large"]
     assert results.run(3).attempts > 1
-    assert timer.seconds < 15
 
 
 class Provider:
@@ -370,9 +360,7 @@ def test_a_provider_of_20_calls_a_second(monkeypatch):
     monkeypatch.setattr(limits, "OBSERVED_AT_LEAST_S", 1.0)
     monkeypatch.setattr(limits, "COOL_DOWN_S", 1.0)
     provider = Provider(20, 0.05)
-    with Timer() as timer:
-        results = run(provider, range(60), concurrency=20, retries=0)
+    results = run(provider, range(60), concurrency=20, retries=0)
     assert not results.errors()
     assert provider.answered == Counter(range(60))  # nothing is paid for twice
     assert provider.refusals <= 60
-    assert timer.seconds < 12

@@ -11,7 +11,9 @@ import time
 
 import pytest
 
-from .harness import InFlight, Timer, engine_of, evaluate, evaluation_items, run, run_items
+from support.patience import PATIENCE_S
+
+from .harness import FOREVER_S, InFlight, Timer, engine_of, evaluate, evaluation_items, in_virtual_time, run, run_items
 
 TOO_LONG = "TimeoutError: no answer within timeout=0.1 s"
 LONGER = "TimeoutError: no answer within timeout=1 s"
@@ -31,7 +33,7 @@ def test_async_work_is_cancelled_for_real():
     async def task(x):
         with in_flight.call():
             try:
-                await asyncio.sleep(30 if x == "slow" else 0)
+                await asyncio.sleep(FOREVER_S if x == "slow" else 0)
             finally:
                 await asyncio.sleep(0)  # a clean-up may await
                 cleaned_up.append(x)
@@ -45,12 +47,12 @@ def test_async_work_is_cancelled_for_real():
 
     with Timer() as timer:
         sink, left = asyncio.run(main())
+    assert timer.seconds >= 0.2
     assert (sink.run(0).error, sink.run(0).attempts, sink.run(0).output_json) == (TOO_LONG, 2, None)
     assert sink.output(1) == "quick"
     assert sorted(cleaned_up) == ["quick", "slow", "slow"]
     assert in_flight.now == 0
     assert left == []
-    assert 0.2 <= timer.seconds < 2
 
 
 def test_a_thread_is_no_longer_waited_for_and_other_examples_go_on(gate):
@@ -59,14 +61,12 @@ def test_a_thread_is_no_longer_waited_for_and_other_examples_go_on(gate):
     def task(x):
         with in_flight.call():
             if x % 5 == 0:
-                gate.wait(30)
+                gate.wait()
             return x
 
-    with Timer() as timer:
-        results = run(task, range(20), timeout=0.1, retries=0, concurrency=2)
+    results = run(task, range(20), timeout=0.1, retries=0, concurrency=2)
     assert results.errors() == [TOO_LONG] * 4
     assert [row.position for row in results.runs if row.error is None] == [n for n in range(20) if n % 5]
-    assert 0.2 <= timer.seconds < 2
     assert in_flight.now == 4  # nothing can stop them
 
 
@@ -74,7 +74,7 @@ def test_what_a_left_thread_does_later_is_nobodys(gate, caplog, recwarn):
     done = threading.Event()
 
     def task(x):
-        gate.wait(30)
+        gate.wait()
         done.set()
         raise ValueError(f"late, about {x}")
 
@@ -97,7 +97,7 @@ def test_what_a_left_thread_does_later_is_nobodys(gate, caplog, recwarn):
 
 def test_a_threads_late_answer_comes_after_the_loop_has_closed(gate):
     def task(x):
-        gate.wait(30)
+        gate.wait()
         return x
 
     assert run(task, ["x"], timeout=0.05, retries=0).run().error.startswith("TimeoutError")
@@ -112,7 +112,7 @@ def test_the_users_own_timeout_error_is_not_called_ours(is_async):
         raise TimeoutError("the database did not answer")
 
     async def async_call(x):
-        await asyncio.wait_for(asyncio.sleep(30), 0.01)
+        await asyncio.wait_for(asyncio.sleep(FOREVER_S), 0.01)
 
     row = run(async_call if is_async else call, retries=0, timeout=5).run()
     assert row.error == ("TimeoutError" if is_async else "TimeoutError: the database did not answer")
@@ -122,7 +122,7 @@ def test_the_users_own_timeout_error_is_not_called_ours(is_async):
 def test_code_that_makes_something_else_of_the_cancellation_has_timed_out(caught):
     async def task(x):
         try:
-            await asyncio.sleep(30)
+            await asyncio.sleep(FOREVER_S)
         except:  # noqa: E722
             if caught == "raises":
                 raise ConnectionError("closed") from None
@@ -136,7 +136,7 @@ def test_a_lambda_around_a_coroutine_function_is_cancelled_too():
 
     async def slow(x):
         try:
-            await asyncio.sleep(30 if x == "slow" else 0)
+            await asyncio.sleep(FOREVER_S if x == "slow" else 0)
         finally:
             cleaned_up.append(x)
         return x
@@ -166,7 +166,7 @@ def test_an_async_evaluator_is_cancelled():
 
     async def judge(output):
         with in_flight.call():
-            await asyncio.sleep(30 if output == "slow" else 0)
+            await asyncio.sleep(FOREVER_S if output == "slow" else 0)
             return True
 
     results = evaluate(judge, ["slow", "quick"], retries=0, timeout=1)
@@ -180,20 +180,18 @@ def test_a_sync_evaluator_that_hangs_on_one_example_keeps_the_others_verdicts(ga
     def judge(output):
         calls.append(output)
         if output == 30:
-            gate.wait(30)
+            gate.wait()
         return output
 
-    with Timer() as timer:
-        results = evaluate(judge, range(60), retries=0, timeout=0.1, concurrency=3)
+    results = evaluate(judge, range(60), retries=0, timeout=0.1, concurrency=3)
     assert results.evaluation(30).error == TOO_LONG
     assert sorted(row.score for row in results.evaluations if row.error is None) == [n for n in range(60) if n != 30]
     assert sorted(calls) == list(range(60))  # nobody's verdict was asked for twice
-    assert timer.seconds < 2
 
 
 def test_evaluators_that_hang_do_not_stop_each_other(gate):
     def hangs(output):
-        gate.wait(30)
+        gate.wait()
 
     def fine(output):
         return True
@@ -211,12 +209,16 @@ def test_the_timeout_is_each_attempts_own():
 
     async def task(x):
         seen.append(x)
-        await asyncio.sleep(30 if len(seen) < 3 else 0.05)
+        await asyncio.sleep(FOREVER_S if len(seen) < 3 else 0.9)
         return "third time"
 
-    row = run(task, timeout=0.1, retries=3).run()
+    async def main(clock):
+        engine, sink = engine_of(task, timeout=1, retries=3)
+        await engine.run(run_items([1]))
+        return sink.run()
+
+    row = in_virtual_time(main)
     assert (row.output_json, row.attempts) == ('"third time"', 3)
-    assert row.end_time - row.start_time < 0.1 + 0.05  # of the last attempt
 
 
 def test_without_a_timeout_calls_take_their_time():
@@ -233,11 +235,16 @@ def test_without_a_timeout_calls_take_their_time():
 
 def test_waiting_for_a_slot_is_not_part_of_the_timeout():
     async def task(x):
-        await asyncio.sleep(0.06)
+        await asyncio.sleep(30)
         return x
 
-    assert run(task, range(4), concurrency=1, timeout=0.2, retries=0).outputs() == list(range(4))
-    results = evaluate(lambda output: time.sleep(0.06) or 1.0, range(4), concurrency=1, timeout=0.2, retries=0)
+    async def main(clock):
+        engine, sink = engine_of(task, concurrency=1, timeout=100, retries=0)
+        await engine.run(run_items(range(4)))
+        return sink
+
+    assert in_virtual_time(main).outputs() == list(range(4))
+    results = evaluate(lambda output: time.sleep(0.6) or 1.0, range(4), concurrency=1, timeout=2, retries=0)
     assert [row.error for row in results.evaluations] == [None] * 4
 
 
@@ -255,13 +262,11 @@ def test_the_process_can_end_although_a_thread_hangs(kind):
         else:
             print(evaluate(hangs, timeout=0.2, retries=1).evaluation().error)
     """
-    with Timer() as timer:
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=30, check=False
-        )
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "TimeoutError: no answer within timeout=0.2 s\n"
-    assert timer.seconds < 15
 
 
 def test_evaluating_goes_on_while_one_hangs(gate):
@@ -269,16 +274,14 @@ def test_evaluating_goes_on_while_one_hangs(gate):
 
     def judge(output):
         if output == 0:
-            gate.wait(30)
+            gate.wait()
         return True
 
     async def main():
-        engine, sink = engine_of(None, judge, timeout=5, retries=0, concurrency=4)
+        engine, sink = engine_of(None, judge, timeout=PATIENCE_S, retries=0, concurrency=4)
         running = asyncio.create_task(engine.evaluate(evaluation_items(range(8), ["judge"])))
-        for _ in range(100):
+        while len(sink.evaluations) < 7 and not running.done():
             await asyncio.sleep(0.01)
-            if gate.is_set() or len(sink.evaluations) >= 7:
-                break
         early = len(sink.evaluations)
         gate.set()
         await running
