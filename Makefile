@@ -97,6 +97,11 @@ mutants: $(TESTED) .venv-mutants/.installed  ## Change the source, and see wheth
 		$(if $(filter 0,$(SAMPLE)),$(PLAIN),) > mutants.jsonl
 	$(BIN)/python tests/mutants/run.py mutants.jsonl mutants.results
 
+.PHONY: mutants-listed
+mutants-listed: $(TESTED)  ## The same for the changes that tests/mutants/listed.json lists
+	$(BIN)/python tests/mutants/listed.py > listed.jsonl
+	$(BIN)/python tests/mutants/run.py listed.jsonl listed.results
+
 .PHONY: hooks
 hooks: $(VENV)/.installed-dev  ## Have git run the linters before each commit
 	$(BIN)/pre-commit install

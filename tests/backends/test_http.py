@@ -33,6 +33,7 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.network import retry_after
 from support.fault_proxy import HTML, Action, Answer, Cut, FaultProxy, Hang, Pass
+from support.patience import FOREVER_S, PATIENCE_S, wait_for
 
 KEY = "sk-very-secret-1234"
 HEADERS = {"Authorization": f"Bearer {KEY}", "X-Tenant": "tenant-secret"}
@@ -196,21 +197,19 @@ def test_a_get_waits_as_long_as_it_is_asked_to(server: FaultProxy) -> None:
     server.plan = lambda request: Answer(429, b"", {"retry-after": "0.6"}) if request.number == 1 else Answer(200, b"1")
     began = time.monotonic()
     assert asyncio.run(http_to(server).get("/v1/things")) == 1
-    assert 0.6 <= time.monotonic() - began < 30
+    assert time.monotonic() - began >= 0.6
 
 
 def test_what_hangs_is_given_up_in_time(server: FaultProxy) -> None:
-    began = time.monotonic()
     error = once(server, Hang(), timeout=0.5)
     assert type(error) is BackendUnavailable
     assert str(error) == f"Phoenix at {server.url} did not answer within 0.5 s"
-    assert time.monotonic() - began < 30
 
 
 def test_a_request_may_have_its_own_time(server: FaultProxy) -> None:
     server.plan = lambda _: Hang()
     with pytest.raises(BackendUnavailable, match=r"did not answer within 0\.3 s"):
-        asyncio.run(http_to(server, timeout=60).once("POST", "/v1/upload", json={}, timeout=0.3))
+        asyncio.run(http_to(server, timeout=FOREVER_S).once("POST", "/v1/upload", json={}, timeout=0.3))
 
 
 @contextlib.contextmanager
@@ -231,11 +230,8 @@ def dribbling() -> Iterator[str]:
 
 
 def test_an_answer_that_never_ends_is_given_up_too() -> None:
-    with dribbling() as url:
-        began = time.monotonic()
-        with pytest.raises(BackendUnavailable, match=r"did not answer within 0\.7 s"):
-            asyncio.run(Http(Address("Phoenix", url, timeout=0.7)).once("GET", "/"))
-        assert time.monotonic() - began < 30
+    with dribbling() as url, pytest.raises(BackendUnavailable, match=r"did not answer within 0\.7 s"):
+        asyncio.run(Http(Address("Phoenix", url, timeout=0.7)).once("GET", "/"))
 
 
 def test_waiting_for_a_turn_is_not_waiting_for_an_answer() -> None:
@@ -393,8 +389,7 @@ def test_connections_are_closed_when_nobody_uses_them(server: FaultProxy, monkey
     async def used_again() -> None:
         await client.once("GET", "/")
         assert server.open_connections == 1
-        await asyncio.sleep(1.0)
-        assert server.open_connections == 0
+        await asyncio.to_thread(wait_for, lambda: server.open_connections == 0, "closed connections")
         assert await client.once("GET", "/") == {}
 
     asyncio.run(used_again())
@@ -412,7 +407,7 @@ def test_a_cancelled_request_leaves_nothing_behind(server: FaultProxy) -> None:
             task.cancel()
         results = await asyncio.gather(*hanging, return_exceptions=True)
         assert all(isinstance(result, asyncio.CancelledError) for result in results)
-        return await asyncio.wait_for(client.once("GET", "/"), 3)
+        return await client.once("GET", "/")
 
     assert asyncio.run(cancelled()) == 1
 
@@ -430,7 +425,7 @@ print(run_sync(lambda: client.get("/")), asyncio.run(client.get("/")))
         capture_output=True,
         text=True,
         env=os.environ,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "{} {}\n", "")

@@ -17,6 +17,7 @@ from prefect_experiments import Gate
 from prefect_experiments.cli.app import app
 from prefect_experiments.orchestration.deployed.parameters import Columns, dataset_of
 from prefect_experiments.references import load_reference
+from support.patience import PATIENCE_S
 from support.prefect_server import without_prefect
 
 from .harness import CommandLine, Here
@@ -236,7 +237,7 @@ def test_what_cannot_be_found_out_is_asked(tmp_path: Path) -> None:
         env=without_prefect(os.environ),
     )
     os.write(terminal, b"2\nzwei\n")
-    out, err = asked.communicate(timeout=300)
+    out, err = asked.communicate(timeout=PATIENCE_S)
     os.close(terminal)
     os.close(child)
     assert asked.returncode == 0, err

@@ -26,6 +26,7 @@ from prefect_experiments import (
 )
 from prefect_experiments.errors import InvalidDataset
 from support.openai_stand_in import OpenAIStandIn
+from support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("on_the_server")
 
@@ -126,7 +127,7 @@ def test_what_tasks_and_evaluators_may_take_and_give(client: Client, dataset: Da
         evaluators=[my_evaluator, exact_match, in_its_own_time, lambda output: "a label"],
         repetitions=2,
         rate_limit_errors=(TimeoutError,),
-        timeout=60,
+        timeout=PATIENCE_S,
         retries=3,
         experiment_metadata={"model": "none"},
         client=client,

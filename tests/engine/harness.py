@@ -15,8 +15,6 @@ from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.tasks import resolve_task
 
-FOREVER_S = 3600.0  # what would wait for it hangs, and the test with it
-
 
 class ListSink:
     """Durable at once."""

@@ -10,8 +10,9 @@ import pytest
 
 from prefect_experiments.errors import ExperimentStopped
 from prefect_experiments.evaluators import EvaluationResult, Evaluator, create_evaluator
+from support.patience import FOREVER_S
 
-from .harness import FOREVER_S, InFlight, ListSink, engine_of, evaluate, evaluation_items, run, run_items
+from .harness import InFlight, ListSink, engine_of, evaluate, evaluation_items, run, run_items
 
 # --- exit_on_error ----------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from prefect_experiments.engine import calls
 from prefect_experiments.engine.dispatch import together
 from prefect_experiments.errors import InvalidInput
+from support.patience import FOREVER_S
 
-from .harness import FOREVER_S, InFlight, engine_of, evaluate, evaluation_items, in_virtual_time, run, run_items
+from .harness import InFlight, engine_of, evaluate, evaluation_items, in_virtual_time, run, run_items
 
 
 def failing(times, error=lambda n: ValueError(f"failure {n}"), is_async=False):

@@ -15,8 +15,9 @@ import pytest
 from prefect_experiments.engine import limits
 from prefect_experiments.engine.limits import shared_limit
 from prefect_experiments.evaluators import create_evaluator
+from support.patience import FOREVER_S
 
-from .harness import FOREVER_S, InFlight, engine_of, evaluate, evaluation_items, run, run_items
+from .harness import InFlight, engine_of, evaluate, evaluation_items, run, run_items
 
 
 class Busy(Exception):

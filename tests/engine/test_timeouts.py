@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from support.patience import PATIENCE_S
+from support.patience import FOREVER_S, PATIENCE_S
 
-from .harness import FOREVER_S, InFlight, Timer, engine_of, evaluate, evaluation_items, in_virtual_time, run, run_items
+from .harness import InFlight, Timer, engine_of, evaluate, evaluation_items, in_virtual_time, run, run_items
 
 TOO_LONG = "TimeoutError: no answer within timeout=0.1 s"
 LONGER = "TimeoutError: no answer within timeout=1 s"

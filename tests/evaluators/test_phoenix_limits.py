@@ -13,6 +13,7 @@ from phoenix.evals.rate_limiters import RateLimiter, RateLimitError
 from prefect_experiments.engine import limits
 from prefect_experiments.evaluators import create_evaluator, resolve_evaluators
 from support.openai_stand_in import OpenAIStandIn
+from support.patience import PATIENCE_S
 from tests.engine.harness import evaluate, run
 
 PROMPT = "<output>{output}</output><reference>Paris</reference> Is it right?"
@@ -73,7 +74,7 @@ JUDGES = pytest.mark.parametrize("judge", [classifier, sync_class, phoenix_funct
 @JUDGES
 def test_judges_of_every_sort_go_at_the_experiments_rate(judge):
     with OpenAIStandIn() as server:
-        results = evaluate(judge(model(server)), OUTPUTS, timeout=30, retries=0, concurrency=8)
+        results = evaluate(judge(model(server)), OUTPUTS, timeout=PATIENCE_S, retries=0, concurrency=8)
         assert [row.error for row in results.evaluations] == [None] * len(OUTPUTS)
         scores = {row.position: row.score for row in results.evaluations}
         assert [scores[n] for n in range(len(OUTPUTS))] == [float(output == "Paris") for output in OUTPUTS]
@@ -84,7 +85,7 @@ def test_judges_of_every_sort_go_at_the_experiments_rate(judge):
 @JUDGES
 def test_a_refusal_reaches_the_experiments_limit(judge):
     with OpenAIStandIn(rate_limited=3, retry_after=0.5) as server:
-        results = evaluate(judge(model(server)), OUTPUTS[:6], timeout=30, retries=0, concurrency=2)
+        results = evaluate(judge(model(server)), OUTPUTS[:6], timeout=PATIENCE_S, retries=0, concurrency=2)
         assert [row.error for row in results.evaluations] == [None] * 6
         assert len(server.requests) == 6 + 3
     [limit] = limits._shared.values()
@@ -96,7 +97,7 @@ def test_a_task_that_asks_such_a_model_goes_at_the_experiments_rate():
         llm = model(server)
         resolve_evaluators(None)
         prompt = PROMPT.format(output="Paris")
-        outputs = run(lambda x: llm.generate_text(prompt), range(6), timeout=30, retries=0).outputs()
+        outputs = run(lambda x: llm.generate_text(prompt), range(6), timeout=PATIENCE_S, retries=0).outputs()
         assert outputs == ["supported"] * 6
 
 

@@ -16,6 +16,7 @@ from prefect_experiments.experiment.limits_in_step import limits_in_step
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store import Store
 from prefect_experiments.tasks import resolve_task
+from support.patience import PATIENCE_S
 
 
 class Nowhere:
@@ -32,7 +33,7 @@ class Nowhere:
 
 
 async def main(store_url: str, experiment_id: str, url: str, name: str, at_once: str, shared: str) -> None:
-    client = httpx.AsyncClient(timeout=60)
+    client = httpx.AsyncClient(timeout=PATIENCE_S)
 
     async def ask(input: int) -> str:
         answer = await client.get(f"{url}/{name}")

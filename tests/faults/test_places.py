@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from support.arize import VENV
+from support.patience import PATIENCE_S
 
 Case = dict[str, Any]
 
@@ -97,7 +98,14 @@ def ask(python: Path | str, code: str, cases: Sequence[Case], folder: Path) -> l
     command = [str(python), "-c", code + ASK]
     told = json.dumps(cases)
     done = subprocess.run(
-        command, input=told, capture_output=True, text=True, cwd=folder, env=environment, timeout=300, check=False
+        command,
+        input=told,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return list(json.loads(done.stdout))

@@ -14,6 +14,7 @@ from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.models import Example
 from prefect_experiments.store import Store, TaskRecord
 from prefect_experiments.store.database import Database
+from support.patience import PATIENCE_S
 from support.pgbouncer import PgBouncer, pgbouncer, pooled_url
 from support.postgres import PostgresServer
 
@@ -38,7 +39,7 @@ def begin(url: str, experiment_id: str, count: int = RUNS) -> subprocess.Popen[s
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    out, err = process.communicate("go\n", timeout=240)
+    out, err = process.communicate("go\n", timeout=PATIENCE_S)
     assert (process.returncode, err) == (0, ""), out + err
 
 

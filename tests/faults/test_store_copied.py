@@ -18,6 +18,7 @@ from prefect import flow
 from prefect_experiments import Client
 from prefect_experiments.orchestration.deployed.reporting import report_on
 from support.on_prefect import client, on_the_server, store_url
+from support.patience import PATIENCE_S
 
 __all__ = ["client", "on_the_server", "store_url"]
 
@@ -96,7 +97,11 @@ def test_the_file_alone_has_everything(tmp_path: Path, store_url: str, way: str,
     reader = subprocess.Popen([sys.executable, "-c", READS, store_url]) if read else None
     try:
         done = subprocess.run(
-            [sys.executable, "script.py", store_url, way], cwd=tmp_path, capture_output=True, text=True, timeout=240
+            [sys.executable, "script.py", store_url, way],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
         )
         path = Path(store_url.removeprefix("sqlite:///"))
         subprocess.run(["cp", path, tmp_path / "copy.db"], check=True)
@@ -131,7 +136,7 @@ def test_the_file_alone_has_what_the_command_line_has_made(tmp_path: Path, store
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
         env=dict(os.environ, PYTHONPATH=os.pathsep.join([*sys.path, str(tmp_path)])),
     )
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ import httpx
 import pytest
 import yaml
 
+from support.patience import PATIENCE_S
 from support.prefect_server import prefect_server
 
 from .installed import install, posted, said, wait_until_scheduled
@@ -41,7 +42,7 @@ def test_what_init_writes_deploys_and_its_scheduled_run_passes(wheel: Path, tmp_
 
         said(prefect, "work-pool", "create", "evals", "--type", "process", **own)
         said("bash", "-ec", deploy.partition("&&")[0], cwd=project, **own)
-        with httpx.Client(base_url=f"{api}/", trust_env=False, timeout=60) as http:
+        with httpx.Client(base_url=f"{api}/", trust_env=False, timeout=PATIENCE_S) as http:
             (deployment,) = posted(http, "deployments/filter")
             assert deployment["entrypoint"] == "prefect_experiments.flows.regression.regression"
             assert deployment["name"] == "nightly-project"

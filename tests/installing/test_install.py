@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from prefect_experiments.errors import InvalidSetting, needs_extra
+from support.patience import PATIENCE_S
 from support.prefect_server import prefect_server
 from tests.test_documents import python_blocks
 
@@ -66,7 +67,7 @@ def test_what_an_installer_gives_runs_schedules_and_scores_right(installer: str,
 
         said(prefect, "work-pool", "create", "here", "--type", "process", **own)
         said(prefect, "--no-prompt", "deploy", "--all", cwd=project, **own)
-        with httpx.Client(base_url=f"{api}/", trust_env=False, timeout=60) as http:
+        with httpx.Client(base_url=f"{api}/", trust_env=False, timeout=PATIENCE_S) as http:
             deployments = {d["id"]: d["name"] for d in posted(http, "deployments/filter")}
             assert sorted(deployments.values()) == ["first", "second"]
             wait_until_scheduled(http, deployments)

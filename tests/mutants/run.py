@@ -2,7 +2,7 @@
 
 usage: python tests/mutants/run.py MUTANTS.jsonl RESULTS.jsonl [--processes 2]
 
-MUTANTS comes from `made.py`. Which tests reach which line is read from the data of `make coverage` (.coverage), and how
+MUTANTS comes from `made.py` or `listed.py`. Which tests reach which line is read from the data of `make coverage` (.coverage), and how
 long each takes from the JUnit file beside it (coverage.xml); without these the tests of the folder that mirrors the
 module's are run. Each mutant is tried in a copy of the package of its own. RESULTS is written as it goes: what stands
 there already is not tried again, so that a run that was ended goes on.
@@ -135,7 +135,7 @@ def with_children_gone(group: int) -> None:
 def argued() -> set[str]:
     """The ids of mutants that are argued to be no change of meaning."""
     path = HERE / "survivors.md"
-    return set(re.findall(r"`([0-9a-f]{10})`", path.read_text())) if path.exists() else set()
+    return set(re.findall(r"`([0-9a-f]{10}|[AB]\d\d[a-z]?)`", path.read_text())) if path.exists() else set()
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -155,7 +155,8 @@ def table(results: list[dict[str, Any]]) -> str:
     for one in results:
         if one["status"] == "survived":
             mark = " (argued)" if one["id"] in equal else ""
-            lines.append(f"- `{one['id']}`{mark} {one['module']}:{one['line']}: `{one['before']}` → `{one['after']}`")
+            before, after = (" ".join(one[key].split()) for key in ("before", "after"))
+            lines.append(f"- `{one['id']}`{mark} {one['module']}:{one['line']}: `{before}` → `{after}`")
     return "\n".join(lines)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
+
+from tests.mutants import listed
 from tests.mutants.run import mirror, table
 
 
@@ -25,3 +29,14 @@ def test_a_modules_tests_are_those_that_mirror_it() -> None:
     assert mirror("keys.py") == "tests/test_keys.py"
     assert mirror("pixie/wrap.py") == "tests/pixie_datasets"
     assert mirror("nowhere.py") == "tests"
+
+
+def test_the_listed_changes_can_still_be_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["listed.py"])
+    listed.main()
+    made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len({one["id"] for one in made}) == len(made) >= 134
+    for one in made:
+        compile(one["source"], one["module"], "exec")

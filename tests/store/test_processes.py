@@ -16,6 +16,7 @@ import pytest
 
 from prefect_experiments.records import RunRecord
 from prefect_experiments.store import Store, open_store
+from support.patience import PATIENCE_S
 from support.postgres import PostgresServer
 
 from .samples import new_experiment, record
@@ -46,7 +47,7 @@ def hear(process: subprocess.Popen[str]) -> str:
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, errors) == (0, ""), output + errors
 
 
@@ -104,7 +105,7 @@ def test_a_process_that_writes_is_killed(
     say(worker, "go")
     acknowledged = [hear(worker) for _ in range(300)]
     worker.send_signal(signal.SIGKILL)
-    output, _ = worker.communicate(timeout=30)
+    output, _ = worker.communicate(timeout=PATIENCE_S)
     assert worker.returncode == -signal.SIGKILL
     complete, _, _ = output.rpartition("\n")
     acknowledged += complete.split()
@@ -174,8 +175,8 @@ def test_a_forked_process_has_connections_of_its_own(store_url: str) -> None:
     queue = context.Queue()
     process = context.Process(target=child, args=(queue,))
     process.start()
-    assert queue.get(timeout=30) is True
-    process.join(30)  # how it exits says nothing: it has the threads' locks of all the tests before this one
+    assert queue.get(timeout=PATIENCE_S) is True
+    process.join(PATIENCE_S)  # how it exits says nothing: it has the threads' locks of all the tests before this one
     record(store, experiment_id, [RunRecord(1, 1, "ex-1", '"parent"', None, 1.0, 2.0, 1)])
     assert [run.output for run in store.results.runs(experiment_id)[0]] == ["child", "parent"]
     store.close()

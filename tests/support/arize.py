@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from support.patience import PATIENCE_S
 from support.prefect_server import without_prefect
 from support.servers import Server, free_port, running
 
@@ -86,7 +87,7 @@ class StandIn:
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/control/{path}", data, method=method)
-        with self._opener.open(request, timeout=60) as answer:
+        with self._opener.open(request, timeout=PATIENCE_S) as answer:
             return json.loads(answer.read())
 
 
@@ -158,7 +159,7 @@ while True:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
         self._log.close()
 
 

@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 import h11
 import orjson
 
+from support.patience import PATIENCE_S
+
 HTML = b"<!doctype html><html><head><title>Bad gateway</title></head><body><h1>nginx</h1></body></html>"
 
 
@@ -131,14 +133,14 @@ class FaultProxy:
 
     def __enter__(self) -> FaultProxy:
         self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(10)
+        self._server = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(PATIENCE_S)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         self._loop.close()
 
     async def _open(self) -> asyncio.Server:

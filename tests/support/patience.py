@@ -16,6 +16,9 @@ T = TypeVar("T")
 PATIENCE_S = 300.0
 """For anything that takes seconds on a quiet machine."""
 
+FOREVER_S = 3600.0
+"""For what must not be waited for: where it is, the test hangs until pytest ends it."""
+
 http = httpx.Client(timeout=PATIENCE_S)
 """For what a test asks a server itself."""
 

@@ -24,6 +24,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 
 from support.patience import PATIENCE_S
+from support.servers import free_port
 
 Mode = str | int
 PAGES = {
@@ -51,7 +52,7 @@ class Gate:
         self._path = place.path
         self.mode: Mode = "pass"
         self.requests: list[tuple[Mode, str, str]] = []
-        self._port = 0
+        self._port = free_port()  # its own while it refuses, too
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -63,7 +64,7 @@ class Gate:
 
     def set(self, mode: Mode) -> None:
         """Change what it does, for connections that there are as well."""
-        asyncio.run_coroutine_threadsafe(self._set(mode), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._set(mode), self._loop).result(PATIENCE_S)
 
     def __enter__(self) -> Gate:
         self._thread.start()
@@ -78,7 +79,7 @@ class Gate:
             queue.drain_all(timeout=PATIENCE_S, at_exit=False)
         self.set("refuse")
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         self._loop.close()
 
     async def _set(self, mode: Mode) -> None:
@@ -92,7 +93,6 @@ class Gate:
             await asyncio.gather(*connections, return_exceptions=True)
         elif mode != "refuse" and self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-            self._port = self._server.sockets[0].getsockname()[1]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

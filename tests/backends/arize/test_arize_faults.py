@@ -19,7 +19,7 @@ from prefect_experiments import Client, RanExperiment, run_experiment
 from prefect_experiments.backends.arize import taken
 from prefect_experiments.errors import BackendRefused, BackendUnavailable, InvalidSetting
 from support.arize import KEY, Official, StandIn
-from support.patience import wait_for
+from support.patience import PATIENCE_S, wait_for
 
 from .conftest import ours
 from .referee import assert_same
@@ -259,7 +259,7 @@ def test_two_processes_push_the_same_experiment(arize: StandIn, local: Client, c
     experiment = log(local)
     arize.fail(*({"method": "POST", "path": path, "delay": 0.2} for path in (PUSHES, "/v2/datasets")))
     both = [push_elsewhere(arize, store_url, experiment) for _ in range(2)]
-    assert [process.wait(100) for process in both] == [0, 0]
+    assert [process.wait(PATIENCE_S) for process in both] == [0, 0]
     assert_whole(arize, client, experiment)
 
 

@@ -155,7 +155,7 @@ def test_updating_while_somebody_else_writes(
     def somebody_else() -> None:
         if meanwhile == "added":
             official.datasets.add_examples_to_dataset(
-                dataset=name, inputs=[{"question": "theirs"}], outputs=[{}], timeout=10
+                dataset=name, inputs=[{"question": "theirs"}], outputs=[{}], timeout=300
             )
             return
         left = [row for row in ROWS if row["id"] != "one"]
@@ -319,4 +319,4 @@ def test_fifteen_thousand_examples(client: Client, official: PhoenixClient, name
     second = client.datasets.add_examples_to_dataset(dataset=name, examples=[{"id": "last", "input": {"n": -1}}])
     assert len(second) == 15_001
     assert len(client.datasets.get_dataset(dataset=name, splits="odd")) == 7_500
-    assert len(official.datasets.get_dataset(dataset=name, timeout=60)) == 15_001
+    assert len(official.datasets.get_dataset(dataset=name, timeout=300)) == 15_001

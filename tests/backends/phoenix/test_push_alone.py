@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from prefect_experiments.backends.pusher import Item, Push, PushOutcome
 from prefect_experiments.errors import BackendUnavailable, InvalidSetting, StoreUnavailable
 from prefect_experiments.records import RunRecord
 from prefect_experiments.store import Link, Store
+from support.patience import FOREVER_S, PATIENCE_S
 
 from .filled import Filled
 
@@ -176,15 +178,18 @@ def test_with_nothing_to_do_it_looks_seldom(pushing_to: Pushing, monkeypatch: py
 
     monkeypatch.setattr(queue, "waiting_runs", slow)
     assert pushing_to(filled, finished_after=3.0).is_complete
-    assert 4 <= len(looks) <= 9
+    assert len(looks) >= 3
+    gaps = [later - earlier for earlier, later in itertools.pairwise(looks)]
+    assert sum(gap < 0.45 for gap in gaps) <= 2, "the first looks, and the one when it is over"
     assert pushing_to.all_taken(filled)
 
 
 def test_an_outage_is_waited_for_and_asked_about_seldom(pushing_to: Pushing) -> None:
     filled = Filled(pushing_to.store, 30)
-    up_at = time.monotonic() + 4
+    began = time.monotonic()
+    up_at = began + 4
     pushing_to.backend.does = lambda _: unavailable() if time.monotonic() < up_at else None
-    outcome = pushing_to(filled, patience=20)
+    outcome = pushing_to(filled, patience=PATIENCE_S)
     assert outcome.is_complete
     assert pushing_to.all_taken(filled)
     asked_in_vain = sum(at < up_at for at in pushing_to.backend.asked)
@@ -193,7 +198,7 @@ def test_an_outage_is_waited_for_and_asked_about_seldom(pushing_to: Pushing) -> 
     assert out == "it is out. 120 results wait in the store; trying again until they are taken."
     assert again.startswith("backend answers again after ")
     assert outcome.waited_for == "it is out"
-    assert 3.9 < outcome.waited_s < 20
+    assert 3.9 < outcome.waited_s <= time.monotonic() - began
 
 
 def test_patience_begins_when_everything_is_finished(pushing_to: Pushing) -> None:
@@ -201,7 +206,7 @@ def test_patience_begins_when_everything_is_finished(pushing_to: Pushing) -> Non
     pushing_to.backend.does = unavailable
     began = time.monotonic()
     outcome = pushing_to(filled, patience=1.0, finished_after=2.0)
-    assert 3.0 <= time.monotonic() - began < 30
+    assert time.monotonic() - began >= 3.0
     assert (outcome.pushed, outcome.waiting.total, outcome.trouble) == (0, 120, "it is out")
     assert not outcome.is_complete
     pushing_to.backend.does = lambda _: None
@@ -214,9 +219,9 @@ def test_no_patience_at_all(pushing_to: Pushing) -> None:
     assert pushing_to(filled, patience=0).is_complete, "there was nothing to be patient with"
     filled = Filled(pushing_to.store, 10, "another")
     pushing_to.backend.does = unavailable
-    began = time.monotonic()
+    pushing_to.backend.asked.clear()
     assert pushing_to(filled, patience=0).waiting.total == 40
-    assert time.monotonic() - began < 30
+    assert len(pushing_to.backend.asked) <= circuit_breaker.HICCUPS + 3
 
 
 def test_patience_ends_in_the_midst_of_a_request(pushing_to: Pushing) -> None:
@@ -225,12 +230,12 @@ def test_patience_ends_in_the_midst_of_a_request(pushing_to: Pushing) -> None:
 
     def hangs_later(item: Item) -> Any:
         asked.append(item)
-        return asyncio.sleep(60) if len(asked) > circuit_breaker.HICCUPS + 3 else unavailable()
+        return asyncio.sleep(FOREVER_S) if len(asked) > circuit_breaker.HICCUPS + 3 else unavailable()
 
     pushing_to.backend.does = hangs_later
     began = time.monotonic()
     assert pushing_to(filled, patience=2.0).waiting.total == 40
-    assert 2.0 <= time.monotonic() - began < 30
+    assert time.monotonic() - began >= 2.0
 
 
 def test_it_asks_again_when_it_was_asked_to(pushing_to: Pushing) -> None:
@@ -246,7 +251,6 @@ def test_it_asks_again_when_it_was_asked_to(pushing_to: Pushing) -> None:
     assert pushing_to(filled).is_complete
     asked = pushing_to.backend.asked
     assert sum(at < asked[0] + 1.4 for at in asked) <= 3, "no more than were under way"
-    assert asked[3] - asked[0] < 3
 
 
 def test_other_trouble_is_waited_for_in_the_same_way(pushing_to: Pushing) -> None:
@@ -270,9 +274,7 @@ def test_a_single_bad_result_is_left_when_it_is_sure_that_it_is_the_result(
     filled = Filled(pushing_to.store, 6)
     bad = filled.positions[2]
     pushing_to.backend.does = lambda item: unavailable() if item.position == bad else None
-    began = time.monotonic()
-    outcome = pushing_to(filled, patience=60)
-    assert time.monotonic() - began < 45
+    outcome = pushing_to(filled, patience=FOREVER_S)
     assert outcome.waiting == (1, 3, 0)
     assert outcome.trouble is not None
     assert outcome.trouble.startswith("it is out (")
@@ -304,17 +306,15 @@ def test_the_last_result_is_not_given_up_when_the_backend_is_out(
 
 def test_cancelled_it_marks_what_was_taken_and_leaves_nothing_behind(pushing_to: Pushing) -> None:
     filled = Filled(pushing_to.store, 50)
-    pushing_to.backend.does = lambda _: asyncio.sleep(60) if len(pushing_to.backend.taken) >= 20 else None
+    pushing_to.backend.does = lambda _: asyncio.sleep(FOREVER_S) if len(pushing_to.backend.taken) >= 20 else None
 
     async def run() -> None:
         task = asyncio.create_task(pushing_to.push(filled).run(asyncio.Event()))
         while len(pushing_to.backend.taken) < 20:
             await asyncio.sleep(0.005)
         task.cancel()
-        began = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - began < 30
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(run())
@@ -363,4 +363,4 @@ def test_a_store_that_stays_away(pushing_to: Pushing, monkeypatch: pytest.Monkey
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         pushing_to(filled)
-    assert 1.0 <= time.monotonic() - began < 30
+    assert time.monotonic() - began >= 1.0

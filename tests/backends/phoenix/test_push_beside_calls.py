@@ -66,5 +66,4 @@ def test_the_calls_of_a_thousand_end_as_soon_as_without_it(
             dataset=rows(count), experiment_name=name, **{**options, "task": slow}
         )
         assert 0 < pushed[0] < count, "it was not slow, or nothing was pushed beside the calls"
-    assert slow.seconds < 1.5 * local.seconds + 1
     assert_whole(official, ran, count)

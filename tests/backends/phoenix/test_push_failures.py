@@ -14,6 +14,7 @@ from prefect_experiments.backends import pusher as pushing
 from prefect_experiments.errors import BackendRefused, ExperimentStopped
 from support.fault_proxy import Action, Answer, Cut, FaultProxy, Hang, Request
 from support.flow_runs import flow_run_of
+from support.patience import FOREVER_S
 
 from .pushes import assert_whole, double, is_push, logs_of, options, phoenix, rows
 from .referee import counts
@@ -52,14 +53,19 @@ def is_some_verdict(request: Request) -> bool:
     ],
 )
 def test_what_phoenix_breaks_at_keeps_nothing_back(
-    phoenix_url: str, store_url: str, name: str, official: PhoenixClient, fault: Action
+    phoenix_url: str,
+    store_url: str,
+    name: str,
+    official: PhoenixClient,
+    fault: Action,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """It is not waited for until all patience is at its end."""
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_PUSH_PATIENCE", str(FOREVER_S))
     with FaultProxy(phoenix_url) as proxy:
         proxy.plan = lambda request: fault if is_third_run(request) or is_some_verdict(request) else None
         client = phoenix(proxy.url, store_url)
         ran = client.experiments.run_experiment(dataset=rows(20), experiment_name=name, **options)
-        began = next(request.at for request in proxy.requests if is_push(request))
-        assert time.monotonic() - began < 60, "there is no need to wait for the end of all patience"
         assert ran.waiting == 1 + 2 + 1, "the run, its verdicts, and the verdict"
         assert counts(phoenix_url, ran.experiment_id) == (18, 1, 1)
         message = message_of(name)
@@ -140,12 +146,9 @@ def test_cancelled(phoenix_url: str, store_url: str, name: str, official: Phoeni
             while not any(map(is_push, proxy.requests)):
                 assert not running.done(), running
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(0.3)
             running.cancel()
-            began = time.monotonic()
             with pytest.raises(asyncio.CancelledError):
                 await running
-            assert time.monotonic() - began < 30
 
         asyncio.run(cancelled())
         proxy.plan = lambda _: None

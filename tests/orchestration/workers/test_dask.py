@@ -14,6 +14,7 @@ import pytest
 
 from prefect_experiments import Client
 from prefect_experiments.errors import InvalidReference, WorkersLost
+from support.patience import PATIENCE_S
 from support.servers import free_port
 from tests.orchestration.workers.engines import (
     EXAMPLES,
@@ -70,8 +71,8 @@ def cluster(folder: Path, *workers: dict[str, str]) -> Iterator[tuple[str, list[
         ]
         from distributed import Client as DaskClient
 
-        with DaskClient(address, set_as_default=False, timeout=120) as seen:
-            seen.wait_for_workers(len(workers), timeout=120)
+        with DaskClient(address, set_as_default=False, timeout=PATIENCE_S) as seen:
+            seen.wait_for_workers(len(workers), timeout=PATIENCE_S)
         yield address, started
 
 

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_experiments import Client
 from support.hosts import BRIDGE, Host, hosts
-from support.patience import wait_for
+from support.patience import PATIENCE_S, wait_for
 from support.postgres import PostgresServer, server_binaries
 from support.prefect_server import prefect_server
 from support.servers import free_port
@@ -61,8 +61,8 @@ class Cluster:
             )
             for host in self.hosts
         }
-        with DaskClient(self.address, set_as_default=False, timeout=120) as seen:
-            seen.wait_for_workers(len(self.hosts), timeout=240)
+        with DaskClient(self.address, set_as_default=False, timeout=PATIENCE_S) as seen:
+            seen.wait_for_workers(len(self.hosts), timeout=PATIENCE_S)
 
 
 @pytest.fixture
