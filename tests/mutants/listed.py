@@ -2,8 +2,8 @@
 
 usage: python tests/mutants/listed.py [ID ...] > listed.jsonl
 
-Each was written by hand, for a mistake that the suite once let through, or one of its kind; `what` says what a user would
-see. A text that is to be replaced has to be there once: when the code around it has changed, the list is mended with it.
+Each was written by hand, for a mistake that the suite once let through, or one of its kind; `what` says what a user
+would see. A text that is to be replaced has to be there once: when the code around it changes, the list is mended.
 """
 
 from __future__ import annotations
