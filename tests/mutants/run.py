@@ -4,8 +4,8 @@ usage: python tests/mutants/run.py MUTANTS.jsonl RESULTS.jsonl [--processes 2]
 
 MUTANTS comes from `made.py` or `listed.py`. Which tests reach which line is read from the data of `make coverage`
 (.coverage), and how long each takes from the JUnit file beside it (coverage.xml); without these the tests of the folder
-that mirrors the module's are run. Each mutant is tried in a copy of the package of its own. RESULTS is written as it goes: what stands
-there already is not tried again, so that a run that was ended goes on.
+that mirrors the module's are run. Each mutant is tried in a copy of the package of its own. RESULTS is written as it
+goes: what stands there already is not tried again, so that a run that was ended goes on.
 
 Killed is a mutant that fails a test, or makes one hang. What survives and cannot be told from the original by anybody
 is argued in survivors.md, by its id.
