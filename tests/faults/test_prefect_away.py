@@ -24,7 +24,7 @@ from support.prefect_gate import Gate, Mode
 from support.prefect_server import without_prefect
 
 WAITS_S = 2.0
-SHORT_S = 30.0  # what took 60 s to nine minutes takes a few seconds; the machine may be busy
+MOST_ASKED = 12  # one to six as it is; each of 40 calls may not ask
 ROWS = [{"id": f"e{n}", "input": n} for n in range(40)]
 FAULTS: list[Mode] = ["hang", "refuse", 500, 503]
 
@@ -52,15 +52,20 @@ class Calls:
     def __init__(self, gate: Gate, mode: Mode, at: int) -> None:
         self.gate, self.mode, self.at = gate, mode, at
         self.made: list[int] = []
-        self.last = 0.0
 
     async def __call__(self, input: int) -> int:
         self.made.append(input)
         if len(self.made) == self.at:
             await asyncio.to_thread(self.gate.set, self.mode)
         get_run_logger().debug("called")
-        self.last = time.monotonic()
         return input * 2
+
+
+def assert_asked_little(gate: Gate) -> None:
+    """In vain, by what waits for the answer: it costs as long as Prefect is waited for, and all of it was minutes."""
+    beside = ("/api/events/", "/api/logs/")  # Prefect sends these from threads of its own
+    asked = [path for mode, _, path in gate.requests if mode != "pass" and not path.startswith(beside)]
+    assert len(asked) <= MOST_ASKED, asked
 
 
 def same(input: int) -> int:
@@ -85,18 +90,15 @@ def test_nothing_but_the_page_is_lost(
     calls = Calls(gate, mode, {"start": 0, "middle": 20, "end": len(ROWS)}[at])
     if at == "start":
         gate.set(mode)
-    began = time.monotonic()
     with caplog.at_level(logging.WARNING, "prefect_experiments"):
         ran = run_experiment(
             dataset=ROWS, task=calls, evaluators=[doubled], batch_size=10, concurrency=4, client=client, **quiet
         )
-    ended = time.monotonic()
     assert sorted(calls.made) == list(range(40)), "every call is made, and once"
     assert [run.output for run in ran.task_runs] == [2 * n for n in range(40)]
     assert len(ran.evaluation_runs) == 40
     assert ran.summary.n_errors == 0
-    assert ended - calls.last < SHORT_S
-    assert ended - began < 2 * SHORT_S
+    assert_asked_little(gate)
     said = [record.getMessage() for record in caplog.records if "missing there" in record.getMessage()]
     assert len(said) == 1, caplog.text
     assert "Prefect's server at http://127.0.0.1" in said[0]
@@ -161,7 +163,7 @@ def test_what_broke_the_experiment_is_what_the_caller_is_told(mode: Mode, gate: 
 
     with pytest.raises(ExperimentStopped, match="the task raised ValueError"):
         run_experiment(dataset=ROWS, task=breaks, retries=0, exit_on_error=True, concurrency=1, client=client, **quiet)
-    assert time.monotonic() - calls.last < SHORT_S
+    assert_asked_little(gate)
     assert len(client.experiments.get_results(experiment="latest").task_runs) == 11
 
 
@@ -189,19 +191,18 @@ def test_tags_need_limits_that_nobody_tells(mode: Mode, gate: Gate, client: Clie
         ran = run_experiment(dataset=ROWS, task=calls, batch_size=10, concurrency=1, client=client, **quiet)
     assert sorted(calls.made) == list(range(40))
     assert ran.summary.n_errors == 0
-    assert time.monotonic() - calls.last < SHORT_S
+    assert_asked_little(gate)
 
 
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("mode", ["hang", "refuse"])
 def test_logging_needs_no_prefect(mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     gate.set(mode)
-    began = time.monotonic()
     runs = [{"example_id": f"e{n}", "output": n} for n in range(40)]
     client.datasets.create_dataset(name="logged", examples=ROWS)
     logged = log_experiment(name="elsewhere", dataset="logged", experiment_runs=runs, client=client, **quiet)
     assert len(logged.task_runs) == 40
-    assert time.monotonic() - began < SHORT_S
+    assert_asked_little(gate)
     assert "missing there: the flow run" in caplog.text
 
 
@@ -213,10 +214,9 @@ def test_a_limit_that_nobody_can_be_asked_for_is_an_error_before_anything(
     calls = Calls(gate, mode, 0)
     gate.set(mode)
     for option in ("concurrency_limit", "rate_limit"):
-        began = time.monotonic()
         with pytest.raises(TransientError, match=f"the limit 'shared' .* nothing was run.*{gate.api} does not answer"):
             run_experiment(dataset=ROWS, task=calls, client=client, **{option: "shared"}, **quiet)
-        assert time.monotonic() - began < SHORT_S
+    assert_asked_little(gate)
     assert not calls.made
 
 
@@ -255,11 +255,10 @@ def test_the_interpreter_ends(mode: Mode, at: int, gate: Gate, tmp_path: Path) -
             said.append(line.strip())
             if said[-1] == "break":
                 gate.set(mode)
-                broke = time.monotonic()
                 process.stdin.write("\n")
                 process.stdin.flush()
         assert process.wait(PATIENCE_S) == 0
-    assert time.monotonic() - broke < SHORT_S
+    assert_asked_little(gate)
     assert sorted(said) == ["break", "ran 40"]
 
 
