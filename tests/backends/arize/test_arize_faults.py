@@ -309,6 +309,24 @@ def test_ax_stays_away(arize: StandIn, client: Client, official: Official, monke
     assert_same(official, pushed)
 
 
+def test_no_request_is_larger_than_it_may_be(
+    arize: StandIn, store_url: str, local: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither of examples nor of results; the first results make the experiment, the others are appended."""
+    monkeypatch.setenv("ARIZE_MAX_HTTP_PAYLOAD_SIZE_MB", "1")
+    text = "x" * 200_000
+    client = ours(arize, store_url=store_url)
+    local.datasets.create_dataset(name="large", examples=[{"id": f"e{n}", "input": f"{n}{text}"} for n in range(20)])
+    rows = [{"example_id": f"e{n}", "output": f"{n}{text}"} for n in range(20)]
+    made = local.experiments.create(name="first", dataset="large", experiment_runs=rows)
+    assert client.experiments.push(experiment=made.id).waiting == 0
+    assert len(arize.experiment("first")["runs"]) == 20
+    for path in (r"/datasets", PUSHES):
+        sizes = [len(request["raw"]) for request in arize.requests(path, "POST")]
+        assert max(sizes) <= 2**20
+        assert sum(sizes) > 20 * len(text)
+
+
 @pytest.mark.parametrize("text", [f"what is {KEY}?", KEY])
 def test_nothing_secret_is_said(
     arize: StandIn, local: Client, client: Client, text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

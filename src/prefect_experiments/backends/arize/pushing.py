@@ -165,8 +165,9 @@ class ArizePusher:
         await self._name_examples(items)
         rows = [self._wire(item) for item in items]
         refused: dict[int, ExperimentsError] = {}
-        if not self._link.is_begun:
-            await self._begin(rows, list(range(len(rows))), refused)
+        for piece in self._pieces(rows, range(len(rows))):
+            if not self._link.is_begun:
+                await self._begin(rows, piece, refused)
         await self._taken.look(self._link.remote_id)
         outcomes: dict[int, _Outcome] = dict(refused)
         to_send = []
