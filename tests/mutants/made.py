@@ -101,17 +101,25 @@ def made(path: Path, mutant: dict[str, Any]) -> dict[str, Any] | None:
     """With its texts; ``None`` where the operator changes nothing."""
     code = path.read_text()
     source = mutate_code(code, get_operator(f"core/{mutant['operator']}")(), mutant["occurrence"])
-    if source is None or source == code:
-        return None
+    if source is None or source == code or not compiles(source):
+        return None  # the stars of a parameter list or a display, which cosmic-ray takes for a product and a power
     kind = COUNTED.get(mutant["operator"].split("_")[1]) if "Binary" in mutant["operator"] else None
     if kind is not None and counted(kind, source) == counted(kind, code):
-        return None  # the star of a parameter list
+        return None  # likewise
     old, new = code.splitlines(), source.splitlines()
     line = next(n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
     before, after = old[line].strip(), new[line].strip()
     key = "|".join((mutant["module"], before, after, str(old[:line].count(old[line]))))
     identity = hashlib.sha256(key.encode()).hexdigest()[:10]
     return {**mutant, "id": identity, "line": line + 1, "before": before, "after": after, "source": source}
+
+
+def compiles(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True
 
 
 def counted(kind: type[ast.operator], source: str) -> int:
