@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -173,8 +173,9 @@ def main() -> None:
     done = {one["id"] for one in results}
     tests = Tests()
     with options.results.open("a") as file, ThreadPoolExecutor(options.processes) as pool:
-        for one in pool.map(lambda mutant: tried(mutant, tests), [m for m in mutants if m["id"] not in done]):
-            results.append(one)
+        left = [pool.submit(tried, mutant, tests) for mutant in mutants if mutant["id"] not in done]
+        for future in as_completed(left):
+            results.append(one := future.result())
             file.write(json.dumps(one) + "\n")
             file.flush()
             where = f"{one['module']}:{one['line']}"
