@@ -818,6 +818,28 @@ def test_a_better_candidate_that_lacks_a_score_does_not_fail() -> None:
     assert "with missing scores counted as the worst" in verdict.reasons[0]
 
 
+def test_a_candidate_that_is_better_by_being_lower_and_lacks_a_score_does_not_fail_either() -> None:
+    baseline = table(x=[1] * 30 + [0] * 10)
+    candidate = result_table(with_errors(columns(x=[0] * 40), 39))
+    verdict = judged(baseline, candidate, Gate(metrics={"x": Metric(direction="minimize")}))
+    assert verdict.status == "passed", verdict.reasons
+    assert "with missing scores counted as the worst" in verdict.reasons[0]
+
+
+def test_sums_that_floats_make_larger_keep_their_bound() -> None:
+    """0.1 and 0.2 are 0.30000000000000004 together."""
+    side = operated([100.0] * 20, [0.1, 0.2, *[0.0] * 18])
+    assert judged(side, side, Gate(max_cost=0.3, bounds="point")).status == "passed"
+    assert judged(side, side, Gate(max_cost=0.2999999, bounds="point")).status == "failed"
+
+
+def test_the_interval_of_a_cost_is_students_where_it_has_no_skew() -> None:
+    """5 * (3 ± 2.776 * 1.5811 / sqrt(5)) = 15 ± 9.8: R's ``t.test(1:5)`` gives 1.036757 to 4.963243 for the mean."""
+    side = operated([100.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0])
+    verdict = judged(side, side, Gate(max_cost=20))
+    assert any("the cost of $15.00 [$5.18, $24.82] is not shown to keep" in reason for reason in verdict.reasons)
+
+
 def test_everything_is_covered_where_all_of_it_is_there() -> None:
     verdict = judged(*pairs(79, 0, 1, 20), Gate(metrics=CORRECTNESS, min_coverage=1.0))
     assert verdict.status == "passed", verdict.reasons

@@ -14,6 +14,7 @@ from scipy import stats
 
 from prefect_experiments.analysis.comparison.paired import paired_test
 from prefect_experiments.analysis.intervals import (
+    bootstrap_tail,
     clustered_interval,
     example_means,
     mean_and_sd,
@@ -33,6 +34,14 @@ def test_shares_are_clopper_and_pearsons() -> None:
     for successes, n in ((0, 1), (3, 7), (50, 400)):
         theirs = stats.binomtest(successes, n).proportion_ci(method="exact")
         assert share_interval(successes, n) == pytest.approx((theirs.low, theirs.high))
+
+
+@pytest.mark.parametrize("n", [2, 10, 100])
+def test_a_bootstraps_quantiles_are_as_far_out_as_students_t(n: int) -> None:
+    """Hesterberg's table: for 95 % and n = 10, 0.9 % at either end in place of 2.5."""
+    expected = stats.norm.cdf(math.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1))
+    assert bootstrap_tail(n, 0.95) == pytest.approx(expected, rel=1e-9)
+    assert round(bootstrap_tail(10, 0.95), 3) == 0.009
 
 
 def test_other_scores_have_more_at_either_end() -> None:

@@ -253,3 +253,21 @@ def test_labels_have_a_coverage_where_the_gate_asks_for_one() -> None:
     verdict = judged(left, right, Gate(min_coverage=0.99))
     assert verdict.status == "failed"
     assert "tone has a label on 55 of 60 runs that the baseline has one of, and 99 % is needed" in verdict.reasons[-1]
+
+
+def test_what_has_shifted_alone_has_not_among_several() -> None:
+    """Six of 60 labels that all move one way: 2 / 2^6 = 0.031, and twice that where two evaluators gave labels."""
+    before, after = ["a"] * 60, ["b"] * 6 + ["a"] * 54
+    ids = [f"q{n}" for n in range(60)]
+
+    def side(*labels: Sequence[str]) -> ResultTable:
+        return result_table({"example_id": ids, **{f"eval.m{n}.label": given for n, given in enumerate(labels)}})
+
+    alone = compare_results(side(before), side(after)).labels["m0"]
+    assert (alone.verdict, alone.p_value_adjusted) == ("changed", pytest.approx(2 / 2**6))
+    among = compare_results(side(before, before), side(after, [*after[6:], *after[:6]])).labels["m0"]
+    assert (among.verdict, among.p_value, among.p_value_adjusted) == (
+        "unchanged",
+        pytest.approx(2 / 2**6),
+        2 * among.p_value,
+    )

@@ -162,3 +162,15 @@ def share_interval(successes: int, n: int, confidence: float = 0.95) -> Interval
 def _all_are_ends(n: int, mean: float, sd: float | None) -> bool:
     """Whether values from 0 to 1 are all 0 or 1: only then do they vary as much as a mean lets them."""
     return abs(n * mean * (1 - mean) - (n - 1) * (sd or 0.0) ** 2) <= 1e-9 * n
+
+
+def bootstrap_tail(n: int, confidence: float) -> float:
+    """Below which share of a bootstrap's values an interval begins, and above what is left it ends.
+
+    The plain percentile interval takes half of ``1 - confidence``, and is too short: of n examples it is as one of the
+    normal distribution with the wrong standard deviation. These quantiles are as far out as Student's t is.
+    Source: Hesterberg 2015, The American Statistician 69:371, section 4.3.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    return float(ndtr(math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - confidence) / 2)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis.comparison.paired import PairedResult
-from prefect_experiments.analysis.intervals import Range, interval_of, range_of
+from prefect_experiments.analysis.intervals import Range, bootstrap_tail, interval_of, range_of
 from prefect_experiments.errors import InvalidEvaluator
 
 if TYPE_CHECKING:
@@ -129,9 +129,8 @@ def _bootstrap_interval(
     drawn: Floats, difference: float, n: int, bounds: Range, confidence: float
 ) -> tuple[float, float]:
     import numpy as np
-    from scipy.special import ndtr, stdtrit
 
-    tail = float(ndtr(math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - confidence) / 2)))
+    tail = bootstrap_tail(n, confidence)
     low, high = (float(end) for end in np.quantile(drawn, [tail, 1 - tail]))
     widest = bounds[1] - bounds[0]
     least = interval_of(n, 0.0, 0.0, (-widest, widest), confidence)[1] or 0.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from prefect_experiments.analysis.intervals import Interval, clustered_interval
+from prefect_experiments.analysis.intervals import Interval, bootstrap_tail, clustered_interval
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 
@@ -98,16 +98,14 @@ class LabelPairs:
         That is where all runs agree, and where a side gave one label only: kappa is 0 then whatever the other did.
 
         The plain percentile interval is too short for few examples (77 % of rare labels, n = 20). So its quantiles are
-        those of Student's t (Hesterberg 2015, The American Statistician 69:371, section 4.3), and what is drawn from
-        has two examples more, spread evenly over all pairs of labels (for two labels Haldane's and Anscombe's one half
-        in each cell, 1956): a pair that has not come yet may come.
+        further out (`bootstrap_tail`), and what is drawn from has two examples more, spread evenly over all pairs of
+        labels (for two labels Haldane's and Anscombe's one half in each cell, 1956): a pair that has not come yet may
+        come.
         """
-        from scipy.special import ndtr, stdtrit
-
         n, kappa = self.n_examples, self.kappa(weights)
         if n < 2 or kappa is None or self.n_agree == len(self.first) or self.has_constant_side:
             return None, None
-        tail = float(ndtr(math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - confidence) / 2)))
+        tail = bootstrap_tail(n, confidence)
         low, high = _quantiles(self._kappas(self._resampled(weights), weights), tail)
         return min(low, kappa), max(high, kappa)
 
