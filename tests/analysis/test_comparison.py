@@ -347,6 +347,24 @@ def test_among_more_metrics_a_difference_takes_more_examples() -> None:
     assert among_five.examples_needed > 1.4 * alone.examples_needed
 
 
+def test_more_examples_are_needed_than_there_are_however_clear_it_looks() -> None:
+    """Five pairs cannot be significant (2 / 2^5), so no fewer than six are asked for."""
+    metric = one(table(x=[0.1, 0.1, 0.1, 0.1, 0.1]), table(x=[0.9, 0.91, 0.9, 0.92, 0.9]))
+    assert (metric.verdict, metric.n_pairs, metric.examples_needed) == ("unchanged", 5, 6)
+
+
+def test_a_score_that_some_repetitions_lack_is_missing() -> None:
+    whole = {
+        "example_id": [f"q{n}" for n in range(30) for _ in range(3)],
+        "repetition_number": [r for _ in range(30) for r in (1, 2, 3)],
+        "eval.x.score": [1.0] * 90,
+    }
+    lacks = [None if n % 3 == 0 and n < 60 else 1.0 for n in range(90)]
+    comparison = compare_results(result_table(whole), result_table({**whole, "eval.x.score": lacks}))
+    unscored = comparison.metrics["x"].unscored
+    assert (unscored.candidate_only, unscored.baseline_only) == (20, 0)
+
+
 def test_the_order_of_repetitions_changes_no_digit() -> None:
     scores = [0.1, 0.2, 0.3, 0.7, 0.6, 0.1]
     given = {"example_id": list("aaabbb"), "repetition_number": [1, 2, 3] * 2, "eval.x.score": scores}

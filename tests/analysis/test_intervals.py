@@ -22,6 +22,8 @@ from prefect_experiments.analysis.intervals import (
     range_of,
     share_interval,
 )
+from prefect_experiments.analysis.results import result_table
+from prefect_experiments.reports.report_model import table_side
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -190,3 +192,12 @@ def test_very_large_scores() -> None:
 def test_repetitions_are_averaged_in_any_order() -> None:
     runs = [("a", 0.1), ("a", 0.2), ("b", 1.0), ("a", 0.3)]
     assert example_means(runs) == example_means([runs[3], runs[0], runs[1], runs[2]]) == [pytest.approx(0.2), 1.0]
+
+
+def test_a_summarys_interval_is_of_examples_and_not_of_their_repetitions() -> None:
+    """Ten examples, each right five times of five: 0.69 to 1 (R's ``binom.test(10, 10)``); of 50 it were 0.93."""
+    ids = [f"q{n}" for n in range(10) for _ in range(5)]
+    repetitions = [r for _ in range(10) for r in range(1, 6)]
+    rows = result_table({"example_id": ids, "repetition_number": repetitions, "eval.x.score": [1.0] * 50})
+    metric = table_side(rows).summary.metrics["x"]
+    assert (metric.ci_low, metric.ci_high) == (pytest.approx(0.6915029, abs=1e-7), pytest.approx(1.0))

@@ -271,3 +271,12 @@ def test_what_has_shifted_alone_has_not_among_several() -> None:
         pytest.approx(2 / 2**6),
         2 * among.p_value,
     )
+
+
+def test_no_p_value_of_a_sample_is_nought() -> None:
+    """Of 9,999 exchanges none is as extreme: 1 / 10,000, as what was seen is one of them."""
+    rng = np.random.default_rng(3)
+    before = [Counter({"a": int(n), "b": 5}) for n in rng.integers(40, 90, 80)]
+    after = [Counter({"b": int(n), "c": 4}) for n in rng.integers(40, 90, 80)]
+    shift = shift_test(before, after)
+    assert (shift.p_value, shift.test) == (1 / 10_000, SAMPLED)
