@@ -22,11 +22,11 @@ from prefect_experiments.records import (
     annotation_record,
 )
 from prefect_experiments.results import read_results, result_frame, results_of
-from prefect_experiments.store import Link, Store
+from prefect_experiments.store import EvaluatorRecord, Link, Store
 from prefect_experiments.store.rows import EVALUATION_COLUMNS, RUN_COLUMNS
 from prefect_experiments.texts import plain_text
 
-from .samples import TASK, examples, new_experiment, record
+from .samples import TASK, examples, failed_row, new_experiment, record, run_row, verdict
 
 COUNT = 3
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -201,3 +201,15 @@ def test_a_frame_is_read_as_it_was_made(given: list[EvaluatedRun]) -> None:
         placed = after.dated(5.0).placed(one.position)
         assert placed.run.key == one.key
         assert {evaluation.key for evaluation in placed.evaluations} <= {one.key}
+
+
+def test_a_run_is_complete_when_every_evaluator_has_spoken_however_many_scores_one_gives(here: Store) -> None:
+    """An append-only backend takes each row once: what comes later never gets there."""
+    both = [EvaluatorRecord("judge", "CODE", "a" * 64, None), EvaluatorRecord("exact", "CODE", "a" * 64, None)]
+    experiment_id = new_experiment(here, COUNT, dataset="several", evaluators=both).experiment.id
+    link = linked(here, experiment_id)
+    two_of_one = [verdict(0, "judge", name=name) for name in ("judge.tone", "judge.length")]
+    record(here, experiment_id, [run_row(0), run_row(1), failed_row(2)], [*two_of_one, verdict(1, "judge")])
+    assert [row.position for row in here.outbox.waiting_rows(link, None, complete=True)] == [2]
+    record(here, experiment_id, [], [verdict(0, "exact")])
+    assert [row.position for row in here.outbox.waiting_rows(link, None, complete=True)] == [0, 2]
