@@ -35,13 +35,13 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PACKAGE = ROOT / "src" / "prefect_experiments"
-SECONDS, MOST_TESTS = 120.0, 150  # of tests for one mutant, as long as they take unchanged
+SECONDS, MOST_TESTS = 60.0, 80  # of tests for one mutant, as long as they take unchanged
 HANGS_S = 600.0
 MIRRORS = {"callables": "test_callables.py", "pixie": "pixie_datasets", "flows": "deployments", "testing": "testing"}
 
 
 class Tests:
-    """Which tests reach a line, the quickest first."""
+    """Which tests reach a line: those of the folder that mirrors its module first, of these the quickest."""
 
     @cached_property
     def seconds(self) -> dict[str, float]:
@@ -68,7 +68,8 @@ class Tests:
         exact = {context for context, *ends in rows if line in map(abs, ends)}
         found = {context.partition("|")[0] for context in exact or {row[0] for row in rows}}
         chosen, spent = [], 0.0
-        for name in sorted(found, key=self.cost):
+        mirrored = mirror(module)
+        for name in sorted(found, key=lambda name: (not name.startswith(mirrored), self.cost(name))):
             if chosen and (spent + self.cost(name) > SECONDS or len(chosen) >= MOST_TESTS):
                 break
             chosen.append(name)
