@@ -304,6 +304,25 @@ def test_an_evaluator_added_later_and_a_changed_one(client: Client) -> None:
     assert changed.summary.metrics["judge"].n == 30
 
 
+def test_a_changed_evaluator_leaves_none_of_the_names_that_it_no_longer_gives(client: Client) -> None:
+    class Parts(Evaluator):
+        name = "parts"
+
+        def __init__(self, *names: str) -> None:
+            self.names = names
+
+        def evaluate(self, output: int, **kwargs: Any) -> list[EvaluationResult]:
+            return [EvaluationResult(name=name, score=1.0) for name in self.names]
+
+    first = client.experiments.run_experiment(
+        dataset=ROWS[:5], task=square, evaluators=[Parts("form", "tone"), exact], **quiet
+    )
+    assert set(first.summary.metrics) == {"form", "tone", "exact"}
+    changed = client.experiments.evaluate_experiment(experiment=first, evaluators=[Parts("tone", "length")], **quiet)
+    assert set(changed.summary.metrics) == {"tone", "length", "exact"}
+    assert {metric.n for metric in changed.summary.metrics.values()} == {5}
+
+
 def test_inside_other_flows_and_running_loops(client: Client) -> None:
     run = functools.partial(run_experiment, dataset=ROWS, task=square, evaluators=exact, client=client, **quiet)
     inner, async_inner = f"inner {uuid.uuid4().hex}", f"inner {uuid.uuid4().hex}"
