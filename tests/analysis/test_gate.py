@@ -826,11 +826,12 @@ def test_a_candidate_that_is_better_by_being_lower_and_lacks_a_score_does_not_fa
     assert "with missing scores counted as the worst" in verdict.reasons[0]
 
 
-def test_sums_that_floats_make_larger_keep_their_bound() -> None:
-    """0.1 and 0.2 are 0.30000000000000004 together."""
-    side = operated([100.0] * 20, [0.1, 0.2, *[0.0] * 18])
-    assert judged(side, side, Gate(max_cost=0.3, bounds="point")).status == "passed"
-    assert judged(side, side, Gate(max_cost=0.2999999, bounds="point")).status == "failed"
+def test_a_mean_that_floats_make_smaller_keeps_its_bound() -> None:
+    """The mean of 0.7, 0.8 and 0.9 is 0.7999999999999999."""
+    side = table(x=[0.7, 0.8, 0.9] * 8)
+    assert side.side().metrics["x"].mean == 0.7999999999999999
+    assert judged(side, side, Gate(metrics={"x": Metric(min=0.8)}, bounds="point")).status == "passed"
+    assert judged(side, side, Gate(metrics={"x": Metric(min=0.80001)}, bounds="point")).status == "failed"
 
 
 def test_the_interval_of_a_cost_is_students_where_it_has_no_skew() -> None:
