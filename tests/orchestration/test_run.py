@@ -296,6 +296,8 @@ def test_an_evaluator_added_later_and_a_changed_one(client: Client) -> None:
     added = client.experiments.evaluate_experiment(experiment=first, evaluators={"added": exact}, **quiet)
     assert calls == []
     assert set(added.summary.metrics) == {"judge", "added"}
+    kept = client.store.experiments.get(first.experiment_id).evaluators
+    assert [evaluator.name for evaluator in kept] == ["judge", "added"]
     again = client.experiments.evaluate_experiment(experiment=first.experiment_id, evaluators=[Judge(10)], **quiet)
     assert (calls, again.evaluated) == ([], 0)
     changed = client.experiments.evaluate_experiment(experiment=first, evaluators=[Judge(15)], **quiet)

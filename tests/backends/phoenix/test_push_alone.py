@@ -214,6 +214,23 @@ def test_patience_begins_when_everything_is_finished(pushing_to: Pushing) -> Non
     assert pushing_to.all_taken(filled)
 
 
+def test_patience_begins_anew_with_each_result_that_is_taken(pushing_to: Pushing) -> None:
+    """All was finished long ago; the backend took results until just now, and is out for a moment."""
+    filled = Filled(pushing_to.store, 10)
+    out: list[float] = []
+
+    def slow_then_out(_: Item) -> Any:
+        if len(pushing_to.backend.taken) < 30:
+            return asyncio.sleep(0.25)
+        out.append(time.monotonic())
+        return unavailable() if time.monotonic() < out[0] + 0.3 else None
+
+    pushing_to.backend.does = slow_then_out
+    assert pushing_to(filled, patience=2.0).is_complete
+    assert len(out) > 1
+    assert pushing_to.all_taken(filled)
+
+
 def test_no_patience_at_all(pushing_to: Pushing) -> None:
     filled = Filled(pushing_to.store, 10)
     assert pushing_to(filled, patience=0).is_complete, "there was nothing to be patient with"
@@ -347,6 +364,8 @@ def test_a_store_that_is_away_for_a_while(pushing_to: Pushing, monkeypatch: pyte
             raise StoreUnavailable("the store is away.")
 
     store_that_fails(pushing_to, monkeypatch, every_second)
+    monkeypatch.setattr(pushing, "STORE_PATIENCE_S", 0.3)  # for one failure that lasts, not for all of them together
+    pushing_to.backend.does = lambda _: asyncio.sleep(0.005)
     assert pushing_to(filled).is_complete
     assert pushing_to.all_taken(filled)
 
