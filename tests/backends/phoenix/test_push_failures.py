@@ -60,7 +60,7 @@ def test_what_phoenix_breaks_at_keeps_nothing_back(
     fault: Action,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is not waited for until all patience is at its end."""
+    """Nor does it take all of our patience."""
     monkeypatch.setenv("PREFECT_EXPERIMENTS_PUSH_PATIENCE", str(FOREVER_S))
     with FaultProxy(phoenix_url) as proxy:
         proxy.plan = lambda request: fault if is_third_run(request) or is_some_verdict(request) else None
