@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from prefect_experiments.engine import calls
 from prefect_experiments.engine.dispatch import together
 from prefect_experiments.errors import InvalidInput
+from prefect_experiments.evaluators import create_evaluator
 from support.patience import FOREVER_S
 
 from .harness import InFlight, engine_of, evaluate, evaluation_items, in_virtual_time, run, run_items
@@ -146,6 +147,17 @@ def test_an_evaluator_that_takes_as_long_as_a_network_call_waits(monkeypatch):
 
     assert evaluate(judge).evaluation().score == 1.0
     assert starts[1] - starts[0] >= 0.03 + 0.1
+
+
+@pytest.mark.parametrize("kind", ["LLM", "HUMAN"])
+def test_a_sync_judge_that_fails_quickly_waits_all_the_same(monkeypatch, kind):
+    """A refused connection takes no time; it is a provider's trouble, and no plain function's."""
+    monkeypatch.setattr(calls, "FIRST_BACKOFF_S", 0.4)
+    judge, made = failing(1, ConnectionRefusedError)
+    evaluator = create_evaluator(kind=kind, name="judge")(judge)
+    assert evaluate(evaluator, ["a"], retries=1).evaluation().label == "a"
+    first, second = made["a"]
+    assert second - first >= 0.2
 
 
 def test_waiting_before_a_retry_leaves_the_loop_free():

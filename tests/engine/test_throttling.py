@@ -12,8 +12,8 @@ from collections import Counter, deque
 import httpx
 import pytest
 
-from prefect_experiments.engine import limits
-from prefect_experiments.engine.limits import shared_limit
+from prefect_experiments.engine import calls, limits
+from prefect_experiments.engine.limits import STARVED_AFTER_S, RateLimit, shared_limit
 from prefect_experiments.evaluators import create_evaluator
 from support.patience import FOREVER_S
 
@@ -317,6 +317,38 @@ def test_a_wall_is_an_error_and_not_an_endless_wait(monkeypatch):
 
     results = run(task, range(6), concurrency=3)
     assert results.errors() == ["Busy: quota used up"] * 6
+
+
+class Skipping:
+    """The time, of which a test can let some pass at once."""
+
+    time = staticmethod(time.time)
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.skipped
+
+
+@FORMS
+def test_what_has_come_through_since_is_the_end_of_a_wall(monkeypatch, form):
+    """Refused now and refused long ago, and answered in between: that is a busy provider, and no used-up quota."""
+    clock = Skipping()
+    monkeypatch.setattr(calls, "time", clock)
+    monkeypatch.setattr(limits, "_shared", {"tests": RateLimit("tests", clock.monotonic)})
+    made = []
+
+    def provider(x):
+        made.append(x)
+        if made == [0, 0, 1]:
+            clock.skipped += STARVED_AFTER_S + 1
+        if made in ([0], [0, 0, 1]):
+            raise Busy
+        return x
+
+    assert run(form(provider), range(2), concurrency=1, retries=0).outputs() == [0, 1]
+    assert made == [0, 0, 1, 1]
 
 
 def test_one_row_that_is_always_refused_does_not_hold_up_the_experiment_for_ever(monkeypatch):

@@ -248,6 +248,16 @@ def test_a_collector_that_asks_to_wait_is_left_alone(collector, monkeypatch):
     assert second.at - first.at >= 1
 
 
+def test_a_collector_that_asks_to_wait_for_an_hour_is_found_back_before(collector):
+    collector.status = 503
+    collector.headers = {"Retry-After": "3600"}
+    tracer = tracer_to(collector)
+    experiment(quick, range(3), tracer=tracer)
+    collector.wait_for_requests(2)
+    collector.status = 200
+    assert len(collector.wait_for(3)) == 3
+
+
 def test_a_collector_that_is_busy_for_a_moment_is_not_worth_a_word(collector, monkeypatch, caplog):
     monkeypatch.setattr(sender, "BUSY_S", 30)
     collector.status = 503
