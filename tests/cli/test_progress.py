@@ -56,6 +56,16 @@ def test_a_listener_hears_while_it_runs_and_how_it_ended(monkeypatch: pytest.Mon
     assert (heard[0].share, last.share) == (0, 1)
 
 
+def test_a_listener_hears_of_one_experiment_after_the_other() -> None:
+    heard: list[Progress] = []
+
+    async def two() -> list[str]:
+        with heard_by(heard.append):
+            return [(await arun_experiment(dataset=ROWS, task=work, **dry)).experiment_id for _ in range(2)]
+
+    assert asyncio.run(two()) == list(dict.fromkeys(progress.experiment_id for progress in heard if progress.began))
+
+
 class RateLimitError(Exception):
     """As OpenAI's client raises it."""
 
