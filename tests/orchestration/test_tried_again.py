@@ -26,7 +26,8 @@ RUN = """
 
     try:
         run_experiment(
-            dataset=[{"input": "one"}, {"input": "two"}], task=breaks, exit_on_error=True, retries=0, concurrency=1, print_summary=False
+            dataset=[{"input": "one"}, {"input": "two"}], task=breaks, exit_on_error=True, retries=0, concurrency=1,
+            print_summary=False,
         )
     except ExperimentStopped as stopped:
         print(type(stopped).__name__)
