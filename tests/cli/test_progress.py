@@ -23,6 +23,12 @@ ROWS = [{"input": {"n": n}} for n in range(12)]
 dry: dict[str, Any] = {"dry_run": 12, "print_summary": False, "retries": 0, "concurrency": 2}
 
 
+@pytest.fixture(autouse=True)
+def a_store_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run opens the store: not the one that this machine's user has."""
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+
+
 async def work(n: dict[str, int]) -> int:
     await asyncio.sleep(0.02)
     return 1 // (n["n"] % 4)
