@@ -23,6 +23,12 @@ ROWS = [{"input": {"n": n}} for n in range(12)]
 dry: dict[str, Any] = {"dry_run": 12, "print_summary": False, "retries": 0, "concurrency": 2}
 
 
+@pytest.fixture(autouse=True)
+def a_store_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run opens the store: not the one that this machine's user has."""
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
+
+
 async def work(n: dict[str, int]) -> int:
     await asyncio.sleep(0.02)
     return 1 // (n["n"] % 4)
@@ -54,6 +60,16 @@ def test_a_listener_hears_while_it_runs_and_how_it_ended(monkeypatch: pytest.Mon
     last = heard[-1]
     assert last == Progress(ran.experiment_id, True, 12, 12, 3, 9, 1)
     assert (heard[0].share, last.share) == (0, 1)
+
+
+def test_a_listener_hears_of_one_experiment_after_the_other() -> None:
+    heard: list[Progress] = []
+
+    async def two() -> list[str]:
+        with heard_by(heard.append):
+            return [(await arun_experiment(dataset=ROWS, task=work, **dry)).experiment_id for _ in range(2)]
+
+    assert asyncio.run(two()) == list(dict.fromkeys(progress.experiment_id for progress in heard if progress.began))
 
 
 class RateLimitError(Exception):

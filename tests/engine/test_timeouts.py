@@ -8,9 +8,11 @@ import sys
 import textwrap
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from prefect_experiments.engine import dispatch
 from support.patience import FOREVER_S, PATIENCE_S
 
 from .harness import InFlight, Timer, engine_of, evaluate, evaluation_items, in_virtual_time, run, run_items
@@ -187,6 +189,18 @@ def test_a_sync_evaluator_that_hangs_on_one_example_keeps_the_others_verdicts(ga
     assert results.evaluation(30).error == TOO_LONG
     assert sorted(row.score for row in results.evaluations if row.error is None) == [n for n in range(60) if n != 30]
     assert sorted(calls) == list(range(60))  # nobody's verdict was asked for twice
+
+
+def test_a_sync_evaluator_that_hangs_is_given_up_when_its_timeout_is_over(gate, monkeypatch):
+    async def main(clock):
+        monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=clock, time=clock))
+        engine, sink = engine_of(None, lambda output: gate.wait(), timeout=10, retries=0)
+        await engine.evaluate(evaluation_items(["out"], [evaluator.name for evaluator in engine.evaluators]))
+        return sink.evaluation()
+
+    row = in_virtual_time(main)
+    assert row.error == "TimeoutError: no answer within timeout=10 s"
+    assert row.end_time - row.start_time == pytest.approx(10, abs=1)
 
 
 def test_evaluators_that_hang_do_not_stop_each_other(gate):

@@ -433,6 +433,14 @@ def test_the_users_own_calls_of_autoevals_are_left_alone(tmp_path: Path, monkeyp
         monkeypatch.setenv(ADDRESS, server.url)
         said(bound("Factuality", tmp_path), fields(expectation="Paris"))
         assert len(server.requests) == 1
+
+        async def beside_them() -> str:
+            """In the context that a judge was called in."""
+            await bound("Factuality", tmp_path).call(fields(expectation="Paris"))
+            return oai.prepare_openai(is_async=True).RateLimitError.__name__
+
+        assert asyncio.run(beside_them()) == "RateLimitError"
+        assert len(server.requests) == 2
     before = oai.prepare_openai(is_async=True)
     assert before.RateLimitError.__name__ == "RateLimitError"
     assert oai._client_var.get(None) is None

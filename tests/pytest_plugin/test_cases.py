@@ -128,6 +128,23 @@ def test_a_dry_run_is_a_plain_run_of_the_tests(project: Project) -> None:
     assert project.names() == []
 
 
+def test_what_is_no_case_records_into_none(serverless: Project) -> None:
+    """Not into the one that ran before it either."""
+    tests = """
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.pytest_plugin import log_output
+
+@pytest.mark.experiment
+def test_case():
+    assert log_output("its own") == "its own"
+
+def test_plain():
+    with pytest.raises(InvalidSetting, match="are for a test that is a case"):
+        log_output("nobody's")
+"""
+    serverless.run(tests, "--experiment-dry-run").assert_outcomes(passed=2)
+
+
 def test_markers_that_disagree_are_refused(project: Project) -> None:
     tests = SUMS.replace("MORE", LENIENT) + SUMS.replace("MORE", STRICT).replace("test_sum", "test_other")
     done = project.run(tests)
