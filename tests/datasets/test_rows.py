@@ -256,6 +256,8 @@ def test_a_split_that_is_no_text_is_refused():
         (decimal.Decimal("101.00"), "101"),
         (decimal.Decimal("1.50"), "1.50"),
         (2**63, str(2**63)),
+        (2**53 + 1, "9007199254740993"),  # which no float holds
+        (np.int64(2**53 + 1), "9007199254740993"),
         (uuid.UUID(int=5), str(uuid.UUID(int=5))),
     ],
 )

@@ -477,6 +477,18 @@ def test_retry_after_of(error, seconds):
     assert found is None if seconds is None else found == pytest.approx(seconds, abs=1.5 if seconds == 30 else 0.01)
 
 
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("written", ["%a, %d %b %Y %H:%M:%S -0000", "%a %b %d %H:%M:%S %Y"])
+def test_a_date_without_a_zone_is_universal_time_wherever_this_runs(written, zone, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        asked = retry_after_of(http_error(**{"Retry-After": time.strftime(written, time.gmtime(time.time() + 1800))}))
+    time.tzset()
+    assert asked is not None
+    assert 1000 < asked < 1801
+
+
 @given(st.text() | st.floats() | st.integers() | st.none() | st.binary())
 def test_any_retry_after_is_a_wait_or_none(value):
     seconds = retry_after_of(with_attributes(retry_after=value, headers={"retry-after": value}))

@@ -183,6 +183,29 @@ def test_examples_rank_as_the_comparison_has_them() -> None:
     assert ranks[worse[-1]] < 0 < ranks[better[-1]]
 
 
+def test_of_what_got_better_the_most_ranks_highest() -> None:
+    sides = [result_table(columns_of(scores)) for scores in ([0.1, 0.1, 0.1, 0.1], [0.3, 0.9, 0.5, 0.1])]
+    page = Document(html_report(compare_results(*sides), table_side(sides[1]), table_side(sides[0])))
+    ranks = {example["id"]: example["rank"] for example in page.data["examples"]}
+    assert sorted(ranks, key=ranks.__getitem__) == ["e3", "e0", "e2", "e1"]
+    assert ranks["e3"] == 0 < ranks["e0"]
+
+
+def test_what_decided_the_verdict_ranks_lowest() -> None:
+    """The comparison lists changes metric by metric; of those, the gate did not pass the second's."""
+    sides = [
+        result_table(columns_of(distances) | {"eval.polite.score": polite})
+        for distances, polite in (([0.9, 0.9, 0.9], [1.0, 1.0, 1.0]), ([0.1, 0.9, 0.9], [1.0, 0.5, 0.0]))
+    ]
+    gate = Gate(metrics={"polite": Metric(min=0.95)})
+    comparison = compare_results(*sides, gate=gate)
+    assert [change.example_id for change in comparison.regressed] == ["e0", "e2", "e1"]
+    page = Document(html_report(comparison, table_side(sides[1]), table_side(sides[0])))
+    ranks = {example["id"]: example["rank"] for example in page.data["examples"]}
+    assert sorted(ranks, key=ranks.__getitem__) == ["e2", "e1", "e0"]
+    assert ranks["e0"] < 0
+
+
 def test_of_a_page_that_cannot_hold_all_a_part_is_for_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where more got worse than there is room for, a quarter of the page is for errors, and one for what got better."""
     before = columns_of([1.0] * 60 + [0.0] * 20)

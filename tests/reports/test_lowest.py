@@ -1,0 +1,22 @@
+"""Which runs a report calls the lowest."""
+
+from __future__ import annotations
+
+from prefect_experiments import RanExperiment
+from prefect_experiments.reports.worst_runs import worst_runs_lines
+from prefect_experiments.store import Store
+from tests.store.samples import new_experiment, record, run_row, verdict
+
+
+def test_of_a_metric_of_which_less_is_better_the_highest_scores_are_the_lowest() -> None:
+    store = Store("sqlite://")
+    made = new_experiment(store, 4)
+    less = '{"direction":"minimize"}'
+    scores = [
+        verdict(n, "distance", score=score, metadata_json=less) for n, score in enumerate((40.0, 10.0, 90.0, 10.0))
+    ]
+    record(store, made.experiment.id, [run_row(n) for n in range(4)], scores)
+    heading, _, *runs = worst_runs_lines(RanExperiment(store, made), contents=False)
+    assert heading == "**Failed runs and lowest scores** (2 of 2)", "the others are at their best"
+    assert runs == ["- `ex-2` distance 90", "- `ex-0` distance 40"]
+    store.close()

@@ -1,0 +1,16 @@
+"""The URL of a store, as it is shown."""
+
+from __future__ import annotations
+
+from prefect_experiments.store.urls import parse_url, shown, url_text
+
+
+def test_a_url_is_shown_without_any_of_its_secrets() -> None:
+    given = "postgresql://me:h0rse@db.test/name?sslmode=require&sslpassword=Tr0ub4"
+    url = parse_url(given)
+    assert url.query["sslpassword"] == "Tr0ub4", "it is kept, for who opens the store"
+    assert parse_url(url_text(url)) == url
+    text = shown(url)
+    assert "db.test/name?sslmode=require" in text
+    assert "h0rse" not in text
+    assert "Tr0ub4" not in text
