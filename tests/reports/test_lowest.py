@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from prefect_experiments import RanExperiment
+from prefect_experiments.analysis.results import result_table
+from prefect_experiments.reports.report_model import table_side
 from prefect_experiments.reports.worst_runs import worst_runs_lines
 from prefect_experiments.store import Store
 from tests.store.samples import new_experiment, record, run_row, verdict
@@ -20,3 +22,15 @@ def test_of_a_metric_of_which_less_is_better_the_highest_scores_are_the_lowest()
     assert heading == "**Failed runs and lowest scores** (2 of 2)", "the others are at their best"
     assert runs == ["- `ex-2` distance 90", "- `ex-0` distance 40"]
     store.close()
+
+
+def test_the_summary_of_a_table_says_in_which_direction_its_scores_are_better() -> None:
+    """Else a page that cannot hold all examples would keep the best ones as the lowest."""
+    rows = {
+        "example_id": ["a", "b"],
+        "eval.distance.score": [1.0, 2.0],
+        "eval.distance.metadata.direction": ["minimize", "minimize"],
+        "eval.right.score": [1.0, 0.0],
+    }
+    metrics = table_side(result_table(rows)).summary.metrics
+    assert (metrics["distance"].direction, metrics["right"].direction) == ("minimize", None)

@@ -14,3 +14,9 @@ def test_a_url_is_shown_without_any_of_its_secrets() -> None:
     assert "db.test/name?sslmode=require" in text
     assert "h0rse" not in text
     assert "Tr0ub4" not in text
+
+
+def test_a_secret_that_is_a_number_is_one_all_the_same() -> None:
+    text = shown(parse_url("postgresql://me@db.test/name?connect_timeout=10&sslpassword=123456"))
+    assert "connect_timeout=10" in text
+    assert "123456" not in text

@@ -10,6 +10,7 @@ import numpy as np
 
 from prefect_experiments import money
 from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary
+from prefect_experiments.analysis.directions import agreed
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.summary import PERCENTILES, Used, metric_summary
 from prefect_experiments.records import EvaluationRecord, RunRecord
@@ -126,4 +127,5 @@ def _metric_of(name: str, table: ResultTable, expected: int) -> MetricSummary:
     ids = table.example_ids if table.expected_ids is None else tuple(table.expected_ids)
     n_meant = int(table.meant(name, ids).sum())
     n_failed = int((table.failed & table.meant(name, table.example_ids)[table.places]).sum())
-    return metric_summary(rows, expected if n_meant == len(ids) else expected * n_meant // len(ids), n_failed)
+    n_expected = expected if n_meant == len(ids) else expected * n_meant // len(ids)
+    return metric_summary(rows, n_expected, n_failed, direction=agreed(table.directions).get(name))

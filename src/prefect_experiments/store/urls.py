@@ -216,7 +216,8 @@ def _secret_options() -> set[str]:
 
 
 def _seen(name: str, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    return value if name in _SHOWN or (isinstance(value, str) and value.isdecimal()) else "***"
+    is_number = isinstance(value, str) and value.isdecimal() and name not in _secret_options()
+    return value if name in _SHOWN or is_number else "***"
 
 
 def _origin(url: str) -> str:
