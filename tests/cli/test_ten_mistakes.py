@@ -122,7 +122,7 @@ REFUSED = {
     "bad gate": Mistake(
         {"evaluators": "app.py:right", "gate": "gate.yaml"},
         (*RUN, "--evaluator", "app.py:right", "--gate", "gate.yaml"),
-        "the gate gate.yaml: unknown key 'metrcs'; did you mean 'metrics'? Known: metrics, max_error_rate",
+        "the gate gate.yaml: unknown key 'metrcs'; did you mean 'metrics'? Known: metrics",
     ),
     "wrong baseline": Mistake(
         {"evaluators": "app.py:right", "baseline": "frist"},
