@@ -164,7 +164,10 @@ def test_outputs_of_another_input_are_not_scored_again(bench: Bench) -> None:
     changed = [{**row, "input": -1} if n < 5 else row for n, row in enumerate(rows())]
     bench.edit(changed)
     asked = EvaluateArguments(experiment="v1", evaluators={"right": right}, dataset_version="latest")
-    assert len(done(plan_continued(asked, bench.client)).task_runs) == N - 5
+    scored = done(plan_continued(asked, bench.client))
+    assert len(scored.task_runs) == N - 5
+    assert scored.experiment.example_count == N - 5, "what was left out is not missing"
+    assert scored.summary.metrics["right"].n_missing == 0
 
 
 def stricter(output: str, expected: str) -> bool:

@@ -1,0 +1,179 @@
+"""Flow runs that Prefect runs again, and events that come twice: with flow runs and states made up, and no server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect import flow
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from prefect.states import Cancelled, Completed, Crashed, Failed, Running
+
+from prefect_experiments import Client, Gate
+from prefect_experiments.errors import AlreadyExists, ExperimentsError
+from prefect_experiments.flows import deployment_evaluation as flow_module
+from prefect_experiments.orchestration.deployed import recovery
+from prefect_experiments.orchestration.deployed.recovery import MOST_LIVES, arun_for_flow_run, what_became_of
+from tests.store.samples import new_experiment
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Client:
+    return Client(store_url=f"sqlite:///{tmp_path / 'store.db'}")
+
+
+class Killed(BaseException):
+    """What ends a life of a flow run."""
+
+
+@flow
+def evaluation() -> None:
+    """What the flow runs are of."""
+
+
+class Calls:
+    """What a flow run asks for: one that is new is made in the store, and killed at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
+        self.client = client
+        self.run_id = uuid4()
+        self.resumed: list[dict[str, Any]] = []
+        monkeypatch.setattr(recovery, "arun_experiment", self._begin)
+        monkeypatch.setattr(recovery, "aresume_experiment", self._resume)
+
+    async def _begin(self, *, experiment_metadata: dict[str, Any], **_: Any) -> Any:
+        new_experiment(self.client.store, name="under way", metadata=experiment_metadata)
+        raise Killed
+
+    async def _resume(self, **given: Any) -> Any:
+        self.resumed.append(given)
+        return "done"
+
+    def live(self, number: int, **arguments: Any) -> Any:
+        """The flow run's life of this number."""
+        run = FlowRun.model_construct(id=self.run_id, name="run", flow_id=uuid4(), run_count=number, tags=[])
+
+        async def lived() -> Any:
+            with (
+                temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}),
+                FlowRunContext.model_construct(flow=evaluation, flow_run=run),
+            ):
+                return await arun_for_flow_run(dataset="dataset", client=self.client, **arguments)
+
+        return asyncio.run(lived())
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, client: Client) -> Calls:
+    return Calls(monkeypatch, client)
+
+
+def begun(calls: Calls, **arguments: Any) -> None:
+    """The flow run's first life, which ends by a kill."""
+    with pytest.raises(Killed):
+        calls.live(1, **arguments)
+
+
+def test_a_second_life_is_compared_with_what_the_first_was(calls: Calls, client: Client) -> None:
+    """What is the latest by then is another experiment, or the very one that is compared."""
+    baseline = new_experiment(client.store, name="baseline").experiment.id
+    begun(calls, baseline="latest")
+    new_experiment(client.store, name="later")
+    calls.live(2, baseline="latest")
+    [resumed] = calls.resumed
+    assert client.experiments.get(experiment=resumed["experiment"]).name == "under way"
+    assert resumed["baseline"] == baseline
+
+
+def test_a_flow_run_has_its_last_life_before_it_is_given_up(calls: Calls) -> None:
+    begun(calls)
+    assert calls.live(MOST_LIVES) == "done"
+    with pytest.raises(ExperimentsError, match=rf"started {MOST_LIVES + 1} times .* not tried again"):
+        calls.live(MOST_LIVES + 1)
+
+
+class Server:
+    """Prefect's, with one flow run in a state."""
+
+    def __init__(self, state: State[Any]) -> None:
+        self.run = SimpleNamespace(id=uuid4(), name="first", state=state, deployment_id=uuid4())
+        self.begun: list[UUID] = []
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Server]:
+        yield self
+
+    async def read_flow_run(self, run_id: UUID) -> Any:
+        assert run_id == self.run.id
+        return self.run
+
+    async def set_flow_run_state(self, run_id: UUID, state: State[Any]) -> None:
+        assert state.is_scheduled()
+        self.begun.append(run_id)
+
+
+@pytest.mark.parametrize(
+    ("state", "goes_on", "said"),
+    [
+        (Failed(name="GateFailed", message="worse"), False, "has done it: GateFailed. worse"),
+        (Failed(name="GateInconclusive"), False, "has done it: GateInconclusive"),
+        (Completed(name="GatePassed"), False, "has done it: GatePassed"),
+        (Cancelled(), False, "was cancelled"),
+        (Running(), False, "does it, and is Running"),
+        (Failed(), True, "broke off (Failed), and goes on now"),
+        (Crashed(), True, "broke off (Crashed), and goes on now"),
+    ],
+    ids=["GateFailed", "GateInconclusive", "GatePassed", "Cancelled", "Running", "Failed", "Crashed"],
+)
+def test_only_a_first_flow_run_that_broke_off_is_started_again(
+    state: State[Any], goes_on: bool, said: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(state)
+    monkeypatch.setattr(recovery, "get_client", server.client)
+    first = new_experiment(client.store, metadata={recovery.FLOW_RUN: str(server.run.id)}).experiment
+    ended = asyncio.run(what_became_of(AlreadyExists("begun", experiment_id=first.id), "m@1", client))
+    assert (ended.name, ended.is_completed()) == ("AlreadyBegun", True)
+    assert said in str(ended.message)
+    assert server.begun == [server.run.id] * goes_on
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str | None]]:
+    """The idempotency keys under which deployment-evaluation evaluates the sample, and the whole."""
+
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'store.db'}")
+
+    def asked_for(*, again: bool) -> list[str | None]:
+        found: list[str | None] = []
+
+        async def run(*, idempotency_key: str | None, gate: Gate, **_: Any) -> Any:
+            found.append(idempotency_key)
+            return SimpleNamespace(verdict=None)
+
+        async def conclude(*_: Any, **__: Any) -> str:
+            return "concluded"
+
+        monkeypatch.setattr(flow_module, "arun_for_flow_run", run)
+        monkeypatch.setattr(flow_module, "conclude", conclude)
+        given: dict[str, Any] = {"model": "m", "version": "1", "dataset": "d", "evaluators": ["exact_match"]}
+        task = "tests.deployments.slow:slow"
+        ended = asyncio.run(flow_module.deployment_evaluation.fn(**given, task=task, again=again))
+        assert ended == "concluded"
+        return found
+
+    return asked_for
+
+
+def test_a_version_is_evaluated_once_and_again_where_that_is_asked_for(
+    keys: Callable[..., list[str | None]],
+) -> None:
+    assert keys(again=False) == ["m@1 quick", "m@1"]
+    assert keys(again=True) == [None, None], "of the sample as of the whole"
