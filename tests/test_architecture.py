@@ -32,6 +32,7 @@ ORDER = [
         "interruptions",
         "opening",
         "sync",
+        "syntax",
         "times",
         "money",
         "configuration",

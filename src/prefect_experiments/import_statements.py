@@ -7,6 +7,8 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+from prefect_experiments.syntax import syntax_tree
+
 
 @functools.lru_cache(maxsize=1000)
 def names_in(source: bytes, package: str, late: bool = False) -> frozenset[str]:
@@ -18,7 +20,7 @@ def names_in(source: bytes, package: str, late: bool = False) -> frozenset[str]:
         late: only those that its functions import when they are called.
     """
     try:
-        tree = ast.parse(source)
+        tree = syntax_tree(source)
     except (SyntaxError, ValueError):
         return frozenset()
     names: set[str] = set()
@@ -76,7 +78,7 @@ def as_module(file: Path, *, late: bool = False) -> tuple[str, Path] | None:
         late: whether only what its functions import counts.
     """
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = syntax_tree(file.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
     up = max((node.level for node in _calls_and_imports(tree, late) if isinstance(node, ast.ImportFrom)), default=0)

@@ -35,6 +35,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
+from prefect_experiments.syntax import syntax_tree
 
 IfExists = Literal["error", "reuse", "new_version"]
 """What becomes of a dataset that has the name of one to be made."""
@@ -376,7 +377,7 @@ def described(model: type[Options]) -> dict[str, str]:
 def _docstrings(module: str) -> dict[str, dict[str, str]]:
     """By class of a module and attribute, the docstring under it. pydantic reads the module once for each class."""
     try:
-        tree = ast.parse(inspect.getsource(sys.modules[module]))
+        tree = syntax_tree(inspect.getsource(sys.modules[module]))
     except OSError:  # there is no source: an application in one file
         return {}
     found: dict[str, dict[str, str]] = {}

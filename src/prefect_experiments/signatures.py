@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from prefect_experiments.options import Options, described
+from prefect_experiments.syntax import expression_tree
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=Options)
@@ -88,7 +89,7 @@ def _type_as_written(model: type[Options], name: str) -> str:
 
 @functools.cache
 def _plain(written: str) -> str:
-    return ast.unparse(_PlainTypes().visit(ast.parse(written, mode="eval")))
+    return ast.unparse(_PlainTypes().visit(expression_tree(written)))
 
 
 class _PlainTypes(ast.NodeTransformer):

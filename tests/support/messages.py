@@ -12,6 +12,8 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefect_experiments.syntax import syntax_tree
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "prefect_experiments"
 
@@ -65,7 +67,7 @@ def read_by_tests() -> Set[str]:
     """All runs of words that the tests, and the documents that are compared, have in their texts."""
     texts: list[str] = []
     for path in sorted({*(ROOT / "tests").rglob("*.py")} - {ROOT / "tests" / "test_messages.py"}):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(syntax_tree(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 texts.append(node.value)
             elif isinstance(node, ast.JoinedStr):
@@ -81,7 +83,7 @@ def read_by_tests() -> Set[str]:
 
 
 def _of(path: Path) -> Iterator[Message]:
-    tree = ast.parse(path.read_text())
+    tree = syntax_tree(path.read_text())
     constants = {
         target.id: node.value
         for node in tree.body

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import functools
 import inspect
 import sys
-import threading
-from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -16,35 +13,20 @@ from typing import Any, TypeVar
 
 from prefect_experiments.callables.scalars import stable_scalar
 from prefect_experiments.local_modules import has_changed
+from prefect_experiments.syntax import in_turn, syntax_tree
 
 T = TypeVar("T")
-
-_parsing = threading.RLock()
-_PARSED_AGAIN = 3
 
 
 def code_of(obj: Any) -> Any:
     """The source text; or the compiled code where there is none (REPL, exec), or where its file has changed since."""
-    return _in_turn(lambda: _source_or_code(obj))
+    return in_turn(lambda: _source_or_code(obj))
 
 
 @functools.lru_cache(maxsize=20)  # what is named together often stands in few files
 def parsed(source: str | bytes) -> ast.Module:
     """The syntax tree of a source."""
-    return _in_turn(lambda: ast.parse(source))
-
-
-def _in_turn(parse: Callable[[], T]) -> T:
-    """Parse while no other thread of ours does.
-
-    In Python 3.11, threads that parse at the same time break each other's parse ("AST constructor recursion depth
-    mismatch"); where somebody else's comes in between, it is tried again.
-    """
-    with _parsing:
-        for _ in range(_PARSED_AGAIN):
-            with contextlib.suppress(SystemError):
-                return parse()
-        return parse()
+    return syntax_tree(source)
 
 
 def _source_or_code(obj: Any) -> Any:

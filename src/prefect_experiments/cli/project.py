@@ -21,6 +21,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from prefect_experiments import datasets
 from prefect_experiments.datasets.files import SUFFIXES
 from prefect_experiments.errors import InvalidDataset, InvalidSetting
+from prefect_experiments.syntax import syntax_tree
 
 EVALUATION = "evaluation.py"
 _FOLDERS = (".", "data", "datasets", "evals", "evaluation", "examples")
@@ -175,7 +176,7 @@ def tasks() -> list[str]:
         if path.name in (EVALUATION, "conftest.py", "setup.py") or path.name.startswith("test_"):
             continue
         try:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            tree = syntax_tree(path.read_text(encoding="utf-8"))
         except (SyntaxError, ValueError, OSError):
             continue
         found += [f"{path}:{node.name}" for node in tree.body if _is_task(node)]

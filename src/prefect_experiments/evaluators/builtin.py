@@ -22,6 +22,7 @@ from prefect_experiments.evaluators.functions import bind_object
 from prefect_experiments.evaluators.scoring import Builtin
 from prefect_experiments.evaluators.text_evaluators import Contains, EditSimilarity, ExactMatch, Regex
 from prefect_experiments.evaluators.value_evaluators import JsonSchema, JsonValid, ListContains, NumericCloseness
+from prefect_experiments.syntax import expression_tree
 
 BUILTINS: Mapping[str, type[Builtin]] = {
     evaluator.builtin: evaluator
@@ -60,7 +61,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # '\d' without r, which means what it should
-            tree = _JsonWords().visit(ast.parse(spec.strip(), mode="eval")).body
+            tree = _JsonWords().visit(expression_tree(spec.strip())).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InvalidEvaluator(f"{wrong}: {getattr(error, 'msg', error)}") from None
     if isinstance(tree, ast.Name):

@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from prefect_experiments.syntax import syntax_tree
+
 _calling: dict[str, set[int]] = {}
 
 
@@ -28,7 +30,7 @@ def line_without_guard() -> int | None:
     """
     for script, lines in _calling.items():
         try:
-            tree = ast.parse(Path(script).read_bytes())
+            tree = syntax_tree(Path(script).read_bytes())
         except (OSError, SyntaxError, ValueError):  # what is run is no file of Python's, or has changed since
             continue
         if found := sorted(line for line in lines if not _is_guarded(tree, line)):
