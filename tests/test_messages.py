@@ -6,7 +6,6 @@ from support.messages import messages, read_by_tests
 
 # What no test reads, by its module and some of its words, and why.
 UNREAD = {
-    ("analysis/gate/metric_rules.py", "not worse"): "two words of a sentence that tests read whole",
     ("local_modules.py", "is loaded from its source"): "Python's import catches it: nobody is shown it",
     ("testing/conditions.py", "give a fixture"): "for the author of a backend's tests, where a fixture is missing",
     ("cli/planning.py", "Its number [1]"): "a question on a terminal, no refusal",
@@ -24,7 +23,6 @@ UNREAD = {
     ("backends/arize/pushing.py", "another process is pushing"): "two processes in one moment",
     ("backends/phoenix/graphql.py", "does not give the results of"): "an answer that Phoenix does not give",
     ("cli/running.py", "results wait: the backend"): "two processes in one moment",
-    ("experiment/push.py", "were not pushed to"): "a backend that is away between a push and its tags",
     ("orchestration/workers/leading.py", "Workers that no longer answer"): "after a minute: in the slow tests' log",
 }
 

@@ -38,6 +38,7 @@ CALLS = {
     "evaluate_experiment": models.EvaluateArguments,
     "log_experiment": models.LogArguments,
     "compare_experiments": models.CompareArguments,
+    "plan_experiment": models.PlanArguments,
 }
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
         Agreement,
         ClassificationReport,
         Comparison,
+        ExperimentPlan,
         Gate,
+        History,
         Metric,
         MetricComparison,
         MetricSummary,
@@ -50,6 +52,10 @@ if TYPE_CHECKING:
     from prefect_experiments.experiment.compare import (
         acompare_experiments,
         compare_experiments,
+    )
+    from prefect_experiments.experiment.plan_experiment import (
+        aplan_experiment,
+        plan_experiment,
     )
     from prefect_experiments.models import (
         AnnotateRecordInput,
@@ -92,7 +98,9 @@ _WHERE = {
         "Agreement",
         "ClassificationReport",
         "Comparison",
+        "ExperimentPlan",
         "Gate",
+        "History",
         "Metric",
         "MetricComparison",
         "MetricSummary",
@@ -136,6 +144,10 @@ _WHERE = {
         "acompare_experiments",
         "compare_experiments",
     ),
+    "prefect_experiments.experiment.plan_experiment": (
+        "aplan_experiment",
+        "plan_experiment",
+    ),
     "prefect_experiments.orchestration.log_flow": (
         "alog_experiment",
         "log_experiment",
@@ -170,10 +182,12 @@ __all__ = [
     "Evaluator",
     "Example",
     "Experiment",
+    "ExperimentPlan",
     "ExperimentRun",
     "ExperimentStore",
     "ExperimentTaskFieldNames",
     "Gate",
+    "History",
     "Metric",
     "MetricComparison",
     "MetricSummary",
@@ -187,6 +201,7 @@ __all__ = [
     "acompare_experiments",
     "aevaluate_experiment",
     "alog_experiment",
+    "aplan_experiment",
     "aresume_experiment",
     "arun_experiment",
     "classification_report",
@@ -197,6 +212,7 @@ __all__ = [
     "log_experiment",
     "meta_evaluation",
     "pending",
+    "plan_experiment",
     "repetition_summary",
     "report_usage",
     "resume_experiment",

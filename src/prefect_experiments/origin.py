@@ -3,7 +3,8 @@
 The key is `MARK`. What the caller gave as metadata stands beside it. The facts are in the store and go to the backend
 with the experiment, so that its page says what ran there; an `Experiment` has them apart, as its `origin`:
 
-``git_commit``, ``git_dirty`` (files that Git knows were changed), ``flow_run_id``, ``flow_run_url``, ``gate``.
+``git_commit``, ``git_dirty`` (files that Git knows were changed), ``flow_run_id``, ``flow_run_url``, ``gate``,
+``report_url``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from prefect_experiments.errors import current_directory
 MARK = "prefect_experiments"
 FLOW_RUN_URL = "flow_run_url"
 GATE = "gate"
+REPORT_URL = "report_url"
 
 _GIT_WITHIN_S = 5
 # A repository may name a program of its own that tells what has changed: it is not started.

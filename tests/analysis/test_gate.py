@@ -17,6 +17,7 @@ import yaml
 from pydantic import Field
 from scipy import stats
 
+from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.paired import mid_p_value
 from prefect_experiments.analysis.gate import Gate, Metric
@@ -65,7 +66,8 @@ def test_what_passes_says_why() -> None:
     verdict = judged(*pairs(79, 0, 1, 20), Gate(metrics=CORRECTNESS))
     assert (verdict.status, verdict.exit_code) == ("passed", 0)
     assert verdict.reasons[0].endswith(
-        "0 improved, 1 regressed: not significantly worse (adjusted p = 0.25, one-sided)"
+        "0 improved, 1 regressed: not significantly worse (adjusted p = 0.25, one-sided); "
+        f"a drop of {numbers.score(verdict.checks[0].smallest_drop)} would have been found 4 times of 5"
     )
     assert set(checks(verdict)) == {"correctness", "error rate", "coverage"}
 
@@ -760,7 +762,7 @@ def test_a_coverage_of_exactly_what_is_asked_is_enough() -> None:
 def test_too_few_pairs_to_fail_keep_their_p_value() -> None:
     """3 worse and none better of 20: mid-p 0.0625, which no family of tests can make significant."""
     verdict = judged(table(m=[1.0] * 20), table(m=[0.0] * 3 + [1.0] * 17))
-    assert verdict.reasons[0].endswith("not significantly worse (adjusted p = 0.06, one-sided)")
+    assert "not significantly worse (adjusted p = 0.06, one-sided); a drop of " in verdict.reasons[0]
 
 
 def test_a_candidate_that_lacks_more_scores_than_its_baseline_does_not_pass() -> None:

@@ -15,7 +15,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console
 
-from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, MetricComparison, Side, Verdict
+from prefect_experiments.analysis.example_changes import ExampleChange
+from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Side, Verdict
 from prefect_experiments.reports import escaping
 from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows
 from prefect_experiments.reports.pull_request import pull_request_comment

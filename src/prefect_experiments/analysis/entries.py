@@ -169,8 +169,30 @@ class Passing(_Record):
             return numbers.NOTHING
         return numbers.score_beside(score.score, 1 - self.threshold if score.less_is_better else self.threshold)
 
+    def listed(self, places: Sequence[int], shown: int = 5) -> str:
+        """The first ids of the entries at some places, each with what failed it, and how many others there are."""
+        entries = [self.entries[place] for place in places[:shown]]
+        said = [f"{entry.example_id} ({self.said_of(entry)})" for entry in entries]
+        more = len(places) - len(said)
+        return ", ".join(said) + (f" and {numbers.count(more, 'other')}" if more else "")
+
     def said_of(self, entry: Entry) -> str:
         """Why an entry fails: such as ``Factuality 0.4``; nothing of what an error or an explanation says."""
         failed = [score for score in entry.scores if score.outcome == "failed"]
         said = [f"{score.evaluator} {score.why or self.written(score)}" for score in failed]
         return ", ".join([entry.why, *said] if entry.why else said)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Required(_Record):
+    """Whether the examples that a gate requires are right.
+
+    Attributes:
+        passing: these examples; one that no metric judges has failed.
+        unknown: what is asked for and that no example has, as sentences.
+        without_say: the metrics whose scores go beyond 0 and 1, so that nobody knows which are right.
+    """
+
+    passing: Passing
+    unknown: tuple[str, ...] = ()
+    without_say: tuple[str, ...] = ()

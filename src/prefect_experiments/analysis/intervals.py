@@ -61,6 +61,16 @@ def difference_range(values: Values, differences: Values, *, are_scores: bool = 
     return -largest, largest
 
 
+def falls(scores: npt.NDArray[np.float64], tied: float) -> bool:
+    """Whether a mean drops as some examples fall to the worst score, and not as all lose as much.
+
+    Args:
+        scores: of single runs, at least one.
+        tied: the share of examples that score the same when they are run again, or on the other side.
+    """
+    return bool(((scores == 0) | (scores == 1)).all()) or tied > 0.5
+
+
 def unit_for(largest: float) -> float:
     """1, or of very large values the power of two to divide by before anything is added or squared."""
     return 1.0 if largest < _LARGE else math.ldexp(1.0, math.frexp(largest)[1] - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from prefect_experiments.errors import InvalidSetting
 THRESHOLD = 0.5
 """Pixie's."""
 
+TASK_FAILED = "the task failed"
 _DESCRIPTION, _NOT_RUN = "description", "it was not run"
 # 1 - 0.9 is 0.09999999999999998.
 _ROUNDING = 1e-9
@@ -54,22 +55,34 @@ def passing(
     return passing_of(result_table(results), threshold, directions or {})
 
 
-def passing_of(table: ResultTable, threshold: float, directions: Mapping[str, Direction | None]) -> Passing:
+def passing_of(
+    table: ResultTable,
+    threshold: float,
+    directions: Mapping[str, Direction | None],
+    *,
+    of: Collection[str] | None = None,
+    by: Collection[str] | None = None,
+) -> Passing:
     """`passing` of a results table that was read.
 
     Args:
         table: the results.
         threshold: the lowest score that passes.
         directions: by metric, as far as somebody else than its evaluations says.
+        of: the ids of the examples that are asked about; by default all.
+        by: the names of the evaluations that have a say; by default all.
     """
-    rule = _Rule(table, threshold, directions)
+    rule = _Rule(table, threshold, directions, by)
     rows = _rows_of(table)
     ids = list(dict.fromkeys([*(table.expected_ids or ()), *rows]))
+    asked = len(ids) if of is None else sum(example_id in of for example_id in ids)
     judged: list[int] = []
     outcomes: list[EntryOutcome] = []
     n_pending = array("i")
     is_less = False
     for place, example_id in enumerate(ids):
+        if of is not None and example_id not in of:
+            continue
         if entry := rule.entry(place + 1, example_id, rows.get(example_id, {})):
             judged.append(place)
             outcomes.append(entry.outcome)
@@ -87,7 +100,7 @@ def passing_of(table: ResultTable, threshold: float, directions: Mapping[str, Di
     return Passing(
         threshold=threshold,
         entries=entries if len(entries) > MOST_AT_HAND else tuple(entries),
-        n_unjudged=len(ids) - len(entries),
+        n_unjudged=asked - len(entries),
         neutral=rule.neutral,
     )
 
@@ -115,12 +128,18 @@ class _Texts:
 class _Rule:
     """The rule, for the entries of one table."""
 
-    def __init__(self, table: ResultTable, threshold: float, directions: Mapping[str, Direction | None]) -> None:
+    def __init__(
+        self,
+        table: ResultTable,
+        threshold: float,
+        directions: Mapping[str, Direction | None],
+        by: Collection[str] | None,
+    ) -> None:
         said = {name: direction for name, direction in directions.items() if direction is not None}
         self.table, self.threshold = table, threshold
         self.directions = {**agreed(table.directions), **said}
         self.unclear = {name for name, ways in table.directions.items() if name not in said and unclear(ways)}
-        every = dict.fromkeys([*table.evaluators, *table.scores])
+        every = dict.fromkeys(name for name in (*table.evaluators, *table.scores) if by is None or name in by)
         self.neutral = tuple(name for name in every if self.directions.get(name) == "neutral")
         self.evaluators = [name for name in every if name not in self.neutral]
 
@@ -156,7 +175,7 @@ class _Rule:
         repetitions = self.table.repetitions
         if failed:
             of = f" in {len(failed)} of {len(rows)} repetitions" if len(rows) > 1 else ""
-            return f"the task failed{of}", None if texts is None else texts.errors.get(failed[0])
+            return f"{TASK_FAILED}{of}", None if texts is None else texts.errors.get(failed[0])
         if (missing := repetitions - len(rows)) > 0:
             return (f"{missing} of {repetitions} repetitions were not run" if rows else _NOT_RUN), None
         return "", None

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from prefect_experiments.analysis.columns import Given
+from prefect_experiments.analysis.example_facts import ExampleFacts, facts_of, facts_of_runs
 from prefect_experiments.analysis.ran_experiment import RanExperiment
 from prefect_experiments.jsonable import loads
 from prefect_experiments.models import Example
-from prefect_experiments.records import Key
+from prefect_experiments.records import EvaluationRecord, Key
 from prefect_experiments.results import Results
 from prefect_experiments.store import Store
 from prefect_experiments.store.figures import NOTHING
@@ -48,6 +49,8 @@ class Source(Protocol):
 
     told: frozenset[str]
     """What is known of each run's example: ``input``, ``expected``."""
+    has_dataset: bool
+    """Whether `facts` are what the dataset says; else they are what stands beside the runs."""
 
     @property
     def results(self) -> Results:
@@ -65,8 +68,14 @@ class Source(Protocol):
     def remarks(self, rows: Collection[int], names: Collection[str]) -> dict[tuple[int, str], Remark]:
         """What evaluations of these names say of some runs, by row and name."""
 
+    def notes(self, name: str) -> dict[int, EvaluationRecord]:
+        """What people say of the runs in their annotations of a name, as far as they have said it by now."""
+
     def metadata(self, example_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
         """What the dataset knows of some examples."""
+
+    def facts(self) -> Iterator[ExampleFacts]:
+        """Metadata and splits of every example, in order, a few in memory at once."""
 
     def unread(self, other: Source, rows: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
         """Of pairs of a row here and one of another source, those whose examples have to be read to tell them apart."""
@@ -78,6 +87,7 @@ class InMemory:
     def __init__(self, results: Results, examples: Mapping[str, Example] | None = None) -> None:
         self.results, self._examples = results, examples or {}
         self.told = frozenset({"input", "expected"} & results.columns)
+        self.has_dataset = examples is not None
 
     def shown(self, rows: Collection[int]) -> dict[int, Shown]:
         """See `Source`."""
@@ -99,9 +109,17 @@ class InMemory:
             (row, name): Remark(one.explanation, one.error, one.pending) for row, name, one in found if one is not None
         }
 
+    def notes(self, name: str) -> dict[int, EvaluationRecord]:
+        """See `Source`."""
+        return {row: run.annotations[name] for row, run in enumerate(self.results.runs) if name in run.annotations}
+
     def metadata(self, example_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
         """See `Source`."""
         return {name: self._examples[name].metadata for name in example_ids if name in self._examples}
+
+    def facts(self) -> Iterator[ExampleFacts]:
+        """See `Source`."""
+        return facts_of(self._examples.values()) if self.has_dataset else facts_of_runs(self.results.runs)
 
     def unread(self, other: Source, rows: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:  # noqa: ARG002
         """See `Source`."""
@@ -112,6 +130,7 @@ class InStore:
     """The results of an experiment in the store."""
 
     told = frozenset({"input", "expected"})
+    has_dataset = True
 
     def __init__(self, ran: RanExperiment, store: Store, given: Given) -> None:
         self._ran, self._given, self._runs = ran, given, given.runs
@@ -173,11 +192,25 @@ class InStore:
         said = columns.said[slot]
         return columns.sayings.values[said].criteria if is_empty and said != NOTHING else None
 
+    def notes(self, name: str) -> dict[int, EvaluationRecord]:
+        """See `Source`."""
+        found = self.store.results.annotations(self.record.experiment.id)
+        notes = {note.key: note for note in found if note.name == name}
+        keys = self._keys(range(len(self._runs.position))) if notes else {}
+        return {row: notes[key] for row, key in keys.items() if key in notes}
+
     def metadata(self, example_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
         """See `Source`."""
         places = {name: self._places[name] for name in example_ids if name in self._places}
         found = self.store.figures.metadata(self.record.version, places.values())
         return {name: orjson.loads(found[place]) for name, place in places.items() if place in found}
+
+    def facts(self) -> Iterator[ExampleFacts]:
+        """See `Source`."""
+        every = self.store.datasets.each_fact(self.record.version)
+        for position, example_id, metadata, splits in every:
+            if self.record.positions is None or position in self._used:
+                yield ExampleFacts(example_id, orjson.loads(metadata), splits)
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:

@@ -248,7 +248,7 @@ def summarize(store: Store, record: ExperimentRecord) -> Summary:
         n_expected=expected,
         n_runs=runs.made,
         n_errors=runs.failed,
-        latency_ms=_percentiles(runs.latencies_ms),
+        latency_ms=percentiles(runs.latencies_ms),
         token_count=runs.token_count,
         total_cost=runs.total_cost,
         metrics={name: metric(name, rows) for name, rows in evaluations.items()},
@@ -340,7 +340,8 @@ def _bounds(scores: Sequence[float], expected: int) -> tuple[float | None, float
     return total / expected, (total + expected - len(scores)) / expected
 
 
-def _percentiles(ordered: Sequence[float]) -> dict[str, float]:
+def percentiles(ordered: Sequence[float]) -> dict[str, float]:
+    """The `PERCENTILES` of numbers that ascend, such as ``p95``; none of no number."""
     return {f"p{p}": _percentile(ordered, p / 100) for p in PERCENTILES} if ordered else {}
 
 

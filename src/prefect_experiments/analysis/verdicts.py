@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from prefect_experiments import keys
-from prefect_experiments.analysis.entries import Passing
+from prefect_experiments.analysis.corrected import Corrected
+from prefect_experiments.analysis.entries import Passing, Required
+from prefect_experiments.analysis.example_changes import ExampleChange
 from prefect_experiments.analysis.lazy_items import Items
 from prefect_experiments.analysis.measured import Measured
+from prefect_experiments.analysis.nights.records import Night, Pooled
 from prefect_experiments.analysis.numbers import OPERATION_UNITS
+from prefect_experiments.analysis.slices import Slices
 from prefect_experiments.display import OnPages, Printed, brief, counted, some
 from prefect_experiments.models import _Record
 
@@ -70,6 +74,7 @@ class Side(_Record):
             the ok runs in order, and what each example cost, each an array of floats. It travels with the comparison,
             so that this can be judged elsewhere, and is no part of what is written down.
         passing: which entries pass, where a gate asks that; it travels likewise.
+        required: whether the examples that a gate requires are right; it travels likewise.
     """
 
     label: str
@@ -92,10 +97,11 @@ class Side(_Record):
     n_costs: int = 0
     measured: Measured = field(default_factory=dict, repr=False, compare=False)
     passing: Passing | None = field(default=None, repr=False)
+    required: Required | None = field(default=None, repr=False)
 
     def keys(self) -> list[str]:
         """The names of the fields that are written down."""
-        return [name for name in _Record.keys(self) if name not in ("measured", "passing")]
+        return [name for name in _Record.keys(self) if name not in ("measured", "passing", "required")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +225,8 @@ class MetricComparison(_Record):
             are compared; ``None`` where the verdict is clear or there is no difference to tell.
         test: the name of the test that `p_value` is from.
         sd_difference: standard deviation of the paired differences; ``None`` below two pairs.
+        baseline_sd: of the baseline's scores over these pairs; ``None`` below two.
+        worst_score: what an example falls to, where a drop is taken to be made of such; see `analysis.power`.
         n_baseline_scored: examples that the baseline scored and that the candidate should have
             run; `n_pairs` of them make its coverage.
         errors_as_worst: with the scores that are missing because of an error counted as the worst
@@ -227,6 +235,8 @@ class MetricComparison(_Record):
         unscored: on how many of the examples that both ran a score is missing on one side.
         evaluator_change: what of its evaluator differs between the sides, so that a difference of the scores says
             nothing of the candidate; ``None`` where nothing does, or where it is not known.
+        corrected: the difference corrected by what people say of some examples, where the gate asks for that.
+        nights: the experiments since the baseline's, the candidate last, where they were looked at.
     """
 
     name: str
@@ -250,11 +260,15 @@ class MetricComparison(_Record):
     examples_needed: int | None = None
     test: str = ""
     sd_difference: float | None = None
+    baseline_sd: float | None = None
+    worst_score: float | None = None
     n_baseline_scored: int = 0
     errors_as_worst: WorstCase | None = None
     missing_as_worst: WorstCase | None = None
     unscored: Unscored = field(default_factory=Unscored)
     evaluator_change: EvaluatorChange | None = None
+    corrected: Corrected | None = None
+    nights: tuple[Night, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,28 +306,6 @@ class LabelComparison(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExampleChange(_Record):
-    """One example whose score got worse or better on some metric, or that only one side failed on.
-
-    Attributes:
-        metric: the metric's name; ``task error`` where only one side has an output.
-        difference: candidate minus baseline, turned so that negative is worse.
-    """
-
-    example_id: str
-    metric: str
-    difference: float
-    baseline_score: float | None
-    candidate_score: float | None
-    input: Any = None
-    expected: Any = None
-    baseline_output: Any = None
-    candidate_output: Any = None
-    baseline_error: str | None = None
-    candidate_error: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricCheck(_Record):
     """What the gate says of one metric, or of one of its other rules.
 
@@ -321,12 +313,14 @@ class MetricCheck(_Record):
         name: the metric's, or what the rule is called; and where nothing can be compared ``examples``,
             ``metrics`` or ``baseline``.
         reason: one sentence with the figures.
+        smallest_drop: the smallest change for the worse that fails with a probability of 0.8, where that is known.
     """
 
     name: str
     status: Status
     reason: str
     examples_needed: int | None = None
+    smallest_drop: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,8 +370,11 @@ class Comparison(OnPages, Printed, _Record):
         regressed, improved: examples that got worse or better, worst (best) first; a tuple. Of more than a thousand a
             sequence that reads the texts of those that are looked at.
         failures: examples that only one side's task failed on.
+        slices: the metrics on groups of the examples, by their metadata and splits.
         confidence: of the intervals, such as 0.95.
         verdict: the gate's; ``None`` without a gate.
+        pooled: what else the baseline is made of; ``None`` where it is one run. It is the metrics' means, differences
+            and tests that are beside the pool; errors, labels, latency and cost are beside the baseline's own run.
     """
 
     baseline: Side
@@ -392,8 +389,10 @@ class Comparison(OnPages, Printed, _Record):
     regressed: Items[ExampleChange] = ()
     improved: Items[ExampleChange] = ()
     failures: Failures = field(default_factory=Failures)
+    slices: Slices = field(default_factory=Slices)
     confidence: float = 0.95
     verdict: Verdict | None = None
+    pooled: Pooled | None = None
 
     def _said(self) -> Iterable[str]:
         yield f"{brief(self.candidate.label)} against {brief(self.baseline.label)}"

@@ -21,10 +21,12 @@ from prefect_experiments.cli import (
     datasets,
     doctor,
     experiments,
+    history,
     init,
     log,
     passing,
     pixie,
+    power,
     running,
     store,
 )
@@ -108,7 +110,9 @@ running.register(app)
 log.register(app)
 comparing.register(app)
 passing.register(app)
+power.register(app)
 experiments.register(app)
+history.register(app)
 backends.register(app)
 pixie.register(datasets.app)
 app.command(datasets.app)

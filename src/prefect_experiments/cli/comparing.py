@@ -69,6 +69,7 @@ def compare(
     /,
     *,
     gate: str | None = None,
+    pooled: int = 1,
     minimize: list[str] | None = None,
     confidence: float | None = None,
     dataset: str | None = None,
@@ -86,6 +87,7 @@ def compare(
             the path of a table of results (.csv, .tsv, .json, .jsonl, .parquet or .xlsx).
         candidate: likewise.
         gate: the rules, as the path of a YAML or JSON file, or as such text.
+        pooled: the baseline is the mean of so many runs: its own and the first ones after it that passed.
         minimize: a metric of which less is better; can be given several times.
         confidence: of the intervals; by default the gate's, else 0.95.
         dataset: the dataset that a name, a tag or latest is looked for in.
@@ -95,6 +97,8 @@ def compare(
     from prefect_experiments.analysis.comparison import compare_results
     from prefect_experiments.analysis.gate import Gate
     from prefect_experiments.analysis.results import result_table
+    from prefect_experiments.experiment.arguments import PooledBaseline
+    from prefect_experiments.experiment.earlier import between
 
     reports.check()
     rules = None if gate is None else Gate.parse(gate)
@@ -104,6 +108,7 @@ def compare(
         result_table(before),
         result_table(after),
         gate=rules,
+        earlier=between(before, after, rules, lambda: terminal.client().store, PooledBaseline(pooled=pooled).pooled),
         confidence=confidence,
         directions=dict.fromkeys(minimize or (), "minimize"),
     )

@@ -102,6 +102,7 @@ def log(
     allow: list[Misfit] | None = None,
     baseline: str | None = None,
     first_run: bool = False,
+    pooled: int = 1,
     gate: str | None = None,
     columns: Columns = _USUAL,
     reports: Reports = NO_REPORTS,
@@ -134,6 +135,7 @@ def log(
             that are missing have no run; can be given several times.
         baseline: what the results are compared with: id, name, tag:NAME, latest, latest:NAME, or a table of results.
         first_run: there may be no experiment with that tag yet, though others of the dataset have tags.
+        pooled: the baseline is the mean of so many runs: its own and the first ones after it that passed.
         gate: the rules that judge them, as the path of a YAML or JSON file, or as such text.
         columns: what the columns are.
         reports: what to write.
@@ -156,6 +158,7 @@ def log(
             allow=allow or (),
             baseline=baseline,
             first_run=first_run,
+            pooled=pooled,
             gate=gate,
             print_summary=False,
             **arguments,

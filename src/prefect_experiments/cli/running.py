@@ -93,6 +93,7 @@ def run(
     dry_run: int | None = None,
     baseline: str | None = None,
     first_run: bool = False,
+    pooled: int = 1,
     gate: str | None = None,
     columns: FileColumns = NO_COLUMNS,
     selection: Selection = _EVERYTHING,
@@ -139,6 +140,7 @@ def run(
         dry_run: try one random example, or with a number so many, without Prefect; nothing is kept.
         baseline: what the result is compared with: id, name, tag:NAME, latest, latest:NAME, or a table of results.
         first_run: there may be no experiment with that tag yet, though others of the dataset have tags.
+        pooled: the baseline is the mean of so many runs: its own and the first ones after it that passed.
         gate: the rules that judge it, as the path of a YAML or JSON file, or as such text.
         columns: which columns of a file make an example.
         selection: which examples.
@@ -159,6 +161,7 @@ def run(
             dry_run=False if dry_run is None else dry_run,
             baseline=baseline,
             first_run=first_run,
+            pooled=pooled,
             gate=gate,
             print_summary=False,
             **begun.arguments(),

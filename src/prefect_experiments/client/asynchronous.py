@@ -156,6 +156,7 @@ class AsyncExperiments:
         return arguments.answer(await run_new(arguments.ours(), in_space(self.sync, arguments).client))
 
     create = _in_thread(Experiments.create)
+    history = _in_thread(Experiments.history)
     list = _in_thread(Experiments.list)
     get = _in_thread(Experiments.get)
     get_results = _in_thread(Experiments.get_results)
@@ -167,6 +168,7 @@ class AsyncExperiments:
     tag = _in_thread(Experiments.tag)
     untag = _in_thread(Experiments.untag)
     compare = _in_thread(Experiments.compare)
+    plan = _in_thread(Experiments.plan)
     push = _in_thread(Experiments.push)
     export = _in_thread(Experiments.export)
 

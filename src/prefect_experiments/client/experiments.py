@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments import datasets as sources
-from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis import ExperimentPlan, RanExperiment
+from prefect_experiments.analysis.history import History, When
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.backends import base as backends
 from prefect_experiments.backends.local import LocalExperiments
@@ -20,12 +21,15 @@ from prefect_experiments.experiment.arguments import (
     EvaluateArguments,
     ExperimentKey,
     LogArguments,
+    PlanArguments,
     ResumeArguments,
     RunArguments,
 )
 from prefect_experiments.experiment.compare import compare
+from prefect_experiments.experiment.history import history_at
 from prefect_experiments.experiment.naming import about_dataset, check_tag
 from prefect_experiments.experiment.places import experiment_key, find_experiment
+from prefect_experiments.experiment.plan_experiment import plan
 from prefect_experiments.models import AnnotateRecordInput, Dataset, Experiment
 from prefect_experiments.pages import ExperimentList, ExperimentRunList, PendingList
 from prefect_experiments.results import result_frame, results_of
@@ -91,6 +95,11 @@ class Experiments:
         """`prefect_experiments.compare_experiments` in this client's store and backend."""
         return compare(arguments, self.client)
 
+    @method_takes(PlanArguments)
+    def plan(self, arguments: PlanArguments) -> ExperimentPlan:
+        """`prefect_experiments.plan_experiment` in this client's store and backend."""
+        return plan(arguments, self.client)
+
     def list(
         self, *, dataset: str | Dataset | None = None, limit: int = 50, cursor: str | None = None
     ) -> ExperimentList:
@@ -123,6 +132,33 @@ class Experiments:
         record, link = self._find(experiment, dataset)
         return RanExperiment(self._store, record, link=link)
 
+    def history(
+        self,
+        *,
+        dataset: str | Dataset,
+        metrics: str | Sequence[str] = (),
+        since: When | None = None,
+        last: int | None = None,
+    ) -> History:
+        """The experiments of a dataset over time: each metric with its interval, verdicts, promotions.
+
+        All of it is read from the store; of a backend's experiments that the store does not have, only the names are
+        told. ``print`` shows it as a table, and `write_report` writes it as a page.
+
+        Args:
+            dataset: which one.
+            metrics: only these; all that the experiments have without.
+            since: only experiments that were made then or later: a datetime, a date, or such a text as ``2026-11-01``.
+                Without a zone it is in UTC.
+            last: only so many, the newest.
+
+        Raises:
+            NotFound: there is no such dataset, or none of its experiments has one of the metrics.
+            InvalidInput: `since` is no time, or `last` no number of experiments.
+        """
+        asked = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+        return history_at(self._store, self._remote, dataset_key(dataset), metrics=asked, since=since, last=last)
+
     def delete(self, *, experiment: ExperimentKey, dataset: str | None = None) -> None:
         """Delete an experiment with its runs, evaluations, annotations and tags.
 
@@ -130,8 +166,7 @@ class Experiments:
         """
         found = self.get(experiment=experiment, dataset=dataset)
         self._kept.delete(found.id)
-        link = None if self._remote is None else self._store.links.of_remote(found.id, self._remote.target)
-        if link is not None and link.leads_to(found):
+        if (link := self._link_to(found)) is not None:
             self._store.experiments.delete(link.experiment_id)
 
     def push(self, *, experiment: ExperimentKey, to: str | None = None, dataset: str | None = None) -> RanExperiment:
@@ -309,12 +344,16 @@ class Experiments:
         check_tag(tag)
         found = self.get(experiment=experiment, dataset=dataset)
         self._kept.tag(found.id, tag)
+        if (link := self._link_to(found)) is not None:
+            self._store.tag_moves.gave(link.experiment_id, tag)
         return self._kept.find(found.id)
 
     def untag(self, *, experiment: ExperimentKey, tag: str, dataset: str | None = None) -> Experiment:
         """Take a tag away."""
         found = self.get(experiment=experiment, dataset=dataset)
         self._kept.untag(found.id, tag)
+        if (link := self._link_to(found)) is not None:
+            self._store.tag_moves.took(link.experiment_id, tag)
         return self._kept.find(found.id)
 
     def export(
@@ -334,6 +373,11 @@ class Experiments:
         runs = StoredRuns(self._store, record, self._store.links.run_ids(record.experiment.id, link))
         sources.write_rows(runs.rows(), path, columns=runs.columns, for_spreadsheets=for_spreadsheets)
         return Path(path)
+
+    def _link_to(self, found: Experiment) -> Link | None:
+        """What the store knows of a backend's experiment; nothing of one of the store's own."""
+        link = None if self._remote is None else self._store.links.of_remote(found.id, self._remote.target)
+        return link if link is not None and link.leads_to(found) else None
 
     def _find(self, experiment: ExperimentKey, dataset: str | None) -> tuple[ExperimentRecord, Link | None]:
         """An experiment with everything that the backend has of it."""

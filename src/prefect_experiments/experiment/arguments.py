@@ -35,6 +35,9 @@ from prefect_experiments.options import (
 )
 from prefect_experiments.store import Store
 
+MOST_POOLED = 30
+"""More than a month's runs are no baseline."""
+
 
 class SpeaksArrow(Protocol):
     """A table of pandas, polars, pyarrow or another library that speaks Arrow."""
@@ -105,7 +108,15 @@ class InBackend(Options):
     go to the store first in any case, and from there to the backend."""
 
 
-class Judged(Options):
+class PooledBaseline(Options):
+    """Of how many runs the baseline is made."""
+
+    pooled: Annotated[int, Field(ge=1, le=MOST_POOLED)] = 1
+    """the baseline is the mean of so many runs, example by example: the baseline's own experiment, and the first whole
+    ones after it of the same dataset, task and repetitions that their gate did not fail. There may be fewer yet."""
+
+
+class Judged(PooledBaseline):
     """What becomes of the result."""
 
     baseline: Annotated[Side | None, AsIs] = None
@@ -250,7 +261,7 @@ class LogArguments(Shown, InBackend, Judged, LogRequest):
     """What `log_experiment` takes."""
 
 
-class CompareArguments(Options):
+class CompareArguments(PooledBaseline):
     """What `compare_experiments` takes."""
 
     baseline: Annotated[Side, AsIs]
@@ -272,3 +283,28 @@ class CompareArguments(Options):
     """the dataset that a name, a tag or ``latest`` is looked for in."""
     print_summary: bool = False
     """print the comparison."""
+
+
+class PlanArguments(Options):
+    """What `plan_experiment` takes."""
+
+    baseline: Annotated[Side, AsIs]
+    """what the plan goes by: an id, a name, ``tag:NAME``, ``latest``, ``latest:NAME``, a `RanExperiment`, or a table of
+    results."""
+    gate: Annotated[GateSource | None, AsIs] = None
+    """the rules that are planned for: a `Gate`, a mapping of its fields, or the path of a YAML or JSON file of them; by
+    default that no metric is significantly worse."""
+    examples: Annotated[int | None, Field(ge=1)] = None
+    """how many examples are planned; by default those of the baseline."""
+    repetitions: Annotated[int | None, Field(ge=1)] = None
+    """how often each is to be run, on both sides; by default as often as in the baseline."""
+    drop: Annotated[float | None, Field(gt=0)] = None
+    """how much worse a candidate is that has to be found, in each metric's own unit, such as 0.05; by default, only
+    what the gate's margins take is planned, and the smallest drop that would be found is told."""
+    agreement: Annotated[float | None, Field(ge=0, le=1)] = None
+    """the share of examples that score the same when the application runs again, where neither the baseline's
+    repetitions nor a second run tell; by default, runs are taken to differ like any two examples."""
+    beside: Annotated[Side | None, AsIs] = None
+    """a second run of the same application, named like the baseline: how far the two lie apart is measured then."""
+    dataset: str | None = None
+    """the dataset that a name, a tag or ``latest`` is looked for in."""

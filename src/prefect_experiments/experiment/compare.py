@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -18,12 +18,12 @@ from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.backends import Remote
 from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidSetting, NotFound, unknown_value
-from prefect_experiments.evaluators import BoundEvaluator
 from prefect_experiments.experiment.arguments import CompareArguments, Place, Placed
+from prefect_experiments.experiment.earlier import between, earlier_runs, refuse_pool, since
 from prefect_experiments.experiment.places import experiment_key, find_experiment, remote_of, store_of
 from prefect_experiments.models import Experiment
 from prefect_experiments.signatures import takes
-from prefect_experiments.store import Store
+from prefect_experiments.store import Judgement, Store
 from prefect_experiments.store.named import BY_LATEST, BY_TAG, LATEST
 from prefect_experiments.sync import sync_twin
 
@@ -103,23 +103,30 @@ def compare(arguments: CompareArguments, client: Place | None) -> Comparison | t
     def places() -> tuple[Store, Remote | None]:
         return store_of(client), remote_of(None, client)
 
-    def table(source: Any, role: str) -> ResultTable:
-        return result_table(result_side(source, places, arguments.dataset, role=role))
+    def side(source: Any, role: str) -> Side:
+        return result_side(source, places, arguments.dataset, role=role)
 
+    candidate: Any = arguments.candidate
+    if _several(candidate) and arguments.pooled > 1:
+        raise InvalidSetting(
+            f"pooled={arguments.pooled} takes one candidate, and here are {len(candidate)}: compare them one by one"
+        )
+    before = side(arguments.baseline, "baseline")
     make: Any = partial(
         compare_results,
-        table(arguments.baseline, "baseline"),
+        result_table(before),
         confidence=arguments.confidence,
         directions=arguments.directions,
         experiment_evaluators=arguments.experiment_evaluators,
         gate=gate,
     )
-    candidate: Any = arguments.candidate
     found: Comparison | tuple[Comparison, ...]
     if _several(candidate):
-        found = make([table(one, f"candidate {number}") for number, one in enumerate(candidate, 1)])
+        found = make([result_table(side(one, f"candidate {number}")) for number, one in enumerate(candidate, 1)])
     else:
-        found = make(table(candidate, "candidate"))
+        after = side(candidate, "candidate")
+        earlier = between(before, after, gate, lambda: places()[0], arguments.pooled)
+        found = make(result_table(after), earlier=earlier)
     if arguments.print_summary:
         from prefect_experiments.reports.terminal import beside_the_result, print_comparison
 
@@ -137,20 +144,42 @@ class Judging:
         baseline: its results; ``None`` where there is none (yet).
         gate: the rules; ``None`` to compare without a verdict.
         note: what is to be said of a baseline that is not there yet, or not whole.
+        pooled: of how many runs the baseline is pooled.
+        since: the experiments since the baseline's.
     """
 
     baseline: Side | None = None
     gate: Gate | None = None
     note: str | None = None
+    pooled: int = 1
+    since: tuple[RanExperiment, ...] = ()
 
     def apply(self, ran: RanExperiment) -> None:
         """Compare and judge; the experiment carries the outcome."""
         if self.baseline is not None:
             ran.baseline = self.baseline
-            ran.comparison = compare_results(result_table(self.baseline), result_table(ran), gate=self.gate)
+            earlier = earlier_runs(self.since, ran, self.pooled)
+            ran.comparison = compare_results(
+                result_table(self.baseline), result_table(ran), gate=self.gate, earlier=earlier
+            )
             ran.verdict = ran.comparison.verdict
         elif self.gate is not None:
             ran.verdict = self.gate.judge_alone(result_table(ran))
+
+
+def judgement_of(ran: RanExperiment) -> Judgement:
+    """What a gate has said of an experiment, as the store keeps it. It has a verdict."""
+    verdict, before, compared = ran.verdict, ran.baseline, ran.comparison
+    assert verdict is not None, "no gate has judged it"
+    return Judgement(
+        status=verdict.status,
+        exit_code=verdict.exit_code,
+        reasons=verdict.reasons,
+        checks=[check.to_dict() for check in verdict.checks],
+        moved={} if compared is None else {name: metric.verdict for name, metric in compared.metrics.items()},
+        baseline_id=before.record.experiment.id if isinstance(before, RanExperiment) else None,
+        baseline=None if compared is None else compared.baseline.label,
+    )
 
 
 def judging(
@@ -160,6 +189,7 @@ def judging(
     remote: Remote | None,
     dataset: str,
     *,
+    pooled: int = 1,
     dry_run: bool = False,
     first_run: bool = False,
 ) -> Judging | None:
@@ -174,6 +204,7 @@ def judging(
         store: where experiments are looked for.
         remote: the backend, if it is not the store.
         dataset: the name of the new experiment's dataset.
+        pooled: as `run_experiment` takes it.
         dry_run: only look whether everything is there; nothing is compared, and nothing comes here
             from the backend.
         first_run: a tag that no experiment of the dataset has is no error, whatever other tags there are.
@@ -191,12 +222,14 @@ def judging(
     if checked is not None:
         checked.refuse_without(baseline, first_run=first_run)
     if baseline is None:
+        _refuse_nothing_to_pool(pooled)
         return None if checked is None or dry_run else Judging(None, checked)
     try:
         if dry_run and remote is not None and _names_experiment(baseline):
             _look_for(baseline, store, remote, dataset)
             return None
         side = result_side(baseline, lambda: (store, remote), dataset, role="baseline")
+        refuse_pool(side, pooled)
         note = _whole(side, baseline)
     except AmbiguousName:
         raise
@@ -204,7 +237,15 @@ def judging(
         _refuse_slip(baseline, missing, store, dataset, first_run=first_run)
         alone = "the gate judges this run alone" if checked else "nothing is compared"
         side, note = None, f"There is no baseline {baseline!r} with results on {dataset} yet; {alone}."
-    return None if dry_run else Judging(side, checked, note)
+    return None if dry_run else Judging(side, checked, note, pooled, since(side, checked, store, pooled))
+
+
+def _refuse_nothing_to_pool(pooled: int) -> None:
+    if pooled > 1:
+        raise InvalidSetting(
+            f"pooled={pooled} (--pooled {pooled}) pools a baseline, and none is named: give one, such as "
+            "baseline='tag:baseline' (--baseline tag:baseline)"
+        )
 
 
 def _refuse_slip(baseline: Any, missing: NotFound, store: Store, dataset: str, *, first_run: bool) -> None:
@@ -252,78 +293,6 @@ def _is_new(store: Store, dataset: str, key: str) -> bool:
         return not store.experiments.page(dataset=dataset, limit=1)[0]
     except NotFound:
         return True
-
-
-def check_margins(judging: Judging | None) -> None:
-    """Refuse, before anything is spent, margins that no candidate could exceed.
-
-    Raises:
-        InvalidSetting: there is one; see `Gate.refuse_unreachable`.
-    """
-    if judging is None or judging.baseline is None or judging.gate is None or not judging.gate.with_wide_margins:
-        return  # nothing to read the baseline's results for
-    judging.gate.refuse_unreachable(result_table(judging.baseline).side())
-
-
-def check_names(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:
-    """Say, before anything is spent, which metric of the gate no evaluator is called: it may be a slip.
-
-    It is no error: one evaluator may give scores of several names.
-    """
-    if judging is None or judging.gate is None or not evaluators:
-        return
-    known = [evaluator.name for evaluator in evaluators]
-    missing = [name for name in judging.gate.rules if name not in known]
-    if missing and judging.baseline is not None:
-        side = result_table(judging.baseline).side()
-        missing = [name for name in missing if name not in side.metrics and name not in side.labels_only]
-    for name in missing:
-        logger.warning("The gate asks for what no evaluator is called: %s", unknown_value("metric", name, known))
-
-
-def check_pairs(judging: Judging | None, dataset: str, example_ids: Callable[[], Sequence[str]]) -> None:
-    """Refuse, before anything is spent, a baseline on something else that has none of the examples.
-
-    Args:
-        judging: what the new experiment is compared with.
-        dataset: the name of its dataset. What is on that as well may have been edited since: the comparison says so.
-        example_ids: gives the ids of its examples.
-
-    Raises:
-        InvalidDataset: nothing could be compared.
-    """
-    side = None if judging is None else judging.baseline
-    if side is None or (isinstance(side, RanExperiment) and side.experiment.dataset_name == dataset):
-        return
-    theirs, ours = list(side.example_ids), example_ids()
-    if ours and theirs and not set(ours) & set(theirs):
-        whose = f" is on dataset {side.experiment.dataset_name!r}, and" if isinstance(side, RanExperiment) else ""
-        raise InvalidDataset(
-            f"the baseline{whose} shares no example with dataset {dataset!r}: its example ids are such as "
-            f"{', '.join(map(repr, theirs[:3]))}, and here {', '.join(map(repr, ours[:3]))}. Nothing was run: name an "
-            "experiment on the same examples, or give both sides the same ids"
-        )
-
-
-def check_directions(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:
-    """Refuse, before anything is spent, evaluators that say another direction than the baseline's evaluations.
-
-    Raises:
-        InvalidSetting: they do, and the gate does not say which counts.
-    """
-    if judging is None or judging.baseline is None:
-        return
-    said = judging.baseline.directions
-    rules = judging.gate.rules if judging.gate is not None else {}
-    for evaluator in evaluators:
-        before = said.get(evaluator.name, ())
-        decided = evaluator.name in rules and rules[evaluator.name].direction is not None
-        if before and evaluator.direction is not None and before != (evaluator.direction,) and not decided:
-            raise InvalidSetting(
-                f"evaluator {evaluator.name!r} says {evaluator.direction}, and the baseline's evaluations of that name "
-                f"say {' and '.join(before)}: nothing was run. Give the evaluator another name, or let the gate say "
-                f"which counts: {{metrics: {{{evaluator.name}: {{direction: {evaluator.direction}}}}}}}"
-            )
 
 
 def _look_for(baseline: str | Experiment, store: Store, remote: Remote, dataset: str) -> None:

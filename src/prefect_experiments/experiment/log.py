@@ -156,7 +156,8 @@ def plan_log(request: LogRequest, store: Store, remote: Remote | None, judged: J
     match(results, source.example_ids(store), source.name, allow)
     found = None
     if judged is not None:
-        found = judging(judged.baseline, judged.gate, store, remote, source.name, first_run=judged.first_run)
+        pooled, first = judged.pooled, judged.first_run
+        found = judging(judged.baseline, judged.gate, store, remote, source.name, pooled=pooled, first_run=first)
     return LogPlan(
         name,
         source.name,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
+from prefect_experiments.analysis.example_facts import ExampleFacts, facts_of
 from prefect_experiments.entry_forms import form_of
 from prefect_experiments.errors import InvalidEvaluator, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator
@@ -35,6 +36,9 @@ class Examples(Protocol):
     def bare_outputs(self) -> Iterator[Any]:
         """The expected outputs; those that nobody could take for none may be left out."""
 
+    def facts(self) -> Iterator[ExampleFacts]:
+        """What is known of each besides: metadata and splits."""
+
 
 class GivenExamples:
     """Examples that are at hand."""
@@ -55,6 +59,10 @@ class GivenExamples:
     def bare_outputs(self) -> Iterator[Any]:
         """See `Examples`."""
         return (example.output for example in self._content)
+
+    def facts(self) -> Iterator[ExampleFacts]:
+        """See `Examples`."""
+        return facts_of(self._content)
 
 
 class KeptExamples:
@@ -82,6 +90,12 @@ class KeptExamples:
         for position, text in self._store.datasets.short_outputs(self._version):
             if self._positions is None or position in self._positions:
                 yield loads(text)
+
+    def facts(self) -> Iterator[ExampleFacts]:
+        """See `Examples`."""
+        for position, example_id, metadata, splits in self._store.datasets.each_fact(self._version):
+            if self._positions is None or position in self._positions:
+                yield ExampleFacts(example_id, loads(metadata), splits)
 
 
 def _bare(output: Any) -> Any:

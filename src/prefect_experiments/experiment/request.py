@@ -23,18 +23,18 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.evaluators import BoundEvaluator, as_before, resolve_evaluators
 from prefect_experiments.experiment.arguments import EvaluateArguments, Judged, Place, ResumeArguments, RunArguments
-from prefect_experiments.experiment.compare import (
-    Judging,
+from prefect_experiments.experiment.compare import Judging, judging
+from prefect_experiments.experiment.dataset_files import check_readable, opened
+from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
+from prefect_experiments.experiment.gate_checks import (
     check_directions,
+    check_examples,
     check_margins,
     check_names,
     check_pairs,
-    judging,
 )
-from prefect_experiments.experiment.dataset_files import check_readable, opened
-from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
 from prefect_experiments.experiment.naming import check_experiment_name
-from prefect_experiments.experiment.needs import KeptExamples, check_needs
+from prefect_experiments.experiment.needs import Examples, KeptExamples, check_needs
 from prefect_experiments.experiment.places import experiment_to_continue, remote_of, store_of
 from prefect_experiments.experiment.rescore import outputs_on
 from prefect_experiments.experiment.spending import check_spending
@@ -66,10 +66,11 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
     if remote is not None:
         remote.check()
     source = DatasetSource(dataset, store, Selection.of(arguments), remote, arguments.types)
-    notes = check_needs(evaluators, source.to_use(store))
+    used = source.to_use(store)
+    notes = check_needs(evaluators, used)
     only = _only_evaluators(own, [e.name for e in evaluators], others=arguments.evaluators is not None)
     tried = arguments.dry_run is not False
-    judged = _judged(arguments, evaluators, store, remote, source.name, dry_run=tried)
+    judged = _judged(arguments, evaluators, store, remote, used, dry_run=tried)
     check_pairs(judged, source.name, partial(source.example_ids, store))
     pin: Callable[[Store], Pin] = source.pin
     if tried:
@@ -150,12 +151,16 @@ def _judged(
     evaluators: Sequence[BoundEvaluator],
     store: Store,
     remote: Remote | None,
-    dataset: str,
+    examples: Examples,
     *,
     dry_run: bool = False,
 ) -> Judging | None:
     first = wanted.first_run
-    found = judging(wanted.baseline, wanted.gate, store, remote, dataset, dry_run=dry_run, first_run=first)
+    pooled = wanted.pooled
+    found = judging(
+        wanted.baseline, wanted.gate, store, remote, examples.name, pooled=pooled, dry_run=dry_run, first_run=first
+    )
+    check_examples(wanted.gate, examples)
     check_names(found, evaluators)
     check_directions(found, evaluators)
     check_margins(found)
@@ -227,7 +232,7 @@ def plan_continued(arguments: ResumeArguments | EvaluateArguments, client: Place
         notes += _mixture(record, task, missing)
     notes += _alone(record, store, arguments)
     evaluators = (*again, *given)
-    judged = _judged(Judged.of(arguments), evaluators, store, remote, record.experiment.dataset_name)
+    judged = _judged(Judged.of(arguments), evaluators, store, remote, kept)
     _refuse_itself(judged, record)
     return RunPlan(
         record.experiment.name,

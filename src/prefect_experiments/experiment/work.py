@@ -19,7 +19,7 @@ from prefect_experiments.backends.linking import begin_remotely
 from prefect_experiments.engine import Pace
 from prefect_experiments.errors import AlreadyExists, ExperimentsError, InvalidInput
 from prefect_experiments.evaluators import BoundEvaluator
-from prefect_experiments.experiment.compare import Judging
+from prefect_experiments.experiment.compare import Judging, judgement_of
 from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.dataset_source import Pin
 from prefect_experiments.experiment.idempotency import claim, claimed, refuse
@@ -182,6 +182,7 @@ class Work:
         if verdict is None:
             return
         self._record = self.store.experiments.note(self.record.experiment.id, **{GATE: verdict.status})
+        self.store.judgements.keep(self.record.experiment.id, judgement_of(self.result))
         remote, link = self.remote, self.link
         if remote is None or link is None or self.waiting or not remote.capabilities.metadata_changes:
             return

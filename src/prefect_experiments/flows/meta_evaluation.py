@@ -93,7 +93,14 @@ async def meta_evaluation(
         threshold=threshold,
         labels=labels,
         ignore_case=ignore_case,
+        judged_output=None if judge is None else _as_read((judged or JudgedFields()).model_dump()["output"]),
     )
     agreement = await asyncio.to_thread(measure)
     await show_text(str(agreement), "agreement", evaluator, f"{evaluator} against {human}")
     return agreed(agreement, min_kappa)
+
+
+def _as_read(field: str) -> str:
+    """What a field of an example is called in the results: its output is what was expected there."""
+    part, dot, path = field.partition(".")
+    return f"{'expected' if part in ('output', 'reference') else part}{dot}{path}"

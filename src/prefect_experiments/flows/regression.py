@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from prefect_experiments import Client
+from prefect_experiments import Client, datasets
+from prefect_experiments.experiment.arguments import MOST_POOLED
 from prefect_experiments.flows.form import deployed
 from prefect_experiments.options import REPETITIONS
+from prefect_experiments.orchestration.artifacts import show_history
 from prefect_experiments.orchestration.deployed.parameters import (
     LIMITS,
     CallLimits,
@@ -20,6 +22,7 @@ from prefect_experiments.orchestration.deployed.parameters import (
     TagName,
     dataset_of,
     gate_of,
+    nightly,
 )
 from prefect_experiments.orchestration.deployed.recovery import arun_for_flow_run
 from prefect_experiments.orchestration.deployed.reporting import conclude
@@ -43,6 +46,7 @@ async def regression(
     experiment_description: str | None = None,
     experiment_metadata: dict[str, Any] | None = None,
     baseline: Source | None = "tag:baseline",
+    pooled: Annotated[int, Field(ge=1, le=MOST_POOLED)] = 5,
     gate: GateRules | None = None,
     gate_file: ProjectPath | None = None,
     promote: bool = False,
@@ -72,9 +76,13 @@ async def regression(
         experiment_metadata: Anything worth knowing later, as a JSON object.
         baseline: What the result is compared with: an experiment's id or name, tag:NAME, latest, or a table of
             results. A tag that nobody has yet is no error: the first run is judged alone.
-        gate: The rules of the verdict. Empty, and no file: no metric may be worse than the baseline's.
+        pooled: The baseline is the mean of so many runs: its own and the first ones after it that its gate did not
+            fail. Of a table of results it is that alone.
+        gate: The rules of the verdict. Empty, and no file: no metric may be worse than the baseline's. Without
+            alarms in it, an application that does not change fails in at most 5 % of months.
         gate_file: Path of a YAML or JSON file with the rules, in place of `gate`.
-        promote: Give the experiment the baseline's tag where the gate has passed it.
+        promote: Give the experiment the baseline's tag where the gate has passed it, and it is the first one, or the
+            one before it was better than the baseline.
         promote_as: The tag that `promote` gives.
         report: Where the HTML report is written: the path of an .html file, or of a folder. Empty: nowhere.
         report_url: Where people open that file or folder, such as https://reports.example.com. Empty: the page
@@ -90,7 +98,8 @@ async def regression(
         task=task,
         evaluators=evaluators,
         baseline=baseline,
-        gate=gate_of(gate, gate_file),
+        pooled=1 if baseline is None or datasets.is_path(baseline) else pooled,
+        gate=nightly(gate_of(gate, gate_file)),
         new={
             "dataset_version": dataset_version,
             "splits": splits,
@@ -102,5 +111,13 @@ async def regression(
         },
         **limits,
     )
-    promoted = promote_as if promote else None
-    return await conclude(ran, client, report=report, report_url=report_url, promote_as=promoted)
+    state = await conclude(
+        ran,
+        client,
+        report=report,
+        report_url=report_url,
+        promote_as=promote_as if promote else None,
+        only_confirmed=baseline == f"tag:{promote_as}",
+    )
+    await show_history(ran)
+    return state

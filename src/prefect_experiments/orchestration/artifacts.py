@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
+from prefect import get_run_logger
 from prefect.artifacts import (
     acreate_link_artifact,
     acreate_markdown_artifact,
@@ -21,13 +22,15 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.utilities.urls import url_for
 
-from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis import RanExperiment, history_of
 from prefect_experiments.analysis.verdicts import Comparison
+from prefect_experiments.errors import ExperimentsError
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.patience import current_line
 from prefect_experiments.orchestration.shared_server import is_shared_server
 from prefect_experiments.reports.escaping import code, markdown_link
+from prefect_experiments.reports.history_markdown import NIGHTS_SHOWN, history_markdown
 from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows, summary_markdown
 from prefect_experiments.reports.phrases import verdict_word
 from prefect_experiments.reports.worst_runs import worst_runs_lines
@@ -40,6 +43,7 @@ _PROGRESS = "the progress"
 # only done where it takes no time; a large experiment's report has them.
 MOST_RUNS_READ = 20_000
 MOST_RUNS_READ_UNASKED = 1_000
+MOST_RESULTS_OF_HISTORY = 200_000  # runs and evaluations: a second or two
 
 
 @contextlib.asynccontextmanager
@@ -187,6 +191,32 @@ async def _with_lowest(text: str, ran: RanExperiment, *, contents: bool = True) 
     if summary.n_runs > most:
         return text
     return "\n".join([text, "", *await asyncio.to_thread(partial(worst_runs_lines, ran, contents=contents))])
+
+
+async def show_history(ran: RanExperiment) -> None:
+    """The last experiments on the dataset beside each other, under a key of the dataset's; nothing of any example.
+
+    What has to be read grows with the dataset: of a large one it has fewer experiments.
+    """
+    own, store = ran.record.experiment, ran.store
+    if store is None:
+        return
+    results = own.example_count * own.repetitions * (1 + len(own.evaluators))
+    last = max(1, min(NIGHTS_SHOWN, MOST_RESULTS_OF_HISTORY // max(1, results)))
+    target = None if ran.link is None else ran.link.target
+    try:
+        found = await asyncio.to_thread(partial(history_of, store, own.dataset_id, last=last, target=target))
+    except ExperimentsError as error:  # the verdict is what the flow is for
+        get_run_logger().warning("The history of %s is not shown: %s", own.dataset_name, error)
+        return
+    await current_line().tell(
+        "the history",
+        acreate_markdown_artifact(
+            markdown=history_markdown(found),
+            key=artifact_key("history", own.dataset_name),
+            description=f"The last experiments on {own.dataset_name}",
+        ),
+    )
 
 
 async def show_report(path: Path, url: str | None, name: str) -> None:

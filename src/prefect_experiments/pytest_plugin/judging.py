@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prefect_experiments.analysis.verdicts import MetricCheck, Verdict
+from prefect_experiments.analysis.entries import Entry, EntryScore
+from prefect_experiments.analysis.required import UNJUDGED, are_right
+from prefect_experiments.analysis.results import result_table
+from prefect_experiments.analysis.verdicts import MetricCheck, Status, Verdict
 from prefect_experiments.errors import NotFound
 from prefect_experiments.reports import phrases
 
@@ -52,7 +55,7 @@ def without_gate(ran: RanExperiment) -> list[MetricCheck]:
 
 
 def required_checks(ran: RanExperiment, required: Any) -> list[MetricCheck]:
-    """What is asked of single examples: that none of their runs failed, and that each score is as good as can be.
+    """What is asked of single examples: that they are right, as `analysis.required` has it for gates.
 
     Args:
         ran: the experiment.
@@ -63,12 +66,18 @@ def required_checks(ran: RanExperiment, required: Any) -> list[MetricCheck]:
         NotFound: there is no such example or split.
     """
     given: Mapping[str, Any] = required if isinstance(required, Mapping) else dict.fromkeys(_names(required))
-    wanted: dict[str, Collection[str] | None] = {}
+    wanted: dict[str, tuple[str, ...] | None] = {}
     for name, metrics in given.items():
-        only = None if metrics is None else list(_names(metrics))
+        only = None if metrics is None else tuple(_names(metrics))
         for example_id in _ids(ran, name):
             wanted[example_id] = only
-    return [_required(ran, example_id, only) for example_id, only in wanted.items()]
+    table = result_table(ran)
+    found: dict[str, MetricCheck] = {}
+    for only in dict.fromkeys(wanted.values()):
+        ids = [example_id for example_id, metrics in wanted.items() if metrics == only]
+        for entry in are_right(table, ids, by=only).entries:
+            found[entry.example_id] = _check(entry, only)
+    return [found[example_id] for example_id in wanted]
 
 
 def _names(given: str | Iterable[str]) -> Iterable[str]:
@@ -87,28 +96,26 @@ def _ids(ran: RanExperiment, name: str) -> list[str]:
     )
 
 
-def _required(ran: RanExperiment, example_id: str, only: Collection[str] | None) -> MetricCheck:
-    runs = {run.id: run for run in ran.task_runs if run.example_id == example_id}
-    wrong = [f"run {run.repetition_number} failed: {run.error}" for run in runs.values() if run.status == "error"]
-    if not runs:
-        wrong = ["it was not run"]
-    seen: set[str] = set()
-    for one in ran.evaluation_runs:
-        if one.run_id not in runs or (only is not None and one.name not in only):
-            continue
-        if one.score is not None or one.error:
-            seen.add(one.name)
-        least = "minimize" in ran.directions.get(one.name, ())
-        if one.error:
-            wrong.append(f"{one.name} failed: {one.error}")
-        elif one.score is not None and (one.score > 0 if least else one.score < 1):
-            wrong.append(f"{one.name} is {one.score:g}" + (f" ({one.explanation})" if one.explanation else ""))
-    if not wrong and (lacking := sorted(set(only or ()) - seen)):
-        wrong = [f"{', '.join(lacking)} did not score it"]
-    if not wrong and not seen:
-        wrong = ["no score says that it is right"]
-    reason = f"example {example_id!r}: {'; '.join(wrong) or 'as required'}"
-    return MetricCheck(name=f"example {example_id}", status="failed" if wrong else "passed", reason=reason)
+def _check(entry: Entry, only: Collection[str] | None) -> MetricCheck:
+    """What is said of one example, with the texts of errors and explanations."""
+    wrong = [f"{entry.why}: {entry.error}" if entry.error else entry.why] if entry.why else []
+    wrong += [_wrong(score) for score in entry.scores if score.outcome != "passed"]
+    lacking = sorted(set(only or ()) - {score.evaluator for score in entry.scores})
+    if lacking and entry.why in ("", UNJUDGED):
+        wrong = [*([] if entry.why else wrong), f"{', '.join(lacking)} did not score it"]
+    elif not entry.why and all(score.score is None and not score.error for score in entry.scores):
+        wrong = [UNJUDGED]
+    reason = f"example {entry.example_id!r}: {'; '.join(wrong) or 'as required'}"
+    status: Status = "failed" if wrong else "passed"
+    return MetricCheck(name=f"example {entry.example_id}", status=status, reason=reason)
+
+
+def _wrong(score: EntryScore) -> str:
+    if score.error:
+        return f"{score.evaluator} failed: {score.error}"
+    if score.score is None:
+        return f"{score.evaluator} {score.why}"
+    return f"{score.evaluator} is {score.score:g}" + (f" ({score.explanation})" if score.explanation else "")
 
 
 def metric_checks(ran: RanExperiment, verdict: Verdict) -> list[MetricCheck]:

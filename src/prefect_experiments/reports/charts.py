@@ -22,6 +22,8 @@ _BINS = 24
 _FURTHEST = 1e300  # what lies beyond is drawn there: of larger numbers the difference is none that a float can hold
 _TENTHS = 11  # bars of scores from 0 to 1: one around each tenth, the first and the last of them included
 
+Place: TypeAlias = Callable[[int], float]
+"""Gives where along an axis the item of a number stands."""
 Floats: TypeAlias = npt.NDArray[np.float64]
 Role = Literal["baseline", "candidate", "improved", "regressed", "unchanged"]
 
@@ -128,7 +130,7 @@ def interval_plot(
         )
         for row, (role, value, start, end) in enumerate(intervals)
     ]
-    ticks = [replace(tick, x=place(tick.x)) for tick in _labelled(low, high, 4, label)]
+    ticks = [replace(tick, x=place(tick.x)) for tick in labelled(low, high, 4, label)]
     return IntervalPlot(marks, ticks, place(0) if zero else None, 14.0 * len(marks) + 24)
 
 
@@ -179,7 +181,7 @@ def histogram(
         beyond = bool(every.max() > end)
         if beyond:
             names[-1] = f"{label(float(edges[-2]))} and more"
-        found = [tick for tick in _labelled(start, end, 6, label) if start <= tick.x]
+        found = [tick for tick in labelled(start, end, 6, label) if start <= tick.x]
         ticks = [replace(tick, x=(tick.x - start) / (end - start)) for tick in found]
     return _bars([(role, name) for role, name, _ in sides], counts, names, ticks)
 
@@ -243,7 +245,7 @@ def _bars(
     return Histogram(bars, placed, numbers.percent(top), description, top)
 
 
-def _labelled(low: float, high: float, about: int, label: Callable[[float], str]) -> list[Tick]:
+def labelled(low: float, high: float, about: int, label: Callable[[float], str]) -> list[Tick]:
     """Round numbers between two ends, as many as have labels of their own: milliseconds have no decimals, say."""
     for most in range(about, 0, -1):
         ticks = [Tick(value, label(value)) for value in _ticks(low, high, most)]

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis import History, RanExperiment
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.files import write_file
+from prefect_experiments.reports.history_page import history_pieces
 from prefect_experiments.reports.html import html_pieces
 from prefect_experiments.reports.junit import junit_xml
 from prefect_experiments.reports.pull_request import first_comment, pull_request_comment
@@ -37,7 +38,7 @@ def write_report(
 
     Args:
         results: the experiment: a `RanExperiment`, or a table of results (a DataFrame, rows or a
-            file) shaped like ``RanExperiment.to_dataframe()``.
+            file) shaped like ``RanExperiment.to_dataframe()``. Or a `History`, of which there is a page alone.
         path: of the file, which is replaced where it is there.
         form: ``"page"``, an HTML page in one file; ``"junit"``, XML for the test page of a build
             server; ``"comment"``, Markdown for a pull request. Default, by the path's ending:
@@ -53,7 +54,7 @@ def write_report(
         The path that was written.
 
     Raises:
-        InvalidInput: an ending that says no form, or a table that cannot be used.
+        InvalidInput: an ending that says no form, a table that cannot be used, or a history in another form.
         InvalidSetting: the file cannot be written there, or the comment has nothing to say.
     """
     target = Path(path)
@@ -62,6 +63,10 @@ def write_report(
         raise InvalidInput(
             f"a report ends in {', '.join(FORM_OF)}, got {str(target)!r}; name the file so, or say the form"
         )
+    if isinstance(results, History):
+        if form != "page":
+            raise InvalidInput(f"a history is written as an HTML page, got {str(target)!r}; name the file .html")
+        return _write(target, history_pieces(results, title=title))
     if isinstance(results, RanExperiment):
         comparison = comparison or results.comparison
         baseline = results.baseline if baseline is None else baseline
@@ -80,6 +85,10 @@ def write_report(
         pieces = [junit_xml(comparison) if comparison else _alone(_side(results), verdict)]  # no run is read for it
     else:
         pieces = [pull_request_comment(comparison, report=page) if comparison else _first(results, verdict, page)]
+    return _write(target, pieces)
+
+
+def _write(target: Path, pieces: Iterable[str]) -> Path:
     write_file(target, lambda file: file.writelines(piece.encode() for piece in pieces), make_folders=True)
     return target
 

@@ -27,6 +27,7 @@ from prefect_experiments.reports.figures import outline_of
 from prefect_experiments.reports.page import Party
 from prefect_experiments.reports.page_data import examples_data
 from prefect_experiments.reports.report_model import ReportSide
+from prefect_experiments.reports.slices import SLICES_MOVED, flaky_line, slice_lines
 
 _SCRIPTS = ("diff.js", "table.js", "detail.js", "main.js")
 
@@ -76,13 +77,13 @@ def html_pieces(
     sides = [party.side for party in parties]
     outline = outline_of([side.read for side in sides])
     data = examples_data(comparison, sides, outline)
-    style, script = _source("report.css"), Markup("\n").join(_source(name) for name in _SCRIPTS)
+    style, script = source("report.css"), Markup("\n").join(source(name) for name in _SCRIPTS)
     return (
         environment()
         .get_template("report.html")
         .generate(
             title=title or _title(comparison, candidate, baseline),
-            policy=_policy(style, script),
+            policy=policy(style, script),
             style=style,
             script=script,
             comparison=comparison,
@@ -92,6 +93,9 @@ def html_pieces(
             data=data,
             metrics=page.metric_rows(comparison, parties, data.metrics) if comparison else [],
             compared_operations=page.operation_rows(comparison) if comparison else [],
+            slices_moved=SLICES_MOVED,
+            slices=slice_lines(comparison) if comparison else [],
+            flaky=flaky_line(comparison) if comparison else "",
             summaries=page.summary_rows(parties[0]),
             counts=page.score_counts(parties),
             distributions=page.distributions(parties, outline),
@@ -107,12 +111,13 @@ def _title(comparison: Comparison | None, candidate: ReportSide, baseline: Repor
     return f"{candidate.label} against {against}" if against else candidate.label
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str | None = None) -> str:
+    """The page's Content-Security-Policy: nothing but its own style and, where it has one, its own script."""
     return "; ".join(
         (
             "default-src 'none'",
             f"style-src {_hash(style)}",
-            f"script-src {_hash(script)}",
+            *([] if script is None else [f"script-src {_hash(script)}"]),
             "img-src data:",
             "base-uri 'none'",
             "form-action 'none'",
@@ -145,6 +150,7 @@ def _finalize(value: Any) -> Any:
 
 
 @cache
-def _source(name: str) -> Markup:
+def source(name: str) -> Markup:
+    """A file beside the templates, as it is: our own style or script."""
     text = (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
     return Markup(text)  # noqa: S704 - our own file

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from prefect_experiments.analysis import MetricSummary, RanExperiment, Summary, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
-from prefect_experiments.analysis.verdicts import Comparison, ExampleChange, Side, Verdict
+from prefect_experiments.analysis.example_changes import ExampleChange
+from prefect_experiments.analysis.verdicts import Comparison, Side, Verdict
 from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.escaping import markdown as plain
+from prefect_experiments.reports.slices import SLICES_MOVED, flaky_line, slice_lines
 from prefect_experiments.reports.spending import figures, unpriced
 
 WORST_SHOWN = 10
@@ -86,7 +88,8 @@ def comparison_markdown(comparison: Comparison, *, worst: int = WORST_SHOWN) -> 
     # Why it failed is read first; that each check passed can wait.
     passed = comparison.verdict is not None and comparison.verdict.status == "passed"
     lines += [] if passed else reasons
-    lines += [*metric_table(comparison), "", *label_lines(comparison)]
+    lines += [*metric_table(comparison), "", *correction_lines(comparison)]
+    lines += [*moved_lines(comparison), *label_lines(comparison)]
     if comparison.metrics and not passed and comparison.verdict:
         lines += ["The table asks whether there is a difference, the gate only whether it is for the worse.", ""]
     lines += [*side_lines(comparison), "", *likeness_lines(comparison)]
@@ -97,6 +100,18 @@ def comparison_markdown(comparison: Comparison, *, worst: int = WORST_SHOWN) -> 
 def reason_lines(verdict: Verdict) -> list[str]:
     """The verdict's reasons as a Markdown list."""
     return [f"- {escaping.sentence(reason)}" for reason in verdict.reasons]
+
+
+def moved_lines(comparison: Comparison) -> list[str]:
+    """The groups of examples on which a metric moved, as a Markdown list with its heading."""
+    lines = [f"- {escaping.sentence(line)}" for line in slice_lines(comparison)]
+    return [f"{SLICES_MOVED}:", "", *lines, ""] if lines else []
+
+
+def correction_lines(comparison: Comparison) -> list[str]:
+    """What people's scores make of judges' metrics, as a Markdown list; nothing where nobody has asked."""
+    lines = [f"- {escaping.sentence(line)}" for line in phrases.correction_lines(comparison)]
+    return [*lines, ""] if lines else []
 
 
 def label_lines(comparison: Comparison) -> list[str]:
@@ -175,8 +190,10 @@ def worst_lines(comparison: Comparison, worst: int) -> list[str]:
     if not comparison.regressed or worst < 1:
         return []
     count, shown = phrases.worst_first(comparison, worst)
-    lines = [f"**{phrases.WORST_FIRST}** ({count})", ""]
-    return lines + [line for change in shown for line in _change(change, comparison)]
+    lines = [f"**{phrases.WORST_FIRST}** ({count})", ""] if shown else []
+    lines += [line for change in shown for line in _change(change, comparison)]
+    flaky = flaky_line(comparison, lambda example_id: escaping.code(example_id, longest=60))
+    return [*lines, *(["", flaky] if flaky else [])]
 
 
 def _change(change: ExampleChange, comparison: Comparison) -> list[str]:

@@ -14,11 +14,11 @@ from html import escape
 from itertools import islice
 from typing import Any
 
-from prefect_experiments.analysis import Comparison, RanExperiment, Summary, Verdict, numbers
+from prefect_experiments.analysis import Comparison, History, RanExperiment, Summary, Verdict, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
 from prefect_experiments.models import Dataset
 from prefect_experiments.pages import DatasetList, ExampleList, ExperimentList, ExperimentRunList, ListPage
-from prefect_experiments.reports import phrases
+from prefect_experiments.reports import history_words, phrases
 from prefect_experiments.reports.escaping import as_text, one_line, web_address
 from prefect_experiments.reports.html import environment
 from prefect_experiments.reports.markdown import headline, less_note
@@ -117,6 +117,24 @@ def _(value: RanExperiment) -> list[Card]:
 
 
 @cards_of.register
+def _(value: History) -> list[Card]:
+    rows = [
+        (
+            history_words.moment(entry.created_at),
+            entry.name,
+            *(history_words.mean(entry.metrics.get(name)) for name in value.metrics),
+            history_words.runs(entry),
+            " ".join(filter(None, (history_words.verdict(entry), history_words.tags_given(entry)))),
+        )
+        for entry in value.entries[-ROWS_SHOWN:][::-1]
+    ]
+    table = _table(("UTC", "experiment", *value.metrics, "runs", "gate"), rows, total=len(value.entries))
+    notes = [history_words.LEGEND, *history_words.remarks(value)]
+    facts = [history_words.in_short(value)]
+    return [Card(f"History of {value.dataset}", facts=facts, tables=[table] if rows else [], notes=notes)]
+
+
+@cards_of.register
 def _(value: Verdict) -> list[Card]:
     return [Card("", verdict=value, sentences=[phrases.verdict_sentence(value)], reasons=value.reasons)]
 
@@ -125,7 +143,7 @@ def _(value: Verdict) -> list[Card]:
 def _(value: Comparison) -> list[Card]:
     sides = f"{value.candidate.label} against {value.baseline.label}"
     labels = [f"labels of {phrases.label_line(one)}" for one in label_comparisons(value)]
-    notes = [*labels, *phrases.likeness(value)]
+    notes = [*phrases.correction_lines(value), *labels, *phrases.likeness(value)]
     for role, side in (("candidate", value.candidate), ("baseline", value.baseline)):
         notes.append(phrases.side_line(role, side))
     return [
@@ -235,7 +253,9 @@ def _worst(comparison: Comparison) -> list[Table]:
         for change in phrases.worst_changes(comparison, WORST_SHOWN)
     ]
     columns = ("", "example", "metric", "baseline", "candidate", "expected", "input")
-    return [_table(columns, rows, title=phrases.WORST_FIRST, total=len(comparison.regressed))] if rows else []
+    return (
+        [_table(columns, rows, title=phrases.WORST_FIRST, total=len(phrases.solid_changes(comparison)))] if rows else []
+    )
 
 
 def _table(

@@ -54,6 +54,7 @@ class _Change:
     rank: int = 0
     worse: set[int] = field(default_factory=set)
     better: set[int] = field(default_factory=set)
+    flaky: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +141,12 @@ def _changes(comparison: Comparison, ids: Iterable[str], places: dict[str, int])
         if one := found.get(change.example_id):
             one.rank = max(one.rank, len(comparison.improved) - rank)
             one.better.add(places.get(change.metric, TASK_ERROR))
+            one.flaky |= {places.get(change.metric, TASK_ERROR)} if change.is_flaky else set()
     for rank, change in enumerate(regressions(comparison)):
         if one := found.get(change.example_id):
             one.rank = min(one.rank, rank - len(comparison.regressed))
             one.worse.add(places.get(change.metric, TASK_ERROR))
+            one.flaky |= {places.get(change.metric, TASK_ERROR)} if change.is_flaky else set()
     return found
 
 
@@ -210,7 +213,7 @@ class _Writer:
                 for number in repetitions
             ],
         }
-        return data
+        return data | ({"flaky": sorted(change.flaky)} if change.flaky else {})
 
     def _cell(self, name: str, example: _Example) -> list[Any]:
         """Means of both sides as text, then what the table is sorted by: the change (worse is less) or the score."""

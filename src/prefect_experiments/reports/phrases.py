@@ -10,16 +10,18 @@ from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.changes import ChangeOutline, outlines
 from prefect_experiments.analysis.comparison.paired import MCNEMAR
 from prefect_experiments.analysis.comparison.said import (
+    corrected_change,
     differences_said,
     label_comparisons,
+    said_of_correction,
     said_of_labels,
     said_of_unknown,
 )
+from prefect_experiments.analysis.example_changes import ExampleChange
 from prefect_experiments.analysis.failures import CommonError, Failures, Who
 from prefect_experiments.analysis.verdicts import (
     Comparison,
     Direction,
-    ExampleChange,
     LabelComparison,
     MetricComparison,
     Side,
@@ -48,6 +50,7 @@ class Figures:
     Attributes:
         difference: candidate minus baseline, such as ``-3 points``.
         interval: of the difference, such as ``[-6, -1]``; empty where there is none.
+        corrected: the difference corrected for the judge's errors, and by what; empty where there is none.
         p: Holm's adjusted p-value where there is one, else the plain one.
     """
 
@@ -66,6 +69,7 @@ class Figures:
     verdict: str
     examples_needed: str
     test: str
+    corrected: str = ""
 
     @property
     def change(self) -> str:
@@ -94,6 +98,7 @@ def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
     unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean, operation=metric.name if operation else "")
     difference, interval = numbers.difference(metric.difference, metric.ci_low, metric.ci_high, unit)
     adjusted = metric.p_value if metric.p_value_adjusted is None else metric.p_value_adjusted
+    change = corrected_change(metric)
     return Figures(
         name=name,
         direction=metric.direction,
@@ -110,7 +115,14 @@ def figures_of(metric: MetricComparison, *, operation: bool = False) -> Figures:
         verdict=metric.verdict,
         examples_needed="" if metric.examples_needed is None else numbers.count(metric.examples_needed),
         test=metric.test,
+        corrected=f"{change} corrected by {metric.corrected.human}" if change and metric.corrected else "",
     )
+
+
+def correction_lines(comparison: Comparison) -> list[str]:
+    """Such as ``correctness: by the judge -2 points, corrected by human (60 examples ...) -5 points [-9, -1], ...``."""
+    every = comparison.metrics.values()
+    return [f"{metric.name}: {said_of_correction(metric)}" for metric in every if metric.corrected is not None]
 
 
 def worth_a_line(comparison: Comparison) -> list[MetricComparison]:
@@ -153,7 +165,7 @@ def metric_line(figures: Figures, name: str | None = None) -> str:
     if figures.difference == numbers.NOTHING:
         return f"{name}: no example has a score on both sides"
     text = f"{name} {figures.candidate}, {figures.change}; {figures.improved} improved, {figures.regressed} regressed"
-    return text + figures.direction_note
+    return text + figures.direction_note + (f"; {figures.corrected}" if figures.corrected else "")
 
 
 def verdict_word(verdict: Verdict | None) -> str:
@@ -231,7 +243,7 @@ def regressions(comparison: Comparison) -> list[ExampleChange | ChangeOutline]:
     Within a metric the order is the comparison's, worst first; between metrics differences cannot be
     ranked (points of a score, a number of words), so those that the gate did not pass come before
     those that regressed, then what failed on one side only, then the others. The first that failed stands above them
-    all: nothing is worse, and a list of the first few must not leave it out.
+    all: nothing is worse, and a list of the first few must not leave it out. The flaky ones come last.
     """
     every = outlines(comparison.regressed)
     return [every[number] for number in _ranked(comparison, every)]
@@ -241,17 +253,20 @@ def _ranked(comparison: Comparison, every: Sequence[ExampleChange | ChangeOutlin
     """The same as places in `Comparison.regressed`."""
     checks = comparison.verdict.checks if comparison.verdict else ()
     stopped = {check.name for check in checks if check.status != "passed"}
-    errors_decide = bool(stopped - comparison.metrics.keys())  # a rule on errors or coverage
+    errors_decide = bool(stopped - comparison.metrics.keys() - {*comparison.slices.asked})  # on errors or coverage
 
     def place(number: int) -> int:
         metric = every[number].metric
         found = comparison.metrics.get(metric)
+        if every[number].is_flaky:
+            return 5
         if found is None:
             return 0 if errors_decide else 3
         return 1 if metric in stopped else 2 if found.verdict == "regressed" else 4
 
     order = sorted(range(len(every)), key=place)
-    first = next((number for number in order if every[number].metric not in comparison.metrics), None)
+    solid = (number for number in order if not every[number].is_flaky)
+    first = next((number for number in solid if every[number].metric not in comparison.metrics), None)
     return order if first is None else [first, *(number for number in order if number != first)]
 
 
@@ -266,17 +281,25 @@ WORST_FIRST = "Worse, worst first"
 def worst_first(comparison: Comparison, worst: int) -> tuple[str, list[ExampleChange]]:
     """How many of the examples that got worse are shown, such as ``5 of 1,693 examples``; and the changes, worst first.
 
+    The flaky ones are told apart: see `slices.flaky_line`.
+
     An example that is worse in two metrics is two changes, and is counted once, as on the page.
     """
     shown = worst_changes(comparison, worst)
-    some, of = (len({change.example_id for change in every}) for every in (shown, outlines(comparison.regressed)))
+    some, of = (len({change.example_id for change in every}) for every in (shown, solid_changes(comparison)))
     return f"{some:,} of {numbers.count(of, 'example')}", shown
 
 
 def worst_changes(comparison: Comparison, worst: int) -> list[ExampleChange]:
-    """The first of `regressions`, with their texts."""
-    ranked = _ranked(comparison, outlines(comparison.regressed))
+    """The first of `regressions` that are not flaky, with their texts."""
+    every = outlines(comparison.regressed)
+    ranked = [number for number in _ranked(comparison, every) if not every[number].is_flaky]
     return [comparison.regressed[number] for number in ranked[:worst]]
+
+
+def solid_changes(comparison: Comparison) -> list[ExampleChange | ChangeOutline]:
+    """What got worse by more than repetitions of the same side differ."""
+    return [change for change in outlines(comparison.regressed) if not change.is_flaky]
 
 
 GOOD, BAD = "✔", "✗"

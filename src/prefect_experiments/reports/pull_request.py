@@ -11,6 +11,7 @@ from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.markdown import (
     likeness_lines,
     metric_table,
+    moved_lines,
     reason_lines,
     side_lines,
     summary_markdown,
@@ -52,6 +53,8 @@ def pull_request_comment(
     lines += [f"- labels of {line}" for line in labels]
     if not comparison.metrics and not labels:
         lines.append("- no metric that both sides were scored on")
+    if moved := moved_lines(comparison):
+        lines += ["", *moved]
     if alike := likeness_lines(comparison):
         lines += ["", *alike]
     passed = verdict is not None and verdict.status == "passed"

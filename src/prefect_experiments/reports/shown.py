@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
-from prefect_experiments.analysis import Comparison, RanExperiment, Summary, Verdict
+from prefect_experiments.analysis import Comparison, History, RanExperiment, Summary, Verdict
 from prefect_experiments.reports import terminal
+from prefect_experiments.reports.history_terminal import print_history
 from prefect_experiments.reports.notebook import html
 
 __all__ = ["html", "text"]
@@ -38,6 +39,11 @@ def _(value: Summary) -> str:
 @text.register
 def _(value: Comparison) -> str:
     return terminal.printed(lambda out: terminal.print_comparison(value, out))
+
+
+@text.register
+def _(value: History) -> str:
+    return terminal.printed(lambda out: print_history(value, out))
 
 
 @text.register

@@ -17,9 +17,11 @@ from rich.text import Text
 
 from prefect_experiments.analysis import RanExperiment, Summary, numbers
 from prefect_experiments.analysis.comparison.said import label_comparisons
+from prefect_experiments.analysis.example_changes import ExampleChange
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.reports import escaping, phrases
 from prefect_experiments.reports.markdown import headline
+from prefect_experiments.reports.slices import SLICES_MOVED, flaky_line, slice_lines
 from prefect_experiments.reports.spending import figures, unpriced
 
 WORST_SHOWN = 5
@@ -130,6 +132,12 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
         _print_reasons(verdict, out)
     if comparison.metrics:
         out.print(comparison_table(comparison, width=out.width))
+    if moved := slice_lines(comparison):
+        out.print(Text(SLICES_MOVED, "italic"))
+        for line in moved:
+            out.print(Text(f"  {escaping.one_line(line)}"), soft_wrap=True)
+    for line in phrases.correction_lines(comparison):
+        out.print(Text(f"  {escaping.one_line(line)}"), soft_wrap=True)
     for labels in label_comparisons(comparison):
         out.print(Text(f"  labels of {escaping.one_line(phrases.label_line(labels))}"), soft_wrap=True)
     for line in phrases.operation_lines(comparison):
@@ -191,6 +199,13 @@ def comparison_table(comparison: Comparison, *, width: int = 120) -> Table:
 def _print_worst(comparison: Comparison, worst: int, out: Console) -> None:
     """Each example that got worse: how, in which metric, and line by line what went in, was expected and came out."""
     count, shown = phrases.worst_first(comparison, worst)
+    if shown:
+        _print_changes(comparison, count, shown, out)
+    if flaky := flaky_line(comparison):
+        out.print(Text(flaky, "dim"), soft_wrap=True)
+
+
+def _print_changes(comparison: Comparison, count: str, shown: Sequence[ExampleChange], out: Console) -> None:
     out.print(Text(f"{phrases.WORST_FIRST} ({count})", "italic"))
     steps = [phrases.step(change, comparison) for change in shown]
     wide = max(map(len, steps))

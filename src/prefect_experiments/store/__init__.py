@@ -20,9 +20,11 @@ from prefect_experiments.store.experiments import ExperimentStore
 from prefect_experiments.store.failures import FailureStore
 from prefect_experiments.store.figures import FigureStore
 from prefect_experiments.store.ingest import IngestStore
+from prefect_experiments.store.judgements import Judgement, JudgementStore
 from prefect_experiments.store.leases import Lease, LeaseStore
 from prefect_experiments.store.links import Link, LinkStore
 from prefect_experiments.store.outbox import OutboxStore
+from prefect_experiments.store.outcomes import OutcomeStore
 from prefect_experiments.store.pending import PendingStore
 from prefect_experiments.store.provider_limits import ProviderLimitStore
 from prefect_experiments.store.recorder import Recorder
@@ -30,6 +32,7 @@ from prefect_experiments.store.results import ResultStore
 from prefect_experiments.store.run_pages import RunPages
 from prefect_experiments.store.shared_work import SharedWorkStore
 from prefect_experiments.store.sqlite_file import check_usable
+from prefect_experiments.store.tag_moves import TagMoveStore
 from prefect_experiments.store.upkeep import Upkeep
 from prefect_experiments.store.urls import parse_url, portable, shown, url_text
 
@@ -49,9 +52,12 @@ class Store:
         self.database = Database(url)
         self.datasets = DatasetStore(self.database)
         self.experiments = ExperimentStore(self.database)
+        self.judgements = JudgementStore(self.database)
+        self.tag_moves = TagMoveStore(self.database)
         self.results = ResultStore(self.database)
         self.run_pages = RunPages(self.database)
         self.figures = FigureStore(self.database)
+        self.outcomes = OutcomeStore(self.database)
         self.pending = PendingStore(self.database)
         self.failures = FailureStore(self.database)
         self.links = LinkStore(self.database)
@@ -185,6 +191,7 @@ if hasattr(os, "register_at_fork"):
 __all__ = [
     "EvaluatorRecord",
     "ExperimentRecord",
+    "Judgement",
     "Lease",
     "Link",
     "Recorder",

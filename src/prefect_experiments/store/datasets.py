@@ -197,6 +197,12 @@ class DatasetStore:
         for position, example_id, splits in self._paged(version, columns, AT_ONCE):
             yield position, example_id, to_splits(splits)
 
+    def each_fact(self, version: DatasetVersion) -> Iterator[tuple[int, str, str, tuple[str, ...]]]:
+        """Each example's position, id, metadata as JSON, and splits, in order, read a few at a time."""
+        columns = [examples.c[name] for name in ("position", "example_id", "metadata", "splits")]
+        for position, example_id, metadata, splits in self._paged(version, columns, AT_ONCE):
+            yield position, example_id, metadata, to_splits(splits)
+
     def short_outputs(self, version: DatasetVersion) -> list[tuple[int, str | None]]:
         """The position and the expected output's JSON text of the examples of which that is short, or that have none.
 

@@ -38,9 +38,11 @@ from prefect_experiments.store.tables import (
     experiments,
     linked_experiments,
 )
+from prefect_experiments.store.tag_moves import let_go, move
 from prefect_experiments.texts import plain_text
 from prefect_experiments.times import to_datetime
 
+_IDS_AT_ONCE = 500
 _LONGEST_NAME = 255  # an evaluator's name is part of a key, and PostgreSQL limits the length of those
 
 
@@ -175,6 +177,30 @@ class ExperimentStore:
             records = self._records(connection, [row.id for row in rows])
             return [records[row.id].experiment for row in rows], pagination
 
+    def of_dataset(
+        self, dataset: str, *, since: float | None = None, last: int | None = None
+    ) -> tuple[list[ExperimentRecord], int]:
+        """The experiments on a dataset, the first that was made first, and how many there are in all.
+
+        Args:
+            dataset: name or id.
+            since: only those that were made at this time or later, in seconds since the epoch.
+            last: only so many, the newest.
+
+        Raises:
+            NotFound: there is no such dataset.
+        """
+        c = experiments.c
+        with self._database.read() as connection:
+            mine = c.dataset_id == self._dataset_id(connection, dataset)
+            total = connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
+            query = sa.select(c.id).where(mine, sa.true() if since is None else c.created_at >= since)
+            ids = list(connection.execute(query.order_by(c.number.desc()).limit(last)).scalars())[::-1]
+            records: dict[str, ExperimentRecord] = {}
+            for start in range(0, len(ids), _IDS_AT_ONCE):
+                records |= self._records(connection, ids[start : start + _IDS_AT_ONCE])
+            return [records[found] for found in ids], total
+
     def mentioning(self, text: str) -> list[Experiment]:
         """Those with a text in their metadata, such as an id, newest first."""
         with self._database.read() as connection:
@@ -186,7 +212,8 @@ class ExperimentStore:
 
     def delete(self, experiment_id: str) -> None:
         """Delete an experiment with its runs, evaluations, annotations and tags."""
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
+            let_go(connection, experiment_id)
             connection.execute(experiments.delete().where(experiments.c.id == experiment_id))
 
     def note(self, experiment_id: str, **facts: Any) -> ExperimentRecord:
@@ -203,10 +230,13 @@ class ExperimentStore:
     def tag(self, experiment_id: str, tag: str) -> None:
         """Give an experiment a tag; another experiment of the same dataset loses it."""
         check_name(tag, "tag")
-        with self._database.write() as connection:
-            dataset_id = self._record(connection, experiment_id).experiment.dataset_id
-            values = {"dataset_id": dataset_id, "tag": tag, "experiment_id": experiment_id}
+        with self._database.write(alone=True) as connection:
+            mine = self._record(connection, experiment_id).experiment
+            if tag in mine.tags:  # since when, is known or will never be
+                return
+            values = {"dataset_id": mine.dataset_id, "tag": tag, "experiment_id": experiment_id}
             connection.execute(self._database.upsert(experiment_tags), [values])
+            move(connection, mine.dataset_id, tag, experiment_id)
 
     def tags(self, dataset: str) -> list[str]:
         """The tags that experiments of a dataset have; none where there is no such dataset."""
@@ -239,11 +269,12 @@ class ExperimentStore:
 
     def untag(self, experiment_id: str, tag: str) -> None:
         """Take a tag away."""
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
             where = experiment_tags.c.experiment_id == experiment_id, experiment_tags.c.tag == tag
             found = connection.execute(experiment_tags.delete().where(*where))
             if not found.rowcount:
                 raise NotFound(f"experiment {experiment_id} has no tag {tag!r}")
+            let_go(connection, experiment_id, tag)
 
     def _put_evaluators(self, connection: Connection, experiment_id: str, records: Sequence[EvaluatorRecord]) -> None:
         query = sa.select(experiment_evaluators.c.name).where(experiment_evaluators.c.experiment_id == experiment_id)

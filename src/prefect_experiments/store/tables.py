@@ -177,6 +177,36 @@ experiment_tags = Table(
     Index("ix_experiment_tags_experiment", "experiment_id"),
 )
 
+# When a tag moved, and where to: to no experiment (null) where it was taken away, or the one that had it was deleted.
+# An experiment that was deleted stays named here. Tags that are idempotency keys never move, and are not in it.
+tag_moves = Table(
+    "tag_moves",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),  # counts the moves as they are made
+    Column("dataset_id", String(64), ForeignKey("datasets.id", ondelete="CASCADE"), nullable=False),
+    Column("tag", Text, nullable=False),
+    Column("experiment_id", String(64)),
+    Column("moved_at", Double, nullable=False),
+    Index("ix_tag_moves_dataset", "dataset_id"),
+)
+
+# What a gate has said of an experiment when it was done, the last time that it was. `checks` is a JSON list of objects,
+# `moved` an object: by metric, how the comparison with the baseline calls it, such as "regressed". `baseline` is what
+# people call it; its id is null where it is a table of results, and may be one of an experiment that was deleted since.
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("experiment_id", String(64), ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("exit_code", Integer, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("checks", Text, nullable=False),
+    Column("moved", Text, nullable=False),
+    Column("baseline_id", String(64)),
+    Column("baseline", Text),
+    Column("judged_at", Double, nullable=False),
+)
+
 # What a backend calls the things that are kept here, too. `target` is the backend and where it is,
 # such as "phoenix http://localhost:6006".
 linked_versions = Table(

@@ -26,6 +26,7 @@ from prefect_experiments.store.tables import (
     examples,
     experiment_runs,
     experiments,
+    judgements,
     metadata,
     run_annotations,
 )
@@ -38,6 +39,7 @@ _JSON = {
     experiments: ("metadata", "splits", "positions"),
     experiment_runs: ("output", "metadata"),
     evaluations: ("metadata",),
+    judgements: ("reasons", "checks", "moved"),
 }
 _COUNTED = {
     "datasets": datasets,

@@ -7,20 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from prefect_experiments.analysis.example_changes import ExampleChange
 from prefect_experiments.analysis.lazy_items import MOST_AT_HAND, LazyItems
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.sources import Shown
-from prefect_experiments.analysis.verdicts import Direction, ExampleChange
+from prefect_experiments.analysis.verdicts import Direction
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
     Places = npt.NDArray[np.int64]
 
 TASK_ERROR = "task error"
 _ROUNDING = 1e-12
+_STANDARD_ERRORS = 2.0
 
 
 class ChangeOutline(NamedTuple):
@@ -33,6 +36,19 @@ class ChangeOutline(NamedTuple):
     candidate_score: float | None
     baseline_row: int
     candidate_row: int
+    is_flaky: bool = False
+
+
+class Spread(NamedTuple):
+    """How far the repetitions of examples lie apart, one item an example.
+
+    Attributes:
+        n: how many there are.
+        squares: the sum of their squared deviations from the example's mean.
+    """
+
+    n: Floats
+    squares: Floats
 
 
 def changed_examples(
@@ -52,8 +68,8 @@ def changed_examples(
         directions: by metric.
 
     Returns:
-        What got worse and what got better. First the examples on which the task failed on one side
-        only (or in more of its repetitions), then by the size of the difference in proportion to
+        What got worse and what got better, the `flaky` ones last. First the examples on which the task failed on one
+        side only (or in more of its repetitions), then by the size of the difference in proportion to
         the metric's range, then in the baseline's order. With repetitions the input, output and
         error shown are of the two runs that differ most. A tuple; of more than `MOST_AT_HAND` a
         sequence that reads the texts of those that are looked at.
@@ -62,17 +78,42 @@ def changed_examples(
 
     sides = (_Rows(baseline, ids), _Rows(candidate, ids))
     failing = tuple(side.means(side.table.failed.astype(float)) for side in sides)
-    found = [_of_metric(TASK_ERROR, "minimize", failing)]
-    found += [_of_metric(name, directions[name], pair) for name, pair in means.items()]
+    found = [_of_metric(TASK_ERROR, "minimize", failing, sides)]
+    found += [_of_metric(name, directions[name], pair, sides) for name, pair in means.items()]
     of = np.repeat(np.arange(len(found)), [len(one.places) for one in found])
     within = np.concatenate([np.arange(len(one.places)) for one in found])
     difference = np.concatenate([one.differences for one in found])
-    order = np.argsort(np.concatenate([one.rank for one in found]), kind="stable")
+    flaky_ones = np.concatenate([one.flaky for one in found])
+    order = np.lexsort((np.concatenate([one.rank for one in found]), flaky_ones))
     worse, better = (
         Changes(tuple(found), sides, of[some], within[some])
         for some in (order[difference[order] < 0], order[difference[order] > 0])
     )
     return (worse, better) if len(worse) + len(better) > MOST_AT_HAND else (tuple(worse), tuple(better))
+
+
+def flaky(difference: Floats, before: Spread, after: Spread) -> Flags:
+    """Which differences between an example's means are within what its repetitions show by themselves.
+
+    Those of at most two standard errors, by the spread of the repetitions on the same side (pooled, as Student's t has
+    it): with five repetitions 5/5 to 4/5 is 1.0 of them, 5/5 to 3/5 is 1.6 and 5/5 to 2/5 is 2.4. Where neither side's
+    repetitions differ, as in 5/5 to 0/5 or with one run each, nothing shows that the example is flaky. A task that
+    fails more often is never called so: an error has a cause to be read. It is a way to sort a list: tests and verdicts
+    count every example.
+
+    Args:
+        difference: of the means, one an example.
+        before: of the example's repetitions in the baseline.
+        after: in the candidate.
+    """
+    import numpy as np
+
+    n, m = before.n, after.n
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = (before.squares + after.squares) / (n + m - 2)
+        bound = _STANDARD_ERRORS * np.sqrt(variance * (1 / n + 1 / m))
+        found: Flags = (variance > 0) & (np.abs(difference) <= bound * (1 + _ROUNDING))
+    return found
 
 
 def outlines(changes: Sequence[ExampleChange]) -> Sequence[ExampleChange | ChangeOutline]:
@@ -97,6 +138,32 @@ class _Rows:
         """Values of runs as one value for each of the compared examples."""
         return self.table.means(values)[self._places]
 
+    def spread(self, metric: str, means: Floats, places: Places) -> Spread:
+        """How far repetitions lie apart, of some of the compared examples.
+
+        Args:
+            metric: which values.
+            means: of each compared example.
+            places: of those asked for.
+        """
+        import numpy as np
+
+        table, n = self.table, len(self.table.example_ids)
+        values = table.scores[metric]
+        of_example = np.full(n, np.nan)
+        of_example[self._places] = means
+        squares = (values - of_example[table.places]) ** 2
+        known = ~np.isnan(squares)
+        sums: Floats = np.bincount(table.places[known], weights=squares[known], minlength=n).astype(np.float64)
+        counts = np.bincount(table.places[known], minlength=n)
+        wanted = self._places[places]
+        return Spread(counts[wanted].astype(np.float64), sums[wanted])
+
+    @property
+    def repeats(self) -> bool:
+        """Whether any example has more than one run."""
+        return len(self.table.places) > len(self.table.example_ids)
+
     def shown(self, metric: str, place: int, sign: float) -> int:
         """The row of the example's run that scored highest (sign 1) or lowest (sign -1)."""
         number = self._places[place]
@@ -116,6 +183,7 @@ class _Found:
         places: of those that differ, among the compared ones.
         differences: theirs, turned so that negative is worse.
         rank: what sorts them.
+        flaky: see `flaky`.
     """
 
     metric: str
@@ -124,6 +192,7 @@ class _Found:
     places: Places
     differences: Floats
     rank: Floats
+    flaky: Flags
 
     def outline(self, item: int, sides: tuple[_Rows, _Rows]) -> ChangeOutline:
         """One of them."""
@@ -131,10 +200,11 @@ class _Found:
         higher = self.sign * (1 if difference < 0 else -1)
         before, after = (None if self.metric == TASK_ERROR else float(mean[place]) for mean in self.means)
         rows = (sides[0].shown(self.metric, place, higher), sides[1].shown(self.metric, place, -higher))
-        return ChangeOutline(sides[0].ids[place], self.metric, difference, before, after, *rows)
+        is_flaky = bool(self.flaky[item])
+        return ChangeOutline(sides[0].ids[place], self.metric, difference, before, after, *rows, is_flaky)
 
 
-def _of_metric(name: str, direction: Direction, means: tuple[Floats, ...]) -> _Found:
+def _of_metric(name: str, direction: Direction, means: tuple[Floats, ...], sides: tuple[_Rows, _Rows]) -> _Found:
     import numpy as np
 
     left, right = means
@@ -145,7 +215,12 @@ def _of_metric(name: str, direction: Direction, means: tuple[Floats, ...]) -> _F
     known = np.concatenate([left, right])
     span = float(np.nanmax(known) - np.nanmin(known)) if len(changed) else 0.0
     rank = (-1e9 if name == TASK_ERROR else 0.0) - np.abs(difference[changed]) / (span or 1.0)
-    return _Found(name, sign, means, changed, difference[changed], rank)
+    moved = difference[changed]
+    found = np.zeros(len(changed), dtype=np.bool_)
+    if len(changed) and name != TASK_ERROR and any(side.repeats for side in sides):
+        spreads = [side.spread(name, mean, changed) for side, mean in zip(sides, means, strict=True)]
+        found = flaky(moved, *spreads)
+    return _Found(name, sign, means, changed, moved, rank, found)
 
 
 class Changes(LazyItems[ExampleChange]):
@@ -185,4 +260,5 @@ def _change(outline: ChangeOutline, before: Shown, after: Shown) -> ExampleChang
         candidate_output=after.output,
         baseline_error=before.error,
         candidate_error=after.error,
+        is_flaky=outline.is_flaky,
     )

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, get_args, overload
 
 from prefect_experiments.analysis.comparison.changes import changed_examples
 from prefect_experiments.analysis.comparison.corpus import compare_corpus_metric
+from prefect_experiments.analysis.comparison.correction import correction
+from prefect_experiments.analysis.comparison.earlier import NONE, EarlierRuns
 from prefect_experiments.analysis.comparison.label_counts import compare_labels
 from prefect_experiments.analysis.comparison.paired import PairedResult, examples_to_detect, holm, paired_test
-from prefect_experiments.analysis.comparison.pairing import Pairs, failures, unscored, worst_case
+from prefect_experiments.analysis.comparison.pairing import (
+    Pairs,
+    failures,
+    known_scores,
+    unscored,
+    worst_case,
+    worst_of,
+)
 from prefect_experiments.analysis.comparison.sameness import differences
+from prefect_experiments.analysis.comparison.slices import compare_slices
 from prefect_experiments.analysis.directions import agreed, unclear
+from prefect_experiments.analysis.intervals import falls, mean_and_sd
 from prefect_experiments.analysis.passing import passing_of
+from prefect_experiments.analysis.required import Must, required_of
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.verdicts import (
     OPERATIONS,
@@ -43,6 +55,7 @@ def compare_results(
     directions: Mapping[str, Direction] | None = None,
     experiment_evaluators: ExperimentEvaluators | None = None,
     gate: Gate | None = None,
+    earlier: EarlierRuns = NONE,
 ) -> Comparison: ...
 
 
@@ -55,6 +68,7 @@ def compare_results(
     directions: Mapping[str, Direction] | None = None,
     experiment_evaluators: ExperimentEvaluators | None = None,
     gate: Gate | None = None,
+    earlier: EarlierRuns = NONE,
 ) -> tuple[Comparison, ...]: ...
 
 
@@ -66,6 +80,7 @@ def compare_results(
     directions: Mapping[str, Direction] | None = None,
     experiment_evaluators: ExperimentEvaluators | None = None,
     gate: Gate | None = None,
+    earlier: EarlierRuns = NONE,
 ) -> Comparison | tuple[Comparison, ...]:
     """Compare one candidate, or several, with a baseline, example by example.
 
@@ -88,6 +103,7 @@ def compare_results(
             the examples that both sides ran, failed runs included) that return a finite number;
             see `compare_corpus_metric`.
         gate: gives each comparison its verdict.
+        earlier: the runs between the baseline's and the candidate's, which the baseline may be pooled of.
 
     Returns:
         A `Comparison`; a tuple of them, in order, for several candidates.
@@ -106,14 +122,19 @@ def compare_results(
     if gate is not None:
         baseline = baseline.with_positive(gate.positive)
         candidates = [table.with_positive(gate.positive) for table in candidates]
+        earlier = earlier.with_positive(gate.positive)
     experiment_evaluators = experiment_evaluators or {}
     plan = _Plan(
         confidence=_confidence(confidence, gate),
         directions=_directions([baseline, *candidates], directions or {}, experiment_evaluators, gate),
         experiment_evaluators=experiment_evaluators,
         pass_threshold=None if gate is None else gate.threshold,
+        slices=() if gate is None else gate.fields,
+        must=None if gate is None else gate.must,
+        corrected_by={} if gate is None else gate.corrected_by,
+        positive={} if gate is None else gate.positive,
     )
-    comparisons = _adjust([_compare(baseline, table, plan) for table in candidates])
+    comparisons = _adjust([_compare(baseline, table, plan, earlier.beside(table)) for table in candidates])
     if gate is not None:
         comparisons = [replace(comparison, verdict=gate.judge(comparison)) for comparison in comparisons]
     return comparisons[0] if isinstance(candidate, ResultTable) else tuple(comparisons)
@@ -125,6 +146,10 @@ class _Plan:
     directions: Mapping[str, Direction]
     experiment_evaluators: ExperimentEvaluators
     pass_threshold: float | None = None
+    slices: tuple[str, ...] = ()
+    must: Must | None = None
+    corrected_by: Mapping[str, str] = field(default_factory=dict)
+    positive: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def direction(self, name: str) -> Direction:
         return self.directions.get(name, "maximize")
@@ -196,31 +221,31 @@ def _said(tables: Sequence[ResultTable], found: Mapping[str, Direction]) -> dict
     return said
 
 
-def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan) -> Comparison:
+def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan, earlier: EarlierRuns) -> Comparison:
     alike = differences(baseline, candidate)
     pairs = Pairs.of(baseline, candidate, without=(*alike.inputs, *alike.expected))
     ids = [baseline.example_ids[place] for place in pairs.in_baseline.tolist()]
     both = {*baseline.example_ids} & {*candidate.example_ids}
     names = dict.fromkeys((*baseline.scores, *candidate.scores))
-    metrics = {name: _metric(name, pairs, plan) for name in names}
+    metrics = {name: _metric(name, pairs, plan, earlier, ids) for name in names}
     for name in alike.evaluators.keys() & metrics.keys():
         metrics[name] = replace(metrics[name], evaluator_change=alike.evaluators[name])
     for name, function in plan.experiment_evaluators.items():
         metrics[name] = _corpus_metric(name, function, pairs, ids, plan)
+    shared = [name for name in baseline.scores if name in candidate.scores and name not in alike.evaluators]
+    ways = {name: plan.direction(name) for name in names if name in shared}
     means = {
         name: pairs.means(baseline.scores[name], candidate.scores[name])
-        for name in names
-        if name in baseline.scores and name in candidate.scores and plan.direction(name) != "neutral"
-        if name not in alike.evaluators
+        for name, direction in ways.items()
+        if direction != "neutral"
     }
-    regressed, improved = changed_examples(
-        baseline, candidate, ids, means, {name: plan.direction(name) for name in means}
-    )
+    regressed, improved = changed_examples(baseline, candidate, ids, means, ways)
     threshold = plan.pass_threshold
     passing = None if threshold is None else passing_of(candidate, threshold, plan.directions)
+    required = None if plan.must is None else required_of(candidate, plan.must, plan.directions)
     return Comparison(
         baseline=baseline.side(),
-        candidate=replace(candidate.side(), passing=passing),
+        candidate=replace(candidate.side(), passing=passing, required=required),
         n_pairs=len(ids),
         only_in_baseline=tuple(name for name in baseline.example_ids if name not in both),
         only_in_candidate=tuple(name for name in candidate.example_ids if name not in both),
@@ -231,11 +256,13 @@ def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan) -> Comp
         regressed=regressed,
         improved=improved,
         failures=failures(pairs),
+        slices=compare_slices(pairs, ways, plan.confidence, plan.slices),
         confidence=plan.confidence,
+        pooled=earlier.said(),
     )
 
 
-def _metric(name: str, pairs: Pairs, plan: _Plan) -> MetricComparison:
+def _metric(name: str, pairs: Pairs, plan: _Plan, earlier: EarlierRuns, ids: Sequence[str]) -> MetricComparison:
     import numpy as np
 
     direction = plan.direction(name)
@@ -253,16 +280,32 @@ def _metric(name: str, pairs: Pairs, plan: _Plan) -> MetricComparison:
     both = ~np.isnan(left) & ~np.isnan(right)
     if not both.any():
         return replace(nothing, n_baseline_scored=n_scored)
-    result = paired_test(left[both], right[both], confidence=plan.confidence)
-    filled_in = replace(_filled_in(name, direction, result), n_baseline_scored=n_scored)
+    scored = [ids[place] for place in both.nonzero()[0].tolist()] if earlier.runs else []
+    result = earlier.test(name, scored, left[both], right[both], plan.confidence)
+    filled_in = replace(
+        _filled_in(name, direction, result), n_baseline_scored=n_scored, baseline_sd=mean_and_sd(left[both])[1]
+    )
+    if human := plan.corrected_by.get(name):
+        found = correction(name, human, pairs, plan.positive.get(name, ()), plan.confidence)
+        filled_in = replace(filled_in, corrected=found)
     if direction == "neutral":  # there is no worst score
         return filled_in
     return replace(
         filled_in,
+        worst_score=_worst_score(name, pairs, filled_in),
+        nights=earlier.nights(name, scored, left[both], right[both], direction) if earlier.runs else (),
         unscored=unscored(name, pairs),
         errors_as_worst=worst_case(name, direction, pairs, plan.confidence, errors_only=True),
         missing_as_worst=worst_case(name, direction, pairs, plan.confidence, errors_only=False),
     )
+
+
+def _worst_score(name: str, pairs: Pairs, metric: MetricComparison) -> float | None:
+    """What an example that gets worse falls to, where a drop is made of such; see `analysis.power`."""
+    known = known_scores(name, pairs)
+    if falls(known, metric.ties / metric.n_pairs):
+        return worst_of(known, metric.direction)
+    return None
 
 
 def _corpus_metric(

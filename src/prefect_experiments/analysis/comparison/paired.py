@@ -15,10 +15,11 @@ is called the baseline.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis.comparison.sign_flip import (
     N_RESAMPLES,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from prefect_experiments.analysis.verdicts import MetricComparison
 
     Floats = npt.NDArray[np.float64]
+    Counts = npt.NDArray[np.int64]
 
 POWER = 0.8
 MCNEMAR = "McNemar, exact"
@@ -161,6 +163,18 @@ def mid_p_value(more: int, fewer: int) -> float:
     return float(binom.sf(more, n, 0.5) + binom.pmf(more, n, 0.5) / 2) if n else 1.0
 
 
+@functools.lru_cache(maxsize=4096)
+def least_to_reject(n: int, alpha: float) -> int:
+    """The fewest of `n` pairs that differ which have to go one way for `mid_p_value` to be at most alpha; or n + 1."""
+    import numpy as np
+    from scipy.special import bdtr
+
+    # Where more than k go the one way, at most n - k - 1 go the other; what is k itself counts by half.
+    fewer = np.arange(n + 1, dtype=float)
+    p_values = (bdtr(fewer, n, 0.5) + np.where(fewer > 0, bdtr(fewer - 1, n, 0.5), 0.0)) / 2 if n else np.ones(1)
+    return n + 1 - int((p_values <= alpha).sum())
+
+
 def smallest_p(n: int, test: str) -> float:
     """The smallest one-sided p-value that a test can give of `n` pairs that differ: all of them one way."""
     if not n:
@@ -194,17 +208,39 @@ def tango_interval(higher: int, lower: int, n: int, confidence: float = 0.95) ->
     return _tango_low(higher, lower, n, z), -_tango_low(lower, higher, n, z)
 
 
+def keeps_clear(higher: Counts, lower: Counts, n: int, bound: float, confidence: float = 0.95) -> npt.NDArray[np.bool_]:
+    """Whether the lower end of `tango_interval` lies above a bound, of many tables at once.
+
+    Args:
+        higher: pairs in which only the candidate scored 1, an array.
+        lower: pairs in which only the baseline did.
+        n: all pairs, at least 1.
+        bound: from -1 to 0.
+        confidence: of the interval.
+    """
+    import numpy as np
+
+    clear: npt.NDArray[np.bool_] = np.asarray(_tango_excess(bound, higher, lower, n, _normal_quantile(confidence)) > 0)
+    return clear & (lower < n)
+
+
+def _tango_excess(delta: float, higher: Any, lower: Any, n: int, z: float) -> Any:
+    """How far the observed difference lies above `delta`, in pairs, less z standard errors."""
+    import numpy as np
+
+    # The probability of a "lower" pair, by maximum likelihood given the difference delta.
+    b = (2 * n - higher + lower) * delta - higher - lower
+    c = -lower * delta * (1 - delta)
+    p_lower = (np.sqrt(np.maximum(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+    variance = n * (2 * p_lower + delta * (1 - delta))
+    return higher - lower - n * delta - z * np.sqrt(np.maximum(0.0, variance))
+
+
 def _tango_low(higher: int, lower: int, n: int, z: float) -> float:
     from scipy import optimize
 
     def excess(delta: float) -> float:
-        """How far the observed difference lies above `delta`, in pairs, less z standard errors."""
-        # The probability of a "lower" pair, by maximum likelihood given the difference delta.
-        b = (2 * n - higher + lower) * delta - higher - lower
-        c = -lower * delta * (1 - delta)
-        p_lower = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
-        variance = n * (2 * p_lower + delta * (1 - delta))
-        return higher - lower - n * delta - z * math.sqrt(max(0.0, variance))
+        return float(_tango_excess(delta, higher, lower, n, z))
 
     if lower == n:
         return -1.0

@@ -99,8 +99,7 @@ def worst_case(
     import numpy as np
 
     baseline, candidate = pairs.baseline, pairs.candidate
-    known = np.concatenate([baseline.scores[name], candidate.scores[name]])
-    worst = _worst(known[~np.isnan(known)], direction)
+    worst = worst_of(known_scores(name, pairs), direction)
     filled = [np.where(table.errors[name], worst, table.scores[name]) for table in (baseline, candidate)]
     asked, absent_asked = pairs.asked(name)
     left, right = (np.where(asked, side, np.nan) for side in pairs.means(*filled))
@@ -154,8 +153,16 @@ def unscored(name: str, pairs: Pairs) -> Unscored:
     )
 
 
-def _worst(scores: Floats, direction: Direction) -> float:
-    """0 for scores from 0 to 1 (1 where less is better); else the worst score that either side got.
+def known_scores(name: str, pairs: Pairs) -> Floats:
+    """All scores of a metric that either side has, of every run."""
+    import numpy as np
+
+    known: Floats = np.concatenate([pairs.baseline.scores[name], pairs.candidate.scores[name]])
+    return known[~np.isnan(known)]
+
+
+def worst_of(scores: Floats, direction: Direction) -> float:
+    """The worst score there is: 0 for scores from 0 to 1 (1 where less is better); else the worst of those.
 
     Where all scores are the same, that one would be no worse, and the score lies one further.
     """

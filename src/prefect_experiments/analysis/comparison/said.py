@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.corrected import CHOSEN, FEWEST_LABELS, PAIRED
 from prefect_experiments.analysis.label_texts import counted, say_more_than_scores
-from prefect_experiments.analysis.verdicts import Comparison, EvaluatorChange, LabelComparison
+from prefect_experiments.analysis.verdicts import Comparison, EvaluatorChange, LabelComparison, MetricComparison
 
 _MOST_NAMED = 5
 AGAIN = "score the baseline's kept outputs again with the present evaluators"
@@ -76,6 +78,47 @@ def rescoring(comparison: Comparison, more: str = "") -> str:
         return ""
     words = ("prefect-experiments evaluate", comparison.baseline.experiment_id, "--evaluator ...", more)
     return f": `{' '.join(filter(None, words))}`"
+
+
+def said_of_correction(metric: MetricComparison) -> str:
+    """A judge's difference, and what people's scores make of it; empty where nobody has asked."""
+    found = metric.corrected
+    if found is None:
+        return ""
+    n_baseline = numbers.count(found.n_baseline, "example")
+    counts = f"{n_baseline} of the baseline and {found.n_candidate:,} of the candidate"
+    if found.difference is None:
+        unread = f" ({numbers.count(found.n_unread, 'label')} of it: positive would say which count as 1)"
+        return (
+            f"the judge cannot be corrected by {found.human}, which has scores of {counts}"
+            f"{unread if found.n_unread else ''}: at least {FEWEST_LABELS} on either side are needed, on runs drawn at "
+            "random (`prefect-experiments annotate`)"
+        )
+    labels = f"{numbers.count(found.n_both, 'example')} judged on both sides" if found.method == PAIRED else counts
+    text = (
+        f"by the judge {numbers.change(found.by_judge, None, None, unit_of_correction(metric))}, "
+        f"corrected by {found.human} ({labels}) {corrected_change(metric)}, if chance chose what people judged"
+    )
+    if found.p_chosen is not None and found.p_chosen <= CHOSEN:
+        p_value = numbers.p_value(found.p_chosen)
+        text += f", which it does not look like: the judge scores these unlike the others (p {p_value})"
+    if found.labels_to_halve is None:
+        return f"{text}; to halve that interval takes more examples, and not labels alone"
+    return f"{text}; about {found.labels_to_halve:,} more scores of {found.human} would halve that interval"
+
+
+def corrected_change(metric: MetricComparison) -> str:
+    """The corrected difference with its interval; empty where there is none."""
+    found = metric.corrected
+    if found is None or found.difference is None:
+        return ""
+    return numbers.change(found.difference, found.ci_low, found.ci_high, unit_of_correction(metric))
+
+
+def unit_of_correction(metric: MetricComparison) -> numbers.Unit:
+    """Points where both the judge's and people's scores go from 0 to 1: a corrected mean may lie just beyond."""
+    is_share = metric.corrected is not None and metric.corrected.widest <= 1
+    return numbers.unit_of(metric.baseline_mean, metric.candidate_mean) if is_share else "plain"
 
 
 def label_comparisons(comparison: Comparison) -> list[LabelComparison]:

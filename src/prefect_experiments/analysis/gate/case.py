@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from prefect_experiments.analysis.comparison.corpus import corpus_value
+from prefect_experiments.analysis.comparison.correction import filled_with
 from prefect_experiments.analysis.comparison.label_shift import pairs_to_shift
 from prefect_experiments.analysis.comparison.said import said_of_evaluator
+from prefect_experiments.analysis.corrected import Corrected
 from prefect_experiments.analysis.directions import agreed, unclear
 from prefect_experiments.analysis.gate.family import Family, Test
 from prefect_experiments.analysis.gate.pending import pending_of
@@ -76,17 +78,30 @@ class MetricCase:
     labels: tuple[str, ...] = ()
     pending: str = ""
 
+    @property
+    def corrected(self) -> Corrected | None:
+        """The difference corrected by people's scores, where the gate asks for that."""
+        return None if self.metric is None else self.metric.corrected
+
+    @property
+    def baseline_mean(self) -> float | None:
+        """What a share of the baseline's mean is of: people's, where they correct the judge."""
+        if self.corrected is not None:
+            return self.corrected.baseline_mean
+        return None if self.metric is None else self.metric.baseline_mean
+
     def oriented(self, difference: float) -> float:
         """The difference with worse below 0."""
         return difference if self.direction == "maximize" else -difference
 
     def worse(self, key: str) -> Test | None:
-        """The one-sided test that the candidate is worse on the pairs with both scores."""
-        metric = self.metric
-        if metric is None or metric.p_value is None:
+        """The one-sided test that the candidate is worse on the pairs with both scores, corrected where asked for."""
+        found: MetricComparison | Corrected | None = self.corrected or self.metric
+        if found is None or found.p_value is None:
             return None
-        p_value = metric.p_lower if self.direction == "maximize" else metric.p_higher
-        return Test((self.name, key), p_value, metric.smallest_p)
+        p_value = found.p_lower if self.direction == "maximize" else found.p_higher
+        least = found.smallest_p if isinstance(found, MetricComparison) else 0.0
+        return Test((self.name, key), p_value, least, is_main=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +133,7 @@ class LabelCase:
         found = self.labels
         if found is None or found.p_value is None or found.evaluator_change is not None:
             return None
-        return Test(("labels", self.name), found.p_value, found.smallest_p)
+        return Test(("labels", self.name), found.p_value, found.smallest_p, is_main=True)
 
     @property
     def coverage(self) -> tuple[int, int] | None:
@@ -145,6 +160,7 @@ class Case:
         known: the names of all metrics that there are.
         n_lost: examples whose task failed on the candidate only, or that only it has no run of.
         n_gained: examples whose task failed on the baseline only.
+        missing_count: whether each missing score counts as the worst one, or only what an error has cost.
         confidence, bounds: the gate's.
         family: all the gate's tests.
     """
@@ -156,6 +172,7 @@ class Case:
     known: tuple[str, ...]
     n_lost: int = 0
     n_gained: int = 0
+    missing_count: bool = True
     confidence: float = 0.95
     bounds: Bounds = "interval"
     family: Family = field(default_factory=Family)
@@ -233,6 +250,7 @@ class Case:
             known=tuple(comparison.metrics),
             n_lost=failures.candidate_only + (failures.candidate_absent if missing_count else 0),
             n_gained=failures.baseline_only,
+            missing_count=missing_count,
             confidence=confidence,
             bounds=bounds,
         )
@@ -320,6 +338,8 @@ def _beside(name: str, direction: Better | None, comparison: Comparison, *, miss
     if metric.difference is None:
         return case
     filled = metric.missing_as_worst if missing_count else metric.errors_as_worst
+    if filled is not None and metric.corrected is not None and metric.corrected.difference is not None:
+        filled = filled_with(filled, metric, comparison.confidence)
     return replace(
         case,
         mean=metric.candidate_mean if alone is None else alone.mean,

@@ -10,11 +10,12 @@ _WORST_FIRST: tuple[Status, ...] = ("failed", "inconclusive", "passed")
 
 
 class Clause(NamedTuple):
-    """What one rule says of a metric: a part of the sentence on it."""
+    """What one rule says of a metric: a part of the sentence on it, and figures that go into its check."""
 
     status: Status
     text: str
     examples_needed: int | None = None
+    smallest_drop: float | None = None
 
 
 def unsure(text: str, needed: int | None, of_what: str) -> Clause:

@@ -28,11 +28,14 @@ class Test(NamedTuple):
         key: what asks, such as a metric's name and a rule's.
         p_value: not adjusted.
         least: the smallest p-value that could have come out, given how many examples differ at all.
+        is_main: whether it is what the gate is for, and not only what errors may have made: it takes part wherever
+            there is something to find, and so counts when power is told.
     """
 
     key: Key
     p_value: float
     least: float = 0.0
+    is_main: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,12 @@ class Family:
         adjusted: the p-values by Holm's method (1979, Scandinavian Journal of Statistics 6:65) over the tests that
             could have said anything: one that could not be significant whatever came out takes no part (Tarone 1990,
             Biometrics 46:515), and has its own p-value, which is above alpha.
+        sharing: how many share alpha wherever there is something to find.
     """
 
     alpha: float = 0.05
     size: int = 0
+    sharing: int = 0
     adjusted: Mapping[Key, float] = field(default_factory=dict)
 
     @classmethod
@@ -60,7 +65,13 @@ class Family:
         together = holm([test.p_value for test in able])
         adjusted = {test.key: test.p_value for test in asked}
         adjusted |= {test.key: p_value for test, p_value in zip(able, together, strict=True)}
-        return cls(alpha, len(asked), adjusted)
+        sharing = sum(test.is_main or test.least <= alpha for test in asked)
+        return cls(alpha, len(asked), sharing, adjusted)
+
+    @property
+    def severest(self) -> float:
+        """The smallest share of alpha that Holm's method may leave to one of them."""
+        return self.alpha / max(1, self.sharing)
 
     def p_value(self, *key: str) -> float:
         """The adjusted p-value; 1 where there is no such test."""

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.said import said_of_evaluator
+from prefect_experiments.analysis.gate.alarm_rule import Alarms
 from prefect_experiments.analysis.gate.case import ROUNDING, Better, Bounds, Case, LabelCase
 from prefect_experiments.analysis.gate.clause import worst
 from prefect_experiments.analysis.gate.family import Family, Test
@@ -26,9 +27,12 @@ from prefect_experiments.analysis.gate.metric_rules import Metric, plain_check
 from prefect_experiments.analysis.gate.operation_rules import MaxCost, MaxP95Latency, Operations
 from prefect_experiments.analysis.gate.pass_rule import PassThreshold
 from prefect_experiments.analysis.gate.pending import said_once
+from prefect_experiments.analysis.gate.required_rule import RequiredExamples
 from prefect_experiments.analysis.gate.rule import Rule, as_mapping, written_rules
 from prefect_experiments.analysis.gate.run_rules import MaxErrorRate, MinCoverage
+from prefect_experiments.analysis.gate.slice_rule import SliceRule, unjudged_slices
 from prefect_experiments.analysis.passing import passing_of
+from prefect_experiments.analysis.required import required_of
 from prefect_experiments.analysis.verdicts import NO_BASELINE, Comparison, MetricCheck, Side, Verdict
 from prefect_experiments.display import some
 from prefect_experiments.errors import InvalidSetting, unknown_value
@@ -56,7 +60,14 @@ class Metrics(Rule):
         for name in metrics:
             if not isinstance(name, str) or not name:
                 raise InvalidSetting(f"Gate.metrics: a metric's name must be a text, got {name!r}")
-        return {name: Metric.parse(rule, name) for name, rule in metrics.items()}
+        found = {name: Metric.parse(rule, name) for name, rule in metrics.items()}
+        for name, rule in found.items():
+            if rule.corrected_by == name:
+                raise InvalidSetting(
+                    f"metric {name!r} of the gate: corrected_by={name!r} is the metric itself; name people's scores, "
+                    "such as an annotation's"
+                )
+        return found
 
     @property
     def rules(self) -> dict[str, Metric]:
@@ -67,6 +78,11 @@ class Metrics(Rule):
     def positive(self) -> dict[str, tuple[str, ...]]:
         """The metrics whose labels are scored, with the good ones."""
         return {name: rule.good for name, rule in self.rules.items() if rule.good}
+
+    @property
+    def corrected_by(self) -> dict[str, str]:
+        """The metrics whose judge's errors are corrected, with the name of people's scores."""
+        return {name: rule.corrected_by for name, rule in self.rules.items() if rule.corrected_by}
 
     def tests(self, case: Case) -> Iterator[Test]:
         """What each metric's rules ask, and whether labels have shifted."""
@@ -99,7 +115,18 @@ class Metrics(Rule):
 
 
 # The last base's field comes first, and so does its check here.
-class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxErrorRate, Metrics):
+class Gate(
+    Alarms,
+    Operations,
+    MaxCost,
+    MaxP95Latency,
+    RequiredExamples,
+    PassThreshold,
+    MinCoverage,
+    MaxErrorRate,
+    SliceRule,
+    Metrics,
+):
     """The rules that turn a comparison into a verdict; the verdict is the worst of them.
 
     Each is a class of its own, with its field, its check and its sentences; to add one, write such a class and name it
@@ -154,8 +181,16 @@ class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxEr
                 direction of one of the gate's metrics.
         """
         _refuse_another(self, comparison)
+        _refuse_uncorrected(self, comparison)
         _refuse_other_threshold(self, comparison.candidate)
+        _refuse_other_examples(self, comparison)
         self.refuse_unreachable(comparison.baseline)
+        case = self.case(comparison)
+        notes = [*likeness_checks(comparison, self._least), *shifted_labels(comparison)]
+        return self._verdict(case, *notes, *unjudged_slices(case, self.fields), *unasked_checks(case, self.rules))
+
+    def case(self, comparison: Comparison) -> Case:
+        """What this gate judges of a comparison, with all its tests."""
         case = Case.beside(
             comparison,
             self._directions,
@@ -163,9 +198,7 @@ class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxEr
             bounds=self.bounds,
             missing_count=self.min_coverage is None,
         )
-        case = case.with_family(Family.of(self.asked(case), self.confidence))
-        notes = [*likeness_checks(comparison, self._least), *shifted_labels(comparison)]
-        return self._verdict(case, *notes, *unasked_checks(case, self.rules))
+        return case.with_family(Family.of(self.asked(case), self.for_tests(self.confidence)))
 
     def judge_alone(
         self,
@@ -195,7 +228,10 @@ class Gate(Operations, MaxCost, MaxP95Latency, PassThreshold, MinCoverage, MaxEr
         if self.threshold is not None:
             passing = passing_of(table, self.threshold, self._directions)
             case = replace(case, candidate=replace(case.candidate, passing=passing))
-        case = case.with_family(Family.of(self.asked(case), self.confidence))
+        if self.must is not None:
+            required = required_of(table, self.must, self._directions)
+            case = replace(case, candidate=replace(case.candidate, required=required))
+        case = case.with_family(Family.of(self.asked(case), self.for_tests(self.confidence)))
         names = [rule.called for rule in (*Metric.made_of(), *self.made_of()) if rule.called]
         said = f"{NO_BASELINE}: only {', '.join(names[:-1])} and {names[-1]} were checked"
         notes = [*floor_checks(case, table, self.rules), *unasked_checks(case, self.rules)]
@@ -291,6 +327,16 @@ def _refuse_another(gate: Gate, comparison: Comparison) -> None:
             )
 
 
+def _refuse_uncorrected(gate: Gate, comparison: Comparison) -> None:
+    for name, human in gate.corrected_by.items():
+        metric = comparison.metrics.get(name)
+        if metric is not None and metric.n_pairs and (metric.corrected is None or metric.corrected.human != human):
+            raise InvalidSetting(
+                f"the comparison was made without correcting {name!r} by {human!r}, as the gate's corrected_by says; "
+                "give the gate to the comparison"
+            )
+
+
 def _refuse_other_threshold(gate: Gate, candidate: Side) -> None:
     made = None if candidate.passing is None else candidate.passing.threshold
     if gate.threshold is not None and made != gate.threshold:
@@ -298,6 +344,13 @@ def _refuse_other_threshold(gate: Gate, candidate: Side) -> None:
         raise InvalidSetting(
             f"the comparison was made {other}, and the gate has {gate.threshold:g}; give the gate to the comparison"
         )
+
+
+def _refuse_other_examples(gate: Gate, comparison: Comparison) -> None:
+    missing = [name for name in gate.fields if name not in comparison.slices.asked]
+    if missing or (gate.must is not None and comparison.candidate.required is None):
+        what = f"slices of {', '.join(missing)}" if missing else "required examples"
+        raise InvalidSetting(f"the comparison was made without the gate's {what}; give the gate to the comparison")
 
 
 def _no_shared_example(comparison: Comparison) -> str:

@@ -12,17 +12,21 @@ from pydantic import Field, WithJsonSchema, field_validator
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import examples_to_exclude
+from prefect_experiments.analysis.comparison.said import said_of_correction
+from prefect_experiments.analysis.corrected import Corrected
 from prefect_experiments.analysis.gate.bound_rules import Min
 from prefect_experiments.analysis.gate.case import Better, MetricCase
 from prefect_experiments.analysis.gate.clause import Clause, p_text, unsure, worst
 from prefect_experiments.analysis.gate.family import Test
 from prefect_experiments.analysis.gate.rule import Rule, as_mapping
+from prefect_experiments.analysis.power import Asked, noise_of, smallest_drop
 from prefect_experiments.analysis.verdicts import MetricCheck, MetricComparison, WorstCase
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import AsIs
 
 # What the tests are called.
 _WORSE, _HIDDEN = "worse", "hidden"
+_OFTEN = "4 times of 5"  # `paired.POWER`
 _PERCENT = re.compile(r"\d+(?:\.\d+)?\s*%")
 _MARGIN = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "%$"}, {"type": "null"}]}
 
@@ -70,6 +74,8 @@ class MaxRegression(Rule):
         is_worse = case.family.rejects(case.name, _WORSE)
         if metric.p_value is None:
             yield Clause("inconclusive", "too few pairs to tell whether it is worse", metric.examples_needed)
+        elif case.corrected is not None:
+            yield from self._by_people(case, case.corrected, worse, is_worse=is_worse)
         elif self.max_regression is None:
             yield from self._not_worse(case, metric, worse, is_worse=is_worse)
         elif self._is_within(case, metric):
@@ -81,6 +87,24 @@ class MaxRegression(Rule):
             yield unsure(f"not shown to be within {self._allowed(case)}", needed, "pairs")
         if case.filled is not None:
             yield self._filled(case, metric, case.filled)
+        if metric.p_value is not None and not is_worse:
+            yield from self._found(case, metric)
+
+    def _found(self, case: MetricCase, metric: MetricComparison) -> Iterator[Clause]:
+        """What a pass is worth: the smallest drop that would have failed."""
+        noise = noise_of(metric, case.confidence)
+        if noise is None or metric.n_pairs < case.family.enough(metric.test):
+            return
+        asked = Asked(alpha=case.family.severest, confidence=case.confidence, margin=self._margin(case))
+        drop = smallest_drop(noise, asked)
+        way = "drop" if case.direction == "maximize" else "rise"
+        if drop is None:
+            yield Clause("passed", f"not even the largest {way} would have been found {_OFTEN}")
+            return
+        unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean, operation=case.operation)
+        yield Clause(
+            "passed", f"a {way} of {numbers.value(drop, unit)} would have been found {_OFTEN}", smallest_drop=drop
+        )
 
     def _not_worse(self, case: MetricCase, metric: MetricComparison, worse: str, *, is_worse: bool) -> Iterator[Clause]:
         enough = case.family.enough(metric.test)
@@ -92,6 +116,22 @@ class MaxRegression(Rule):
             yield Clause("inconclusive", f"{few}: at least {numbers.count(enough, 'pair')} can", enough)
         else:
             yield Clause("passed", f"not {worse}" if case.difference < 0 else "not worse")
+
+    def _by_people(self, case: MetricCase, found: Corrected, worse: str, *, is_worse: bool) -> Iterator[Clause]:
+        """The difference by the judge beside the corrected one, and what is asked of that; or why there is none."""
+        assert case.metric is not None
+        yield Clause("inconclusive" if found.difference is None else "passed", said_of_correction(case.metric))
+        if found.difference is None:
+            return
+        if self.max_regression is None:
+            is_less = case.oriented(found.difference) < 0
+            yield Clause("failed", worse) if is_worse else Clause("passed", f"not {worse}" if is_less else "not worse")
+        elif self._is_within(case, found):
+            yield Clause("passed", f"within {self._allowed(case)}")
+        elif is_worse:
+            yield Clause("failed", f"{worse} and not shown to be within {self._allowed(case)}")
+        else:
+            yield Clause("inconclusive", f"not shown to be within {self._allowed(case)}")
 
     def _filled(self, case: MetricCase, metric: MetricComparison, filled: WorstCase) -> Clause:
         unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean)
@@ -125,7 +165,7 @@ class MaxRegression(Rule):
         return None if baseline_mean is None else _share(self.max_regression) * abs(baseline_mean)
 
     def _margin(self, case: MetricCase) -> float | None:
-        return self.margin(None if case.metric is None else case.metric.baseline_mean)
+        return self.margin(case.baseline_mean)
 
     def _allowed(self, case: MetricCase) -> str:
         text = numbers.value(self._margin(case), numbers.OPERATION_UNITS.get(case.operation, "plain"))
@@ -133,7 +173,7 @@ class MaxRegression(Rule):
             text = f"{self.max_regression} ({text})"
         return f"the allowed regression of {text}"
 
-    def _is_within(self, case: MetricCase, found: MetricComparison | WorstCase) -> bool:
+    def _is_within(self, case: MetricCase, found: MetricComparison | WorstCase | Corrected) -> bool:
         """Whether the whole interval lies on the good side of the allowed regression."""
         margin = self._margin(case)
         if found.ci_low is None or found.ci_high is None or margin is None:
@@ -190,7 +230,21 @@ class Positive(Rule):
         return [label for label in unknown if get_close_matches(label, others, n=1)]
 
 
-class Metric(Positive, Min, MaxRegression):
+class CorrectedBy(Rule):
+    """By whose scores the judge's errors are corrected, in what `MaxRegression` asks."""
+
+    corrected_by: Annotated[str, Field(min_length=1)] | None = None
+    """The annotation, or the evaluator of kind HUMAN, with people's scores of some of the runs, drawn at random. It is
+    then the difference corrected for the judge's errors (prediction-powered inference), in the unit of people's scores,
+    that must not be worse, or not by more than max_regression. Fewer than 10 examples with such a score on either side
+    are inconclusive. Where people gave labels only, positive says which count as 1."""
+
+    def check(self, case: MetricCase) -> Iterator[Clause]:  # noqa: ARG002 (said where the difference is judged)
+        """Nothing of its own."""
+        yield from ()
+
+
+class Metric(CorrectedBy, Positive, Min, MaxRegression):
     """What a gate asks of one metric.
 
     Raises:
@@ -236,6 +290,7 @@ def judged(case: MetricCase, clauses: list[Clause]) -> MetricCheck:
         status=worst([clause.status for clause in clauses]),
         reason=f"{figures}: {'; '.join(clause.text for clause in clauses)}",
         examples_needed=next((n for clause in clauses if (n := clause.examples_needed) is not None), None),
+        smallest_drop=next((drop for clause in clauses if (drop := clause.smallest_drop) is not None), None),
     )
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from prefect_experiments.analysis import numbers
-from prefect_experiments.analysis.entries import Passing
 from prefect_experiments.analysis.gate.case import ROUNDING, Case
 from prefect_experiments.analysis.gate.pending import how_to_fill_in
 from prefect_experiments.analysis.gate.rule import Rule
 from prefect_experiments.analysis.passing import THRESHOLD
 from prefect_experiments.analysis.verdicts import MetricCheck, Status
-
-_SHOWN = 5
 
 
 class PassThreshold(Rule):
@@ -47,7 +44,7 @@ class PassThreshold(Rule):
         reason += f" ({found.rule})"
         reason += "" if least == 1 else f", and {100 * least:g} % must"
         if failed:
-            reason += f"; failed: {_listed(found, failed)}"
+            reason += f"; failed: {found.listed(failed)}"
         if found.n_unjudged:
             whole = numbers.count(n + found.n_unjudged, "entry", "entries")
             reason += f"; {found.n_unjudged:,} of {whole} not judged, without {found.lacking}"
@@ -59,11 +56,3 @@ class PassThreshold(Rule):
         elif n_pending:
             status, reason = "inconclusive", f"{reason}; {how_to_fill_in(n_pending, case.candidate)}"
         yield MetricCheck(name=self.called, status=status, reason=reason)
-
-
-def _listed(found: Passing, failed: Sequence[int]) -> str:
-    """The first ids of these entries, each with what failed it."""
-    entries = [found.entries[place] for place in failed[:_SHOWN]]
-    said = [f"{entry.example_id} ({found.said_of(entry)})" for entry in entries]
-    more = len(failed) - len(said)
-    return ", ".join(said) + (f" and {numbers.count(more, 'other')}" if more else "")

@@ -8,7 +8,7 @@ The same for LLM judges and code. The evaluator's values come from an experiment
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from prefect_experiments.analysis.fields import (
@@ -34,6 +34,7 @@ from prefect_experiments.analysis.labels.contingency import (
     labels_in_order,
     unknown_label,
 )
+from prefect_experiments.analysis.labels.judge_bias import LengthBias, PositionBias, biases
 from prefect_experiments.datasets.scalars import is_missing, python_scalar
 from prefect_experiments.errors import InvalidInput, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
@@ -61,6 +62,9 @@ class Agreement(_Record):
         threshold: scores from here on stand for the positive label.
         labels: agreement of labels; ``None`` for scores that no threshold makes labels of.
         scores: agreement of scores; ``None`` for labels.
+        length: whether the evaluator goes by the output's length as well; ``None`` where that cannot be seen.
+        position: of an evaluator of pairs, whether it goes by which answer came first; likewise.
+        unseen: why these cannot be seen, a sentence each.
         notes: what is undefined or to be read with care, and why.
     """
 
@@ -76,6 +80,9 @@ class Agreement(_Record):
     confidence: float
     labels: LabelAgreement | None
     scores: ScoreAgreement | None
+    length: LengthBias | None = None
+    position: PositionBias | None = None
+    unseen: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -84,8 +91,8 @@ class Agreement(_Record):
             f"{self.evaluator} against {self.human}: {self.n} of {self.n_rows} runs compared, {self.n_errors} failed, "
             f"{self.n_missing_human} without a human value, {self.n_missing_evaluator} without an evaluator's"
         ]
-        parts = [str(part) for part in (self.labels, self.scores) if part is not None]
-        return "\n".join([*lines, *parts, *self.notes])
+        parts = [str(one) for one in (self.labels, self.scores, self.length, self.position) if one is not None]
+        return "\n".join([*lines, *parts, *self.unseen, *self.notes])
 
 
 def meta_evaluation(
@@ -98,6 +105,8 @@ def meta_evaluation(
     labels: Sequence[Any] | None = None,
     ignore_case: bool = False,
     confidence: float = 0.95,
+    judged_output: str | None = None,
+    first: str | None = None,
 ) -> Agreement:
     """How well an evaluator agrees with people, over the runs that both judged.
 
@@ -115,6 +124,10 @@ def meta_evaluation(
         labels: every label in order, lowest first, for ordinals: adds quadratic-weighted kappa.
         ignore_case: compare labels without regard to case.
         confidence: of the intervals.
+        judged_output: the field with what was judged, whose length may bias the evaluator; by default the run's output,
+            where there is one and the evaluator was not the task.
+        first: of an evaluator of pairs, the field that says which answer it was shown first, by the label that
+            prefers it, such as ``metadata.first``; by default ``eval.NAME.metadata.first`` where there is one.
 
     Raises:
         InvalidInput: no rows, an unknown field, labels on one side and scores on the other without
@@ -126,13 +139,23 @@ def meta_evaluation(
     evaluator, human = _fields(rows, evaluator, human, prefer_scores=threshold is not None)
     judged = _plain(values_of(rows, evaluator, "evaluator"))
     truth = _plain(values_of(rows, human, "human"))
-    return _agreement(
-        (evaluator, human),
-        (judged, truth),
-        select(truth, judged, _errors(fields, evaluator)),
-        fields.example_ids,
-        _Options(threshold, positive, labels, ignore_case, check_confidence(confidence)),
+    selection = select(truth, judged, _errors(fields, evaluator))
+    options = _Options(threshold, positive, labels, ignore_case, check_confidence(confidence))
+    found = _agreement((evaluator, human), (judged, truth), selection, fields.example_ids, options)
+    if judged_output is None and not evaluator.startswith("output") and column_of(rows, "output") == "output":
+        judged_output = "output"
+    usual = f"{evaluator.rpartition('.')[0]}.metadata.first"
+    first = usual if first is None and column_of(rows, usual) == usual else first
+    length, position, unseen = biases(
+        (selection.of(judged), selection.of(truth)),
+        selection.of(fields.example_ids),
+        outputs=selection.of(values_of(rows, judged_output, "judged_output")) if judged_output else None,
+        first=selection.of(values_of(rows, first, "first")) if first else None,
+        positive=None if found.labels is None or threshold is not None else found.labels.positive,
+        ignore_case=ignore_case,
+        confidence=confidence,
     )
+    return replace(found, length=length, position=position, unseen=unseen)
 
 
 def agreement(

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model,
 from prefect_experiments import datasets
 from prefect_experiments.allowed import check_path
 from prefect_experiments.analysis.gate import Gate, Metric
+from prefect_experiments.analysis.gate.alarm_rule import MONTHLY
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.dataset_files import check_readable, opened
 from prefect_experiments.experiment.naming import check_tag
@@ -213,6 +214,11 @@ def gate_of(rules: GateRules | None, file: str | None) -> Gate:
     if file is not None:
         return Gate.parse(Path(check_path(file)))
     return Gate() if rules is None else rules.gate()
+
+
+def nightly(gate: Gate) -> Gate:
+    """A gate for every night: where it does not say how often it may alarm, in at most 5 % of months."""
+    return gate if gate.alarms is not None else Gate.of(gate, alarms=MONTHLY)
 
 
 class CallLimits(CallOptions):

@@ -13,10 +13,12 @@ from prefect.client.schemas.objects import State
 
 from prefect_experiments.allowed import check_path
 from prefect_experiments.analysis import Agreement, RanExperiment
+from prefect_experiments.analysis.nights.promotion import better_before
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.artifacts import show_outcome, show_report
 from prefect_experiments.orchestration.running import final_state, in_a_line
+from prefect_experiments.origin import REPORT_URL
 from prefect_experiments.reports.files import write_report
 from prefect_experiments.settings import temporary_clone
 
@@ -32,9 +34,12 @@ async def report_on(ran: RanExperiment, where: str, *, url: str | None = None) -
     Raises:
         InvalidSetting: the file cannot be written.
     """
-    return await _report(
-        partial(write_report, ran, form="page"), where, ran.experiment.id, url, ran.experiment.dataset_name
-    )
+    name = ran.experiment.dataset_name
+    written, opened_at = await _report(partial(write_report, ran, form="page"), where, ran.experiment.id, url, name)
+    if opened_at is not None and ran.store is not None:  # the history of the dataset leads there
+        note = partial(ran.store.experiments.note, ran.record.experiment.id, **{REPORT_URL: opened_at})
+        await asyncio.to_thread(note)
+    return written
 
 
 async def report_on_comparison(
@@ -53,10 +58,13 @@ async def report_on_comparison(
     write = partial(write_report, candidate, form="page", baseline=baseline, comparison=comparison)
     sides = [comparison.baseline, comparison.candidate]
     file = "-".join(side.experiment_id or fingerprint(side.label)[:12] for side in sides)
-    return await _report(write, where, file, url, name)
+    return (await _report(write, where, file, url, name))[0]
 
 
-async def _report(write: Callable[[Path], Path], where: str, file: str, url: str | None, name: str) -> Path:
+async def _report(
+    write: Callable[[Path], Path], where: str, file: str, url: str | None, name: str
+) -> tuple[Path, str | None]:
+    """Write it, and show where; the file, and where people open it."""
     if not Path(where).is_absolute() and (clone := temporary_clone(Path(where))) is not None:
         get_run_logger().warning(
             "The report's path %s is relative, and leads into %s, which is deleted after this flow run. "
@@ -67,14 +75,25 @@ async def _report(write: Callable[[Path], Path], where: str, file: str, url: str
     path = Path(check_path(where))
     is_file = path.suffix.lower() in (".html", ".htm")
     written = await asyncio.to_thread(lambda: write(path if is_file else path / f"{file}.html").resolve())
-    await show_report(written, url if url is None or is_file else f"{url.rstrip('/')}/{written.name}", name)
-    return written
+    opened_at = url if url is None or is_file else f"{url.rstrip('/')}/{written.name}"
+    await show_report(written, opened_at, name)
+    return written, opened_at
 
 
-async def promote_passed(ran: RanExperiment, tag: str, client: Any) -> bool:
-    """Give an experiment that the gate has passed a tag, such as the baseline's; whether it has got it."""
+async def promote_passed(ran: RanExperiment, tag: str, client: Any, *, only_confirmed: bool = False) -> bool:
+    """Give an experiment that the gate has passed a tag, such as the baseline's; whether it has got it.
+
+    Args:
+        ran: the experiment.
+        tag: which it gets.
+        client: the `Client` that tags it.
+        only_confirmed: where there is a baseline, only if the run before was better than that: see `better_before`.
+    """
     if ran.verdict is None or ran.verdict.status != "passed":
         get_run_logger().warning("Not tagged %r: only an experiment that a gate has passed is promoted.", tag)
+        return False
+    if only_confirmed and ran.comparison is not None and not better_before(ran.comparison):
+        get_run_logger().info("Not tagged %r: the run before was not better than the baseline, which stays.", tag)
         return False
     await asyncio.to_thread(client.experiments.tag, experiment=ran, tag=tag)
     get_run_logger().info("Experiment %s is %r now.", ran.experiment_id, tag)
@@ -82,7 +101,13 @@ async def promote_passed(ran: RanExperiment, tag: str, client: Any) -> bool:
 
 
 async def conclude(
-    ran: RanExperiment, client: Any, *, report: str | None, report_url: str | None, promote_as: str | None
+    ran: RanExperiment,
+    client: Any,
+    *,
+    report: str | None,
+    report_url: str | None,
+    promote_as: str | None,
+    only_confirmed: bool = False,
 ) -> State[Any]:
     """Show what came of an experiment, and do what was asked for with it.
 
@@ -92,6 +117,7 @@ async def conclude(
         report: where the HTML report is written; ``None`` for nowhere.
         report_url: where people open it.
         promote_as: the tag that it gets where the gate has passed it; ``None`` for none.
+        only_confirmed: as for `promote_passed`.
 
     Returns:
         The flow's final state.
@@ -100,7 +126,7 @@ async def conclude(
     if report is not None:
         await report_on(ran, report, url=report_url)
     if promote_as is not None:
-        await promote_passed(ran, promote_as, client)
+        await promote_passed(ran, promote_as, client, only_confirmed=only_confirmed)
     return outcome(ran)
 
 

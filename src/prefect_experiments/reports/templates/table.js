@@ -113,9 +113,11 @@ function scoreLine(example, name, i) {
   else {
     const kind = example.worse.includes(i) || (!data.compared && change < 0) ? "worse"
       : example.better.includes(i) || (!data.compared && change > 0) ? "better" : "";
-    const sign = { worse: "▼ ", better: "▲ " }[kind] || "";
+    const isFlaky = (example.flaky || []).includes(i);
+    const sign = isFlaky ? "~ " : { worse: "▼ ", better: "▲ " }[kind] || "";
     cell.append(el("span", { class: "quiet" }, `${before === null ? "none" : before} → `),
-      el("strong", { class: kind }, sign + (after === null ? "none" : after)));
+      el("strong", { class: isFlaky ? "" : kind }, sign + (after === null ? "none" : after)));
+    if (isFlaky) cell.append(el("span", { class: "quiet" }, " flaky"));
   }
   return el("div", {}, el("dt", {}, el("bdi", {}, name)), cell);
 }

@@ -1,0 +1,160 @@
+"""The runs between a baseline's and a candidate's: a baseline pooled of several, and each night beside those before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from prefect_experiments.analysis.comparison.exchange import exchange_test
+from prefect_experiments.analysis.comparison.paired import PairedResult, paired_test
+from prefect_experiments.analysis.comparison.sameness import differences
+from prefect_experiments.analysis.nights.chart import night_score
+from prefect_experiments.analysis.nights.records import Night, Pooled
+from prefect_experiments.analysis.results import ResultTable
+from prefect_experiments.analysis.verdicts import Direction
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierRun:
+    """An experiment that was made after the baseline's and before the candidate's, and that its gate did not fail.
+
+    Attributes:
+        table: its results.
+        date: when it was made, such as ``2026-11-29``.
+        changed: examples with another input or expected output than the candidate's.
+        changed_evaluators: metrics whose evaluator is not the candidate's.
+    """
+
+    table: ResultTable
+    date: str = ""
+    changed: frozenset[str] = frozenset()
+    changed_evaluators: frozenset[str] = frozenset()
+
+    def beside(self, candidate: ResultTable) -> EarlierRun:
+        """The same, with what of it cannot be compared with a candidate."""
+        found = differences(self.table, candidate)
+        changed = frozenset((*found.inputs, *found.expected))
+        return replace(self, changed=changed, changed_evaluators=frozenset(found.evaluators))
+
+    def scores(self, name: str, ids: Sequence[str]) -> Floats | None:
+        """Of a metric, one an example; NaN where there is none that can be compared, ``None`` where none at all can."""
+        import numpy as np
+
+        table = self.table
+        if name not in table.scores or name in self.changed_evaluators:
+            return None
+        means = dict(zip(table.example_ids, table.means(table.scores[name]).tolist(), strict=True))
+        return np.array([np.nan if one in self.changed else means.get(one, np.nan) for one in ids])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierRuns:
+    """All of them, in the order in which they were made.
+
+    Attributes:
+        runs: the experiments.
+        pooled: so many runs make the baseline: its own and the first ones after it. Not the newest ones: a baseline
+            that moved on with the nights would take a slow decline along.
+    """
+
+    runs: tuple[EarlierRun, ...] = ()
+    pooled: int = 1
+
+    def beside(self, candidate: ResultTable) -> EarlierRuns:
+        """The same, with what of each cannot be compared with a candidate."""
+        return replace(self, runs=tuple(run.beside(candidate) for run in self.runs))
+
+    def with_positive(self, positive: Mapping[str, Collection[str]]) -> EarlierRuns:
+        """The same with labels as scores; see `ResultTable.with_positive`."""
+        return replace(self, runs=tuple(replace(run, table=run.table.with_positive(positive)) for run in self.runs))
+
+    @property
+    def pool(self) -> tuple[EarlierRun, ...]:
+        """Those that the baseline is pooled of, beside its own."""
+        return self.runs[: self.pooled - 1]
+
+    def said(self) -> Pooled | None:
+        """What a comparison says of the pool; nothing where the baseline is one run."""
+        if self.pooled == 1:
+            return None
+        changed = {run.table.label: len(run.changed) for run in self.pool if run.changed}
+        evaluators = {run.table.label: tuple(sorted(run.changed_evaluators)) for run in self.pool}
+        return Pooled(
+            asked=self.pooled,
+            runs=tuple(run.table.label for run in self.pool),
+            changed_examples=changed,
+            changed_evaluators={label: names for label, names in evaluators.items() if names},
+        )
+
+    def test(
+        self, name: str, ids: Sequence[str], baseline: Floats, candidate: Floats, confidence: float
+    ) -> PairedResult:
+        """A metric on the examples with a score on both sides, beside the pool where there is one.
+
+        Args:
+            name: the metric's.
+            ids: of these examples.
+            baseline: the scores of the baseline's own run.
+            candidate: the candidate's.
+            confidence: of the interval.
+        """
+        import numpy as np
+
+        more = [scores for run in self.pool if (scores := run.scores(name, ids)) is not None]
+        if not more:
+            return paired_test(baseline, candidate, confidence=confidence)
+        pool = np.column_stack([baseline, *more])
+        found = paired_test(np.nanmean(pool, axis=1), candidate, confidence=confidence)
+        exchanged = exchange_test(pool, candidate)
+        higher = int((candidate > np.nanmax(pool, axis=1)).sum())
+        lower = int((candidate < np.nanmin(pool, axis=1)).sum())
+        return replace(
+            found,
+            test=exchanged.test,
+            p_value=min(1.0, 2 * min(exchanged.p_higher, exchanged.p_lower)),
+            p_higher=exchanged.p_higher,
+            p_lower=exchanged.p_lower,
+            smallest_p=exchanged.smallest_p,
+            higher=higher,
+            lower=lower,
+            ties=found.n_pairs - higher - lower,
+        )
+
+    def nights(
+        self, name: str, ids: Sequence[str], baseline: Floats, candidate: Floats, direction: Direction
+    ) -> tuple[Night, ...]:
+        """Each night since the baseline's, the candidate last, beside the nights before it.
+
+        The baseline's own run is no part of what they are compared with: who chose it knew its scores, and a run that
+        was chosen because it was the best looks like a decline of all that follow.
+        """
+        less_is_better = direction == "minimize"
+        before: list[Floats] = []
+        found: list[Night] = []
+        every = [(run.table.label, run.date, run.scores(name, ids)) for run in self.runs]
+        for label, date, scores in (*every, ("", "", candidate)):
+            if scores is None:
+                continue
+            score = None if not before else night_score(_columns(before), scores, less_is_better=less_is_better)
+            pool = [baseline, *before[: self.pooled - 1]]
+            above = exchange_test(_columns(pool), scores)
+            better = above.p_lower if less_is_better else above.p_higher
+            found.append(Night(label=label, date=date, worse_by=score, p_better=better))
+            before.append(scores)
+        return tuple(found)
+
+
+def _columns(runs: Sequence[Floats]) -> Floats:
+    import numpy as np
+
+    return np.column_stack(list(runs))
+
+
+NONE = EarlierRuns()

@@ -1,0 +1,259 @@
+"""What a gate takes, before anything is run: examples, repetitions, calls and money, from a baseline's own results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.comparison.paired import POWER
+from prefect_experiments.analysis.comparison.pairing import worst_of
+from prefect_experiments.analysis.gate import Gate, Metric
+from prefect_experiments.analysis.gate.case import Better, Case
+from prefect_experiments.analysis.power import (
+    Asked,
+    Noise,
+    examples_for,
+    power_to_find,
+    power_to_pass,
+    repetitions_for,
+    smallest_drop,
+)
+from prefect_experiments.analysis.repeat_noise import NoiseSource, RepeatNoise, repeat_noise
+from prefect_experiments.analysis.results import ResultTable
+from prefect_experiments.display import Printed, counted, some
+from prefect_experiments.errors import InvalidSetting, unknown_value
+from prefect_experiments.models import _Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMetric(_Record):
+    """What a gate's test of one metric will be worth; all that is a probability is from 0 to 1.
+
+    Attributes:
+        direction: which scores are better.
+        baseline_mean: over its examples.
+        margin: how much worse the gate allows, in the metric's unit; ``None`` without `max_regression`.
+        noise: how it is known how far two runs of the same application lie apart.
+        sd_difference: the standard deviation of the differences between them, repetitions averaged.
+        smallest_drop: the smallest one (rise, where less is better) that fails with a probability of 0.8; ``None``
+            where not even the largest does.
+        power_to_find: that the drop asked about fails; ``None`` where none was asked, and where the margin allows it.
+        power_to_pass: that an unchanged application is shown to be within the margin; ``None`` without one.
+        examples_needed: with which `power_to_find` and `power_to_pass` are 0.8, at these repetitions; ``None`` where
+            nothing is to be reached, or ten million do not.
+        repetitions_needed: likewise, on these examples; ``None`` also where twenty do not.
+        enough: whether the examples and repetitions planned are.
+    """
+
+    name: str
+    direction: Better
+    baseline_mean: float
+    margin: float | None
+    noise: NoiseSource
+    sd_difference: float
+    smallest_drop: float | None
+    power_to_find: float | None
+    power_to_pass: float | None
+    examples_needed: int | None
+    repetitions_needed: int | None
+    enough: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentPlan(Printed, _Record):
+    """What a gate takes.
+
+    Attributes:
+        baseline: how people call it.
+        n_there, repetitions_there: its examples, and how often it ran each.
+        n_examples, repetitions: planned, on both sides: with others than the baseline's, it has to be run again.
+        drop: that is to be found, in each metric's unit; ``None`` where none was asked about.
+        confidence: the gate's.
+        n_tests: how many of its tests share the false alarms. Each is planned with an equal share, the most severe one
+            that Holm's method can leave it.
+        metrics: by name.
+        calls: of the task, in one run of the experiment.
+        cost_per_call: what the baseline's have cost on average, in US dollars; ``None`` where nobody knows.
+        cost: of one run.
+        examples_needed: for all metrics; ``None`` where nothing is to be reached, or ten million do not.
+        calls_needed, cost_needed: of one run over these.
+    """
+
+    baseline: str
+    n_there: int
+    repetitions_there: int
+    n_examples: int
+    repetitions: int
+    drop: float | None
+    confidence: float
+    n_tests: int
+    metrics: Mapping[str, PlannedMetric] = field(default_factory=dict)
+    calls: int
+    cost_per_call: float | None
+    cost: float | None
+    examples_needed: int | None
+    calls_needed: int | None
+    cost_needed: float | None
+
+    @property
+    def enough(self) -> bool:
+        """Whether the examples and repetitions planned are, for every metric."""
+        return all(metric.enough for metric in self.metrics.values())
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is to be reached: a margin, or a drop."""
+        return any(map(_is_asked, self.metrics.values()))
+
+    def _said(self) -> Iterable[str]:
+        yield f"beside {self.baseline}"
+        yield counted(self.n_examples, "example")
+        short = [name for name, metric in self.metrics.items() if not metric.enough]
+        yield f"too few for {some(short)}" if short else "enough" if self.asks else "nothing asked"
+
+
+def plan_of(
+    baseline: ResultTable,
+    gate: Gate,
+    *,
+    examples: int | None = None,
+    repetitions: int | None = None,
+    drop: float | None = None,
+    beside: ResultTable | None = None,
+    agreement: float | None = None,
+) -> ExperimentPlan:
+    """What a gate's margins, or a drop that is to be found, take; see `plan_experiment`.
+
+    Raises:
+        InvalidSetting: a metric that the baseline has no scores of, or no metric at all.
+    """
+    table = baseline.with_positive(gate.positive)
+    case = gate.case(compare_results(table, table, gate=gate))
+    _refuse_unknown(case, table)
+    n_there = len(table.example_ids if table.expected_ids is None else table.expected_ids)
+    n, times = examples or n_there, repetitions or _repetitions(table)
+    second = None if beside is None else beside.with_positive(gate.positive)
+    metrics = {}
+    for name, one in case.metrics.items():
+        found = repeat_noise(table, name, _worst(table, name, one.direction), beside=second, agreement=agreement)
+        margin = gate.rules.get(name, Metric()).margin(found.mean)
+        asked = Asked(alpha=case.family.severest, confidence=gate.confidence, margin=margin)
+        planning = _Planning(name, one.direction, found, found.n / n_there, asked, drop)
+        metrics[name] = planning.at(n, times)
+    needed = [metric.examples_needed for metric in metrics.values() if _is_asked(metric)]
+    enough = None if None in needed else max((one for one in needed if one is not None), default=None)
+    cost = _cost_per_call(table)
+    return ExperimentPlan(
+        baseline=table.label,
+        n_there=n_there,
+        repetitions_there=_repetitions(table),
+        n_examples=n,
+        repetitions=times,
+        drop=drop,
+        confidence=gate.confidence,
+        n_tests=case.family.sharing,
+        metrics=metrics,
+        calls=n * times,
+        cost_per_call=cost,
+        cost=None if cost is None else n * times * cost,
+        examples_needed=enough,
+        calls_needed=None if enough is None else enough * times,
+        cost_needed=None if enough is None or cost is None else enough * times * cost,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Planning:
+    """One metric; `share` of the examples have a score of it."""
+
+    name: str
+    direction: Better
+    found: RepeatNoise
+    share: float
+    asked: Asked
+    drop: float | None
+
+    def at(self, n: int, repetitions: int) -> PlannedMetric:
+        noise = self._noise(n, repetitions)
+        is_asked = self.asked.margin is not None or self._drop is not None
+        reaches: Callable[[int, int], bool] = lambda n, times: self._reaches(self._noise(n, times))  # noqa: E731
+        sd = math.sqrt(noise.variance)
+        return PlannedMetric(
+            name=self.name,
+            direction=self.direction,
+            baseline_mean=self.found.mean,
+            margin=self.asked.margin,
+            noise=self.found.source,
+            sd_difference=sd,
+            smallest_drop=smallest_drop(noise, self.asked),
+            power_to_find=None if self._drop is None else power_to_find(noise, self._drop, self.asked),
+            power_to_pass=None if self.asked.margin is None else power_to_pass(noise, self.asked),
+            examples_needed=examples_for(lambda n: reaches(n, repetitions)) if is_asked else None,
+            repetitions_needed=repetitions_for(lambda times: reaches(n, times)) if is_asked else None,
+            enough=reaches(n, repetitions),
+        )
+
+    @property
+    def _drop(self) -> float | None:
+        """What is to be found; nothing that the margin allows is."""
+        allowed = self.asked.margin or 0.0
+        return None if self.drop is None or self.drop <= allowed else self.drop
+
+    def _noise(self, n: int, repetitions: int) -> Noise:
+        return self.found.noise(max(1, round(n * self.share)), repetitions, self.asked.confidence)
+
+    def _reaches(self, noise: Noise) -> bool:
+        if self.asked.margin is not None and power_to_pass(noise, self.asked) < POWER:
+            return False
+        return self._drop is None or power_to_find(noise, self._drop, self.asked) >= POWER
+
+
+def _is_asked(metric: PlannedMetric) -> bool:
+    return metric.power_to_find is not None or metric.power_to_pass is not None
+
+
+def _refuse_unknown(case: Case, table: ResultTable) -> None:
+    """Refuse metrics without scores.
+
+    Raises:
+        InvalidSetting: there is one, or no metric at all.
+    """
+    for name, metric in case.metrics.items():
+        if metric.mean is None:
+            known = [other for other, one in table.side().metrics.items() if one.n_scores]
+            raise InvalidSetting(
+                f"the gate's metric {name!r} cannot be planned by {table.label}: {unknown_value('metric', name, known)}"
+            )
+    if not case.metrics:
+        raise InvalidSetting(
+            f"{table.label} has no scores to plan by; name a baseline with scores, or, where evaluators give labels "
+            "only, say in the gate which are good: {metrics: {tone: {positive: polite}}}"
+        )
+
+
+def _worst(table: ResultTable, name: str, direction: Better) -> float:
+    import numpy as np
+
+    scores = table.scores[name]
+    return worst_of(scores[~np.isnan(scores)], direction)
+
+
+def _repetitions(table: ResultTable) -> int:
+    """How often each example of the baseline was run."""
+    import numpy as np
+
+    return max(table.repetitions, int(np.bincount(table.places).max()))
+
+
+def _cost_per_call(table: ResultTable) -> float | None:
+    import numpy as np
+
+    costs = table.operations.get("total_cost", np.zeros(0))
+    known = costs[~np.isnan(costs)]
+    return float(known.mean()) if len(known) else None

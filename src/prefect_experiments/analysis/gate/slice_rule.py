@@ -1,0 +1,161 @@
+"""The rule on groups of examples: none of them may get worse, however good the whole is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from prefect_experiments.analysis import numbers
+from prefect_experiments.analysis.comparison.paired import pairs_to_reach
+from prefect_experiments.analysis.example_facts import METADATA, SPLITS
+from prefect_experiments.analysis.gate.case import Case
+from prefect_experiments.analysis.gate.clause import p_text
+from prefect_experiments.analysis.gate.family import Key, Test
+from prefect_experiments.analysis.gate.rule import Rule, shown
+from prefect_experiments.analysis.slices import Slice, SliceMetric
+from prefect_experiments.analysis.verdicts import MetricCheck
+from prefect_experiments.display import some
+from prefect_experiments.errors import InvalidSetting
+
+_SLICE, _HIDDEN = "slice", "hidden"
+_SHOWN = 5
+
+
+class SliceRule(Rule):
+    """No group of the examples may be significantly worse."""
+
+    slices: str | Annotated[list[str], Field(min_length=1)] | None = None
+    """The fields whose groups are judged one by one: splits, or a path into the examples' metadata such as
+    metadata.topic or metadata.customer.tier; one or a list. On each group of examples that share a value, no metric
+    that the gate judges may be significantly worse than the baseline's, missing scores counted as the worst. Each group
+    and metric is one of the gate's tests. A group too small to show anything takes no part, and is named; where all
+    are, or where no example has the field, the verdict is inconclusive. Without it, groups that moved are named and not
+    judged."""
+
+    @field_validator("slices", mode="after")
+    @classmethod
+    def _fields_checked(cls, given: str | list[str] | None) -> str | list[str] | None:
+        for name in [given] if isinstance(given, str) else given or ():
+            if name != SPLITS and (not name.startswith(METADATA) or name == METADATA):
+                raise InvalidSetting(
+                    f"{cls.said_before_names}slices must be splits or metadata.KEY, such as metadata.topic; "
+                    f"got {shown(name)}"
+                )
+        return given
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """`slices` as a tuple; empty where nobody asks."""
+        return (self.slices,) if isinstance(self.slices, str) else tuple(dict.fromkeys(self.slices or ()))
+
+    def tests(self, case: Case) -> Iterator[Test]:
+        """That a metric is worse on a group, and with the scores that it lacks there as the worst ones."""
+        for name in self.fields:
+            for group, metric in _judged(name, case):
+                yield Test(_key(group, metric), metric.p_worse, metric.smallest_p)
+                if (hidden := _hidden(metric, case)) is not None:
+                    yield Test((*_key(group, metric), _HIDDEN), hidden)
+
+    def check(self, case: Case) -> Iterator[MetricCheck]:
+        """One check a field."""
+        if case.comparison is None:
+            return
+        for name in self.fields:
+            found = list(_judged(name, case))
+            if not found:
+                yield MetricCheck(name=name, status="inconclusive", reason=_nothing(name, case))
+                continue
+            worse = [said for group, metric in found if (said := _worse(group, metric, case))]
+            able = {group.value for group, metric in found if metric.n_pairs >= _enough(case)}
+            if worse:
+                more = f"; and {numbers.count(len(worse) - _SHOWN, 'other')}" if len(worse) > _SHOWN else ""
+                reason = f"{'; '.join(worse[:_SHOWN])}{more}"
+                yield MetricCheck(name=name, status="failed", reason=reason)
+            elif not able:
+                n, groups = _enough(case), numbers.count(len(case.comparison.slices.of(name)), "group")
+                reason = f"{name} cannot be judged: none of its {groups} has {n} pairs, which it takes to show anything"
+                yield MetricCheck(name=name, status="inconclusive", reason=reason, examples_needed=n)
+            else:
+                reason = f"{name}: no metric is significantly worse on any of {numbers.count(len(able), 'group')}"
+                yield MetricCheck(name=name, status="passed", reason=reason)
+
+
+def unjudged_slices(case: Case, fields: tuple[str, ...]) -> Iterator[MetricCheck]:
+    """Which groups could not be judged, whatever the verdict is, and how many examples are in none.
+
+    Args:
+        case: what is judged.
+        fields: those that the gate asks for.
+    """
+    if case.comparison is None:
+        return
+    for name in fields:
+        found = list(_judged(name, case))
+        small = dict.fromkeys(group.value for group, metric in found if metric.n_pairs < _enough(case))
+        able = {group.value for group, metric in found if metric.n_pairs >= _enough(case)}
+        if small and able:
+            reason = (
+                f"not judged in {name}, because it takes {_enough(case)} pairs with scores on both sides to show "
+                f"anything: {some(list(small))}"
+            )
+            yield MetricCheck(name=name, status="passed", reason=reason)
+        if without := case.comparison.slices.without.get(name):
+            reason = f"{numbers.count(without, 'example')} of {case.comparison.n_pairs:,} in no group of {name}"
+            yield MetricCheck(name=name, status="passed", reason=reason)
+
+
+def _judged(name: str, case: Case) -> Iterator[tuple[Slice, SliceMetric]]:
+    """The groups of a field with each metric that the gate judges beside the baseline."""
+    if case.comparison is None:
+        return
+    for group in case.comparison.slices.of(name):
+        for metric in group.metrics.values():
+            judged = case.metrics.get(metric.name)
+            if judged is not None and judged.metric is not None:
+                yield group, metric
+
+
+def _key(group: Slice, metric: SliceMetric) -> Key:
+    return _SLICE, group.field, group.value, metric.name
+
+
+def _hidden(metric: SliceMetric, case: Case) -> float | None:
+    return metric.p_missing_as_worst if case.missing_count else metric.p_errors_as_worst
+
+
+def _enough(case: Case) -> int:
+    """The fewest pairs that could fail a group that is worse on every one of them, by an exact test."""
+    return pairs_to_reach(case.family.alpha / max(1, case.family.size), "")
+
+
+def _worse(group: Slice, metric: SliceMetric, case: Case) -> str:
+    """What to say of a group that fails, with its figures; else empty."""
+    key = _key(group, metric)
+    if case.family.rejects(*key):
+        return f"{said_of_slice(group, metric)}: significantly worse ({p_text(case.family.p_value(*key))}, one-sided)"
+    if case.family.rejects(*key, _HIDDEN):
+        p_value = p_text(case.family.p_value(*key, _HIDDEN))
+        lacking = f"scores of {metric.name} missing on {numbers.count(metric.n_lacking, 'example')}"
+        return f"{group.name}: {lacking}; counted as the worst, it is significantly worse ({p_value})"
+    return ""
+
+
+def said_of_slice(group: Slice, metric: SliceMetric) -> str:
+    """Such as ``metadata.topic=refunds: correctness 0.28, -60 points [-75, -42] against 0.88 on 40 pairs``."""
+    unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean)
+    change = numbers.change(metric.difference, metric.ci_low, metric.ci_high, unit)
+    return (
+        f"{group.name}: {metric.name} {numbers.value(metric.candidate_mean, unit)}, {change} against "
+        f"{numbers.value(metric.baseline_mean, unit)} on {numbers.count(metric.n_pairs, 'pair')}"
+    )
+
+
+def _nothing(name: str, case: Case) -> str:
+    """Why there is no group of a field to judge."""
+    assert case.comparison is not None
+    found = case.comparison.slices
+    if why := found.left_out.get(name):
+        return f"{name} cannot be judged: {why}"
+    return f"{name} cannot be judged: no metric was scored on both sides"

@@ -1,0 +1,157 @@
+"""How far two runs of the same application lie apart, from a baseline alone.
+
+An example's score is what the example is worth and what the run adds to it. Two runs of the same application differ by
+the second only: with a variance of w within an example and R repetitions on either side, differences of the examples'
+means have a variance of 2 w / R. (Searle, Casella and McCulloch 1992, Variance Components, section 3.1, the one-way
+classification.)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from prefect_experiments.analysis.intervals import difference_range, falls, interval_of
+from prefect_experiments.analysis.power import Noise, unseen_in
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from prefect_experiments.analysis.results import ResultTable
+
+    Floats = npt.NDArray[np.float64]
+
+# Squared: the mean of equal scores may be the next float beyond them.
+_LAST_DIGITS = 1e-24
+
+NoiseSource = Literal["repetitions", "a second run", "the agreement given", "assumed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatNoise:
+    """One metric of a baseline, and how much of it another run would give again.
+
+    Attributes:
+        n: examples with a score, at least 1.
+        mean: over them.
+        within: the variance of single runs within an example.
+        source: from what that is known.
+        spread: the variance of the examples' means, and `own`, what single runs have added to it.
+        largest: how far apart two scores can be.
+        worst: what an example that gets worse falls to; ``None`` where all lose as much (see `analysis.power`).
+        two_valued: whether every run scores 0 or 1.
+    """
+
+    n: int
+    mean: float
+    within: float
+    source: NoiseSource
+    spread: float
+    own: float
+    largest: float
+    worst: float | None
+    two_valued: bool
+
+    def noise(self, n: int, repetitions: int, confidence: float) -> Noise:
+        """How two equally good runs over `n` examples differ, each with so many repetitions."""
+        variance = 2 * self.within / repetitions
+        height = None if self.worst is None else abs(self.mean - self.worst)
+        reach = (height or 0.0) ** 2 + max(0.0, self.spread - self.own) + self.within / repetitions
+        if self.two_valued and repetitions == 1:
+            return Noise(n=n, variance=min(1.0, variance), height=height, reach=height or 0.0, two_valued=True)
+        bounds = (-self.largest, self.largest)
+        low, high = interval_of(max(2, self.n), 0.0, math.sqrt(variance), bounds, confidence)
+        assert low is not None
+        assert high is not None
+        unseen = unseen_in((high - low) / 2, variance, max(2, self.n), confidence)
+        return Noise(n=n, variance=variance, unseen=unseen, height=height, reach=reach)
+
+
+def repeat_noise(
+    table: ResultTable,
+    name: str,
+    worst: float,
+    *,
+    beside: ResultTable | None = None,
+    agreement: float | None = None,
+) -> RepeatNoise:
+    """How noisy a metric of a baseline is: as is measured, said or assumed, in this order.
+
+    Measured with a second run, or by the baseline's own repetitions. Said as the share of examples that score the same
+    when they are run again; of scores that are not 0 and 1, the others are as far apart as any two examples. Assumed
+    is that all are so far apart, and more than that an unchanged application does not differ.
+
+    Args:
+        table: the baseline, with at least one score of the metric.
+        name: of the metric.
+        worst: the worst score there is.
+        beside: a second run of the same application.
+        agreement: from 0 to 1.
+    """
+    import numpy as np
+
+    scores = table.scores[name]
+    known = ~np.isnan(scores)
+    runs, places = scores[known], table.places[known]
+    counts = np.bincount(places, minlength=len(table.example_ids))
+    means = table.means(scores)[counts > 0]
+    own = float((1 / counts[counts > 0]).mean())
+    two_valued = falls(runs, 0.0)
+    within, tied, source = _within(table, name, runs, places)
+    if beside is not None and (measured := _beside(table, beside, name)) is not None:
+        within, tied, source = (*measured, "a second run")
+    elif agreement is not None:
+        within = (1 - agreement) / 2 if two_valued else (1 - agreement) * float(runs.var())
+        tied, source = agreement, "the agreement given"
+    return RepeatNoise(
+        n=len(means),
+        mean=float(means.mean()),
+        within=within,
+        source=source,
+        spread=float(means.var()),
+        own=within * own,
+        largest=difference_range(runs, ())[1],
+        worst=worst if falls(runs, tied) else None,
+        two_valued=two_valued,
+    )
+
+
+def _within(
+    table: ResultTable, name: str, runs: Floats, places: npt.NDArray[np.intp]
+) -> tuple[float, float, NoiseSource]:
+    """The variance within examples, and the share of them that always score the same; else what is assumed."""
+    import numpy as np
+
+    counts = np.bincount(places, minlength=len(table.example_ids))
+    deviations = (runs - table.means(table.scores[name])[places]) ** 2
+    squares = np.bincount(places, weights=deviations, minlength=len(counts))
+    repeated = counts > 1
+    nothing = _LAST_DIGITS * float((runs**2).max())
+    if not repeated.any():
+        return (float(runs.var()), 0.0, "assumed") if runs.var() > nothing else (0.0, 1.0, "assumed")
+    # Each example's own estimate counts alike, however often it was run.
+    own = squares[repeated] / (counts[repeated] - 1)
+    own[own <= nothing] = 0.0
+    return float(own.mean()), float((own == 0).mean()), "repetitions"
+
+
+def _beside(table: ResultTable, beside: ResultTable, name: str) -> tuple[float, float] | None:
+    """The same from two runs; ``None`` where they have no pair of scores."""
+    import numpy as np
+
+    if name not in beside.scores:
+        return None
+    sides = []
+    for one in (table, beside):
+        scores = one.scores[name]
+        counts = np.bincount(one.places[~np.isnan(scores)], minlength=len(one.example_ids))
+        found = zip(one.example_ids, one.means(scores).tolist(), counts.tolist(), strict=True)
+        sides.append({example_id: (mean, count) for example_id, mean, count in found if count})
+    shared = [(sides[0][one], sides[1][one]) for one in sides[0] if one in sides[1]]
+    if not shared:
+        return None
+    squares = np.array([(left[0] - right[0]) ** 2 for left, right in shared])
+    parts = np.array([1 / left[1] + 1 / right[1] for left, right in shared])
+    return float(squares.mean() / parts.mean()), float((squares == 0).mean())

@@ -1,0 +1,327 @@
+"""A judge's difference corrected by people's scores."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefect_experiments import Gate
+from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.corrected import FEWEST_LABELS, Corrected, corrected_difference
+from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.analysis.verdicts import Comparison
+from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.reports.markdown import comparison_markdown
+from prefect_experiments.reports.phrases import figures_of, metric_line
+from prefect_experiments.reports.terminal import print_comparison, printed
+from support.judged_examples import Judged
+
+from .tables import with_errors
+
+HUMAN = {"corrected_by": "human"}
+
+
+def corrected(case: Judged, seed: int = 0) -> Corrected:
+    return corrected_difference(*case.draw(np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("labels", ["paired", "one-sided"])
+def test_it_is_unbiased_whatever_is_labelled(labels: str) -> None:
+    """Enumerated: over all ways to draw the labelled ones, the mean is what people say of all examples."""
+    rng = np.random.default_rng(2)
+    n = FEWEST_LABELS + 2
+    people = [1.0 * (rng.random(n) < 0.7), 1.0 * (rng.random(n) < 0.4)]
+    judge = (np.abs(people[0] - (rng.random(n) < 0.3)), np.abs(people[1] - (rng.random(n) < 0.3)))
+    ways = list(itertools.combinations(range(n), FEWEST_LABELS))
+    others = ways if labels == "paired" else [*ways[1:], ways[0]]  # each of them on either side once
+    found = []
+    for one, other in zip(ways, others, strict=True):
+        said = [np.full(n, math.nan), np.full(n, math.nan)]
+        for side, every, places in zip(said, people, (one, other), strict=True):
+            side[list(places)] = every[list(places)]
+        found.append(corrected_difference(judge, (said[0], said[1])))
+    assert {one.method for one in found} == {"paired" if labels == "paired" else "two means"}
+    assert np.mean([one.difference for one in found]) == pytest.approx(people[1].mean() - people[0].mean(), abs=1e-12)  # type: ignore[misc]
+
+
+def test_a_judge_who_is_always_right_is_taken_whole_and_one_who_guesses_is_left_out() -> None:
+    rng = np.random.default_rng(1)
+    people = (rng.random(2000), rng.random(2000))
+    labels = tuple(np.where(np.arange(2000) < 400, side, np.nan) for side in people)
+    right = corrected_difference(people, (labels[0], labels[1]))
+    assert right.weights == pytest.approx((1.0, 1.0), abs=0.15)
+    assert right.difference == pytest.approx(right.by_judge, abs=0.01)
+    guess = (rng.random(2000), rng.random(2000))
+    guessed = corrected_difference(guess, (labels[0], labels[1]))
+    assert guessed.weights is not None
+    assert max(guessed.weights) < 0.15
+    assert right.stderr is not None
+    assert guessed.stderr is not None
+    assert right.stderr < 0.6 * guessed.stderr
+    wrong = corrected_difference((1 - people[0], 1 - people[1]), (labels[0], labels[1]))
+    assert wrong.weights == (0.0, 0.0)
+
+
+def test_where_people_have_judged_all_it_is_their_difference() -> None:
+    case = Judged(n=100, share=1.0)
+    judge, people = case.draw(np.random.default_rng(5))
+    found = corrected_difference(judge, people)
+    assert found.difference == pytest.approx((people[1] - people[0]).mean())
+    assert found.labels_to_halve is None
+    assert found.p_chosen is None
+    flat = corrected_difference((np.ones(100), np.ones(100)), people)  # a judge who likes all
+    assert flat.weights == (0.0, 0.0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), labels=st.sampled_from(["paired", "one-sided"]), scale=st.sampled_from([1.0, 5.0]))
+def test_exchanging_the_sides_turns_the_sign_and_the_order_of_examples_has_no_influence(
+    seed: int, labels: str, scale: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    judge, people = Judged(n=80, share=0.3, labels=labels).draw(rng)  # type: ignore[arg-type]
+    judge, people = (judge[0] * scale, judge[1] * scale), (people[0] * scale, people[1] * scale)
+    found = corrected_difference(judge, people)
+    turned = corrected_difference(judge[::-1], people[::-1])
+    order = rng.permutation(80)
+    moved = corrected_difference((judge[0][order], judge[1][order]), (people[0][order], people[1][order]))
+    assert found.difference is not None
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert turned.difference == pytest.approx(-found.difference, abs=1e-9)
+    assert turned.p_lower == pytest.approx(found.p_higher)
+    assert (moved.difference, moved.stderr) == pytest.approx((found.difference, found.stderr))
+    assert -scale <= found.ci_low <= found.difference <= found.ci_high <= scale
+    assert found.p_lower + found.p_higher == pytest.approx(1.0)
+
+
+def test_so_many_more_labels_halve_the_interval() -> None:
+    case = Judged(n=4000, share=0.025)
+    found = [corrected(case, seed) for seed in range(20)]
+    needed = float(np.mean([one.labels_to_halve for one in found]))  # type: ignore[misc]
+    more = Judged(n=4000, share=0.025 + needed / 2 / 4000)
+    after = [corrected(more, seed) for seed in range(20)]
+    widths = [np.mean([one.ci_high - one.ci_low for one in every]) for every in (found, after)]  # type: ignore[operator]
+    assert widths[1] / widths[0] == pytest.approx(0.5, abs=0.05)
+
+
+def test_too_few_labels_are_no_estimate_and_labels_of_one_side_neither() -> None:
+    judge, people = Judged(n=100, share=0.5).draw(np.random.default_rng(0))
+    alone = corrected_difference(judge, (people[0], np.full(100, np.nan)))
+    assert (alone.method, alone.difference, alone.n_candidate) == ("too few labels", None, 0)
+    with pytest.raises(ValueError, match="no example has a score of the judge on both sides"):
+        corrected_difference((np.full(3, np.nan), np.ones(3)), (np.ones(3), np.ones(3)))
+
+
+# Simulations with a known truth -------------------------------------------------------------------
+
+EVERY = [
+    Judged(n=n, share=share, scores=scores, judge=judge, labels=labels)
+    for n in (200, 1000)
+    for share in (0.05, 0.2, 0.5)
+    for scores in ("0/1", "continuous")
+    for judge in ("biased", "even")
+    for labels in ("paired", "one-sided")
+]
+
+
+def bias_and_coverage(case: Judged, n_sim: int) -> tuple[float, float]:
+    rng = np.random.default_rng(18)
+    found = [corrected_difference(*case.draw(rng)) for _ in range(n_sim)]
+    held = [one.ci_low <= case.truth <= one.ci_high for one in found]  # type: ignore[operator]
+    return float(np.mean([one.difference for one in found])) - case.truth, float(np.mean(held))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("labels", ["paired", "one-sided"])
+def test_a_biased_judge_is_corrected(labels: str) -> None:
+    """200 draws: the judge is off by 17 points, the corrected difference by less than 1."""
+    bias, held = bias_and_coverage(Judged(n=1000, share=0.5, labels=labels), 200)  # type: ignore[arg-type]
+    assert abs(bias) < 0.01
+    assert held >= 0.93
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", EVERY, ids=str)
+def test_a_corrected_difference_is_within_a_point_and_its_interval_holds(case: Judged) -> None:
+    """2,000 draws of each kind: bias within 1 point, coverage at least 93 %."""
+    bias, held = bias_and_coverage(case, 2000)
+    assert abs(bias) < 0.01
+    assert held >= 0.93
+
+
+# In a gate ----------------------------------------------------------------------------------------
+
+
+def side(judge: np.ndarray, people: np.ndarray, part: str = "score") -> dict[str, list[object]]:
+    words = {0.0: "bad", 1.0: "good"}
+    said = [None if math.isnan(one) else (words[one] if part == "label" else one) for one in people.tolist()]
+    return {
+        "example_id": [f"q{place}" for place in range(len(judge))],
+        "eval.correctness.score": judge.tolist(),
+        f"annotation.human.{part}": said,
+    }
+
+
+def sides(case: Judged, part: str = "score", seed: int = 4) -> tuple[ResultTable, ResultTable]:
+    judge, people = case.draw(np.random.default_rng(seed))
+    before, after = (side(*one, part) for one in zip(judge, people, strict=True))
+    return result_table(before, "v1"), result_table(after, "v2")
+
+
+def by_people(case: Judged, seed: int = 4, **rule: object) -> Comparison:
+    return compare_results(*sides(case, seed=seed), gate=Gate.parse({"metrics": {"correctness": {**HUMAN, **rule}}}))
+
+
+def reason(comparison: Comparison) -> str:
+    assert comparison.verdict is not None
+    return next(said for said in comparison.verdict.reasons if said.startswith("correctness"))
+
+
+def test_the_gate_goes_by_the_corrected_difference_and_says_both() -> None:
+    biased = Judged(n=400, share=0.5)
+    plain = compare_results(*sides(biased), gate=Gate.parse({"metrics": {"correctness": {}}}))
+    assert plain.verdict is not None
+    assert plain.verdict.status == "failed"  # the judge sees a drop of 22 points, and there is one of 5
+    found = by_people(biased, max_regression=0.15)
+    assert found.verdict is not None
+    assert found.verdict.status == "passed"
+    said = reason(found)
+    assert "by the judge -18 points" in said
+    assert "corrected by human (200 examples judged on both sides)" in said
+    assert "if chance chose what people judged" in said
+    assert "within the allowed regression of 0.15" in said
+    assert "labels alone" in said or "more scores of human would halve that interval" in said
+    narrow = by_people(biased, max_regression=0.01)
+    assert narrow.verdict is not None
+    assert narrow.verdict.status in ("inconclusive", "failed")
+    share = by_people(biased, max_regression="1%")
+    assert "the allowed regression of 1% (0.00" in reason(share)  # of what people say of the baseline
+
+
+@pytest.mark.parametrize(
+    ("seed", "drop", "status"), [(4, 0.5, "failed"), (4, 0.0, "passed")], ids=["people see it", "they do not"]
+)
+def test_a_judge_that_sees_nothing_hides_no_drop(seed: int, drop: float, status: str) -> None:
+    rng = np.random.default_rng(seed)
+    people = (1.0 * (rng.random(300) < 0.9), 1.0 * (rng.random(300) < 0.9 - drop))
+    labels = tuple(np.where(rng.permutation(300) < 100, one, np.nan) for one in people)
+    tables = [result_table(side(np.ones(300), one)) for one in labels]
+    gate = Gate.parse({"metrics": {"correctness": HUMAN}})
+    found = compare_results(tables[0], tables[1], gate=gate)
+    assert found.verdict is not None
+    assert found.verdict.status == status
+    assert "(100 examples of the baseline and 100 of the candidate)" in reason(found)
+    assert ("significantly worse" in reason(found)) is (status == "failed")
+    assert Gate.parse({"metrics": {"correctness": {}}}).judge(compare_results(*tables)).status == "passed"
+
+
+def test_where_less_is_better_more_is_worse() -> None:
+    found = by_people(Judged(n=400, share=0.3), direction="minimize")
+    assert found.verdict is not None
+    assert found.verdict.status == "passed"
+    assert "not worse" in reason(found)
+
+
+def test_too_few_labels_are_inconclusive() -> None:
+    found = by_people(Judged(n=100, share=0.04))
+    assert found.verdict is not None
+    assert found.verdict.status == "inconclusive"
+    assert "cannot be corrected by human, which has scores of 4 examples of the baseline and 4 of the" in reason(found)
+    assert "at least 10 on either side are needed, on runs drawn at random" in reason(found)
+    assert figures_of(found.metrics["correctness"]).corrected == ""
+
+
+def test_labels_count_where_the_gate_says_which_are_good() -> None:
+    case = Judged(n=200, share=0.3)
+    tables = sides(case, "label")
+    unread = compare_results(*tables, gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
+    assert "(120 labels of it: positive would say which count as 1)" in reason(unread)
+    scored = compare_results(*sides(case), gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
+    judge, people = case.draw(np.random.default_rng(4))
+    words = [["good" if one else "bad" for one in every] for every in judge]
+    rows = [{**side(*one, "label")} for one in zip(judge, people, strict=True)]
+    for row, given_words in zip(rows, words, strict=True):
+        del row["eval.correctness.score"]
+        row["eval.correctness.label"] = given_words
+    gate = Gate.parse({"metrics": {"correctness": {**HUMAN, "positive": "good"}}})
+    labelled = compare_results(*map(result_table, rows), gate=gate)  # type: ignore[arg-type]
+    assert labelled.metrics["correctness"].corrected == scored.metrics["correctness"].corrected
+
+
+def test_people_may_be_an_evaluator_as_well() -> None:
+    judge, people = Judged(n=200, share=0.3).draw(np.random.default_rng(4))
+    rows = [side(*one) for one in zip(judge, people, strict=True)]
+    for row in rows:
+        row["eval.human.score"] = row.pop("annotation.human.score")
+    gate = Gate.parse({"metrics": {"correctness": HUMAN}})
+    found = compare_results(*map(result_table, rows), gate=gate)  # type: ignore[arg-type]
+    expected = compare_results(*sides(Judged(n=200, share=0.3)), gate=gate)
+    assert found.metrics["correctness"].corrected == expected.metrics["correctness"].corrected
+
+
+def test_labels_of_chosen_examples_are_told() -> None:
+    judge, people = Judged(n=400, share=1.0).draw(np.random.default_rng(3))
+    chosen = judge[1] + 0.001 * np.arange(400) < 0.5  # mostly what the judge dislikes
+    labels = [np.where(chosen, one, np.nan) for one in people]
+    tables = [result_table(side(*one)) for one in zip(judge, labels, strict=True)]
+    found = compare_results(tables[0], tables[1], gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
+    assert "which it does not look like: the judge scores these unlike the others (p <0.001)" in reason(found)
+
+
+def test_missing_scores_count_as_the_worst_in_the_corrected_difference_too() -> None:
+    judge, people = Judged(n=400, share=0.4, judge="even").draw(np.random.default_rng(9))
+    before, after = (side(*one) for one in zip(judge, people, strict=True))
+    broken = with_errors(after, *range(160, 300), column="eval.correctness.error")
+    for place in range(160, 300):
+        broken["eval.correctness.score"][place] = None
+    gate = Gate.parse({"metrics": {"correctness": {**HUMAN, "max_regression": 0.3}}})
+    found = compare_results(result_table(before), result_table(broken), gate=gate)
+    assert found.verdict is not None
+    assert found.verdict.status == "failed"
+    (check,) = [one for one in found.verdict.checks if one.name == "correctness"]
+    assert "with missing scores counted as the worst (140 of the candidate's)" in check.reason
+
+
+def test_all_that_is_shown_says_it() -> None:
+    found = by_people(Judged(n=400, share=0.2))
+    metric = found.metrics["correctness"]
+    assert metric.corrected is not None
+    line = f"correctness: {reason(found).split('regressed: ', 1)[1].split('; ', 1)[0]}"
+    assert line.split(" corrected", 1)[0] in printed(lambda out: print_comparison(found, out))
+    assert line.split(" corrected", 1)[0] in comparison_markdown(found)
+    assert metric_line(figures_of(metric)).endswith("corrected by human")
+    written = json.loads(json.dumps(found.to_dict()))["metrics"]["correctness"]["corrected"]
+    assert written["difference"] == metric.corrected.difference
+    assert written["method"] == "paired"
+
+
+def test_what_cannot_be_asked_is_refused() -> None:
+    with pytest.raises(InvalidSetting, match="corrected_by='correctness' is the metric itself; name people's scores"):
+        Gate.parse({"metrics": {"correctness": {"corrected_by": "correctness"}}})
+    with pytest.raises(InvalidSetting, match="corrected_by"):
+        Gate.parse({"metrics": {"correctness": {"corrected_by": ""}}})
+    plain = compare_results(*sides(Judged(n=100, share=0.3)))
+    with pytest.raises(InvalidSetting, match="was made without correcting 'correctness' by 'human', as the gate's"):
+        Gate.parse({"metrics": {"correctness": HUMAN}}).judge(plain)
+
+
+@pytest.mark.slow
+def test_equal_sides_seldom_fail() -> None:
+    """200 comparisons of equal sides with judges that differ: at most what 5 % may come to."""
+    rng, failed = np.random.default_rng(1), 0
+    gate = Gate.parse({"metrics": {"correctness": HUMAN}})
+    for _ in range(200):
+        people = 1.0 * (rng.random((2, 100)) < 0.8)
+        judge = [np.abs(people[0] - (rng.random(100) < 0.1)), people[1] * (rng.random(100) < 0.7)]
+        labels = [np.where(rng.permutation(100) < 40, one, np.nan) for one in people]
+        tables = [result_table(side(*one)) for one in zip(judge, labels, strict=True)]
+        verdict = compare_results(tables[0], tables[1], gate=gate).verdict
+        assert verdict is not None
+        failed += verdict.status == "failed"
+    assert failed <= 20

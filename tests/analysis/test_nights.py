@@ -1,0 +1,173 @@
+"""Many nights over one baseline: the test of one run beside several, drift, a month's false alarms, promotion."""
+
+from __future__ import annotations
+
+import itertools
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.comparison.earlier import EarlierRun, EarlierRuns
+from prefect_experiments.analysis.comparison.exchange import EXCHANGE_APPROXIMATE, EXCHANGE_EXACT, exchange_test
+from prefect_experiments.analysis.comparison.paired import mid_p_value
+from prefect_experiments.analysis.gate import Gate
+from prefect_experiments.analysis.nights.chart import drift, drift_limit, night_score
+from prefect_experiments.analysis.nights.promotion import better_before
+from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.errors import InvalidSetting
+
+Floats = np.ndarray
+MONTHLY = {"alarms": {"per": "month"}}
+
+
+def enumerated(scores: Floats) -> tuple[float, float]:
+    """Mid-p of higher and lower, from all ways to pick one score of each example; the newest run's come first."""
+    totals = np.array([sum(picked) for picked in itertools.product(*scores)])
+    above, same = totals - scores[:, 0].sum() > 1e-9, np.abs(totals - scores[:, 0].sum()) <= 1e-9
+    return float(above.mean() + same.mean() / 2), float((~above & ~same).mean() + same.mean() / 2)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4])
+def test_scores_on_a_scale_are_counted_out(steps: int) -> None:
+    scores = np.random.default_rng(steps).integers(0, steps + 1, (6, 4)) / steps
+    found = exchange_test(scores[:, 1:], scores[:, 0])
+    assert found.test == EXCHANGE_EXACT
+    assert (found.p_higher, found.p_lower) == pytest.approx(enumerated(scores), abs=1e-9)
+
+
+def test_other_scores_are_close_to_what_is_enumerated() -> None:
+    for seed in range(5):
+        scores = np.random.default_rng(seed).random((8, 4))
+        found = exchange_test(scores[:, 1:], scores[:, 0])
+        assert found.test == EXCHANGE_APPROXIMATE
+        assert (found.p_higher, found.p_lower) == pytest.approx(enumerated(scores), abs=0.01)
+
+
+def test_beside_one_run_it_is_mcnemars_mid_p() -> None:
+    rng = np.random.default_rng(1)
+    before, after = (1.0 * (rng.random(60) < share) for share in (0.8, 0.7))
+    found = exchange_test(before[:, None], after)
+    more, fewer = int((after > before).sum()), int((after < before).sum())
+    assert (found.p_higher, found.p_lower) == pytest.approx((mid_p_value(more, fewer), mid_p_value(fewer, more)))
+
+
+def test_what_has_no_score_takes_no_part_and_what_never_differs_says_nothing() -> None:
+    scores = np.array([[0.0, 1, 1], [1, 0, 1], [0, 1, 0], [1, 1, 0]])
+    more = np.vstack([scores, [np.nan, 1, 1], [0, np.nan, np.nan], [1, 1, np.nan]])
+    assert exchange_test(more[:, 1:], more[:, 0])[1:] == pytest.approx(exchange_test(scores[:, 1:], scores[:, 0])[1:])
+    same = np.ones((5, 3))
+    assert exchange_test(same, same[:, 0])[1:] == (1.0, 1.0, 1.0)
+    assert night_score(same, same[:, 0]) == 0.0
+
+
+def test_the_limit_of_drift_is_exceeded_as_seldom_as_it_promises() -> None:
+    chance, sums, alarms = 0.05, np.zeros(20_000), np.zeros(20_000, bool)
+    rng = np.random.default_rng(3)
+    for night in range(60):
+        sums = np.maximum(0.0, sums + rng.normal(size=20_000) - 0.5)
+        if night == 29:  # whatever alarmed in the first month begins anew
+            sums[sums > drift_limit(chance)] = 0.0
+        if night >= 30:
+            alarms |= sums > drift_limit(chance)
+    assert alarms.mean() == pytest.approx(chance, abs=0.006)
+
+
+def test_drift_says_since_which_night() -> None:
+    found = drift([0.1, -0.4, 0.3, 1.9, 2.1, 1.8, 2.2], chance=0.025)
+    assert found.is_alarm
+    assert (found.since, round(found.sum, 2)) == (3, 6.0)
+    assert not drift([0.5] * 30, chance=0.025).is_alarm
+
+
+def night(rng: np.random.Generator, share: float, label: str = "run", n: int = 200) -> ResultTable:
+    """A night of a noisy application: every example is right with that chance."""
+    rows = [{"example_id": f"e{i}", "eval.right.score": float(rng.random() < share)} for i in range(n)]
+    return result_table(rows, label)
+
+
+def judged(shares: list[float], *, pooled: int = 5, gate: object = MONTHLY, seed: int = 5) -> object:
+    """A baseline of 0.8, the nights after it, and the last of them as the candidate."""
+    rng = np.random.default_rng(seed)
+    baseline = night(rng, 0.8, "baseline")
+    tables = [night(rng, share, f"night {i}") for i, share in enumerate(shares, 1)]
+    runs = tuple(EarlierRun(table=table, date=f"2026-11-{i:02}") for i, table in enumerate(tables[:-1], 1))
+    earlier = EarlierRuns(runs=runs, pooled=pooled)
+    return compare_results(baseline, tables[-1], gate=Gate.parse(gate), earlier=earlier)
+
+
+def test_a_slow_decline_fails_as_drift_though_no_night_shows_it() -> None:
+    found = judged([0.8, 0.8, 0.79, 0.8, *np.linspace(0.79, 0.70, 14)])
+    assert found.verdict.status == "failed"
+    (check,) = [check for check in found.verdict.checks if check.name == "drift"]
+    assert check.status == "failed"
+    assert "right has been drifting since 2026-11-" in check.reason
+    assert "it is worse than on those before (cumulative sum" in check.reason
+
+
+def test_nights_that_do_not_change_pass_and_a_comparison_alone_asks_nothing_of_the_nights() -> None:
+    found = judged([0.8] * 8)
+    assert found.verdict.status == "passed"
+    assert "no drift over 8 nights since the baseline's" in found.verdict.reasons
+    assert found.pooled.runs == ("night 1", "night 2", "night 3", "night 4")
+    alone = judged([0.8] * 8, gate={})
+    assert "drift" not in [check.name for check in alone.verdict.checks]
+
+
+def test_a_night_of_a_month_needs_more_evidence_than_a_single_comparison() -> None:
+    gate = Gate.parse({"alarms": {"per": "month", "at_most": 0.05}})
+    assert 1 - gate.for_tests(0.95) == pytest.approx(0.3 * 0.05 / 30)
+    assert 1 - Gate.parse({"alarms": {"per": "week"}}).for_tests(0.9) == pytest.approx(0.3 * 0.1 / 7)
+    assert Gate.parse({"alarms": {"per": "comparison"}}).for_tests(0.95) == pytest.approx(0.95)
+    assert Gate().for_tests(0.95) == pytest.approx(0.95)
+
+
+def test_a_mean_of_several_runs_is_the_baseline() -> None:
+    found, alone = judged([0.8] * 6), judged([0.8] * 6, pooled=1)
+    assert found.metrics["right"].test == EXCHANGE_EXACT
+    assert alone.pooled is None
+    assert alone.metrics["right"].p_lower != found.metrics["right"].p_lower
+    assert found.metrics["right"].ci_high - found.metrics["right"].ci_low < (
+        alone.metrics["right"].ci_high - alone.metrics["right"].ci_low
+    )
+
+
+def test_the_run_after_a_better_one_may_take_the_tag() -> None:
+    assert better_before(judged([0.8, 0.8, 0.95, 0.93])) == ("right",)
+    assert better_before(judged([0.8, 0.8, 0.8, 0.95])) == ()
+    assert better_before(judged([0.95])) == ()
+
+
+@pytest.mark.parametrize(
+    ("alarms", "words"),
+    [
+        ("monthly", r"Gate\.alarms must be a mapping such as \{per: month, at_most: 0\.05\}, got 'monthly'"),
+        ({"per": "year"}, "unknown .*per 'year'"),
+        ({"per": "month", "at_most": 0.7}, "at_most must be above 0 and below 0.5"),
+        ({"each": "month"}, "unknown key 'each'"),
+    ],
+)
+def test_alarms_that_cannot_be(alarms: object, words: str) -> None:
+    with pytest.raises(InvalidSetting, match=words):
+        Gate.parse({"alarms": alarms})
+
+
+def simulated(months: int, **given: object) -> float:
+    """The share of months with an alarm; see tests/benchmarks/nightly.py."""
+    path = Path(__file__).parents[1] / "benchmarks" / "nightly.py"
+    module = runpy.run_path(str(path))
+    found = module["alarms"](module["Setting"](**given), months)
+    return sum(one < module["NIGHTS"] for one in found) / months
+
+
+def test_a_month_of_nights_that_do_not_change_seldom_alarms() -> None:
+    assert simulated(4) <= 0.5
+    assert simulated(4, before=True, baseline="moving") >= 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("baseline", ["fixed", "latest", "best", "moving"])
+def test_unchanged_applications_alarm_in_at_most_one_month_of_twenty(baseline: str) -> None:
+    assert simulated(200, baseline=baseline) <= 0.05 + 2 * (0.05 * 0.95 / 200) ** 0.5

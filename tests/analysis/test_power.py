@@ -1,0 +1,215 @@
+"""What a pass is worth, and what is said of it beforehand: beside a full enumeration, and beside the gate itself."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefect_experiments.analysis.comparison.paired import (
+    keeps_clear,
+    least_to_reject,
+    mid_p_value,
+    tango_interval,
+)
+from prefect_experiments.analysis.experiment_plan import plan_of
+from prefect_experiments.analysis.gate import Gate
+from prefect_experiments.analysis.power import Asked, Noise, power_to_find, power_to_pass, smallest_drop
+from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.errors import InvalidSetting
+
+from .tables import judged, table
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+from oc_power import SIMULATIONS, Simulation, outcome
+
+
+def enumerated(n: int, worse: float, better: float, asked: Asked, *, found: bool) -> float:
+    """The chance that the gate fails, or passes, over every table there is, each judged by the public functions."""
+    total = 0.0
+    for b in range(n + 1):
+        for c in range(n + 1 - b):
+            chance = math.comb(n, b) * math.comb(n - b, c) * worse**b * better**c * (1 - worse - better) ** (n - b - c)
+            within = asked.margin is not None and tango_interval(c, b, n, asked.confidence)[0] > -asked.margin
+            fails = mid_p_value(b, c) <= asked.alpha and not within
+            total += chance * (fails if found else within)
+    return total
+
+
+@pytest.mark.parametrize("margin", [None, 0.3])
+def test_power_is_what_all_tables_together_say(margin: float | None) -> None:
+    """12 pairs of which 1 in 5 differ by chance, and a drop of 0.4 of a mean of 0.8: half of the examples fall."""
+    noise = Noise(n=12, variance=0.2, height=0.8, reach=0.8, two_valued=True)
+    asked = Asked(alpha=0.05, margin=margin)
+    better = 0.1 * 0.5
+    exact = enumerated(12, better + 0.4, better, asked, found=True)
+    assert power_to_find(noise, 0.4, asked) == pytest.approx(exact, abs=1e-9)
+
+
+def test_the_chance_to_pass_is_what_all_tables_together_say() -> None:
+    noise = Noise(n=12, variance=0.2, height=0.8, reach=0.8, two_valued=True)
+    asked = Asked(alpha=0.05, margin=0.3)
+    assert power_to_pass(noise, asked) == pytest.approx(enumerated(12, 0.1, 0.1, asked, found=False), abs=1e-9)
+
+
+@given(st.integers(0, 60), st.sampled_from([0.05, 0.05 / 3, 0.01]))
+def test_least_to_reject_is_where_mid_p_is_small_enough(n: int, alpha: float) -> None:
+    least = least_to_reject(n, alpha)
+    assert least == next((k for k in range(n + 1) if mid_p_value(k, n - k) <= alpha), n + 1)
+
+
+@given(st.integers(1, 40), st.data(), st.sampled_from([0.02, 0.1, 0.5]))
+def test_an_interval_keeps_clear_where_its_end_does(n: int, data: st.DataObject, margin: float) -> None:
+    higher = data.draw(st.integers(0, n))
+    lower = data.draw(st.integers(0, n - higher))
+    low = tango_interval(higher, lower, n)[0]
+    clear = bool(keeps_clear(np.array(higher), np.array(lower), n, -margin))
+    assert clear == (low > -margin) or low == pytest.approx(-margin, abs=1e-9)
+
+
+def test_the_normal_mean_of_a_published_example() -> None:
+    """Julious 2004, Statistics in Medicine 23:1921: for 80 % one-sided at 2.5 %, n = 7.85 (sd / d)^2, here 785."""
+    noise = Noise(n=785, variance=1.0)
+    assert smallest_drop(noise, Asked(alpha=0.025)) == pytest.approx(0.1, abs=0.001)
+    assert power_to_find(noise, 0.1, Asked(alpha=0.025)) == pytest.approx(0.8, abs=0.003)
+
+
+@given(st.floats(0.02, 0.4), st.integers(20, 3000))
+def test_more_examples_find_smaller_drops(discordant: float, n: int) -> None:
+    asked = Asked(alpha=0.05)
+    few, many = (
+        smallest_drop(Noise(n=size, variance=discordant, height=0.8, reach=0.8, two_valued=True), asked)
+        for size in (n, 4 * n)
+    )
+    assert few is None or (many is not None and many < few)
+
+
+def test_a_mean_cannot_fall_further_than_to_the_worst_score() -> None:
+    noise = Noise(n=8, variance=0.2, height=0.1, reach=0.1, two_valued=True)
+    assert power_to_find(noise, 0.2, Asked(alpha=0.05)) == 0
+    assert smallest_drop(noise, Asked(alpha=0.05)) is None
+
+
+# What a verdict tells ------------------------------------------------------------------------------
+
+
+def run(rng: np.random.Generator, n: int = 200, repetitions: int = 1) -> ResultTable:
+    rate = np.repeat(np.linspace(0.6, 1.0, n), repetitions)
+    return result_table(
+        {
+            "example_id": [f"q{i}" for i in range(n) for _ in range(repetitions)],
+            "repetition_number": [r + 1 for _ in range(n) for r in range(repetitions)],
+            "eval.right.score": (1.0 * (rng.random(n * repetitions) < rate)).tolist(),
+            "total_cost": [0.01] * (n * repetitions),
+        }
+    )
+
+
+def test_a_reason_tells_the_smallest_drop() -> None:
+    rng = np.random.default_rng(1)
+    verdict = judged(run(rng), run(rng))
+    check = verdict.checks[0]
+    assert check.smallest_drop is not None
+    assert f"a drop of {check.smallest_drop:.3f}".rstrip("0") in check.reason
+    assert check.reason.endswith("would have been found 4 times of 5")
+    assert check.to_dict()["smallest_drop"] == check.smallest_drop
+
+
+def test_less_is_better_rises() -> None:
+    rng = np.random.default_rng(1)
+    verdict = judged(run(rng), run(rng), Gate.parse({"metrics": {"right": {"direction": "minimize"}}}))
+    assert "a rise of" in verdict.checks[0].reason
+
+
+def test_what_fails_tells_none() -> None:
+    check = judged(table(right=np.ones(50)), table(right=np.zeros(50))).checks[0]
+    assert (check.status, check.smallest_drop) == ("failed", None)
+    assert "4 times of 5" not in check.reason
+
+
+def test_not_even_the_largest() -> None:
+    """A mean of 0.1 over 20 examples can fall by two examples."""
+    scores = np.array([1.0] * 2 + [0.0] * 18)
+    check = judged(table(right=scores), table(right=scores)).checks[0]
+    assert check.reason.endswith("not even the largest drop would have been found 4 times of 5")
+    assert check.smallest_drop is None
+
+
+# Plans -------------------------------------------------------------------------------------------
+
+
+def test_a_margin_that_takes_more_than_there_is() -> None:
+    rng = np.random.default_rng(2)
+    baseline, again = run(rng), run(rng)
+    gate = Gate.parse({"metrics": {"right": {"max_regression": 0.05}}})
+    plan = plan_of(baseline, gate, beside=again)
+    metric = plan.metrics["right"]
+    assert (metric.noise, metric.enough, plan.enough) == ("a second run", False, False)
+    assert metric.examples_needed is not None
+    assert 300 < metric.examples_needed < 1500
+    assert plan.calls_needed == plan.examples_needed == metric.examples_needed
+    assert plan.cost_per_call == pytest.approx(0.01)
+    assert plan.cost == pytest.approx(2.0)
+    assert plan.cost_needed == pytest.approx(0.01 * metric.examples_needed)
+    assert plan_of(baseline, gate, beside=again, examples=metric.examples_needed).enough
+    assert metric.repetitions_needed is not None
+    assert plan_of(baseline, gate, beside=again, repetitions=metric.repetitions_needed).enough
+
+
+def test_how_the_noise_is_known() -> None:
+    rng = np.random.default_rng(3)
+    once, gate = run(rng), Gate()
+    assumed = plan_of(once, gate).metrics["right"]
+    said = plan_of(once, gate, agreement=0.9).metrics["right"]
+    repeated = plan_of(run(rng, repetitions=5), gate, repetitions=1).metrics["right"]
+    assert (assumed.noise, said.noise, repeated.noise) == ("assumed", "the agreement given", "repetitions")
+    assert said.sd_difference == pytest.approx(math.sqrt(0.1))
+    # Rates from 0.6 to 1 evenly: two runs differ on 2 E p (1 - p) = 0.293 of the examples.
+    assert repeated.sd_difference**2 == pytest.approx(0.293, abs=0.04)
+    assert assumed.sd_difference > repeated.sd_difference > said.sd_difference
+
+
+def test_a_drop_within_the_margin_is_not_to_be_found() -> None:
+    gate = Gate.parse({"metrics": {"right": {"max_regression": 0.05}}})
+    metric = plan_of(run(np.random.default_rng(4)), gate, drop=0.04).metrics["right"]
+    assert metric.power_to_find is None
+
+
+def test_tests_share_the_false_alarms() -> None:
+    rng = np.random.default_rng(5)
+    scores = {f"m{i}": 1.0 * (rng.random(200) < 0.8) for i in range(3)}
+    alone, three = plan_of(table(m0=scores["m0"]), Gate()), plan_of(table(**scores), Gate())
+    assert (alone.n_tests, three.n_tests) == (1, 3)
+    few, many = (plan.metrics["m0"].smallest_drop for plan in (alone, three))
+    assert few is not None
+    assert many is not None
+    assert few < many
+
+
+def test_unknown_metrics_and_none() -> None:
+    with pytest.raises(InvalidSetting, match=r"metric 'rigth' cannot be planned by results: .*did you mean 'right'"):
+        plan_of(table(right=[1.0, 0.0]), Gate.parse({"metrics": {"rigth": {}}}))
+    labels = result_table({"example_id": ["a", "b"], "eval.tone.label": ["polite", "rude"]})
+    with pytest.raises(InvalidSetting, match="results has no scores to plan by; name a baseline with scores"):
+        plan_of(labels, Gate())
+
+
+@pytest.mark.parametrize("one", [Simulation(n=60, drop=0.2), Simulation(n=60, drop=0.0, margin=0.15)], ids=str)
+def test_what_is_planned_comes(one: Simulation) -> None:
+    """60 simulations, a share of which has a standard error of 6 points."""
+    found = outcome(one, 60, 7)
+    assert found.planned == pytest.approx(found.seen, abs=0.18)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one", SIMULATIONS, ids=lambda one: one.said)
+def test_plan_and_gate_agree_within_5_points(one: Simulation) -> None:
+    """200 simulations, through `plan_of`, `compare_results` and the gate."""
+    found = outcome(one, 200, 13)
+    assert abs(found.planned - found.seen) <= 0.05

@@ -1,0 +1,324 @@
+"""A history as a table on the terminal, as a page, and in Markdown; hostile names in all of them."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from prefect_experiments import write_report
+from prefect_experiments.analysis.history import ComparedWith, History, HistoryEntry, MetricPoint, TagPeriod
+from prefect_experiments.analysis.verdicts import MetricCheck, Status
+from prefect_experiments.errors import InvalidInput
+from prefect_experiments.reports.history_markdown import history_markdown
+from prefect_experiments.reports.history_page import history_pieces
+from prefect_experiments.reports.history_terminal import print_history
+from prefect_experiments.reports.history_words import sparkline
+from prefect_experiments.reports.notebook import html
+from prefect_experiments.reports.timeline import BOTTOM, TOP, timeline
+from support.browser import CHROMIUM, Browser
+
+from .hostile import END, IMAGE, SCRIPT
+
+NIGHT = datetime(2025, 11, 1, 2, tzinfo=UTC)
+
+
+def point(mean: float, **more: Any) -> MetricPoint:
+    return MetricPoint(n=200, n_examples=200, mean=mean, ci_low=mean - 0.04, ci_high=mean + 0.03, **more)
+
+
+def entry(number: int, metrics: dict[str, MetricPoint] | None = None, **more: Any) -> HistoryEntry:
+    fields: dict[str, Any] = {
+        "id": f"exp-{number}",
+        "name": f"night-{number}",
+        "created_at": NIGHT + timedelta(days=number),
+        "state": "complete",
+        "dataset_version": 1,
+        "n_examples": 200,
+        "repetitions": 1,
+        "n_expected": 200,
+        "n_runs": 200,
+        "n_errors": 0,
+        "metrics": {"correct": point(0.84)} if metrics is None else metrics,
+    }
+    return HistoryEntry(**fields | more)
+
+
+def judged(status: Status, reason: str = "because", name: str = "correct", **more: Any) -> dict[str, Any]:
+    check = MetricCheck(name=name, status=status, reason=reason)
+    exit_code = more.pop("exit_code", 0 if status == "passed" else 1)
+    return {"gate": status, "exit_code": exit_code, "reasons": (reason,), "checks": (check,), **more}
+
+
+def history(*entries: HistoryEntry, **more: Any) -> History:
+    metrics = tuple(dict.fromkeys(name for each in entries for name in each.metrics))
+    promotions = tuple(period for each in entries for period in each.promotions)
+    return History(**{"dataset": "support", "entries": entries, "metrics": metrics, "promotions": promotions} | more)
+
+
+def promotion(number: int, tag: str = "baseline") -> TagPeriod:
+    return TagPeriod(tag=tag, experiment_id=f"exp-{number}", since=NIGHT + timedelta(days=number))
+
+
+BEFORE = ComparedWith(name="night-0", id="exp-0", is_there=True, means={"correct": 0.85})
+MONTH = history(
+    entry(0, promotions=(promotion(0),)),
+    entry(1, {"correct": point(0.6, check="failed", moved="regressed")}, baseline=BEFORE, **judged("failed", "worse")),
+    entry(2, {}, baseline=BEFORE, **judged("inconclusive", "cannot tell"), n_errors=200),
+    entry(3, {"correct": point(0.9, moved="improved"), "later": point(0.5)}, baseline=BEFORE, **judged("passed")),
+    entry(4, {"correct": point(0.8, evaluator_changed=True)}, **judged("inconclusive", "few", exit_code=0)),
+    entry(5, {"correct": point(0.8)}, **judged("failed", "slid since night 2", name="drift")),
+    directions={"correct": "minimize"},
+)
+
+
+def on_terminal(shown: History, width: int = 140, **options: Any) -> str:
+    out = io.StringIO()
+    print_history(shown, Console(file=out, width=width, **options))
+    return out.getvalue()
+
+
+def page(shown: History) -> str:
+    return "".join(history_pieces(shown))
+
+
+def text_of(document: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", document).split())
+
+
+def test_one_line_an_experiment_the_newest_last() -> None:
+    lines = on_terminal(MONTH).splitlines()
+    rows = [line for line in lines if re.match(r" 2025-11-0\d", line)]
+    assert [re.search(r"night-\d", row)[0] for row in rows] == [f"night-{n}" for n in range(6)]  # type: ignore[index]
+    assert rows[0].rstrip().endswith("★ baseline")
+    assert "0.60 [0.56, 0.63] ▼" in rows[1]
+    assert rows[1].rstrip().endswith("✗ failed: correct")
+    assert re.search(r"night-2 +- +- +200 of 200  \? inconclusive: correct", rows[2])
+    assert "0.90 [0.86, 0.93] ▲" in rows[3]
+    assert "0.50 [0.46, 0.53] " in rows[3]
+    assert rows[4].rstrip().endswith("? inconclusive, let through: correct")
+    assert rows[5].rstrip().endswith("✗ failed: drift"), "whatever check it is that the gate did not pass"
+    assert lines[0] == "support  6 experiments, 5 judged: 2 failed, 2 inconclusive; 1 tag was given"
+    assert "✗ 2025-11-02 02:00  night-1 against night-0: worse" in lines
+    assert "✗ 2025-11-06 02:00  night-5: slid since night 2" in lines
+    assert not [line for line in lines if "night-4: few" in line], "the gate let it through"
+    assert str(MONTH) == on_terminal(MONTH, 120).rstrip("\n"), "print shows the same"
+
+
+def test_a_narrow_terminal_has_metrics_below_each_other() -> None:
+    shown = on_terminal(MONTH, 70)
+    table = shown.partition("\n✗ ")[0].splitlines()[1:]
+    assert max(map(len, table)) <= 70
+    assert re.search(r"2025-11-04 02:00 +correct 0\.90 \[0\.86, 0\.93\] ▲ +✓ passed", shown)
+    assert re.search(r"night-3 +later 0\.50 \[0\.46, 0\.53\]", shown)
+    assert "200 of 200 failed" in shown
+    for width in (20, 40):
+        assert "night" in on_terminal(MONTH, width)
+
+
+def test_no_colour_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[31m" in on_terminal(MONTH, force_terminal=True, color_system="standard")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in on_terminal(MONTH, force_terminal=True, color_system="standard")
+
+
+def test_what_is_not_in_it_is_said() -> None:
+    gone = TagPeriod(tag="baseline", experiment_id="exp-gone", since=NIGHT, until=NIGHT + timedelta(days=1))
+    names = tuple(f"there-{n}" for n in range(7))
+    shown = history(
+        entry(1, baseline=ComparedWith(name="night-0", id="exp-0"), **judged("failed", "")),
+        n_earlier=12,
+        only_at_backend=names,
+        notes=("phoenix was not asked what the store does not have: it does not answer",),
+        promotions=(gone,),
+    )
+    for said in (on_terminal(shown), text_of(page(shown)), history_markdown(shown)):
+        assert "12 experiments not asked for" in said
+        assert "there-4 and 2 more" in said
+        assert "★ baseline was at exp-gone, not shown here, from 2025-11-01 02:00 to 2025-11-02 02:00" in said
+        assert "phoenix was not asked what the store does not have" in said
+    assert "against night-0 (deleted): " in on_terminal(shown)
+    many = history(*(entry(n, **judged("failed", f"reason {n}")) for n in range(8)))
+    assert "the last 5 of 8 alarms:" in on_terminal(many)
+    assert "reason 2" not in on_terminal(many)
+    assert "why was not kept" in on_terminal(history(entry(0, gate="failed")))
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [((), "no experiments"), ((entry(0),), "1 experiment"), ((entry(0, {}, state="empty", n_runs=0),), "1 experiment")],
+    ids=["nothing", "one night", "no runs"],
+)
+def test_little_to_show(entries: tuple[HistoryEntry, ...], said: str) -> None:
+    shown = history(*entries)
+    for text in (
+        on_terminal(shown),
+        on_terminal(shown, 40),
+        text_of(page(shown)),
+        history_markdown(shown),
+        html(shown),
+    ):
+        assert said in " ".join(text.split())
+    assert ("no runs" in on_terminal(shown)) == (entries != () and not entries[0].n_runs)
+    assert ("There is no experiment on this dataset that could be shown." in page(shown)) == (not entries)
+
+
+class Parsed(HTMLParser):
+    """The tags of a page, and its texts."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.texts: list[str] = []
+        self.feed(document)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+HOSTILE = history(
+    entry(
+        0,
+        {f"metric {SCRIPT}": point(0.8, check="failed")},
+        name=f"night [bold]|`\x1b[31m\u202e{END}{SCRIPT}{IMAGE}",
+        baseline=ComparedWith(name=f"before {IMAGE}|`"),
+        promotions=(promotion(0, f"tag {SCRIPT}"),),
+        git_commit=SCRIPT,
+        url="javascript:window.ran=3",
+        flow_run_url="https://prefect.example.com/?a=1&b=\"'><script>window.ran=4</script>",
+        report_url="data:text/html,<script>window.ran=5</script>",
+        **judged("failed", f"reason {END}{SCRIPT}\n# heading", name=f"check {IMAGE}"),
+    ),
+    dataset=f"dataset {END}{SCRIPT}{IMAGE}",
+    only_at_backend=(f"there {SCRIPT}",),
+    notes=(f"note {SCRIPT}[link](javascript:1)",),
+)
+
+
+def test_hostile_names_stay_texts() -> None:
+    parsed = Parsed(page(HOSTILE))
+    assert not {"script", "img"} & set(parsed.tags)
+    assert " style=" not in page(HOSTILE), "the page's policy would not have it"
+    assert {link.partition(":")[0] for link in parsed.links if not link.startswith("#")} == {"data", "https"}
+    assert [link for link in parsed.links if link.startswith("data")] == ["data:,"], "the page's own"
+    assert any(SCRIPT in text for text in parsed.texts)
+    for width in (40, 140):
+        shown = on_terminal(HOSTILE, width)
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
+        assert "[bold]" in "".join(shown.split())
+    rendered = MarkdownIt("commonmark").enable("table").render(history_markdown(HOSTILE))
+    assert not {"script", "img"} & set(Parsed(rendered).tags)
+    assert Parsed(rendered).tags.count("td") == 5, "a name ends no cell"
+    assert not [link for link in Parsed(rendered).links if not link.startswith("https://prefect.example.com")]
+    assert "<script" not in html(HOSTILE)
+
+
+def test_the_page_allows_itself_its_style_alone() -> None:
+    document = page(MONTH)
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', document)
+    assert policy is not None
+    assert policy[1].startswith("default-src &#39;none&#39;; style-src &#39;sha256-")
+    assert "script" not in policy[1]
+    assert "<script" not in document
+    assert not re.search(r'(src|href)="http', document)
+
+
+def test_a_chart_has_a_gap_where_there_is_no_score() -> None:
+    chart = timeline(MONTH, "correct")
+    assert [dot.row for dot in chart.dots] == [0, 1, 3, 4, 5]
+    assert [(line.x1, line.x2) for line in chart.lines] == [
+        (chart.dots[a].x, chart.dots[b].x) for a, b in ((0, 1), (2, 3), (3, 4))
+    ]
+    assert all(TOP <= y <= BOTTOM for dot in chart.dots for y in (dot.y, dot.low, dot.high) if y is not None)
+    assert [dot.baseline_y is not None for dot in chart.dots] == [False, True, True, False, False]
+    assert [(sign.sign, sign.x) for sign in chart.signs if sign.sign != "★"] == [
+        ("✗", timeline(MONTH, "later").signs[1].x), ("?", 41.667), ("?", 75.0), ("≠", 75.0), ("✗", 91.667),
+    ]  # fmt: skip
+    assert chart.signs[1].title == "2025-11-02 02:00 failed: worse"
+    assert chart.dots[1].title == "2025-11-02 02:00 UTC, night-1: 0.60 [0.56, 0.63] ▼, baseline 0.85 (night-0)"
+    assert chart.note == "less is better"
+    assert [label.text for label in chart.dates] == ["11-01", "11-02", "11-03", "11-05", "11-06"]
+    assert [dot.row for dot in timeline(MONTH, "later").dots] == [3]
+    assert "5 means from 0.60 to 0.90; the last one is 0.80 [0.76, 0.83]" in page(MONTH)
+
+
+def test_the_table_of_the_page() -> None:
+    said = text_of(page(MONTH))
+    assert "✗ Failed night-5 , 2025-11-06 02:00 UTC; 0 of 200 failed slid since night 2" in said
+    rows = re.findall(r"night-\d 2025-11-\d\d 02:00", said)
+    assert rows == [f"night-{n} 2025-11-{n + 1:02} 02:00" for n in range(5, -1, -1)], "the newest first"
+    linked = page(
+        history(entry(0, report_url="https://r.example.com/1.html", git_commit="0123456789ab", git_dirty=True))
+    )
+    assert 'href="https://r.example.com/1.html"' in linked
+    assert "012345678 changed" in text_of(linked)
+
+
+def test_a_year_and_more(tmp_path: Path) -> None:
+    """400 nights: the page stays small, and dates say their year."""
+    year = history(*(entry(n, {"correct": point(0.8 + n % 7 / 100)}, **judged("passed")) for n in range(400)))
+    path = write_report(year, tmp_path / "year.html")
+    document = path.read_text()
+    assert len(document) < 1_000_000
+    assert document.count("<circle") == 400
+    assert [label.text for label in timeline(year, "correct").dates][::4] == ["2025-11-01", "2026-12-05"]
+    assert len(history_markdown(year).splitlines()) < 45, "the last 30"
+    assert on_terminal(year).count("night-") == 400
+
+
+def test_a_history_is_written_as_a_page_alone(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="a history is written as an HTML page, got"):
+        write_report(MONTH, tmp_path / "history.md")
+    assert write_report(MONTH, tmp_path / "new" / "history.htm", title="My nights").read_text().count("My nights") == 2
+
+
+def test_markdown_for_prefects_page() -> None:
+    lines = history_markdown(MONTH).splitlines()
+    assert "- correct `▇▁·█▆▆` 0.60 to 0.90, last 0.80" in lines
+    assert "- later `···▄··` 0.50 to 0.50, last 0.50" in lines
+    assert "| 2025-11-02 02:00 | night-1 | 0.60 [0.56, 0.63] ▼ | - | 0 of 200 | ✗ failed: correct |" in lines
+    run = entry(0, flow_run_url="https://prefect.example.com/runs/1")
+    assert "night-0 [run](https://prefect.example.com/runs/1) |" in history_markdown(history(run)).replace("`", "")
+    assert "- tone: no scores" in history_markdown(history(entry(0), metrics=("tone",)))
+
+
+def test_sparklines() -> None:
+    assert sparkline([0.0, 0.6, None, 1.0]) == "▁▅ █"
+    assert sparkline([0.3, 0.3]) == "▄▄"
+    assert sparkline([None]) == sparkline([]) == ""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium is installed (apt-get install chromium)")
+    with Browser() as started:
+        yield started
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_fits_into_a_browser(browser: Browser, tmp_path: Path, width: int, dark: bool) -> None:
+    many = {f"a metric with a long name {n}": point(0.5) for n in range(6)}
+    nights = [entry(n, many, name="night-" + "x" * 80, **judged("failed", "y" * 300)) for n in range(40)]
+    for shown in (MONTH, history(*nights), HOSTILE):
+        path = write_report(shown, tmp_path / "history.html")
+        with browser.page(path, width=width, dark=dark) as opened:
+            assert opened.evaluate("document.documentElement.scrollWidth") <= width
+            assert opened.evaluate("window.ran === undefined")
+            assert opened.requests == [path.as_uri()]
+            assert opened.errors == []
