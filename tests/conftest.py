@@ -34,7 +34,8 @@ __all__ = ["phoenix_url", "postgres_server", "postgres_url", "prefect_api"]
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """In the process that starts the others: see `support.sharing`."""
-    node.workerinput["servers"] = servers_for(node.config)
+    if "not served" not in node.config.option.markexpr:
+        node.workerinput["servers"] = servers_for(node.config)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,10 +4,12 @@ import subprocess
 import sys
 import textwrap
 
+from support.patience import PATIENCE_S
+
 
 def python(script: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

@@ -255,7 +255,7 @@ def test_times_are_those_of_the_call():
     before = time.time()
     row = run(lambda x: time.sleep(0.05)).run()
     assert before <= row.start_time
-    assert 0.05 <= row.end_time - row.start_time < 0.5
+    assert row.end_time - row.start_time >= 0.05
     assert row.end_time <= time.time() + 0.01
 
 

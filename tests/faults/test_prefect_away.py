@@ -273,8 +273,9 @@ def test_a_server_that_wants_a_login_is_an_error_before_anything(gate: Gate, cli
 
 @pytest.mark.parametrize("mode", [401, 403])
 def test_a_login_that_is_refused_in_mid_run_is_told_of_once(
-    mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture
+    mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))  # it answers, however late
     calls = Calls(gate, mode, 20)
     ran = run_experiment(dataset=ROWS, task=calls, batch_size=10, concurrency=4, client=client, **quiet)
     assert sorted(calls.made) == list(range(40))
