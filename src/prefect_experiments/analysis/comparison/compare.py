@@ -341,9 +341,7 @@ def _operations(pairs: Pairs, confidence: float) -> dict[str, MetricComparison]:
 
 
 def _filled_in(name: str, direction: Direction, result: PairedResult) -> MetricComparison:
-    better, worse = (result.higher, result.lower) if direction == "maximize" else (result.lower, result.higher)
-    if direction == "neutral":
-        better = worse = 0
+    better, worse = result.better_and_worse(direction)
     return MetricComparison(
         name=name,
         direction=direction,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from prefect_experiments.analysis.verdicts import MetricComparison
+    from prefect_experiments.analysis.verdicts import Direction, MetricComparison
 
     Floats = npt.NDArray[np.float64]
     Counts = npt.NDArray[np.int64]
@@ -44,6 +44,7 @@ MCNEMAR = "McNemar, exact"
 # Averages of the same repetitions taken in another order differ in their last digits.
 _ROUNDING = 1e-12
 _MOST_NEEDED = 1e9
+_ALPHA_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,17 @@ class PairedResult(_Record):
     sd_difference: float | None
     effect_size: float | None
     test: str
+
+    def better_and_worse(self, direction: Direction) -> tuple[int, int]:
+        """In how many pairs the candidate is better, and worse; of what is neutral in none."""
+        if direction == "neutral":
+            return 0, 0
+        return (self.higher, self.lower) if direction == "maximize" else (self.lower, self.higher)
+
+
+def alpha_of(confidence: float) -> float:
+    """The share of false alarms that a confidence leaves; 1 - 0.95 is 0.050000000000000044."""
+    return 1 - confidence + _ALPHA_ROUNDING
 
 
 def paired_test(

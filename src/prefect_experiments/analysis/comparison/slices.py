@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from prefect_experiments.analysis.comparison.paired import MCNEMAR, holm, paired_test
+from prefect_experiments.analysis.comparison.paired import MCNEMAR, alpha_of, holm, paired_test
 from prefect_experiments.analysis.comparison.pairing import Pairs, worst_case
 from prefect_experiments.analysis.example_facts import Fields
 from prefect_experiments.analysis.slices import Slice, SliceMetric, Slices, SliceVerdict
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     Places = npt.NDArray[np.intp]
 
 MOST_GROUPS, MOST_IN_ALL, LEAST = 20, 100, 10
-# 1 - 0.95 is 0.050000000000000044.
-_ROUNDING = 1e-9
 
 
 def compare_slices(
@@ -203,10 +201,7 @@ class _Column:
         if not both.any():
             return found
         result = paired_test(left[both], right[both], confidence=confidence)
-        better, worse = result.higher, result.lower
-        if self.direction == "minimize":
-            better, worse = worse, better
-        is_neutral = self.direction == "neutral"
+        better, worse = result.better_and_worse(self.direction)
         exact = 2 if result.test == MCNEMAR else 1  # its one-sided p-values are mid-p
         return replace(
             found,
@@ -216,8 +211,8 @@ class _Column:
             difference=result.difference,
             ci_low=result.ci_low,
             ci_high=result.ci_high,
-            wins=0 if is_neutral else better,
-            losses=0 if is_neutral else worse,
+            wins=better,
+            losses=worse,
             p_value=result.p_value,
             p_worse=result.p_value / 2 if self._is_worse(result.difference) else 1.0,
             smallest_p=min(1.0, exact * result.smallest_p),
@@ -253,7 +248,7 @@ class _Column:
 
 def _adjusted(groups: Sequence[Slice], columns: Mapping[str, _Column], confidence: float) -> tuple[Slice, ...]:
     """With adjusted p-values, and what has moved."""
-    alpha = 1 - confidence + _ROUNDING
+    alpha = alpha_of(confidence)
     able = {
         (number, name): metric.p_value
         for number, one in enumerate(groups)

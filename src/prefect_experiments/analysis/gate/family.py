@@ -14,11 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from prefect_experiments.analysis.comparison.paired import holm, pairs_to_reach
+from prefect_experiments.analysis.comparison.paired import alpha_of, holm, pairs_to_reach
 
 Key = tuple[str, ...]
-# 1 - 0.95 is 0.050000000000000044.
-ROUNDING = 1e-9
 
 
 class Test(NamedTuple):
@@ -59,7 +57,7 @@ class Family:
     @classmethod
     def of(cls, tests: Iterable[Test], confidence: float) -> Family:
         """The tests of a gate with that confidence."""
-        alpha = 1 - confidence + ROUNDING
+        alpha = alpha_of(confidence)
         asked = list(tests)
         able = [test for test in asked if test.least <= alpha]
         together = holm([test.p_value for test in able])

@@ -17,11 +17,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import orjson
-
 from prefect_experiments.backends.arize.api import MOST_ROWS, ArizeApi, Row, Untouched
 from prefect_experiments.backends.arize.datasets import ArizeDatasets
 from prefect_experiments.backends.arize.experiments import annotation_record, write_annotations
+from prefect_experiments.backends.arize.rows import chunks
 from prefect_experiments.backends.arize.run_rows import Origin, Print, row_print, run_row, same_print
 from prefect_experiments.backends.arize.spaces import Space
 from prefect_experiments.backends.arize.taken import RowKey, TakenRuns, key_of
@@ -192,16 +191,7 @@ class ArizePusher:
 
     def _pieces(self, rows: Sequence[Row], places: Sequence[int]) -> list[list[int]]:
         """The places in pieces that are not too large for one request."""
-        pieces: list[list[int]] = []
-        size = self._largest
-        for place in places:
-            length = len(orjson.dumps(rows[place])) + 2
-            if not pieces or size + length > self._largest:
-                pieces.append([])
-                size = 0
-            pieces[-1].append(place)
-            size += length
-        return pieces
+        return list(chunks(places, len(places), self._largest, lambda place: rows[place]))
 
     async def _make_ready(self) -> None:
         if self._ready:

@@ -11,9 +11,9 @@ import base64
 import binascii
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -28,6 +28,7 @@ _TRACED = "attributes.output.value"  # as AX calls it in what was made from span
 _MADE_ID = re.compile(r"ex-[0-9a-f]{12}(-\d+)?")
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 def is_id(text: str) -> bool:
@@ -165,16 +166,18 @@ def to_time(value: Any) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def chunks(rows: Sequence[Row], most: int, largest: int) -> Iterator[list[Row]]:
-    """The rows in pieces of at most that many rows and about that many bytes of JSON."""
-    piece: list[Row] = []
+def chunks(
+    items: Sequence[T], most: int, largest: int, row_of: Callable[[T], Any] = lambda row: row
+) -> Iterator[list[T]]:
+    """Items, rows by themselves, in pieces of at most that many and of about that many bytes of JSON."""
+    piece: list[T] = []
     size = 0
-    for row in rows:
-        length = len(orjson.dumps(row)) + 2
+    for item in items:
+        length = len(orjson.dumps(row_of(item))) + 2
         if piece and (len(piece) >= most or size + length > largest):
             yield piece
             piece, size = [], 0
-        piece.append(row)
+        piece.append(item)
         size += length
     if piece:
         yield piece
