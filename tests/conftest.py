@@ -15,6 +15,10 @@ TESTS = str(Path(__file__).resolve().parent)
 if TESTS not in sys.path:  # so that `support` can be imported, whatever directory pytest starts in
     sys.path.insert(0, TESTS)
 
+from support.phoenix_alone import leave_out_the_server  # noqa: E402
+
+leave_out_the_server()  # before a test module imports its client
+
 from support.leftovers import forget_modules_of_tests, left_by, state  # noqa: E402
 from support.phoenix_server import phoenix_url  # noqa: E402
 from support.postgres import postgres_server, postgres_url  # noqa: E402

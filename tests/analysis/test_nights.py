@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,9 @@ from prefect_experiments.analysis.nights.chart import drift, drift_limit, night_
 from prefect_experiments.analysis.nights.promotion import better_before
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.errors import InvalidSetting
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import oc_nights
 
 Floats = np.ndarray
 MONTHLY = {"alarms": {"per": "month"}}
@@ -155,11 +158,9 @@ def test_alarms_that_cannot_be(alarms: object, words: str) -> None:
 
 
 def simulated(months: int, **given: object) -> float:
-    """The share of months with an alarm; see tests/benchmarks/nightly.py."""
-    path = Path(__file__).parents[1] / "benchmarks" / "nightly.py"
-    module = runpy.run_path(str(path))
-    found = module["alarms"](module["Setting"](**given), months)
-    return sum(one < module["NIGHTS"] for one in found) / months
+    """The share of months with an alarm; see tests/benchmarks/oc_nights.py."""
+    found = oc_nights.alarms(oc_nights.Setting(**given), months)
+    return sum(one < oc_nights.NIGHTS for one in found) / months
 
 
 def test_a_month_of_nights_that_do_not_change_seldom_alarms() -> None:
@@ -168,6 +169,6 @@ def test_a_month_of_nights_that_do_not_change_seldom_alarms() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("baseline", ["fixed", "latest", "best", "moving"])
+@pytest.mark.parametrize("baseline", [*oc_nights.BASELINES])
 def test_unchanged_applications_alarm_in_at_most_one_month_of_twenty(baseline: str) -> None:
     assert simulated(200, baseline=baseline) <= 0.05 + 2 * (0.05 * 0.95 / 200) ** 0.5

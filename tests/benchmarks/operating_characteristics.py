@@ -3,6 +3,7 @@
     python tests/benchmarks/operating_characteristics.py                    # prints the tables
     python tests/benchmarks/operating_characteristics.py --write            # into the page
     python tests/benchmarks/operating_characteristics.py --simulations 200 --only statistics
+    python tests/benchmarks/operating_characteristics.py --write --only nights     # one of them into the page
 
 Each module `oc_NAME.py` beside this one has a `TITLE` and `rows(n_sim, seed)`, which gives a `Row` for each figure.
 Everything is seeded. What it was before is written down there, measured by the same code on the state before issue 13
@@ -71,11 +72,19 @@ def table(title: str, rows: list[Row]) -> str:
     return "\n".join([*lines, ""])
 
 
-def write(text: str) -> None:
-    """The tables into the page, between its marks."""
-    page = PAGE.read_text()
-    made = f"{START}\n\n{text}\n{END}"
-    PAGE.write_text(re.sub(f"{re.escape(START)}.*?{re.escape(END)}", lambda _: made, page, flags=re.DOTALL))
+def named(heading: str) -> str:
+    """A heading without how often it was simulated."""
+    return heading.removeprefix("## ").partition(" (")[0]
+
+
+def write(tables: list[str]) -> None:
+    """The tables into the page, between its marks, each in the place of the one of its name."""
+    before, _, rest = PAGE.read_text().partition(START)
+    made, _, after = rest.partition(END)
+    there = re.split(r"^(?=## )", made.strip(), flags=re.MULTILINE)
+    sections = {named(text.partition("\n")[0]): text.strip() for text in [*there, *tables] if text}
+    text = "\n\n".join(sections.values())
+    PAGE.write_text(f"{before}{START}\n\n{text}\n\n{END}{after}")
 
 
 def main() -> int:
@@ -86,15 +95,16 @@ def main() -> int:
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     sys.path[:0] = [str(HERE), str(HERE.parent)]
-    kept, texts = True, []
+    kept, tables = True, []
     for name in modules(given.only):
         module = importlib.import_module(name)
         rows = [Row(*row) for row in module.rows(given.simulations, SEED)]
-        texts.append(table(module.TITLE, rows))
-        print(texts[-1], flush=True)
+        fewer = given.simulations != SIMULATIONS and "(" not in module.TITLE
+        tables.append(table(module.TITLE + f" ({given.simulations:,} simulations)" * fewer, rows))
+        print(tables[-1], flush=True)
         kept = kept and all(row.kept for row in rows)
     if given.write:
-        write("\n".join(texts))
+        write(tables)
     return 0 if kept else 1
 
 

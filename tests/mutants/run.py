@@ -34,6 +34,10 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+from support.sharing import servers  # noqa: E402
+
 PACKAGE = ROOT / "src" / "prefect_experiments"
 SECONDS, MOST_TESTS = 60.0, 80  # of tests for one mutant, as long as they take unchanged
 HANGS_S = 600.0
@@ -66,7 +70,7 @@ class Tests:
             [f"%/prefect_experiments/{module}"],
         ).fetchall()
         exact = {context for context, *ends in rows if line in map(abs, ends)}
-        found = {context.partition("|")[0] for context in exact or {row[0] for row in rows}}
+        found = {context.rpartition("|")[0] for context in exact or {row[0] for row in rows}}
         chosen, spent = [], 0.0
         mirrored = mirror(module)
         for name in sorted(found, key=lambda name: (not name.startswith(mirrored), self.cost(name))):
@@ -176,7 +180,8 @@ def main() -> None:
     )
     done = {one["id"] for one in results}
     tests = Tests()
-    with options.results.open("a") as file, ThreadPoolExecutor(options.processes) as pool:
+    with servers() as urls, options.results.open("a") as file, ThreadPoolExecutor(options.processes) as pool:
+        os.environ.update(urls)
         left = [pool.submit(tried, mutant, tests) for mutant in mutants if mutant["id"] not in done]
         for future in as_completed(left):
             results.append(one := future.result())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,20 +19,26 @@ from support import phoenix_server, prefect_server
 _SERVERS = pytest.StashKey[tuple[contextlib.ExitStack, dict[str, str]]]()
 
 
-def servers_for(config: pytest.Config) -> dict[str, str]:
+@contextlib.contextmanager
+def servers() -> Iterator[dict[str, str]]:
     """The environment that leads to the servers; they are started where they are not there yet."""
-    if _SERVERS not in config.stash:
-        stack = contextlib.ExitStack()
-        ways: dict[str, Any] = {
-            prefect_server.REUSE: prefect_server.prefect_server(),
-            phoenix_server.REUSE: phoenix_server.phoenix_server(),
-        }
-        missing = {name: server for name, server in ways.items() if not os.environ.get(name)}
+    ways: dict[str, Any] = {
+        prefect_server.REUSE: prefect_server.prefect_server(),
+        phoenix_server.REUSE: phoenix_server.phoenix_server(),
+    }
+    missing = {name: server for name, server in ways.items() if not os.environ.get(name)}
+    with contextlib.ExitStack() as stack:
         with ThreadPoolExecutor() as threads:  # each takes a quarter of a minute
             started = threads.map(stack.enter_context, missing.values())
             found = dict(zip(missing, started, strict=True))
-        urls = {name: url if isinstance(url, str) else url[0] for name, url in found.items()}
-        config.stash[_SERVERS] = stack, urls
+        yield {name: url if isinstance(url, str) else url[0] for name, url in found.items()}
+
+
+def servers_for(config: pytest.Config) -> dict[str, str]:
+    """The same, once for a run of pytest, until its `stop_servers`."""
+    if _SERVERS not in config.stash:
+        stack = contextlib.ExitStack()
+        config.stash[_SERVERS] = stack, stack.enter_context(servers())
     return config.stash[_SERVERS][1]
 
 

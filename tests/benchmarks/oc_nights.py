@@ -1,20 +1,20 @@
-"""30 nights over one baseline: how often an unchanged application alarms, and how soon a drop is found.
-
-python tests/benchmarks/nightly.py              # 500 months of each; some minutes each row
-python tests/benchmarks/nightly.py 20           # so many
-"""
+"""30 nights over one baseline: how often an unchanged application alarms, and how soon a drop is found."""
 
 from __future__ import annotations
 
-import sys
-from typing import NamedTuple
+import itertools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
+from operating_characteristics import Row, percent
 
 from prefect_experiments.analysis.comparison.exchange import exchange_test
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.gate.alarm_rule import FOR_DRIFT, MONTHLY
 from prefect_experiments.analysis.nights.chart import REFERENCE, drift_limit, night_score
+
+TITLE = "Many nights: 30 over one baseline, n = 200 (500 months)"
 
 Floats = np.ndarray
 Random = np.random.Generator
@@ -26,12 +26,13 @@ class Setting(NamedTuple):
     """What is simulated.
 
     Attributes:
-        baseline: ``fixed``, ``best`` of five runs, ``moving`` to each higher mean, or ``latest``.
+        baseline: ``fixed``, ``best`` of five runs, ``moving`` to each higher mean, ``latest``, or ``promoted``: moving
+            to a run where the one before it was significantly better, as the nightly flow does it.
         scores: ``01``, of which half are always alike; ``repeated``, the mean of three of examples of all difficulties;
             ``continuous``.
         n_metrics: how many.
         errors: the share of the scores that are missing.
-        drop: by so much the application gets worse,
+        drop: by so much the application gets worse, or better where it is below 0,
         at: on this night, from 0; ``None`` for never.
         before: each night at 5 % beside one run, as it was without a month's limit.
         pooled: of how many runs the baseline is.
@@ -45,6 +46,29 @@ class Setting(NamedTuple):
     at: int | None = None
     before: bool = False
     pooled: int = 5
+
+
+BASELINES = {
+    "fixed": "a fixed baseline",
+    "best": "the best of five runs as baseline",
+    "moving": "a tag that moves to each higher mean",
+    "latest": "the run before",
+    "promoted": "a tag that is promoted as `regression` does it",
+}
+KINDS: dict[str, dict[str, Any]] = {
+    "0/1": {},
+    "0/1, three metrics": {"n_metrics": 3},
+    "0/1, 5 % errors": {"errors": 0.05},
+    "three repetitions, three metrics, 5 % errors": {"scores": "repeated", "n_metrics": 3, "errors": 0.05},
+    "continuous": {"scores": "continuous"},
+}
+DROPS = {
+    "0.05 worse from night 5 on, 0/1": Setting(at=4),
+    "0.05 worse from night 5 on, 0/1, three metrics": Setting(at=4, n_metrics=3),
+    "0.05 worse from night 5 on, three repetitions": Setting(at=4, scores="repeated"),
+    "0.05 worse from the first night on, 0/1": Setting(at=0),
+    "0.05 worse from the first night on, three repetitions": Setting(at=0, scores="repeated"),
+}
 
 
 def runs(rng: Random, given: Setting, n: int = 200) -> Floats:
@@ -70,10 +94,12 @@ def first_alarm(rng: Random, given: Setting) -> int | None:
     limit = drift_limit(FOR_DRIFT * AT_MOST / given.n_metrics, NIGHTS)
     made = [int(np.argmax(np.nanmean(scores[0][:FIRST], axis=1))) if given.baseline == "best" else 0]
     sums = np.zeros(given.n_metrics)
+    better = False  # whether the night before was
     for night in range(NIGHTS):
         new = FIRST + night
         pool = made[:1] if given.before else made[: given.pooled]
-        if min(exchange_test(one[pool].T, one[new]).p_lower for one in scores) <= level:
+        found = [exchange_test(one[pool].T, one[new]) for one in scores]
+        if min(one.p_lower for one in found) <= level:
             return night
         if not given.before and made[1:]:
             worse = [night_score(one[made[1:]].T, one[new]) for one in scores]
@@ -82,7 +108,9 @@ def first_alarm(rng: Random, given: Setting) -> int | None:
                 return night
         made.append(new)
         higher = np.nanmean(scores[0][new]) > np.nanmean(scores[0][made[0]])
-        if given.baseline == "latest" or (given.baseline == "moving" and higher):
+        moves = {"latest": True, "moving": higher, "promoted": better}.get(given.baseline, False)
+        better = not moves and min(one.p_higher for one in found) <= AT_MOST / given.n_metrics
+        if moves:
             made, sums = [new], np.zeros(given.n_metrics)
     return None
 
@@ -94,24 +122,23 @@ def alarms(given: Setting, months: int, seed: int = 18) -> list[int]:
     return sorted(NIGHTS if one is None else one for one in found)
 
 
-def main() -> None:
-    """Print a line for each setting."""
-    months = int(sys.argv[1]) if sys.argv[1:] else 500
-    settings = [
-        Setting(baseline=baseline, scores=scores, n_metrics=n_metrics, before=before)
-        for baseline in ("fixed", "latest", "best", "moving")
-        for scores, n_metrics in (("01", 1), ("01", 3), ("continuous", 1))
-        for before in (True, False)
-    ]
-    settings += [Setting(scores="repeated", n_metrics=3, errors=0.05), Setting(errors=0.05)]
-    settings += [Setting(at=4), Setting(at=4, scores="repeated"), Setting(at=0), Setting(at=4, n_metrics=3)]
-    for given in settings:
-        found = alarms(given, months)
-        share = sum(one < NIGHTS for one in found) / months
-        error = (share * (1 - share) / months) ** 0.5
-        half, most = found[months // 2], found[int(0.9 * months)]
-        print(f"{100 * share:5.1f} % +- {100 * error:.1f}, median {half}, 90 % {most}: {given}", flush=True)
+def rows(n_sim: int, seed: int) -> Iterator[Row]:
+    """A quarter as many months as simulations, for each kind of baseline and of scores; then drops."""
+    months = n_sim // 4
+    for baseline, kind in itertools.product(BASELINES, KINDS):
+        given = Setting(baseline, **KINDS[kind])
+        before, now = (
+            percent(sum(one < NIGHTS for one in alarms(asked, months, seed)) / months)
+            for asked in (given._replace(before=True), given)
+        )
+        yield Row(f"unchanged, {BASELINES[baseline]}, {kind}: months with an alarm", before, now, "<= 5 %")
+    for what, given in DROPS.items():
+        before, now = (nights(alarms(asked, months, seed)) for asked in (given._replace(before=True), given))
+        yield Row(f"{what}: found after", before, now, "")
 
 
-if __name__ == "__main__":
-    main()
+def nights(found: list[int]) -> str:
+    """How soon alarms came, in words; the earliest are first."""
+    share = sum(one < NIGHTS for one in found) / len(found)
+    half = found[len(found) // 2]
+    return f"{percent(share)} in the month" + (f", half of them by night {half + 1}" if half < NIGHTS else "")
