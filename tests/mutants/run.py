@@ -14,8 +14,10 @@ is argued in survivors.md, by its id.
 from __future__ import annotations
 
 import argparse
+import bisect
 import collections
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -39,7 +41,8 @@ sys.path.insert(0, str(HERE.parent))
 from support.sharing import servers  # noqa: E402
 
 PACKAGE = ROOT / "src" / "prefect_experiments"
-SECONDS, MOST_TESTS = 60.0, 80  # of tests for one mutant, as long as they take unchanged
+SECONDS, MOST_TESTS = 60.0, 80  # of the tests that a mutant meets first, as long as they take unchanged
+MORE_SECONDS, MORE_TESTS = 240.0, 1000  # of those that one meets which these let through
 HANGS_S = 600.0
 MIRRORS = {"callables": "test_callables.py", "pixie": "pixie_datasets", "flows": "deployments", "testing": "testing"}
 
@@ -60,10 +63,13 @@ class Tests:
         path = ROOT / ".coverage"
         return sqlite3.connect(path, check_same_thread=False) if path.exists() else None
 
-    def reaching(self, module: str, line: int) -> list[str]:
-        """The ids of the tests that run the line, or, where it is run by none but at import, of those of the module."""
+    def reaching(self, module: str, line: int) -> tuple[list[str], list[str]]:
+        """The ids of the tests that run the line, or, where it is run by none but at import, of those of the module.
+
+        The first ones, and more for what these let through.
+        """
         if self.database is None:
-            return []
+            return [mirror(module)], []
         rows = self.database.execute(
             "select distinct context.context, arc.fromno, arc.tono from arc join file on file.id = arc.file_id"
             " join context on context.id = arc.context_id where file.path like ? and context.context != ''",
@@ -71,14 +77,15 @@ class Tests:
         ).fetchall()
         exact = {context for context, *ends in rows if line in map(abs, ends)}
         found = {context.rpartition("|")[0] for context in exact or {row[0] for row in rows}}
-        chosen, spent = [], 0.0
         mirrored = mirror(module)
-        for name in sorted(found, key=lambda name: (not name.startswith(mirrored), self.cost(name))):
-            if chosen and (spent + self.cost(name) > SECONDS or len(chosen) >= MOST_TESTS):
-                break
-            chosen.append(name)
-            spent += self.cost(name)
-        return chosen
+        left = sorted(found, key=lambda name: (not name.startswith(mirrored), self.cost(name)))
+        first = self._within(left, SECONDS, MOST_TESTS)
+        return first or [mirrored], self._within(left[len(first) :], MORE_SECONDS, MORE_TESTS)
+
+    def _within(self, names: list[str], seconds: float, most: int) -> list[str]:
+        """The first of them that take so long together; one at least."""
+        total = list(itertools.accumulate(map(self.cost, names)))
+        return names[: max(1, min(most, bisect.bisect_right(total, seconds)))]
 
     def cost(self, name: str) -> float:
         file, _, rest = name.partition("::")
@@ -96,13 +103,16 @@ def mirror(module: str) -> str:
 
 def tried(mutant: dict[str, Any], tests: Tests) -> dict[str, Any]:
     """What becomes of a mutant."""
-    chosen = tests.reaching(mutant["module"], mutant["line"])
+    chosen, more = tests.reaching(mutant["module"], mutant["line"])
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         package = Path(folder) / "src" / "prefect_experiments"
         shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
         (package / mutant["module"]).write_text(mutant["source"])
-        status, said = outcome(chosen or [mirror(mutant["module"])], folder)
+        status, said = outcome(chosen, folder)
+        if status == "survived" and more:
+            chosen += more
+            status, said = outcome(more, folder)
     kept = {key: mutant[key] for key in ("id", "module", "line", "operator", "before", "after")}
     return {**kept, "status": status, "by": said, "tests": len(chosen), "seconds": round(time.monotonic() - began, 1)}
 
