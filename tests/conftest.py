@@ -15,6 +15,10 @@ TESTS = str(Path(__file__).resolve().parent)
 if TESTS not in sys.path:  # so that `support` can be imported, whatever directory pytest starts in
     sys.path.insert(0, TESTS)
 
+from support.environment import make_plain  # noqa: E402
+
+make_plain()  # before anything that reads it is imported
+
 from support.leftovers import forget_modules_of_tests, left_by, state  # noqa: E402
 from support.phoenix_server import phoenix_url  # noqa: E402
 from support.postgres import postgres_server, postgres_url  # noqa: E402
@@ -41,7 +45,6 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job of a shell script has it, and its children
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")  # of those who start a server
     os.environ.update(getattr(config, "workerinput", {}).get("servers", {}))
 
 
