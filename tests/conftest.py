@@ -15,8 +15,10 @@ TESTS = str(Path(__file__).resolve().parent)
 if TESTS not in sys.path:  # so that `support` can be imported, whatever directory pytest starts in
     sys.path.insert(0, TESTS)
 
+from support.environment import make_plain  # noqa: E402
 from support.phoenix_alone import leave_out_the_server  # noqa: E402
 
+make_plain()  # before anything that reads it is imported
 leave_out_the_server()  # before a test module imports its client
 
 from support.leftovers import forget_modules_of_tests, left_by, state  # noqa: E402
@@ -45,7 +47,6 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job of a shell script has it, and its children
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")  # of those who start a server
     os.environ.update(getattr(config, "workerinput", {}).get("servers", {}))
 
 

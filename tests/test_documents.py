@@ -16,9 +16,10 @@ import pytest
 
 from prefect_experiments.cli.app import app, run
 from support.arize import KEY, StandIn, arize, arize_server
+from support.environment import without_prefect
 from support.openai_stand_in import OpenAIStandIn
 from support.patience import PATIENCE_S
-from support.prefect_server import prefect_server, without_prefect
+from support.prefect_server import prefect_server
 from support.support_desk import support_desk
 
 __all__ = ["arize", "arize_server"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments.cli.app import run as run_command
+from support.environment import without_prefect
 from support.patience import PATIENCE_S
-from support.prefect_server import without_prefect
 from support.support_desk import support_desk
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -62,8 +62,8 @@ DROPS = {
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("how", IDENTICAL)
 def test_identical_variants_seldom_fail(how: str) -> None:
-    """300 comparisons, n = 100, p = 0.8, three metrics: at most what 5 % may come to."""
-    assert simulated(IDENTICAL[how], THREE, 300) <= at_most(0.05, 300)
+    """100 comparisons, n = 100, p = 0.8, three metrics: at most what 5 % may come to."""
+    assert simulated(IDENTICAL[how], THREE, 100) <= at_most(0.05, 100)
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ import pytest
 
 from prefect_experiments import Client
 from prefect_experiments.cli.app import run
+from support.environment import without_prefect
 from support.patience import PATIENCE_S
-from support.prefect_server import without_prefect
 
 APPLICATION = """
 import asyncio, os
@@ -96,7 +96,8 @@ class CommandLine:
             **without_prefect(os.environ),
             "PREFECT_HOME": str(self.folder / "home"),
             "PREFECT_EXPERIMENTS_STORE_URL": self.store_url,
-            "DO_NOT_TRACK": "1",
+            # An experiment goes on without a server that is busy for long, and says what is missing there.
+            "PREFECT_EXPERIMENTS_PREFECT_PATIENCE": str(PATIENCE_S),
             **({"PREFECT_API_URL": self.api} if self.api else {}),
             **self.extra,
         }

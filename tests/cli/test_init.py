@@ -17,8 +17,8 @@ from prefect_experiments import Gate
 from prefect_experiments.cli.app import app
 from prefect_experiments.orchestration.deployed.parameters import Columns, dataset_of
 from prefect_experiments.references import load_reference
+from support.environment import without_prefect
 from support.patience import PATIENCE_S
-from support.prefect_server import without_prefect
 
 from .harness import CommandLine, Here
 

@@ -166,7 +166,8 @@ def test_what_is_no_name_is_refused_before_prefect(name: str, cli: CommandLine) 
 
 
 def test_no_prefect_server_is_said_in_a_line_and_costs_the_page_alone(cli: CommandLine) -> None:
-    ended = replace(cli, api="http://127.0.0.1:9/api")("run", "rows.csv", "--task", "app.py:answer", "--json")
+    alone = replace(cli, api="http://127.0.0.1:9/api", extra={"PREFECT_EXPERIMENTS_PREFECT_PATIENCE": "1"})
+    ended = alone("run", "rows.csv", "--task", "app.py:answer", "--json")
     assert ended.code == 0
     assert ended.json["ran"] == 4
     said = [line for line in lines(ended.err) if "Prefect" in line]

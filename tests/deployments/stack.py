@@ -18,8 +18,9 @@ import httpx
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 from prefect_experiments import Client
+from support.environment import without_prefect
 from support.patience import PATIENCE_S
-from support.prefect_server import prefect_server, without_prefect
+from support.prefect_server import prefect_server
 from support.servers import Server, free_port, running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,9 +49,6 @@ class Stack:
             "PREFECT_API_URL": api,  # the one thing that says where everything is
             "PREFECT_HOME": str(self.home),
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": f"{HEARTBEAT_S}",
-            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": f"{PATIENCE_S:.0f}",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
         }
         self._http = httpx.Client(base_url=f"{api}/", timeout=PATIENCE_S, trust_env=False)
 

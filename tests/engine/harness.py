@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -14,6 +18,7 @@ from prefect_experiments.engine import CallPolicy, Engine, EvaluationItem, RunIt
 from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.tasks import resolve_task
+from support.patience import PATIENCE_S
 
 
 class ListSink:
@@ -125,6 +130,18 @@ def evaluate(evaluators: Any, outputs: Iterable[Any] = ("out",), *, expected: An
         return results
 
     return asyncio.run(main())
+
+
+def python(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script that may import from the tests, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # in whatever folder we are
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
 
 
 class InFlight:

@@ -1,23 +1,17 @@
 """The engine is asyncio only: no Prefect, no HTTP, no database."""
 
-import subprocess
-import sys
-import textwrap
-
-from support.patience import PATIENCE_S
+from .harness import python
 
 
-def python(script: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
+def printed(script: str) -> str:
+    done = python(script)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 def test_it_works_without_prefect_http_and_database():
     assert (
-        python(
+        printed(
             """
         import sys
 
@@ -56,7 +50,7 @@ def test_it_works_without_prefect_http_and_database():
 
 def test_one_engine_serves_several_loops_one_after_the_other():
     assert (
-        python(
+        printed(
             """
         import asyncio
         from tests.engine.harness import engine_of, run_items

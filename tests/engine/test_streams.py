@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefect_experiments.engine import streams
+from support.patience import PATIENCE_S
 
 from .harness import evaluate, run
 
@@ -365,7 +366,7 @@ def test_a_thread_stops_reading_what_nobody_waits_for(form):
 
     task = endless if form(1) == 1 else form(endless)
     assert run(task, retries=0, timeout=0.2).run().error == TOO_LONG
-    assert ended.wait(20)
+    assert ended.wait(PATIENCE_S)
 
 
 def test_an_async_generator_cleans_up_at_the_timeout():
@@ -409,7 +410,7 @@ def test_a_sync_stream_of_async_code_does_not_hold_up_the_others():
 
     async def task(input):
         def chunks():
-            all_here.wait(20)
+            all_here.wait(PATIENCE_S)
             yield "a"
 
         return chunks()

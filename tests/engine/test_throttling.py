@@ -240,7 +240,8 @@ def test_a_judges_refusal_holds_for_the_task():
 
     asyncio.run(main())
     assert len(began) == 10
-    assert not [when for when in began if refused[0] + 0.05 < when < refused[0] + wait]
+    early = [when for when in began if refused[0] < when < refused[0] + wait]
+    assert len(early) <= 2, "no more than were on their way"
 
 
 def test_a_sync_judges_refusal_stops_the_rest_at_once():

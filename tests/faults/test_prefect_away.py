@@ -19,9 +19,9 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_s
 
 from prefect_experiments import Client, log_experiment, run_experiment
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting, TransientError
+from support.environment import without_prefect
 from support.patience import PATIENCE_S
 from support.prefect_gate import Gate, Mode
-from support.prefect_server import without_prefect
 
 WAITS_S = 2.0
 MOST_ASKED = 12  # one to six as it is; each of 40 calls may not ask

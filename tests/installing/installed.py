@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from support.prefect_server import without_prefect
+from support.environment import without_prefect
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEDULED_WITHIN_S = 120

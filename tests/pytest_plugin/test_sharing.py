@@ -34,7 +34,7 @@ def test_support(n, experiment):
 
 def answers(url: str) -> bool:
     try:
-        return urllib.request.urlopen(f"{url}/health", timeout=5).status == 200
+        return urllib.request.urlopen(f"{url}/health", timeout=PATIENCE_S).status == 200
     except (urllib.error.URLError, OSError):
         return False
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
+from support.environment import without_prefect
 from support.patience import PATIENCE_S
-from support.prefect_server import without_prefect
 from support.servers import Server, free_port, running
 
 HERE = Path(__file__).resolve().parent

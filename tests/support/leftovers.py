@@ -12,7 +12,7 @@ LOGGERS = ("", "prefect", "prefect.flow_runs", "prefect.task_runs", "prefect_exp
 # What other packages set at their first import is theirs; these are what tests set.
 NAMES = (
     *("PREFECT_EXPERIMENTS_", "PREFECT_API", "PREFECT_HOME", "PREFECT_LOGGING_LEVEL", "PHOENIX_", "ARIZE_", "OPENAI_"),
-    *("HOME", "TZ", "COLUMNS", "PYTHONPATH"),
+    *("PREFECT_PROFILE", "HOME", "TZ", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "TERM", "PYTHONPATH"),
 )
 
 

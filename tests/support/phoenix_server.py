@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from support.prefect_server import without_prefect
+from support.environment import without_prefect
 from support.servers import Server, fast_folder, free_port, running, wait_until_healthy
 
 REUSE = "PREFECT_EXPERIMENTS_TEST_PHOENIX_URL"

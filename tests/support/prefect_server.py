@@ -12,11 +12,12 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.environment import without_prefect
 from support.servers import Server, fast_folder, free_port, running, wait_until_healthy
 
 REUSE = "PREFECT_EXPERIMENTS_TEST_API_URL"
@@ -59,17 +60,9 @@ def prefect_server(*, python: str | Path = sys.executable, host: str = "127.0.0.
             yield url
 
 
-def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment without what the developer has set for Prefect, Phoenix, or this package."""
-    ours = ("PREFECT", "PHOENIX", "ARIZE")
-    return {name: value for name, value in environment.items() if not name.startswith(ours)}
-
-
 def _environment(home: str) -> dict[str, str]:
     return {
         **without_prefect(os.environ),
         "PREFECT_HOME": home,
         "PREFECT_SERVER_UI_ENABLED": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
     }

@@ -32,6 +32,7 @@ from prefect_experiments.errors import (
 )
 from support import kept_values
 from support.arize import KEY, Official, OfficialError, StandIn
+from support.patience import PATIENCE_S, wait_for
 
 from .conftest import ours
 from .referee import assert_same, ax_ids
@@ -422,9 +423,7 @@ def test_traces_only_when_asked(
     monkeypatch.setenv("ARIZE_OTLP_SCHEME", "http")
     tracing = ours(arize, store_url=store_url, traces=True)
     ran = run_experiment(dataset="doubles", experiment_name="traced", client=tracing, **options)
-    deadline = time.monotonic() + 20
-    while arize.spans()["count"] < 9 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: arize.spans()["count"] >= 9, "all spans")
     frame = client.spans.get_spans_dataframe(project_identifier="traced")
     assert len(frame) == 9
     tasks = client.spans.get_spans_dataframe(project_identifier="traced", span_kind="chain", root_spans_only=True)
@@ -489,7 +488,7 @@ def test_results_are_in_ax_while_the_experiment_runs(arize: StandIn, client: Cli
     seen = []
 
     def task(input: Any) -> Any:
-        deadline = time.monotonic() + (20 if input == 19 else 0)  # the last one that is begun
+        deadline = time.monotonic() + (PATIENCE_S if input == 19 else 0)  # the last one that is begun
         while time.monotonic() < deadline and not seen:
             seen.extend(len(one["runs"]) for one in arize.state()["experiments"])
             time.sleep(0.05)

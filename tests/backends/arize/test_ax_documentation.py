@@ -7,7 +7,6 @@ model there computes here.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pandas as pd
@@ -26,6 +25,7 @@ from prefect_experiments import (
     create_evaluator,
 )
 from support.arize import Official, StandIn
+from support.patience import wait_for
 
 from .conftest import ours
 
@@ -221,9 +221,7 @@ def test_explicit_spans(arize: StandIn, store_url: str, monkeypatch: pytest.Monk
         name="traced", dataset="questions", space="default", task=task_add_1, set_global_tracer_provider=True
     )
     assert sorted(results["output"]) == list(range(1, 41))
-    deadline = time.monotonic() + 20
-    while arize.spans()["count"] < 80 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: arize.spans()["count"] >= 80, "all spans")
     frame = client.spans.get_spans_dataframe(project_identifier="traced")
     mine = frame[frame["name"] == "test_function"]
     assert set(mine["context.trace_id"]) == set(results["result.trace.id"])

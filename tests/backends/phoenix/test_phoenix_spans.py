@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -17,7 +16,7 @@ from phoenix.client import Client as PhoenixClient
 from prefect_experiments import AsyncClient, Client
 from prefect_experiments.backends.phoenix import api
 from prefect_experiments.errors import InvalidInput, InvalidSetting, NotFound
-from support.patience import PATIENCE_S, http
+from support.patience import PATIENCE_S, http, wait_for
 
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 KINDS = ["LLM", "CHAIN", "TOOL"]
@@ -58,12 +57,12 @@ def traced(phoenix_url: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         spans.append(span(n, trace, spans[-1]["context"]["span_id"] if spans else None))
     with httpx.Client(base_url=phoenix_url, timeout=PATIENCE_S) as http:
         http.post(f"/v1/projects/{project}/spans", json={"data": spans}).raise_for_status()
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:  # they are queued there
+
+        def all_there() -> bool:
             answer = http.get(f"/v1/projects/{project}/spans", params={"limit": 100})
-            if answer.status_code == 200 and len(answer.json()["data"]) == SPANS:
-                break
-            time.sleep(0.1)
+            return answer.status_code == 200 and len(answer.json()["data"]) == SPANS
+
+        wait_for(all_there, "the spans, which are queued there")
         yield project, spans
         http.delete(f"/v1/projects/{project}")
 

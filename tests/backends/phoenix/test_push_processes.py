@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,11 +43,8 @@ def pushed(proxy: FaultProxy) -> int:
 
 
 def wait_for_pushes(proxy: FaultProxy, count: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while pushed(proxy) < count:
-        assert process.poll() is None, "it has ended before"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_for(lambda: pushed(proxy) >= count or process.poll() is not None, f"{count} results", every=0.005)
+    assert process.poll() is None, "it has ended before"
 
 
 def experiments_named(client: Client, name: str) -> int:

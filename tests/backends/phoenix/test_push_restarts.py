@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from cli.harness import CommandLine
 from prefect_experiments import Client
 from support.fault_proxy import Cut, FaultProxy
 from support.flow_runs import flow_run_of
+from support.patience import wait_for
 from support.phoenix_server import phoenix_server
 from support.servers import Server
 
@@ -34,13 +34,6 @@ def mortal() -> Iterator[tuple[str, Server]]:
 @pytest.fixture
 def referee(mortal: tuple[str, Server]) -> PhoenixClient:
     return PhoenixClient(base_url=mortal[0])
-
-
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.01)
 
 
 def pushed(proxy: FaultProxy) -> int:

@@ -20,10 +20,10 @@ from phoenix.client import Client as PhoenixClient
 
 from prefect_experiments import Client
 from prefect_experiments.errors import BudgetSpent, InvalidSetting
+from support.environment import without_prefect
 from support.patience import wait_for
 from support.postgres import PASSWORD, PostgresServer, database_name
 from support.prefect_gate import Gate
-from support.prefect_server import without_prefect
 from tests.orchestration.workers.harness import App, Driver, Running, called, children, gone, rows, runs_in_prefect
 from tests.pixie_datasets.projects import dataset as pixie_dataset
 from tests.pixie_datasets.projects import entry, log_of, processes_of, project
@@ -274,7 +274,6 @@ def test_workers_use_the_temporary_server_of_the_driver(
     for name in set(os.environ) - set(without_prefect(os.environ)):
         monkeypatch.delenv(name)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-    monkeypatch.setenv("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
     app.tell(wait=10)
     driver = Driver(store_url, app, dataset=rows(EXAMPLES), **SHARED)
     wait_for(lambda: len(app.log("begin")) - len(app.log("end")) == 4, "as many calls as there may be")

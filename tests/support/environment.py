@@ -1,0 +1,56 @@
+"""The environment that the tests run in: the same on every machine.
+
+What a developer has set for Prefect, a backend, a model's provider or a terminal has no say, and the developer's own
+store and profiles are not opened. Processes that tests start inherit all of it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+
+_SERVICES = ("PREFECT", "PHOENIX", "ARIZE")
+TAKEN_AWAY = (
+    *_SERVICES,
+    *("OPENAI_", "ANTHROPIC_", "OTEL_"),
+    *("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR", "TTY_", "GITHUB_ACTIONS"),
+    *("LANG", "LC_", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONWARNINGS"),
+)
+"""How the names of variables begin that say how what is tested behaves."""
+_OF_TESTS = "PREFECT_EXPERIMENTS_TEST_"  # servers to use: see `support.prefect_server`
+_PLAIN = {
+    "DO_NOT_TRACK": "1",
+    "LANG": "C.UTF-8",
+    "TERM": "xterm",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",  # of those who start a server
+}
+
+
+def make_plain() -> None:
+    """Make this process's environment what tests expect, with a home for Prefect that is gone when the process is.
+
+    To be called before Prefect is imported, which reads its settings then. Each process of the tests has a home of its
+    own: what a test keeps there, tests in other processes do not see.
+    """
+    for name in [name for name in os.environ if name.startswith(TAKEN_AWAY) and not name.startswith(_OF_TESTS)]:
+        del os.environ[name]
+    home = tempfile.mkdtemp(prefix="prefect-home-")
+    # Registered before those of Prefect and of its threads, and so called after them.
+    atexit.register(functools.partial(shutil.rmtree, home, ignore_errors=True))
+    os.environ.update(_PLAIN, PREFECT_HOME=home)
+    if path := os.environ.get("PYTHONPATH"):  # for those that start in another folder
+        os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))
+
+
+def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what a test has set for Prefect, a backend, or this package; its home stays."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(_SERVICES) or name in {*_PLAIN, "PREFECT_HOME"}
+    }
