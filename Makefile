@@ -62,7 +62,7 @@ example: $(VENV)/.installed-dev  ## Compare two prompts on 200 tickets; with OPE
 
 # What needs no server, and little time.
 FAST := tests/analysis tests/results tests/datasets tests/engine \
-	$(patsubst %,tests/test_%.py,architecture errors jsonable keys messages models options tasks)
+	$(patsubst %,tests/test_%.py,architecture errors jsonable keys messages models options tasks texts)
 
 .PHONY: docs
 docs: $(VENV)/.installed-dev  ## Build the documentation as a site, in site/

@@ -15,6 +15,7 @@ import prefect_experiments
 from structure import circles
 
 SOURCE = Path(prefect_experiments.__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 
 # A module imports only from those before it; what stands together may import each other.
 ORDER = [
@@ -112,6 +113,18 @@ def test_no_modules_import_each_other() -> None:
 
 def test_every_area_has_its_place() -> None:
     assert {area(path) for path in modules()} - {"__main__"} <= set(LAYER)
+
+
+def test_the_map_for_newcomers_has_every_place_in_order() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, source, tests = re.split(r"^\| folder.*$", text, flags=re.MULTILINE)
+    rows = [re.findall(r"`([\w.]+)(?:\.py|/)`", row.split("|")[0]) for row in source.split("\n\n")[0].split("\n|")[2:]]
+    assert {name for row in rows for name in row} == set(LAYER)
+    layers = [sorted({LAYER[name] for name in row}) for row in rows]
+    assert layers == sorted(layers), "a module stands above one that it imports"
+    cells = [row.split("|")[0] for row in tests.split("\n\n")[0].split("\n|")]
+    named = {name.split("/")[0] for cell in cells for name in re.findall(r"`([\w/]+)/`", cell)}
+    assert named == {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name[0] not in "._"}
 
 
 def test_modules_stay_small() -> None:
