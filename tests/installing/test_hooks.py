@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,12 @@ class Clone:
         self.must("make", "--assume-old", ".venv/.installed-dev", "hooks")
 
     def set_up(self) -> None:
-        (self.path / ".venv").symlink_to(Path(sys.prefix))
+        """An environment with what is installed in this one, but for this package: that is the clone's own."""
+        venv.create(self.path / ".venv")
+        [packages] = (self.path / ".venv").glob("lib/python*/site-packages")
+        (packages / "editable.pth").write_text(f"{self.path / 'src'}\n{sysconfig.get_path('purelib')}\n")
+        for program in ("ruff", "pre-commit"):
+            (self.path / ".venv/bin" / program).symlink_to(Path(sys.prefix) / "bin" / program)
 
     def run(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST"))}
