@@ -11,7 +11,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .PHONY: help
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
@@ -62,7 +62,7 @@ example: $(VENV)/.installed-dev  ## Compare two prompts on 200 tickets; with OPE
 
 # What needs no server, and little time.
 FAST := tests/analysis tests/results tests/datasets tests/engine \
-	$(patsubst %,tests/test_%.py,architecture errors jsonable keys messages models options tasks)
+	$(patsubst %,tests/test_%.py,architecture errors jsonable keys messages models options tasks texts)
 
 .PHONY: docs
 docs: $(VENV)/.installed-dev  ## Build the documentation as a site, in site/
@@ -104,7 +104,7 @@ mutants-listed: $(TESTED)  ## The same for the changes that tests/mutants/listed
 
 .PHONY: hooks
 hooks: $(VENV)/.installed-dev  ## Have git run the linters before each commit
-	$(BIN)/pre-commit install
+	install -m 755 tests/support/pre-commit.sh "$$(git rev-parse --git-path hooks)/pre-commit"
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev  ## Check style and types

@@ -1,15 +1,18 @@
 """For mkdocs: pages that stand elsewhere in the repository, README first, and their links as they are on the site."""
 
 import logging
+import posixpath
 import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
     "README.md": "index.md",
+    "docs/README.md": "documents.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "deployments/README.md": "deployments.md",
@@ -32,10 +35,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
+def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
     """Lead links to the pages, and write the name of a file above a block that is one."""
-    markdown = markdown.replace("](../", "](")
-    for path, page in PAGES.items():
-        markdown = markdown.replace(f"]({path})", f"]({page})")
-    markdown = markdown.replace("](docs/", "](")
+    known = {there: here for here, there in PAGES.items()}
+    folder = posixpath.dirname(known.get(page.file.src_uri, f"docs/{page.file.src_uri}"))
+
+    def led(link: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(folder, link[1]))
+        to = PAGES.get(path) or (path.removeprefix("docs/") if path.startswith("docs/") else link[1])
+        return f"]({to}{link[2]})"
+
+    markdown = re.sub(r"\]\(([^):#\s]+)(|#[^)\s]*)\)", led, markdown)
     return re.sub(r"^```(\w+) file=(\S+)$", r'```\1 title="\2"', markdown, flags=re.MULTILINE)

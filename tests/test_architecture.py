@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import prefect_experiments
 from structure import circles
 
 SOURCE = Path(prefect_experiments.__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 
 # A module imports only from those before it; what stands together may import each other.
 ORDER = [
@@ -112,9 +115,50 @@ def test_every_area_has_its_place() -> None:
     assert {area(path) for path in modules()} - {"__main__"} <= set(LAYER)
 
 
+def test_the_map_for_newcomers_has_every_place_in_order() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, source, tests = re.split(r"^\| folder.*$", text, flags=re.MULTILINE)
+    rows = [re.findall(r"`([\w.]+)(?:\.py|/)`", row.split("|")[0]) for row in source.split("\n\n")[0].split("\n|")[2:]]
+    assert {name for row in rows for name in row} == set(LAYER)
+    layers = [sorted({LAYER[name] for name in row}) for row in rows]
+    assert layers == sorted(layers), "a module stands above one that it imports"
+    cells = [row.split("|")[0] for row in tests.split("\n\n")[0].split("\n|")]
+    named = {name.split("/")[0] for cell in cells for name in re.findall(r"`([\w/]+)/`", cell)}
+    assert named == {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name[0] not in "._"}
+
+
 def test_modules_stay_small() -> None:
     long = {str(path.relative_to(SOURCE)): n for path in modules() if (n := len(path.read_text().splitlines())) > 420}
     assert not long
+
+
+def places(kind: type[ast.AST], *but: str) -> Iterator[tuple[str, ast.AST]]:
+    """Every syntax node of a kind, but of some modules, with where it stands."""
+    for path in modules():
+        if str(name := path.relative_to(SOURCE)) not in but:
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, kind):
+                    yield f"{name}:{node.lineno}", node  # type: ignore[attr-defined]
+
+
+def test_texts_are_cut_in_one_place() -> None:
+    """By `texts.shortened`, and lists by `display.some`."""
+    by_hand = [
+        where
+        for where, joined in places(ast.JoinedStr, "texts.py", "display.py")
+        if re.search(r"\[[^\[\]]*:[^\[\]]*\]\} ?(…|\.\.\.)|' and \{[^{}]+\} more'", ast.unparse(joined))
+    ]
+    assert not by_hand
+
+
+def test_pauses_grow_in_one_place() -> None:
+    """In `backoff`: no other module multiplies a pause."""
+    by_hand = [
+        where
+        for where, sum_ in places(ast.BinOp, "backoff.py")
+        if isinstance(sum_.op, ast.Mult | ast.Pow) and re.search("(FIRST|LONGEST)_(PAUSE|BACKOFF)", ast.unparse(sum_))  # type: ignore[attr-defined]
+    ]
+    assert not by_hand
 
 
 def test_public_names_are_complete_and_sorted() -> None:

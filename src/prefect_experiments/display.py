@@ -7,11 +7,15 @@ import it: the package itself says where it is, when it is imported.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import reprlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from prefect_experiments.texts import ELLIPSIS
+
+T = TypeVar("T")
 LONGEST = 200
 """Of a line, in characters."""
 _FIRST = ("id", "name")
@@ -67,11 +71,11 @@ def line(kind: str, parts: Iterable[str]) -> str:
         parts: what there is to say, the most important first.
     """
     said: list[str] = []
-    room = LONGEST - len(kind) - len("(, …)")
+    room = LONGEST - len(kind) - len(f"(, {ELLIPSIS})")
     for part in parts:
         room -= len(part) + 2
         if said and room < 0:
-            said.append("…")
+            said.append(ELLIPSIS)
             break
         said.append(part)
     return f"{kind}({', '.join(said)})"
@@ -108,8 +112,15 @@ def counted(n: int, one: str) -> str:
     return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"
 
 
-def some(values: Iterable[str], most: int = 4) -> str:
-    """Such as ``a, b, c and 5 more``."""
-    every = list(values)
-    more = f" and {len(every) - most:,} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
+def some(values: Iterable[T], most: int = 4, written: Callable[[T], str] = str) -> str:
+    """Such as ``a, b, c and 5 more``.
+
+    Args:
+        values: what there is.
+        most: so many are shown at most.
+        written: makes the text of one; asked for those alone that are shown.
+    """
+    rest = iter(values)
+    first = [written(value) for value in itertools.islice(rest, most)]
+    more = sum(1 for _ in rest)
+    return ", ".join(first) + (f" and {more:,} more" if more else "")

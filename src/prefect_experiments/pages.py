@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, PlainSerializer
 from prefect_experiments import display
 from prefect_experiments.in_json import InJson
 from prefect_experiments.models import DatasetInfo, Example, Experiment, ExperimentRun, PendingEvaluation, _Record
+from prefect_experiments.texts import ELLIPSIS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,7 @@ class ListPage(display.OnPages, InJson, Generic[T]):
 
     def __repr__(self) -> str:
         called = [repr(getattr(item, "name", "") or item.get("id")) for item in self.items[:_NAMED]]
-        more = ["…"] if len(self.items) > _NAMED or self.pagination.has_more else []
+        more = [ELLIPSIS] if len(self.items) > _NAMED or self.pagination.has_more else []
         count = f"{len(self.items)} {self.items_name}, has_more={self.pagination.has_more}"
         return display.line(type(self).__name__, [f"{count}: {', '.join(called + more)}" if called else count])
 

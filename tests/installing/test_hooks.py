@@ -5,64 +5,195 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
 
+from support.kept_out import faults
+
 ROOT = Path(__file__).resolve().parents[2]
 WHO = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+TEXTS = "src/prefect_experiments/texts.py"
+IMPORTING = "\n\nfrom prefect_experiments import further as further  # noqa: E402\n"
 
-pytestmark = pytest.mark.slow
-Commit = Callable[[str, str], "subprocess.CompletedProcess[str]"]
+
+class Clone:
+    """A clone of this repository as somebody has it who has typed `make setup hooks`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.must("git", "clone", "--quiet", str(ROOT), str(path), cwd=path.parent)
+        self.set_up()
+        self.must("make", "--assume-old", ".venv/.installed-dev", "hooks")
+
+    def set_up(self) -> None:
+        """An environment with what is installed in this one, but for this package: that is the clone's own."""
+        venv.create(self.path / ".venv")
+        [packages] = (self.path / ".venv").glob("lib/python*/site-packages")
+        (packages / "editable.pth").write_text(f"{self.path / 'src'}\n{sysconfig.get_path('purelib')}\n")
+        for program in ("ruff", "pre-commit"):
+            (self.path / ".venv/bin" / program).symlink_to(Path(sys.prefix) / "bin" / program)
+
+    def run(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST"))}
+        known = {"MYPY_CACHE_DIR": str(ROOT / ".mypy_cache")}  # else each commit costs a minute
+        everything = {**environment, **WHO, **known}
+        return subprocess.run(
+            command, cwd=cwd or self.path, env=everything, capture_output=True, text=True, check=False
+        )
+
+    def must(self, *command: str, cwd: Path | None = None) -> None:
+        done = self.run(*command, cwd=cwd)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def append(self, name: str, content: str) -> None:
+        with (self.path / name).open("a") as file:
+            file.write(content)
+
+    def commit(self, name: str, content: str) -> subprocess.CompletedProcess[str]:
+        """Of a file with new content, or with some appended to what there is."""
+        self.append(name, content)
+        self.must("git", "add", name)
+        return self.run("git", "commit", "--quiet", "--message", name)
 
 
-def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST"))}
-    known = {"MYPY_CACHE_DIR": str(ROOT / ".mypy_cache")}  # else each commit costs a minute
-    return subprocess.run(
-        command, cwd=cwd, env={**environment, **WHO, **known}, capture_output=True, text=True, check=False
-    )
+def failed(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The hooks that have refused a commit."""
+    assert done.returncode == 1
+    return [line.split(".")[0] for line in (done.stdout + done.stderr).splitlines() if line.endswith("Failed")]
 
 
 @pytest.fixture
-def commit(tmp_path: Path) -> Commit:
-    """Gives a clone's file new content, or appends to what there is, and commits it."""
-    clone = tmp_path / "a clone"
-    assert run("git", "clone", "--quiet", str(ROOT), str(clone), cwd=tmp_path).returncode == 0
-    (clone / ".venv").symlink_to(Path(sys.prefix))
-    assert run(".venv/bin/pre-commit", "install", cwd=clone).returncode == 0
-
-    def made(name: str, content: str) -> subprocess.CompletedProcess[str]:
-        with (clone / name).open("a") as file:
-            file.write(content)
-        assert run("git", "add", name, cwd=clone).returncode == 0
-        return run("git", "commit", "--quiet", "--message", name, cwd=clone)
-
-    return made
+def clone(tmp_path: Path) -> Clone:
+    return Clone(tmp_path / "a clone")
 
 
-def test_a_good_change_is_committed(commit: Commit) -> None:
-    for name, content in {
-        "docs/comparing.md": "\nOne sentence more.\n",
-        "src/prefect_experiments/texts.py": "\n\nMORE = 1\n",
-    }.items():
-        done = commit(name, content)
+@pytest.mark.slow
+def test_a_good_change_is_committed(clone: Clone) -> None:
+    for name, content in {"docs/comparing.md": "\nOne sentence more.\n", TEXTS: "\n\nMORE = 1\n"}.items():
+        done = clone.commit(name, content)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("src/prefect_experiments/texts.py", "\n\nimport os\n", "ruff check"),
-        ("src/prefect_experiments/texts.py", "\n\nMORE = [1,2]\n", "ruff format"),
-        ("src/prefect_experiments/texts.py", '\n\nMORE: int = "more"\n', "mypy"),
-        ("docs/comparing.md", "\nIt is in /root/somewhere.\n", "no address of a package registry"),
-        ("docs/large.md", "x" * 3_000_000, "no large files"),
+        (TEXTS, "\n\nimport os\n", "ruff check"),
+        (TEXTS, "\n\nMORE = [1,2]\n", "ruff format"),
+        (TEXTS, '\n\nMORE: int = "more"\n', "mypy"),
+        ("pyproject.toml", "\n[[tool.mypy.overrides]]\nmodule = 1\n", "mypy"),
+        ("docs/large.md", "x" * 3_000_000, "nothing that must not get into git"),
     ],
 )
-def test_what_is_not_as_it_should_be_is_refused(commit: Commit, name: str, content: str, said: str) -> None:
-    done = commit(name, content)
-    assert done.returncode == 1
-    [failed] = [line for line in (done.stdout + done.stderr).splitlines() if line.endswith("Failed")]
-    assert failed.startswith(said)
+def test_what_is_not_as_it_should_be_is_refused(clone: Clone, name: str, content: str, said: str) -> None:
+    assert failed(clone.commit(name, content)) == [said]
+
+
+@pytest.mark.slow
+def test_types_are_checked_where_a_module_is_only_deleted(clone: Clone) -> None:
+    clone.must("git", "rm", "--quiet", TEXTS)
+    done = clone.run("git", "commit", "--quiet", "--message", "deleted")
+    assert failed(done) == ["mypy"]
+    assert "prefect_experiments.texts" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_module_that_git_does_not_know_is_asked_for(clone: Clone) -> None:
+    clone.append("src/prefect_experiments/further.py", '"""More."""\n')
+    done = clone.commit(TEXTS, IMPORTING)
+    assert failed(done) == ["mypy"]
+    assert "src/prefect_experiments/further.py is not in git" in done.stdout + done.stderr
+    done = clone.commit("src/prefect_experiments/further.py", "")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_an_environment_is_asked_for_where_there_is_none(clone: Clone) -> None:
+    """In each worktree there has to be one: it shares the hooks, and not what git ignores."""
+    (clone.path / ".venv").unlink()
+    clone.must("git", "worktree", "add", "--quiet", "--detach", "../another")
+    for place in (clone.path, clone.path.parent / "another"):
+        done = clone.run("git", "commit", "--allow-empty", "--message", "nothing", cwd=place)
+        assert done.returncode == 1
+        assert f"({place}). Make it: make setup" in done.stderr
+    clone.set_up()
+    clone.must("git", "commit", "--quiet", "--allow-empty", "--message", "nothing")
+
+
+@pytest.mark.slow
+def test_links_to_environments_are_not_committed(clone: Clone) -> None:
+    (clone.path / ".venv-mine").symlink_to(Path(sys.prefix))
+    assert clone.run("git", "add", ".venv-mine").returncode == 1, "it is not ignored"
+    clone.must("git", "add", "--force", ".venv-mine")
+    done = clone.run("git", "commit", "--quiet", "--message", "a link")
+    assert failed(done) == ["nothing that must not get into git"]
+    assert ".venv-mine is an environment" in done.stdout + done.stderr
+
+
+# In pieces, as this file is committed as well.
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (line, said)
+        for said, lines in {
+            "the address of a package registry": [
+                "pip install --index-" "url http:/" "/mirror.example/simple",
+                "extra-index-" "url = https://mirror.example",
+                "PIP_INDEX_" "URL=x",
+                "see http:/" "/pypi.org/project/x",
+                "x @ https:/" "/files.python" "hosted.org/packages/x.whl",
+                "https:/" "/mirror.example/root/" "simple/",
+                "https:/" "/company.example/api/npm" "/npm-all",
+                '"resolved": "https:/' '/registry.npm' 'js.org/x.tgz"',
+                "npm ci --regis" "try=x",
+                "- https:/" "/conda.ana" "conda.org/conda-forge",
+                "[[tool.uv." "index]]",
+            ],
+            "a path of one machine": [
+                "It is in /ro" "ot/somewhere.",
+                "file:///ho" "me/jane/x.csv",
+                "'/Us" "ers/jane'",
+                "C:\\Us" "ers\\jane",
+                '{"path": "d:\\\\us' 'ers\\\\jane"}',
+                "C:/Us" "ers/jane",
+                f"see {ROOT}/README.md",
+            ],
+            "a private key": ["-----BEGIN RSA PRI" "VATE KEY-----", "-----BEGIN PRI" "VATE KEY-----"],
+            "the key of a service": [
+                "AK" "IAIOSFODNN7EXAMPLE",
+                "aws_secret_access" "_key = " + "a/" * 20,
+                "AI" "za" + "b" * 35,
+                "gh" "p_" + "0" * 36,
+                "OPENAI_API_KEY=s" "k-proj-" + "aB3" * 16,
+                "xo" "xb-123456789012",
+            ],
+            "the mark of a conflict": ["<" * 7 + " HEAD", ">" * 7 + " theirs"],
+        }.items()
+        for line in lines
+    ],
+)  # fmt: skip
+def test_what_must_not_get_into_git_is_seen(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "data.json"
+    file.write_text(f"one\n{line}\n")
+    assert list(faults(file)) == [f"{file}:2 has {said}"]
+
+
+def test_what_is_like_it_passes(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text(
+        "pip install 'prefect-experiments[cost]'\nA heading\n=======\nGET /users/7, /home, /rooted/x\n"
+        "an index, a url, a registry of backends; https://docs.example/simple.html and https://x.example/simpler/\n"
+        "sk-your-key-goes-here\ntask-0123456789abcdefABCDEF0123456789abcd\n-----BEGIN CERTIFICATE-----\n"
+    )
+    assert not list(faults(file))
+
+
+def test_all_that_is_in_git_passes() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no clone of the repository")
+    names = [name for name in listed.stdout.split("\0") if name and name != "deployments/compose.yaml"]
+    assert [fault for name in names for fault in faults(ROOT / name)] == []

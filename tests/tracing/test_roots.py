@@ -231,7 +231,7 @@ def test_long_values_are_cut(collector):
     exported(collector, lambda given: {"long": "x" * 300_000}, [1])
     exported(collector, lambda given: "y" * 300_000, [1])
     cut, text = collector.spans
-    assert cut.attributes["output.value"].endswith("... [cut; 300011 characters in all]")
+    assert cut.attributes["output.value"].endswith("… [cut; 300011 characters in all]")
     assert len(cut.attributes["output.value"]) < 100_100
     assert cut.attributes["output.mime_type"] == "text/plain"
     assert text.attributes["output.value"].startswith("yyyy")

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from prefect_experiments.datasets.scalars import is_missing
+from prefect_experiments.display import some
 from prefect_experiments.models import Example
 from prefect_experiments.results import ResultRun
 
@@ -106,8 +107,7 @@ def near(name: str, known: Iterable[str]) -> str:
     every = list(known)
     close = get_close_matches(name, every, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    more = f" and {len(every) - _SHOWN:,} more" if len(every) > _SHOWN else ""
-    return f"{hint} There are: {', '.join(every[:_SHOWN]) or 'none'}{more}"
+    return f"{hint} There are: {some(every, _SHOWN) or 'none'}"
 
 
 def written(value: Any) -> str:

@@ -35,6 +35,7 @@ from prefect_experiments.errors import (
     unusable_connection,
 )
 from prefect_experiments.network import PROXY_HELP, Way, is_no_http, origin, retry_after, tls_fault, way_to
+from prefect_experiments.texts import shortened
 
 CONNECT_TIMEOUT_S = 5.0
 SAID_AFTER_S = 1.0
@@ -296,7 +297,7 @@ class Http:
             text = response.text
         else:
             text = _detail(answer)
-        return self._without_key(" ".join(text.split()))[:_SAID_AT_MOST]
+        return shortened(self._without_key(" ".join(text.split())), _SAID_AT_MOST)
 
     def _without_key(self, text: str) -> str:
         """A text that others have written, without what our headers hold: some servers repeat it."""

@@ -13,6 +13,7 @@ from prefect_experiments import datasets
 from prefect_experiments.cli import project
 from prefect_experiments.cli.columns import FileColumns, columns_as_options
 from prefect_experiments.cli.output import tell
+from prefect_experiments.display import some
 from prefect_experiments.errors import InvalidSetting, NotFound, unknown_value
 from prefect_experiments.tasks import resolve_task
 
@@ -138,10 +139,8 @@ def _chosen(question: str, found: Sequence[T], option: str, *, asks: bool) -> T 
     if len(found) <= 1:
         return found[0] if found else None
     if not asks:
-        shown = ", ".join(map(str, found[:_MOST_SHOWN]))
-        more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
         raise InvalidSetting(
-            f"{question} There are {len(found)}: {shown}{more}. Say which, such as {option} "
+            f"{question} There are {len(found)}: {some(found, _MOST_SHOWN)}. Say which, such as {option} "
             f"{shlex.quote(str(found[0]))}. Nothing was written"
         )
     tell(question)

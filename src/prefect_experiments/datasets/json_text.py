@@ -10,6 +10,7 @@ import re
 from typing import Any, NamedTuple
 
 from prefect_experiments.jsonable import place_of
+from prefect_experiments.texts import shortened
 
 _DEEPER = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 _TOO_DEEP = 254  # what is nested deeper is kept nowhere, see `jsonable`
@@ -127,7 +128,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         double = next(key for key in keys if keys.count(key) > 1)
-        raise _Refused(f"the key {double[:60]!r} stands twice in one object. Leave one of them")
+        raise _Refused(f"the key {shortened(double, 60)!r} stands twice in one object. Leave one of them")
     return found
 
 

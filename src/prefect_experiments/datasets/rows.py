@@ -16,6 +16,7 @@ from prefect_experiments.datasets.ids import identifier, span_identifier, split_
 from prefect_experiments.datasets.kept_rows import HELD, ExampleRow, LongList, sliced
 from prefect_experiments.datasets.spool import Double, Numbered, Spool
 from prefect_experiments.datasets.tables import SlicedTable, is_tabular, numbered_table, sliced_table
+from prefect_experiments.display import some
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.jsonable import NotJson, dumps_strict
 from prefect_experiments.models import Example
@@ -84,8 +85,8 @@ def to_examples(
     records: Iterable[tuple[int, Any]] = () if table is None else table.records()
     rows = records if examples is None else examples if table is None else heapq.merge(examples, records, key=_NUMBER)
     spool = Spool()
-    for some in sliced(rows):
-        spool.add([_drafted(number, row, roles, origin) for number, row in some])
+    for part in sliced(rows):
+        spool.add([_drafted(number, row, roles, origin) for number, row in part])
     if not len(spool):
         raise InvalidDataset(f"{origin}: no rows. A dataset needs at least one example")
     spool.reserve(existing_ids)
@@ -201,9 +202,4 @@ def _check_given(spool: Spool, origin: str) -> None:
 
 
 def _first_few(found: Iterable[Double], said: Callable[[Double], str]) -> str:
-    shown, count = [], 0
-    for double in found:
-        count += 1
-        if count <= _SHOWN:
-            shown.append(f"{shortened(double.example_id, 60)!r}{said(double)}")
-    return ", ".join(shown) + (f" and {count - _SHOWN} more" if count > _SHOWN else "")
+    return some(found, _SHOWN, lambda double: f"{shortened(double.example_id, 60)!r}{said(double)}")

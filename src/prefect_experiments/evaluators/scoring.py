@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from prefect_experiments import keys
+from prefect_experiments.display import some
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput
 from prefect_experiments.evaluators.base import Evaluator
 from prefect_experiments.models import EvaluationResult
@@ -285,9 +286,7 @@ def pass_or_fail(passed: bool, explanation: str | None = None) -> EvaluationResu
 
 def shown(items: Sequence[Any]) -> str:
     """The first few items, for an explanation."""
-    texts = [short(repr(text_of(item))) for item in items[:_SHOWN_ITEMS]]
-    more = len(items) - len(texts)
-    return ", ".join(texts) + (f" and {more} more" if more else "")
+    return some(items, _SHOWN_ITEMS, lambda item: short(repr(text_of(item))))
 
 
 def short(text: str) -> str:

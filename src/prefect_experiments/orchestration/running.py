@@ -44,10 +44,11 @@ from prefect_experiments.orchestration.patience import narrated, new_line
 from prefect_experiments.orchestration.temporary_server import start_temporary_server
 from prefect_experiments.reports.escaping import error_text, visible
 from prefect_experiments.reports.markdown import headline
+from prefect_experiments.texts import shortened
 
 RETRIES = 2
 RETRY_DELAY_S = 2
-_LONGEST_MESSAGE = 4000
+LONGEST_MESSAGE = 4000
 
 W = TypeVar("W", bound=Work)
 
@@ -174,7 +175,7 @@ def final_state(verdict: Verdict | None, message: str) -> State[Any]:
         return Completed(message=message)
     name = f"Gate{verdict.status.capitalize()}"
     message = f"{'; '.join(verdict.reasons)}. {message}"
-    return (Failed if verdict.exit_code else Completed)(name=name, message=message[:_LONGEST_MESSAGE])
+    return (Failed if verdict.exit_code else Completed)(name=name, message=shortened(message, LONGEST_MESSAGE))
 
 
 @contextlib.contextmanager

@@ -22,6 +22,8 @@ from prefect.context import get_settings_context
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE
 
+from prefect_experiments.texts import shortened
+
 STARTS_WITHIN_S = 300
 """How long it may take to start where nobody has said so: Prefect's own 20 s are too short for a busy machine."""
 
@@ -104,7 +106,7 @@ def _last_words() -> str:
     _written.seek(0)
     lines = _written.read().decode(errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f": {last[:_LAST_WORDS]}" if last else ""
+    return f": {shortened(last, _LAST_WORDS)}" if last else ""
 
 
 def _start(server: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from prefect_experiments import keys
+from prefect_experiments.display import some
 from prefect_experiments.errors import InvalidDataset
 from prefect_experiments.pixie.dataset import input_fingerprint
 from prefect_experiments.pixie.examples import ABSENT, EVAL_OUTPUT, FORMS, as_items, from_items
@@ -350,7 +351,7 @@ def _unknown_keys(file: PixieFile) -> Iterator[Remark]:
             if key not in ENTRY_KEYS:
                 where[key].append(entry.number)
     for key, numbers in where.items():
-        which = ", ".join(map(str, numbers[:_MOST_NUMBERS])) + (", …" if len(numbers) > _MOST_NUMBERS else "")
+        which = some(numbers, _MOST_NUMBERS)
         entries = "entry" if len(numbers) == 1 else "entries"
         yield Remark("unknown-key", f"{key!r:.60} in {entries} {which} is not read{_meant(key, ENTRY_KEYS)}")
 

@@ -26,11 +26,13 @@ from prefect_experiments.origin import marked as with_origin
 from prefect_experiments.pytest_plugin.marks import REPETITION, example_id, repetition_of
 from prefect_experiments.pytest_plugin.session import Session, session_of
 from prefect_experiments.pytest_plugin.shared import is_worker, make_folder
+from prefect_experiments.texts import shortened
 
 PASS = "pass"  # noqa: S105 - no password
 """The evaluation that says whether the test passed, called as Phoenix's plugin calls it."""
 
 _EXPECTED = ("expected", "reference")
+_LONGEST_ERROR = 2000  # characters
 _KEYWORDS = [
     "dataset",
     "dataset_description",
@@ -140,8 +142,7 @@ class Case:
 
 
 def _text(error: BaseException) -> str:
-    text = "".join(traceback.format_exception_only(error)).strip()
-    return text if len(text) <= 2000 else f"{text[:2000]} ..."
+    return shortened("".join(traceback.format_exception_only(error)).strip(), _LONGEST_ERROR)
 
 
 def dataset_of(item: pytest.Item, marked: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from prefect_experiments.analysis import Summary, numbers
 from prefect_experiments.analysis.summary import Used
+from prefect_experiments.display import some
 from prefect_experiments.reports.escaping import one_line
 from prefect_experiments.tracing.prices import has_table
 
@@ -36,8 +37,7 @@ def figures(summary: Summary) -> str:
 
 def _of_each(summary: Summary) -> str:
     named = [f"{one_line(name, _LONGEST_NAME)} {_said(used)[-1]}" for name, used in summary.judges.items()]
-    more = [f"{len(named) - _MOST_JUDGES} more"] if len(named) > _MOST_JUDGES else []
-    return ", ".join([*named[:_MOST_JUDGES], *more])
+    return some(named, _MOST_JUDGES)
 
 
 def _said(used: Used) -> list[str]:
@@ -75,8 +75,7 @@ def unpriced(summary: Summary) -> str | None:
     if not summary.unpriced:
         return None
     named = [one_line(model, _LONGEST_NAME) for model in summary.unpriced]
-    more = f" and {len(named) - _MOST_MODELS} more" if len(named) > _MOST_MODELS else ""
-    shown = f"{', '.join(named[:_MOST_MODELS])}{more}"
+    shown = some(named, _MOST_MODELS)
     calls = numbers.count(sum(summary.unpriced.values()), "call")
     where = "PREFECT_EXPERIMENTS_PRICES takes prices"
     if not has_table():

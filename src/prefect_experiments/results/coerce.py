@@ -68,7 +68,7 @@ def status(value: Any) -> bool:
     """Whether the run has failed."""
     word = "ok" if says_nothing(value) else str(value).strip().lower()
     if word not in _STATUSES:
-        raise Unfit(f": {unknown_value('status', str(value)[:_SHOWN], list(_STATUSES))}. {_RENAME}")
+        raise Unfit(f": {unknown_value('status', shortened(str(value), _SHOWN), list(_STATUSES))}. {_RENAME}")
     return _STATUSES[word]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from prefect_experiments.display import some
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
 from prefect_experiments.results.table import ResultRun, Results
@@ -142,26 +143,27 @@ def match(results: Results, ids: Sequence[str], dataset: str, allow: Collection[
 def _unknown(runs: Sequence[ResultRun]) -> str:
     if not runs:
         return ""
-    shown = ", ".join(f"{_quoted(run.example_id)} (row {run.row})" for run in runs[:_SHOWN])
-    return f"{_count(len(runs), 'row has an unknown id', 'rows have unknown ids')}: {shown}{_more(len(runs))}"
+    shown = some(runs, _SHOWN, lambda run: f"{_quoted(run.example_id)} (row {run.row})")
+    return f"{_count(len(runs), 'row has an unknown id', 'rows have unknown ids')}: {shown}"
 
 
 def _doubled(doubled: Mapping[tuple[str, int], Sequence[int]], repetitions: int) -> str:
     if not doubled:
         return ""
-    shown = ", ".join(
-        f"{_quoted(_named(*key, repetitions))} (rows {', '.join(map(str, rows[:_SHOWN]))}{_more(len(rows))})"
-        for key, rows in list(doubled.items())[:_SHOWN]
+    shown = some(
+        doubled.items(),
+        _SHOWN,
+        lambda one: f"{_quoted(_named(*one[0], repetitions))} (rows {some(one[1], _SHOWN)})",
     )
     what = _count(len(doubled), "example stands in several rows", "examples stand in several rows")
-    return f"{what}: {shown}{_more(len(doubled))}"
+    return f"{what}: {shown}"
 
 
 def _missing(keys: Sequence[tuple[str, int]], repetitions: int) -> str:
     if not keys:
         return ""
-    shown = _listed([_named(*key, repetitions) for key in keys[:_SHOWN]])
-    return f"{_count(len(keys), 'example has no result', 'examples have no result')}: {shown}{_more(len(keys))}"
+    shown = some(keys, _SHOWN, lambda key: _quoted(_named(*key, repetitions)))
+    return f"{_count(len(keys), 'example has no result', 'examples have no result')}: {shown}"
 
 
 def _advice(refused: Sequence[Misfit], unknown: Sequence[ResultRun]) -> str:
@@ -187,10 +189,6 @@ def _listed(ids: Sequence[str]) -> str:
 
 def _quoted(text: str) -> str:
     return repr(shortened(text, _LONGEST_ID))
-
-
-def _more(count: int) -> str:
-    return f" and {count - _SHOWN:,} more" if count > _SHOWN else ""
 
 
 def _count(count: int, one: str, several: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from prefect_experiments.display import some
 from prefect_experiments.errors import AmbiguousName
 
 LATEST, BY_LATEST, BY_TAG = "latest", "latest:", "tag:"
@@ -24,13 +25,13 @@ def ambiguous(what: str, found: Sequence[tuple[str, datetime | None]], *, instea
         found: their ids and when they were made, the newest first.
         instead: what leads to one of them beside its id.
     """
-    listed = ", ".join(
-        experiment_id if made is None else f"{experiment_id} ({made:%Y-%m-%d %H:%M} UTC)"
-        for experiment_id, made in found[:_MOST_LISTED]
+    listed = some(
+        found,
+        _MOST_LISTED,
+        lambda one: one[0] if one[1] is None else f"{one[0]} ({one[1]:%Y-%m-%d %H:%M} UTC)",
     )
-    more = f" and {len(found) - _MOST_LISTED} more" if len(found) > _MOST_LISTED else ""
     other = f", or {instead}" if instead else ""
-    return AmbiguousName(f"{len(found)} {what}; name one by its id: {listed}{more}{other}")
+    return AmbiguousName(f"{len(found)} {what}; name one by its id: {listed}{other}")
 
 
 def by_newest(name: str) -> str:

@@ -17,6 +17,7 @@ from opentelemetry.trace import Status
 
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.network import is_no_http, retry_after, tls_fault
+from prefect_experiments.texts import shortened
 from prefect_experiments.tracing.destination import TraceExport
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ _CUT_END = " characters in all]"
 
 def _fit(text: str) -> str:
     if len(text) > LONGEST_VALUE:
-        text = f"{text[:LONGEST_VALUE]}... [cut; {len(text)}{_CUT_END}"
+        text = f"{shortened(text, LONGEST_VALUE)} [cut; {len(text)}{_CUT_END}"
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()  # a lone surrogate would spoil the whole batch
     return text

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.corrected import CHOSEN, FEWEST_LABELS, PAIRED
 from prefect_experiments.analysis.label_texts import counted, say_more_than_scores
 from prefect_experiments.analysis.verdicts import Comparison, EvaluatorChange, LabelComparison, MetricComparison
+from prefect_experiments.display import some
 
 _MOST_NAMED = 5
 AGAIN = "score the baseline's kept outputs again with the present evaluators"
@@ -25,8 +24,9 @@ def said_of_examples(comparison: Comparison) -> list[str]:
     of = comparison.n_pairs + found.left_out
     if found.inputs:
         said.append(
-            f"{len(found.inputs):,} of {of:,} shared examples have another input ({_named(found.inputs)}) and are left "
-            "out; run the baseline again on the present ones to compare these, too"
+            f"{len(found.inputs):,} of {of:,} shared examples have another input "
+            f"({some(found.inputs, _MOST_NAMED)}) and are left out; run the baseline again on the present ones to "
+            "compare these, too"
         )
     if found.expected:
         advice = f"{AGAIN} and answers{rescoring(comparison, '--dataset-version latest')}"
@@ -34,7 +34,7 @@ def said_of_examples(comparison: Comparison) -> list[str]:
             advice = f"run the baseline's task on {found.datasets[1]!r}"
         said.append(
             f"{len(found.expected):,} of {of:,} shared examples have another expected output "
-            f"({_named(found.expected)}) and are left out; to compare these, too, {advice}"
+            f"({some(found.expected, _MOST_NAMED)}) and are left out; to compare these, too, {advice}"
         )
     return said
 
@@ -52,7 +52,7 @@ def said_of_unknown(comparison: Comparison) -> str:
     """One sentence on what nobody recorded; empty where all is known."""
     found = comparison.differences
     names = found.unknown_evaluators
-    what = [*found.unknown, *([f"the evaluators of {_named(names)}"] if names else [])]
+    what = [*found.unknown, *([f"the evaluators of {some(names, _MOST_NAMED)}"] if names else [])]
     if not what:
         return ""
     return (
@@ -134,8 +134,3 @@ def said_of_labels(labels: LabelComparison) -> str:
     """Such as ``polite 60 → 0, rude 0 → 60 on 60 pairs``: how often each was given, the baseline's count first."""
     pairs = f"{labels.n_pairs:,} {'pair' if labels.n_pairs == 1 else 'pairs'}"
     return f"{counted(labels.baseline, labels.candidate)} on {pairs}"
-
-
-def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_MOST_NAMED])
-    return f"{shown} and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else shown

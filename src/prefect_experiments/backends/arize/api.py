@@ -16,6 +16,7 @@ import httpx
 
 from prefect_experiments.backends.http import Http
 from prefect_experiments.backends.patience import Patience
+from prefect_experiments.backoff import backoff
 from prefect_experiments.errors import (
     BackendRefused,
     BackendUnavailable,
@@ -339,7 +340,8 @@ async def once_only(send: Callable[[], Awaitable[T]], look: Callable[[], Awaitab
             return await send()
         except (BackendUnavailable, InvalidSetting) as error:
             pause = patience.pause(error)
-            await asyncio.sleep(FIRST_PAUSE_S * 2 ** (ATTEMPTS - 1) if pause is None else pause)  # it may be under way
+            # The last one may be under way as well: it is looked for no sooner than the others.
+            await asyncio.sleep(backoff(ATTEMPTS, FIRST_PAUSE_S, LONGEST_PAUSE_S) if pause is None else pause)
             if not isinstance(error, Untouched) and (done := await look()) is not None:
                 return done
             if pause is None:

@@ -17,10 +17,11 @@ from prefect_experiments.analysis.nights.promotion import better_before
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.artifacts import show_outcome, show_report
-from prefect_experiments.orchestration.running import final_state, in_a_line
+from prefect_experiments.orchestration.running import LONGEST_MESSAGE, final_state, in_a_line
 from prefect_experiments.origin import REPORT_URL
 from prefect_experiments.reports.files import write_report
 from prefect_experiments.settings import temporary_clone
+from prefect_experiments.texts import shortened
 
 
 async def report_on(ran: RanExperiment, where: str, *, url: str | None = None) -> Path:
@@ -156,7 +157,7 @@ def agreed(agreement: Agreement, min_kappa: float | None) -> State[Any]:
         agreement: what was measured.
         min_kappa: the bound; ``None`` for none.
     """
-    message = " ".join(str(agreement).split())[:1000]
+    message = shortened(" ".join(str(agreement).split()), LONGEST_MESSAGE)
     if min_kappa is None:
         return final_state(None, message)
     labels, scores = agreement.labels, agreement.scores

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from prefect_experiments.display import some
 from prefect_experiments.engine import Batch
 from prefect_experiments.errors import WorkersLost
 from prefect_experiments.experiment.session import Session
@@ -60,8 +61,7 @@ class Deaths:
     def _lost(self, worker: int, how: str, left: list[tuple[list[str], list[str]]]) -> WorkersLost:
         # Runs first: what evaluates them may have raised, which is no death.
         at = list(dict.fromkeys([id_ for kind in (0, 1) for one in left for id_ in one[kind]]))
-        more = f" and {len(at) - _SHOWN:,} more" if len(at) > _SHOWN else ""
-        where = f"; what it had begun, and may have ended it: {', '.join(at[:_SHOWN])}{more}" if at else ""
+        where = f"; what it had begun, and may have ended it: {some(at, _SHOWN)}" if at else ""
         return WorkersLost(
             f"worker {worker} of experiment {self._id} ended {MOST_DEATHS} times before anything was done "
             f"({how.rstrip('.')}){where}. What had finished is kept: see to the reason, which may be memory, or a "

@@ -19,6 +19,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments import arun_deployment
 
+from prefect_experiments.display import some
 from prefect_experiments.errors import WorkCalledOff, WorkersLost, current_directory, describe
 from prefect_experiments.experiment.sharing import Part
 from prefect_experiments.experiment.worker_errors import from_text
@@ -262,15 +263,12 @@ class DeploymentCrew:
             return
         self._late_told = True
         why = await current_line().tell("why workers are late", why_late(self._deployment)) or "it is not known why"
-        names = ", ".join(repr(watched.run.name) for watched in late[:3])
-        more = f" and {len(late) - 3} more" if len(late) > 3 else ""
         logger.warning(
-            "%d worker%s not started for %.0f s: waiting for flow runs %s%s of the deployment %r. %s.",
+            "%d worker%s not started for %.0f s: waiting for flow runs %s of the deployment %r. %s.",
             len(late),
             " has" if len(late) == 1 else "s have",
             LATE_S,
-            names,
-            more,
+            some((watched.run.name for watched in late), 3, repr),
             self._name,
             why,
         )

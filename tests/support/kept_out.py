@@ -1,0 +1,67 @@
+"""Refuses what must not get into git, as a hook before a commit: it stays in git's history for ever.
+
+usage: python tests/support/kept_out.py FILE ...
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST_BYTES = 500_000
+ENVIRONMENT = re.compile(r"\.?venv[^/]*(/|$)")
+
+# What is looked for in each line. None of these texts matches itself, so this file passes.
+LINES = {
+    "the address of a package registry": [
+        r"//[\w.-]*\b(pypi\.org|pythonhosted\.org|npmjs\.(org|com)|yarnpkg\.com|anaconda\.(org|com))\b",
+        r"https?://[^\s\"'<>)]+/(simple|pypi|npm|conda)(/|[\s\"'<>)]|$)",
+        r"(?i)index[-_]url\b|--registry\b|\bregistry *= *[\"']?http|\bpip_index\b|\buv_(default_)?index\b",
+        r"\[\[tool\.(uv\.index|poetry\.source)\]\]",
+    ],
+    "a path of one machine": [
+        r"(?<![\w.])/(root/|home/\w|Users/\w)",
+        r"(?i)\b[a-z]:[\\/]+users[\\/]+\w",
+        *(re.escape(str(path)) + r"(?![\w.-])" for path in (ROOT, Path.home()) if len(path.parts) > 2),
+    ],
+    "a private key": [
+        r"-----BEGIN [A-Z ]*PRIVATE KEY",
+        r"PuTTY-User-Key-File-\d",
+    ],
+    "the key of a service": [
+        r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|(?i:aws_secret_access_key) *[=:] *[\"']?[\w/+]{40}",
+        r"\bAIza[\w-]{35}|\bAccountKey=[\w+/]{40,}",
+        r"\b(gh[pousr]|github_pat|glpat|hf|npm|pnu|pnb)[_-]\w{20,}|\bpypi-AgE\w{20,}|\bxox[abprs]-[\w-]{10,}",
+        r"\bsk-(ant-|proj-|svcacct-)?(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{32,}",
+    ],
+    "the mark of a conflict": [r"^(<{7}|>{7}|\|{7})( |$)"],
+}
+PATTERNS = [(what, re.compile(pattern)) for what, patterns in LINES.items() for pattern in patterns]
+
+
+def faults(path: Path) -> Iterator[str]:
+    """What must not be committed of a file; the lines are named, not shown: they may hold a secret."""
+    if ENVIRONMENT.match(path.as_posix()):
+        yield f"{path} is an environment, which `make setup` makes"
+    if path.is_symlink():
+        if path.readlink().is_absolute():
+            yield f"{path} is a link to a path of one machine"
+    elif path.is_file():
+        if (size := path.stat().st_size) > MOST_BYTES:
+            yield f"{path} has {size:,} bytes; at most {MOST_BYTES:,} are kept in git"
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            for what in dict.fromkeys(what for what, pattern in PATTERNS if pattern.search(line)):
+                yield f"{path}:{number} has {what}"
+
+
+def main() -> int:
+    found = [fault for name in sys.argv[1:] for fault in faults(Path(name))]
+    print(*found, sep="\n")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
