@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from support.messages import Message, messages, messages_of, texts_of, texts_of_tests, unread
 
 NOT_YET = Path(__file__).with_name("unread_messages.txt")
@@ -52,7 +53,7 @@ def test_every_message_is_read_by_a_test() -> None:
         ("raise ValueError('%s is not a name: %d' % (name, n))", ["is not a name"]),
         ("raise ValueError('{} is not a name of {there}'.format(name, there=there))", ["is not a name of"]),
         ("raise ValueError(', '.join(['it is no name', 'it has no end']))", ["it is no name", "it has no end"]),
-        ("raise ValueError(f'it is {\"none of the names\" if x else \"not the right one\"}')", "nested"),
+        ('raise ValueError(f\'it is {"none of the names" if x else "not the right one"}\')', "nested"),
         ("error = ValueError('there is no such name')\nraise error", ["there is no such name"]),
         ("text = 'there is no such name'\nraise ValueError(text)", ["there is no such name"]),
         ("text: str = 'there is no such name'", ["there is no such name"]),
@@ -116,6 +117,7 @@ BOTH = [
         ("assert said == f'there is no name {name!r} among the {n} names'", [0, 1]),
         ("assert re.search('there is no name .* among the .* names', said)", [0, 1]),
         ("assert said == 'unreadable'", [3]),
+        ("assert said == 'there is no name x among'", [0, 1]),
         # Words that others have, too few words, words that do not follow each other.
         ("assert 'there is no' in said", []),
         ("assert 'no folder' in said", []),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "prefect_experiments"
 
 _SEVERAL = 3
-_RUNS = range(_SEVERAL, 7)
+_RUNS = range(_SEVERAL, 9)
+# Between the parts of a message, and between those of a text of a test.
+GAP = " ... "
+BETWEEN = " | "
+_A_FEW_WORDS = r" (?:\S+ ){0,12}?"
 _PLAIN_WORD = re.compile(r"(?<!\S)[('\"]*[^\W\d_]+[)'\",.;:?!]*(?!\S)")
 # What is raised is a message even with fewer words, if they have this many letters.
 _LETTERS = 8
@@ -30,9 +34,11 @@ _LETTERS = 8
 # Texts by the call that they are given to: for those who look for a fault of ours, for machines, and about a thing.
 _NO_MESSAGE_TO = {"debug", "compile", "execute", "exec_driver_sql", "startswith", "prefect_task", "Group"}
 _NO_MESSAGE_AS = {"description", "help", "_description"}
+# What compares with no message, or with those that a test of this module makes up.
+_NO_TESTS = {"support", "benchmarks", "mutants", "test_messages.py"}
 _MARKUP = re.compile(r"</|/>|<!|[{;]\n|\n {2}|^(SELECT|UPDATE|INSERT|CREATE|DELETE FROM|PRAGMA)\b|\\S")
 # What stands for something else: in `%` and `str.format` in the source, in a pattern in a test.
-_GAP = re.compile(r"%[-\d.]*[sdrfg]|\{\w*\}|\.[*+]\??|\\[SdwD][+*]?")
+_FILLED = re.compile(r"%[-\d.]*[sdrfg]|\{\w*\}|\.[*+]\??|\\[SdwD][+*]?")
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Message:
 
     @property
     def words(self) -> str:
-        return " ... ".join(self.parts)
+        return GAP.join(self.parts)
 
 
 def messages() -> list[Message]:
@@ -66,7 +72,7 @@ def messages_of(source: str, module: str = "") -> Iterator[Message]:
     for literal, raised in _literals(syntax_tree(source), _of_source):
         text = _text(literal)
         parts = tuple(_parts(literal))
-        words = _GAP.sub(" ", text)
+        words = _FILLED.sub(" ", text)
         several = len(" ".join(parts).split()) >= _SEVERAL and len(_PLAIN_WORD.findall(words)) >= _SEVERAL - 1
         if (several or (raised and len("".join(parts)) >= _LETTERS)) and not _MARKUP.search(text):
             yield Message(module, literal.lineno, parts)
@@ -75,50 +81,60 @@ def messages_of(source: str, module: str = "") -> Iterator[Message]:
 def texts_of_tests() -> Iterator[str]:
     """What the tests, and the documents whose examples are run and compared, compare with."""
     for path in sorted((ROOT / "tests").rglob("*.py")):
-        if path.name != "test_messages.py" and path.relative_to(ROOT / "tests").parts[0] not in ("support", "benchmarks", "mutants"):
+        if path.relative_to(ROOT / "tests").parts[0] not in _NO_TESTS:
             yield from texts_of(path.read_text())
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        yield from (_normal(text) for text in re.findall(r"^```text\n(.*?)^```", path.read_text(), re.M | re.S))
+        yield from (
+            _normal(text) for text in re.findall(r"^```text\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+        )
 
 
 def texts_of(source: str) -> Iterator[str]:
     """What a module of tests compares with, as words."""
     for literal, _ in _literals(syntax_tree(source), _of_test):
-        yield _BETWEEN.join(_parts(literal))
+        yield BETWEEN.join(_parts(literal))
 
 
 def unread(every: Iterable[Message], texts: Iterable[str]) -> list[Message]:
     """The messages that are not in the texts by words of their own: by all of their words, where none are."""
-    every = list(every)
-    owners: dict[str, set[str]] = defaultdict(set)
+    owners: dict[str, set[Message]] = defaultdict(set)
     for message in every:
-        for part in message.parts:
-            for run in _runs(part):
-                owners[run].add(message.words)
-    own = {run: of for run, (of, *others) in owners.items() if not others}
-    recognisable = set(own.values())
-    texts = set(texts)
-    read = {own[run] for text in texts for part in text.split(_BETWEEN) for run in _runs(part) if run in own}
+        for run in _runs(message.words):
+            owners[run].add(message)
+    own: dict[Message, list[str]] = {message: [] for message in every}
+    for run, (owner, *others) in owners.items():
+        if not others:
+            own[owner].append(run)
+    plain = set()
+    having = defaultdict(set)
+    for text in set(texts):
+        plain.update(run for part in text.split(BETWEEN) for run in _runs(part))
+        for word in text.split():
+            having[word].add(text)
     return [
         one
-        for one in every
-        if one.words not in read and (one.words in recognisable or not any(map(_whole(one).search, texts)))
+        for one, runs in own.items()
+        if plain.isdisjoint(runs)
+        and not any(_in_some(run, having) for run in (runs or [one.words]) if GAP in run or not runs)
     ]
 
 
-_BETWEEN = " | "
+def _in_some(run: str, having: Mapping[str, Set[str]]) -> bool:
+    """Whether some text has these words, with a few others where the gaps are."""
+    texts = set[str].intersection(*(set(having.get(word, ())) for word in run.split() if word != GAP.strip()))
+    pattern = re.compile(rf"\b{run.replace(GAP, _A_FEW_WORDS)}\b")
+    return any(map(pattern.search, texts))
 
 
-def _whole(message: Message) -> re.Pattern[str]:
-    return re.compile(".*".join(rf"\b{part}\b" for part in message.parts))
-
-
-def _runs(part: str) -> Iterator[str]:
-    """Some words in a row."""
-    words = part.split()
+def _runs(words: str) -> Iterator[str]:
+    """Some words in a row, with the gaps between them."""
+    row = words.split()
+    gap = GAP.strip()
     for length in _RUNS:
-        for start in range(len(words) - length + 1):
-            yield " ".join(words[start : start + length])
+        for start in range(len(row) - length + 1):
+            run = row[start : start + length]
+            if run[0] != gap != run[-1] and length - run.count(gap) >= _SEVERAL:
+                yield " ".join(run)
 
 
 def _literals(tree: ast.Module, within: Callable[[ast.AST], Iterable[ast.AST]]) -> Iterator[tuple[ast.expr, bool]]:
@@ -165,7 +181,7 @@ def _name(node: ast.expr) -> str:
 
 
 def _parts(literal: ast.expr) -> Iterator[str]:
-    return filter(None, map(_words, _GAP.split(_text(literal))))
+    return filter(None, map(_words, _FILLED.split(_text(literal))))
 
 
 def _text(literal: ast.expr) -> str:
@@ -176,7 +192,7 @@ def _text(literal: ast.expr) -> str:
 
 
 def _normal(text: str) -> str:
-    return _BETWEEN.join(filter(None, map(_words, _GAP.split(text))))
+    return BETWEEN.join(filter(None, map(_words, _FILLED.split(text))))
 
 
 def _words(text: str) -> str:
