@@ -551,7 +551,7 @@ BAD: list[tuple[Any, str]] = [
     ({"on_inconclusive": "warn"}, "unknown Gate.on_inconclusive 'warn'.*Known: fail, pass"),
     ("metrics: [", "the gate is not YAML: line 1, column"),
     ('{"metrics": }', "the gate is not JSON: line 1, column 13"),
-    ("strict", "must be a mapping.*got 'strict'"),
+    ("strict", r"the gate must be a mapping such as {metrics: {correctness: .* or the path of a .*got 'strict'"),
     (None, "must be a mapping.*got None"),
     ("nowhere.yaml", "the gate nowhere.yaml cannot be read: No such file"),
     (Path("gate.toml"), "the gate gate.toml: unknown file suffix '.toml'"),

@@ -84,9 +84,8 @@ def texts_of_tests() -> Iterator[str]:
         if path.relative_to(ROOT / "tests").parts[0] not in _NO_TESTS:
             yield from texts_of(path.read_text())
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        yield from (
-            _normal(text) for text in re.findall(r"^```text\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
-        )
+        for shown in re.findall(r"^```text\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            yield BETWEEN.join(_parts(ast.Constant(shown)))
 
 
 def texts_of(source: str) -> Iterator[str]:
@@ -189,10 +188,6 @@ def _text(literal: ast.expr) -> str:
     if isinstance(literal, ast.JoinedStr):
         return "".join(str(value.value) if isinstance(value, ast.Constant) else "%s" for value in literal.values)
     return str(literal.value) if isinstance(literal, ast.Constant) else ""
-
-
-def _normal(text: str) -> str:
-    return BETWEEN.join(filter(None, map(_words, _FILLED.split(text))))
 
 
 def _words(text: str) -> str:
