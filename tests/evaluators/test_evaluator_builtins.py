@@ -621,7 +621,7 @@ class TestOptions:
         [
             (
                 "exactmatch",
-                "unknown built-in evaluator 'exactmatch'; did you mean 'exact_match'.*Your own are found by 'package.module:name'",
+                "unknown built-in evaluator 'exactmatch'; did you mean 'exact_match'.*Your own are found by 'package",
             ),
             ("exact_match(case=True)", "evaluator 'exact_match': unknown option 'case'"),
             ("regex", r"evaluator 'regex' needs pattern=, as in regex\(pattern=...\)"),

@@ -293,7 +293,7 @@ def test_what_is_no_evaluator_is_refused(code: str, told: str, tmp_path: Path) -
 def test_a_path_out_of_the_project_is_refused(tmp_path: Path) -> None:
     write(tmp_path, {"out.py": "def check(e): pass", "inside/keep.py": ""})
     with pytest.raises(
-        InvalidReference, match="leads out of the project .* Move the file into the project, or allow its folder"
+        InvalidReference, match=r"leads out of the project .* Move the file into the project, or allow its folder"
     ):
         bound("../out.py:check", tmp_path / "inside")
 

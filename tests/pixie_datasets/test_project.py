@@ -89,7 +89,7 @@ def test_what_is_outside_is_refused_unless_it_is_allowed(
     reference = reference.format(outside=outside)
     with pytest.raises(
         InvalidReference,
-        match="leads out of the project .*Move the file into the project, or allow its folder .*REFERENCES=",
+        match=r"leads out of the project .*Move the file into the project, or allow its folder .*REFERENCES=",
     ):
         Project(root).load(reference)
     monkeypatch.setenv("PREFECT_EXPERIMENTS_REFERENCES", f"{root}/")
@@ -211,6 +211,6 @@ def test_what_the_projects_files_define_or_make_may_be_named(tmp_path: Path) -> 
 def test_what_lies_in_the_project_and_is_not_its_own(tmp_path: Path, file: str) -> None:
     write(tmp_path, {file: "def run(args): ...\n", "app.py": "from x import run\n"})
     with pytest.raises(
-        InvalidReference, match="leads to .*, which is no file of the project's own: it is in a hidden folder"
+        InvalidReference, match=r"leads to .*, which is no file of the project's own: it is in a hidden folder"
     ):
         Project(tmp_path).load(f"{file}:run")

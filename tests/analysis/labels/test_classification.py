@@ -109,7 +109,7 @@ def test_weighted_kappa_goes_by_places_on_the_scale() -> None:
     words = {1: "bad", 2: "poor", 4: "good", 5: "best"}
     in_words = table([words[n] for n in truth], [words[n] for n in output])
     with pytest.raises(
-        InvalidSetting, match="weighted kappa needs the labels in order: give labels=, lowest first. They are "
+        InvalidSetting, match=r"weighted kappa needs the labels in order: give labels=, lowest first. They are "
     ):
         classification_report(in_words, truth="expected", kappa_weights="linear")
     order = ["bad", "poor", "fair", "good", "best"]
