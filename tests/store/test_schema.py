@@ -267,7 +267,7 @@ def test_a_place_that_may_not_be_written_to() -> None:
 @pytest.mark.parametrize(
     ("url", "fault"),
     [
-        ("", "is not a database URL that can be used; .* What is special in a password is quoted"),
+        ("", "is not a database URL"),
         ("store.db", "not a database URL"),
         ("mysql://u:s3cret@host/db", "the store can be SQLite or PostgreSQL, not 'mysql'; write sqlite:///path/to/exp"),
         ("oracle://u:s3cret@host/db", "the store can be SQLite or PostgreSQL, not 'oracle'"),
@@ -275,7 +275,10 @@ def test_a_place_that_may_not_be_written_to() -> None:
         ("sqlite:///file:store.db?uri=true", "the store takes no file: URIs"),
         ("sqlite:////dev/null", "/dev/null is a device or a pipe, which cannot hold a store; name a file"),
         ("nonsense://u:s3cret@host/db", "not a database URL"),
-        ("postgresql://u:s3cret@host:port/db", "not a database URL"),
+        (
+            "postgresql://u:s3cret@host:port/db",
+            "is not a database URL that can be used; .* is special in a password is",
+        ),
         ("postgresql://host:s3cret/db", "not a database URL"),
         ("sqlite:///~nobody-of-that-name/store.db", "the store's path .* leads nowhere: "),
     ],

@@ -241,7 +241,7 @@ def test_the_positive_class_is_a_label_like_the_others() -> None:
         ({"truth": "expected.lable"}, "did you mean 'expected.label'"),
         (
             {"truth": "expected"},
-            "expected holds values of type dict; name the field in them, such as expected.label. They have: ",
+            "which are no labels; name the field in them, such as expected.label. They have: label",
         ),
         ({"truth": "expected.label", "prediction": "output.x"}, "unknown prediction field 'output.x'"),
         ({"truth": "expected.label", "positive": "Spam"}, "unknown positive class 'Spam'; did you mean 'spam'"),
