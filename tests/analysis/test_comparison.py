@@ -209,7 +209,7 @@ def test_contradictions_and_unknown_names_are_refused(options: dict[str, Any], m
 def test_only_results_tables_are_compared() -> None:
     with pytest.raises(InvalidSetting, match=r"what result_table\(\) makes, not a value of type str"):
         compare_results(table(x=[1]), ["latest"])  # type: ignore[list-item]
-    with pytest.raises(InvalidSetting, match="no candidate"):
+    with pytest.raises(InvalidSetting, match="there is no candidate to compare"):
         compare_results(table(x=[1]), [])
 
 

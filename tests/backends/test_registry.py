@@ -84,7 +84,7 @@ def test_what_is_misspelled_is_said(folder_installed: str, tmp_path: Path) -> No
     assert "takes no base_ulr; did you mean 'base_url'?" in refused("phoenix", base_ulr="http://localhost:1")
     assert "takes no bakend; did you mean 'backend'?" in refused("local", bakend="phoenix")
     assert "needs a folder: pass path=, or set FOLDER_BACKEND_PATH" in refused("folder")
-    assert "takes no path" in refused("phoenix-credentials/prod", path="x")
+    assert "takes no path; options come with that name" in refused("phoenix-credentials/prod", path="x")
     with pytest.raises(InvalidSetting, match="must be the name of a backend, or an open one; got 7"):
         Client(backend=7)  # type: ignore[arg-type]
     with pytest.raises(InvalidSetting, match="an open one takes no path"):

@@ -85,6 +85,10 @@ def test_show_has_versions_splits_and_first_examples(here: Here) -> None:
     assert '{"question":"q0","context":"c0"}' in text
 
 
+def test_where_no_dataset_is_that_is_said(here: Here) -> None:
+    assert "there is no dataset yet" in here("datasets", "list").out
+
+
 def test_list_goes_on_at_the_cursor(here: Here) -> None:
     for name in ("one", "two", "three"):
         here("datasets", "create", name, "questions.csv", *KEYS)
@@ -109,7 +113,9 @@ def test_a_sample_is_printed_or_becomes_a_dataset_or_a_file(here: Here) -> None:
     assert [row["id"] for row in json.loads(Path("half.json").read_text())] == [example.id for example in drawn]
     both = here(*stratified, "--to", "x", "--export", "x.json")
     assert both.code == 2
-    assert "not to both" in both.err
+    assert "a sample goes to a new dataset with --to or to a file with --export, not to both" in both.err
+    printed = here(*stratified, "--for-spreadsheets")
+    assert (printed.code, "--for-spreadsheets is about the file of --export" in printed.err) == (2, True)
 
 
 def test_export_writes_the_version_that_is_asked_for(here: Here) -> None:

@@ -160,12 +160,15 @@ def test_git_is_asked_for_the_commit(tmp_path: Path) -> None:
     here = CommandLine(tmp_path, extra={f"GIT_{who}_{what}": "a@b.c" for who in WHO for what in ("NAME", "EMAIL")})
     (tmp_path / "app.py").write_text("")
     found = checks(tmp_path, None, 0)["Git"]
-    assert found["state"] == "warning"
+    said = "this folder has no commit, so experiments do not say which code they ran"
+    assert (found["state"], found["found"]) == ("warning", said)
     mend(found, here)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True).stdout
     assert checks(tmp_path, None, 0)["Git"]["found"] == f"commit {commit[:12]}"
     (tmp_path / "app.py").write_text("changed = True")
-    assert checks(tmp_path, None, 0)["Git"]["mend"] == "git commit --all"
+    found = checks(tmp_path, None, 0)["Git"]
+    assert found["found"] == f"commit {commit[:12]}, and files differ from it, which experiments say"
+    assert found["mend"] == "git commit --all"
 
 
 def test_what_never_answers_is_not_waited_for(tmp_path: Path, silent: str) -> None:
@@ -227,6 +230,7 @@ def test_prices_that_cannot_be_used(cli: CommandLine, tmp_path: Path, prices: st
     found = checks(tmp_path, cli.api, 1, PREFECT_EXPERIMENTS_PRICES=prices)
     assert found["prices"]["state"] == "error"
     assert "PREFECT_EXPERIMENTS_PRICES: the " in found["prices"]["found"]
+    assert found["prices"]["mend"] == "unset PREFECT_EXPERIMENTS_PRICES  # or mend what it says"
     found = checks(tmp_path, cli.api, 0, PREFECT_EXPERIMENTS_PRICES='{"in-house": {"input": 3}}')
     assert "'in-house' of your own" in found["prices"]["found"]
 
@@ -241,7 +245,9 @@ def test_for_people_and_without_a_server(tmp_path: Path) -> None:
     ended = CommandLine(tmp_path)("doctor")
     assert ended.code == 0, ended.out + ended.err
     lines = ended.out.splitlines()
-    (server,) = [number for number, line in enumerate(lines) if line.startswith("warning") and "server" in line]
+    said = "none is named, so each run starts a temporary one; schedules and deployments need a lasting one"
+    (server,) = [number for number, line in enumerate(lines) if line.startswith("warning") and said in line]
+    assert any("without a lasting server there are none" in line for line in lines)
     assert lines[server + 1].strip() == (
         "prefect server start --background && prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api"
     )
@@ -261,7 +267,7 @@ def test_for_people_and_without_a_server(tmp_path: Path) -> None:
             "3.0.0",
             0,
             "3.0.0 at .*, which is older than Prefect .* here; a server may",
-            "pip install prefect==",
+            f"pip install prefect=={prefect.__version__}  # where the server is, and start it again",
         ),
     ],
 )
@@ -276,6 +282,36 @@ def test_a_server_of_another_version(
     [one] = [check for check in found.values() if version in check["found"]]
     assert re.search(said, one["found"])
     assert mend in one["mend"]
+
+
+def test_what_is_not_installed(tmp_path: Path) -> None:
+    """As Python finds no distribution of that name: the command asks for it by `importlib.metadata`."""
+    pytest.importorskip("openai")
+    hidden = {
+        "no client": ("openai", "anthropic", "litellm", "genai-prices"),
+        "no traces": ("openinference-instrumentation-openai", "anthropic", "litellm"),
+    }
+    found = {}
+    for name, packages in hidden.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(
+            "import importlib.metadata as known\nversion = known.version\n"
+            f"def asked(package):\n    if package in {packages!r}:\n"
+            "        raise known.PackageNotFoundError(package)\n    return version(package)\n"
+            "known.version = asked\n"
+        )
+        found[name] = checks(tmp_path, None, 0, PYTHONPATH=str(folder))
+    without, untraced = found.values()
+    assert without["instrumentors"]["found"] == "none needed: none of openai, anthropic, litellm is installed"
+    extras = without["extras"]
+    assert re.fullmatch(r"pip install .prefect-experiments\[.*cost.*\].  # what you need of these", extras["mend"])
+    assert without["prices"]["found"] == (
+        "none are known, so tokens are counted, and costs only where spans or report_usage say them"
+    )
+    assert untraced["instrumentors"]["found"] == (
+        "openai is installed, and nothing that traces its calls and counts their tokens"
+    )
 
 
 def test_what_breaks_a_check_is_a_finding() -> None:

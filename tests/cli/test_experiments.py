@@ -198,7 +198,8 @@ def test_what_is_no_tag_is_refused_with_the_reason(name: str, here: Here, experi
 def test_delete_without_a_terminal_needs_yes(here: Here, experiment: Experiment) -> None:
     refused = here("delete", "first")
     assert refused.code == 2
-    assert "Delete experiment first" in refused.err
+    said = f"Delete experiment first ({experiment.id}) with all its runs, evaluations and annotations?"
+    assert f"{said} Say so with --yes: there is no terminal to ask on" in refused.err
     assert len(here.client.experiments.list()) == 1
     assert here.json("delete", "first", "--yes") == {"deleted": experiment.id}
     assert len(here.client.experiments.list()) == 0

@@ -96,7 +96,7 @@ def test_a_dry_run_needs_no_prefect_and_shows_the_rows(cli: CommandLine) -> None
     assert "example r1" in ended.out
     assert "right.score" in ended.out
     assert "ValueError: not today" in ended.out
-    assert "nothing was kept" in ended.out
+    assert "A dry run: nothing was kept." in ended.out
     assert len(cli.client().experiments.list()) == before
 
 

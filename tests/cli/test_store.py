@@ -102,6 +102,7 @@ def test_damage_is_found(here: Here) -> None:
     assert document.code == 3
     assert document.json["whole"] is False
     assert document.json["faults"]
+    assert "damaged: put back a backup, or see what SQLite's own `.recover` can read" in here("store", "check").out
     refused = here("store", "backup", str(path.with_name("backup.db")))
     assert (refused.code, "damaged" in refused.err) == (2, True), refused.err
     assert not path.with_name("backup.db").exists()

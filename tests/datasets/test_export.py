@@ -236,8 +236,8 @@ def test_flat_rows_have_each_field_under_its_own_name():
 
 
 def test_a_field_called_splits_beside_splits_is_refused_for_tables(tmp_path):
-    examples = [Example(id="1", input=1, metadata={"splits": 3}, splits=("s",))]
-    with pytest.raises(InvalidDataset, match="splits"):
+    examples = [Example(id="1", input={"splits": 3}, splits=("s",))]
+    with pytest.raises(InvalidDataset, match="have splits and a field called 'splits', which cannot share a column"):
         write_examples(examples, tmp_path / "a.csv")
     write_examples(examples, tmp_path / "a.json")
 

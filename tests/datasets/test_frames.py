@@ -44,7 +44,10 @@ def test_nan_and_infinity_in_a_float_column_are_left_for_the_caller():
     rows = frame_rows(pd.DataFrame({"k": "x", "v": [1.5, np.nan, np.inf]}))
     assert math.isnan(rows[1]["v"])
     assert math.isinf(rows[2]["v"])
-    with pytest.raises(InvalidDataset, match=r"row 2, input\['v'\]: nan .*fillna.*astype"):
+    with pytest.raises(
+        InvalidDataset,
+        match=r"row 2, input\['v'\]: nan .*Use None \(null\) for what is missing; in a DataFrame, df.fillna.*astype",
+    ):
         to_examples(rows, input_keys=["k", "v"])
 
 

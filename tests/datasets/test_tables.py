@@ -264,31 +264,28 @@ def test_types_are_what_the_caller_says(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "cell"),
+    ("kind", "cells", "advice"),
     [
-        ("number", "x"),
-        ("number", "1_000"),
-        ("number", "1,5"),
-        ("number", "nan"),
-        ("number", "inf"),
-        ("number", "1e999"),
-        ("number", "0x10"),
-        ("number", "٣"),
-        ("number", "18446744073709551616"),
-        ("number", "True"),
-        ("bool", "yes"),
-        ("bool", "1"),
-        ("json", "{"),
-        ("json", "NaN"),
-        ("json", "text"),
-        ("json", '{"a":1,"a":2}'),
-        ("json", "123456789012345678901234567890"),
+        (
+            "number",
+            ["x", "1_000", "1,5", "nan", "inf", "1e999", "0x10", "٣", "True"],
+            "Write it as 1234.5, leave empty what is missing, or leave the column as text",
+        ),
+        ("number", ["18446744073709551616"], "It is beyond 64 bits and would lose digits; leave the column as text"),
+        ("bool", ["yes", "1"], "Write true or false, in upper or lower case, or leave the column as text"),
+        (
+            "json",
+            ["{", "NaN", "text", '{"a":1,"a":2}', "123456789012345678901234567890"],
+            ". Leave empty what is missing, or leave the column as text",
+        ),
     ],
 )
-def test_a_cell_that_its_type_cannot_hold_is_refused_with_row_and_value(tmp_path, kind, cell):
-    pd.DataFrame({"input": ["a", None, "b"], "v": [None, None, cell]}).to_csv(tmp_path / "a.csv", index=False)
-    text = refusal(tmp_path / "a.csv", types={"v": kind})
-    assert text.startswith(f"{tmp_path / 'a.csv'}: column 'v', row 3: {cell!r:.40}")
+def test_a_cell_that_its_type_cannot_hold_is_refused_with_row_and_value(tmp_path, kind, cells, advice):
+    for cell in cells:
+        pd.DataFrame({"input": ["a", None, "b"], "v": [None, None, cell]}).to_csv(tmp_path / "a.csv", index=False)
+        text = refusal(tmp_path / "a.csv", types={"v": kind})
+        assert text.startswith(f"{tmp_path / 'a.csv'}: column 'v', row 3: {cell!r:.40}")
+        assert text.endswith(advice)
 
 
 def test_types_that_there_are_not_and_columns_that_there_are_not(tmp_path):
@@ -401,7 +398,7 @@ def test_polars():
     assert (first.id, first.metadata) == ("101", {"c": "x", "l": [1]})
     assert second.metadata["l"] == []
     assert third.id.startswith("ex-")
-    assert "collect()" in refusal(frame.lazy())
+    assert "Give what its collect() gives" in refusal(frame.lazy())
     assert "Series" in refusal(frame["input"])
 
 
@@ -410,8 +407,11 @@ def test_polars():
 
 def test_mappings_say_what_to_do():
     assert "put it into a list" in refusal({"input": "a"})
-    assert "DataFrame(...)" in refusal({"input": ["a"], "expected": ["b"]})
-    assert "'test', 'train'" in refusal({"test": pd.DataFrame({"input": [1]}), "train": pd.DataFrame({"input": [1]})})
+    said = refusal({"input": ["a"], "expected": ["b"]})
+    assert "give a DataFrame, an Arrow table, a list of mappings" in said
+    assert "which looks like columns. pandas.DataFrame(...) makes" in said
+    tables = {name: pd.DataFrame({"input": [1]}) for name in ("test", "train")}
+    assert "which holds several tables. Give one of them: 'test', 'train'" in refusal(tables)
 
 
 # --- workbooks --------------------------------------------------------------------------------
@@ -443,10 +443,10 @@ def test_workbooks_that_are_refused(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     book.save(tmp_path / "a.xlsx")
-    assert "blank" in refusal(tmp_path / "a.xlsx")
+    assert "no rows; the first sheet, 'Sheet', is blank" in refusal(tmp_path / "a.xlsx")
     book.active.append(["input", "expected"])
     book.save(tmp_path / "a.xlsx")
-    assert "only a header" in refusal(tmp_path / "a.xlsx")
+    assert "no rows; there is only a header in the first sheet, 'Sheet'" in refusal(tmp_path / "a.xlsx")
     book.active.append(["a", "=1+1"])
     book.save(tmp_path / "a.xlsx")
     assert "row 2 of the sheet, column 2 is a formula without a value" in refusal(tmp_path / "a.xlsx")
@@ -476,15 +476,20 @@ def test_an_error_of_a_spreadsheet_is_no_text(tmp_path, error):
 
 
 @pytest.mark.parametrize(
-    ("package", "extra", "source"),
-    [("openpyxl", "xlsx", "a.xlsx"), ("pyarrow", "parquet", "a.parquet"), ("pyarrow", "parquet", "a frame of polars")],
+    ("package", "extra", "source", "instead"),
+    [
+        ("openpyxl", "xlsx", "a.xlsx", "save the sheet as .csv"),
+        ("pyarrow", "parquet", "a.parquet", "save the table as .csv or .jsonl"),
+        ("pyarrow", "parquet", "a frame of polars", "give its rows as a list of mappings (polars: to_dicts())"),
+    ],
 )
-def test_without_an_extra_the_command_is_said(tmp_path, monkeypatch, package, extra, source):
+def test_without_an_extra_the_command_is_said(tmp_path, monkeypatch, package, extra, source, instead):
     monkeypatch.setitem(sys.modules, package, None)
     (tmp_path / source).write_text("x")
     given = pl.DataFrame({"input": ["a"]}) if source == "a frame of polars" else tmp_path / source
     said = refusal(given)
-    assert f"needs {package}: pip install 'prefect-experiments[{extra}]', or " in said
+    assert f"needs {package}: pip install 'prefect-experiments[{extra}]', or {instead}" in said
+    assert ("reading what speaks Arrow" in said) == (source == "a frame of polars")
     assert "\n" not in said
 
 

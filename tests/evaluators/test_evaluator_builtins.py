@@ -619,13 +619,16 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("evaluator", "text"),
         [
-            ("exactmatch", "unknown built-in evaluator 'exactmatch'; did you mean 'exact_match'"),
+            (
+                "exactmatch",
+                "unknown built-in evaluator 'exactmatch'; did you mean 'exact_match'.*Your own are found by 'package",
+            ),
             ("exact_match(case=True)", "evaluator 'exact_match': unknown option 'case'"),
             ("regex", r"evaluator 'regex' needs pattern=, as in regex\(pattern=...\)"),
             ("regex(pattern='(')", "is no regular expression: missing \\)"),
             ("regex(pattern='\\bword\\b')", "holds a control character.*write r'...'"),
             ("regex(pattern=5)", "must be texts, got pattern=5"),
-            ("regex(pattern='a', flags='iq')", "unknown flags 'q'"),
+            ("regex(pattern='a', flags='iq')", "unknown flags 'q'; known are the letters "),
             ("regex(pattern='a{99999999999}')", "is no regular expression"),
             ("exact_match(strip='no')", "strip must be true or false, got 'no'"),
             ("contains(match='some')", "unknown match 'some'"),

@@ -84,7 +84,7 @@ def test_a_list_gives_several_named_results():
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (object(), r"may return .*returned object"),
+        (object(), "an evaluator may return EvaluationResult, a dict of score, label, .*; this one returned object"),
         (1j, "returned complex"),
         (b"good", "returned bytes"),
         ({1, 2}, "returned set"),
@@ -98,7 +98,8 @@ def test_a_list_gives_several_named_results():
         ({"explanation": ["a"]}, "explanation must be text, got list"),
         ({"metadata": [1]}, "metadata must be a mapping, got list"),
         ({"score": 1, "name": 5}, "name must be text"),
-        ({"score": 1, "name": "a\nb"}, "line breaks"),
+        ({"score": 1, "name": "a\nb"}, r"must not hold line breaks or control characters, got 'a\\nb'"),
+        ({"score": 1, "name": "a" * 300}, "must have at most 255 characters, got 300"),
         ((), "this one has 0 items"),
         ((1,), "this one has 1 items"),
         ((1, "a", "b", "c"), "this one has 4 items"),
@@ -107,7 +108,10 @@ def test_a_list_gives_several_named_results():
         ((1, "a", 2), "explanation must be text, got int"),
         ([1, 2], "number 1, 2 has no name"),
         ([{"score": 1, "name": "a"}, 2], "number 2 has no name"),
-        ([{"score": 1, "name": "a"}, {"score": 0, "name": "a"}], "have the name 'a'"),
+        (
+            [{"score": 1, "name": "a"}, {"score": 0, "name": "a"}],
+            "several results have the name 'a'; names must differ",
+        ),
         ([[1]], "returned list"),
         ([{"score": 1, "name": "a"}, {"score": "x", "name": "b"}], "result 2 of 2: a score must be a number"),
         (np.array([1.0, 2.0]), "one number, got numpy.ndarray"),

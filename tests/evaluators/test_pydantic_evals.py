@@ -184,7 +184,10 @@ def test_what_is_refused_before_it_is_run():
     for evaluator, text in (
         (Report(), "looks at a whole report of pydantic-evals"),
         (HasMatchingSpan(query={"name_equals": "x"}), "looks at the task's spans"),
-        (MaxDuration(seconds=1), r"Gate\(max_p95_latency="),
+        (
+            MaxDuration(seconds=1),
+            r"looks at how long the task took, which is kept .* let a gate look at it: Gate\(max_p95_latency=",
+        ),
     ):
         with pytest.raises(InvalidEvaluator, match=text):
             bind(evaluator)

@@ -291,7 +291,9 @@ class TestRefusedBeforeAnythingIsSpent:
     def test_where_nothing_can_tell_the_cost(self, client, monkeypatch, server, ask):
         monkeypatch.setattr(instruments, "INSTRUMENTORS", {})
         monkeypatch.setattr("prefect_experiments.experiment.spending._says_so_itself", lambda: False)
-        with pytest.raises(InvalidSetting, match=r"no instrumentor .* pip install 'prefect-experiments\[cost\]'"):
+        with pytest.raises(
+            InvalidSetting, match=r"budget=1 cannot be kept: .* no instrumentor of OpenAI.* pip install 'prefect"
+        ):
             run_experiment(client=client, dataset=QUESTIONS, task=lambda given: ask(), budget=1)
         assert server.requests == []
         assert client.experiments.list(dataset=None).experiments == []

@@ -244,7 +244,8 @@ def test_ids_that_do_not_fit_are_named_and_nothing_is_written(client: Client, da
         "1 example stands in several rows: 'e0' (rows 1, 3)",
         "2 examples have no result: 'e1', 'e2'",
         "The ids of the dataset are such as 'e0', 'e1'",
-        "allow='unknown'",
+        "Is it the right dataset, and the right column of ids? Correct it, or allow it: ",
+        "allow='unknown' leaves such rows out",
         "allow='doubled'",
         "allow='missing'",
     ):
@@ -279,7 +280,9 @@ def test_what_is_allowed_is_counted(client: Client, dataset: str, caplog: pytest
 
 
 def test_nothing_that_fits_is_an_error_whatever_is_allowed(client: Client, dataset: str) -> None:
-    with pytest.raises(InvalidDataset, match="no row belongs to it"):
+    with pytest.raises(
+        InvalidDataset, match=r"no row belongs to it.*Is it the right dataset, and the right column of ids"
+    ):
         client.experiments.create(
             name="x", dataset=dataset, experiment_runs=[{"example_id": "z", "output": 1}], allow=("unknown", "missing")
         )

@@ -317,8 +317,8 @@ NOTHING = 3
         ("Bare", r"Bare\.run\(\) must have a type-annotated 'args' parameter"),
         ("Other", "must have a type-annotated 'args' parameter"),
         ("Number", "'args' must be a BaseModel subclass, got <class 'int'>"),
-        ("Unknown", "cannot be read: name 'Nowhere' is not defined"),
-        ("NOTHING", "leads to a int, which cannot be called"),
+        ("Unknown", "its annotation args: Nowhere cannot be read: name 'Nowhere' is not defined"),
+        ("NOTHING", "runnable .* leads to a int, which cannot be called"),
     ],
 )
 def test_what_cannot_be_called_is_refused_before_anything_is_run(tmp_path: Path, name: str, said: str) -> None:

@@ -53,11 +53,23 @@ ONE_ENTRY: list[tuple[str, dict[str, Any], list[str] | None, str | None, list[st
     ),
     ("expected elsewhere", {"expectation": ..., "eval_metadata": {"expected": "x"}}, None, None, []),
     ("needs none", {"expectation": ...}, ["ValidJSON"], None, []),
-    ("no criteria", {"expectation": ...}, ["ClosedQA"], "no-criteria", ["'criteria'", "'eval_metadata'", "Add one"]),
+    (
+        "no criteria",
+        {"expectation": ...},
+        ["ClosedQA"],
+        "no-criteria",
+        ["judges by a criterion, 'criteria' in the", "and there is none: the judge is asked nothing. Add one"],
+    ),
     ("blank criteria", {"expectation": ..., "eval_metadata": {"criteria": " "}}, ["ClosedQA"], "no-criteria", []),
     ("criteria", {"expectation": ..., **CRITERIA}, ["ClosedQA"], None, []),
     ("the expectation is the criterion", {}, ["ClosedQA"], None, []),
-    ("no context", {}, ["Faithfulness"], "no-context", ["Faithfulness judges", "'context'"]),
+    (
+        "no context",
+        {},
+        ["Faithfulness"],
+        "no-context",
+        ["Faithfulness judges the answer by what was retrieved for it, 'context' in the entry's"],
+    ),
     ("context", {"eval_metadata": {"context": ["a"]}}, ["Faithfulness"], None, []),
     ("no language", {}, ["Translation"], "no-language", ["pixie.Translation(language=...)"]),
     ("captured", {"eval_output": [{"name": "reply", "value": "a refusal"}]}, None, "copied-output", ["'eval_output'"]),
@@ -69,19 +81,25 @@ ONE_ENTRY: list[tuple[str, dict[str, Any], list[str] | None, str | None, list[st
         },
         None,
         "copied-output",
-        ["compared with itself"],
+        ["the expectation is what the application itself gave once (", "): it is compared with itself"],
     ),
     ("collapsed", {"eval_output": [{"name": "a", "value": 1}], "expectation": {"a": 1}}, None, "copied-output", []),
     ("bare output", {"eval_output": "a refusal"}, None, "copied-output", []),
     ("another output", {"eval_output": [{"name": "reply", "value": "here they are"}]}, None, None, []),
     ("a truth value", {"eval_output": [{"name": "ok", "value": True}], "expectation": True}, None, None, []),
-    ("the same input", {"input_data": GOOD[0]["input_data"]}, None, "doubled-entry", ["entry 1 ('Case 1')"]),
+    (
+        "the same input",
+        {"input_data": GOOD[0]["input_data"]},
+        None,
+        "doubled-entry",
+        ["it gives the application the same as entry 1 ('Case 1'): one answer counts twice"],
+    ),
     (
         "names stand twice",
         {"eval_input": [{"name": "a", "value": 1}, {"name": "a", "value": 2}]},
         None,
         "doubled-input",
-        ["called a:", "the last"],
+        ["'eval_input' has several values called a: the application gets the last, and evaluators"],
     ),
     ("no schema", {}, ["...", "ValidJSON"], "unusable-expectation", ["a JSON Schema, and it is a text", "every run"]),
     ("a schema", {"expectation": {"type": "object"}}, ["ValidJSON"], None, []),
@@ -90,7 +108,13 @@ ONE_ENTRY: list[tuple[str, dict[str, Any], list[str] | None, str | None, list[st
     ("a number", {"expectation": 3.5}, ["NumericDiff"], None, []),
     ("no list", {"expectation": {"a": 1}}, ["ListContains"], "unusable-expectation", ["it is an object"]),
     ("a criterion", {"eval_metadata": {"criterion": "x"}}, ["ClosedQA"], "no-criteria", ["'criterion'", "Rename it"]),
-    ("input_data as input", {"eval_input": [{"name": "input_data", "value": 1}]}, None, "doubled-input", ["in its"]),
+    (
+        "input_data as input",
+        {"eval_input": [{"name": "input_data", "value": 1}]},
+        None,
+        "doubled-input",
+        ["has a value called input_data, as what the application is called with is for evaluators"],
+    ),
     ("echo", {"eval_input": [{"name": "a", "value": "a refusal"}]}, None, "echoed-input", ["repeats what it gets"]),
     ("echoed argument", {"input_data": {"q": "a refusal"}}, None, "echoed-input", []),
     (
@@ -98,9 +122,15 @@ ONE_ENTRY: list[tuple[str, dict[str, Any], list[str] | None, str | None, list[st
         {"eval_input": [{"name": "a", "value": [{"py/object": "m.C", "x": {"py/tuple": [1]}}]}]},
         None,
         "pickled-input",
-        ["'py/object' and 'py/tuple'", "plain JSON"],
+        ["the input has 'py/object' and 'py/tuple', which pixie makes an object of"],
     ),
-    ("both forms", {"entry_kwargs": GOOD[2]["input_data"]}, None, "both-forms", ["'input_data'"]),
+    (
+        "both forms",
+        {"entry_kwargs": GOOD[2]["input_data"]},
+        None,
+        "both-forms",
+        ["it is read as 'input_data', which evaluators see"],
+    ),
 ]
 
 
@@ -123,22 +153,32 @@ class TestOfTheFile:
     def rules(self, folder: Path, *entries: Any, **more: Any) -> list[str]:
         return [remark.rule for remark in remarks(folder, *entries, **more)]
 
+    def only(self, folder: Path, *entries: Any, **more: Any) -> tuple[str, str]:
+        [remark] = remarks(folder, *entries, **more)
+        return remark.rule, remark.text
+
     def test_few_entries(self, tmp_path: Path) -> None:
-        assert self.rules(tmp_path, *GOOD[:4]) == ["few-entries"]
+        said = "4 entries: a mean over so few says little. Add more cases"
+        assert self.only(tmp_path, *GOOD[:4]) == ("few-entries", said)
         assert self.rules(tmp_path, GOOD[0]) == ["few-entries"]
 
     def test_one_evaluator(self, tmp_path: Path) -> None:
-        assert self.rules(tmp_path, *GOOD, evaluators=["ExactMatch"]) == ["one-evaluator"]
+        said = "ExactMatch alone judges every entry. Add an evaluator for what else matters"
+        assert self.only(tmp_path, *GOOD, evaluators=["ExactMatch"]) == ("one-evaluator", said)
 
     def test_one_expectation(self, tmp_path: Path) -> None:
         same = [{**one, "expectation": "yes"} for one in GOOD]
-        assert self.rules(tmp_path, *same) == ["same-expectation"]
+        rule, said = self.only(tmp_path, *same)
+        assert rule == "same-expectation"
+        assert said.startswith("all entries expect the same: an application that always answers so passes. ")
 
     def test_inputs_that_are_nearly_the_same(self, tmp_path: Path) -> None:
         alike = [
             {**one, "input_data": {"q": f"What does the return policy say of item {n}?"}} for n, one in enumerate(GOOD)
         ]
-        assert self.rules(tmp_path, *alike) == ["alike-inputs"]
+        rule, said = self.only(tmp_path, *alike)
+        assert rule == "alike-inputs"
+        assert said.startswith("the inputs of all entries are nearly the same. Add other situations: ")
 
     def test_what_all_share_does_not_make_inputs_alike(self, tmp_path: Path) -> None:
         shared = {"profile": "a long profile of a customer " * 30}

@@ -87,7 +87,10 @@ def test_what_is_outside_is_refused_unless_it_is_allowed(
     (root / "link.py").symlink_to(outside / "run.py")
     (root / "linked").symlink_to(outside)
     reference = reference.format(outside=outside)
-    with pytest.raises(InvalidReference, match=r"leads out of the project.*PREFECT_EXPERIMENTS_REFERENCES="):
+    with pytest.raises(
+        InvalidReference,
+        match=r"leads out of the project .*Move the file into the project, or allow its folder .*REFERENCES=",
+    ):
         Project(root).load(reference)
     monkeypatch.setenv("PREFECT_EXPERIMENTS_REFERENCES", f"{root}/")
     with pytest.raises(InvalidReference, match="is not allowed here"):
@@ -115,7 +118,7 @@ def test_where_references_are_limited_the_project_itself_must_be_named(
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
-        ("nope.py:app", r"there is no file .*nope\.py"),
+        ("nope.py:app", r"reference .*: there is no file .*nope\.py \(project: "),
         ("run.py:nope", r"has no 'nope'\. It has: app"),
         ("run.py", "is not a reference; write 'path/to/file.py:Name'"),
         ("os:system", "is not a reference"),
@@ -182,7 +185,9 @@ def test_what_a_file_has_only_imported_is_not_for_datasets_to_name(tmp_path: Pat
             "opened = io.BytesIO()\nclass App:\n    def create(): ...\n    def run(args): ...\n"
         },
     )
-    with pytest.raises(InvalidReference, match=f"leads out of the project .*: to {led_to}"):
+    with pytest.raises(
+        InvalidReference, match=f"leads out of the project .*: to {led_to}.* has only imported. A dataset may"
+    ):
         Project(tmp_path).load(f"app.py:{name}")
 
 
@@ -205,5 +210,7 @@ def test_what_the_projects_files_define_or_make_may_be_named(tmp_path: Path) -> 
 @pytest.mark.parametrize("file", [".venv/x.py", "venv/lib/python3.11/site-packages/somelib/x.py", ".git/hooks/x.py"])
 def test_what_lies_in_the_project_and_is_not_its_own(tmp_path: Path, file: str) -> None:
     write(tmp_path, {file: "def run(args): ...\n", "app.py": "from x import run\n"})
-    with pytest.raises(InvalidReference, match="no file of the project's own"):
+    with pytest.raises(
+        InvalidReference, match=r"leads to .*, which is no file of the project's own: it is in a hidden folder"
+    ):
         Project(tmp_path).load(f"{file}:run")

@@ -81,7 +81,7 @@ def test_blank_lines_and_what_is_not_known_are_passed_over(tmp_path: Path) -> No
     [
         (["{"], "line 1: not JSON"),
         ([ARGUMENTS, '{"type": "wrap", "na'], "line 2: not JSON"),
-        (["[1]"], "line 1 is no object"),
+        (["[1]"], "line 1 is no object; a trace has one object a line"),
         ([{"role": "user"}], "no line of it is of a trace"),
         ([{"type": "kwargs", "value": 3}], "line 1: a line of type 'kwargs' needs an object"),
         ([ARGUMENTS, ARGUMENTS], "line 2: a second run begins here"),

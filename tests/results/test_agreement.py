@@ -228,7 +228,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("eval.a.error", 3, "3 is a number"),
     ("annotation.b.score", "good", "'good' is not a number"),
     ("annotation.b.label", {}, "must be text"),
-    ("output", object(), "object is not JSON"),
+    ("output", object(), "object is not JSON. Convert it to text, a number, a list or an object first; None (null)"),
     ("output", {"a": [math.nan]}, "nan at ['a'][0] is not JSON"),
     ("output", "half \ud83d", "lone surrogate"),
     ("metadata", "text", "must be an object, or the JSON text of one"),

@@ -32,7 +32,10 @@ def test_create_and_read_back(store: Store) -> None:
 
 def test_create_refuses_a_name_in_use(store: Store) -> None:
     version = store.datasets.create("questions", examples(3))
-    with pytest.raises(AlreadyExists, match=f"'questions' already \\({version.dataset_id}\\)"):
+    with pytest.raises(
+        AlreadyExists,
+        match=f"there is a dataset 'questions' already \\({version.dataset_id}\\); choose another name, or add to it",
+    ):
         store.datasets.create("questions", examples(1))
     assert len(store.datasets.versions("questions")) == 1
 
@@ -135,7 +138,9 @@ def test_append(store: Store) -> None:
 
 def test_append_refuses_ids_that_are_in_use(store: Store) -> None:
     store.datasets.create("questions", examples(2))
-    with pytest.raises(InvalidDataset, match="1 of the examples' ids are in the dataset already: ex-1"):
+    with pytest.raises(
+        InvalidDataset, match="1 of the examples' ids are in the dataset already: ex-1; leave ids out to have them made"
+    ):
         store.datasets.append("questions", [example(9), example(1, output="other")])
     assert ids(store, "questions") == ["ex-0", "ex-1"]
     with pytest.raises(NotFound, match="unknown dataset 'question'; did you mean 'questions'"):
@@ -240,11 +245,11 @@ def test_wrong_cursors_and_limits_are_refused(store: Store) -> None:
         with pytest.raises(InvalidInput, match="is not a cursor of this list"):
             store.results.runs(record_.experiment.id, limit=1, cursor=cursor)  # type: ignore[arg-type]
     for limit in (0, -1, 1001, True, 1.5, "10", None):
-        with pytest.raises(InvalidInput, match="limit must be between 1 and 1000"):
+        with pytest.raises(InvalidInput, match="limit must be between 1 and 1000, got "):
             store.datasets.page(limit=limit)  # type: ignore[arg-type]
-        with pytest.raises(InvalidInput, match="limit must be between 1 and 1000"):
+        with pytest.raises(InvalidInput, match="limit must be between 1 and 1000, got "):
             store.experiments.page(limit=limit)  # type: ignore[arg-type]
-    with pytest.raises(InvalidInput, match="limit must be between 1 and 1000"):
+    with pytest.raises(InvalidInput, match="limit must be between 1 and 1000, got "):
         store.results.runs(record_.experiment.id, limit=0)
 
 

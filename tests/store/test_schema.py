@@ -199,7 +199,9 @@ def test_the_database_of_another_application_is_left_alone(store_url: str) -> No
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database at all\n" * 200)
-    with pytest.raises(InvalidSetting, match=r"notes.txt cannot be used: file is not a database\. It is damaged, or"):
+    with pytest.raises(
+        InvalidSetting, match=r"the store at .*notes.txt cannot be used: file is not a database\. It is damaged, or"
+    ):
         Store(f"sqlite:///{path}")
     assert path.read_text() == "not a database at all\n" * 200
 
@@ -265,14 +267,20 @@ def test_a_place_that_may_not_be_written_to() -> None:
 @pytest.mark.parametrize(
     ("url", "fault"),
     [
-        ("", "not a database URL"),
+        ("", "is not a database URL"),
         ("store.db", "not a database URL"),
-        ("mysql://u:s3cret@host/db", "not a database URL|not 'mysql'"),
-        ("oracle://u:s3cret@host/db", "not a database URL|not 'oracle'"),
+        ("mysql://u:s3cret@host/db", "the store can be SQLite or PostgreSQL, not 'mysql'; write sqlite:///path/to/exp"),
+        ("oracle://u:s3cret@host/db", "the store can be SQLite or PostgreSQL, not 'oracle'"),
+        ("sqlite://relative/store.db", "a file's path stands behind three slashes in the store's URL"),
+        ("sqlite:///file:store.db?uri=true", "the store takes no file: URIs"),
+        ("sqlite:////dev/null", "/dev/null is a device or a pipe, which cannot hold a store; name a file"),
         ("nonsense://u:s3cret@host/db", "not a database URL"),
-        ("postgresql://u:s3cret@host:port/db", "not a database URL"),
+        (
+            "postgresql://u:s3cret@host:port/db",
+            "is not a database URL that can be used; .* is special in a password is",
+        ),
         ("postgresql://host:s3cret/db", "not a database URL"),
-        ("sqlite:///~nobody-of-that-name/store.db", "leads nowhere"),
+        ("sqlite:///~nobody-of-that-name/store.db", "the store's path .* leads nowhere: "),
     ],
 )
 def test_urls_that_cannot_be_used(url: str, fault: str) -> None:
@@ -292,7 +300,9 @@ def test_any_driver_may_be_named(tmp_path: Path, postgres_url: str) -> None:
 
 def test_the_driver_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(InvalidSetting, match=r"pip install 'prefect-experiments\[postgres\]'"):
+    with pytest.raises(
+        InvalidSetting, match=r"a store in PostgreSQL needs psycopg: pip install 'prefect-experiments\[postgres\]'"
+    ):
         Store("postgresql://u:s3cret@127.0.0.1/db")
 
 

@@ -1,14 +1,18 @@
-"""Every message that people can meet, from the source: what is raised, warned of, logged, noted or told.
+"""Every message that people can meet, from the source, and which of them the tests read.
 
-A message is known by its fixed words: the text between what is put into it. A test reads it where a text in the tests
-(or in a document whose examples are run and compared) has some of these words.
+Where a text becomes a message is often far from where it is written: it stands in a constant, in a helper's result, in
+a part of a longer text. So nothing is followed: every text of several words in the source is a message, but those of
+the kinds that `_of_source` leaves out.
+
+A message is read by words in a row that no other message has, in a text that a test compares with.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Set
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +21,24 @@ from prefect_experiments.syntax import syntax_tree
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "prefect_experiments"
 
-# Calls whose text somebody reads: of loggers, of warnings, of what the command line says.
-_SAYING = {"warning", "error", "info", "exception", "warn", "tell", "add_note", "with_advice"}
-_FEW_WORDS = 3
+_SEVERAL = 3
+_RUNS = range(_SEVERAL, 9)
+# Between the parts of a message, and between those of a text of a test.
+GAP = " ... "
+BETWEEN = " | "
+_A_FEW_WORDS = r" (?:\S+ ){0,12}?"
+_PLAIN_WORD = re.compile(r"(?<!\S)[('\"]*[^\W\d_]+[)'\",.;:?!]*(?!\S)")
+# What is raised is a message even with fewer words, if they have this many letters.
+_LETTERS = 8
+
+# Texts by the call that they are given to: for those who look for a fault of ours, for machines, and about a thing.
+_NO_MESSAGE_TO = {"debug", "compile", "execute", "exec_driver_sql", "startswith", "prefect_task", "Group"}
+_NO_MESSAGE_AS = {"description", "help", "_description"}
+# What compares with no message, or with those that a test of this module makes up.
+_NO_TESTS = {"support", "benchmarks", "mutants", "test_messages.py"}
+_MARKUP = re.compile(r"</|/>|<!|[{;]\n|\n {2}|^(SELECT|UPDATE|INSERT|CREATE|DELETE FROM|PRAGMA)\b|\\S")
+# What stands for something else: in `%` and `str.format` in the source, in a pattern in a test.
+_FILLED = re.compile(r"%[-\d.]*[sdrfg]|\{\w*\}|\.[*+]\??|\\[SdwD][+*]?")
 
 
 @dataclass(frozen=True)
@@ -29,7 +48,7 @@ class Message:
     Attributes:
         module: relative to the package.
         line: where it is made.
-        parts: its fixed texts, in order.
+        parts: its fixed texts as words, in order.
     """
 
     module: str
@@ -38,101 +57,139 @@ class Message:
 
     @property
     def words(self) -> str:
-        return " ... ".join(self.parts)
-
-    def is_read_in(self, texts: Set[str]) -> bool:
-        """Whether a run of its words is among those of the texts."""
-        return any(run in texts for part in self.parts for run in runs(part))
-
-
-def in_words(text: str) -> str:
-    """A text as its words: what a pattern escapes, and where a line is broken, makes no difference."""
-    return " ".join(re.sub(r"\W+", " ", text.replace("\\", "")).split()).casefold()
-
-
-def runs(part: str) -> list[str]:
-    """Some words in a row, each of which makes a part recognisable; all of it where there are few."""
-    words = in_words(part).split()
-    if len(words) <= _FEW_WORDS:
-        return [" ".join(words)] if len("".join(words)) >= 8 else []
-    return [" ".join(words[n : n + _FEW_WORDS]) for n in range(len(words) - _FEW_WORDS + 1)]
+        return GAP.join(self.parts)
 
 
 def messages() -> list[Message]:
-    """All of the package's, but those without a word of their own."""
-    return [found for path in sorted(PACKAGE.rglob("*.py")) for found in _of(path) if any(map(runs, found.parts))]
+    """All of the package's: what is written in several places with the same words is there once."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    every = (found for path in paths for found in messages_of(path.read_text(), str(path.relative_to(PACKAGE))))
+    return list({one.words: one for one in every}.values())
 
 
-def read_by_tests() -> Set[str]:
-    """All runs of words that the tests, and the documents that are compared, have in their texts."""
-    texts: list[str] = []
-    for path in sorted({*(ROOT / "tests").rglob("*.py")} - {ROOT / "tests" / "test_messages.py"}):
-        for node in ast.walk(syntax_tree(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                texts.append(node.value)
-            elif isinstance(node, ast.JoinedStr):
-                texts.append(" ".join(_parts(node, {})))
+def messages_of(source: str, module: str = "") -> Iterator[Message]:
+    """All of a module's."""
+    for literal, raised in _literals(syntax_tree(source), _of_source):
+        text = _text(literal)
+        parts = tuple(_parts(literal))
+        words = _FILLED.sub(" ", text)
+        several = len(" ".join(parts).split()) >= _SEVERAL and len(_PLAIN_WORD.findall(words)) >= _SEVERAL - 1
+        if (several or (raised and len("".join(parts)) >= _LETTERS)) and not _MARKUP.search(text):
+            yield Message(module, literal.lineno, parts)
+
+
+def texts_of_tests() -> Iterator[str]:
+    """What the tests, and the documents whose examples are run and compared, compare with."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if path.relative_to(ROOT / "tests").parts[0] not in _NO_TESTS:
+            yield from texts_of(path.read_text())
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        texts.extend(re.findall(r"^```text\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))
-    found: set[str] = set()
-    for text in texts:
-        words = in_words(text).split()
-        for length in range(1, _FEW_WORDS + 1):
-            found.update(" ".join(words[n : n + length]) for n in range(len(words) - length + 1))
-    return found
+        for shown in re.findall(r"^```text\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            yield BETWEEN.join(_parts(ast.Constant(shown)))
 
 
-def _of(path: Path) -> Iterator[Message]:
-    tree = syntax_tree(path.read_text())
-    constants = {
-        target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    module = str(path.relative_to(PACKAGE))
-    for node in ast.walk(tree):
-        for said in _said(node):
-            if parts := tuple(_parts(said, constants)):
-                yield Message(module, node.lineno, parts)
+def texts_of(source: str) -> Iterator[str]:
+    """What a module of tests compares with, as words."""
+    for literal, _ in _literals(syntax_tree(source), _of_test):
+        yield BETWEEN.join(_parts(literal))
 
 
-def _said(node: ast.AST) -> Iterator[ast.expr]:
-    """The texts of what is raised or said here."""
-    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-        yield from node.exc.args
-        yield from (keyword.value for keyword in node.exc.keywords if keyword.arg in ("advice", "reason"))
-    elif isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if name in _SAYING:
-            yield from node.args
-        elif name in ("Clause", "MetricCheck", "plain_check", "Finding", "Warning", "Problem"):
-            yield from node.args
-            yield from (keyword.value for keyword in node.keywords)
-        elif name == "append" and isinstance(node.func, ast.Attribute) and "problems" in ast.unparse(node.func.value):
-            yield from node.args
+def unread(every: Iterable[Message], texts: Iterable[str]) -> list[Message]:
+    """The messages that are not in the texts by words of their own: by all of their words, where none are."""
+    owners: dict[str, set[Message]] = defaultdict(set)
+    for message in every:
+        for run in _runs(message.words):
+            owners[run].add(message)
+    own: dict[Message, list[str]] = {message: [] for message in every}
+    for run, (owner, *others) in owners.items():
+        if not others:
+            own[owner].append(run)
+    plain = set()
+    having = defaultdict(set)
+    for text in set(texts):
+        plain.update(run for part in text.split(BETWEEN) for run in _runs(part))
+        for word in text.split():
+            having[word].add(text)
+    return [
+        one
+        for one, runs in own.items()
+        if plain.isdisjoint(runs)
+        and not any(_in_some(run, having) for run in (runs or [one.words]) if GAP in run or not runs)
+    ]
 
 
-def _parts(node: ast.expr, constants: dict[str, ast.expr]) -> Iterator[str]:
-    """The fixed texts of an expression."""
-    if isinstance(node, ast.Constant):
-        if isinstance(node.value, str):
-            yield from filter(str.strip, re.split(r"%[-\d.]*[sdrfg]", node.value))
-    elif isinstance(node, ast.JoinedStr):
-        for value in node.values:
-            if isinstance(value, ast.Constant):
-                yield from filter(str.strip, [str(value.value)])
-            elif isinstance(value, ast.FormattedValue):
-                yield from _parts(value.value, constants)
-    elif isinstance(node, ast.BinOp):
-        yield from _parts(node.left, constants)
-        yield from _parts(node.right, constants)
-    elif isinstance(node, ast.IfExp):
-        yield from _parts(node.body, constants)
-        yield from _parts(node.orelse, constants)
-    elif isinstance(node, ast.BoolOp):
-        for value in node.values:
-            yield from _parts(value, constants)
-    elif isinstance(node, ast.Name) and node.id in constants:
-        yield from _parts(constants[node.id], {})
+def _in_some(run: str, having: Mapping[str, Set[str]]) -> bool:
+    """Whether some text has these words, with a few others where the gaps are."""
+    texts = set[str].intersection(*(set(having.get(word, ())) for word in run.split() if word != GAP.strip()))
+    pattern = re.compile(rf"\b{run.replace(GAP, _A_FEW_WORDS)}\b")
+    return any(map(pattern.search, texts))
+
+
+def _runs(words: str) -> Iterator[str]:
+    """Some words in a row, with the gaps between them."""
+    row = words.split()
+    gap = GAP.strip()
+    for length in _RUNS:
+        for start in range(len(row) - length + 1):
+            run = row[start : start + length]
+            if run[0] != gap != run[-1] and length - run.count(gap) >= _SEVERAL:
+                yield " ".join(run)
+
+
+def _literals(tree: ast.Module, within: Callable[[ast.AST], Iterable[ast.AST]]) -> Iterator[tuple[ast.expr, bool]]:
+    """The literal texts, and whether each is a part of what is raised. Those in what `within` does not give are not."""
+    left: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while left:
+        node, raised = left.pop()
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            yield node, raised
+        raised = raised or isinstance(node, ast.Raise)
+        left.extend((child, raised) for child in within(node))
+
+
+def _of_source(node: ast.AST) -> Iterable[ast.AST]:
+    """What can hold a message."""
+    if isinstance(node, ast.Call) and _name(node.func) in _NO_MESSAGE_TO:
+        return ()
+    if isinstance(node, ast.Compare | ast.Assert) or (isinstance(node, ast.keyword) and node.arg in _NO_MESSAGE_AS):
+        return ()
+    if isinstance(node, ast.Assign) and _name(node.targets[0]) in _NO_MESSAGE_AS:
+        return ()
+    return _but_docstrings(node)
+
+
+def _of_test(node: ast.AST) -> Iterable[ast.AST]:
+    """What can hold a text that a test compares with: not why it is skipped, nor what it says when it fails."""
+    if isinstance(node, ast.Assert):
+        return (node.test,)
+    if isinstance(node, ast.Raise) or (isinstance(node, ast.keyword) and node.arg in ("reason", "ids")):
+        return ()
+    return _but_docstrings(node)
+
+
+def _but_docstrings(node: ast.AST) -> Iterable[ast.AST]:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return ()
+    if isinstance(node, ast.JoinedStr):
+        return [value for value in node.values if isinstance(value, ast.FormattedValue)]
+    return ast.iter_child_nodes(node)
+
+
+def _name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _parts(literal: ast.expr) -> Iterator[str]:
+    return filter(None, map(_words, _FILLED.split(_text(literal))))
+
+
+def _text(literal: ast.expr) -> str:
+    """A literal's text, with a sign that is in none for what is put into it."""
+    if isinstance(literal, ast.JoinedStr):
+        return "".join(str(value.value) if isinstance(value, ast.Constant) else "%s" for value in literal.values)
+    return str(literal.value) if isinstance(literal, ast.Constant) else ""
+
+
+def _words(text: str) -> str:
+    """A text as its words: what a pattern escapes, and where a line is broken, makes no difference."""
+    return " ".join(re.findall(r"\w+", text.replace("\\", ""))).casefold()

@@ -186,7 +186,9 @@ def test_scores_agree_with_the_libraries(pairs: list[tuple[int, int]]) -> None:
 
 def test_different_scales_are_pointed_out() -> None:
     notes = agreement([0.2, 0.9, 0.4], [1, 5, 2]).notes
-    assert any("0.2 to 0.9" in note and "1 to 5" in note and "different scales" in note for note in notes)
+    assert any(
+        "the evaluator's scores go from 0.2 to 0.9, people's from 1 to 5: on different scales" in note for note in notes
+    )
 
 
 # Scores made labels
@@ -230,10 +232,15 @@ def test_a_threshold_beside_labels(people: list[Any], positive: Any, labels: tup
     ("judged", "people", "options", "message"),
     [
         ([0.5, 0.6], ["good", "bad"], {}, "evaluator has scores and human has labels; give threshold="),
-        ([0.5, 0.6], ["good", "bad"], {"threshold": 0.5}, "give positive=.*there are bad, good"),
+        (
+            [0.5, 0.6],
+            ["good", "bad"],
+            {"threshold": 0.5},
+            "give positive=, the label that a score from the threshold on stands for; there are bad, good",
+        ),
         ([0.5], ["good"], {"threshold": 0.5, "positive": "godo"}, "unknown positive label 'godo'; did you mean 'good'"),
-        (["good"], ["bad"], {"threshold": 0.5}, "both evaluator and human have labels"),
-        ([0.5], [0.6], {"threshold": "high"}, "threshold must be a number"),
+        (["good"], ["bad"], {"threshold": 0.5}, "threshold= is for scores, and both evaluator and human have labels"),
+        ([0.5], [0.6], {"threshold": "high"}, "threshold must be a number, got 'high'"),
         ([0.5], [0.6], {"threshold": 0.5, "positive": "good"}, "both sides have scores"),
         ([0.5], [0.6], {"threshold": 0.5, "labels": ["bad", "good"]}, "labels= are for ordinal labels"),
         ([0.5], [0.6], {"positive": "good"}, "to make labels of scores, give threshold="),
@@ -243,7 +250,7 @@ def test_a_threshold_beside_labels(people: list[Any], positive: Any, labels: tup
             {},
             "no run has a value of both evaluator and human: of 2 runs, 1 have no human",
         ),
-        ([1], [1, 2], {}, "got 1 of the evaluator, 2 of people"),
+        ([1], [1, 2], {}, "one value each: got 1 of the evaluator, 2 of people"),
         ([1], [1], {"confidence": 0}, "confidence must be"),
         ([{"label": "a"}], ["a"], {}, "evaluator holds values of type dict"),
     ],

@@ -66,7 +66,7 @@ def test_an_example_by_hand() -> None:
     assert (summary.rate(3).n_examples, summary.n_examples) == (3, 4)
     assert (summary.n_flipped, summary.n_comparable, summary.flip_rate) == (1, 4, 0.25)
     assert str(summary) == "pass@3 0.67, pass^3 0.33 over 3 of 4 examples, 25 % flip"
-    with pytest.raises(KeyError, match="between 1 and 3"):
+    with pytest.raises(KeyError, match="k must be between 1 and 3, got 4"):
         summary.rate(4)
 
 
@@ -80,7 +80,7 @@ def test_a_failed_task_has_not_passed_and_a_failed_evaluator_is_unknown() -> Non
 
 def test_a_threshold_for_graded_scores() -> None:
     graded = runs({"a": [0.4, 0.9], "b": [0.7, 0.8]})
-    with pytest.raises(InvalidInput, match="threshold="):
+    with pytest.raises(InvalidInput, match="metric 'correct' has scores other than 0 and 1; give threshold="):
         repetition_summary(graded, metric="correct")
     summary = repetition_summary(graded, metric="correct", threshold=0.7)
     assert (summary.rate(2).pass_at_k, summary.rate(2).pass_hat_k, summary.threshold) == (1.0, 0.5, 0.7)

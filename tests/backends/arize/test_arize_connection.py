@@ -88,11 +88,11 @@ def test_what_the_official_client_refuses_is_refused(
 
 
 def test_further_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidSetting, match=r"such as api.arize.com, got 'https://api.arize.com'"):
+    with pytest.raises(InvalidSetting, match=r"AX's host must be a name such as api.arize.com, got 'https://"):
         connection(api_key="k", api_host="https://api.arize.com")
     with pytest.raises(InvalidSetting, match=r"pass base_url= or api_host=, api_port= and api_scheme=, not both"):
         connection(api_key="k", base_url="http://localhost:1", api_port=1)
-    with pytest.raises(InvalidSetting, match="a line end"):
+    with pytest.raises(InvalidSetting, match="Arize AX's api_key holds text that cannot be sent; is there a line end"):
         connection(api_key="k\nx")
     with pytest.raises(InvalidSetting, match="set ARIZE_API_KEY, or pass api_key="):
         Client(backend="arize")

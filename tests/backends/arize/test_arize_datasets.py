@@ -141,7 +141,7 @@ def test_examples_of_the_official_client_are_changed_under_its_ids(client: Clien
 
 def test_names_in_use_and_names_unknown(arize: StandIn, client: Client) -> None:
     made = client.datasets.create_dataset(name="sums", examples=ROLES)
-    with pytest.raises(AlreadyExists, match="a dataset 'sums' already"):
+    with pytest.raises(AlreadyExists, match=r"there is a dataset 'sums' already in .*; choose another name"):
         client.datasets.create_dataset(name="sums", examples=ROLES)
     with pytest.raises(NotFound, match="did you mean 'sums'"):
         client.datasets.get_dataset(dataset="sumz")

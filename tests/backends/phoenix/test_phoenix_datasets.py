@@ -131,7 +131,7 @@ def test_updating_loses_nothing(client: Client, official: PhoenixClient, name: s
     assert splits_of(second) == {"one": ("hard", "test"), "two": ("test",), "three": (), "four": ()}
     assert theirs(official, name) == ours(second)
     assert theirs(official, name, version_id=first.version_id) == ours(first)
-    with pytest.raises(InvalidDataset, match="example 2 has no id"):
+    with pytest.raises(InvalidDataset, match="example 2 has no id; update_examples goes by ids"):
         client.datasets.update_examples(dataset=name, examples=[changed, {"input": {}}])
 
 
@@ -206,7 +206,7 @@ def _before_the_upload(client: Client, action: Any, monkeypatch: pytest.MonkeyPa
 
 def test_names_in_use_and_names_unknown(client: Client, name: str) -> None:
     made = client.datasets.create_dataset(name=name, examples=ROWS)
-    with pytest.raises(AlreadyExists, match=f"a dataset '{name}' already"):
+    with pytest.raises(AlreadyExists, match=f"there is a dataset '{name}' already in .*; choose another name"):
         client.datasets.create_dataset(name=name, examples=ROWS)
     with pytest.raises(NotFound, match=f"did you mean '{name}'"):
         client.datasets.get_dataset(dataset=f"{name}x")
@@ -295,7 +295,9 @@ def test_a_copy_of_a_dataset_without_ids(client: Client, official: PhoenixClient
     copy = client.datasets.create_dataset(name=f"{name}-copy", examples=client.datasets.get_dataset(dataset=made.id))
     assert [(e.input, e.output) for e in copy.examples] == [({"q": "a"}, {"a": 1}), ({"q": "b"}, None)]
     assert {e.id for e in copy.examples}.isdisjoint(e["id"] for e in made.examples)
-    with pytest.raises(InvalidDataset, match="2 of the examples' ids are in the dataset already"):
+    with pytest.raises(
+        InvalidDataset, match=r"2 of the examples' ids are in .* already: .*; change them with update_examples"
+    ):
         client.datasets.add_examples_to_dataset(dataset=copy, examples=client.datasets.get_dataset(dataset=made.id))
 
 

@@ -80,6 +80,6 @@ def test_what_others_pull_is_pending_or_filled_in_as_here(client: Client, elsewh
 def test_an_evaluator_that_has_judged_is_not_replaced(client: Client, ran) -> None:
     run_id = client.experiments.list_pending(experiment=ran.experiment_id)[0].run_id
     both = [AnnotationInput(name="tone", score=1), AnnotationInput(name="even", score=0)]
-    with pytest.raises(InvalidInput, match="'even' would replace"):
+    with pytest.raises(InvalidInput, match="an annotation called 'even' would replace what the evaluator of that name"):
         client.experiments.annotate_runs(annotations=[AnnotateRecordInput(record_id=run_id, values=both)])
     assert len(client.experiments.list_pending(experiment=ran.experiment_id)) == 3

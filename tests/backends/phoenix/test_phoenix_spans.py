@@ -153,7 +153,7 @@ def test_projects_that_are_empty_or_unknown(client: Client, local: Client, name:
     with pytest.raises(NotFound, match=f"{name}-not"):
         client.spans.get_spans_dataframe(project_identifier=f"{name}-not")
     for limit in (0, -1, True, 1.5):
-        with pytest.raises(InvalidInput, match="limit must be"):
+        with pytest.raises(InvalidInput, match="limit must be a whole number of at least 1, got"):
             client.spans.get_spans_dataframe(project_identifier=name, limit=limit)  # type: ignore[arg-type]
     for filters, said in (({"span_kind": "nonsense"}, "NONSENSE"), ({"attributes": {"a": [1]}}, "attribute")):
         with pytest.raises(InvalidInput, match=said):
