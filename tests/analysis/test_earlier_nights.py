@@ -80,7 +80,7 @@ def test_the_baseline_is_pooled_of_the_first_runs_that_no_gate_failed(nights: Ni
 
 
 def test_another_task_makes_nights_of_its_own(nights: Nights) -> None:
-    """A variant under another name: it is promoted like any other, and neither task's runs are taken for the other's."""
+    """A variant under another name is promoted like any other; neither task's runs are taken for the other's."""
     nights.night(0.5)
     nights.night(0.5)
     nights.night(0.95, "second")
