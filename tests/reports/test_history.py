@@ -273,6 +273,12 @@ def test_experiments_of_one_day_are_told_by_the_time() -> None:
     assert [label.text for label in timeline(history(day[0]), "correct").dates] == ["11-01"]
 
 
+def test_a_date_stands_below_its_dot_where_there_is_room() -> None:
+    few, many = (history(*(entry(n) for n in range(count))) for count in (5, 40))
+    assert {label.anchor for label in timeline(few, "correct").dates} == {"middle"}
+    assert [label.anchor for label in timeline(many, "correct").dates] == ["start", "middle", "middle", "middle", "end"]
+
+
 def test_a_mark_leads_to_its_row() -> None:
     document = page(MONTH)
     found = re.findall(r'<a href="#(night-\d)" tabindex="-1"><title>([^<]*)</title><text class="sign', document)

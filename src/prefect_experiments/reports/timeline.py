@@ -17,7 +17,7 @@ from prefect_experiments.reports.escaping import one_line
 TOP, BOTTOM, HEIGHT = 44.0, 204.0, 226.0
 """Where the axis begins and ends; above it are the marks, below it the dates."""
 _DATES = 5
-_MANY = 100
+_FEW, _MANY = 12, 100
 _LONGEST_REASON = 300
 
 
@@ -195,7 +195,8 @@ def _dates(entries: Sequence[HistoryEntry], x: charts.Place) -> list[Label]:
     found: dict[str, int] = {}
     for row in rows:
         found.setdefault(entries[row].created_at.strftime(form), row)
-    anchors = {0: "start", n - 1: "end"} if len(found) > 1 else {}
+    # Where there are few, the first and the last stand far enough from the edges to have their dates right below them.
+    anchors = {0: "start", n - 1: "end"} if n > _FEW else {}
     return [Label(x(row), text, anchors.get(row, "middle")) for text, row in found.items()]
 
 
