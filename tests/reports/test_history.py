@@ -244,7 +244,9 @@ def test_a_chart_has_a_gap_where_there_is_no_score() -> None:
         (chart.dots[a].x, chart.dots[b].x) for a, b in ((0, 1), (2, 3), (3, 4))
     ]
     assert all(TOP <= y <= BOTTOM for dot in chart.dots for y in (dot.y, dot.low, dot.high) if y is not None)
-    assert [dot.baseline_y is not None for dot in chart.dots] == [False, True, True, False, False]
+    assert [(line.x1, round(line.x2, 1)) for line in chart.baselines] == [(16.667, 33.3), (50.0, 66.7)], (
+        "and of the dash"
+    )
     assert [(sign.sign, sign.x) for sign in chart.signs if sign.sign != "★"] == [
         ("✗", timeline(MONTH, "later").signs[1].x), ("?", 41.667), ("?", 75.0), ("≠", 75.0), ("✗", 91.667),
     ]  # fmt: skip
@@ -256,9 +258,47 @@ def test_a_chart_has_a_gap_where_there_is_no_score() -> None:
     assert "5 means from 0.60 to 0.90; the last one is 0.80 [0.76, 0.83]" in page(MONTH)
 
 
+def test_a_baselines_mean_is_one_line_along_all_that_were_compared_with_it() -> None:
+    other = ComparedWith(name="night-2", id="exp-2", is_there=True, means={"correct": 0.88})
+    chart = timeline(
+        history(entry(0), *(entry(n, baseline=BEFORE) for n in (1, 2)), entry(3, baseline=other)), "correct"
+    )
+    assert [(line.x1, line.x2) for line in chart.baselines] == [(25.0, 75.0), (75.0, 100.0)]
+    assert all(line.y1 == line.y2 for line in chart.baselines)
+
+
+def test_experiments_of_one_day_are_told_by_the_time() -> None:
+    day = [entry(n, created_at=NIGHT + timedelta(hours=n)) for n in range(3)]
+    assert [label.text for label in timeline(history(*day), "correct").dates] == ["02:00", "03:00", "04:00"]
+    assert [label.text for label in timeline(history(day[0]), "correct").dates] == ["11-01"]
+
+
+def test_a_date_stands_below_its_dot_where_there_is_room() -> None:
+    few, many = (history(*(entry(n) for n in range(count))) for count in (5, 40))
+    assert {label.anchor for label in timeline(few, "correct").dates} == {"middle"}
+    assert [label.anchor for label in timeline(many, "correct").dates] == ["start", "middle", "middle", "middle", "end"]
+
+
+def test_a_mark_leads_to_its_row() -> None:
+    document = page(MONTH)
+    found = re.findall(r'<a href="#(night-\d)" tabindex="-1"><title>([^<]*)</title><text class="sign', document)
+    assert ("night-1", "2025-11-02 02:00 failed: worse") in found
+    assert ("night-0", "night-0 got baseline from 2025-11-01 02:00") in found
+    assert all(f'<tr id="{row}">' in document for row, _ in found)
+
+
+def test_what_no_experiment_has_gets_no_column() -> None:
+    columns = {"latency_p95_ms": "p95", "cost": "Cost", "git_commit": "Commit"}
+    assert not [name for name in columns.values() if f">{name}</th>" in page(MONTH)]
+    for field, value in {"latency_p95_ms": 0.0, "cost": 0.0, "git_commit": "0123456789ab"}.items():
+        shown = page(history(entry(0), entry(1, **{field: value})))
+        assert [name for name in columns.values() if f">{name}</th>" in shown] == [columns[field]]
+        assert shown.count(f'<td data-label="{columns[field]}"') == 2
+
+
 def test_the_table_of_the_page() -> None:
     said = text_of(page(MONTH))
-    assert "✗ Failed night-5 , 2025-11-06 02:00 UTC; 0 of 200 failed slid since night 2" in said
+    assert "✗ Failed night-5 , 2025-11-06 02:00 UTC; 0 of 200 runs failed slid since night 2" in said
     rows = re.findall(r"night-\d 2025-11-\d\d 02:00", said)
     assert rows == [f"night-{n} 2025-11-{n + 1:02} 02:00" for n in range(5, -1, -1)], "the newest first"
     linked = page(

@@ -152,13 +152,13 @@ class Judging:
     gate: Gate | None = None
     note: str | None = None
     pooled: int = 1
-    since: tuple[RanExperiment, ...] = ()
+    since: tuple[Experiment, ...] = ()
 
     def apply(self, ran: RanExperiment) -> None:
         """Compare and judge; the experiment carries the outcome."""
         if self.baseline is not None:
             ran.baseline = self.baseline
-            earlier = earlier_runs(self.since, ran, self.pooled)
+            earlier = earlier_runs(self.since, self.baseline, ran, self.pooled)
             ran.comparison = compare_results(
                 result_table(self.baseline), result_table(ran), gate=self.gate, earlier=earlier
             )

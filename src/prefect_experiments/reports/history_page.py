@@ -13,6 +13,8 @@ from prefect_experiments.reports import timeline
 from prefect_experiments.reports.escaping import web_address
 from prefect_experiments.reports.html import environment, policy, source
 
+_NOT_ALWAYS_KNOWN = ("latency_p95_ms", "cost", "git_commit")  # what no experiment has gets no column
+
 
 def history_pieces(history: History, *, title: str | None = None) -> Iterator[str]:
     """The page piece by piece: a chart of each metric, and below them a table of the experiments, the newest first.
@@ -30,6 +32,7 @@ def history_pieces(history: History, *, title: str | None = None) -> Iterator[st
             policy=policy(style),
             style=style,
             history=history,
+            known={name: any(entry[name] is not None for entry in history.entries) for name in _NOT_ALWAYS_KNOWN},
             charts=[timeline.timeline(history, name) for name in history.metrics],
             top=timeline.TOP,
             bottom=timeline.BOTTOM,

@@ -39,12 +39,18 @@ def mean(point: MetricPoint | None) -> str:
     return f"{numbers.score(point.mean)}{interval} {arrow(point)}".rstrip()
 
 
-def runs(entry: HistoryEntry) -> str:
-    """Such as ``2 of 200 failed``, and what was not made."""
+def runs(entry: HistoryEntry, called: str = "") -> str:
+    """Such as ``2 of 200 failed``, and what was not made.
+
+    Args:
+        entry: the experiment.
+        called: what they are called, where no heading says so: ``2 of 200 runs failed``.
+    """
     if not entry.n_runs:
         return "no runs"
     missing = entry.n_expected - entry.n_runs
-    return f"{entry.n_errors:,} of {entry.n_runs:,} failed" + (f", {missing:,} not made" if missing > 0 else "")
+    failed = " ".join(filter(None, (f"{entry.n_errors:,} of {entry.n_runs:,}", called, "failed")))
+    return failed + (f", {missing:,} not made" if missing > 0 else "")
 
 
 def gate_mark(entry: HistoryEntry) -> str:

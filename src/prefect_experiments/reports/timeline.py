@@ -7,7 +7,7 @@ on a telephone as well, and its letters and dots stay as large as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prefect_experiments.analysis import History, HistoryEntry, numbers
 from prefect_experiments.reports import charts
@@ -17,7 +17,7 @@ from prefect_experiments.reports.escaping import one_line
 TOP, BOTTOM, HEIGHT = 44.0, 204.0, 226.0
 """Where the axis begins and ends; above it are the marks, below it the dates."""
 _DATES = 5
-_MANY = 100
+_FEW, _MANY = 12, 100
 _LONGEST_REASON = 300
 
 
@@ -29,7 +29,6 @@ class Dot:
         row: which entry it is, from 0.
         style: the gate's verdict on the experiment, or ``none``.
         title: all that is said of it.
-        baseline_y: the mean of the experiment that it was compared with; ``None`` where that is not known.
     """
 
     row: int
@@ -39,12 +38,11 @@ class Dot:
     high: float | None
     style: str
     title: str
-    baseline_y: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """From one mean to the next one."""
+    """From one mean to the next one, or a baseline's mean along the experiments that were compared with it."""
 
     x1: float
     y1: float
@@ -54,8 +52,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A mark above the chart."""
+    """A mark above the chart, at the entry of that row."""
 
+    row: int
     x: float
     y: float
     sign: str
@@ -77,7 +76,7 @@ class Timeline:
     """One metric over the experiments of a history.
 
     Attributes:
-        half_step: half the room that one experiment has, in per cent.
+        baselines: the means of what the experiments were compared with, as far as they are known.
         radius: of dots.
         description: in words, for who cannot see it.
     """
@@ -86,10 +85,10 @@ class Timeline:
     note: str
     dots: Sequence[Dot]
     lines: Sequence[Line]
+    baselines: Sequence[Line]
     signs: Sequence[Sign]
     values: Sequence[Label]
     dates: Sequence[Label]
-    half_step: float
     radius: float
     description: str
 
@@ -106,12 +105,14 @@ def timeline(history: History, name: str) -> Timeline:
         share = (min(max(value, low), high) - low) / (high - low)
         return round(BOTTOM - share * (BOTTOM - TOP), 1)
 
-    dots, lines, signs = [], [], []
+    half_step = round(50 / n, 3)
+    dots, lines, signs, baselines = list[Dot](), list[Line](), list[Sign](), list[Line]()
     for row, entry in enumerate(entries):
-        signs += _signs(entry, name, x(row))
+        signs += _signs(entry, name, row, x(row))
         if (point := entry.metrics.get(name)) is None:
             continue
-        before = entry.baseline.means.get(name) if entry.baseline else None
+        if entry.baseline and (before := entry.baseline.means.get(name)) is not None:
+            _prolong(baselines, Line(round(x(row) - half_step, 3), y(before), round(x(row) + half_step, 3), y(before)))
         dots.append(
             Dot(
                 row,
@@ -121,7 +122,6 @@ def timeline(history: History, name: str) -> Timeline:
                 None if point.ci_high is None else y(point.ci_high),
                 entry.gate or "none",
                 _said(entry, name),
-                None if before is None else y(before),
             )
         )
         if len(dots) > 1 and dots[-2].row == row - 1:  # else there is a gap
@@ -132,13 +132,22 @@ def timeline(history: History, name: str) -> Timeline:
         note="less is better" if direction == "minimize" else "neither is better" if direction == "neutral" else "",
         dots=dots,
         lines=lines,
+        baselines=baselines,
         signs=signs,
         values=[Label(y(tick.x), tick.label) for tick in charts.labelled(low, high, 4, numbers.score)],
         dates=_dates(entries, x),
-        half_step=round(50 / n, 3),
         radius=2.2 if n > _MANY else 3.5,
         description=_in_words(history, name),
     )
+
+
+def _prolong(lines: list[Line], more: Line) -> None:
+    """Add a level line; one that goes on where the last one ends becomes a part of it, so that its dashes are even."""
+    last = lines[-1] if lines else None
+    if last is not None and last.y1 == more.y1 and abs(last.x2 - more.x1) < 0.01:
+        lines[-1] = replace(last, x2=more.x2)
+    else:
+        lines.append(more)
 
 
 def _said(entry: HistoryEntry, name: str) -> str:
@@ -160,30 +169,34 @@ def _axis(entries: Sequence[HistoryEntry], name: str) -> tuple[float, float]:
     return low, high
 
 
-def _signs(entry: HistoryEntry, name: str, x: float) -> list[Sign]:
+def _signs(entry: HistoryEntry, name: str, row: int, x: float) -> list[Sign]:
     """What happened at an experiment: the verdict and why, tags that it got, an evaluator that has changed."""
     when = words.moment(entry.created_at)
     signs = []
     if entry.gate in ("failed", "inconclusive"):
         why = one_line("; ".join(words.reasons(entry)) or "why was not kept", _LONGEST_REASON)
-        signs.append(Sign(x, 12.0, words.gate_mark(entry), entry.gate, f"{when} {entry.gate}: {why}"))
+        signs.append(Sign(row, x, 12.0, words.gate_mark(entry), entry.gate, f"{when} {entry.gate}: {why}"))
     if entry.promotions:
         given = "; ".join(f"{one_line(p.tag, 60)} from {words.moment(p.since)}" for p in entry.promotions)
-        signs.append(Sign(x, 26.0, words.PROMOTED, "promoted", f"{one_line(entry.name, 80)} got {given}"))
+        signs.append(Sign(row, x, 26.0, words.PROMOTED, "promoted", f"{one_line(entry.name, 80)} got {given}"))
     if (point := entry.metrics.get(name)) is not None and point.evaluator_changed:
-        signs.append(Sign(x, 39.0, words.CHANGED, "changed", f"{when} its evaluator is another one than before"))
+        signs.append(Sign(row, x, 39.0, words.CHANGED, "changed", f"{when} its evaluator is another one than before"))
     return signs
 
 
 def _dates(entries: Sequence[HistoryEntry], x: charts.Place) -> list[Label]:
-    """Some days along the time, each once: the first and the last are among them."""
+    """Some days along the time, each once, or times where all is of one day: the first and the last are among them."""
     n = len(entries)
     rows = sorted({round(part * (n - 1) / (_DATES - 1)) for part in range(_DATES)}) if n else []
-    form = "%m-%d" if len({entry.created_at.year for entry in entries}) == 1 else "%Y-%m-%d"
+    if n > 1 and len({entry.created_at.date() for entry in entries}) == 1:
+        form = "%H:%M"
+    else:
+        form = "%m-%d" if len({entry.created_at.year for entry in entries}) == 1 else "%Y-%m-%d"
     found: dict[str, int] = {}
     for row in rows:
         found.setdefault(entries[row].created_at.strftime(form), row)
-    anchors = {0: "start", n - 1: "end"} if len(found) > 1 else {}
+    # Where there are few, the first and the last stand far enough from the edges to have their dates right below them.
+    anchors = {0: "start", n - 1: "end"} if n > _FEW else {}
     return [Label(x(row), text, anchors.get(row, "middle")) for text, row in found.items()]
 
 

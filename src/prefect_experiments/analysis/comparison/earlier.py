@@ -30,12 +30,16 @@ class EarlierRun:
         date: when it was made, such as ``2026-11-29``.
         changed: examples with another input or expected output than the candidate's.
         changed_evaluators: metrics whose evaluator is not the candidate's.
+        of_baseline: whether the baseline's task made it, so that the baseline may be pooled of it.
+        of_candidate: whether the candidate's task made it, so that it is one of the candidate's nights.
     """
 
     table: ResultTable
     date: str = ""
     changed: frozenset[str] = frozenset()
     changed_evaluators: frozenset[str] = frozenset()
+    of_baseline: bool = True
+    of_candidate: bool = True
 
     def beside(self, candidate: ResultTable) -> EarlierRun:
         """The same, with what of it cannot be compared with a candidate."""
@@ -78,7 +82,7 @@ class EarlierRuns:
     @property
     def pool(self) -> tuple[EarlierRun, ...]:
         """Those that the baseline is pooled of, beside its own."""
-        return self.runs[: self.pooled - 1]
+        return tuple(run for run in self.runs if run.of_baseline)[: self.pooled - 1]
 
     def said(self) -> Pooled | None:
         """What a comparison says of the pool; nothing where the baseline is one run."""
@@ -136,18 +140,22 @@ class EarlierRuns:
         was chosen because it was the best looks like a decline of all that follow.
         """
         less_is_better = direction == "minimize"
+        pool: list[Floats] = [baseline]
         before: list[Floats] = []
         found: list[Night] = []
-        every = [(run.table.label, run.date, run.scores(name, ids)) for run in self.runs]
-        for label, date, scores in (*every, ("", "", candidate)):
+        for run in (*self.runs, None):
+            scores = candidate if run is None else run.scores(name, ids)
             if scores is None:
                 continue
-            score = None if not before else night_score(_columns(before), scores, less_is_better=less_is_better)
-            pool = [baseline, *before[: self.pooled - 1]]
-            above = exchange_test(_columns(pool), scores)
-            better = above.p_lower if less_is_better else above.p_higher
-            found.append(Night(label=label, date=date, worse_by=score, p_better=better))
-            before.append(scores)
+            if run is None or run.of_candidate:
+                score = None if not before else night_score(_columns(before), scores, less_is_better=less_is_better)
+                above = exchange_test(_columns(pool), scores)
+                better = above.p_lower if less_is_better else above.p_higher
+                label, date = ("", "") if run is None else (run.table.label, run.date)
+                found.append(Night(label=label, date=date, worse_by=score, p_better=better))
+                before.append(scores)
+            if run is not None and run.of_baseline and len(pool) < self.pooled:
+                pool.append(scores)
         return tuple(found)
 
 

@@ -1,0 +1,103 @@
+"""Which of the experiments since the baseline's it is pooled of, and which are the candidate's nights."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from prefect_experiments import Client, Comparison
+from prefect_experiments.analysis.nights.promotion import better_before
+from prefect_experiments.origin import GATE
+from prefect_experiments.store import EvaluatorRecord, TaskRecord
+from tests.store.samples import examples, record, run_row, verdict
+
+N = 60
+RIGHT = EvaluatorRecord("right", "CODE", "a" * 64)
+RULES = {"alarms": {"per": "month"}}
+
+
+class Nights:
+    """Experiments on one dataset, one a night, with what their gates have said."""
+
+    def __init__(self, folder: Path) -> None:
+        self.client = Client(store_url=f"sqlite:///{folder / 'nights.db'}")
+        self._version = self.client.store.datasets.put("nights", examples(N))
+        self._made = 0
+
+    def night(self, share: float, task: str = "first", *, gate: str | None = "passed", n: int = N, **how: int) -> str:
+        """A night on which so large a share is right; its name."""
+        self._made += 1
+        store, name = self.client.store, f"night {self._made}"
+        made = store.experiments.create(
+            name,
+            self._version,
+            task=TaskRecord(task, "f" * 64, f"app:{task}"),
+            evaluators=[RIGHT],
+            now=1_790_000_000.0 + 86_400 * self._made,
+            **how,
+        ).experiment
+        chance = random.Random(self._made)
+        said = [verdict(place, "right", score=float(chance.random() < share)) for place in range(n)]
+        record(store, made.id, [run_row(place) for place in range(n)], said)
+        if gate is not None:
+            store.experiments.note(made.id, **{GATE: gate})
+        return name
+
+    def compared(self, candidate: str, pooled: int = 5) -> Comparison:
+        found = self.client.experiments.compare(
+            baseline="night 1", candidate=candidate, dataset="nights", gate=RULES, pooled=pooled, print_summary=False
+        )
+        assert isinstance(found, Comparison)
+        return found
+
+
+@pytest.fixture
+def nights(tmp_path: Path) -> Nights:
+    return Nights(tmp_path)
+
+
+def charted(comparison: Comparison) -> list[str]:
+    """The nights that were looked at together, but for the candidate."""
+    return [night.label for night in comparison.metrics["right"].nights[:-1]]
+
+
+def test_the_baseline_is_pooled_of_the_first_runs_that_no_gate_failed(nights: Nights) -> None:
+    nights.night(0.8)
+    nights.night(0.8, gate="failed")
+    nights.night(0.8, gate="inconclusive")
+    nights.night(0.8, gate=None)
+    nights.night(0.8, repetitions=2)
+    nights.night(0.8, n=N - 1)
+    for _ in range(4):
+        nights.night(0.8)
+    found = nights.compared("night 10", pooled=3)
+    assert found.pooled is not None
+    assert found.pooled.runs == ("night 3", "night 7")
+    assert charted(found) == ["night 3", "night 7", "night 8", "night 9"]
+    assert charted(nights.compared("night 8", pooled=3)) == ["night 3", "night 7"], "nothing that came after it"
+
+
+def test_another_task_makes_nights_of_its_own(nights: Nights) -> None:
+    """A variant under another name is promoted like any other; neither task's runs are taken for the other's."""
+    nights.night(0.5)
+    nights.night(0.5)
+    nights.night(0.95, "second")
+    nights.night(0.5)
+    nights.night(0.95, "second")
+    of_second, of_first = nights.compared("night 5"), nights.compared("night 4")
+    assert of_second.pooled is not None
+    assert of_second.pooled.runs == ("night 2", "night 4"), "the baseline's own task"
+    assert charted(of_second) == ["night 3"]
+    assert better_before(of_second) == ("right",)
+    assert charted(of_first) == ["night 2"]
+    assert better_before(of_first) == ()
+
+
+def test_of_many_nights_the_first_and_the_newest_are_looked_at(nights: Nights) -> None:
+    for _ in range(45):
+        nights.night(0.8)
+    found = charted(nights.compared("night 45"))
+    assert (len(found), found[:4], found[4]) == (40, [f"night {n}" for n in range(2, 6)], "night 9")
+    assert found[-1] == "night 44"
