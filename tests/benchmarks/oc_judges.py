@@ -13,7 +13,7 @@ from operating_characteristics import Row, percent
 from prefect_experiments.analysis.corrected import corrected_difference
 from support.judged_examples import Judged
 
-TITLE = "A judge corrected by people"
+TITLE = "A judge corrected by people, before: the judge alone (8,000 simulations)"
 
 
 class Found(NamedTuple):
@@ -45,13 +45,13 @@ def found(case: Judged, n_sim: int, seed: int) -> Found:
 
 
 def rows(n_sim: int, seed: int) -> Iterator[Row]:
-    """Coverage for each kind, and the largest bias among all."""
+    """Coverage for each kind, and the largest bias among all: a small one takes many draws to be told from none."""
     kinds = itertools.product(("0/1", "continuous"), ("biased", "even"), ("paired", "one-sided"))
     largest: dict[tuple[str, int], tuple[float, float]] = {}
     for scores, judge, labels in kinds:
         for n, share in itertools.product((200, 1000), (0.05, 0.2, 0.5)):
             case = Judged(n=n, share=share, scores=scores, judge=judge, labels=labels)
-            one = found(case, n_sim, seed)
+            one = found(case, 4 * n_sim, seed)
             before = largest.get((judge, n), (0.0, 0.0))
             largest[judge, n] = max(before[0], abs(one.judge_bias)), max(before[1], abs(one.bias))
             what = f"interval holds the truth: {scores}, {judge} judge, {labels} labels on {percent(share)}, n = {n:,}"
