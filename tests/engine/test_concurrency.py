@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from prefect_experiments.engine import CallPolicy, Engine
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.evaluators import create_evaluator
 
 from .harness import InFlight, ListSink, Timer, engine_of, evaluate, evaluation_items, run, run_items
 
@@ -172,6 +173,26 @@ def test_a_sink_that_is_stuck_stops_the_calls():
 
     asyncio.run(main())
     assert len(in_flight.starts) == 4
+
+
+@pytest.mark.parametrize(("kind", "seconds", "is_kept"), [("CODE", 0, False), ("CODE", 0.03, True), ("LLM", 0, True)])
+def test_what_a_judge_was_paid_for_is_durable_before_its_slot_is_free(kind, seconds, is_kept):
+    """Or took as long as one that is paid; what a quick function has said is soon said again."""
+
+    class Sink(ListSink):
+        flushed = 0
+
+        async def flush(self):
+            self.flushed += 1
+
+    @create_evaluator(kind=kind, name="judge")
+    def judge(output):
+        time.sleep(seconds)
+        return 1.0
+
+    sink = Sink()
+    assert evaluate(judge, ["a"], sink=sink).evaluation().score == 1.0
+    assert bool(sink.flushed) is is_kept
 
 
 def test_threads_are_used_again():
