@@ -83,7 +83,7 @@ def test_after_ten_seconds_without_a_thread_nothing_is_called(refusing):
 
     async def main(clock):
         refusing(3600.0, clock)
-        with pytest.raises(NoThread, match="^can't start new thread: the system has no thread for this call; lower"):
+        with pytest.raises(NoThread, match=r"^can.t start new thread: the system has no thread for this call; lower"):
             await Threads().submit(lambda: called.append(1))
         return clock()
 
