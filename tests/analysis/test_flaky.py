@@ -113,7 +113,7 @@ def test_failed_tasks_come_first_then_the_largest_part_of_a_metrics_range() -> N
     after = side("c", right={"a": 1.0, "b": 0.0, "c": 1.0, "d": 0.3}, words={"a": 600.0, "d": 900.0, "e": 990.0})
     found = compare_results(before, after, directions={"words": "maximize"})
     worse = [(change.example_id, change.metric) for change in found.regressed]
-    assert worse[:1] == [("c", "task_error")]
+    assert worse[:1] == [("c", "task error")]
     assert [one for one in worse if one[0] != "c"] == [("d", "right"), ("b", "right"), ("a", "words"), ("e", "words")]
     better = compare_results(after, before, directions={"words": "maximize"}).improved
     assert [(change.example_id, change.metric) for change in better] == worse

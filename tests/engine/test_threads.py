@@ -1,4 +1,4 @@
-"""Threads for sync code: started when needed, used again, given back when idle; and what happens where there is none."""
+"""Threads for sync code: started when needed, used again, given back when idle; and where there are none."""
 
 from __future__ import annotations
 
