@@ -48,7 +48,7 @@ JSON = st.recursive(
 
 LONGER = np.longdouble(1) + np.finfo(np.longdouble).eps
 # Where a long double has no more digits than a double, as on Windows and Apple's processors, there is no such number.
-LONG_DOUBLES = [] if float(LONGER) == LONGER else [(LONGER, f'"{LONGER}"'), (np.array([LONGER]), f'["{LONGER}"]')]
+LONG_DOUBLES = [] if float(LONGER) == LONGER else [(LONGER, f'"{LONGER!s}"'), (np.array([LONGER]), f'["{LONGER!s}"]')]
 
 
 class Model(pydantic.BaseModel):

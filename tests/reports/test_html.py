@@ -439,7 +439,7 @@ def test_where_less_is_better_a_rise_is_a_change_for_the_worse() -> None:
     [([0.2, 0.4], True), ([0.0, 0.0], True), ([1.0, 1.0], True), ([-0.3, 0.1], False), ([1.0, 1.1], False)],
 )
 def test_means_from_0_to_1_are_drawn_on_the_whole_scale(scores: list[float], is_whole_scale: bool) -> None:
-    side = table_side(result_table(columns_of(scores)))
+    side = table_side(result_table(columns_of(scores * 20)))
     (row,) = summary_rows(Party("candidate", side))
     labels = [tick.label for tick in row["plot"].ticks]
     assert ((labels[0], labels[-1]) == ("0", "1")) is is_whole_scale
