@@ -97,6 +97,28 @@ BEFORE = results(**dict.fromkeys(WAVERING, of_five(5)), broken=of_five(5), stead
 AFTER = results(**dict.fromkeys(WAVERING, of_five(4)), broken=of_five(0), steady=of_five(5))
 
 
+def test_failed_tasks_come_first_then_the_largest_part_of_a_metrics_range() -> None:
+    def side(failed: str, **scores: dict[str, float]) -> ResultTable:
+        ids = ("a", "b", "c", "d", "e")
+        return result_table(
+            {
+                "example_id": ids,
+                "error": ["Boom" if name == failed else None for name in ids],
+                **{f"eval.{metric}.score": [found.get(name, 0.0) for name in ids] for metric, found in scores.items()},
+            }
+        )
+
+    # Words range over 1,000: 400 of them are less than half of a right answer.
+    before = side("", right={"a": 1.0, "b": 0.5, "c": 1.0, "d": 1.0}, words={"a": 1000.0, "d": 900.0, "e": 1000.0})
+    after = side("c", right={"a": 1.0, "b": 0.0, "c": 1.0, "d": 0.3}, words={"a": 600.0, "d": 900.0, "e": 990.0})
+    found = compare_results(before, after, directions={"words": "maximize"})
+    worse = [(change.example_id, change.metric) for change in found.regressed]
+    assert worse[:1] == [("c", "task error")]
+    assert [one for one in worse if one[0] != "c"] == [("d", "right"), ("b", "right"), ("a", "words"), ("e", "words")]
+    better = compare_results(after, before, directions={"words": "maximize"}).improved
+    assert [(change.example_id, change.metric) for change in better] == worse
+
+
 def test_they_are_listed_last_and_apart() -> None:
     comparison = compare_results(BEFORE, AFTER)
     assert comparison.regressed[0].example_id == "broken"

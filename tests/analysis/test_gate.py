@@ -392,6 +392,29 @@ def test_a_bound_on_what_is_not_known_fails() -> None:
     assert judged(partly, partly, Gate(max_p95_latency=10, max_cost=1)).status == "failed"
 
 
+@pytest.mark.parametrize("known", [20, 18, 17, 1])
+def test_a_bound_needs_to_be_known_of_nine_tenths_of_the_ok_runs(known: int) -> None:
+    side = operated([1.0] * known + [None] * (20 - known), [0.01] * known + [None] * (20 - known))
+    found = checks(judged(side, side, Gate(max_p95_latency=10, max_cost=1, bounds="point")))
+    status = "passed" if known >= 18 else "failed"
+    assert (found["p95 latency"], found["cost"]) == (status, status)
+
+
+def test_what_lies_at_a_bound_keeps_it_and_the_least_bound_is_none_at_all() -> None:
+    side = operated([0.0] * 100, [0.0] * 100)
+    gate = Gate(max_p95_latency=0, max_cost=0, bounds="point")
+    assert judged(side, side, gate).status == "passed"
+    dear = operated([1.0] * 100, [0.25] * 100)
+    found = [
+        checks(judged(dear, dear, Gate(max_p95_latency=latency, max_cost=cost, bounds="point")))
+        for latency, cost in ((1.0, 25.0), (0.999, 24.999))
+    ]
+    assert [(each["p95 latency"], each["cost"]) for each in found] == [("passed", "passed"), ("failed", "failed")]
+    for name in ("max_p95_latency", "max_cost"):
+        with pytest.raises(InvalidSetting, match=f"Gate.{name} must be at least 0"):
+            Gate.of(gate, **{name: -0.001})
+
+
 def test_a_first_run_has_no_baseline_and_says_so() -> None:
     gate = Gate(metrics={"correctness": Metric(min=0.8, max_regression=0.01)}, max_error_rate=0.1)
     good = gate.judge_alone(table(correctness=[1.0] * 90 + [0.0] * 10))

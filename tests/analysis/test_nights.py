@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,9 @@ from prefect_experiments.analysis.comparison.earlier import EarlierRun, EarlierR
 from prefect_experiments.analysis.comparison.exchange import EXCHANGE_APPROXIMATE, EXCHANGE_EXACT, exchange_test
 from prefect_experiments.analysis.comparison.paired import mid_p_value
 from prefect_experiments.analysis.gate import Gate
-from prefect_experiments.analysis.nights.chart import drift, drift_limit, night_score
+from prefect_experiments.analysis.nights.chart import Drift, drift, drift_limit, night_score
 from prefect_experiments.analysis.nights.promotion import better_before
+from prefect_experiments.analysis.nights.records import Night
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.errors import InvalidSetting
 
@@ -85,6 +88,33 @@ def test_drift_says_since_which_night() -> None:
     assert not drift([0.5] * 30, chance=0.025).is_alarm
 
 
+def test_a_sum_at_its_limit_is_no_alarm_yet() -> None:
+    limit = drift_limit(0.025)
+    assert not Drift(limit, limit, 0, (limit,)).is_alarm
+    assert Drift(np.nextafter(limit, 99), limit, 0, (limit,)).is_alarm
+    assert drift([], chance=0.025) == Drift(0.0, limit, 0, ())
+    found = drift([0.5, 0.25, 2.0, 1.0, -5.0, 1.5, 0.5], chance=0.025)
+    assert found.sums == pytest.approx((0, 0, 1.5, 2.0, 0, 1.0, 1.0))
+    assert (found.sum, found.since) == (1.0, 5)
+
+
+def test_a_limit_is_higher_for_a_smaller_chance_and_for_more_nights() -> None:
+    assert drift_limit(0.01) > drift_limit(0.05) > drift_limit(0.05, nights=7) > 0
+    assert drift([], chance=0.05, nights=7).limit == drift_limit(0.05, 7)
+    assert drift([], chance=0.05).limit == drift_limit(0.05, 30)
+
+
+def test_a_nights_score_is_above_0_where_it_is_worse() -> None:
+    rng = np.random.default_rng(2)
+    earlier = 1.0 * (rng.random((100, 3)) < 0.8)
+    worse, better = np.zeros(100), np.ones(100)
+    assert night_score(earlier, worse) > 5
+    assert night_score(earlier, better) < -3
+    assert night_score(earlier, worse, less_is_better=True) < -5
+    assert night_score(earlier, better, less_is_better=True) > 3
+    assert abs(night_score(earlier, earlier[:, 0])) < 2
+
+
 def night(rng: np.random.Generator, share: float, label: str = "run", n: int = 200) -> ResultTable:
     """A night of a noisy application: every example is right with that chance."""
     rows = [{"example_id": f"e{i}", "eval.right.score": float(rng.random() < share)} for i in range(n)]
@@ -107,7 +137,39 @@ def test_a_slow_decline_fails_as_drift_though_no_night_shows_it() -> None:
     (check,) = [check for check in found.verdict.checks if check.name == "drift"]
     assert check.status == "failed"
     assert "right has been drifting since 2026-11-" in check.reason
-    assert "it is worse than on those before (cumulative sum" in check.reason
+    # 0.3 of the month's 0.05 is for drift.
+    assert re.search(
+        r"over \d+ nights it is worse than on those before \(cumulative sum [\d.]+, and "
+        rf"{drift_limit(0.3 * 0.05):.1f} is the limit\)",
+        check.reason,
+    )
+
+
+@pytest.mark.parametrize(("at_most", "per", "nights"), [(0.05, "month", 30), (0.2, "week", 7)])
+def test_drift_has_three_tenths_of_the_false_alarms_for_all_metrics_together(
+    at_most: float, per: str, nights: int
+) -> None:
+    gate = {"alarms": {"per": per, "at_most": at_most}}
+    (check,) = [one for one in judged([0.8] * 4 + [0.2] * 3, gate=gate).verdict.checks if one.name == "drift"]
+    assert check.reason.endswith(f"and {drift_limit(0.3 * at_most, nights):.1f} is the limit)")
+
+
+def test_of_two_metrics_each_has_half_of_what_drift_has() -> None:
+    rng = np.random.default_rng(5)
+    tables = [
+        result_table(
+            [
+                {"example_id": f"e{i}", "eval.a.score": float(rng.random() < share), "eval.b.score": float(i % 2)}
+                for i in range(200)
+            ]
+        )
+        for share in (0.8, 0.8, 0.8, 0.2, 0.2)
+    ]
+    earlier = EarlierRuns(runs=tuple(EarlierRun(table=table, date="2026-11-01") for table in tables[1:-1]), pooled=5)
+    found = compare_results(tables[0], tables[-1], gate=Gate.parse(MONTHLY), earlier=earlier)
+    (check,) = [one for one in found.verdict.checks if one.name == "drift"]
+    assert check.reason.startswith("a has been drifting since")
+    assert check.reason.endswith(f"and {drift_limit(0.3 * 0.05 / 2):.1f} is the limit)")
 
 
 def test_nights_that_do_not_change_pass_and_a_comparison_alone_asks_nothing_of_the_nights() -> None:
@@ -141,6 +203,31 @@ def test_the_run_after_a_better_one_may_take_the_tag() -> None:
     assert better_before(judged([0.8, 0.8, 0.95, 0.93])) == ("right",)
     assert better_before(judged([0.8, 0.8, 0.8, 0.95])) == ()
     assert better_before(judged([0.95])) == ()
+
+
+@pytest.mark.parametrize(
+    ("nights", "better"),
+    [
+        ({"a": [0.05, 1.0]}, ("a",)),
+        ({"a": [0.0501, 1.0]}, ()),
+        ({"a": [1.0, 0.0]}, ()),  # the candidate itself only proposes
+        ({"a": [0.0, 1.0, 1.0]}, ()),
+        ({"a": [0.0]}, ()),
+        ({"a": [0.05, 1.0], "b": [0.0]}, ("a",)),  # of b there is no night before
+        ({"a": [0.025, 1.0], "b": [0.026, 1.0]}, ("a",)),
+        ({"a": [0.02, 1.0], "b": [0.01, 1.0]}, ("a", "b")),
+        ({}, ()),
+    ],
+)
+def test_the_run_before_has_to_be_better_by_a_test_that_all_metrics_share(
+    nights: dict[str, list[float]], better: tuple[str, ...]
+) -> None:
+    found = judged([0.8])
+    metrics = {
+        name: replace(found.metrics["right"], name=name, nights=tuple(Night(p_better=p) for p in each))
+        for name, each in nights.items()
+    }
+    assert better_before(replace(found, metrics=metrics)) == better
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,13 @@ class TestDirections:
         assert outcomes(passing(ran, 0.8)) == {"low": "passed", "high": "failed", "edge": "passed"}
         assert passing(ran).rule == "all scores >= 0.5, or <= 0.5 where less is better"
 
+    def test_only_where_less_is_better_a_floats_last_digits_are_forgiven(self) -> None:
+        given = columns(["over", "under"], x=[0.5 + 5e-10, 0.5 - 5e-10])
+        assert outcomes(passing(given)) == {"over": "passed", "under": "failed"}
+        assert outcomes(passing(given, directions={"x": "minimize"})) == {"over": "passed", "under": "passed"}
+        given = columns(["over", "under"], x=[0.5 + 5e-9, 0.5 - 5e-9])
+        assert outcomes(passing(given, directions={"x": "minimize"})) == {"over": "failed", "under": "passed"}
+
     def test_who_asks_may_say_it(self) -> None:
         given = columns(["a", "b"], toxic=[0.1, 0.9])
         assert outcomes(passing(given)) == {"a": "failed", "b": "passed"}

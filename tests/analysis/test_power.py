@@ -19,7 +19,15 @@ from prefect_experiments.analysis.comparison.paired import (
 )
 from prefect_experiments.analysis.experiment_plan import plan_of
 from prefect_experiments.analysis.gate import Gate
-from prefect_experiments.analysis.power import Asked, Noise, power_to_find, power_to_pass, smallest_drop
+from prefect_experiments.analysis.power import (
+    Asked,
+    Noise,
+    examples_for,
+    power_to_find,
+    power_to_pass,
+    repetitions_for,
+    smallest_drop,
+)
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.errors import InvalidSetting
 
@@ -94,6 +102,41 @@ def test_a_mean_cannot_fall_further_than_to_the_worst_score() -> None:
     noise = Noise(n=8, variance=0.2, height=0.1, reach=0.1, two_valued=True)
     assert power_to_find(noise, 0.2, Asked(alpha=0.05)) == 0
     assert smallest_drop(noise, Asked(alpha=0.05)) is None
+
+
+@given(st.integers(1, 10_000_000))
+def test_the_fewest_examples_are_found_to_a_part_in_500(fewest: int) -> None:
+    found = examples_for(lambda n: n >= fewest)
+    assert found is not None
+    assert fewest <= found <= fewest + max(0, found // 500)
+
+
+def test_at_most_ten_million_examples_and_twenty_repetitions_are_thought_of() -> None:
+    assert examples_for(lambda n: n >= 10_000_000) == 10_000_000
+    assert examples_for(lambda n: n >= 10_000_001) is None
+    assert [repetitions_for(lambda r, fewest=fewest: r >= fewest) for fewest in (1, 7, 20, 21)] == [1, 7, 20, None]
+
+
+def test_too_few_examples_find_nothing_however_large_the_drop_is() -> None:
+    """The sign-flip test of two pairs cannot come below 0.05: z squared is 2.7."""
+    found = [power_to_find(Noise(n=n, variance=1.0), 1000.0, Asked(alpha=0.05)) for n in (1, 2, 3)]
+    assert found == [0.0, 0.0, 1.0]
+
+
+def test_the_largest_drop_is_to_the_worst_score_and_not_beyond() -> None:
+    noise = Noise(n=100, variance=0.2, height=0.5, reach=0.5, two_valued=True)
+    found = [power_to_find(noise, drop, Asked(alpha=0.05)) for drop in (0.5, 0.5 * (1 + 1e-12), 0.501)]
+    assert found == pytest.approx([1.0, 1.0, 0.0], abs=1e-9)
+    assert noise.with_drop(0.5) == pytest.approx(0.25)  # half fell, of 1 each
+    assert noise.with_drop(0.25) == pytest.approx(0.5 * 0.2 + 0.5 * 0.5 - 0.25**2)
+    assert Noise(n=100, variance=0.2).with_drop(0.5) == 0.2
+
+
+def test_without_a_margin_what_is_not_found_passes() -> None:
+    noise = Noise(n=100, variance=0.2)
+    assert power_to_pass(noise, Asked(alpha=0.05)) == 0.95
+    assert power_to_pass(noise, Asked(alpha=0.05, margin=1e-9)) < 0.03
+    assert power_to_pass(noise, Asked(alpha=0.05, margin=10.0)) == pytest.approx(1.0)
 
 
 # What a verdict tells ------------------------------------------------------------------------------

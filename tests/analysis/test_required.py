@@ -170,13 +170,23 @@ def test_wrong_rules_are_refused() -> None:
         ({"spilt": "golden"}, "unknown key 'spilt'; did you mean 'split'"),
         ({"split": []}, r"Gate\.required: split must be a value or a list of them"),
         ({"ids": [None]}, r"Gate\.required: ids must be a value or a list of them"),
-        ({"split": "golden", "threshold": "high"}, "threshold must be a finite number such as 0.8, got 'high'"),
+        *(
+            ({"split": "golden", "threshold": wrong}, "threshold must be a finite number such as 0.8, got ")
+            for wrong in ("high", True, float("inf"), float("nan"), [0.8])
+        ),
+        ({"metadata.": "gold"}, "unknown key 'metadata.'"),
+        ({"metadata.tier": {"is": "gold"}}, r"required: metadata\.tier must be a value or a list of them"),
+        ({"split": "golden", "metrics": []}, "required: metrics must be a value or a list of them"),
     ):
         with pytest.raises(InvalidSetting, match=said):
             Gate(required=rule)  # type: ignore[arg-type]
     gate = Gate.parse("required: {split: golden, metadata.tier: [gold, 1], threshold: 0.8}")
     assert gate.must is not None
     assert gate.must.values == {"splits": ("golden",), "metadata.tier": ("gold", "1")}
+    assert (gate.must.ids, gate.must.threshold, gate.must.metrics) == ((), 0.8, None)
+    must = Gate(required={"split": "a", "splits": ["b", "a"], "ids": [1, "x", 1], "threshold": 1, "metrics": None}).must
+    assert must is not None
+    assert (must.values, must.ids, must.threshold, must.metrics) == ({"splits": ("a", "b", "a")}, ("1", "x"), 1, None)
 
 
 def test_a_comparison_without_the_examples_is_refused() -> None:

@@ -187,6 +187,19 @@ def test_small_groups_take_no_part_and_are_named() -> None:
     )
 
 
+@pytest.mark.parametrize("n_worse", [1, 5, 6, 7])
+def test_at_most_five_groups_are_told_and_the_others_counted(n_worse: int) -> None:
+    topic = [chr(ord("a") + n // 20) for n in range(160)]
+    given = both(topic, *range(20 * n_worse), n=160)
+    verdict = compare_results(*given, gate=Gate(slices="metadata.topic")).verdict
+    assert verdict is not None
+    (check,) = (check for check in verdict.checks if check.name == "metadata.topic")
+    assert check.status == "failed"
+    assert check.reason.count("significantly worse") == min(n_worse, 5)
+    others = {6: "; and 1 other", 7: "; and 2 others"}.get(n_worse)
+    assert check.reason.endswith(others) if others else "; and" not in check.reason
+
+
 def test_only_small_groups_are_inconclusive() -> None:
     verdict = compare_results(*both([str(n // 2) for n in range(100)]), gate=Gate(slices="metadata.topic")).verdict
     assert verdict is not None

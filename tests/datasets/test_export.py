@@ -177,6 +177,43 @@ def test_a_new_file_has_the_usual_permissions(tmp_path):
     assert (tmp_path / "a.json").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+# --- formulas -------------------------------------------------------------------------------------
+
+BEGINS_A_FORMULA = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # OWASP, "CSV Injection": the last four are full-width
+
+
+def cells(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("first", BEGINS_A_FORMULA)
+def test_a_cell_or_a_name_that_a_spreadsheet_would_calculate_gets_an_apostrophe(tmp_path, first):
+    texts = [first, f"{first}1+1", f"{first}SUM(A1)", f"{first} 5"]
+    write_rows([{first: text, "plain": f"a{text}"} for text in texts], tmp_path / "a.csv", for_spreadsheets=True)
+    assert cells(tmp_path / "a.csv") == [[f"'{first}", "plain"], *([f"'{text}", f"a{text}"] for text in texts)]
+    write_rows([{first: text} for text in texts], tmp_path / "b.csv")
+    assert cells(tmp_path / "b.csv") == [[first], *([text] for text in texts)]
+
+
+@given(st.characters(exclude_categories=["Cs"]).filter(lambda first: first not in BEGINS_A_FORMULA))
+def test_no_other_text_is_changed_for_spreadsheets(tmp_path_factory, first):
+    path = tmp_path_factory.mktemp("export") / "a.csv"
+    write_rows([{"a": f"{first}=1", "b": f"{first}+1"}], path, for_spreadsheets=True)
+    assert cells(path) == [["a", "b"], [f"{first}=1", f"{first}+1"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_number"),
+    [("-5", True), ("+3.25", True), ("-.5", True), ("+5.", True), ("-1e9", True), ("+1.5E-3", True), ("-1e+9", True),
+     ("-", False), ("-.", False), ("-5-5", False), ("--5", False), ("-1e", False), ("+5 ", False), ("-5e1.5", False),
+     ("=5", False), ("-x", False)],
+)  # fmt: skip
+def test_a_number_is_no_formula(tmp_path, text, is_number):
+    write_rows([{"a": text, "b": -5, "c": -0.5}], tmp_path / "a.csv", for_spreadsheets=True)
+    assert cells(tmp_path / "a.csv")[1] == [text if is_number else f"'{text}", "-5", "-0.5"]
+
+
 # --- examples ---------------------------------------------------------------------------------
 
 VALUES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5) | st.lists(st.integers(0, 9))

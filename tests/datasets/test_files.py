@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_experiments.datasets import is_path, read_rows
+from prefect_experiments.datasets import csv_text, is_path, read_rows
 from prefect_experiments.errors import InvalidDataset
 
 
@@ -164,6 +164,31 @@ def test_a_million_characters_in_a_cell_and_the_limit_put_back(write):
     for thread in threads:
         thread.join()
     assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("own", [1, 500, 5_000_000])
+def test_whatever_limit_is_set_cells_are_as_long_as_the_file_and_the_limit_is_put_back(write, own):
+    path, broken = write("a.csv", f"q\n{'x' * 1000}\n"), write("b.csv", f'q\n{"x" * 1000}\n"x')
+    before = csv.field_size_limit(own)
+    try:
+        assert read_rows(path) == [{"q": "x" * 1000}]
+        with pytest.raises(InvalidDataset):
+            read_rows(broken)
+        assert csv.field_size_limit() == own
+    finally:
+        csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize(("size", "own", "limit"), [(10, 20, 20), (30, 20, 30), (2**31, 20, 2**31 - 1)])
+def test_cells_are_never_longer_than_any_system_can_have_them(size, own, limit):
+    """The csv module refuses a limit that is no int of C, and some are 32 bits wide."""
+    before = csv.field_size_limit(own)
+    try:
+        with csv_text._field_limit(size):
+            assert csv.field_size_limit() == limit
+        assert csv.field_size_limit() == own
+    finally:
+        csv.field_size_limit(before)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,30 @@ def test_every_stratum_is_within_one_of_its_share(topics, n, seed):
         assert abs(got[topic] - count * len(drawn) / len(topics)) < 1
 
 
+@pytest.mark.parametrize(
+    ("topics", "n", "drawn"),
+    [
+        ("abc", 1, "a"),
+        ("abc", 2, "ab"),
+        ("cba", 2, "cb"),  # the earlier in the dataset, whatever it is called
+        ("aabbcc", 4, "aabc"),
+        ("aabbccc", 4, "abcc"),  # shares of 1.14, 1.14 and 1.71
+        ("aaab", 2, "aa"),  # 1.5 and 0.5
+        ("abbb", 2, "ab"),
+    ],
+)
+def test_at_a_tie_the_stratum_that_comes_first_gets_one_more(topics, n, drawn):
+    found = draw(dataset(topics), sample_of("stratified", n=n))
+    assert collections.Counter(example.metadata["topic"] for example in found) == collections.Counter(drawn)
+
+
+def test_the_stratified_and_the_systematic_draw_of_a_seed_are_fixed_for_good():
+    examples = dataset(n % 3 for n in range(1000))
+    places = [example.input for example in draw(examples, sample_of("stratified", n=6))]
+    assert places == [53, 103, 181, 372, 647, 870]
+    assert [example.input for example in draw(examples, sample_of("systematic", n=5))] == [127, 327, 527, 727, 927]
+
+
 def test_seeds_differ_and_every_place_can_be_drawn():
     examples = dataset(range(20))
     for method in ("random", "systematic"):

@@ -18,8 +18,10 @@ from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
 from prefect_experiments import Client, Gate
+from prefect_experiments.analysis.verdicts import Verdict
 from prefect_experiments.errors import AlreadyExists, ExperimentsError
 from prefect_experiments.flows import deployment_evaluation as flow_module
+from prefect_experiments.flows.deployment_evaluation import QUICK
 from prefect_experiments.orchestration.deployed import recovery
 from prefect_experiments.orchestration.deployed.recovery import MOST_LIVES, arun_for_flow_run, what_became_of
 from tests.store.samples import new_experiment
@@ -170,6 +172,43 @@ def keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[
         return found
 
     return asked_for
+
+
+@pytest.mark.parametrize(
+    ("said", "is_over"),
+    [
+        (None, False),
+        (Verdict(status="passed", reasons=()), False),
+        (Verdict(status="failed", reasons=(), exit_code=1), True),
+    ],
+)
+def test_only_what_a_sample_has_shown_to_be_worse_is_not_evaluated_whole(
+    said: Verdict | None, is_over: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'store.db'}")
+    asked: list[tuple[str, Any]] = []
+
+    async def run(*, new: dict[str, Any], **_: Any) -> Any:
+        asked.append((new["experiment_name"], new.get("sample")))
+        return SimpleNamespace(verdict=said)
+
+    async def shown(_: Any) -> None:
+        asked.append(("shown", None))
+
+    async def conclude(*_: Any, **__: Any) -> str:
+        return "concluded"
+
+    monkeypatch.setattr(flow_module, "arun_for_flow_run", run)
+    monkeypatch.setattr(flow_module, "show_outcome", shown)
+    monkeypatch.setattr(flow_module, "outcome", lambda _, before: before)
+    monkeypatch.setattr(flow_module, "conclude", conclude)
+    given: dict[str, Any] = {"model": "m", "version": "1", "dataset": "d", "evaluators": ["exact_match"]}
+    ended = asyncio.run(flow_module.deployment_evaluation.fn(**given, task="tests.deployments.slow:slow"))
+    sample = ("m@1 quick", QUICK)
+    if is_over:
+        assert (asked, ended) == ([sample, ("shown", None)], "A sample has shown enough, the rest was not run. ")
+    else:
+        assert (asked, ended) == ([sample, ("m@1", None)], "concluded")
 
 
 def test_a_version_is_evaluated_once_and_again_where_that_is_asked_for(

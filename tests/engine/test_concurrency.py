@@ -10,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefect_experiments.engine import CallPolicy, Engine
+from prefect_experiments.engine.engine import _was_paid
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.evaluators import create_evaluator
+from support.patience import FOREVER_S
+from tests.store.samples import verdict
 
 from .harness import InFlight, ListSink, Timer, engine_of, evaluate, evaluation_items, in_virtual_time, run, run_items
 
@@ -169,6 +173,37 @@ def test_a_sink_that_is_stuck_stops_the_calls():
 
     asyncio.run(main())
     assert len(in_flight.starts) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "quick", "is_kept"), [("CODE", True, False), ("CODE", False, True), ("LLM", True, True)]
+)
+def test_what_a_judge_was_paid_for_is_durable_before_its_slot_is_free(monkeypatch, kind, quick, is_kept):
+    """Or took as long as one that is paid; what a quick function has said is soon said again."""
+
+    class Sink(ListSink):
+        flushed = 0
+
+        async def flush(self):
+            self.flushed += 1
+
+    @create_evaluator(kind=kind, name="judge")
+    def judge(output):
+        return 1.0
+
+    # On a busy machine a quick function takes long as well.
+    monkeypatch.setattr("prefect_experiments.engine.engine.REACHES_OUT_S", FOREVER_S if quick else 0.0)
+    sink = Sink()
+    assert evaluate(judge, ["a"], sink=sink).evaluation().score == 1.0
+    assert bool(sink.flushed) is is_kept
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "is_paid"),
+    [("CODE", 0.019, False), ("CODE", 0.02, True), ("LLM", 0.0, True), ("HUMAN", 0.0, True)],
+)
+def test_a_function_of_20_ms_may_have_asked_somebody_who_is_paid(kind, seconds, is_paid):
+    assert _was_paid(verdict(0, annotator_kind=kind, start_time=0.0, end_time=seconds)) is is_paid
 
 
 def test_threads_are_used_again():

@@ -32,6 +32,8 @@ from prefect_experiments.engine.limits import (
 
 from .harness import in_virtual_time
 
+REALLY = limits.COOL_DOWN_S, limits.OBSERVED_AT_LEAST_S  # which `conftest.quick` makes short
+
 
 class Clock:
     def __init__(self) -> None:
@@ -258,6 +260,103 @@ def test_a_server_error_stops_the_growth_for_a_while():
         assert limit.rate == pytest.approx(10.5)
 
     in_virtual_time(main)
+
+
+# --- the numbers, as a user meets them --------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """With the limits' real numbers."""
+    monkeypatch.setattr(limits, "COOL_DOWN_S", REALLY[0])
+    monkeypatch.setattr(limits, "OBSERVED_AT_LEAST_S", REALLY[1])
+    return Clock()
+
+
+def test_half_as_fast_after_a_second_and_then_five_percent_more_a_second(clock):
+    limit = RateLimit("provider", clock)
+    limit.exceeded(clock.now, None, observed=20.0)
+    assert (limit.rate, limit.wait) == (10.0, 1.0)
+    clock.now += 1
+    assert limit.known().rate == 10.0
+    clock.now += 1
+    assert limit.known().rate == pytest.approx(10.5)
+    limit.server_failed()
+    clock.now += 5
+    assert limit.known().rate == pytest.approx(10.5)
+    clock.now += 1
+    assert limit.known().rate == pytest.approx(11.025)
+
+
+def test_never_slower_than_a_call_in_ten_seconds(clock):
+    limit = RateLimit("provider", clock)
+    for _ in range(20):
+        clock.now += 1
+        limit.exceeded(clock.now, None, observed=1.0)
+    assert limit.rate == 0.1
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(0.25, 0.25), (599, 599), (600, 600), (601, 600), (1e9, 600)])
+def test_what_the_provider_asks_for_is_waited_for_up_to_ten_minutes(clock, asked, waited):
+    limit = RateLimit("provider", clock)
+    limit.exceeded(clock.now, asked, observed=1000.0)
+    assert limit.wait == waited
+
+
+@pytest.mark.parametrize(("late", "next_in"), [(0.0, 0.1), (0.01, 0.09), (0.02, 0.08), (30.0, 0.08)])
+def test_a_start_that_comes_a_little_late_costs_no_rate(clock, late, next_in):
+    """Timers are late by up to 20 ms; what is later was not waited for."""
+    limit = RateLimit("provider", clock)
+    limit.exceeded(clock.now, 40.0, observed=20.0)
+    limit.server_failed()  # or it grows meanwhile
+    clock.now += 40.0
+    limit.server_failed()
+    clock.now += late
+    limit.server_failed()
+    asyncio.run(limit.acquire())
+    assert limit.rate == pytest.approx(10.0, rel=0.02) if late < 30 else limit.rate > 10.0
+    assert limit.wait == pytest.approx(next_in if late < 30 else 1 / limit.rate - 0.02, abs=1e-3)
+
+
+@pytest.mark.parametrize(("since_pause", "rate"), [(4.9, 25.0 * (1 + 0.05 * 4.9)), (5.0, 0.5)])
+def test_what_is_seen_within_five_seconds_of_a_pause_says_little(clock, since_pause, rate):
+    limit = RateLimit("provider", clock)
+    limit.exceeded(clock.now, 4.0, observed=100.0)
+    clock.now += 4.0
+    limit.known()
+    clock.now += since_pause
+    limit.known()
+    limit.exceeded(clock.now, None, observed=1.0)
+    assert limit.rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("ago", "rate"), [((5.0, 4.0), 0.2), ((5.25, 4.0), 0.125), ((0.5, 0.25), 1.0), ((1.0,) * 6, 3.0), ((2.0,) * 6, 1.5)]
+)
+def test_the_rate_that_is_halved_is_that_of_the_last_five_seconds(clock, ago, rate):
+    """Of one at least: a burst is a second's worth."""
+    active = ActiveLimits(clock)
+    active.note_starts(clock.now - seconds for seconds in ago)
+    assert active.exceeded(RuntimeError(), clock.now - 0.25).rate == rate
+
+
+def test_ten_minutes_without_a_success_are_a_wall(clock):
+    limit = RateLimit("provider", clock)
+    first = clock.now
+    limit.exceeded(first, None, 10.0)
+    clock.now += 600
+    assert not limit.is_starved(first)
+    clock.now += 0.5
+    assert limit.is_starved(first)
+
+
+@pytest.mark.parametrize(("apart", "is_wall"), [(1200.0, True), (1200.5, False)])
+def test_refusals_more_than_twenty_minutes_apart_have_nothing_to_do_with_each_other(clock, apart, is_wall):
+    limit = RateLimit("provider", clock)
+    limit.exceeded(clock.now, None, 10.0)
+    clock.now += apart
+    limit.exceeded(clock.now, None, 10.0)
+    assert limit.is_starved(clock.now) is is_wall
 
 
 # --- giving up --------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from support.patience import FOREVER_S
 
 from .harness import InFlight, engine_of, evaluate, evaluation_items, in_virtual_time, run, run_items
 
+REALLY_FIRST = calls.FIRST_BACKOFF_S  # which `conftest.quick` makes short
+
 
 def failing(times, error=lambda n: ValueError(f"failure {n}"), is_async=False):
     """A task that raises so often for each input and then returns it, and the times of its calls."""
@@ -125,6 +127,13 @@ def test_delays_have_an_end(monkeypatch):
     assert len(delays) == 8
     assert all(delay <= 10 for delay in delays)
     assert all(delay >= 5 for delay in delays[1:])
+
+
+def test_the_first_retry_comes_within_half_a_second_and_none_later_than_half_a_minute(monkeypatch):
+    monkeypatch.setattr(calls, "FIRST_BACKOFF_S", REALLY_FIRST)
+    most = [0.5, 1, 2, 4, 8, 16, *[30] * 20]
+    for delay, longest in zip(delays_of(len(most)), most, strict=True):
+        assert longest / 2 <= delay <= longest
 
 
 def test_a_quick_python_evaluator_has_nothing_to_wait_for(monkeypatch):
@@ -358,10 +367,12 @@ def test_cancelling_an_evaluation_ends_it():
 
 
 class Overloaded(Exception):
-    """As a provider raises it that asks for a day of waiting."""
+    """As a provider raises it that asks to wait."""
 
     status_code = 503
-    retry_after = 86_400.0
+
+    def __init__(self, retry_after):
+        self.retry_after = retry_after
 
 
 def waited_by(task, **options):
@@ -376,16 +387,21 @@ def waited_by(task, **options):
     return in_virtual_time(main)
 
 
-def test_no_retry_after_is_waited_for_longer_than_ten_minutes():
-    calls = []
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [(None, 4, 8), (1.0, 4, 8), (8.5, 8.5, 8.5), (599.0, 599, 599), (600.0, 600, 600), (86_400.0, 600, 600)],
+)
+def test_a_retry_after_is_waited_for_if_it_is_longer_and_no_longer_than_ten_minutes(monkeypatch, asked, least, most):
+    monkeypatch.setattr(calls, "FIRST_BACKOFF_S", 8)
+    made = []
 
     async def task(input):
-        calls.append(input)
-        if len(calls) == 1:
-            raise Overloaded
+        made.append(input)
+        if len(made) == 1:
+            raise Overloaded(asked)
         return input
 
-    assert 590 < waited_by(task, retries=1, timeout=None) < 610
+    assert least <= waited_by(task, retries=1, timeout=None) <= most
 
 
 def test_a_lane_that_fails_ends_the_others_at_once():

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefect_experiments.engine import streams
+from prefect_experiments.jsonable import NotJson
 from support.patience import PATIENCE_S
 
 from .harness import evaluate, run
@@ -393,6 +394,12 @@ def test_streams_are_closed():
     for kind in (OwnStream, OwnAsyncStream):
         assert run(lambda x, kind=kind: stream(kind)).output() == "a"
     assert [each.closed for each in opened] == [True, True]
+
+
+def test_a_stream_of_a_million_chunks_is_kept_and_a_longer_one_is_an_error():
+    assert streams.Reading().read(itertools.repeat("a", 1_000_000)) == "a" * 1_000_000
+    with pytest.raises(NotJson, match="more than 1,000,000 chunks"):
+        streams.Reading().read(itertools.repeat("a", 1_000_001))
 
 
 def test_more_chunks_than_anybody_means(monkeypatch):

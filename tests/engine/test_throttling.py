@@ -151,6 +151,37 @@ def test_a_server_error_is_tried_again_and_uses_up_retries():
     assert limits._shared == {}
 
 
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("status", "grows"), [(None, True), (400, True), (499, True), (500, False), (503, False), (599, False)]
+)
+def test_the_growth_stops_for_the_providers_errors_alone(status, grows):
+    """What a caller did wrong, and what carries no status, says nothing of the provider."""
+    clock = Clock()
+    limit = RateLimit("tests", clock)
+    limit.exceeded(clock.now, 10.0, observed=20.0)
+    clock.now += 10
+
+    async def task(x):
+        raise Busy(status_code=status)
+
+    async def main():
+        engine, sink = engine_of(task, retries=0)
+        engine._limits.met.append(limit)
+        await engine.run(run_items(["x"]))
+        return sink
+
+    assert asyncio.run(main()).errors() == ["Busy: slow down"]
+    clock.now += 2
+    assert (limit.known().rate > 10.0) is grows
+
+
 def http_error(status, value):
     request = httpx.Request("POST", "https://api.provider.test/v1/chat")
     response = httpx.Response(status, headers={"Retry-After": value}, request=request)
@@ -350,6 +381,28 @@ def test_what_has_come_through_since_is_the_end_of_a_wall(monkeypatch, form):
 
     assert run(form(provider), range(2), concurrency=1, retries=0).outputs() == [0, 1]
     assert made == [0, 0, 1, 1]
+
+
+def test_a_call_is_given_up_ten_minutes_after_its_first_refusal_though_others_pass(monkeypatch):
+    clock = Skipping()
+    monkeypatch.setattr(calls, "time", clock)
+    monkeypatch.setattr(limits, "_shared", {"tests": RateLimit("tests", clock.monotonic)})
+    refused = [asyncio.Event() for _ in range(10)]
+    made = []
+
+    async def task(x):
+        if x != "too large":
+            await refused[x].wait()  # so that one call is answered between any two refusals
+            return x
+        made.append(x)
+        clock.skipped += STARVED_AFTER_S / 10 + 1
+        if len(made) <= len(refused):
+            refused[len(made) - 1].set()
+        raise Busy
+
+    results = run(task, ["too large", *range(10)], concurrency=2, retries=0)
+    assert results.errors() == ["Busy: slow down"]
+    assert results.run(0).attempts == len(made) == 11
 
 
 def test_one_row_that_is_always_refused_does_not_hold_up_the_experiment_for_ever(monkeypatch):

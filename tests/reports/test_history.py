@@ -20,8 +20,8 @@ from prefect_experiments.analysis.verdicts import MetricCheck, Status
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.reports.history_markdown import history_markdown
 from prefect_experiments.reports.history_page import history_pieces
-from prefect_experiments.reports.history_terminal import print_history
-from prefect_experiments.reports.history_words import sparkline
+from prefect_experiments.reports.history_terminal import history_table, print_history
+from prefect_experiments.reports.history_words import runs, sparkline
 from prefect_experiments.reports.notebook import html
 from prefect_experiments.reports.timeline import BOTTOM, TOP, timeline
 from support.browser import CHROMIUM, Browser
@@ -111,6 +111,38 @@ def test_one_line_an_experiment_the_newest_last() -> None:
     assert "✗ 2025-11-06 02:00  night-5: slid since night 2" in lines
     assert not [line for line in lines if "night-4: few" in line], "the gate let it through"
     assert str(MONTH) == on_terminal(MONTH, 120).rstrip("\n"), "print shows the same"
+
+
+def test_the_last_five_alarms_are_shown() -> None:
+    def shown(alarms: int) -> str:
+        return on_terminal(history(*(entry(n, **judged("failed", f"reason {n}")) for n in range(alarms))))
+
+    assert "the last" not in shown(5)
+    assert all(f"reason {n}" in shown(5) for n in range(5))
+    assert "the last 5 of 6 alarms:" in shown(6)
+    assert [n for n in range(6) if f"reason {n}" in shown(6)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (0, "no runs"),
+        (1, "0 of 1 failed, 199 not made"),
+        (199, "0 of 199 failed, 1 not made"),
+        (200, "0 of 200 failed"),
+        (201, "0 of 201 failed"),
+    ],
+)
+def test_runs_that_were_not_made_are_counted(made: int, said: str) -> None:
+    assert runs(entry(0, n_runs=made)) == said
+
+
+def test_each_metric_has_a_column_where_there_is_room_for_24_characters_each() -> None:
+    assert len(MONTH.metrics) == 2
+    assert len(history_table(MONTH, width=60 + 2 * 24).columns) == 6
+    assert len(history_table(MONTH, width=60 + 2 * 24 - 1).columns) == 3
+    without = history(entry(0, {}))
+    assert [len(history_table(without, width=width).columns) for width in (60, 59)] == [4, 2]
 
 
 def test_a_narrow_terminal_has_metrics_below_each_other() -> None:

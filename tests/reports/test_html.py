@@ -28,6 +28,7 @@ from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.reports import page_data
 from prefect_experiments.reports.files import write_report
 from prefect_experiments.reports.html import html_report
+from prefect_experiments.reports.page import Party, summary_rows
 from prefect_experiments.reports.pull_request import pull_request_comment
 from prefect_experiments.reports.report_model import ReportSide, report_side, table_side
 from support.work import assert_in_proportion
@@ -431,6 +432,17 @@ def test_where_less_is_better_a_rise_is_a_change_for_the_worse() -> None:
     comparison = compare_results(*sides, directions={"distance": "minimize"})
     page = Document(html_report(comparison, table_side(sides[1]), table_side(sides[0])))
     assert [example["cells"][0] for example in page.data["examples"]] == [["0.20", "0.60", -0.4], ["0.80", "0.50", 0.3]]
+
+
+@pytest.mark.parametrize(
+    ("scores", "is_whole_scale"),
+    [([0.2, 0.4], True), ([0.0, 0.0], True), ([1.0, 1.0], True), ([-0.3, 0.1], False), ([1.0, 1.1], False)],
+)
+def test_means_from_0_to_1_are_drawn_on_the_whole_scale(scores: list[float], is_whole_scale: bool) -> None:
+    side = table_side(result_table(columns_of(scores * 20)))
+    (row,) = summary_rows(Party("candidate", side))
+    labels = [tick.label for tick in row["plot"].ticks]
+    assert ((labels[0], labels[-1]) == ("0", "1")) is is_whole_scale
 
 
 def columns_of(scores: list[float]) -> dict[str, list[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -36,6 +37,55 @@ from prefect_experiments.analysis.numbers import Unit
 )
 def test_scores(value: float | None, text: str) -> None:
     assert numbers.score(value) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "below", "at"),
+    [  # either side of each bound at which numbers are written another way
+        (numbers.score, (0.000499, "<0.001"), (0.0005, "0.001")),
+        (numbers.score, (0.99949, "0.999"), (0.9995, ">0.999")),
+        (numbers.score, (-0.0011, "-0.0011"), (0.0, "0.00")),
+        (numbers.score, (1.0, "1.00"), (1.001, "1.001")),
+        (numbers.plain, (0.00009999, "0.0001"), (0.0001, "0.0001")),
+        (numbers.plain, (0.00001234, "1.23e-05"), (0.0001234, "0.0001234")),
+        (numbers.plain, (999.46, "999.5"), (1000.46, "1,000")),
+        (numbers.plain, (999_999_999_999, "999,999,999,999"), (1e12, "1e+12")),
+        (numbers.plain, (-999_999_999_999, "-999,999,999,999"), (-1e12, "-1e+12")),
+        (numbers.percent, (0.00099, "<0.1%"), (0.001, "0.1%")),
+        (numbers.percent, (0.999, "99.9%"), (0.9991, ">99.9%")),
+        (numbers.duration, (999.4, "999 ms"), (999.5, "1.00 s")),
+        (numbers.duration, (-999.4, "-999 ms"), (-999.5, "-1.00 s")),
+        (numbers.duration, (-0.4, "0 ms"), (0.4, "0 ms")),
+        (numbers.duration, (9994, "9.99 s"), (9995, "10.0 s")),
+        (numbers.duration, (59_949, "59.9 s"), (59_950, "1 min 0 s")),
+        (numbers.money, (0.9994, "$0.999"), (1, "$1.00")),
+        (numbers.money, (-0.5, "-$0.50"), (-1, "-$1.00")),
+        (numbers.p_value, (0.00099, "<0.001"), (0.001, "0.001")),
+    ],
+)
+def test_numbers_at_the_bounds(
+    written: Callable[[float], str], below: tuple[float, str], at: tuple[float, str]
+) -> None:
+    assert (written(below[0]), written(at[0])) == (below[1], at[1])
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "text"),
+    [
+        (999_999_999_999, "plain", "+999,999,999,999"),
+        (1e12, "plain", "+1e+12"),
+        (-1e12, "plain", "-1e+12"),
+        (-1e12, "usd", "-$1e+12"),
+        (1e12, "usd", "+$1e+12"),
+        (9999, "ms", "+9,999 ms"),
+        (10_000, "ms", "+10 s"),
+        (-10_000, "ms", "-10 s"),
+        (-0.01, "points", "-1 point"),
+        (0.001, "points", "+0.1 points"),
+    ],
+)
+def test_a_difference_without_an_interval(number: float, unit: Unit, text: str) -> None:
+    assert numbers.difference(number, None, None, unit) == (text, "")
 
 
 @pytest.mark.parametrize(

@@ -170,11 +170,11 @@ def smallest_drop(noise: Noise, asked: Asked, power: float = POWER) -> float | N
 
 def examples_for(reaches: Callable[[int], bool]) -> int | None:
     """The fewest examples with which something is reached; ``None`` where ten million do not."""
-    high = 1
+    low, high = 0, 1
     while not reaches(high):
-        if (high := 2 * high) > MOST_EXAMPLES:
+        if high == MOST_EXAMPLES:
             return None
-    low = high // 2
+        low, high = high, min(2 * high, MOST_EXAMPLES)
     while high - low > max(1, high // 500):  # nobody knows a variance better than that
         middle = (low + high) // 2
         low, high = (low, middle) if reaches(middle) else (middle, high)
