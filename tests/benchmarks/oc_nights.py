@@ -14,7 +14,7 @@ from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.gate.alarm_rule import FOR_DRIFT, MONTHLY
 from prefect_experiments.analysis.nights.chart import REFERENCE, drift_limit, night_score
 
-TITLE = "Many nights: 30 over one baseline, n = 200 (500 months)"
+TITLE = "Many nights"
 
 Floats = np.ndarray
 Random = np.random.Generator

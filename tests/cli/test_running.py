@@ -172,7 +172,9 @@ def test_no_prefect_server_is_said_in_a_line_and_costs_the_page_alone(cli: Comma
     assert ended.json["ran"] == 4
     said = [line for line in lines(ended.err) if "Prefect" in line]
     assert len(said) == 2, "when it goes on without, and at the end"
-    assert "Prefect's server at http://127.0.0.1:9/api does not answer (ConnectError): going on without it, " in said[0]
+    # A busy machine may take longer to refuse a connection than there is patience here.
+    asked = r"Prefect's server at http://127\.0\.0\.1:9/api does not answer \((Connect|Timeout)Error\)"
+    assert re.search(f"{asked}: going on without it, ", said[0])
     assert "missing there: the flow run" in said[1]
 
 

@@ -11,7 +11,6 @@ import pytest
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.experiment import earlier
 from prefect_experiments.experiment.earlier import between, refuse_pool, since
 from prefect_experiments.origin import GATE
 from prefect_experiments.store import Store, TaskRecord
@@ -48,7 +47,7 @@ def ran(store: Store, experiment_id: str) -> RanExperiment:
 
 
 def beside(store: Store, baseline: str, *, pooled: int = 1, gate: Gate | None = MONTHLY) -> list[str]:
-    return [one.experiment_id for one in since(ran(store, baseline), gate, store, pooled)]
+    return [one.id for one in since(ran(store, baseline), gate, store, pooled)]
 
 
 def test_those_after_it_that_were_made_alike_in_their_order(store: Store) -> None:
@@ -57,7 +56,7 @@ def test_those_after_it_that_were_made_alike_in_their_order(store: Store) -> Non
     alike = [made(store, 2), made(store, 3, "inconclusive")]
     for gate in ("failed", None):
         made(store, 4, gate)
-    made(store, 5, task=TaskRecord("guess", TASK.fingerprint, TASK.reference))
+    alike.append(made(store, 5, task=TaskRecord("guess", TASK.fingerprint, TASK.reference)))  # by whatever task
     made(store, 6, repetitions=2)
     made(store, 7, positions=[0, 1])
     made(store, 8, positions=[0, 1, 2], splits=["train"])
@@ -77,18 +76,6 @@ def test_they_are_looked_for_where_somebody_asks(
     assert beside(store, baseline, pooled=pooled, gate=gate) == [after] * are_looked_at
     assert since(table(x=[1.0]), gate, store, pooled) == ()
     assert since(None, gate, store, pooled) == ()
-
-
-def test_of_many_nights_the_pooled_ones_and_the_newest_are_looked_at(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(earlier, "MOST_NIGHTS", 5)
-    monkeypatch.setattr(earlier, "_PAGE", 3)
-    baseline, *nights = [made(store, night) for night in range(9)]
-    assert beside(store, baseline) == nights[-5:]
-    assert beside(store, baseline, pooled=2) == [nights[0], *nights[-4:]]
-    assert beside(store, baseline, pooled=4) == [*nights[:3], *nights[-2:]]
-    assert beside(store, nights[2], pooled=4) == nights[3:]
 
 
 def test_between_two_experiments_is_what_was_made_before_the_second_and_is_whole(store: Store) -> None:

@@ -317,7 +317,7 @@ NOTHING = 3
         ("Bare", r"Bare\.run\(\) must have a type-annotated 'args' parameter"),
         ("Other", "must have a type-annotated 'args' parameter"),
         ("Number", "'args' must be a BaseModel subclass, got <class 'int'>"),
-        ("Unknown", "its annotation args: Nowhere cannot be read: name 'Nowhere' is not defined"),
+        ("Unknown", "its annotation args: 'Nowhere' cannot be read: name 'Nowhere' is not defined"),
         ("NOTHING", "runnable .* leads to a int, which cannot be called"),
     ],
 )

@@ -274,7 +274,10 @@ def test_every_sort_of_evaluator(name: str, reasoning: str, is_async: bool, tmp_
     ("code", "told"),
     [
         ("def check(): return 3", "cannot be called with an evaluable"),
-        ("def check(): raise OSError('no')", "called without arguments, as a factory,? failed with OSError: no"),
+        (
+            "def check(): raise OSError('no')",
+            "called without arguments, as a factory: it requires none, failed with OSError: no",
+        ),
         ("class check:\n  def __init__(self, needed): pass", "its class failed with TypeError"),
         ("check = 'text'", "leads to a str"),
         ("async def check(): pass", "async function must take the evaluable"),

@@ -18,7 +18,7 @@ LOOKS = """
 import sys
 
 ITSELF = ["prefect_experiments", "prefect_experiments.display", "prefect_experiments.pytest_plugin",
-          "prefect_experiments.pytest_plugin.known"]
+          "prefect_experiments.pytest_plugin.known", "prefect_experiments.texts"]
 
 def ours():
     return sorted(name for name in sys.modules if name.startswith("prefect"))

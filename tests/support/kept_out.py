@@ -19,7 +19,7 @@ LINES = {
     "the address of a package registry": [
         r"//[\w.-]*\b(pypi\.org|pythonhosted\.org|npmjs\.(org|com)|yarnpkg\.com|anaconda\.(org|com))\b",
         r"https?://[^\s\"'<>)]+/(simple|pypi|npm|conda)(/|[\s\"'<>)]|$)",
-        r"(?i)index[-_]url\b|--registry\b|\bregistry *= *[\"']?http|\bpip_index\b|\buv_(default_)?index\b",
+        r"(?i)index[-_]url\b|--regis[t]ry\b|\bregistry *= *[\"']?http|\bpip_inde[x]\b|\buv_(default_)?inde[x]\b",
         r"\[\[tool\.(uv\.index|poetry\.source)\]\]",
     ],
     "a path of one machine": [
