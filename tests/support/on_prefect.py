@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
+from prefect.context import SettingsContext, get_settings_context
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, Settings
 
 from prefect_experiments import Client
 from support.patience import PATIENCE_S
@@ -17,8 +19,15 @@ def on_the_server(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)  # for the processes that tests start
     # An experiment does without a server that takes long; a test that looks for what is there does not.
     monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))
-    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+    with SettingsContext(profile=get_settings_context().profile, settings=_settings(prefect_api)):
         yield
+
+
+@functools.cache
+def _settings(api: str) -> Settings:
+    """Prefect's settings for a server, made once: `temporary_settings` takes as long as many a test."""
+    updates = {PREFECT_API_URL: api, PREFECT_LOGGING_LEVEL: "WARNING"}
+    return get_settings_context().settings.copy_with_update(updates=updates)
 
 
 @pytest.fixture
