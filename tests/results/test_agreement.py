@@ -149,7 +149,7 @@ UNDERSTOOD: list[tuple[str, Any, Any]] = [
     ("trace_id", TRACE, TRACE),
     ("trace_id", str(uuid.UUID(TRACE)).upper(), TRACE),
     ("trace_id", uuid.UUID(TRACE), TRACE),
-    ("trace_id", "our own", ("metadata.trace_id", "our own")),
+    *(("trace_id", cell, ("metadata.trace_id", cell)) for cell in ("our own", "abc123", TRACE[:-1] + "z")),
     *(("eval.a.score", cell, 1) for cell in (True, 1, 1.0, "1", "true", "True", np.True_, Decimal(1))),
     *(("eval.a.score", cell, 0) for cell in (False, 0, "False", "-0.0")),
     *(("eval.a.score", cell, None) for cell in (None, "", "nan", math.nan, "None", pd.NA)),

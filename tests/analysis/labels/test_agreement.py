@@ -42,7 +42,8 @@ def scores_of(found: Agreement) -> ScoreAgreement:
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
 def test_labels_agree_with_the_libraries(pairs: list[tuple[bool, bool]]) -> None:
     judged, people = [one for one, _ in pairs], [two for _, two in pairs]
-    found = labels_of(agreement(judged, people, positive=True if any(judged + people) else None))
+    whole = agreement(judged, people, positive=True if any(judged + people) else None)
+    found = labels_of(whole)
     assert found.rate == pytest.approx(metrics.accuracy_score(people, judged))
     assert (found.kappa is None) == (len(set(judged + people)) == 1)
     if found.kappa is not None:
@@ -53,6 +54,12 @@ def test_labels_agree_with_the_libraries(pairs: list[tuple[bool, bool]]) -> None
         assert (found.false_positives, found.false_negatives) == (more, fewer)
         exact = stats.binomtest(more, more + fewer).pvalue if more + fewer else 1.0
         assert found.bias_p_value == pytest.approx(exact)
+        rates = {"positive": found.true_positive_rate, "negative": found.true_negative_rate}
+        for side, rate in rates.items():
+            undefined = f"the true {side} rate is undefined: people gave no such label"
+            assert (undefined in whole.notes) == (rate is None)
+        assert (found.true_positive_rate is None) == (not any(people))
+        assert (found.true_negative_rate is None) == all(people)
     assert np.sum(found.confusion) == found.n == sum(found.human_counts.values())
 
 
