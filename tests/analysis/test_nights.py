@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
 import sys
 from pathlib import Path
 
@@ -33,7 +35,7 @@ def enumerated(scores: Floats) -> tuple[float, float]:
     return float(above.mean() + same.mean() / 2), float((~above & ~same).mean() + same.mean() / 2)
 
 
-@pytest.mark.parametrize("steps", [1, 3, 4])
+@pytest.mark.parametrize("steps", [1, 3, 4, 10])
 def test_scores_on_a_scale_are_counted_out(steps: int) -> None:
     scores = np.random.default_rng(steps).integers(0, steps + 1, (6, 4)) / steps
     found = exchange_test(scores[:, 1:], scores[:, 0])
@@ -141,6 +143,15 @@ def test_the_run_after_a_better_one_may_take_the_tag() -> None:
     assert better_before(judged([0.8, 0.8, 0.95, 0.93])) == ("right",)
     assert better_before(judged([0.8, 0.8, 0.8, 0.95])) == ()
     assert better_before(judged([0.95])) == ()
+
+
+def test_a_run_is_better_up_to_the_level_itself() -> None:
+    found = judged([0.8, 0.8, 0.95, 0.93])
+    metric, level = found.metrics["right"], 1 - found.confidence
+    for p_better, better in ((level, ("right",)), (math.nextafter(level, 1), ())):
+        before = dataclasses.replace(metric.nights[-2], p_better=p_better)
+        changed = dataclasses.replace(metric, nights=(*metric.nights[:-2], before, metric.nights[-1]))
+        assert better_before(dataclasses.replace(found, metrics={"right": changed})) == better
 
 
 @pytest.mark.parametrize(

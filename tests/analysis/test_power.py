@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.paired import (
     keeps_clear,
     least_to_reject,
@@ -19,7 +20,8 @@ from prefect_experiments.analysis.comparison.paired import (
 )
 from prefect_experiments.analysis.experiment_plan import plan_of
 from prefect_experiments.analysis.gate import Gate
-from prefect_experiments.analysis.power import Asked, Noise, power_to_find, power_to_pass, smallest_drop
+from prefect_experiments.analysis.power import Asked, Noise, noise_of, power_to_find, power_to_pass, smallest_drop
+from prefect_experiments.analysis.repeat_noise import repeat_noise
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.errors import InvalidSetting
 
@@ -94,6 +96,15 @@ def test_a_mean_cannot_fall_further_than_to_the_worst_score() -> None:
     noise = Noise(n=8, variance=0.2, height=0.1, reach=0.1, two_valued=True)
     assert power_to_find(noise, 0.2, Asked(alpha=0.05)) == 0
     assert smallest_drop(noise, Asked(alpha=0.05)) is None
+
+
+@pytest.mark.parametrize("scores", [[1.0, 1.0, 0.0, 1.0, 0.0], [0.9, 0.2, 0.55, 0.7, 0.35]])
+def test_of_the_baselines_scores_the_mean_square_above_the_worst_is_known(scores: list[float]) -> None:
+    others = [*scores[:4], 1.0]
+    noise = noise_of(compare_results(table(right=scores), table(right=others)).metrics["right"], 0.95)
+    assert noise is not None
+    assert noise.height == pytest.approx(np.mean(scores))
+    assert noise.reach == pytest.approx(np.mean(np.square(scores)))
 
 
 # What a verdict tells ------------------------------------------------------------------------------
@@ -173,6 +184,13 @@ def test_how_the_noise_is_known() -> None:
     # Rates from 0.6 to 1 evenly: two runs differ on 2 E p (1 - p) = 0.293 of the examples.
     assert repeated.sd_difference**2 == pytest.approx(0.293, abs=0.04)
     assert assumed.sd_difference > repeated.sd_difference > said.sd_difference
+
+
+@pytest.mark.parametrize("told", [{}, {"agreement": 0.9}])
+def test_an_example_without_a_score_makes_no_noise(told: dict[str, float]) -> None:
+    scores = [0.9, 0.2, 0.55, 0.7, 0.35]
+    without, known = (repeat_noise(table(right=some), "right", 0.0, **told) for some in ([*scores, math.nan], scores))
+    assert without == known
 
 
 def test_a_drop_within_the_margin_is_not_to_be_found() -> None:

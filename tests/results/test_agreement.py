@@ -153,6 +153,7 @@ UNDERSTOOD: list[tuple[str, Any, Any]] = [
     *(("eval.a.score", cell, 1) for cell in (True, 1, 1.0, "1", "true", "True", np.True_, Decimal(1))),
     *(("eval.a.score", cell, 0) for cell in (False, 0, "False", "-0.0")),
     *(("eval.a.score", cell, None) for cell in (None, "", "nan", math.nan, "None", pd.NA)),
+    *((column, 0.5, (f"metadata.{column}", 0.5)) for column in ("eval.score", "eval..score")),
     ("eval.a.label", 7.0, "7"),
     ("eval.a.label", True, "True"),
     ("eval.a.label", State.GOOD, "ok"),

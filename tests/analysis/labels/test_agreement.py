@@ -253,6 +253,8 @@ def test_a_threshold_beside_labels(people: list[Any], positive: Any, labels: tup
         ([1], [1, 2], {}, "got 1 of the evaluator, 2 of people"),
         ([1], [1], {"confidence": 0}, "confidence must be"),
         ([{"label": "a"}], ["a"], {}, "evaluator holds values of type dict"),
+        ([{"label": "a"}], [1], {"threshold": 0.5}, "evaluator holds values of type dict"),
+        ([1], [{"label": "a"}], {"threshold": 0.5}, "human holds values of type dict"),
     ],
 )
 def test_bad_input_is_told(judged: list[Any], people: list[Any], options: dict[str, Any], message: str) -> None:
@@ -307,6 +309,8 @@ def test_an_annotation_is_named_with_or_without_what_its_columns_begin_with() ->
     table = judged_table()
     short, long = (meta_evaluation(table, evaluator="judge", human=f"{before}review") for before in ("", "annotation."))
     assert short == long
+    first = table.head(1)
+    assert meta_evaluation(first, evaluator="judge", human="annotation.review").n == 1
 
 
 def test_that_nothing_is_annotated_is_said() -> None:
