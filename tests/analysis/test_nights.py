@@ -51,6 +51,17 @@ def test_other_scores_are_close_to_what_is_enumerated() -> None:
         assert (found.p_higher, found.p_lower) == pytest.approx(enumerated(scores), abs=0.01)
 
 
+def test_at_the_mean_of_skewed_scores_lower_is_likelier_than_higher() -> None:
+    for seed in (1, 2, 3):
+        scores = np.random.default_rng(seed).random((8, 4)) ** 6
+        others, means = scores[0, 1:].sum(), scores[1:].mean(axis=1).sum()
+        scores[0, 0] = (others / 4 + means - scores[1:, 0].sum()) / 0.75  # what makes the newest run's total its mean
+        found = exchange_test(scores[:, 1:], scores[:, 0])
+        assert found.test == EXCHANGE_APPROXIMATE
+        assert found.p_lower == pytest.approx(enumerated(scores)[1], abs=0.01)
+        assert found.p_lower > 0.52
+
+
 def test_beside_one_run_it_is_mcnemars_mid_p() -> None:
     rng = np.random.default_rng(1)
     before, after = (1.0 * (rng.random(60) < share) for share in (0.8, 0.7))
