@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from prefect_experiments import Gate
 from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.comparison.correction import filled_with
 from prefect_experiments.analysis.corrected import FEWEST_LABELS, Corrected, corrected_difference
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison
@@ -286,6 +287,14 @@ def test_missing_scores_count_as_the_worst_in_the_corrected_difference_too() -> 
     assert found.verdict.status == "failed"
     (check,) = [one for one in found.verdict.checks if one.name == "correctness"]
     assert "with missing scores counted as the worst (140 of the candidate's)" in check.reason
+    metric = found.metrics["correctness"]
+    corrected, by_judge = metric.corrected, metric.missing_as_worst
+    assert corrected is not None
+    assert by_judge is not None
+    filled = filled_with(by_judge, metric, 0.95)
+    assert filled.difference < corrected.difference  # type: ignore[operator]
+    assert filled.ci_high - filled.difference == pytest.approx(filled.difference - filled.ci_low)  # type: ignore[operator]
+    assert filled.ci_high - filled.ci_low > corrected.ci_high - corrected.ci_low  # type: ignore[operator]
 
 
 def test_all_that_is_shown_says_it() -> None:

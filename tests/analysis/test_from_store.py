@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from prefect_experiments import AnnotateRecordInput, AnnotationInput
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.ran_experiment import RanExperiment
@@ -132,6 +133,22 @@ def test_columns_from_the_store_are_those_of_the_results(before: Any, after: Any
         store.close()
 
 
+def test_what_people_say_of_runs_is_read_of_the_store(store: Store) -> None:
+    ran = kept(store, "run", ([run_row(0, 1), run_row(0, 2), run_row(3, 1)], []))
+    said = {f"{ran.experiment.id}.0.2": ("kind", 1.0), f"{ran.experiment.id}.3.1": ("kind", 0.0)}
+    said[f"{ran.experiment.id}.0.1"] = ("short", 1.0)
+    store.results.annotate(
+        [
+            AnnotateRecordInput(record_id=run_id, values=[AnnotationInput(name=name, score=score)])
+            for run_id, (name, score) in said.items()
+        ]
+    )
+    found = result_table(ran).source.notes("kind")
+    assert {row: note.score for row, note in found.items()} == {1: 1.0, 2: 0.0}
+    assert found == in_memory(ran).source.notes("kind")
+    assert result_table(ran).source.notes("long") == {}
+
+
 # What is read ------------------------------------------------------------------------------------
 
 LONG = 20_000
@@ -211,6 +228,7 @@ def test_many_changes_read_as_a_tuple_of_them(compared: tuple[Comparison, Compar
     assert found == tuple(expected)
     assert tuple(expected) == found
     assert found != tuple(expected)[1:]
+    assert found != (*expected[:-1], expected[0])
     assert found[0] == next(iter(found)) == expected[0]
     assert found[-1] == found[len(found) - 1] == tuple(expected)[-1]
     assert found[250:253] == tuple(expected)[250:253]

@@ -201,3 +201,8 @@ def test_a_summarys_interval_is_of_examples_and_not_of_their_repetitions() -> No
     rows = result_table({"example_id": ids, "repetition_number": repetitions, "eval.x.score": [1.0] * 50})
     metric = table_side(rows).summary.metrics["x"]
     assert (metric.ci_low, metric.ci_high) == (pytest.approx(0.6915029, abs=1e-7), pytest.approx(1.0))
+    graded = [0.1 + 0.02 * (n // 5) + 0.1 * (n % 5) for n in range(50)]
+    rows = result_table({"example_id": ids, "repetition_number": repetitions, "eval.x.score": graded})
+    metric = table_side(rows).summary.metrics["x"]
+    expected = mean_interval(example_means(list(zip(ids, graded, strict=True))))
+    assert (metric.ci_low, metric.ci_high) == pytest.approx(expected)

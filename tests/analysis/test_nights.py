@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import sys
 from dataclasses import replace
@@ -36,7 +37,7 @@ def enumerated(scores: Floats) -> tuple[float, float]:
     return float(above.mean() + same.mean() / 2), float((~above & ~same).mean() + same.mean() / 2)
 
 
-@pytest.mark.parametrize("steps", [1, 3, 4])
+@pytest.mark.parametrize("steps", [1, 3, 4, 10])
 def test_scores_on_a_scale_are_counted_out(steps: int) -> None:
     scores = np.random.default_rng(steps).integers(0, steps + 1, (6, 4)) / steps
     found = exchange_test(scores[:, 1:], scores[:, 0])
@@ -50,6 +51,17 @@ def test_other_scores_are_close_to_what_is_enumerated() -> None:
         found = exchange_test(scores[:, 1:], scores[:, 0])
         assert found.test == EXCHANGE_APPROXIMATE
         assert (found.p_higher, found.p_lower) == pytest.approx(enumerated(scores), abs=0.01)
+
+
+def test_at_the_mean_of_skewed_scores_lower_is_likelier_than_higher() -> None:
+    for seed in (1, 2, 3):
+        scores = np.random.default_rng(seed).random((8, 4)) ** 6
+        others, means = scores[0, 1:].sum(), scores[1:].mean(axis=1).sum()
+        scores[0, 0] = (others / 4 + means - scores[1:, 0].sum()) / 0.75  # what makes the newest run's total its mean
+        found = exchange_test(scores[:, 1:], scores[:, 0])
+        assert found.test == EXCHANGE_APPROXIMATE
+        assert found.p_lower == pytest.approx(enumerated(scores)[1], abs=0.01)
+        assert found.p_lower > 0.52
 
 
 def test_beside_one_run_it_is_mcnemars_mid_p() -> None:
@@ -203,6 +215,15 @@ def test_the_run_after_a_better_one_may_take_the_tag() -> None:
     assert better_before(judged([0.8, 0.8, 0.95, 0.93])) == ("right",)
     assert better_before(judged([0.8, 0.8, 0.8, 0.95])) == ()
     assert better_before(judged([0.95])) == ()
+
+
+def test_a_run_is_better_up_to_the_level_itself() -> None:
+    found = judged([0.8, 0.8, 0.95, 0.93])
+    metric, level = found.metrics["right"], 1 - found.confidence
+    for p_better, better in ((level, ("right",)), (math.nextafter(level, 1), ())):
+        before = replace(metric.nights[-2], p_better=p_better)
+        changed = replace(metric, nights=(*metric.nights[:-2], before, metric.nights[-1]))
+        assert better_before(replace(found, metrics={"right": changed})) == better
 
 
 @pytest.mark.parametrize(

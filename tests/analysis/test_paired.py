@@ -114,9 +114,10 @@ def test_sample_size_for_paired_differences() -> None:
 # SciPy's results ---------------------------------------------------------------------------------
 
 
-def test_few_differences_are_permuted_exactly_as_scipy_does() -> None:
+@pytest.mark.parametrize("n", [12, 13])
+def test_few_differences_are_permuted_exactly_as_scipy_does(n: int) -> None:
     rng = np.random.default_rng(4)
-    left, right = rng.random(12), rng.random(12)
+    left, right = rng.random(n), rng.random(n)
     result = paired_test(left, right)
     theirs = stats.permutation_test(
         (left, right), lambda x, y: np.mean(y - x), permutation_type="samples", n_resamples=math.inf

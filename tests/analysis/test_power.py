@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.paired import (
     keeps_clear,
     least_to_reject,
@@ -19,6 +20,7 @@ from prefect_experiments.analysis.comparison.paired import (
 )
 from prefect_experiments.analysis.experiment_plan import plan_of
 from prefect_experiments.analysis.gate import Gate
+<<<<<<< HEAD
 from prefect_experiments.analysis.power import (
     Asked,
     Noise,
@@ -28,6 +30,10 @@ from prefect_experiments.analysis.power import (
     repetitions_for,
     smallest_drop,
 )
+=======
+from prefect_experiments.analysis.power import Asked, Noise, noise_of, power_to_find, power_to_pass, smallest_drop
+from prefect_experiments.analysis.repeat_noise import repeat_noise
+>>>>>>> surva
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.errors import InvalidSetting
 
@@ -104,6 +110,7 @@ def test_a_mean_cannot_fall_further_than_to_the_worst_score() -> None:
     assert smallest_drop(noise, Asked(alpha=0.05)) is None
 
 
+<<<<<<< HEAD
 @given(st.integers(1, 10_000_000))
 def test_the_fewest_examples_are_found_to_a_part_in_500(fewest: int) -> None:
     found = examples_for(lambda n: n >= fewest)
@@ -137,6 +144,15 @@ def test_without_a_margin_what_is_not_found_passes() -> None:
     assert power_to_pass(noise, Asked(alpha=0.05)) == 0.95
     assert power_to_pass(noise, Asked(alpha=0.05, margin=1e-9)) < 0.03
     assert power_to_pass(noise, Asked(alpha=0.05, margin=10.0)) == pytest.approx(1.0)
+=======
+@pytest.mark.parametrize("scores", [[1.0, 1.0, 0.0, 1.0, 0.0], [0.9, 0.2, 0.55, 0.7, 0.35]])
+def test_of_the_baselines_scores_the_mean_square_above_the_worst_is_known(scores: list[float]) -> None:
+    others = [*scores[:4], 1.0]
+    noise = noise_of(compare_results(table(right=scores), table(right=others)).metrics["right"], 0.95)
+    assert noise is not None
+    assert noise.height == pytest.approx(np.mean(scores))
+    assert noise.reach == pytest.approx(np.mean(np.square(scores)))
+>>>>>>> surva
 
 
 # What a verdict tells ------------------------------------------------------------------------------
@@ -216,6 +232,13 @@ def test_how_the_noise_is_known() -> None:
     # Rates from 0.6 to 1 evenly: two runs differ on 2 E p (1 - p) = 0.293 of the examples.
     assert repeated.sd_difference**2 == pytest.approx(0.293, abs=0.04)
     assert assumed.sd_difference > repeated.sd_difference > said.sd_difference
+
+
+@pytest.mark.parametrize("told", [{}, {"agreement": 0.9}])
+def test_an_example_without_a_score_makes_no_noise(told: dict[str, float]) -> None:
+    scores = [0.9, 0.2, 0.55, 0.7, 0.35]
+    without, known = (repeat_noise(table(right=some), "right", 0.0, **told) for some in ([*scores, math.nan], scores))
+    assert without == known
 
 
 def test_a_drop_within_the_margin_is_not_to_be_found() -> None:

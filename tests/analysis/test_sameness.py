@@ -114,6 +114,15 @@ def test_what_a_table_does_not_say_is_unknown_and_no_difference() -> None:
     assert not found.left_out
 
 
+def test_what_both_tables_say_is_compared_though_something_else_is_unknown() -> None:
+    before, after = (
+        result_table({"example_id": ["a", "b"], "input": ["q", asked], "eval.right.score": [1, 0]})
+        for asked in ("r", "another")
+    )
+    found = compare_results(before, after).differences
+    assert (found.inputs, found.unknown) == (("b",), ("expected outputs",))
+
+
 def test_another_dataset_is_named() -> None:
     sides = [dataclasses.replace(side(wrong=w), dataset_name=name) for w, name in ((0, "orders"), (1, "refunds"))]
     verdict = judged(*sides)

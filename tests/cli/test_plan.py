@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments import Client, ExperimentPlan, plan_experiment
+from prefect_experiments.analysis.numbers import money
 
 from .harness import Here, lines
 
@@ -34,7 +35,9 @@ def test_too_few(here: Here) -> None:
     assert said.startswith("TOO FEW 200 examples, 1 repetition, planned by base")
     assert "right: a margin of 0.05 takes about " in said
     assert "repetitions of these, and there are 200 examples, 1 repetition." in said
-    assert "One run makes 200 calls of the task, about $1.20 at $0.006 each; over " in said
+    plan = plan_experiment(baseline="base.csv", beside="again.csv", gate=GATE, client=here.client)
+    needed = f"over {plan.calls_needed:,} examples {plan.calls_needed:,}, about {money(plan.cost_needed)}."
+    assert f"One run makes 200 calls of the task, about $1.20 at $0.006 each; {needed}" in said
     assert "The smallest drop is the one that fails 4 times of 5." in said
 
 

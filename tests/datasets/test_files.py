@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import threading
@@ -46,7 +47,7 @@ def test_a_directory_and_an_empty_file(tmp_path, write):
 
 
 def test_names_that_cannot_be_files():
-    assert "cannot be read" in refusal("x" * 5000 + ".csv")
+    assert f"cannot be read: {os.strerror(errno.ENAMETOOLONG)} " in refusal("x" * 5000 + ".csv")
     assert "no file" in refusal("a\0b.csv")
 
 
@@ -144,6 +145,7 @@ def test_the_separator_is_told_from_the_header(write, content):
         ("q, in words|a\n1,5|x\n", {"q": "1", "in words|a": "5|x"}),
         ("q,a;b;c\n1,x;y\n", {"q": "1", "a;b;c": "x;y"}),
         ("q\na;b\n", {"q": "a;b"}),
+        ("q, in words;a\n1,5,2;x\n", {"q, in words": "1,5,2", "a": "x"}),
     ],
 )
 def test_a_separator_has_to_divide_every_row_and_the_comma_comes_first(write, content, row):
@@ -267,6 +269,7 @@ def test_json_lists_and_examples(write):
         ('[{"a": 1},\n {"b": {\n"c": 1, "c": 1}}]', ["line 2", "'c'", "twice"]),
         ('[{"a": 1e999}]', ["line 1", "a number is too large to be one. Write it as text"]),
         ("[" * 5000, ["nested"]),
+        ("[\n" + "[1],\n" * 2000 + "[" * 5000, ["line 2002, column 254: nested too deep"]),
         ('[{"a": 1}, [2]]', ["row 2", "a list"]),
         ('[{"a": 1}, true]', ["row 2", "a bool"]),
         ('["q", "r"]', ["row 1", "a text", "a name for every column"]),

@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 from prefect_experiments import Gate, compare_experiments, write_report
+from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.errors import InvalidInput, InvalidSetting
+from prefect_experiments.store import Store
+from tests.store.samples import new_experiment, record, run_row
 
 ROWS = [{"example_id": f"e{n}", "output": f"answer {n}", "eval.right.score": float(n % 3 > 0)} for n in range(30)]
 WORSE = [{**row, "eval.right.score": 0.0} for row in ROWS]
@@ -31,6 +34,18 @@ def test_a_form_that_is_said_goes_before_the_ending(tmp_path: Path) -> None:
     path = write_report(ROWS, tmp_path / "results", form="junit")
     suites = ElementTree.parse(path).getroot()
     assert [case.get("name") for case in suites.iter("testcase")].count("right") == 1
+
+
+def test_an_experiments_own_baseline_is_on_its_page_unless_another_one_is_given(tmp_path: Path) -> None:
+    store = Store("sqlite://")
+    ran = RanExperiment(store, new_experiment(store))
+    record(store, ran.experiment.id, [run_row(0)])
+    ran.baseline = [{**row, "output": "of its own baseline"} for row in ROWS]
+    assert "of its own baseline" in write_report(ran, tmp_path / "r.html").read_text()
+    given = write_report(ran, tmp_path / "r.html", baseline=ROWS).read_text()
+    store.close()
+    assert "of its own baseline" not in given
+    assert "answer 7" in given
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
-from prefect_experiments.analysis import RanExperiment, Summary
+from prefect_experiments.analysis import RanExperiment, Summary, numbers
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.labels.classification import classification_report
@@ -28,7 +28,11 @@ from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.reports import page_data
 from prefect_experiments.reports.files import write_report
 from prefect_experiments.reports.html import html_report
+<<<<<<< HEAD
 from prefect_experiments.reports.page import Party, summary_rows
+=======
+from prefect_experiments.reports.page import metric_rows
+>>>>>>> surva
 from prefect_experiments.reports.pull_request import pull_request_comment
 from prefect_experiments.reports.report_model import ReportSide, report_side, table_side
 from support.work import assert_in_proportion
@@ -139,6 +143,22 @@ def test_without_a_baseline_nothing_is_called_a_candidate() -> None:
     assert "candidate" not in alone
 
 
+def test_two_sides_that_were_not_compared_are_told_by_the_first_ones_means() -> None:
+    text = Document(html_report(None, SMALL.candidate, SMALL.baseline)).text
+    means = [numbers.score(one.summary.metrics["correctness"].mean) for one in (SMALL.candidate, SMALL.baseline)]
+    assert means[0] != means[1]
+    assert re.findall(r"correctness (\d\.\d+) \[", text) == [means[0]] * 2
+
+
+def test_differences_in_points_are_on_one_axis_and_others_on_their_own() -> None:
+    rows = {row.figures.name: row.change for row in metric_rows(SMALL.comparison, [], [])}
+    ticks = {name: [tick.label for tick in plot.ticks] for name, plot in rows.items() if plot}
+    points = ["-20", "0"]
+    assert ticks == {"correctness": points, "faithfulness": points, "answer_words": ["-10", "-5", "0"]}
+    marks = [plot.marks[0].x for plot in rows.values() if plot]
+    assert marks[0] < rows["correctness"].zero < marks[1], "one fell, one rose"  # type: ignore[union-attr,operator]
+
+
 def test_denominators_errors_and_percentiles_are_shown() -> None:
     summary = SMALL.candidate.summary
     assert summary.n_errors
@@ -218,6 +238,18 @@ def test_of_a_page_that_cannot_hold_all_a_part_is_for_each_kind(monkeypatch: pyt
     page = Document(html_report(compare_results(*sides), table_side(sides[1]), table_side(sides[0])))
     kept = [int(example["id"][1:]) for example in page.data["examples"]]
     assert (len(kept), sum(60 <= n < 79 for n in kept), 79 in kept) == (20, 5, True)
+
+
+def test_places_that_a_kind_does_not_need_go_to_those_that_got_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = columns_of([1.0] * 80)
+    after = columns_of([1.0] * 40 + [0.0] * 39 + [1.0])
+    after["error"] = [None] * 79 + ["Boom"]
+    sides = [result_table(rows) for rows in (before, after)]
+    monkeypatch.setattr(page_data, "MOST_EXAMPLES", 20)
+    page = Document(html_report(compare_results(*sides), table_side(sides[1]), table_side(sides[0])))
+    kept = [int(example["id"][1:]) for example in page.data["examples"]]
+    assert (len(kept), min(kept), max(kept)) == (20, 40, 79), "none of those that stayed what they were"
+    assert "It has 20 of 40 that got worse (the worst among them), and all 1 with an error. Search" in page.text
 
 
 def test_long_texts_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,14 @@ def test_a_comparison_has_its_verdict_its_metrics_and_what_got_worse() -> None:
     assert page.tags <= {"div", "span", "a", "bdi", "ul", "li", "table", "caption", "thead", "tbody", "tr", "th", "td"}
 
 
+def test_numbers_stand_at_the_right_and_words_at_the_left() -> None:
+    aligned = re.findall(r'<th style="text-align:(\w+)[^>]*>([^<]+)<', MADE.comparison._repr_html_())
+    assert {name: side for side, name in aligned[:8]} == {
+        **dict.fromkeys(("metric", "verdict"), "left"),
+        **dict.fromkeys(("baseline", "candidate", "difference", "better", "worse", "p"), "right"),
+    }
+
+
 def test_a_long_dataset_is_not_shown_whole() -> None:
     rows = tuple(Example(id=f"e{n}", input="x" * 10_000, output=n) for n in range(5_000))
     for thing, more in ((Dataset(name="long", examples=rows), "and 4,995 more"), (ExampleList(rows), "and 4,980 more")):

@@ -107,6 +107,8 @@ def test_a_difference_without_an_interval(number: float, unit: Unit, text: str) 
         (0, -0.0000003, 0.0000003, "usd", "$0", "[-0.0000003, 0.0000003]"),
         (0.0, -0.0000002, 0.0000002, "usd", "$0", "[-0.0000002, 0.0000002]"),
         (0.02, None, None, "points", "+2 points", ""),
+        (0.025, None, None, "points", "+2.5 points", ""),
+        (2.5, None, None, "plain", "+2.5", ""),
         (None, None, None, "points", "-", ""),
     ],
 )

@@ -12,6 +12,7 @@ from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.reports.markdown import comparison_markdown
+from prefect_experiments.reports.phrases import opening
 from prefect_experiments.reports.terminal import comparison_table, print_comparison
 
 
@@ -49,6 +50,16 @@ def test_what_got_worse_stands_below_each_other_case_by_case(width: int) -> None
     assert [line.split()[0] for line in lines[6:]] == ["input", "baseline", "candidate"]
     assert all(cell_len(line) <= width for line in lines)
     assert lines[6].endswith("…")
+
+
+def test_a_sentence_is_one_line_however_narrow_the_terminal() -> None:
+    """Who searches the output, or copies from it, has the whole of it."""
+    rows = {"example_id": [f"e{n}" for n in range(30)], "eval.right.score": [1.0] * 30}
+    comparison = compare_results(result_table(rows), result_table(rows), gate=Gate())
+    out = Console(file=io.StringIO(), width=40)
+    print_comparison(comparison, out)
+    assert len(opening(comparison)) > 40
+    assert f"  {opening(comparison)}" in out.file.getvalue().splitlines()
 
 
 def test_of_many_that_got_worse_one_that_failed_is_shown_first_with_a_gate_as_well() -> None:

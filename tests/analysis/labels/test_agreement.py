@@ -42,7 +42,8 @@ def scores_of(found: Agreement) -> ScoreAgreement:
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
 def test_labels_agree_with_the_libraries(pairs: list[tuple[bool, bool]]) -> None:
     judged, people = [one for one, _ in pairs], [two for _, two in pairs]
-    found = labels_of(agreement(judged, people, positive=True if any(judged + people) else None))
+    whole = agreement(judged, people, positive=True if any(judged + people) else None)
+    found = labels_of(whole)
     assert found.rate == pytest.approx(metrics.accuracy_score(people, judged))
     assert (found.kappa is None) == (len(set(judged + people)) == 1)
     if found.kappa is not None:
@@ -53,6 +54,12 @@ def test_labels_agree_with_the_libraries(pairs: list[tuple[bool, bool]]) -> None
         assert (found.false_positives, found.false_negatives) == (more, fewer)
         exact = stats.binomtest(more, more + fewer).pvalue if more + fewer else 1.0
         assert found.bias_p_value == pytest.approx(exact)
+        rates = {"positive": found.true_positive_rate, "negative": found.true_negative_rate}
+        for side, rate in rates.items():
+            undefined = f"the true {side} rate is undefined: people gave no such label"
+            assert (undefined in whole.notes) == (rate is None)
+        assert (found.true_positive_rate is None) == (not any(people))
+        assert (found.true_negative_rate is None) == all(people)
     assert np.sum(found.confusion) == found.n == sum(found.human_counts.values())
 
 
@@ -253,6 +260,8 @@ def test_a_threshold_beside_labels(people: list[Any], positive: Any, labels: tup
         ([1], [1, 2], {}, "one value each: got 1 of the evaluator, 2 of people"),
         ([1], [1], {"confidence": 0}, "confidence must be"),
         ([{"label": "a"}], ["a"], {}, "evaluator holds values of type dict"),
+        ([{"label": "a"}], [1], {"threshold": 0.5}, "evaluator holds values of type dict"),
+        ([1], [{"label": "a"}], {"threshold": 0.5}, "human holds values of type dict"),
     ],
 )
 def test_bad_input_is_told(judged: list[Any], people: list[Any], options: dict[str, Any], message: str) -> None:
@@ -307,6 +316,8 @@ def test_an_annotation_is_named_with_or_without_what_its_columns_begin_with() ->
     table = judged_table()
     short, long = (meta_evaluation(table, evaluator="judge", human=f"{before}review") for before in ("", "annotation."))
     assert short == long
+    first = table.head(1)
+    assert meta_evaluation(first, evaluator="judge", human="annotation.review").n == 1
 
 
 def test_that_nothing_is_annotated_is_said() -> None:

@@ -141,11 +141,10 @@ def _lower_tail(offsets: Floats, weights: Floats) -> float:
         if abs(change) < 1e-10:
             break
     log_mean, mean, variance = _tilted(offsets, weights, tilt)
-    if abs(tilt) < 1e-4:  # at the mean the formula is 0/0: the normal distribution has the limit, but for skewness
+    if abs(tilt) < 1e-4:  # at the mean the formula is 0/0: its limit is a half, moved by the skewness
         _, mean, variance = _tilted(offsets, weights, 0.0)
         third = float((weights * (offsets - (weights * offsets).sum(axis=1, keepdims=True)) ** 3).sum())
-        z = (seen - mean) / variance**0.5
-        return float(ndtr(z) + third / (6 * variance**1.5) * (1 - z**2) * np.exp(-(z**2) / 2) / (2 * np.pi) ** 0.5)
+        return float(ndtr((seen - mean) / variance**0.5) + third / (6 * variance**1.5) / (2 * np.pi) ** 0.5)
     w = float(np.sign(tilt) * (2 * max(tilt * seen - log_mean, 0.0)) ** 0.5)
     u = tilt * variance**0.5
     density = float(np.exp(-(w**2) / 2) / (2 * np.pi) ** 0.5)
