@@ -217,6 +217,10 @@ class TestWhereverADatasetIsNamed:
         other = project(path.parents[2], dataset(entry(4)), name="more.json")
         assert len(client.datasets.add_examples_to_dataset(dataset="kept", file=str(other))) == 4
 
+    def test_its_application_need_not_be_there_for_that(self, path: Path, client: Client) -> None:
+        path.write_text(json.dumps(dataset(entry(), runnable="pixie_qa/not_written_yet.py:answer")))
+        assert len(client.datasets.create_dataset(name="early", file=path)) == 1
+
     def test_results_of_it_can_be_logged(self, path: Path, client: Client, prefect_api: str) -> None:
         rows = [{"example_id": name, "output": {"output": "x"}} for name in ids(load_pixie(path))]
         with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
