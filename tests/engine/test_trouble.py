@@ -16,7 +16,12 @@ REFUSED = {"refused": True}
         ([(TimeoutError("no answer"), {})] * 2, "2 attempts timed out (TimeoutError: no answer)"),
         ([(KeyError("x"), {})] * 1200, "1,200 attempts failed (KeyError: 'x')"),
         (
-            [(OSError("slow down"), REFUSED), (TimeoutError("no answer"), {}), (KeyError("x"), {}), (KeyError("y"), {})],
+            [
+                (OSError("slow down"), REFUSED),
+                (TimeoutError("no answer"), {}),
+                (KeyError("x"), {}),
+                (KeyError("y"), {}),
+            ],
             "1 attempt refused, 1 timed out, 2 failed (the last: KeyError: 'y')",
         ),
     ],
