@@ -159,6 +159,7 @@ def test_code_counts():
         (True, 1),
         (float("nan"), float("inf")),
         (2**70, 2**71),
+        (255, "0xff"),
         (b"a", b"b"),
         ("\ud800", "\ud801"),
         ((1, 2), (2, 1)),

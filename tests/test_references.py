@@ -176,6 +176,16 @@ def test_a_file_that_no_longer_loads_is_refused_and_the_old_one_is_not_used(
         load_reference(reference)
 
 
+@pytest.mark.parametrize("reference", ["app.py:answer", "app:answer"])
+def test_where_loading_fails_nothing_was_loaded(folder: Path, reference: str) -> None:
+    write(folder / "helper.py", "VALUE = 1\n")
+    write(folder / "app.py", "from helper import VALUE\n1 / 0\n")
+    before = set(sys.modules)
+    with pytest.raises(InvalidReference, match="ZeroDivisionError"):
+        load_reference(reference)
+    assert set(sys.modules) == before
+
+
 def test_a_link_that_leads_elsewhere_now(folder: Path) -> None:
     for version in ("v1", "v2"):
         write(folder / version / "app.py", "from helper import VALUE\ndef answer(input): return VALUE\n")
@@ -425,6 +435,8 @@ def test_builtins_are_as_ever_for_what_imports_within_a_function(folder: Path, m
     fake.X = 41  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "lazy", fake)
     assert function("q") == (1, 42, "f"), "what a test puts there is found"
+    monkeypatch.setitem(sys.modules, "lazy", types.SimpleNamespace(X=6))
+    assert function("q") == (1, 7, "f"), "also where it is no module"
 
 
 # --- files of a package -------------------------------------------------------------------------

@@ -20,20 +20,17 @@ from prefect_experiments.analysis.comparison.paired import (
 )
 from prefect_experiments.analysis.experiment_plan import plan_of
 from prefect_experiments.analysis.gate import Gate
-<<<<<<< HEAD
 from prefect_experiments.analysis.power import (
     Asked,
     Noise,
     examples_for,
+    noise_of,
     power_to_find,
     power_to_pass,
     repetitions_for,
     smallest_drop,
 )
-=======
-from prefect_experiments.analysis.power import Asked, Noise, noise_of, power_to_find, power_to_pass, smallest_drop
 from prefect_experiments.analysis.repeat_noise import repeat_noise
->>>>>>> surva
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.errors import InvalidSetting
 
@@ -110,7 +107,6 @@ def test_a_mean_cannot_fall_further_than_to_the_worst_score() -> None:
     assert smallest_drop(noise, Asked(alpha=0.05)) is None
 
 
-<<<<<<< HEAD
 @given(st.integers(1, 10_000_000))
 def test_the_fewest_examples_are_found_to_a_part_in_500(fewest: int) -> None:
     found = examples_for(lambda n: n >= fewest)
@@ -144,7 +140,8 @@ def test_without_a_margin_what_is_not_found_passes() -> None:
     assert power_to_pass(noise, Asked(alpha=0.05)) == 0.95
     assert power_to_pass(noise, Asked(alpha=0.05, margin=1e-9)) < 0.03
     assert power_to_pass(noise, Asked(alpha=0.05, margin=10.0)) == pytest.approx(1.0)
-=======
+
+
 @pytest.mark.parametrize("scores", [[1.0, 1.0, 0.0, 1.0, 0.0], [0.9, 0.2, 0.55, 0.7, 0.35]])
 def test_of_the_baselines_scores_the_mean_square_above_the_worst_is_known(scores: list[float]) -> None:
     others = [*scores[:4], 1.0]
@@ -152,7 +149,6 @@ def test_of_the_baselines_scores_the_mean_square_above_the_worst_is_known(scores
     assert noise is not None
     assert noise.height == pytest.approx(np.mean(scores))
     assert noise.reach == pytest.approx(np.mean(np.square(scores)))
->>>>>>> surva
 
 
 # What a verdict tells ------------------------------------------------------------------------------

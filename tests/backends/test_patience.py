@@ -1,4 +1,4 @@
-"""How long a backend is left alone that says how long it wants to be."""
+"""How long a backend is left alone that says how long it wants to be, and what that comes to."""
 
 from __future__ import annotations
 
@@ -24,3 +24,20 @@ def test_it_is_believed_for_a_minute_at_most(monkeypatch: pytest.MonkeyPatch, as
     breaker = CircuitBreaker()
     breaker.failed(BackendUnavailable("busy", retry_after=asked), Clock.now)
     assert breaker.again_at - Clock.now == left_alone
+
+
+def test_how_long_an_outage_lasted_counts_where_people_were_told_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(circuit_breaker, "time", clock)
+    breaker = CircuitBreaker()
+
+    def outage(seconds: float, *, told: bool) -> float | None:
+        breaker.failed(BackendUnavailable("busy", retry_after=seconds), clock.now)
+        assert not told or breaker.is_to_be_said()
+        clock.now += seconds
+        return breaker.passed(clock.now)
+
+    assert outage(8.0, told=False) is None
+    assert breaker.waited() == (0.0, None)
+    assert [outage(8.0, told=True), outage(6.0, told=True)] == [8.0, 6.0]
+    assert breaker.waited() == (14.0, "busy")

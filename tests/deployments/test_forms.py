@@ -74,7 +74,7 @@ def test_what_is_set_in_the_group_counts_and_its_defaults_do_not(
     assert [path.parent.name for path in tmp_path.rglob("*.html")] == ["pages"]
     from prefect_experiments import Client
 
-    assert [one.name for one in Client().experiments.list()] == ["said outside"]
+    assert [(one.name, one.tags) for one in Client().experiments.list()] == [("said outside", ())], "as nobody said so"
 
 
 @pytest.mark.mostly_slow(quick=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from prefect_experiments.engine import CallPolicy, Engine
 from prefect_experiments.engine.engine import _was_paid
+from prefect_experiments.engine.threads import Threads
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.evaluators import create_evaluator
 from support.patience import FOREVER_S
@@ -236,6 +238,14 @@ def test_each_call_has_a_copy_of_the_context():
         return sink.outputs()
 
     assert asyncio.run(main()) == ["of the caller"] * 3
+
+
+def test_sync_calls_one_after_the_other_need_one_thread():
+    async def main():
+        threads = Threads()
+        return {await (await threads.submit(threading.get_ident)) for _ in range(20)}
+
+    assert len(asyncio.run(main())) == 1
 
 
 def test_repetitions_are_runs_of_their_own():

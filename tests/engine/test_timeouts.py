@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from types import SimpleNamespace
@@ -198,6 +199,22 @@ def test_a_sync_evaluator_that_hangs_is_given_up_when_its_timeout_is_over(gate, 
     row = in_virtual_time(main)
     assert row.error == "TimeoutError: no answer within timeout=10 s"
     assert row.end_time - row.start_time == pytest.approx(10, abs=1)
+
+
+def test_calls_that_go_on_past_their_timeout_are_counted():
+    async def task(x):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(FOREVER_S if x else 0)
+        if x == "stubborn":
+            await asyncio.sleep(5)
+        return x
+
+    async def main(clock):
+        engine, sink = engine_of(task, timeout=1, retries=0)
+        await engine.run(run_items(["stubborn", "", "slow", ""]))
+        return engine.abandoned, len(sink.errors())
+
+    assert in_virtual_time(main) == (1, 2)
 
 
 def test_evaluators_that_hang_do_not_stop_each_other(gate):

@@ -121,6 +121,7 @@ def test_each_attempt_counts_when_it_ends_and_all_of_them_stay_known(client, ser
     stopped_there = kept(client, raised.value)
     assert stopped_there.summary.overall_cost == pytest.approx(made * CALL)
     assert sum(run.total_cost for run in stopped_there.task_runs) == pytest.approx(made * CALL)
+    assert sum(run.attempts for run in stopped_there.task_runs) == made
     ran = resume_experiment(
         client=client, experiment=raised.value.experiment_id, task=lambda given: ask(), budget=1, print_summary=False
     )

@@ -151,6 +151,24 @@ def test_what_cannot_be_pickled_is_said_to_be_so(client: Client) -> None:
     assert run_sync(lambda: run_spec(work.session.spec)).runs == len(ROWS)  # here it is what it is
 
 
+def test_a_backend_is_the_one_of_the_process_that_opens_it(
+    folder_installed: str, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kept", "another"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("FOLDER_BACKEND_PATH", str(tmp_path / "kept"))
+    work = begun(Client(backend="folder", store_url=store_url), task=lambda value: value)
+    remote, link = work.session.spec.open_remote(work.store)
+    assert remote is not None
+    assert link is not None
+    assert remote.experiments.find(link.remote_id).name == work.record.experiment.name
+    monkeypatch.setenv("FOLDER_BACKEND_PATH", str(tmp_path / "another"))
+    with pytest.raises(
+        InvalidSetting, match=f"is kept in folder {tmp_path / 'kept'}, and the settings of this process"
+    ):
+        work.session.spec.open_remote(work.store)
+
+
 def test_a_store_in_memory_stays_here() -> None:
     work = begun(Client(store_url="sqlite://"), task=lambda value: value)
     with pytest.raises(InvalidSetting, match="in memory"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,10 @@ class TestWhereverADatasetIsNamed:
         assert [Entry.of(example).arguments["q"] for example in made] == [f"question {n}" for n in (1, 2, 3)]
         other = project(path.parents[2], dataset(entry(4)), name="more.json")
         assert len(client.datasets.add_examples_to_dataset(dataset="kept", file=str(other))) == 4
+
+    def test_its_application_need_not_be_there_for_that(self, path: Path, client: Client) -> None:
+        path.write_text(json.dumps(dataset(entry(), runnable="pixie_qa/not_written_yet.py:answer")))
+        assert len(client.datasets.create_dataset(name="early", file=path)) == 1
 
     def test_results_of_it_can_be_logged(self, path: Path, client: Client, prefect_api: str) -> None:
         rows = [{"example_id": name, "output": {"output": "x"}} for name in ids(load_pixie(path))]

@@ -63,6 +63,12 @@ def test_setup(lost):
 def test_subtests(subtests):
     with subtests.test("one"):
         assert 0
+
+@pytest.mark.experiment
+def test_passing_subtests(subtests):
+    for name in ("one", "two"):
+        with subtests.test(name):
+            assert 1
 """
     )
     done = project.run(tests)
@@ -82,8 +88,10 @@ def test_subtests(subtests):
     assert rows.loc["test_broken", "error"] == "ZeroDivisionError: division by zero"
     assert rows.loc["test_setup", "error"] == "OSError: no such thing"
     assert rows.loc["test_subtests", "eval.pass.label"] == "fail"
+    assert rows.loc["test_subtests", "eval.pass.explanation"].startswith("subtest: AssertionError")
+    assert rows.loc["test_passing_subtests", "eval.pass.label"] == "pass"
     assert "test_skipped" not in rows.index
-    assert len(rows) == 6
+    assert len(rows) == 7
 
 
 @pytest.mark.mostly_slow

@@ -276,18 +276,14 @@ def test_a_chart_has_a_gap_where_there_is_no_score() -> None:
         (chart.dots[a].x, chart.dots[b].x) for a, b in ((0, 1), (2, 3), (3, 4))
     ]
     assert all(TOP <= y <= BOTTOM for dot in chart.dots for y in (dot.y, dot.low, dot.high) if y is not None)
-<<<<<<< HEAD
     assert [(line.x1, round(line.x2, 1)) for line in chart.baselines] == [(16.667, 33.3), (50.0, 66.7)], (
         "and of the dash"
     )
-=======
     assert all(dot.high < dot.y < dot.low for dot in chart.dots), "heights are counted from the top"  # type: ignore[operator]
     alone = MetricPoint(n=1, n_examples=1, mean=0.5, ci_low=None, ci_high=None)
     assert [(dot.low, dot.high) for dot in timeline(history(entry(0, {"correct": alone})), "correct").dots] == [
         (None, None)
     ]
-    assert [dot.baseline_y is not None for dot in chart.dots] == [False, True, True, False, False]
->>>>>>> surva
     assert [(sign.sign, sign.x) for sign in chart.signs if sign.sign != "★"] == [
         ("✗", timeline(MONTH, "later").signs[1].x), ("?", 41.667), ("?", 75.0), ("≠", 75.0), ("✗", 91.667),
     ]  # fmt: skip

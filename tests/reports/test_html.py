@@ -28,11 +28,7 @@ from prefect_experiments.errors import InvalidInput, InvalidSetting
 from prefect_experiments.reports import page_data
 from prefect_experiments.reports.files import write_report
 from prefect_experiments.reports.html import html_report
-<<<<<<< HEAD
-from prefect_experiments.reports.page import Party, summary_rows
-=======
-from prefect_experiments.reports.page import metric_rows
->>>>>>> surva
+from prefect_experiments.reports.page import Party, metric_rows, summary_rows
 from prefect_experiments.reports.pull_request import pull_request_comment
 from prefect_experiments.reports.report_model import ReportSide, report_side, table_side
 from support.work import assert_in_proportion

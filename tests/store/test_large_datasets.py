@@ -172,6 +172,14 @@ def test_examples_of_a_deleted_dataset_are_not_there_any_more(store: Store) -> N
         found[5]
 
 
+def test_a_dataset_of_as_many_as_are_held_is_held(store: Store) -> None:
+    """It is still there when it has been deleted."""
+    store.datasets.create("held", [Example(input=n, id=f"e{n}") for n in range(10_000)])
+    found = store.datasets.get("held")
+    store.datasets.delete("held")
+    assert [example.input for example in found.examples] == list(range(10_000))
+
+
 def test_a_version_costs_what_it_changed(store: Store) -> None:
     every = examples(MANY)
     first = store.datasets.create("d", every)

@@ -235,6 +235,18 @@ def test_a_redirect_is_no_success(collector, caplog):
     assert any("HTTP 302 (is this the address for traces?)" in line for line in messages(caplog))
 
 
+@pytest.mark.parametrize("status", [201, 202, 299])
+def test_any_status_of_success_is_one(collector, status, caplog):
+    collector.status = status
+    tracer = tracer_to(collector)
+    experiment(quick, range(3), tracer=tracer)
+    collector.wait_for_requests(1)
+    collector.status = 200
+    tracer.flush(PATIENCE_S)
+    assert sum(len(request.spans) for request in collector.requests) == 3, "none was sent again"
+    assert not [line for line in messages(caplog) if "HTTP" in line]
+
+
 def test_a_collector_that_asks_to_wait_is_left_alone(collector, monkeypatch):
     monkeypatch.setattr(sender, "LONGEST_BACKOFF_S", 5)
     collector.status = 429

@@ -115,6 +115,9 @@ def test_appending_and_updating_make_versions(arize: StandIn, client: Client, of
     for number, dataset in enumerate((first, second, third), start=1):
         for version in (dataset.version_id, str(number)):
             assert content(client.datasets.get_dataset(name="mixed", version_id=version)) == content(dataset)
+        for word in ("version_id", "dataset_version_id"):
+            listed = client.datasets.list_examples(dataset="mixed", **{word: dataset.version_id})
+            assert [example.id for example in listed] == [example.id for example in dataset.examples]
         assert len(theirs(official, first.id, dataset_version_id=dataset.version_id)) == len(dataset)
     info = client.datasets.get_info(dataset="mixed")
     assert (info.id, info.version_id, info.version_count) == (first.id, third.version_id, 3)
