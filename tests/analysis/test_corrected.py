@@ -254,6 +254,34 @@ def test_labels_count_where_the_gate_says_which_are_good() -> None:
     assert labelled.metrics["correctness"].corrected == scored.metrics["correctness"].corrected
 
 
+def worse_by_people(words: dict[bool, str], **side_words: dict[bool, str]) -> list[ResultTable]:
+    """A judge who calls all 200 good, beside people's labels of 50: 9 of 10 are good before, 2 of 10 after."""
+    rng = np.random.default_rng(5)
+    tables = []
+    for name, share in (("baseline", 0.9), ("candidate", 0.2)):
+        said = side_words.get(name, words)
+        people = [said[bool(one)] if place % 4 == 0 else None for place, one in enumerate(rng.random(200) < share)]
+        ids = [f"q{place}" for place in range(200)]
+        judge = {"example_id": ids, "eval.judge.label": ["good"] * 200}
+        tables.append(result_table({**judge, "annotation.human.label": people}, name))
+    return tables
+
+
+@pytest.mark.parametrize("rule", [{}, {"max_regression": 0.05}])
+def test_a_judge_that_gives_labels_is_not_corrected_before_somebody_says_which_are_good(
+    rule: dict[str, object],
+) -> None:
+    gate = Gate.parse({"metrics": {"judge": {**HUMAN, **rule}}})
+    tables = worse_by_people({True: "good", False: "bad"})
+    for verdict in (compare_results(*tables, gate=gate).verdict, gate.judge_alone(tables[0])):
+        assert verdict is not None
+        assert verdict.status == "failed"
+        assert (
+            "no mean to judge; say which labels are good, in the gate: {metrics: {judge: {positive: good}}}"
+            in (verdict.reasons[0])
+        )
+
+
 def test_people_may_be_an_evaluator_as_well() -> None:
     judge, people = Judged(n=200, share=0.3).draw(np.random.default_rng(4))
     rows = [side(*one) for one in zip(judge, people, strict=True)]

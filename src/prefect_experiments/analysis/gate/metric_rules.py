@@ -255,6 +255,11 @@ class Metric(CorrectedBy, Positive, Min, MaxRegression):
     """minimize where less is better, maximize where more is. Without it, what the metric's evaluations say, as those of
     phoenix-evals do, else more."""
 
+    @property
+    def needs_mean(self) -> bool:
+        """Whether it asks for what labels without scores have none of: a mean."""
+        return any(asked is not None for asked in (self.min, self.max_regression, self.corrected_by))
+
     def judge(self, case: MetricCase) -> MetricCheck:
         """The worst that its rules say, and all of it in one sentence with the figures."""
         waiting = [Clause("inconclusive", case.pending)] if case.pending else []
