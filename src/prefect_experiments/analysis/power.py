@@ -26,6 +26,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison.paired import MCNEMAR, POWER, keeps_clear, least_to_reject
+from prefect_experiments.analysis.corrected import Corrected
 from prefect_experiments.analysis.verdicts import MetricComparison
 
 if TYPE_CHECKING:
@@ -166,6 +167,20 @@ def smallest_drop(noise: Noise, asked: Asked, power: float = POWER) -> float | N
         if high - low < 1e-4 * high:
             break
     return high
+
+
+def smallest_corrected_drop(found: Corrected, asked: Asked, power: float = POWER) -> float | None:
+    """The same of a difference that is corrected by people's scores: by its standard error, with Student's t."""
+    from scipy.special import stdtrit
+
+    assert found.stderr is not None
+    assert found.df is not None
+    of_test, of_interval, of_power = stdtrit(found.df, [1 - asked.alpha, (1 + asked.confidence) / 2, power]).tolist()
+    bound = of_test * found.stderr
+    if asked.margin is not None:
+        bound = max(bound, asked.margin - of_interval * found.stderr)
+    drop = bound + of_power * found.stderr
+    return drop if drop <= found.widest else None
 
 
 def examples_for(reaches: Callable[[int], bool]) -> int | None:
