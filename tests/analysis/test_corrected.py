@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefect_experiments import Gate
+from prefect_experiments import EvaluationResultFieldNames, Gate
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.correction import unknown_labels
 from prefect_experiments.analysis.corrected import FEWEST_LABELS, Corrected, corrected_difference
@@ -23,6 +23,7 @@ from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.reports.markdown import comparison_markdown
 from prefect_experiments.reports.phrases import figures_of, metric_line
 from prefect_experiments.reports.terminal import print_comparison, printed
+from prefect_experiments.results import read_results
 from support.judged_examples import Judged
 
 from .tables import with_errors
@@ -406,6 +407,16 @@ def test_a_name_that_nobody_has_annotated_is_told_with_those_that_there_are() ->
     for field in ("annotation.human.score", "annotation.human.label", "eval.human.score"):
         with pytest.raises(InvalidSetting, match=f"corrected_by='{field}' is a field; name what it is of: 'human'"):
             Gate.parse({"metrics": {"correctness": {"corrected_by": field}}})
+
+
+def test_scores_of_a_model_in_a_table_are_not_what_people_say() -> None:
+    rows = [{"example_id": f"e{n}", "output": n, "eval.correctness.score": 1, "given": n > 2} for n in range(40)]
+    columns = {"human": EvaluationResultFieldNames(score="given", annotator_kind="LLM")}
+    table = result_table(read_results(rows, evaluator_columns=columns))
+    found = compare_results(table, table, gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
+    assert found.verdict is not None
+    assert found.verdict.status == "inconclusive"
+    assert "whose scores are not people's: an evaluator of the kind LLM gave them; name an annotation" in reason(found)
 
 
 def test_an_experiment_evaluator_is_not_corrected() -> None:
