@@ -5,22 +5,25 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefect_experiments import Gate
+from prefect_experiments import EvaluationResultFieldNames, Gate
 from prefect_experiments.analysis.comparison import compare_results
-from prefect_experiments.analysis.comparison.correction import filled_with
+from prefect_experiments.analysis.comparison.correction import filled_with, unknown_labels
 from prefect_experiments.analysis.corrected import FEWEST_LABELS, Corrected, corrected_difference
+from prefect_experiments.analysis.power import Asked, smallest_corrected_drop
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.reports.markdown import comparison_markdown
 from prefect_experiments.reports.phrases import figures_of, metric_line
 from prefect_experiments.reports.terminal import print_comparison, printed
+from prefect_experiments.results import read_results
 from support.judged_examples import Judged
 
 from .tables import with_errors
@@ -112,6 +115,41 @@ def test_so_many_more_labels_halve_the_interval() -> None:
     assert widths[1] / widths[0] == pytest.approx(0.5, abs=0.05)
 
 
+def test_scores_may_be_as_large_as_numbers_are() -> None:
+    judge, people = Judged(n=100, share=0.4).draw(np.random.default_rng(2))
+    small = corrected_difference(judge, people)
+    for size in (2.0**500, 2.0**1020, 2.0**1023):
+        large = corrected_difference((judge[0] * size, judge[1] * size), (people[0] * size, people[1] * size))
+        assert large.difference == pytest.approx(small.difference * size)  # type: ignore[operator]
+        assert large.ci_low == pytest.approx(small.ci_low * size)  # type: ignore[operator]
+        assert (large.p_value, large.labels_to_halve) == (pytest.approx(small.p_value), small.labels_to_halve)
+    opposite = people[0] * 2.0**1023, -people[1] * 2.0**1023
+    beyond = corrected_difference(judge, opposite)
+    assert beyond.ci_low is not None
+    assert math.isfinite(beyond.ci_low)
+    tables = [result_table(side(one, two * 0 + 1e308)) for one, two in zip(judge, people, strict=True)]
+    found = compare_results(tables[0], tables[1], gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
+    assert found.verdict is not None
+    assert found.verdict.status == "passed"
+
+
+def test_labels_of_the_side_with_fewer_halve_it_where_the_other_has_hardly_more_examples() -> None:
+    """Ten of 1,000 are labelled before, and 600 after: it is the ten that make the interval wide."""
+    judge, people = Judged(n=1000, share=1.0, judge="even").draw(np.random.default_rng(3))
+    order = np.random.default_rng(4).permutation(1000)
+    labels = np.where(order < 10, people[0], np.nan), np.where(order < 600, people[1], np.nan)
+    found = corrected_difference(judge, labels)
+    assert found.labels_to_halve_by_side is not None
+    before, after = found.labels_to_halve_by_side
+    assert after == 400  # of each example one
+    assert found.labels_to_halve == before + after
+    more = corrected_difference(judge, (np.where(order < 10 + before, people[0], np.nan), people[1]))
+    assert more.stderr is not None
+    assert found.stderr is not None
+    assert more.stderr / found.stderr == pytest.approx(0.5, abs=0.1)
+    assert corrected(Judged(n=4000, share=0.025)).labels_to_halve_by_side in [(n, n) for n in range(4000)]
+
+
 def test_too_few_labels_are_no_estimate_and_labels_of_one_side_neither() -> None:
     judge, people = Judged(n=100, share=0.5).draw(np.random.default_rng(0))
     alone = corrected_difference(judge, (people[0], np.full(100, np.nan)))
@@ -197,7 +235,7 @@ def test_the_gate_goes_by_the_corrected_difference_and_says_both() -> None:
     assert "corrected by human (200 examples judged on both sides)" in said
     assert "if chance chose what people judged" in said
     assert "within the allowed regression of 0.15" in said
-    assert "labels alone" in said or "more scores of human would halve that interval" in said
+    assert "; to halve that interval takes more examples, and not labels alone; " in said
     narrow = by_people(biased, max_regression=0.01)
     assert narrow.verdict is not None
     assert narrow.verdict.status in ("inconclusive", "failed")
@@ -242,7 +280,7 @@ def test_labels_count_where_the_gate_says_which_are_good() -> None:
     case = Judged(n=200, share=0.3)
     tables = sides(case, "label")
     unread = compare_results(*tables, gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
-    assert "(120 labels of it: positive would say which count as 1)" in reason(unread)
+    assert "(120 labels of it without a score: positive would say which count as 1)" in reason(unread)
     scored = compare_results(*sides(case), gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
     judge, people = case.draw(np.random.default_rng(4))
     words = [["good" if one else "bad" for one in every] for every in judge]
@@ -253,6 +291,138 @@ def test_labels_count_where_the_gate_says_which_are_good() -> None:
     gate = Gate.parse({"metrics": {"correctness": {**HUMAN, "positive": "good"}}})
     labelled = compare_results(*map(result_table, rows), gate=gate)  # type: ignore[arg-type]
     assert labelled.metrics["correctness"].corrected == scored.metrics["correctness"].corrected
+
+
+def worse_by_people(words: dict[bool, str], **side_words: dict[bool, str]) -> list[ResultTable]:
+    """A judge who calls all 200 good, beside people's labels of 50: 9 of 10 are good before, 2 of 10 after."""
+    rng = np.random.default_rng(5)
+    tables = []
+    for name, share in (("baseline", 0.9), ("candidate", 0.2)):
+        said = side_words.get(name, words)
+        people = [said[bool(one)] if place % 4 == 0 else None for place, one in enumerate(rng.random(200) < share)]
+        ids = [f"q{place}" for place in range(200)]
+        judge = {"example_id": ids, "eval.judge.label": ["good"] * 200}
+        tables.append(result_table({**judge, "annotation.human.label": people}, name))
+    return tables
+
+
+@pytest.mark.parametrize("rule", [{}, {"max_regression": 0.05}])
+def test_a_judge_that_gives_labels_is_not_corrected_before_somebody_says_which_are_good(
+    rule: dict[str, object],
+) -> None:
+    gate = Gate.parse({"metrics": {"judge": {**HUMAN, **rule}}})
+    tables = worse_by_people({True: "good", False: "bad"})
+    for verdict in (compare_results(*tables, gate=gate).verdict, gate.judge_alone(tables[0])):
+        assert verdict is not None
+        assert verdict.status == "failed"
+        assert (
+            "no mean to judge; say which labels are good, in the gate: {metrics: {judge: {positive: good}}}"
+            in (verdict.reasons[0])
+        )
+
+
+GOOD_BAD, YES_NO = {True: "good", False: "bad"}, {True: "yes", False: "no"}
+
+
+def judge_of_labels(tables: list[ResultTable], **rule: object) -> Comparison:
+    gate = Gate.parse({"metrics": {"judge": {**HUMAN, "positive": "good", "max_regression": 0.1, **rule}}})
+    return compare_results(tables[0], tables[1], gate=gate)
+
+
+@pytest.mark.parametrize(
+    ("words", "candidate", "unread"),
+    [
+        (YES_NO, YES_NO, ("yes", "no")),
+        ({True: "Good", False: "bad"}, {True: "Good", False: "bad"}, ("Good",)),
+        (YES_NO, GOOD_BAD, ("yes",)),
+        (GOOD_BAD, YES_NO, ("no", "yes")),
+        ({True: "Good", False: "good"}, GOOD_BAD, ("Good",)),
+    ],
+)
+def test_labels_that_nobody_has_said_to_be_good_or_not_pass_nothing(
+    words: dict[bool, str], candidate: dict[bool, str], unread: tuple[str, ...]
+) -> None:
+    found = judge_of_labels(worse_by_people(words, candidate=candidate))
+    assert found.verdict is not None
+    assert found.verdict.status == "inconclusive"
+    corrected = found.metrics["judge"].corrected
+    assert corrected is not None
+    assert (corrected.method, corrected.difference) == ("unknown labels", None)
+    assert set(unread) <= set(corrected.unread)
+    (said,) = (one.reason for one in found.verdict.checks if one.name == "judge")
+    assert "the judge cannot be corrected by human, whose labels " in said
+    assert " positive does not name, so nobody knows which of them count as 1; add the good ones" in said
+
+
+def test_labels_count_as_0_where_it_is_known_that_they_are_not_good() -> None:
+    assert unknown_labels((["good", "bad", "odd"], ["bad"]), ["good"], ["good"]) == set()
+    assert unknown_labels((["bad"], ["bad"]), ["good"], ["good", "bad"]) == set()
+    assert unknown_labels((["no"], ["no"]), ["yes"], []) == {"no"}
+    assert unknown_labels((["yes", "no"], ["no"]), ["yes"], []) == set()
+    assert unknown_labels(([], []), ["yes"], []) == set()
+    for tables in (worse_by_people(GOOD_BAD), worse_by_people(YES_NO)):
+        found = judge_of_labels(tables, positive=["good", "yes"])
+        assert found.verdict is not None
+        assert found.verdict.status == "failed"
+        assert found.metrics["judge"].corrected is not None
+        assert found.metrics["judge"].corrected.difference == pytest.approx(-0.7, abs=0.15)
+
+
+def test_positive_may_be_for_people_alone_where_the_judge_gives_scores() -> None:
+    case = Judged(n=200, share=0.3)
+    gate = Gate.parse({"metrics": {"correctness": {**HUMAN, "positive": "good", "max_regression": 0.4}}})
+    before, after = sides(case, "label")
+    found = compare_results(before, after, gate=gate)
+    scored = compare_results(*sides(case), gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
+    assert found.metrics["correctness"].corrected == scored.metrics["correctness"].corrected
+    assert found.verdict is not None
+    assert found.verdict.status == "passed"
+    assert "'good' counts as 1 in human's labels" in reason(found)
+    alone = gate.judge_alone(before)  # people judge it later
+    assert alone.status == "passed"
+    assert "corrected_by human is asked of the difference to a baseline, and there is none" in alone.reasons[0]
+    plain = Gate.parse({"metrics": {"correctness": {"positive": "good"}}})
+    assert "and its evaluator gives no labels" in compare_results(before, after, gate=plain).verdict.reasons[0]  # type: ignore[union-attr]
+
+
+def test_labels_that_are_left_out_beside_scores_are_told() -> None:
+    judge, people = Judged(n=200, share=0.3).draw(np.random.default_rng(4))
+    rows = [side(*one) for one in zip(judge, people, strict=True)]
+    for row in rows:
+        given = row["annotation.human.score"]
+        some = [place for place, one in enumerate(given) if one is not None][:20]
+        row["annotation.human.label"] = ["good" if place in some else None for place in range(200)]
+        row["annotation.human.score"] = [None if place in some else one for place, one in enumerate(given)]
+    gate = Gate.parse({"metrics": {"correctness": HUMAN}})
+    found = compare_results(*map(result_table, rows), gate=gate)  # type: ignore[arg-type]
+    assert "(40 examples judged on both sides; 40 labels of it without a score: positive would say which" in reason(
+        found
+    )
+
+
+def test_a_name_that_nobody_has_annotated_is_told_with_those_that_there_are() -> None:
+    gate = Gate.parse({"metrics": {"correctness": {"corrected_by": "humman"}}})
+    found = compare_results(*sides(Judged(n=200, share=0.3)), gate=gate)
+    assert "(unknown annotation 'humman'; did you mean 'human'? Known: human): at least 10" in reason(found)
+    for field in ("annotation.human.score", "annotation.human.label", "eval.human.score"):
+        with pytest.raises(InvalidSetting, match=f"corrected_by='{field}' is a field; name what it is of: 'human'"):
+            Gate.parse({"metrics": {"correctness": {"corrected_by": field}}})
+
+
+def test_scores_of_a_model_in_a_table_are_not_what_people_say() -> None:
+    rows = [{"example_id": f"e{n}", "output": n, "eval.correctness.score": 1, "given": n > 2} for n in range(40)]
+    columns = {"human": EvaluationResultFieldNames(score="given", annotator_kind="LLM")}
+    table = result_table(read_results(rows, evaluator_columns=columns))
+    found = compare_results(table, table, gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
+    assert found.verdict is not None
+    assert found.verdict.status == "inconclusive"
+    assert "whose scores are not people's: an evaluator of the kind LLM gave them; name an annotation" in reason(found)
+
+
+def test_an_experiment_evaluator_is_not_corrected() -> None:
+    gate = Gate.parse({"metrics": {"total": HUMAN}})
+    with pytest.raises(InvalidSetting, match="'total' is an experiment evaluator, which gives one value over all of"):
+        compare_results(*sides(Judged(n=50, share=0.5)), gate=gate, experiment_evaluators={"total": len})
 
 
 def test_people_may_be_an_evaluator_as_well() -> None:
@@ -273,6 +443,38 @@ def test_labels_of_chosen_examples_are_told() -> None:
     tables = [result_table(side(*one)) for one in zip(judge, labels, strict=True)]
     found = compare_results(tables[0], tables[1], gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
     assert "which it does not look like: the judge scores these unlike the others (p <0.001)" in reason(found)
+    assert "people's scores of runs drawn at random are needed to tell" in reason(found)
+
+
+@pytest.mark.parametrize(("n_chosen", "status"), [(12, "inconclusive"), (5, "passed")])
+def test_nothing_passes_where_the_labelled_examples_are_clearly_chosen(n_chosen: int, status: str) -> None:
+    """Of 60 the judge likes 40; people have judged 12, of which `n_chosen` are among the others."""
+    judge, people = 1.0 * (np.arange(60) < 40), np.full(60, np.nan)
+    people[[*range(40, 40 + n_chosen), *range(12 - n_chosen)]] = 1.0
+    table = result_table(side(judge, people))
+    found = compare_results(table, table, gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
+    assert found.verdict is not None
+    assert found.verdict.status == status
+    assert ("drawn at random are needed to tell" in reason(found)) is (status != "passed")
+
+
+def test_labels_beside_a_judge_who_scores_all_alike_do_not_look_chosen() -> None:
+    people = np.where(np.arange(100) < 40, 1.0, np.nan)
+    for scores in ((0.5, 0.4), (0.3, 0.1), (0.7, 0.8)):
+        judge = np.full(100, scores[0]), np.full(100, scores[1])
+        assert corrected_difference(judge, (people, people)).p_chosen == 1.0
+
+
+@pytest.mark.parametrize("scores", ["0/1", "continuous"])
+def test_labels_drawn_by_chance_seldom_look_chosen(scores: str) -> None:
+    """300 draws of 12 of 60: as many at most have so small a p-value as that says, give or take 3 standard errors."""
+    rng, found = np.random.default_rng(7), []
+    for _ in range(300):
+        judge = rng.beta(8, 1, (2, 60)) if scores == "continuous" else 1.0 * (rng.random((2, 60)) < [[0.8], [0.93]])
+        people = [np.where(rng.permutation(60) < 12, 1.0, np.nan) for _ in range(2)]
+        found.append(corrected_difference((judge[0], judge[1]), (people[0], people[1])).p_chosen)
+    for level in (0.05, 0.01):
+        assert np.mean(np.array(found) <= level) <= level + 3 * math.sqrt(level * (1 - level) / 300)
 
 
 def test_missing_scores_count_as_the_worst_in_the_corrected_difference_too() -> None:
@@ -295,6 +497,59 @@ def test_missing_scores_count_as_the_worst_in_the_corrected_difference_too() -> 
     assert filled.difference < corrected.difference  # type: ignore[operator]
     assert filled.ci_high - filled.difference == pytest.approx(filled.difference - filled.ci_low)  # type: ignore[operator]
     assert filled.ci_high - filled.ci_low > corrected.ci_high - corrected.ci_low  # type: ignore[operator]
+
+
+def test_the_reason_says_how_many_more_labels_on_which_side() -> None:
+    paired, others = (by_people(Judged(n=1000, share=0.05, labels=way)) for way in ("paired", "one-sided"))  # type: ignore[arg-type]
+    for found in (paired, others):
+        corrected = found.metrics["correctness"].corrected
+        assert corrected is not None
+        assert corrected.labels_to_halve_by_side is not None
+        number = corrected.labels_to_halve_by_side[0]
+        assert f"; about {number} more scores of human on either side would halve that interval" in reason(found)
+    judge, people = Judged(n=1000, share=0.05, labels="one-sided").draw(np.random.default_rng(4))
+    people[0][np.flatnonzero(~np.isnan(people[0]))[:20]] = np.nan
+    tables = [result_table(side(*one)) for one in zip(judge, people, strict=True)]
+    found = compare_results(tables[0], tables[1], gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
+    assert "more scores of human on the baseline and " in reason(found)
+    assert "on the candidate would halve that interval" in reason(found)
+
+
+def test_the_smallest_drop_is_the_corrected_tests() -> None:
+    """A drop as large as said is found about 4 times of 5, and not by the judge's own, much narrower test."""
+    rng, told, found = np.random.default_rng(8), [], []
+    gate = Gate.parse({"metrics": {"correctness": HUMAN}})
+    for drop in (0.0,) * 10 + (None,) * 40:
+        fall = float(np.mean(told)) if drop is None else drop
+        people = np.tile(1.0 * (rng.random(400) < 0.85), (2, 1))
+        people[1] *= rng.random(400) >= fall / 0.85
+        judge = [np.where(rng.random(400) < 0.1, 1 - one, one) for one in people]
+        drawn = rng.permutation(400) < 120
+        tables = [result_table(side(one, np.where(drawn, two, np.nan))) for one, two in zip(judge, people, strict=True)]
+        verdict = compare_results(tables[0], tables[1], gate=gate).verdict
+        assert verdict is not None
+        if drop is None:
+            found.append(verdict.status == "failed")
+        elif (smallest := verdict.checks[0].smallest_drop) is not None:
+            told.append(smallest)
+    assert len(told) == 10
+    assert np.mean(found) >= 0.65
+    # At 8 degrees of freedom one-sided 5 % is a t of 1.860, 80 % of 0.889, and the interval's 2.306.
+    few = replace(corrected_difference(*Judged(n=1000, share=0.01).draw(rng)), stderr=0.1)
+    drop = smallest_corrected_drop(few, Asked(alpha=0.05))
+    assert drop is not None
+    assert drop == pytest.approx((1.8595 + 0.8889) * math.sqrt(0.1**2 + drop * (1 - drop) / 10), rel=1e-3)
+    wide = smallest_corrected_drop(few, Asked(alpha=0.05, margin=0.8))
+    assert wide is not None
+    assert wide == pytest.approx(0.8 + (0.8889 - 2.3060) * math.sqrt(0.1**2 + wide * (1 - wide) / 10), rel=1e-3)
+    assert smallest_corrected_drop(replace(few, stderr=0.4), Asked(alpha=0.05)) is None
+
+
+def test_where_nothing_is_corrected_no_drop_is_said_to_be_found() -> None:
+    found = by_people(Judged(n=400, share=0.01, judge="even"))
+    assert found.verdict is not None
+    assert "would have been found" not in reason(found)
+    assert found.verdict.checks[0].smallest_drop is None
 
 
 def test_all_that_is_shown_says_it() -> None:

@@ -51,6 +51,15 @@ def test_what_was_assumed_and_what_is_not_known(here: Here) -> None:
     assert "The baseline has 200 examples, 1 repetition: it has to be run again as well." in said
 
 
+def test_figures_of_a_judge_that_people_correct_are_said_to_be_its_own(here: Here) -> None:
+    written("base.csv")
+    gate = "metrics: {right: {corrected_by: human}}"
+    ended = here("plan", gate, "--baseline", "base.csv")
+    said = " ".join(ended.out.split())
+    assert "right: these figures are the judge's own; the gate asks of the difference corrected by human, and" in said
+    assert "the judge's own" not in here("plan", GATE, "--baseline", "base.csv").out
+
+
 def test_a_drop(here: Here) -> None:
     written("base.csv")
     enough = here("plan", "--baseline", "base.csv", "--agreement", "0.95", "--drop", "0.1")

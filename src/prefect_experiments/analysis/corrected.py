@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
-from prefect_experiments.analysis.intervals import difference_range
+from prefect_experiments.analysis.intervals import difference_range, times, unit_for
 from prefect_experiments.models import _Record
 
 if TYPE_CHECKING:
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 FEWEST_LABELS = 10
 """So many examples on either side have to be labelled: of fewer, nothing holds what it promises."""
 PAIRED, TWO_MEANS, TOO_FEW = "paired", "two means", "too few labels"
+NOT_BY_PEOPLE, UNKNOWN_LABELS = "not by people", "unknown labels"
 CHOSEN = 0.01
 """From this p-value down, the labelled examples are said not to look drawn by chance."""
+SURELY_CHOSEN = 0.001
+"""From this one down, nothing passes by them."""
 # Residuals of one range up and down that count as seen in each mean of labels; see `analysis.intervals`.
 _ADDED = 1.5
 _STEPS = 40
@@ -43,9 +46,12 @@ class Corrected(_Record):
         human: what people's scores are called.
         n: examples with a score of the judge on both sides.
         n_baseline, n_candidate: of these, the ones with a human score on that side; `n_both` on both.
-        n_unread: human labels without a score, of which nobody has said what is good.
+        n_unread: human labels without a score, of which nobody has said what is good; `unread` has each of them once.
+        kinds: what has given the scores, such as ``LLM``, where that is known and is not people.
+        others: what people's annotations are called, where there is none of the name `human`.
         method: ``paired`` where the same examples are labelled on both sides; ``two means`` where each side has labels
-            of its own; ``too few labels`` where nothing is estimated, and the rest is ``None``.
+            of its own. Where nothing is estimated, and the rest is ``None``, it says why: ``too few labels``, ``not by
+            people``, or ``unknown labels``, of which `positive` names none.
         by_judge: the difference by the judge alone, over the `n` examples.
         baseline_mean, candidate_mean: of the sides, corrected.
         difference: corrected.
@@ -55,10 +61,11 @@ class Corrected(_Record):
         p_value: two-sided; `p_higher` and `p_lower` are one-sided, as in `MetricComparison`. They go with the interval.
         widest: how far two scores can lie apart.
         weights: how much of the judge is taken (lambda) for the baseline and for the candidate.
-        labels_to_halve: human scores needed besides, shared among the sides as they are now, to halve the interval;
-            ``None`` where labels alone cannot, as there are too few examples.
+        labels_to_halve: human scores needed besides, shared among the sides as they are now until one has them of all
+            examples, to halve the interval; ``None`` where labels alone cannot, as there are too few examples.
+        labels_to_halve_by_side: these on the baseline and on the candidate.
         p_chosen: the chance of labelled examples that differ so much from the others by the judge's scores, were they
-            drawn at random; ``None`` where all are labelled, or none.
+            drawn at random; ``None`` where all are labelled, or none. A gate passes nothing where it is 0.001 or less.
     """
 
     human: str
@@ -67,6 +74,9 @@ class Corrected(_Record):
     n_candidate: int
     n_both: int
     n_unread: int = 0
+    unread: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     method: str
     by_judge: float
     baseline_mean: float | None = None
@@ -82,6 +92,7 @@ class Corrected(_Record):
     widest: float = 1.0
     weights: tuple[float, float] | None = None
     labels_to_halve: int | None = None
+    labels_to_halve_by_side: tuple[int, int] | None = None
     p_chosen: float | None = None
 
 
@@ -112,7 +123,8 @@ def corrected_difference(
     known = ~np.isnan(judge[0]) & ~np.isnan(judge[1])
     if not known.any():
         raise ValueError("no example has a score of the judge on both sides")
-    scores, labels = ([side[known] for side in sides] for sides in (judge, people))
+    unit = unit_for(float(np.nanmax(np.abs([one[known] for one in (*judge, *people)]))))
+    scores, labels = ([side[known] / unit for side in sides] for sides in (judge, people))
     labelled = [~np.isnan(side) for side in labels]
     counts = [int(side.sum()) for side in labelled]
     n_both = int((labelled[0] & labelled[1]).sum())
@@ -127,10 +139,20 @@ def corrected_difference(
         p_chosen=_p_chosen(scores, labelled),
     )
     if min(counts) < FEWEST_LABELS:
-        return nothing
+        return _in_units(nothing, unit)
     is_paired = counts[0] == counts[1] == n_both
     before, after = _sides(scores, labels, is_paired=is_paired)
-    return _estimate(nothing, before, after, confidence, is_paired=is_paired)
+    return _in_units(_estimate(nothing, before, after, confidence, is_paired=is_paired), unit)
+
+
+def _in_units(found: Corrected, unit: float) -> Corrected:
+    """The same where scores were divided by a unit, as very large ones are."""
+    if unit == 1:
+        return found
+    figures = ("by_judge", "baseline_mean", "candidate_mean", "difference", "stderr", "ci_low", "ci_high", "widest")
+    known = {name: value for name in figures if (value := getattr(found, name)) is not None}
+    scaled: dict[str, Any] = {name: times(value, unit) for name, value in known.items()}
+    return replace(found, **scaled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,43 +223,62 @@ class _Variance:
     """Of the corrected difference, by where it comes from; for so many times as many labels.
 
     Attributes:
-        of_labels, of_examples: what more labels make less of, and what they do not.
+        of_labels: by side, what more labels there make less of; `of_both` what the sides' labels have in common.
+        of_examples: what more labels do not make less of.
         widest: how far two scores can lie apart.
-        counts: of labels in each mean.
+        counts: labels by side.
+        n: examples, of which each side can have at most so many labels.
+        is_paired: whether these are one mean of labels, and not two.
     """
 
-    of_labels: float
+    of_labels: tuple[float, float]
+    of_both: float
     of_examples: float
     widest: float
-    counts: tuple[int, ...]
+    counts: tuple[int, int]
+    n: int
+    is_paired: bool
+
+    def more(self, factor: float) -> list[float]:
+        """How many times as many labels each side has: at most one of every example."""
+        return [min(factor, self.n / count) for count in self.counts]
 
     def times(self, factor: float) -> float:
-        """With `factor` times as many labels."""
-        seen = max(0.0, self.of_labels / factor + self.of_examples)
-        unseen = sum(2 * _ADDED / ((factor * n + 2 * _ADDED - 1) * (factor * n + 2 * _ADDED)) for n in self.counts)
-        return float(seen + unseen * self.widest**2)
+        """With `factor` times as many labels, on a side that has so many examples."""
+        more = self.more(factor)
+        by_label = sum(one / times for one, times in zip(self.of_labels, more, strict=True)) + self.of_both / max(more)
+        means = [count * times for count, times in zip(self.counts, more, strict=True)][: 1 if self.is_paired else 2]
+        unseen = sum(2 * _ADDED / ((n + 2 * _ADDED - 1) * (n + 2 * _ADDED)) for n in means)
+        return float(max(0.0, by_label + self.of_examples) + unseen * self.widest**2)
 
-    def factor_to(self, wanted: float, most: float) -> float | None:
-        """How many times as many labels make it as small as that; ``None`` where that is more than `most`."""
-        if self.times(most) > wanted:
+    def labels_to(self, wanted: float) -> tuple[int, int] | None:
+        """How many labels more on either side make it as small as that; ``None`` where one of every example do not."""
+        low, high = 1.0, self.n / min(self.counts)
+        if self.times(high) > wanted:
             return None
-        low, high = 1.0, most
         for _ in range(_STEPS):
             middle = (low + high) / 2
             low, high = (low, middle) if self.times(middle) <= wanted else (middle, high)
-        return high
+        before, after = (
+            math.ceil((times - 1) * count - 1e-9) for times, count in zip(self.more(high), self.counts, strict=True)
+        )
+        return before, after
 
 
 def _variance(before: _Side, after: _Side, *, is_paired: bool) -> _Variance:
     import numpy as np
 
-    by_label, by_judge = (one - other for one, other in zip(after.influences, before.influences, strict=True))
+    ours, theirs = after.influences, before.influences
+    by_label, by_judge = (one - other for one, other in zip(ours, theirs, strict=True))
     people = np.concatenate([side.people[side.has] for side in (before, after)])
     return _Variance(
-        of_labels=float((by_label**2).sum()),
+        of_labels=(float((theirs[0] ** 2).sum()), float((ours[0] ** 2).sum())),
+        of_both=float(-2 * (ours[0] * theirs[0]).sum()),
         of_examples=float((by_judge**2).sum() + 2 * (by_label * by_judge).sum()),
         widest=difference_range(people.tolist(), [])[1],
-        counts=(len(before.weights),) if is_paired else (len(before.weights), len(after.weights)),
+        counts=(len(before.weights), len(after.weights)),
+        n=len(before.judge),
+        is_paired=is_paired,
     )
 
 
@@ -246,11 +287,10 @@ def _estimate(nothing: Corrected, before: _Side, after: _Side, confidence: float
 
     means, variance = (before.mean, after.mean), _variance(before, after, is_paired=is_paired)
     difference, stderr = means[1] - means[0], math.sqrt(variance.times(1.0))
-    fewest, total = sorted((nothing.n_baseline, nothing.n_candidate)), nothing.n_baseline + nothing.n_candidate
-    df = fewest[0] - 2
+    df = min(nothing.n_baseline, nothing.n_candidate) - 2
     half = float(stdtrit(df, (1 + confidence) / 2)) * stderr
     p_higher, p_lower = (float(stdtr(df, sign * difference / stderr)) for sign in (-1, 1))
-    factor = variance.factor_to(stderr**2 / 4, nothing.n / fewest[1])
+    needed = variance.labels_to(stderr**2 / 4)
     return replace(
         nothing,
         method=PAIRED if is_paired else TWO_MEANS,
@@ -266,23 +306,27 @@ def _estimate(nothing: Corrected, before: _Side, after: _Side, confidence: float
         p_lower=p_lower,
         widest=variance.widest,
         weights=(before.weight, after.weight),
-        labels_to_halve=None if factor is None else math.ceil((factor - 1) * total),
+        labels_to_halve=None if needed is None else sum(needed),
+        labels_to_halve_by_side=needed,
     )
 
 
 def _p_chosen(scores: list[Floats], labelled: list[npt.NDArray[np.bool_]]) -> float | None:
-    """Welch's t-test of the judge's scores of labelled examples against the others', Bonferroni's of both sides."""
-    from scipy.special import stdtr
+    """Fisher's exact test of high scores of the judge among labelled examples and the others, Bonferroni's of sides.
+
+    High is what lies above the score that parts all examples the most evenly, whoever is labelled. So whatever the
+    scores are, each draw of the labelled ones is as likely, and the test keeps its level with few as with many.
+    """
+    import numpy as np
+    from scipy.stats import fisher_exact
 
     found = []
     for judge, has in zip(scores, labelled, strict=True):
-        one, other = judge[has], judge[~has]
-        if len(one) < 2 or len(other) < 2:
+        if not has.any() or has.all():
             continue
-        parts = float(one.var(ddof=1)) / len(one), float(other.var(ddof=1)) / len(other)
-        if not sum(parts):
-            found.append(1.0 if one.mean() == other.mean() else 0.0)
-            continue
-        df = sum(parts) ** 2 / (parts[0] ** 2 / (len(one) - 1) + parts[1] ** 2 / (len(other) - 1))
-        found.append(2 * float(stdtr(df, -abs(float(one.mean() - other.mean())) / math.sqrt(sum(parts)))))
+        values, counts = np.unique(judge, return_counts=True)
+        split = values[np.abs(2 * counts.cumsum() - len(judge)).argmin()]
+        high = judge > split
+        table = [[int((high & side).sum()), int((~high & side).sum())] for side in (has, ~has)]
+        found.append(float(fisher_exact(table).pvalue))
     return min(1.0, len(found) * min(found)) if found else None

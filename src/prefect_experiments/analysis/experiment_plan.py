@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison import compare_results
@@ -49,6 +49,8 @@ class PlannedMetric(_Record):
             nothing is to be reached, or ten million do not.
         repetitions_needed: likewise, on these examples; ``None`` also where twenty do not.
         enough: whether the examples and repetitions planned are.
+        corrected_by: what people's scores are called, where the gate has them correct it. All the figures are then of
+            the judge's own test, and say nothing of how many scores of people it takes.
     """
 
     name: str
@@ -63,6 +65,7 @@ class PlannedMetric(_Record):
     examples_needed: int | None
     repetitions_needed: int | None
     enough: bool
+    corrected_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +148,7 @@ def plan_of(
         margin = gate.rules.get(name, Metric()).margin(found.mean)
         asked = Asked(alpha=case.family.severest, confidence=gate.confidence, margin=margin)
         planning = _Planning(name, one.direction, found, found.n / n_there, asked, drop)
-        metrics[name] = planning.at(n, times)
+        metrics[name] = replace(planning.at(n, times), corrected_by=gate.corrected_by.get(name))
     needed = [metric.examples_needed for metric in metrics.values() if _is_asked(metric)]
     enough = None if None in needed else max((one for one in needed if one is not None), default=None)
     cost = _cost_per_call(table)

@@ -26,6 +26,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison.paired import MCNEMAR, POWER, keeps_clear, least_to_reject
+from prefect_experiments.analysis.corrected import Corrected
 from prefect_experiments.analysis.verdicts import MetricComparison
 
 if TYPE_CHECKING:
@@ -165,6 +166,34 @@ def smallest_drop(noise: Noise, asked: Asked, power: float = POWER) -> float | N
         low, high = (low, middle) if power_to_find(noise, middle, asked) >= power else (middle, high)
         if high - low < 1e-4 * high:
             break
+    return high
+
+
+def smallest_corrected_drop(found: Corrected, asked: Asked, power: float = POWER) -> float | None:
+    """The same of a difference that is corrected by people's scores: by its standard error, with Student's t.
+
+    Examples that fall by all there is make the drop, on top of what people's scores differ by as it is: the worst case.
+    """
+    from scipy.special import stdtrit
+
+    assert found.stderr is not None
+    assert found.df is not None
+    of_test, of_interval, of_power = stdtrit(found.df, [1 - asked.alpha, (1 + asked.confidence) / 2, power]).tolist()
+    n = min(found.n_baseline, found.n_candidate)
+
+    def is_found(drop: float) -> bool:
+        error = math.hypot(found.stderr or 0.0, math.sqrt(drop / n) * math.sqrt(found.widest - drop))
+        bound = of_test * error
+        if asked.margin is not None:
+            bound = max(bound, asked.margin - of_interval * error)
+        return bool(drop >= bound + of_power * error)
+
+    low, high = 0.0, found.widest
+    if not is_found(high):
+        return None
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_found(middle) else (middle, high)
     return high
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -14,7 +14,7 @@ from prefect_experiments.analysis.example_facts import ExampleFacts, facts_of, f
 from prefect_experiments.analysis.ran_experiment import RanExperiment
 from prefect_experiments.jsonable import loads
 from prefect_experiments.models import Example
-from prefect_experiments.records import EvaluationRecord, Key
+from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluationRecord, Key
 from prefect_experiments.results import Results
 from prefect_experiments.store import Store
 from prefect_experiments.store.figures import NOTHING
@@ -71,6 +71,12 @@ class Source(Protocol):
     def notes(self, name: str) -> dict[int, EvaluationRecord]:
         """What people say of the runs in their annotations of a name, as far as they have said it by now."""
 
+    def annotated(self) -> list[str]:
+        """The names of their annotations."""
+
+    def kinds(self, name: str) -> frozenset[str]:
+        """What gives the evaluations of a name, as far as is known: ``HUMAN``, ``LLM`` or ``CODE``."""
+
     def metadata(self, example_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
         """What the dataset knows of some examples."""
 
@@ -112,6 +118,15 @@ class InMemory:
     def notes(self, name: str) -> dict[int, EvaluationRecord]:
         """See `Source`."""
         return {row: run.annotations[name] for row, run in enumerate(self.results.runs) if name in run.annotations}
+
+    def annotated(self) -> list[str]:
+        """See `Source`."""
+        return list(dict.fromkeys(name for run in self.results.runs for name in run.annotations))
+
+    def kinds(self, name: str) -> frozenset[str]:
+        """See `Source`."""
+        found = (run.evaluations.get(name) for run in self.results.runs)
+        return _known_kinds((one.annotator_kind, one.fingerprint) for one in found if one is not None)
 
     def metadata(self, example_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
         """See `Source`."""
@@ -199,6 +214,14 @@ class InStore:
         keys = self._keys(range(len(self._runs.position))) if notes else {}
         return {row: notes[key] for row, key in keys.items() if key in notes}
 
+    def annotated(self) -> list[str]:
+        """See `Source`."""
+        return list(dict.fromkeys(note.name for note in self.store.results.annotations(self.record.experiment.id)))
+
+    def kinds(self, name: str) -> frozenset[str]:
+        """See `Source`."""
+        return _known_kinds(self.store.figures.kinds(self.record.experiment.id, name))
+
     def metadata(self, example_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
         """See `Source`."""
         places = {name: self._places[name] for name in example_ids if name in self._places}
@@ -243,3 +266,11 @@ class InStore:
         if self.record.positions is None:
             return found
         return {position: since for position, since in found.items() if position in self._used}
+
+
+def _known_kinds(found: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The kinds of evaluations, each with its evaluator's fingerprint.
+
+    ``CODE`` is also what a table's evaluators are called of which nobody has said what they are.
+    """
+    return frozenset(kind for kind, fingerprint in found if kind != "CODE" or fingerprint != UNKNOWN_FINGERPRINT)

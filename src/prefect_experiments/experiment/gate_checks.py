@@ -114,3 +114,20 @@ def check_directions(judging: Judging | None, evaluators: Sequence[BoundEvaluato
                 f"say {' and '.join(before)}: nothing was run. Give the evaluator another name, or let the gate say "
                 f"which counts: {{metrics: {{{evaluator.name}: {{direction: {evaluator.direction}}}}}}}"
             )
+
+
+def check_people(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:
+    """Refuse, before anything is spent, to correct a judge by the scores of an evaluator that is not a person.
+
+    Raises:
+        InvalidSetting: the gate's corrected_by names one.
+    """
+    correcting = {} if judging is None or judging.gate is None else judging.gate.corrected_by
+    kinds = {evaluator.name: evaluator.kind for evaluator in evaluators}
+    for name, human in correcting.items():
+        if kinds.get(human, "HUMAN") != "HUMAN":
+            raise InvalidSetting(
+                f"the gate's corrected_by of {name!r} takes people's scores, and evaluator {human!r} is of the kind "
+                f"{kinds[human]}: nothing was run. Name an annotation, or give the evaluator the kind HUMAN if people "
+                "are behind it"
+            )

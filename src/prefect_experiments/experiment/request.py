@@ -32,6 +32,7 @@ from prefect_experiments.experiment.gate_checks import (
     check_margins,
     check_names,
     check_pairs,
+    check_people,
 )
 from prefect_experiments.experiment.naming import check_experiment_name
 from prefect_experiments.experiment.needs import Examples, KeptExamples, check_needs
@@ -163,6 +164,7 @@ def _judged(
     check_examples(wanted.gate, examples)
     check_names(found, evaluators)
     check_directions(found, evaluators)
+    check_people(found, evaluators)
     check_margins(found)
     return found
 

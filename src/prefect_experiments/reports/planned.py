@@ -95,6 +95,12 @@ def _metric_lines(plan: ExperimentPlan, metric: PlannedMetric) -> Iterator[str]:
         yield f"{name}: {' and '.join(asked)} {verb} {needed}{more} and there are {size_line(plan)}."
     if plan.drop is not None and metric.power_to_find is None:
         yield f"{name}: a {way} of {_value(metric, plan.drop)} is within its margin, so none is to be found."
+    if metric.corrected_by is not None:
+        human = escaping.one_line(metric.corrected_by)
+        yield (
+            f"{name}: these figures are the judge's own; the gate asks of the difference corrected by {human}, and how "
+            "much that shows depends on how many runs people judge."
+        )
     if metric.smallest_drop is None:
         yield f"{name}: not even the largest {way} would be found 4 times of 5."
 

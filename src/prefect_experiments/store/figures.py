@@ -170,6 +170,14 @@ class FigureStore:
                 found.said.append(NOTHING if metadata is None else found.sayings.of(read(metadata)))
         return found
 
+    def kinds(self, experiment_id: str, name: str) -> list[tuple[str, str]]:
+        """What gave the evaluations of a name, each kind with the evaluator's fingerprint once."""
+        c = evaluations.c
+        query = sa.select(c.annotator_kind, c.fingerprint).distinct()
+        with self._database.read() as connection:
+            found = connection.execute(query.where(c.experiment_id == experiment_id, c.name == name)).all()
+        return [(kind, fingerprint) for kind, fingerprint in found]
+
     def run_texts(self, experiment_id: str, runs: Collection[Key]) -> dict[Key, RunTexts]:
         """Outputs and errors of some runs."""
         c = experiment_runs.c

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args, overload
 
 from prefect_experiments.analysis.comparison.changes import changed_examples
 from prefect_experiments.analysis.comparison.corpus import compare_corpus_metric
-from prefect_experiments.analysis.comparison.correction import correction
+from prefect_experiments.analysis.comparison.correction import correction, refuse_correcting
 from prefect_experiments.analysis.comparison.earlier import NONE, EarlierRuns
 from prefect_experiments.analysis.comparison.label_counts import compare_labels
 from prefect_experiments.analysis.comparison.paired import PairedResult, examples_to_detect, holm, paired_test
@@ -124,6 +124,8 @@ def compare_results(
         candidates = [table.with_positive(gate.positive) for table in candidates]
         earlier = earlier.with_positive(gate.positive)
     experiment_evaluators = experiment_evaluators or {}
+    if gate is not None:
+        refuse_correcting(gate.corrected_by, experiment_evaluators)
     plan = _Plan(
         confidence=_confidence(confidence, gate),
         directions=_directions([baseline, *candidates], directions or {}, experiment_evaluators, gate),

@@ -3,20 +3,54 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prefect_experiments.analysis.comparison.pairing import Pairs
-from prefect_experiments.analysis.corrected import Corrected, corrected_difference
+from prefect_experiments.analysis.corrected import (
+    NOT_BY_PEOPLE,
+    UNKNOWN_LABELS,
+    Corrected,
+    corrected_difference,
+)
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.verdicts import MetricComparison, WorstCase
+from prefect_experiments.errors import InvalidSetting
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+
+
+class _People(NamedTuple):
+    """What people say of one side.
+
+    Attributes:
+        scores: of each run, NaN where there is none.
+        labels: likewise, the labels beside which there is no score.
+        kinds: what has given it, where that is known and is not people.
+    """
+
+    scores: Floats
+    labels: tuple[str | None, ...]
+    kinds: frozenset[str]
+
+
+def refuse_correcting(corrected_by: Mapping[str, str], experiment_evaluators: Collection[str]) -> None:
+    """Refuse to correct what has no scores of examples.
+
+    Raises:
+        InvalidSetting: an experiment evaluator is to be corrected.
+    """
+    for name, human in corrected_by.items():
+        if name in experiment_evaluators:
+            raise InvalidSetting(
+                f"metric {name!r} of the gate: corrected_by={human!r} corrects scores of examples, and {name!r} is an "
+                "experiment evaluator, which gives one value over all of them; leave corrected_by out"
+            )
 
 
 def correction(name: str, human: str, pairs: Pairs, good: Collection[str], confidence: float) -> Corrected:
@@ -29,15 +63,48 @@ def correction(name: str, human: str, pairs: Pairs, good: Collection[str], confi
         good: labels that count as a score of 1 where people gave no score; without any, labels say nothing.
         confidence: of the interval.
     """
-    sides = (pairs.baseline, pairs.candidate)
-    (before, unread_before), (after, unread_after) = (_human_scores(table, human, good) for table in sides)
+    tables = (pairs.baseline, pairs.candidate)
+    said = [_said(table, human) for table in tables]
+    before, after = ([label for label in one.labels if label is not None] for one in said)
+    unread = [*before, *after]
+    by_judge = {label for table in tables for label in table.labels.get(name, ()) if label is not None}
+    if good:
+        unknown = unknown_labels((before, after), good, by_judge)
+        unread = [label for label in unread if label in unknown]
+    kinds = said[0].kinds | said[1].kinds
+    why = NOT_BY_PEOPLE if kinds else UNKNOWN_LABELS if good and unread else ""
+    scores = [_scores(one, () if why else good, known=not why) for one in said]
     found = corrected_difference(
         pairs.means(pairs.baseline.scores[name], pairs.candidate.scores[name]),
-        pairs.means(before, after),
+        pairs.means(scores[0], scores[1]),
         human=human,
         confidence=confidence,
     )
-    return replace(found, n_unread=unread_before + unread_after)
+    return replace(
+        found,
+        method=why or found.method,
+        n_unread=len(unread),
+        unread=tuple(dict.fromkeys(unread)),
+        kinds=tuple(sorted(kinds)),
+        others=_others(tables, human),
+    )
+
+
+def unknown_labels(
+    sides: tuple[Collection[str], Collection[str]], good: Collection[str], by_judge: Collection[str]
+) -> set[str]:
+    """People's labels of which nobody has said whether they are good, nor that they are not.
+
+    On a side where people have given a good label, the others are known to be none: as are those that the judge gives,
+    and those beside a good one on the other side. What is a good label but for upper and lower case is a slip.
+    """
+    folded, unknown = {label.casefold().strip() for label in good}, set()
+    for own, other in (sides, sides[::-1]):
+        others = {*own} - {*good}
+        unknown |= {label for label in others if label.casefold().strip() in folded}
+        if len(others) == len({*own}):
+            unknown |= others - {*by_judge} - ({*other} if not {*other}.isdisjoint(good) else set())
+    return unknown
 
 
 def filled_with(filled: WorstCase, metric: MetricComparison, confidence: float) -> WorstCase:
@@ -58,8 +125,8 @@ def filled_with(filled: WorstCase, metric: MetricComparison, confidence: float) 
     assert found.stderr is not None
     assert found.df is not None
     difference = found.difference + filled.difference - (metric.difference or 0.0)
-    moved = (filled.n_baseline + filled.n_candidate) * (found.widest / filled.n_pairs) ** 2
-    stderr = math.sqrt(found.stderr**2 + moved)
+    moved = math.sqrt(filled.n_baseline + filled.n_candidate) * found.widest / filled.n_pairs
+    stderr = math.hypot(found.stderr, moved)
     half = float(stdtrit(found.df, (1 + confidence) / 2)) * stderr
     p_higher, p_lower = (float(stdtr(found.df, sign * difference / stderr)) for sign in (-1, 1))
     return replace(
@@ -74,25 +141,40 @@ def filled_with(filled: WorstCase, metric: MetricComparison, confidence: float) 
     )
 
 
-def _human_scores(table: ResultTable, human: str, good: Collection[str]) -> tuple[Floats, int]:
-    """People's score of each run, NaN where there is none; and how many labels are none."""
+def _said(table: ResultTable, human: str) -> _People:
+    """What people say of a side, by an evaluator of that name or in their annotations."""
     import numpy as np
 
-    if human in table.scores:
-        return table.scores[human], 0
-    given: list[tuple[float | None, str | None]] = [(None, None)] * len(table.failed)
-    if human in table.labels:
-        given = [(None, label) for label in table.labels[human]]
+    nothing = np.full(len(table.failed), np.nan)
+    if human in table.scores or human in table.labels:
+        scores, given = table.scores.get(human, nothing), table.labels.get(human, ())
+        kinds = table.source.kinds(human) - {"HUMAN"}
     else:
-        for row, note in table.source.notes(human).items():
-            given[row] = note.score, note.label
-    scores = np.array([_score(score, label, good) for score, label in given], dtype=np.float64)
-    scores[table.failed] = np.nan  # there is no output that they could be of
-    unread = sum(score is None and label is not None and not good for score, label in given)
-    return scores, unread
+        notes = table.source.notes(human)
+        scores, kinds = nothing.copy(), frozenset[str]()
+        for row, note in notes.items():
+            scores[row] = math.nan if note.score is None else note.score
+        given = tuple(notes[row].label if row in notes else None for row in range(len(nothing)))
+    # Of a run that failed there is no output that anything could be said of.
+    labels = tuple(
+        None if failed or not math.isnan(score) else label
+        for label, score, failed in zip(given or (None,) * len(nothing), scores, table.failed, strict=True)
+    )
+    return _People(np.where(table.failed, np.nan, scores), labels, kinds)
 
 
-def _score(score: float | None, label: str | None, good: Collection[str]) -> float:
-    if score is not None:
-        return score
-    return float(label in good) if label is not None and good else math.nan
+def _scores(people: _People, good: Collection[str], *, known: bool) -> Floats:
+    """Their score of each run, labels read; NaN where there is none, as everywhere if nothing is known of them."""
+    import numpy as np
+
+    if not known:
+        return np.full(len(people.labels), np.nan)
+    read = [math.nan if label is None or not good else float(label in good) for label in people.labels]
+    return np.where(np.isnan(people.scores), read, people.scores)
+
+
+def _others(tables: tuple[ResultTable, ResultTable], human: str) -> tuple[str, ...]:
+    """The names of annotations that there are, where people's scores are called otherwise."""
+    names = [name for table in tables for name in (*table.scores, *table.labels)]
+    annotated = [name for table in tables for name in table.source.annotated()] if human not in names else []
+    return () if human in annotated else tuple(dict.fromkeys(annotated))

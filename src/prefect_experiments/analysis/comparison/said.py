@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from prefect_experiments.analysis import numbers
-from prefect_experiments.analysis.corrected import CHOSEN, FEWEST_LABELS, PAIRED
+from prefect_experiments.analysis.corrected import (
+    CHOSEN,
+    FEWEST_LABELS,
+    NOT_BY_PEOPLE,
+    PAIRED,
+    UNKNOWN_LABELS,
+    Corrected,
+)
 from prefect_experiments.analysis.label_texts import counted, say_more_than_scores
 from prefect_experiments.analysis.verdicts import Comparison, EvaluatorChange, LabelComparison, MetricComparison
 from prefect_experiments.display import some
+from prefect_experiments.errors import unknown_value
 
 _MOST_NAMED = 5
 AGAIN = "score the baseline's kept outputs again with the present evaluators"
@@ -85,26 +93,57 @@ def said_of_correction(metric: MetricComparison) -> str:
     found = metric.corrected
     if found is None:
         return ""
-    n_baseline = numbers.count(found.n_baseline, "example")
-    counts = f"{n_baseline} of the baseline and {found.n_candidate:,} of the candidate"
     if found.difference is None:
-        unread = f" ({numbers.count(found.n_unread, 'label')} of it: positive would say which count as 1)"
-        return (
-            f"the judge cannot be corrected by {found.human}, which has scores of {counts}"
-            f"{unread if found.n_unread else ''}: at least {FEWEST_LABELS} on either side are needed, on runs drawn at "
-            "random (`prefect-experiments annotate`)"
-        )
+        return f"the judge cannot be corrected by {found.human}, {_why_uncorrected(found)}"
+    counts = _counts(found)
     labels = f"{numbers.count(found.n_both, 'example')} judged on both sides" if found.method == PAIRED else counts
     text = (
         f"by the judge {numbers.change(found.by_judge, None, None, unit_of_correction(metric))}, "
-        f"corrected by {found.human} ({labels}) {corrected_change(metric)}, if chance chose what people judged"
+        f"corrected by {found.human} ({labels}{_unread(found)}) {corrected_change(metric)}, if chance chose what "
+        "people judged"
     )
     if found.p_chosen is not None and found.p_chosen <= CHOSEN:
         p_value = numbers.p_value(found.p_chosen)
         text += f", which it does not look like: the judge scores these unlike the others (p {p_value})"
-    if found.labels_to_halve is None:
+    if found.labels_to_halve_by_side is None:
         return f"{text}; to halve that interval takes more examples, and not labels alone"
-    return f"{text}; about {found.labels_to_halve:,} more scores of {found.human} would halve that interval"
+    before, after = found.labels_to_halve_by_side
+    needed = f"{before:,} more scores of {found.human} on either side"
+    if before != after:
+        needed = f"{before:,} more scores of {found.human} on the baseline and {after:,} on the candidate"
+    return f"{text}; about {needed} would halve that interval"
+
+
+def _counts(found: Corrected) -> str:
+    return f"{numbers.count(found.n_baseline, 'example')} of the baseline and {found.n_candidate:,} of the candidate"
+
+
+def _unread(found: Corrected) -> str:
+    """That labels are left out, in brackets after other counts; empty where none is."""
+    if not found.n_unread:
+        return ""
+    return f"; {numbers.count(found.n_unread, 'label')} of it without a score: positive would say which count as 1"
+
+
+def _why_uncorrected(found: Corrected) -> str:
+    """Why people's scores cannot be used, and what to do, to follow their name."""
+    if found.method == NOT_BY_PEOPLE:
+        return (
+            f"whose scores are not people's: an evaluator of the kind {' and '.join(found.kinds)} gave them; name an "
+            "annotation (`prefect-experiments annotate`), or an evaluator of the kind HUMAN"
+        )
+    if found.method == UNKNOWN_LABELS:
+        return (
+            f"whose labels {some(map(repr, found.unread), _MOST_NAMED)} positive does not name, so nobody knows which "
+            "of them count as 1; add the good ones (positive takes a list, and minds upper and lower case)"
+        )
+    notes = [unknown_value("annotation", found.human, list(found.others))] if found.others else []
+    notes += [_unread(found).removeprefix("; ")] if found.n_unread else []
+    more = f" ({'; '.join(notes)})" if notes else ""
+    return (
+        f"which has scores of {_counts(found)}{more}: at least {FEWEST_LABELS} on either side are needed, on runs "
+        "drawn at random (`prefect-experiments annotate`)"
+    )
 
 
 def corrected_change(metric: MetricComparison) -> str:

@@ -58,6 +58,7 @@ class MetricCase:
         filled: the same with missing scores counted as the worst; ``None`` where the candidate lacks none.
         incomparable: why it cannot be compared with the baseline: its evaluator is not the same.
         labels: those that its evaluator gave on either side.
+        corrected_by: what people's scores are called, where they correct it.
         pending: how many of its evaluations are pending, and how to fill them in; empty where none is.
     """
 
@@ -76,6 +77,7 @@ class MetricCase:
     filled: WorstCase | None = None
     incomparable: str = ""
     labels: tuple[str, ...] = ()
+    corrected_by: str = ""
     pending: str = ""
 
     @property

@@ -198,6 +198,13 @@ class Gate(
             bounds=self.bounds,
             missing_count=self.min_coverage is None,
         )
+        return self._asked(case)
+
+    def _asked(self, case: Case) -> Case:
+        """The same with whom each metric is corrected by, and with all tests."""
+        by = self.corrected_by
+        metrics = {name: replace(one, corrected_by=by.get(name, "")) for name, one in case.metrics.items()}
+        case = replace(case, metrics=metrics)
         return case.with_family(Family.of(self.asked(case), self.for_tests(self.confidence)))
 
     def judge_alone(
@@ -231,7 +238,7 @@ class Gate(
         if self.must is not None:
             required = required_of(table, self.must, self._directions)
             case = replace(case, candidate=replace(case.candidate, required=required))
-        case = case.with_family(Family.of(self.asked(case), self.for_tests(self.confidence)))
+        case = self._asked(case)
         names = [rule.called for rule in (*Metric.made_of(), *self.made_of()) if rule.called]
         said = f"{NO_BASELINE}: only {', '.join(names[:-1])} and {names[-1]} were checked"
         notes = [*floor_checks(case, table, self.rules), *unasked_checks(case, self.rules)]

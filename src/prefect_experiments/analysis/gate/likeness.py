@@ -84,7 +84,7 @@ def label_check(case: LabelCase, rule: Metric, why: str | None = None) -> Metric
     found, name = case.labels, case.name
     rules = f"{{metrics: {{{quoted(name)}: {{positive: {quoted(case.commonest)}}}}}}}"
     good = f"say which labels are good, in the gate: {rules}"
-    if rule.min is not None or rule.max_regression is not None:
+    if rule.needs_mean:
         return MetricCheck(
             name=name, status="failed", reason=f"{name} gives labels and no scores, so it has no mean to judge; {good}"
         )

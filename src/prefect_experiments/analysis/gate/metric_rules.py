@@ -12,14 +12,14 @@ from pydantic import Field, WithJsonSchema, field_validator
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import examples_to_exclude
-from prefect_experiments.analysis.comparison.said import said_of_correction
-from prefect_experiments.analysis.corrected import Corrected
+from prefect_experiments.analysis.comparison.said import said_of_correction, unit_of_correction
+from prefect_experiments.analysis.corrected import SURELY_CHOSEN, Corrected
 from prefect_experiments.analysis.gate.bound_rules import Min
 from prefect_experiments.analysis.gate.case import Better, MetricCase
 from prefect_experiments.analysis.gate.clause import Clause, p_text, unsure, worst
 from prefect_experiments.analysis.gate.family import Test
 from prefect_experiments.analysis.gate.rule import Rule, as_mapping
-from prefect_experiments.analysis.power import Asked, noise_of, smallest_drop
+from prefect_experiments.analysis.power import Asked, noise_of, smallest_corrected_drop, smallest_drop
 from prefect_experiments.analysis.verdicts import MetricCheck, MetricComparison, WorstCase
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import AsIs
@@ -27,6 +27,7 @@ from prefect_experiments.options import AsIs
 # What the tests are called.
 _WORSE, _HIDDEN = "worse", "hidden"
 _OFTEN = "4 times of 5"  # `paired.POWER`
+_FIELD = re.compile(r"(?:annotation|eval)\.(.+)\.(?:score|label)")
 _PERCENT = re.compile(r"\d+(?:\.\d+)?\s*%")
 _MARGIN = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "%$"}, {"type": "null"}]}
 
@@ -92,16 +93,21 @@ class MaxRegression(Rule):
 
     def _found(self, case: MetricCase, metric: MetricComparison) -> Iterator[Clause]:
         """What a pass is worth: the smallest drop that would have failed."""
-        noise = noise_of(metric, case.confidence)
-        if noise is None or metric.n_pairs < case.family.enough(metric.test):
-            return
         asked = Asked(alpha=case.family.severest, confidence=case.confidence, margin=self._margin(case))
-        drop = smallest_drop(noise, asked)
+        if case.corrected is not None:
+            if case.corrected.difference is None:
+                return
+            drop, unit = smallest_corrected_drop(case.corrected, asked), unit_of_correction(metric)
+        else:
+            noise = noise_of(metric, case.confidence)
+            if noise is None or metric.n_pairs < case.family.enough(metric.test):
+                return
+            unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean, operation=case.operation)
+            drop = smallest_drop(noise, asked)
         way = "drop" if case.direction == "maximize" else "rise"
         if drop is None:
             yield Clause("passed", f"not even the largest {way} would have been found {_OFTEN}")
             return
-        unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean, operation=case.operation)
         yield Clause(
             "passed", f"a {way} of {numbers.value(drop, unit)} would have been found {_OFTEN}", smallest_drop=drop
         )
@@ -123,6 +129,9 @@ class MaxRegression(Rule):
         yield Clause("inconclusive" if found.difference is None else "passed", said_of_correction(case.metric))
         if found.difference is None:
             return
+        if found.p_chosen is not None and found.p_chosen <= SURELY_CHOSEN:
+            more = "people's scores of runs drawn at random are needed to tell (`prefect-experiments annotate`)"
+            yield Clause("inconclusive", more)
         if self.max_regression is None:
             is_less = case.oriented(found.difference) < 0
             yield Clause("failed", worse) if is_worse else Clause("passed", f"not {worse}" if is_less else "not worse")
@@ -215,14 +224,18 @@ class Positive(Rule):
     def check(self, case: MetricCase) -> Iterator[Clause]:
         """That there are such labels."""
         unknown = [label for label in self.good if label not in case.labels]
-        if unknown and not case.labels:
+        if unknown and not case.labels and case.corrected_by:  # what people's labels are, their correction says
+            yield Clause("passed", f"{self._counting} in {case.corrected_by}'s labels")
+        elif unknown and not case.labels:
             yield Clause("failed", f"positive names the label {unknown[0]!r}, and its evaluator gives no labels")
         elif unknown and (len(unknown) == len(self.good) or (unknown := self._misspelt(case, unknown))):
             yield Clause("failed", f"positive: {unknown_value('label', unknown[0], list(case.labels))}")
         elif self.good:
-            yield Clause(
-                "passed", f"{' and '.join(map(repr, self.good))} {'counts' if len(self.good) == 1 else 'count'} as 1"
-            )
+            yield Clause("passed", self._counting)
+
+    @property
+    def _counting(self) -> str:
+        return f"{' and '.join(map(repr, self.good))} {'counts' if len(self.good) == 1 else 'count'} as 1"
 
     def _misspelt(self, case: MetricCase, unknown: list[str]) -> list[str]:
         """Those that are nearly a label which counts as 0."""
@@ -239,9 +252,20 @@ class CorrectedBy(Rule):
     that must not be worse, or not by more than max_regression. Fewer than 10 examples with such a score on either side
     are inconclusive. Where people gave labels only, positive says which count as 1."""
 
-    def check(self, case: MetricCase) -> Iterator[Clause]:  # noqa: ARG002 (said where the difference is judged)
-        """Nothing of its own."""
-        yield from ()
+    @field_validator("corrected_by")
+    @classmethod
+    def _named(cls, given: str | None) -> str | None:
+        if given and (field := _FIELD.fullmatch(given)):
+            raise InvalidSetting(
+                f"{cls.said_before_names}corrected_by={given!r} is a field; name what it is of: {field[1]!r}"
+            )
+        return given
+
+    def check(self, case: MetricCase) -> Iterator[Clause]:
+        """That there is no difference to correct; what is corrected is said where the difference is judged."""
+        if self.corrected_by is not None and case.metric is None and not case.incomparable:
+            text = f"corrected_by {self.corrected_by} is asked of the difference to a baseline, and there is none"
+            yield Clause("passed", text)
 
 
 class Metric(CorrectedBy, Positive, Min, MaxRegression):
@@ -254,6 +278,11 @@ class Metric(CorrectedBy, Positive, Min, MaxRegression):
     direction: Better | None = None
     """minimize where less is better, maximize where more is. Without it, what the metric's evaluations say, as those of
     phoenix-evals do, else more."""
+
+    @property
+    def needs_mean(self) -> bool:
+        """Whether it asks for what labels without scores have none of: a mean."""
+        return any(asked is not None for asked in (self.min, self.max_regression, self.corrected_by))
 
     def judge(self, case: MetricCase) -> MetricCheck:
         """The worst that its rules say, and all of it in one sentence with the figures."""
