@@ -73,6 +73,12 @@ class SliceRule(Rule):
                 more = f"; and {numbers.count(len(worse) - _SHOWN, 'other')}" if len(worse) > _SHOWN else ""
                 reason = f"{'; '.join(worse[:_SHOWN])}{more}"
                 yield MetricCheck(name=name, status="failed", reason=reason)
+            elif lost := _unjudged(found, case, lost=True):
+                reason = (
+                    f"{name} cannot be judged on {some(lost)}: {case.candidate.label} lacks scores that the baseline "
+                    f"has, and it takes {_enough(case)} pairs with both to show anything"
+                )
+                yield MetricCheck(name=name, status="inconclusive", reason=reason, examples_needed=_enough(case))
             elif not able:
                 n, groups = _enough(case), numbers.count(len(case.comparison.slices.of(name)), "group")
                 reason = f"{name} cannot be judged: none of its {groups} has {n} pairs, which it takes to show anything"
@@ -93,12 +99,12 @@ def unjudged_slices(case: Case, fields: tuple[str, ...]) -> Iterator[MetricCheck
         return
     for name in fields:
         found = list(_judged(name, case))
-        small = dict.fromkeys(group.value for group, metric in found if metric.n_pairs < _enough(case))
-        able = {group.value for group, metric in found if metric.n_pairs >= _enough(case)}
+        small = _unjudged(found, case, lost=False)
+        able = any(metric.n_pairs >= _enough(case) or _worse(group, metric, case) for group, metric in found)
         if small and able:
             reason = (
                 f"not judged in {name}, because it takes {_enough(case)} pairs with scores on both sides to show "
-                f"anything: {some(list(small))}"
+                f"anything: {some(small)}"
             )
             yield MetricCheck(name=name, status="passed", reason=reason)
         if without := case.comparison.slices.without.get(name):
@@ -115,6 +121,24 @@ def _judged(name: str, case: Case) -> Iterator[tuple[Slice, SliceMetric]]:
             judged = case.metrics.get(metric.name)
             if judged is not None and judged.metric is not None:
                 yield group, metric
+
+
+def _unjudged(found: list[tuple[Slice, SliceMetric]], case: Case, *, lost: bool) -> list[str]:
+    """The groups that nothing can be said of; where that is so of some of the metrics only, with these.
+
+    Args:
+        found: the groups with each metric.
+        case: what is judged.
+        lost: those which the scores that the candidate lacks would make large enough; else the others, which are small.
+    """
+    metrics: dict[str, list[str]] = {}
+    for group, metric in found:
+        if metric.n_pairs < _enough(case) and not _worse(group, metric, case):
+            is_lost = metric.n_pairs + metric.n_lacking >= _enough(case)
+            if is_lost is lost:
+                metrics.setdefault(group.value, []).append(metric.name)
+    n = {value: sum(group.value == value for group, _ in found) for value in metrics}
+    return [value if len(names) == n[value] else f"{value} ({', '.join(names)})" for value, names in metrics.items()]
 
 
 def _key(group: Slice, metric: SliceMetric) -> Key:
