@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import pairs_to_reach
-from prefect_experiments.analysis.example_facts import METADATA, SPLITS
+from prefect_experiments.analysis.example_facts import METADATA, SPLITS, ExampleFacts, Fields
 from prefect_experiments.analysis.gate.case import Case
 from prefect_experiments.analysis.gate.clause import p_text
 from prefect_experiments.analysis.gate.family import Key, Test
@@ -110,6 +110,20 @@ def unjudged_slices(case: Case, fields: tuple[str, ...]) -> Iterator[MetricCheck
         if without := case.comparison.slices.without.get(name):
             reason = f"{numbers.count(without, 'example')} of {case.comparison.n_pairs:,} in no group of {name}"
             yield MetricCheck(name=name, status="passed", reason=reason)
+
+
+def unknown_slices(facts: Iterable[ExampleFacts], fields: tuple[str, ...]) -> Iterator[MetricCheck]:
+    """Which fields make no groups of a first run's examples, so that none of the runs to come could be judged by them.
+
+    Args:
+        facts: of the examples.
+        fields: those that the gate asks for.
+    """
+    found = Fields.of(facts) if fields else Fields()
+    for name in fields:
+        if name not in found.values:
+            reason = f"{name} cannot be judged: {found.ungrouped.get(name) or found.unknown(name)}"
+            yield MetricCheck(name=name, status="inconclusive", reason=reason)
 
 
 def _judged(name: str, case: Case) -> Iterator[tuple[Slice, SliceMetric]]:
