@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.paired import mcnemar_p_value
 from prefect_experiments.analysis.comparison.slices import LEAST, MOST_GROUPS, MOST_IN_ALL
+from prefect_experiments.analysis.example_facts import ExampleFacts, Fields, written
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison
@@ -134,6 +135,16 @@ def test_which_fields_and_groups_are_looked_at() -> None:
         "metadata.small": f"none of its groups has {LEAST} examples",
         "metadata.text": "it holds long texts",
     }
+
+
+def test_how_values_are_written() -> None:
+    every = [1, 1.0, "1", "1.0", True, "true", 1e300, 0.30000000000000004]
+    assert [written(one) for one in every] == ["1", "1", "1", "1.0", "true", "true", "1e+300", "0.30000000000000004"]
+
+
+def test_two_ways_of_keys_with_one_name_are_both_values_of_the_field() -> None:
+    found = Fields.of([ExampleFacts("e", {"a.b": "x", "a": {"b": "y"}}, ())])
+    assert found.values == {"metadata.a.b": {"e": ("x", "y")}}
 
 
 def test_there_are_not_too_many_groups_in_all() -> None:
@@ -335,8 +346,11 @@ def test_the_names_of_fields_are_checked() -> None:
     for wrong in ("topic", "metadata.", ["metadata.topic", "input.topic"]):
         with pytest.raises(InvalidSetting, match=r"Gate\.slices must be splits or metadata\.KEY"):
             Gate(slices=wrong)
-    with pytest.raises(InvalidSetting, match=r"Gate\.slices"):
-        Gate(slices=[])
+    with pytest.raises(InvalidSetting, match=r"Gate\.slices must be splits or metadata\.KEY, .*; got 1$"):
+        Gate(slices=[1])  # type: ignore[list-item]
+    for nothing in ([], 1, True, {}):
+        with pytest.raises(InvalidSetting, match=r"Gate\.slices must be a field or a list of them; got "):
+            Gate(slices=nothing)  # type: ignore[arg-type]
     assert Gate.parse("slices: [metadata.topic, splits]").fields == ("metadata.topic", "splits")
 
 

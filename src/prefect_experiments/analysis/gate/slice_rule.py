@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
@@ -34,11 +34,17 @@ class SliceRule(Rule):
     are, or where no example has the field, the verdict is inconclusive. Without it, groups that moved are named and not
     judged."""
 
-    @field_validator("slices", mode="after")
+    @field_validator("slices", mode="before")
     @classmethod
-    def _fields_checked(cls, given: str | list[str] | None) -> str | list[str] | None:
-        for name in [given] if isinstance(given, str) else given or ():
-            if name != SPLITS and (not name.startswith(METADATA) or name == METADATA):
+    def _fields_checked(cls, given: Any) -> Any:
+        names = [given] if isinstance(given, str) else given
+        if names is None:
+            return None
+        if not isinstance(names, list | tuple) or not names:
+            raise InvalidSetting(f"{cls.said_before_names}slices must be a field or a list of them; got {shown(given)}")
+        for name in names:
+            is_path = isinstance(name, str) and name.startswith(METADATA) and name != METADATA
+            if name != SPLITS and not is_path:
                 raise InvalidSetting(
                     f"{cls.said_before_names}slices must be splits or metadata.KEY, such as metadata.topic; "
                     f"got {shown(name)}"
