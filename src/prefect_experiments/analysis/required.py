@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.entries import Entry, Passing, Required
@@ -101,7 +102,8 @@ def required_of(
         baseline: what it is compared with, which may know of examples that a table lacks; see `ResultTable.due`.
     """
     known = dict.fromkeys(table.due(baseline))
-    ids, unknown = must.among(table.facts(baseline), known)
+    tables = [table] if baseline is None or table.expected_ids is not None else [table, baseline]
+    ids, unknown = must.among(chain.from_iterable(one.source.facts() for one in tables), known)
     unknown += tuple(
         f"there is no metric {name!r}{near(name, table.scores)}"
         for name in must.metrics or ()

@@ -7,14 +7,12 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments import money
 from prefect_experiments.analysis.columns import MARKS, Given, given_in_memory, given_in_store, numbers, said_in
 from prefect_experiments.analysis.directions import Said, said_directions
-from prefect_experiments.analysis.example_facts import ExampleFacts
 from prefect_experiments.analysis.intervals import mean_and_sd, unit_for
 from prefect_experiments.analysis.ran_experiment import RanExperiment
 from prefect_experiments.analysis.sources import InMemory, InStore, Source
@@ -219,12 +217,6 @@ class ResultTable:
         if self.expected_ids is not None:
             return tuple(dict.fromkeys([*self.expected_ids, *self.example_ids]))
         return tuple(dict.fromkeys([*self.example_ids, *(() if baseline is None else baseline.due())]))
-
-    def facts(self, baseline: ResultTable | None = None) -> Iterable[ExampleFacts]:
-        """What is known of these; where nobody says which there should be, also what the baseline knows."""
-        if baseline is None or self.expected_ids is not None:
-            return self.source.facts()
-        return chain(self.source.facts(), baseline.source.facts())
 
     @property
     def runs(self) -> tuple[ResultRun, ...]:

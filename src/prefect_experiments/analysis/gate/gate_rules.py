@@ -235,7 +235,7 @@ class Gate(
         names = [rule.called for rule in (*Metric.made_of(), *self.made_of()) if rule.called]
         said = f"{NO_BASELINE}: only {', '.join(names[:-1])} and {names[-1]} were checked"
         notes = [*floor_checks(case, table, self.rules), *unasked_checks(case, self.rules)]
-        notes += unknown_slices(table.facts(), self.fields)
+        notes += unknown_slices(table.source.facts(), self.fields)
         return self._verdict(case, *notes, plain_check("baseline", said))
 
     def refuse_without(self, baseline: object, *, first_run: bool) -> None:
