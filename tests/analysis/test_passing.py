@@ -11,7 +11,9 @@ import pytest
 
 from prefect_experiments import Client, EvaluationResult
 from prefect_experiments.analysis import RanExperiment
+from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.entries import Passing
+from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.passing import passing, passing_of
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.errors import InvalidInput, InvalidSetting
@@ -242,6 +244,20 @@ class TestTables:
         ran = made(client, {"a": {"x": 1.0}, "b": {"y": 1.0}})
         assert passing(ran).all_pass
         assert outcomes(passing(ran.to_dataframe())) == {"a": "failed", "b": "failed"}
+
+    def test_what_only_the_baselines_has_was_not_run(self) -> None:
+        given = {"example_id": ["a", "b", "c"], "eval.x.score": [1.0, 1.0, 1.0]}
+        lacking = {name: cells[:2] for name, cells in given.items()}
+        gate = Gate(pass_threshold=0.5)
+        verdict = compare_results(result_table(given), result_table(lacking), gate=gate).verdict
+        assert verdict is not None
+        (check,) = (check for check in verdict.checks if check.name == "pass rate")
+        assert check.status == "failed"
+        assert check.reason.endswith("; failed: c (it was not run)")
+
+    def test_a_repetition_that_others_have_was_not_run(self) -> None:
+        given = {"example_id": ["a", "a", "b"], "repetition_number": [1, 2, 1], "eval.x.score": [1.0, 1.0, 1.0]}
+        assert outcomes(passing(given)) == {"a": "passed", "b": "failed"}
 
     def test_what_is_wrong_with_one_is_said(self) -> None:
         with pytest.raises(InvalidInput, match="no rows"):

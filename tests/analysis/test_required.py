@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,10 +82,54 @@ def test_a_missing_score_an_error_and_a_missing_run_fail() -> None:
     assert reason.endswith("failed: e0 (correctness failed), e1 (the task failed)")
     silent = {**given, "eval.correctness.error": [None] * N, "error": [None] * N}
     assert judged(result_table(silent), {"split": "golden"})[1].endswith("failed: e0 (correctness gave no score)")
-    absent = {name: cells[1:] for name, cells in given.items()}
-    status, reason = judged(result_table(absent), {"ids": ["e0"]})
+
+
+@pytest.mark.parametrize("rule", [{"ids": "e1"}, {"split": "golden"}, {"metadata.tier": "gold"}])
+def test_an_example_that_only_the_baselines_table_has_is_missing(rule: Any) -> None:
+    """What the candidate's table lacks it cannot call golden; the baseline's can."""
+    tier = {"metadata.tier": ["gold" if place in (1, 2) else "free" for place in range(N)]}
+    cells = {**columns([f"e{place}" for place in range(N)], correctness=[1.0] * N), **tier}
+    cells["splits"] = ["golden"] * 3 + ["rest"] * (N - 3)
+    without = {name: [*values[:1], *values[2:]] for name, values in cells.items()}
+    status, reason = judged(result_table(without), rule, result_table(cells))
     assert status == "failed"
-    assert "there is no example 'e0'; did you mean 'e" in reason
+    assert reason.endswith("; failed: e1 (it was not run)")
+    assert "there is no example" not in reason
+    # Nor does it help that the candidate's table has no such column at all.
+    bare = {name: values for name, values in without.items() if name.startswith(("example", "eval"))}
+    assert judged(result_table(bare), rule, result_table(cells))[1].endswith("; failed: e1 (it was not run)")
+    assert judged(result_table(cells), rule, result_table(bare))[0] == "passed"
+
+
+def test_who_says_which_examples_there_are_needs_no_baseline_for_it() -> None:
+    """A candidate on a newer version of the dataset, which an example has been taken out of."""
+    candidate = results(split=["golden"] * 2 + ["rest"] * 98)
+    places = [place for place in range(N) if place != 2]
+    kept = tuple(candidate.example_ids[place] for place in places)
+    newer = replace(
+        result_table({**columns(kept, correctness=[1.0] * 99), "splits": ["golden"] * 2 + ["rest"] * 97}),
+        expected_ids=kept,
+        n_expected=99,
+    )
+    assert judged(newer, {"split": "golden"}) == (
+        "passed",
+        "2 of 2 required examples are right (all scores >= 1)",
+    )
+
+
+def test_a_repetition_that_a_table_lacks_is_missing() -> None:
+    def repeated(*lacking: tuple[str, int]) -> ResultTable:
+        runs = [(f"e{n}", number) for n in range(40) for number in range(1, 6) if (f"e{n}", number) not in lacking]
+        ids, numbers = zip(*runs, strict=True)
+        return result_table({**columns(ids, correctness=[1.0] * len(ids)), "repetition_number": list(numbers)})
+
+    for missing in (3, 5):
+        status, reason = judged(repeated(("e1", missing)), {"ids": ["e0", "e1"]}, repeated())
+        assert status == "failed"
+        assert reason.endswith("failed: e1 (1 of 5 repetitions were not run)")
+    assert judged(repeated(("e1", 3)), {"ids": "e0"}, repeated())[0] == "passed"
+    gap = result_table({**columns(["a"] * 4, correctness=[1.0] * 4), "repetition_number": [1, 2, 4, 5]})
+    assert required(Gate(required={"ids": "a"}).judge_alone(gap)).reason.endswith("(1 of 5 repetitions were not run)")
 
 
 def test_every_repetition_has_to_be_right() -> None:

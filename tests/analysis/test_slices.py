@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.paired import mcnemar_p_value
 from prefect_experiments.analysis.comparison.slices import LEAST, MOST_GROUPS, MOST_IN_ALL
+from prefect_experiments.analysis.example_facts import ExampleFacts, Fields, written
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison
@@ -136,6 +137,16 @@ def test_which_fields_and_groups_are_looked_at() -> None:
     }
 
 
+def test_how_values_are_written() -> None:
+    every = [1, 1.0, "1", "1.0", True, "true", 1e300, 0.30000000000000004]
+    assert [written(one) for one in every] == ["1", "1", "1", "1.0", "true", "true", "1e+300", "0.30000000000000004"]
+
+
+def test_two_ways_of_keys_with_one_name_are_both_values_of_the_field() -> None:
+    found = Fields.of([ExampleFacts("e", {"a.b": "x", "a": {"b": "y"}}, ())])
+    assert found.values == {"metadata.a.b": {"e": ("x", "y")}}
+
+
 def test_there_are_not_too_many_groups_in_all() -> None:
     n = 400
     metadata = {f"metadata.f{field:02}": [str(place % 20) for place in range(n)] for field in range(7)}
@@ -156,13 +167,87 @@ def test_what_came_out_makes_no_groups() -> None:
     assert not comparison.slices.groups
     assert comparison.slices.left_out == {
         "metadata.stop": "it is not the same on both sides on 12 of 100 examples",
-        "metadata.own": "only one of the two tables has it",
+        "metadata.own": "only results has it; give both tables the column, as what came out must not make the groups",
     }
     assert comparison.verdict is not None
     assert comparison.verdict.checks[-1].status != "failed"
     assert checks(comparison)["metadata.stop"] == "inconclusive"
-    asked = compare_results(before, after, gate=Gate(slices="metadata.own"))
-    assert {one.value for one in asked.slices.groups} == {"length", "stop"}
+
+
+def test_a_field_of_one_table_alone_makes_no_groups_when_asked_for_either() -> None:
+    with_it, without = side([1] * 100, **{"metadata.stop": ["length", "stop"] * 50}), side([1] * 100)
+    for before, after, who in ((without, with_it, "candidate"), (with_it, without, "baseline")):
+        tables = result_table(before, "baseline"), result_table(after, "candidate")
+        comparison = compare_results(*tables, gate=Gate(slices="metadata.stop"))
+        assert not comparison.slices.groups
+        assert comparison.verdict is not None
+        assert comparison.verdict.status == "inconclusive"
+        assert comparison.verdict.reasons[0] == (
+            f"metadata.stop cannot be judged: only {who} has it; give both tables the column, as what came out must "
+            "not make the groups"
+        )
+
+
+def _lacking(kept: int, **options: Any) -> Comparison:
+    """200 examples of four groups; the candidate's table has no row of group a, but for some."""
+    topic = ["abcd"[n // 50] for n in range(200)]
+    before = side([1] * 200, **{"metadata.topic": topic})
+    given = {**columns([f"q{n:05d}" for n in range(200)], correctness=[1] * 200), "metadata.topic": topic}
+    after = {name: [*cells[:kept], *cells[50:]] for name, cells in given.items()}
+    return compare_results(before, result_table(after, "candidate"), gate=Gate(slices="metadata.topic", **options))
+
+
+def _slice_check(comparison: Comparison) -> tuple[str, str]:
+    assert comparison.verdict is not None
+    (found,) = (
+        (check.status, check.reason)
+        for check in comparison.verdict.checks
+        if check.name == "metadata.topic" and not check.reason.startswith("not judged in")
+    )
+    return found
+
+
+@pytest.mark.parametrize("kept", [0, 4])
+def test_a_group_that_the_candidates_table_lacks_fails_and_is_not_called_small(kept: int) -> None:
+    found = _lacking(kept)
+    status, reason = _slice_check(found)
+    assert status == "failed"
+    assert reason.startswith(f"metadata.topic=a: scores of correctness missing on {50 - kept} examples; counted as the")
+    assert found.verdict is not None
+    assert not any("not judged in" in said for said in found.verdict.reasons)
+
+
+def test_a_group_that_the_candidate_may_lack_is_not_judged_and_does_not_pass() -> None:
+    status, reason = _slice_check(_lacking(0, min_coverage=0.5))
+    assert status == "inconclusive"
+    assert reason.startswith(
+        "metadata.topic cannot be judged on a: candidate lacks scores that the baseline has, and it takes "
+    )
+    assert reason.endswith(" pairs with both to show anything")
+    assert _slice_check(_lacking(40, min_coverage=0.5))[0] == "passed"
+
+
+def test_a_group_whose_runs_all_failed_is_told_once() -> None:
+    topic = ["abcd"[n // 50] for n in range(200)]
+    given = {**columns(correctness=[1] * 200), "metadata.topic": topic}
+    lost = {**given, "error": ["Boom" if n < 50 else None for n in range(200)]}
+    lost["eval.correctness.score"] = [None if n < 50 else 1 for n in range(200)]
+    comparison = compare_results(result_table(given), result_table(lost), gate=Gate(slices="metadata.topic"))
+    assert _slice_check(comparison)[0] == "failed"
+    assert comparison.verdict is not None
+    assert not any("not judged in" in said for said in comparison.verdict.reasons)
+
+
+def test_a_group_that_is_small_for_one_metric_is_named_with_it() -> None:
+    n = 200
+    given = {**columns(first=[1] * n, second=[1 if place >= 48 else None for place in range(n)])}
+    given["metadata.topic"] = ["abcd"[place // 50] for place in range(n)]
+    table = result_table(given)
+    verdict = compare_results(table, table, gate=Gate(slices="metadata.topic")).verdict
+    assert verdict is not None
+    assert any(
+        said.startswith("not judged in metadata.topic") and said.endswith(": a (second)") for said in verdict.reasons
+    )
 
 
 def test_a_misspelt_field_is_inconclusive_and_named() -> None:
@@ -173,6 +258,14 @@ def test_a_misspelt_field_is_inconclusive_and_named() -> None:
         "metadata.topik cannot be judged: no example has 'metadata.topik'; did you mean 'metadata.topic'? There are: "
         "metadata.topic"
     )
+
+
+def test_a_first_run_without_the_field_is_inconclusive() -> None:
+    topic = {"metadata.topic": ["a", "b"] * 50}
+    verdict = Gate(slices=["metadata.topik"]).judge_alone(side([1] * 100, **topic))
+    assert verdict.status == "inconclusive"
+    assert verdict.reasons[-2].startswith("metadata.topik cannot be judged: no example has 'metadata.topik'; did you")
+    assert Gate(slices=["metadata.topic"]).judge_alone(side([1] * 100, **topic)).status == "passed"
 
 
 def test_small_groups_take_no_part_and_are_named() -> None:
@@ -253,8 +346,11 @@ def test_the_names_of_fields_are_checked() -> None:
     for wrong in ("topic", "metadata.", ["metadata.topic", "input.topic"]):
         with pytest.raises(InvalidSetting, match=r"Gate\.slices must be splits or metadata\.KEY"):
             Gate(slices=wrong)
-    with pytest.raises(InvalidSetting, match=r"Gate\.slices"):
-        Gate(slices=[])
+    with pytest.raises(InvalidSetting, match=r"Gate\.slices must be splits or metadata\.KEY, .*; got 1$"):
+        Gate(slices=[1])  # type: ignore[list-item]
+    for nothing in ([], 1, True, {}):
+        with pytest.raises(InvalidSetting, match=r"Gate\.slices must be a field or a list of them; got "):
+            Gate(slices=nothing)  # type: ignore[arg-type]
     assert Gate.parse("slices: [metadata.topic, splits]").fields == ("metadata.topic", "splits")
 
 

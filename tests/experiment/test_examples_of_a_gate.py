@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prefect_experiments import Client, Dataset, Example
+from prefect_experiments import Client, Dataset, EvaluationResult, Example
 from prefect_experiments.errors import InvalidSetting
 
 
@@ -75,3 +75,41 @@ def test_what_no_example_has_is_refused_before_anything_is_run(client: Client) -
             with pytest.raises(InvalidSetting, match=f"{said}.*Nothing was run"):
                 client.experiments.run_experiment(dataset="sliced", task=called.append, gate=gate, dry_run=dry)
     assert not called
+
+
+def test_a_required_metric_that_no_evaluator_gives_is_refused_before_anything_is_run(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[Any] = []
+    gate = {"required": {"ids": "e1", "metrics": ["exact_mach"]}}
+    said = "the gate's required: unknown metric 'exact_mach'; did you mean 'exact_match'"
+    with pytest.raises(InvalidSetting, match=f"{said}.*Nothing was run"):
+        client.experiments.run_experiment(dataset=tiers(), task=called.append, evaluators="exact_match", gate=gate)
+    assert not called
+
+    def several(output: int) -> list[EvaluationResult]:
+        return [EvaluationResult(name="exact_mach", score=float(output >= 0))]
+
+    ran = client.experiments.run_experiment(  # a function may give scores of any names
+        dataset=tiers(), task=right, evaluators=several, gate=gate, print_summary=False
+    )
+    assert ran.verdict is not None
+    assert ran.verdict.status == "passed"
+    assert "The gate asks for what no evaluator is called: unknown metric 'exact_mach'" in caplog.text
+
+
+def test_what_no_example_has_is_refused_before_anything_is_logged(client: Client) -> None:
+    client.datasets.create_dataset(name="tiers", examples=list(tiers().examples))
+    rows = [{"example_id": f"e{n}", "output": n, "eval.ok.score": 1} for n in range(40)]
+    for gate, said in (
+        ({"slices": "metadata.teir"}, "the gate's slices, on dataset 'tiers': no example has 'metadata.teir'"),
+        ({"required": {"ids": "e40"}}, "the gate's required names what is not in dataset 'tiers', or .* 'e40'"),
+        ({"required": {"ids": "e1", "metrics": "okay"}}, "the gate's required: unknown metric 'okay'"),
+    ):
+        with pytest.raises(InvalidSetting, match=f"{said}.*Nothing was logged"):
+            client.experiments.log_experiment(name="logged", experiment_runs=rows, dataset="tiers", gate=gate)
+    assert not client.experiments.list().items
+    good = {"slices": "metadata.customer.tier", "required": {"ids": "e1", "metrics": "ok"}}
+    logged = client.experiments.log_experiment(name="logged", experiment_runs=rows, dataset="tiers", gate=good)
+    assert logged.verdict is not None
+    assert logged.verdict.status == "passed"

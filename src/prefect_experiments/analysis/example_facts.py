@@ -1,7 +1,8 @@
 """What is known of examples beside their content, their metadata and splits: by field, which example has which value.
 
 A field is ``splits``, or ``metadata.`` and a path of keys, such as ``metadata.customer.tier``. A value is compared as
-it is written: 1 in JSON and ``1`` in a CSV file are the same. An example may have several values of a field: as it has
+it is written: 1 in JSON and ``1`` in a CSV file are the same, and so are 1.0 in JSON and 1; a text stays as it is, so
+that ``1.0`` in a CSV file is another. An example may have several values of a field: as it has
 splits, and as a list has items.
 """
 
@@ -24,6 +25,7 @@ MOST_VALUES = 50
 _LONGEST_VALUE = 100
 _DEEPEST = 4
 _SHOWN = 10
+_WHOLE = 1e16  # from there on Python writes a float with an exponent, and not every digit is one
 # Where an output beside an error is kept: see `results.reader`.
 _NO_FACTS = ("output",)
 _SPLIT_COLUMNS = (SPLITS, "split")
@@ -89,7 +91,9 @@ class Fields:
                     ungrouped[name] = why
                     values.pop(name, None)
                 else:
-                    values.setdefault(name, {})[example_id] = found
+                    # {"a.b": 1, "a": {"b": 2}} has two values of one name.
+                    of_field = values.setdefault(name, {})
+                    of_field[example_id] = tuple(dict.fromkeys([*of_field.get(example_id, ()), *found]))
         return cls(values, ungrouped)
 
     @property
@@ -114,7 +118,7 @@ def written(value: Any) -> str:
     """A value as it is compared: as JSON writes it, and a text as it is; empty of what is missing."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+    if isinstance(value, float) and math.isfinite(value) and value == int(value) and abs(value) < _WHOLE:
         return str(int(value))
     return "" if is_missing(value) else str(value).strip()
 

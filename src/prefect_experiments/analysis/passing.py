@@ -62,6 +62,7 @@ def passing_of(
     *,
     of: Collection[str] | None = None,
     by: Collection[str] | None = None,
+    baseline: ResultTable | None = None,
 ) -> Passing:
     """`passing` of a results table that was read.
 
@@ -71,10 +72,11 @@ def passing_of(
         directions: by metric, as far as somebody else than its evaluations says.
         of: the ids of the examples that are asked about; by default all.
         by: the names of the evaluations that have a say; by default all.
+        baseline: what it is compared with. Where nobody says which examples a table should have, it is those as well.
     """
     rule = _Rule(table, threshold, directions, by)
     rows = _rows_of(table)
-    ids = list(dict.fromkeys([*(table.expected_ids or ()), *rows]))
+    ids = table.due(baseline)
     asked = len(ids) if of is None else sum(example_id in of for example_id in ids)
     judged: list[int] = []
     outcomes: list[EntryOutcome] = []

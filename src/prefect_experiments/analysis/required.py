@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.entries import Entry, Passing, Required
@@ -86,26 +87,34 @@ def values_at(facts: ExampleFacts, name: str) -> tuple[str, ...]:
     return tuple(text for text in map(written, found if isinstance(found, list | tuple) else [found]) if text)
 
 
-def required_of(table: ResultTable, must: Must, directions: Mapping[str, Direction | None]) -> Required:
+def required_of(
+    table: ResultTable,
+    must: Must,
+    directions: Mapping[str, Direction | None],
+    baseline: ResultTable | None = None,
+) -> Required:
     """Whether the examples that must be right are.
 
     Args:
         table: the results.
         must: which examples.
         directions: by metric, as far as somebody else than its evaluations says.
+        baseline: what it is compared with, which may know of examples that a table lacks; see `ResultTable.due`.
     """
-    ids, unknown = must.among(table.source.facts(), (*(table.expected_ids or ()), *table.example_ids))
+    known = dict.fromkeys(table.due(baseline))
+    tables = [table] if baseline is None or table.expected_ids is not None else [table, baseline]
+    ids, unknown = must.among(chain.from_iterable(one.source.facts() for one in tables), known)
     unknown += tuple(
         f"there is no metric {name!r}{near(name, table.scores)}"
         for name in must.metrics or ()
         if name not in table.scores
     )
-    known = {*(table.expected_ids or ()), *table.example_ids}
     judging, without_say = list(must.metrics or table.scores), []
     if must.threshold is None:
         without_say = [name for name in judging if name in table.scores and not _from_0_to_1(table.scores[name])]
         judging = [name for name in judging if name not in without_say]
-    passing = are_right(table, [one for one in ids if one in known], must.threshold, directions, by=judging)
+    asked = [one for one in ids if one in known]
+    passing = are_right(table, asked, must.threshold, directions, by=judging, baseline=baseline)
     return Required(passing=passing, unknown=unknown, without_say=tuple(without_say))
 
 
@@ -116,6 +125,7 @@ def are_right(
     directions: Mapping[str, Direction | None] | None = None,
     *,
     by: Collection[str] | None = None,
+    baseline: ResultTable | None = None,
 ) -> Passing:
     """These examples as entries; one that no metric judges has failed as well.
 
@@ -125,10 +135,11 @@ def are_right(
         threshold: the lowest score that is right; `RIGHT` without.
         directions: as `required_of` takes them.
         by: the metrics that have a say; by default all that have scores.
+        baseline: as `required_of` takes it.
     """
     wanted = dict.fromkeys(ids)
-    metrics = list(table.scores) if by is None else by
-    found = passing_of(table, RIGHT if threshold is None else threshold, directions or {}, of=wanted, by=metrics)
+    metrics, least = list(table.scores) if by is None else by, RIGHT if threshold is None else threshold
+    found = passing_of(table, least, directions or {}, of=wanted, by=metrics, baseline=baseline)
     entries = {entry.example_id: entry for entry in found.entries}
     failed = {table.example_ids[place] for place in table.places[table.failed].tolist()}
     for number, example_id in enumerate(wanted, 1):

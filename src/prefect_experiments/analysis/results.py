@@ -205,10 +205,18 @@ class ResultTable:
         labels_only = tuple(name for name in self.labels_only if name not in scores)
         return replace(self, scores=scores, errors=errors, labels_only=labels_only)
 
-    @property
+    @functools.cached_property
     def repetitions(self) -> int:
-        """How often each example should have been run, as far as that is known."""
-        return max(1, self.n_expected // len(self.expected_ids)) if self.expected_ids else 1
+        """How often each example should have been run; where nobody says, up to the highest number that one has."""
+        if self.expected_ids:
+            return max(1, self.n_expected // len(self.expected_ids))
+        return int(self.repetition_numbers.max())
+
+    def due(self, baseline: ResultTable | None = None) -> tuple[str, ...]:
+        """The examples that there should be runs of; where nobody says, what it has and what the baseline has."""
+        if self.expected_ids is not None:
+            return tuple(dict.fromkeys([*self.expected_ids, *self.example_ids]))
+        return tuple(dict.fromkeys([*self.example_ids, *(() if baseline is None else baseline.due())]))
 
     @property
     def runs(self) -> tuple[ResultRun, ...]:

@@ -12,6 +12,7 @@ from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.errors import InvalidDataset, InvalidSetting, unknown_value
 from prefect_experiments.evaluators import BoundEvaluator
+from prefect_experiments.evaluators.builtin import is_spec
 from prefect_experiments.experiment.compare import Judging
 from prefect_experiments.experiment.needs import Examples
 
@@ -29,20 +30,48 @@ def check_margins(judging: Judging | None) -> None:
     judging.gate.refuse_unreachable(result_table(judging.baseline).side())
 
 
-def check_names(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:
+def check_names(judging: Judging | None, evaluators: Sequence[BoundEvaluator], *, is_new: bool) -> None:
     """Say, before anything is spent, which metric of the gate no evaluator is called: it may be a slip.
 
     It is no error: one evaluator may give scores of several names.
+
+    Args:
+        judging: what the experiment is judged by.
+        evaluators: those that it has.
+        is_new: whether it has no evaluations yet, so that nothing but these will give any.
+
+    Raises:
+        InvalidSetting: the gate's required names a metric, and the evaluators are built-in ones of other names.
     """
     if judging is None or judging.gate is None or not evaluators:
         return
     known = [evaluator.name for evaluator in evaluators]
-    missing = [name for name in judging.gate.rules if name not in known]
+    must = judging.gate.must
+    if is_new and all(evaluator.reference and is_spec(evaluator.reference) for evaluator in evaluators):
+        check_required_metrics(judging.gate, known)
+    missing = [name for name in (*judging.gate.rules, *((must and must.metrics) or ())) if name not in known]
     if missing and judging.baseline is not None:
         side = result_table(judging.baseline).side()
         missing = [name for name in missing if name not in side.metrics and name not in side.labels_only]
     for name in missing:
         logger.warning("The gate asks for what no evaluator is called: %s", unknown_value("metric", name, known))
+
+
+def check_required_metrics(gate: Any, known: Sequence[str], nothing: str = "Nothing was run") -> None:
+    """Refuse, before anything is spent, metrics of the gate's required that there are not going to be.
+
+    Args:
+        gate: as `run_experiment` takes it.
+        known: the names of all that there will be.
+        nothing: what has not been done.
+
+    Raises:
+        InvalidSetting: there is one.
+    """
+    must = None if gate is None else Gate.parse(gate).must
+    for name in (must and must.metrics) or ():
+        if name not in known:
+            raise InvalidSetting(f"the gate's required: {unknown_value('metric', name, known)}. {nothing}")
 
 
 def check_pairs(judging: Judging | None, dataset: str, example_ids: Callable[[], Sequence[str]]) -> None:
@@ -69,12 +98,13 @@ def check_pairs(judging: Judging | None, dataset: str, example_ids: Callable[[],
         )
 
 
-def check_examples(gate: Any, examples: Examples) -> None:
+def check_examples(gate: Any, examples: Examples, nothing: str = "Nothing was run") -> None:
     """Refuse, before anything is spent, a gate that names examples or fields of examples that there are not.
 
     Args:
         gate: as `run_experiment` takes it.
         examples: those that it is on.
+        nothing: what has not been done.
 
     Raises:
         InvalidSetting: an id, a split or a metadata's value that none of them has, or a field that makes no groups.
@@ -85,14 +115,14 @@ def check_examples(gate: Any, examples: Examples) -> None:
         if unknown:
             raise InvalidSetting(
                 f"the gate's required names what is not in dataset {examples.name!r}, or not among the examples that "
-                f"are used: {'; '.join(unknown)}. Nothing was run"
+                f"are used: {'; '.join(unknown)}. {nothing}"
             )
     if checked is not None and checked.fields:
         found = Fields.of(examples.facts())
         for name in checked.fields:
             if name not in found.values:
                 why = f"{name} makes no groups: {why}" if (why := found.ungrouped.get(name)) else found.unknown(name)
-                raise InvalidSetting(f"the gate's slices, on dataset {examples.name!r}: {why}. Nothing was run")
+                raise InvalidSetting(f"the gate's slices, on dataset {examples.name!r}: {why}. {nothing}")
 
 
 def check_directions(judging: Judging | None, evaluators: Sequence[BoundEvaluator]) -> None:

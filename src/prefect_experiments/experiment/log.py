@@ -17,6 +17,7 @@ from prefect_experiments.errors import BackendUnavailable, InvalidSetting
 from prefect_experiments.experiment.arguments import Judged, LogRequest, Place
 from prefect_experiments.experiment.compare import judging
 from prefect_experiments.experiment.dataset_source import DatasetSource, Pin
+from prefect_experiments.experiment.gate_checks import check_examples, check_required_metrics
 from prefect_experiments.experiment.naming import check_experiment_name
 from prefect_experiments.experiment.places import remote_of, store_of
 from prefect_experiments.experiment.request import json_object
@@ -39,6 +40,7 @@ from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Link, S
 from prefect_experiments.sync import waited
 from prefect_experiments.texts import plain_text
 
+_NOTHING = "Nothing was logged"
 _NO_TASK = TaskRecord("(logged)", None, None)
 
 logger = logging.getLogger("prefect_experiments")
@@ -135,6 +137,7 @@ def plan_log(request: LogRequest, store: Store, remote: Remote | None, judged: J
 
     Raises:
         InvalidDataset: results that cannot be used, or do not fit the dataset.
+        InvalidSetting: a gate that names examples, fields or metrics that there are not.
         InvalidInput: anything else that cannot be used.
         NotFound: no such dataset.
         BackendUnavailable: the backend does not answer.
@@ -158,6 +161,8 @@ def plan_log(request: LogRequest, store: Store, remote: Remote | None, judged: J
     if judged is not None:
         pooled, first = judged.pooled, judged.first_run
         found = judging(judged.baseline, judged.gate, store, remote, source.name, pooled=pooled, first_run=first)
+        check_examples(judged.gate, source.to_use(store), _NOTHING)
+        check_required_metrics(judged.gate, [evaluator.name for evaluator in results.evaluators], _NOTHING)
     return LogPlan(
         name,
         source.name,

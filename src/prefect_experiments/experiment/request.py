@@ -71,7 +71,7 @@ def plan_new(arguments: RunArguments, client: Place | None) -> RunPlan:
     notes = check_needs(evaluators, used)
     only = _only_evaluators(own, [e.name for e in evaluators], others=arguments.evaluators is not None)
     tried = arguments.dry_run is not False
-    judged = _judged(arguments, evaluators, store, remote, used, dry_run=tried)
+    judged = _judged(arguments, evaluators, store, remote, used, dry_run=tried, is_new=True)
     check_pairs(judged, source.name, partial(source.example_ids, store))
     pin: Callable[[Store], Pin] = source.pin
     if tried:
@@ -155,6 +155,7 @@ def _judged(
     examples: Examples,
     *,
     dry_run: bool = False,
+    is_new: bool = False,
 ) -> Judging | None:
     first = wanted.first_run
     pooled = wanted.pooled
@@ -162,7 +163,7 @@ def _judged(
         wanted.baseline, wanted.gate, store, remote, examples.name, pooled=pooled, dry_run=dry_run, first_run=first
     )
     check_examples(wanted.gate, examples)
-    check_names(found, evaluators)
+    check_names(found, evaluators, is_new=is_new)
     check_directions(found, evaluators)
     check_people(found, evaluators)
     check_margins(found)

@@ -243,8 +243,8 @@ def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan, earlier
     }
     regressed, improved = changed_examples(baseline, candidate, ids, means, ways)
     threshold = plan.pass_threshold
-    passing = None if threshold is None else passing_of(candidate, threshold, plan.directions)
-    required = None if plan.must is None else required_of(candidate, plan.must, plan.directions)
+    passing = None if threshold is None else passing_of(candidate, threshold, plan.directions, baseline=baseline)
+    required = None if plan.must is None else required_of(candidate, plan.must, plan.directions, baseline)
     return Comparison(
         baseline=baseline.side(),
         candidate=replace(candidate.side(), passing=passing, required=required),

@@ -84,13 +84,18 @@ def _fields(pairs: Pairs, asked: Collection[str]) -> tuple[Fields, dict[str, str
     values: dict[str, Mapping[str, tuple[str, ...]]] = {}
     left_out = {**sides[1].ungrouped, **sides[0].ungrouped}
     for name in dict.fromkeys([*sides[0].values, *sides[1].values]):
-        having = [side.values[name] for side in sides if name in side.values]
-        if name in left_out or (len(having) < 2 and name not in asked):
-            left_out.setdefault(name, "only one of the two tables has it")
-        elif len(having) == 2 and (differ := sum(having[0].get(one) != having[1].get(one) for one in shared)):
+        after, before = (side.values.get(name, {}) for side in sides)
+        if name in left_out:
+            continue
+        if not after or not before:
+            table = pairs.candidate if after else pairs.baseline
+            left_out[name] = (
+                f"only {table.label} has it; give both tables the column, as what came out must not make the groups"
+            )
+        elif differ := sum(after.get(one) != before.get(one) for one in shared):
             left_out[name] = f"it is not the same on both sides on {differ:,} of {len(shared):,} examples"
         else:
-            values[name] = having[0]
+            values[name] = {**before, **after}  # of what the candidate has no run of, only the baseline's tells
     found = Fields(values, left_out)
     return found, _unknown(found, asked)
 

@@ -23,8 +23,9 @@ class PassThreshold(Rule):
     pass_threshold: Annotated[float | None, Field(ge=0, le=1)] = None
     """The lowest score that passes. An entry (an example) passes when all its scores, of the evaluators that are meant
     for it, are at least this in every repetition; where less is better, 1 - score must be. An error of the task or of
-    an evaluator, and a missing score, fail the entry. While an evaluation is pending the verdict is inconclusive,
-    unless too many entries have failed already. It is a count, with or without a baseline, and no test of chance."""
+    an evaluator, and a missing run or score, fail the entry. While an evaluation is pending the verdict is
+    inconclusive, unless too many entries have failed already. It is a count, with or without a baseline, and no test of
+    chance."""
     min_pass_rate: Annotated[float | None, Field(ge=0, le=1)] = None
     """The smallest share of the entries that must pass; all of them without it. Without pass_threshold, that is 0.5."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import pairs_to_reach
-from prefect_experiments.analysis.example_facts import METADATA, SPLITS
+from prefect_experiments.analysis.example_facts import METADATA, SPLITS, ExampleFacts, Fields
 from prefect_experiments.analysis.gate.case import Case
 from prefect_experiments.analysis.gate.clause import p_text
 from prefect_experiments.analysis.gate.family import Key, Test
@@ -34,11 +34,17 @@ class SliceRule(Rule):
     are, or where no example has the field, the verdict is inconclusive. Without it, groups that moved are named and not
     judged."""
 
-    @field_validator("slices", mode="after")
+    @field_validator("slices", mode="before")
     @classmethod
-    def _fields_checked(cls, given: str | list[str] | None) -> str | list[str] | None:
-        for name in [given] if isinstance(given, str) else given or ():
-            if name != SPLITS and (not name.startswith(METADATA) or name == METADATA):
+    def _fields_checked(cls, given: Any) -> Any:
+        names = [given] if isinstance(given, str) else given
+        if names is None:
+            return None
+        if not isinstance(names, list | tuple) or not names:
+            raise InvalidSetting(f"{cls.said_before_names}slices must be a field or a list of them; got {shown(given)}")
+        for name in names:
+            is_path = isinstance(name, str) and name.startswith(METADATA) and name != METADATA
+            if name != SPLITS and not is_path:
                 raise InvalidSetting(
                     f"{cls.said_before_names}slices must be splits or metadata.KEY, such as metadata.topic; "
                     f"got {shown(name)}"
@@ -73,6 +79,12 @@ class SliceRule(Rule):
                 more = f"; and {numbers.count(len(worse) - _SHOWN, 'other')}" if len(worse) > _SHOWN else ""
                 reason = f"{'; '.join(worse[:_SHOWN])}{more}"
                 yield MetricCheck(name=name, status="failed", reason=reason)
+            elif lost := _unjudged(found, case, lost=True):
+                reason = (
+                    f"{name} cannot be judged on {some(lost)}: {case.candidate.label} lacks scores that the baseline "
+                    f"has, and it takes {_enough(case)} pairs with both to show anything"
+                )
+                yield MetricCheck(name=name, status="inconclusive", reason=reason, examples_needed=_enough(case))
             elif not able:
                 n, groups = _enough(case), numbers.count(len(case.comparison.slices.of(name)), "group")
                 reason = f"{name} cannot be judged: none of its {groups} has {n} pairs, which it takes to show anything"
@@ -93,17 +105,31 @@ def unjudged_slices(case: Case, fields: tuple[str, ...]) -> Iterator[MetricCheck
         return
     for name in fields:
         found = list(_judged(name, case))
-        small = dict.fromkeys(group.value for group, metric in found if metric.n_pairs < _enough(case))
-        able = {group.value for group, metric in found if metric.n_pairs >= _enough(case)}
+        small = _unjudged(found, case, lost=False)
+        able = any(metric.n_pairs >= _enough(case) or _worse(group, metric, case) for group, metric in found)
         if small and able:
             reason = (
                 f"not judged in {name}, because it takes {_enough(case)} pairs with scores on both sides to show "
-                f"anything: {some(list(small))}"
+                f"anything: {some(small)}"
             )
             yield MetricCheck(name=name, status="passed", reason=reason)
         if without := case.comparison.slices.without.get(name):
             reason = f"{numbers.count(without, 'example')} of {case.comparison.n_pairs:,} in no group of {name}"
             yield MetricCheck(name=name, status="passed", reason=reason)
+
+
+def unknown_slices(facts: Iterable[ExampleFacts], fields: tuple[str, ...]) -> Iterator[MetricCheck]:
+    """Which fields make no groups of a first run's examples, so that none of the runs to come could be judged by them.
+
+    Args:
+        facts: of the examples.
+        fields: those that the gate asks for.
+    """
+    found = Fields.of(facts) if fields else Fields()
+    for name in fields:
+        if name not in found.values:
+            reason = f"{name} cannot be judged: {found.ungrouped.get(name) or found.unknown(name)}"
+            yield MetricCheck(name=name, status="inconclusive", reason=reason)
 
 
 def _judged(name: str, case: Case) -> Iterator[tuple[Slice, SliceMetric]]:
@@ -115,6 +141,24 @@ def _judged(name: str, case: Case) -> Iterator[tuple[Slice, SliceMetric]]:
             judged = case.metrics.get(metric.name)
             if judged is not None and judged.metric is not None:
                 yield group, metric
+
+
+def _unjudged(found: list[tuple[Slice, SliceMetric]], case: Case, *, lost: bool) -> list[str]:
+    """The groups that nothing can be said of; where that is so of some of the metrics only, with these.
+
+    Args:
+        found: the groups with each metric.
+        case: what is judged.
+        lost: those which the scores that the candidate lacks would make large enough; else the others, which are small.
+    """
+    metrics: dict[str, list[str]] = {}
+    for group, metric in found:
+        if metric.n_pairs < _enough(case) and not _worse(group, metric, case):
+            is_lost = metric.n_pairs + metric.n_lacking >= _enough(case)
+            if is_lost is lost:
+                metrics.setdefault(group.value, []).append(metric.name)
+    n = {value: sum(group.value == value for group, _ in found) for value in metrics}
+    return [value if len(names) == n[value] else f"{value} ({', '.join(names)})" for value, names in metrics.items()]
 
 
 def _key(group: Slice, metric: SliceMetric) -> Key:
