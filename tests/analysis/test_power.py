@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from prefect_experiments.analysis.comparison.paired import (
     mid_p_value,
     tango_interval,
 )
-from prefect_experiments.analysis.experiment_plan import plan_of
+from prefect_experiments.analysis.experiment_plan import ExperimentPlan, plan_of
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.power import (
     Asked,
@@ -30,6 +31,7 @@ from prefect_experiments.analysis.power import (
 )
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.reports.planned import plan_lines
 
 from .tables import judged, table
 
@@ -121,6 +123,11 @@ def test_too_few_examples_find_nothing_however_large_the_drop_is() -> None:
     """The sign-flip test of two pairs cannot come below 0.05: z squared is 2.7."""
     found = [power_to_find(Noise(n=n, variance=1.0), 1000.0, Asked(alpha=0.05)) for n in (1, 2, 3)]
     assert found == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(("n", "found"), [(100, 0.0), (2, None)])
+def test_where_nothing_differs_by_chance_any_drop_is_found(n: int, found: float | None) -> None:
+    assert smallest_drop(Noise(n=n, variance=0.0), Asked(alpha=0.05)) == found
 
 
 def test_the_largest_drop_is_to_the_worst_score_and_not_beyond() -> None:
@@ -233,6 +240,68 @@ def test_tests_share_the_false_alarms() -> None:
     assert few is not None
     assert many is not None
     assert few < many
+
+
+def by_topic(n_topics: int, n: int = 200, **more: list[object]) -> ResultTable:
+    """Every fifth is wrong, and the examples belong to topics in turn."""
+    right = [float(i % 5 != 0) for i in range(n)]
+    topics = [f"t{i // 5 % n_topics}" for i in range(n)]
+    ids = [f"q{i}" for i in range(n)]
+    return result_table({"example_id": ids, "metadata.t": topics, "eval.right.score": right, **more})
+
+
+def test_groups_of_a_gate_share_the_false_alarms() -> None:
+    """Of 4 groups of 50 examples, of which 1 in 5 differs by chance, each has 5 that differ, which it takes."""
+    gate, baseline = Gate.parse({"slices": ["metadata.t"]}), by_topic(4)
+    plain, sliced = (plan_of(baseline, asked, agreement=0.8) for asked in (Gate(), gate))
+    assert (plain.n_tests, sliced.n_tests, sliced.groups) == (1, 5, {"metadata.t": 4})
+    of_five = table(**{f"m{i}": baseline.scores["right"] for i in range(5)})
+    drop = plan_of(of_five, Gate(), agreement=0.8).metrics["m0"].smallest_drop
+    assert sliced.metrics["right"].smallest_drop == pytest.approx(drop, rel=0.02)
+
+
+def test_small_groups_take_part_where_enough_of_their_examples_differ() -> None:
+    """Of 20 groups of 10, of which 1 in 5 differs, each has 5 that do with a chance of 0.033 (binomial)."""
+    gate, baseline = Gate.parse({"slices": "metadata.t"}), by_topic(20)
+    assert plan_of(baseline, gate, agreement=0.8).n_tests == 2
+    # A drop of 0.4 makes half of those that stand fall: 0.2 + 0.8 * 0.5 = 0.6 differ, a chance of 0.83 for 5 of 10.
+    assert plan_of(baseline, gate, agreement=0.8, drop=0.4).n_tests == 1 + 17
+    assert plan_of(baseline, gate, agreement=0.8, examples=2000).n_tests == 21
+
+
+def test_groups_too_small_to_be_judged() -> None:
+    plan = plan_of(by_topic(40), Gate.parse({"slices": "metadata.t"}), agreement=0.8, drop=0.5)
+    assert (plan.groups, plan.enough) == ({"metadata.t": 0}, False)
+    assert "metadata.t: none of its groups is large enough to be judged, so nothing would pass." in said(plan)
+
+
+def said(plan: ExperimentPlan) -> str:
+    return " ".join(plan_lines(plan))
+
+
+@pytest.mark.parametrize(
+    ("gate", "why"),
+    [
+        (
+            {"slices": ["metadata.topic"]},
+            "metadata.topic cannot be planned, as results like the baseline's would not pass: no example has",
+        ),
+        (
+            {"required": {"ids": ["q9999"]}},
+            "required cannot be planned, as results like the baseline's would not pass: there is no example 'q9999'",
+        ),
+    ],
+)
+def test_what_the_baseline_does_not_know_is_not_planned(gate: dict[str, object], why: str) -> None:
+    plan = plan_of(by_topic(4), Gate.parse(gate), agreement=0.95, drop=0.2)
+    assert list(plan.unplanned) == [why.split()[0]]
+    assert not plan.enough
+    assert re.search(why, said(plan))
+    assert plan_of(by_topic(4), Gate(), agreement=0.95, drop=0.2).enough
+    known = by_topic(4)
+    known.source.has_dataset = True
+    with pytest.raises(InvalidSetting, match="the gate asks for what the dataset of results does not have: "):
+        plan_of(known, Gate.parse(gate))
 
 
 def test_unknown_metrics_and_none() -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.paired import POWER
 from prefect_experiments.analysis.comparison.pairing import worst_of
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.gate.case import Better, Case
+from prefect_experiments.analysis.planned_slices import PlannedGroups, unknown_examples
 from prefect_experiments.analysis.power import (
     Asked,
     Noise,
     examples_for,
+    finds_any,
     power_to_find,
     power_to_pass,
     repetitions_for,
@@ -27,8 +28,9 @@ from prefect_experiments.display import Printed, counted, some
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_ROUNDING = 1e-9
+# A drop and the number of tests that it makes take part depend on each other; that settles at once.
+_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +77,11 @@ class ExperimentPlan(Printed, _Record):
         n_examples, repetitions: planned, on both sides: with others than the baseline's, it has to be run again.
         drop: that is to be found, in each metric's unit; ``None`` where none was asked about.
         confidence: the gate's.
-        n_tests: how many of its tests share the false alarms. Each is planned with an equal share, the most severe one
-            that Holm's method can leave it.
+        n_tests: how many of its tests share the false alarms, those on groups of examples (`slices`) included. Each is
+            planned with an equal share, the most severe one that Holm's method can leave it. Of the groups those count
+            that are expected to have enough examples that differ, so it is an expected number, rounded up.
+        groups: by field of the gate's `slices`, how many of its groups are large enough to be judged.
+        unplanned: what the gate asks for and the baseline's table does not tell, such as a field of `slices`, and why.
         metrics: by name.
         calls: of the task, in one run of the experiment.
         cost_per_call: what the baseline's have cost on average, in US dollars; ``None`` where nobody knows.
@@ -93,6 +98,8 @@ class ExperimentPlan(Printed, _Record):
     drop: float | None
     confidence: float
     n_tests: int
+    groups: Mapping[str, int] = field(default_factory=dict)
+    unplanned: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, PlannedMetric] = field(default_factory=dict)
     calls: int
     cost_per_call: float | None
@@ -103,8 +110,14 @@ class ExperimentPlan(Printed, _Record):
 
     @property
     def enough(self) -> bool:
-        """Whether the examples and repetitions planned are, for every metric."""
-        return all(metric.enough for metric in self.metrics.values())
+        """Whether the examples and repetitions planned are, for every metric; never where the gate cannot pass."""
+        return (
+            all(metric.enough for metric in self.metrics.values()) and not self.unplanned and all(self.groups.values())
+        )
+
+    def keys(self) -> list[str]:
+        """The fields, and whether they are enough."""
+        return [*_Record.keys(self), "enough"]
 
     @property
     def asks(self) -> bool:
@@ -115,6 +128,9 @@ class ExperimentPlan(Printed, _Record):
         yield f"beside {self.baseline}"
         yield counted(self.n_examples, "example")
         short = [name for name, metric in self.metrics.items() if not metric.enough]
+        cannot = [*self.unplanned, *(name for name, able in self.groups.items() if not able)]
+        if cannot:
+            yield f"cannot pass for {some(cannot)}"
         yield f"too few for {some(short)}" if short else "enough" if self.asks else "nothing asked"
 
 
@@ -136,15 +152,20 @@ def plan_of(
     table = baseline.with_positive(gate.positive)
     case = gate.case(compare_results(table, table, gate=gate))
     _refuse_unknown(case, table)
+    unplanned = unknown_examples(gate, case, table)
     n_there = len(table.example_ids if table.expected_ids is None else table.expected_ids)
     n, times = examples or n_there, repetitions or _repetitions(table)
     second = None if beside is None else beside.with_positive(gate.positive)
+    noises = {
+        name: repeat_noise(table, name, _worst(table, name, one.direction), beside=second, agreement=agreement)
+        for name, one in case.metrics.items()
+    }
+    tests = _Tests(PlannedGroups.of(case, gate, n_there), noises, gate.confidence)
     metrics = {}
     for name, one in case.metrics.items():
-        found = repeat_noise(table, name, _worst(table, name, one.direction), beside=second, agreement=agreement)
+        found = noises[name]
         margin = gate.rules.get(name, Metric()).margin(found.mean)
-        asked = Asked(alpha=case.family.severest, confidence=gate.confidence, margin=margin)
-        planning = _Planning(name, one.direction, found, found.n / n_there, asked, drop)
+        planning = _Planning(name, one.direction, found, found.n / n_there, margin, drop, tests)
         metrics[name] = planning.at(n, times)
     needed = [metric.examples_needed for metric in metrics.values() if _is_asked(metric)]
     enough = None if None in needed else max((one for one in needed if one is not None), default=None)
@@ -157,7 +178,9 @@ def plan_of(
         repetitions=times,
         drop=drop,
         confidence=gate.confidence,
-        n_tests=case.family.sharing,
+        n_tests=max(tests.sharing(n, times, name, drop or 0.0) for name in metrics),
+        groups={name: count for name, count in tests.groups.able(n).items() if name not in unplanned},
+        unplanned=unplanned,
         metrics=metrics,
         calls=n * times,
         cost_per_call=cost,
@@ -169,6 +192,26 @@ def plan_of(
 
 
 @dataclass(frozen=True, slots=True)
+class _Tests:
+    """All the tests of the gate, which share the false alarms."""
+
+    groups: PlannedGroups
+    noises: Mapping[str, RepeatNoise]
+    confidence: float
+
+    def sharing(self, n: int, repetitions: int, name: str, drop: float) -> int:
+        """How many share, where one metric is so much worse and the others are the same."""
+        differing = {
+            one: found.differing(repetitions, drop if one == name else 0.0) for one, found in self.noises.items()
+        }
+        return math.ceil(self.groups.sharing(n, differing) - _ROUNDING)
+
+    def alpha(self, n: int, repetitions: int, name: str, drop: float) -> float:
+        """The share that each of them has to itself."""
+        return self.groups.alpha / self.sharing(n, repetitions, name, drop)
+
+
+@dataclass(frozen=True, slots=True)
 class _Planning:
     """One metric; `share` of the examples have a score of it."""
 
@@ -176,42 +219,62 @@ class _Planning:
     direction: Better
     found: RepeatNoise
     share: float
-    asked: Asked
+    margin: float | None
     drop: float | None
+    tests: _Tests
 
     def at(self, n: int, repetitions: int) -> PlannedMetric:
         noise = self._noise(n, repetitions)
-        is_asked = self.asked.margin is not None or self._drop is not None
-        reaches: Callable[[int, int], bool] = lambda n, times: self._reaches(self._noise(n, times))  # noqa: E731
+        is_asked = self.margin is not None or self._drop is not None
         sd = math.sqrt(noise.variance)
         return PlannedMetric(
             name=self.name,
             direction=self.direction,
             baseline_mean=self.found.mean,
-            margin=self.asked.margin,
+            margin=self.margin,
             noise=self.found.source,
             sd_difference=sd,
-            smallest_drop=smallest_drop(noise, self.asked),
-            power_to_find=None if self._drop is None else power_to_find(noise, self._drop, self.asked),
-            power_to_pass=None if self.asked.margin is None else power_to_pass(noise, self.asked),
-            examples_needed=examples_for(lambda n: reaches(n, repetitions)) if is_asked else None,
-            repetitions_needed=repetitions_for(lambda times: reaches(n, times)) if is_asked else None,
-            enough=reaches(n, repetitions),
+            smallest_drop=self._smallest_drop(n, repetitions),
+            power_to_find=None if self._drop is None else self._power_to_find(n, repetitions, self._drop),
+            power_to_pass=None if self.margin is None else power_to_pass(noise, self._asked(n, repetitions, 0.0)),
+            examples_needed=examples_for(lambda n: self._reaches(n, repetitions)) if is_asked else None,
+            repetitions_needed=repetitions_for(lambda times: self._reaches(n, times)) if is_asked else None,
+            enough=self._reaches(n, repetitions) or not is_asked,
         )
 
     @property
     def _drop(self) -> float | None:
         """What is to be found; nothing that the margin allows is."""
-        allowed = self.asked.margin or 0.0
+        allowed = self.margin or 0.0
         return None if self.drop is None or self.drop <= allowed else self.drop
 
     def _noise(self, n: int, repetitions: int) -> Noise:
-        return self.found.noise(max(1, round(n * self.share)), repetitions, self.asked.confidence)
+        return self.found.noise(max(1, round(n * self.share)), repetitions, self.tests.confidence)
 
-    def _reaches(self, noise: Noise) -> bool:
-        if self.asked.margin is not None and power_to_pass(noise, self.asked) < POWER:
+    def _asked(self, n: int, repetitions: int, drop: float) -> Asked:
+        """What the gate asks of it where it is so much worse: a drop makes more of its groups' tests take part."""
+        alpha = self.tests.alpha(n, repetitions, self.name, drop)
+        return Asked(alpha=alpha, confidence=self.tests.confidence, margin=self.margin)
+
+    def _power_to_find(self, n: int, repetitions: int, drop: float) -> float:
+        return power_to_find(self._noise(n, repetitions), drop, self._asked(n, repetitions, drop))
+
+    def _smallest_drop(self, n: int, repetitions: int) -> float | None:
+        noise, drop = self._noise(n, repetitions), 0.0
+        for _ in range(_ROUNDS):
+            found = smallest_drop(noise, self._asked(n, repetitions, drop))
+            if found is None:
+                return None
+            drop = found
+        return drop
+
+    def _reaches(self, n: int, repetitions: int) -> bool:
+        noise, asked = self._noise(n, repetitions), self._asked(n, repetitions, 0.0)
+        if not finds_any(noise, asked):
+            return False  # what cannot fail is worth nothing
+        if self.margin is not None and power_to_pass(noise, asked) < POWER:
             return False
-        return self._drop is None or power_to_find(noise, self._drop, self.asked) >= POWER
+        return self._drop is None or self._power_to_find(n, repetitions, self._drop) >= POWER
 
 
 def _is_asked(metric: PlannedMetric) -> bool:

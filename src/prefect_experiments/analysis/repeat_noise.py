@@ -42,6 +42,7 @@ class RepeatNoise:
         largest: how far apart two scores can be.
         worst: what an example that gets worse falls to; ``None`` where all lose as much (see `analysis.power`).
         two_valued: whether every run scores 0 or 1.
+        tied: the share of examples that score the same again.
     """
 
     n: int
@@ -53,6 +54,16 @@ class RepeatNoise:
     largest: float
     worst: float | None
     two_valued: bool
+    tied: float
+
+    def differing(self, repetitions: int, drop: float) -> float:
+        """The share of examples that score differently in two runs, one of which is so much worse."""
+        by_chance = min(1.0, 2 * self.within) if self.two_valued and repetitions == 1 else 1 - self.tied
+        if not drop:
+            return by_chance
+        height = None if self.worst is None else abs(self.mean - self.worst)
+        fallen = min(1.0, drop / height) if height else 1.0
+        return by_chance + (1 - by_chance) * fallen
 
     def noise(self, n: int, repetitions: int, confidence: float) -> Noise:
         """How two equally good runs over `n` examples differ, each with so many repetitions."""
@@ -115,6 +126,7 @@ def repeat_noise(
         largest=difference_range(runs, ())[1],
         worst=worst if falls(runs, tied) else None,
         two_valued=two_valued,
+        tied=tied,
     )
 
 

@@ -73,12 +73,25 @@ def plan_lines(plan: ExperimentPlan) -> Iterator[str]:
         )
     yield "The smallest drop is the one that fails 4 times of 5."
     yield _spending(plan)
-    if plan.n_tests > 1:
-        share = numbers.percent((1 - plan.confidence) / plan.n_tests)
-        yield f"{plan.n_tests} tests share the false alarms: each is planned with {share}, Holm's least."
+    yield from _gate_lines(plan)
     if (plan.n_examples, plan.repetitions) != (plan.n_there, plan.repetitions_there):
         there = _size(plan.n_there, plan.repetitions_there)
         yield f"The baseline has {there}: it has to be run again as well."
+
+
+def _gate_lines(plan: ExperimentPlan) -> Iterator[str]:
+    """What the gate asks beside its metrics, and how many tests that makes."""
+    for name, why in plan.unplanned.items():
+        asked = escaping.one_line(name)
+        yield f"{asked} cannot be planned, as results like the baseline's would not pass: {escaping.one_line(why)}."
+    for name, able in plan.groups.items():
+        if not able:
+            yield f"{escaping.one_line(name)}: none of its groups is large enough to be judged, so nothing would pass."
+    if plan.n_tests > 1:
+        share = numbers.percent((1 - plan.confidence) / plan.n_tests)
+        yield f"{plan.n_tests} tests share the false alarms: each is planned with {share}, Holm's least."
+    if plan.groups:
+        yield f"Of {escaping.one_line(some(plan.groups))}, groups count of which enough examples are to differ by then."
 
 
 def _metric_lines(plan: ExperimentPlan, metric: PlannedMetric) -> Iterator[str]:
