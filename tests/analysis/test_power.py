@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -242,7 +243,7 @@ def test_tests_share_the_false_alarms() -> None:
     assert few < many
 
 
-def by_topic(n_topics: int, n: int = 200, **more: list[object]) -> ResultTable:
+def by_topic(n_topics: int, n: int = 200, **more: Sequence[float | None]) -> ResultTable:
     """Every fifth is wrong, and the examples belong to topics in turn."""
     right = [float(i % 5 != 0) for i in range(n)]
     topics = [f"t{i // 5 % n_topics}" for i in range(n)]
@@ -302,6 +303,96 @@ def test_what_the_baseline_does_not_know_is_not_planned(gate: dict[str, object],
     known.source.has_dataset = True
     with pytest.raises(InvalidSetting, match="the gate asks for what the dataset of results does not have: "):
         plan_of(known, Gate.parse(gate))
+
+
+# What cannot be ----------------------------------------------------------------------------------
+
+
+def test_where_all_score_the_same_a_few_are_taken_to_differ() -> None:
+    """The rule of three: of what none of 100 had, 1 - 0.05^(1/100) = 0.0295 may have, which differ on 2 p (1 - p)."""
+    gate = Gate.parse({"metrics": {"right": {"max_regression": 0.05}}})
+    plan = plan_of(table(right=[1.0] * 100), gate)
+    metric = plan.metrics["right"]
+    assert (metric.noise, metric.enough, plan.enough) == ("assumed", False, False)
+    assert metric.unseen == pytest.approx(0.0295, abs=1e-4)
+    assert metric.sd_difference**2 == pytest.approx(2 * 0.0295 * 0.9705, abs=2e-4)
+    assert metric.power_to_pass is not None
+    assert 0.1 < metric.power_to_pass < 0.7
+    assert "right: all examples score the same, so nobody knows how often a run differs by chance" in said(plan)
+    assert "the worst case" not in said(plan)
+    one = plan_of(table(right=[1.0]), gate)
+    assert (one.enough, one.metrics["right"].unseen) == (False, pytest.approx(0.95))
+    # A single one that differs is no worse known than none.
+    nearly = plan_of(table(right=[0.0] + [1.0] * 99), gate).metrics["right"]
+    assert nearly.unseen is None
+    assert nearly.sd_difference == pytest.approx(metric.sd_difference)
+    # Nor do other scores than 0 and 1 that are all the same never differ.
+    assert plan_of(table(right=[0.7] * 100), gate).metrics["right"].sd_difference == pytest.approx(metric.sd_difference)
+
+
+def test_two_runs_that_agree_everywhere_may_differ_all_the_same() -> None:
+    """By the same rule on 0.0295 of the examples; who says that they never do is believed."""
+    scores = [float(i % 5 != 0) for i in range(100)]
+    seen = plan_of(table(right=scores), Gate(), beside=table(right=scores))
+    assert seen.metrics["right"].sd_difference ** 2 == pytest.approx(0.0295, abs=1e-4)
+    assert "right: by a second run none differs, so nobody knows how often" in said(seen)
+    given = plan_of(table(right=scores), Gate(), agreement=1.0).metrics["right"]
+    assert (given.sd_difference, given.unseen) == (0.0, None)
+
+
+@pytest.mark.parametrize("examples", [None, 10_000])
+def test_where_every_score_is_the_worst_nothing_would_ever_fail(examples: int | None) -> None:
+    gate = Gate.parse({"metrics": {"right": {"max_regression": 0.05}}})
+    plan = plan_of(table(right=[0.0] * 100), gate, examples=examples)
+    metric = plan.metrics["right"]
+    assert (plan.enough, metric.examples_needed, metric.largest_drop) == (False, None, 0.0)
+    assert "right: its mean is the worst there is, so no later run can be worse, and nothing would" in said(plan)
+    assert "than 10,000,000" not in said(plan)
+
+
+def test_drops_and_margins_that_cannot_be() -> None:
+    scores = [float(i % 10 == 0) for i in range(100)]
+    with pytest.raises(InvalidSetting, match="drop: no candidate can be worse by 5: the scores of 'right' lie from 0"):
+        plan_of(table(right=scores), Gate(), drop=5)
+    most = plan_of(table(right=scores), Gate(), drop=0.5)
+    assert not most.enough
+    assert "right: there is no drop of 0.50: it can be worse by 0.10 at most." in said(most)
+    wide = plan_of(table(right=scores), Gate.parse({"metrics": {"right": {"max_regression": 0.3}}}), examples=5000)
+    assert not wide.enough
+    assert "right: nothing would ever fail: its margin is 0.30, and it can be worse by 0.10 at most." in said(wide)
+    nothing = plan_of(table(right=scores), Gate.parse({"metrics": {"right": {"max_regression": 0}}}))
+    why = "right: no number of examples shows a margin of 0; allow a little, or leave max_regression out"
+    assert why in said(nothing)
+    assert "10,000,000" not in said(most) + said(wide) + said(nothing)
+    # Of what is rated from 1 to 5 nobody knows that 3 is too much.
+    assert plan_of(table(stars=[1.0, 5.0] * 20), Gate(), drop=3).metrics["stars"].power_to_find is not None
+
+
+def test_a_second_run_that_tells_nothing_is_refused() -> None:
+    right = [1.0, 0.0] * 20
+    with pytest.raises(InvalidSetting, match="does not tell how far runs lie apart: no example has a score of 'right'"):
+        plan_of(table(right=right), Gate(), beside=table([f"x{i}" for i in range(40)], right=right))
+    with pytest.raises(InvalidSetting, match="does not tell how far runs lie apart: it has no scores of 'right'"):
+        plan_of(table(right=right), Gate(), beside=table(other=right))
+
+
+# What it costs -----------------------------------------------------------------------------------
+
+
+def test_judges_cost_as_well() -> None:
+    plan = plan_of(by_topic(4, **{"total_cost": [0.01] * 200, "eval.right.total_cost": [0.02] * 200}), Gate())
+    assert (plan.cost_per_call, plan.judge_cost_per_call) == (pytest.approx(0.03), pytest.approx(0.02))
+    assert plan.cost == pytest.approx(6.0)
+    assert "about $6.00 at $0.03 each, judges $0.02 of it." in said(plan)
+    only = plan_of(by_topic(4, **{"eval.right.total_cost": [0.02] * 200}), Gate())
+    assert only.cost == pytest.approx(4.0)
+    assert "The task's cost is known of 0 of the baseline's 200 runs; it comes on top." in said(only)
+
+
+def test_costs_that_are_known_of_some_runs_only() -> None:
+    plan = plan_of(by_topic(4, total_cost=[0.01] * 20 + [None] * 180), Gate())
+    assert (plan.n_costs, plan.n_runs, plan.cost) == (20, 200, pytest.approx(2.0))
+    assert "The task's cost is known of 20 of the baseline's 200 runs; the others are taken to have cost" in said(plan)
 
 
 def test_unknown_metrics_and_none() -> None:

@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.paired import POWER
 from prefect_experiments.analysis.comparison.pairing import worst_of
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.gate.case import Better, Case
+from prefect_experiments.analysis.gate.metric_rules import is_beyond
 from prefect_experiments.analysis.planned_slices import PlannedGroups, unknown_examples
 from prefect_experiments.analysis.power import (
     Asked,
@@ -43,6 +45,9 @@ class PlannedMetric(_Record):
         margin: how much worse the gate allows, in the metric's unit; ``None`` without `max_regression`.
         noise: how it is known how far two runs of the same application lie apart.
         sd_difference: the standard deviation of the differences between them, repetitions averaged.
+        unseen: where no two scores differ that could by chance, the share of examples that may differ all the same, by
+            the rule of three: the plan goes by that. ``None`` where some differ, and where the agreement was given.
+        largest_drop: how much worse it can be at all; ``None`` where nobody knows.
         smallest_drop: the smallest one (rise, where less is better) that fails with a probability of 0.8; ``None``
             where not even the largest does.
         power_to_find: that the drop asked about fails; ``None`` where none was asked, and where the margin allows it.
@@ -59,6 +64,8 @@ class PlannedMetric(_Record):
     margin: float | None
     noise: NoiseSource
     sd_difference: float
+    unseen: float | None
+    largest_drop: float | None
     smallest_drop: float | None
     power_to_find: float | None
     power_to_pass: float | None
@@ -84,7 +91,11 @@ class ExperimentPlan(Printed, _Record):
         unplanned: what the gate asks for and the baseline's table does not tell, such as a field of `slices`, and why.
         metrics: by name.
         calls: of the task, in one run of the experiment.
-        cost_per_call: what the baseline's have cost on average, in US dollars; ``None`` where nobody knows.
+        cost_per_call: what the baseline's have cost on average, with the judges, in US dollars; ``None`` where nobody
+            knows.
+        judge_cost_per_call: the judges' part of it, by what is known.
+        n_runs, n_costs: the baseline's runs, and those of which the task's cost is known: the others are taken to have
+            cost as much.
         cost: of one run.
         examples_needed: for all metrics; ``None`` where nothing is to be reached, or ten million do not.
         calls_needed, cost_needed: of one run over these.
@@ -103,6 +114,9 @@ class ExperimentPlan(Printed, _Record):
     metrics: Mapping[str, PlannedMetric] = field(default_factory=dict)
     calls: int
     cost_per_call: float | None
+    judge_cost_per_call: float | None
+    n_runs: int
+    n_costs: int
     cost: float | None
     examples_needed: int | None
     calls_needed: int | None
@@ -152,6 +166,8 @@ def plan_of(
     table = baseline.with_positive(gate.positive)
     case = gate.case(compare_results(table, table, gate=gate))
     _refuse_unknown(case, table)
+    if drop is not None:
+        _refuse_impossible(case, table, drop)
     unplanned = unknown_examples(gate, case, table)
     n_there = len(table.example_ids if table.expected_ids is None else table.expected_ids)
     n, times = examples or n_there, repetitions or _repetitions(table)
@@ -169,7 +185,8 @@ def plan_of(
         metrics[name] = planning.at(n, times)
     needed = [metric.examples_needed for metric in metrics.values() if _is_asked(metric)]
     enough = None if None in needed else max((one for one in needed if one is not None), default=None)
-    cost = _cost_per_call(table)
+    of_task, of_judges, n_costs = _costs_per_call(table)
+    cost = None if of_task is None and of_judges is None else (of_task or 0.0) + (of_judges or 0.0)
     return ExperimentPlan(
         baseline=table.label,
         n_there=n_there,
@@ -184,6 +201,9 @@ def plan_of(
         metrics=metrics,
         calls=n * times,
         cost_per_call=cost,
+        judge_cost_per_call=of_judges,
+        n_runs=len(table.failed),
+        n_costs=n_costs,
         cost=None if cost is None else n * times * cost,
         examples_needed=enough,
         calls_needed=None if enough is None else enough * times,
@@ -234,6 +254,8 @@ class _Planning:
             margin=self.margin,
             noise=self.found.source,
             sd_difference=sd,
+            unseen=self.found.unseen,
+            largest_drop=noise.height,
             smallest_drop=self._smallest_drop(n, repetitions),
             power_to_find=None if self._drop is None else self._power_to_find(n, repetitions, self._drop),
             power_to_pass=None if self.margin is None else power_to_pass(noise, self._asked(n, repetitions, 0.0)),
@@ -300,6 +322,22 @@ def _refuse_unknown(case: Case, table: ResultTable) -> None:
         )
 
 
+def _refuse_impossible(case: Case, table: ResultTable, drop: float) -> None:
+    """Refuse a drop that no candidate can have.
+
+    Raises:
+        InvalidSetting: it is larger than a metric's scale.
+    """
+    side = table.side()
+    for name, metric in case.metrics.items():
+        scores = side.measured[name]
+        if is_beyond(scores, drop, metric.direction):
+            raise InvalidSetting(
+                f"drop: no candidate can be worse by {numbers.plain(drop)}: the scores of {name!r} lie from 0 to "
+                f"{numbers.plain(max(1.0, float(scores.max())))}. Write 5 points as 0.05, or plan that metric apart"
+            )
+
+
 def _worst(table: ResultTable, name: str, direction: Better) -> float:
     import numpy as np
 
@@ -314,9 +352,12 @@ def _repetitions(table: ResultTable) -> int:
     return max(table.repetitions, int(np.bincount(table.places).max()))
 
 
-def _cost_per_call(table: ResultTable) -> float | None:
+def _costs_per_call(table: ResultTable) -> tuple[float | None, float | None, int]:
+    """What a run has cost, task and judges, as far as it is known; and of how many the task's cost is."""
     import numpy as np
 
     costs = table.operations.get("total_cost", np.zeros(0))
     known = costs[~np.isnan(costs)]
-    return float(known.mean()) if len(known) else None
+    judges = table.source.judge_cost()
+    of_judges = None if judges is None else judges / len(table.failed)
+    return float(known.mean()) if len(known) else None, of_judges, len(known)
