@@ -256,6 +256,8 @@ def test_groups_of_a_gate_share_the_false_alarms() -> None:
     gate, baseline = Gate.parse({"slices": ["metadata.t"]}), by_topic(4)
     plain, sliced = (plan_of(baseline, asked, agreement=0.8) for asked in (Gate(), gate))
     assert (plain.n_tests, sliced.n_tests, sliced.groups) == (1, 5, {"metadata.t": 4})
+    assert "5 tests share the false alarms: each is planned with 1%, Holm's least." in said(sliced)
+    assert "Of metadata.t, groups count of which enough examples are to differ by then." in said(sliced)
     of_five = table(**{f"m{i}": baseline.scores["right"] for i in range(5)})
     drop = plan_of(of_five, Gate(), agreement=0.8).metrics["m0"].smallest_drop
     assert sliced.metrics["right"].smallest_drop == pytest.approx(drop, rel=0.02)
@@ -273,6 +275,7 @@ def test_small_groups_take_part_where_enough_of_their_examples_differ() -> None:
 def test_groups_too_small_to_be_judged() -> None:
     plan = plan_of(by_topic(40), Gate.parse({"slices": "metadata.t"}), agreement=0.8, drop=0.5)
     assert (plan.groups, plan.enough) == ({"metadata.t": 0}, False)
+    assert repr(plan) == "ExperimentPlan(beside results, 200 examples, cannot pass for metadata.t)"
     assert "metadata.t: none of its groups is large enough to be judged, so nothing would pass." in said(plan)
 
 
@@ -319,6 +322,7 @@ def test_where_all_score_the_same_a_few_are_taken_to_differ() -> None:
     assert metric.power_to_pass is not None
     assert 0.1 < metric.power_to_pass < 0.7
     assert "right: all examples score the same, so nobody knows how often a run differs by chance" in said(plan)
+    assert "Fewer will do once it is known better: name a second run of the same application (--beside)" in said(plan)
     assert "the worst case" not in said(plan)
     one = plan_of(table(right=[1.0]), gate)
     assert (one.enough, one.metrics["right"].unseen) == (False, pytest.approx(0.95))
@@ -364,6 +368,8 @@ def test_drops_and_margins_that_cannot_be() -> None:
     why = "right: no number of examples shows a margin of 0; allow a little, or leave max_regression out"
     assert why in said(nothing)
     assert "10,000,000" not in said(most) + said(wide) + said(nothing)
+    tiny = plan_of(table(right=scores), Gate.parse({"metrics": {"right": {"max_regression": 1e-6}}}))
+    assert "takes more than 10,000,000 examples" in said(tiny)
     # Of what is rated from 1 to 5 nobody knows that 3 is too much.
     assert plan_of(table(stars=[1.0, 5.0] * 20), Gate(), drop=3).metrics["stars"].power_to_find is not None
 

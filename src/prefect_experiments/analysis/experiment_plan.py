@@ -145,7 +145,8 @@ class ExperimentPlan(Printed, _Record):
         cannot = [*self.unplanned, *(name for name, able in self.groups.items() if not able)]
         if cannot:
             yield f"cannot pass for {some(cannot)}"
-        yield f"too few for {some(short)}" if short else "enough" if self.asks else "nothing asked"
+        if short or not cannot:
+            yield f"too few for {some(short)}" if short else "enough" if self.asks else "nothing asked"
 
 
 def plan_of(
