@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from prefect_experiments.analysis.comparison.paired import (
     mid_p_value,
     tango_interval,
 )
-from prefect_experiments.analysis.experiment_plan import plan_of
+from prefect_experiments.analysis.experiment_plan import ExperimentPlan, plan_of
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.power import (
     Asked,
@@ -33,6 +35,7 @@ from prefect_experiments.analysis.power import (
 from prefect_experiments.analysis.repeat_noise import repeat_noise
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.errors import InvalidSetting
+from prefect_experiments.reports.planned import plan_lines
 
 from .tables import judged, table
 
@@ -124,6 +127,11 @@ def test_too_few_examples_find_nothing_however_large_the_drop_is() -> None:
     """The sign-flip test of two pairs cannot come below 0.05: z squared is 2.7."""
     found = [power_to_find(Noise(n=n, variance=1.0), 1000.0, Asked(alpha=0.05)) for n in (1, 2, 3)]
     assert found == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(("n", "found"), [(100, 0.0), (2, None)])
+def test_where_nothing_differs_by_chance_any_drop_is_found(n: int, found: float | None) -> None:
+    assert smallest_drop(Noise(n=n, variance=0.0), Asked(alpha=0.05)) == found
 
 
 def test_the_largest_drop_is_to_the_worst_score_and_not_beyond() -> None:
@@ -252,6 +260,164 @@ def test_tests_share_the_false_alarms() -> None:
     assert few is not None
     assert many is not None
     assert few < many
+
+
+def by_topic(n_topics: int, n: int = 200, **more: Sequence[float | None]) -> ResultTable:
+    """Every fifth is wrong, and the examples belong to topics in turn."""
+    right = [float(i % 5 != 0) for i in range(n)]
+    topics = [f"t{i // 5 % n_topics}" for i in range(n)]
+    ids = [f"q{i}" for i in range(n)]
+    return result_table({"example_id": ids, "metadata.t": topics, "eval.right.score": right, **more})
+
+
+def test_groups_of_a_gate_share_the_false_alarms() -> None:
+    """Of 4 groups of 50 examples, of which 1 in 5 differs by chance, each has 5 that differ, which it takes."""
+    gate, baseline = Gate.parse({"slices": ["metadata.t"]}), by_topic(4)
+    plain, sliced = (plan_of(baseline, asked, agreement=0.8) for asked in (Gate(), gate))
+    assert (plain.n_tests, sliced.n_tests, sliced.groups) == (1, 5, {"metadata.t": 4})
+    assert "5 tests share the false alarms: each is planned with 1%, Holm's least." in said(sliced)
+    assert "Of metadata.t, groups count of which enough examples are to differ by then." in said(sliced)
+    of_five = table(**{f"m{i}": baseline.scores["right"] for i in range(5)})
+    drop = plan_of(of_five, Gate(), agreement=0.8).metrics["m0"].smallest_drop
+    assert sliced.metrics["right"].smallest_drop == pytest.approx(drop, rel=0.02)
+
+
+def test_small_groups_take_part_where_enough_of_their_examples_differ() -> None:
+    """Of 20 groups of 10, of which 1 in 5 differs, each has 5 that do with a chance of 0.033 (binomial)."""
+    gate, baseline = Gate.parse({"slices": "metadata.t"}), by_topic(20)
+    assert plan_of(baseline, gate, agreement=0.8).n_tests == 2
+    # A drop of 0.4 makes half of those that stand fall: 0.2 + 0.8 * 0.5 = 0.6 differ, a chance of 0.83 for 5 of 10.
+    assert plan_of(baseline, gate, agreement=0.8, drop=0.4).n_tests == 1 + 17
+    assert plan_of(baseline, gate, agreement=0.8, examples=2000).n_tests == 21
+
+
+def test_groups_too_small_to_be_judged() -> None:
+    plan = plan_of(by_topic(40), Gate.parse({"slices": "metadata.t"}), agreement=0.8, drop=0.5)
+    assert (plan.groups, plan.enough) == ({"metadata.t": 0}, False)
+    assert repr(plan) == "ExperimentPlan(beside results, 200 examples, cannot pass for metadata.t)"
+    assert "metadata.t: none of its groups is large enough to be judged, so nothing would pass." in said(plan)
+
+
+def said(plan: ExperimentPlan) -> str:
+    return " ".join(plan_lines(plan))
+
+
+@pytest.mark.parametrize(
+    ("gate", "why"),
+    [
+        (
+            {"slices": ["metadata.topic"]},
+            "metadata.topic cannot be planned, as results like the baseline's would not pass: no example has",
+        ),
+        (
+            {"required": {"ids": ["q9999"]}},
+            "required cannot be planned, as results like the baseline's would not pass: there is no example 'q9999'",
+        ),
+    ],
+)
+def test_what_the_baseline_does_not_know_is_not_planned(gate: dict[str, object], why: str) -> None:
+    plan = plan_of(by_topic(4), Gate.parse(gate), agreement=0.95, drop=0.2)
+    assert list(plan.unplanned) == [why.split()[0]]
+    assert not plan.enough
+    assert re.search(why, said(plan))
+    assert plan_of(by_topic(4), Gate(), agreement=0.95, drop=0.2).enough
+    known = by_topic(4)
+    known.source.has_dataset = True
+    with pytest.raises(InvalidSetting, match="the gate asks for what the dataset of results does not have: "):
+        plan_of(known, Gate.parse(gate))
+
+
+# What cannot be ----------------------------------------------------------------------------------
+
+
+def test_where_all_score_the_same_a_few_are_taken_to_differ() -> None:
+    """The rule of three: of what none of 100 had, 1 - 0.05^(1/100) = 0.0295 may have, which differ on 2 p (1 - p)."""
+    gate = Gate.parse({"metrics": {"right": {"max_regression": 0.05}}})
+    plan = plan_of(table(right=[1.0] * 100), gate)
+    metric = plan.metrics["right"]
+    assert (metric.noise, metric.enough, plan.enough) == ("assumed", False, False)
+    assert metric.unseen == pytest.approx(0.0295, abs=1e-4)
+    assert metric.sd_difference**2 == pytest.approx(2 * 0.0295 * 0.9705, abs=2e-4)
+    assert metric.power_to_pass is not None
+    assert 0.1 < metric.power_to_pass < 0.7
+    assert "right: all examples score the same, so nobody knows how often a run differs by chance" in said(plan)
+    assert "Fewer will do once it is known better: name a second run of the same application (--beside)" in said(plan)
+    assert "the worst case" not in said(plan)
+    one = plan_of(table(right=[1.0]), gate)
+    assert (one.enough, one.metrics["right"].unseen) == (False, pytest.approx(0.95))
+    # A single one that differs is no worse known than none.
+    nearly = plan_of(table(right=[0.0] + [1.0] * 99), gate).metrics["right"]
+    assert nearly.unseen is None
+    assert nearly.sd_difference == pytest.approx(metric.sd_difference)
+    # Nor do other scores than 0 and 1 that are all the same never differ.
+    assert plan_of(table(right=[0.7] * 100), gate).metrics["right"].sd_difference == pytest.approx(metric.sd_difference)
+
+
+def test_two_runs_that_agree_everywhere_may_differ_all_the_same() -> None:
+    """By the same rule on 0.0295 of the examples; who says that they never do is believed."""
+    scores = [float(i % 5 != 0) for i in range(100)]
+    seen = plan_of(table(right=scores), Gate(), beside=table(right=scores))
+    assert seen.metrics["right"].sd_difference ** 2 == pytest.approx(0.0295, abs=1e-4)
+    assert "right: by a second run none differs, so nobody knows how often" in said(seen)
+    given = plan_of(table(right=scores), Gate(), agreement=1.0).metrics["right"]
+    assert (given.sd_difference, given.unseen) == (0.0, None)
+
+
+@pytest.mark.parametrize("examples", [None, 10_000])
+def test_where_every_score_is_the_worst_nothing_would_ever_fail(examples: int | None) -> None:
+    gate = Gate.parse({"metrics": {"right": {"max_regression": 0.05}}})
+    plan = plan_of(table(right=[0.0] * 100), gate, examples=examples)
+    metric = plan.metrics["right"]
+    assert (plan.enough, metric.examples_needed, metric.largest_drop) == (False, None, 0.0)
+    assert "right: its mean is the worst there is, so no later run can be worse, and nothing would" in said(plan)
+    assert "than 10,000,000" not in said(plan)
+
+
+def test_drops_and_margins_that_cannot_be() -> None:
+    scores = [float(i % 10 == 0) for i in range(100)]
+    with pytest.raises(InvalidSetting, match="drop: no candidate can be worse by 5: the scores of 'right' lie from 0"):
+        plan_of(table(right=scores), Gate(), drop=5)
+    most = plan_of(table(right=scores), Gate(), drop=0.5)
+    assert not most.enough
+    assert "right: there is no drop of 0.50: it can be worse by 0.10 at most." in said(most)
+    wide = plan_of(table(right=scores), Gate.parse({"metrics": {"right": {"max_regression": 0.3}}}), examples=5000)
+    assert not wide.enough
+    assert "right: nothing would ever fail: its margin is 0.30, and it can be worse by 0.10 at most." in said(wide)
+    nothing = plan_of(table(right=scores), Gate.parse({"metrics": {"right": {"max_regression": 0}}}))
+    why = "right: no number of examples shows a margin of 0; allow a little, or leave max_regression out"
+    assert why in said(nothing)
+    assert "10,000,000" not in said(most) + said(wide) + said(nothing)
+    tiny = plan_of(table(right=scores), Gate.parse({"metrics": {"right": {"max_regression": 1e-6}}}))
+    assert "takes more than 10,000,000 examples" in said(tiny)
+    # Of what is rated from 1 to 5 nobody knows that 3 is too much.
+    assert plan_of(table(stars=[1.0, 5.0] * 20), Gate(), drop=3).metrics["stars"].power_to_find is not None
+
+
+def test_a_second_run_that_tells_nothing_is_refused() -> None:
+    right = [1.0, 0.0] * 20
+    with pytest.raises(InvalidSetting, match="does not tell how far runs lie apart: no example has a score of 'right'"):
+        plan_of(table(right=right), Gate(), beside=table([f"x{i}" for i in range(40)], right=right))
+    with pytest.raises(InvalidSetting, match="does not tell how far runs lie apart: it has no scores of 'right'"):
+        plan_of(table(right=right), Gate(), beside=table(other=right))
+
+
+# What it costs -----------------------------------------------------------------------------------
+
+
+def test_judges_cost_as_well() -> None:
+    plan = plan_of(by_topic(4, **{"total_cost": [0.01] * 200, "eval.right.total_cost": [0.02] * 200}), Gate())
+    assert (plan.cost_per_call, plan.judge_cost_per_call) == (pytest.approx(0.03), pytest.approx(0.02))
+    assert plan.cost == pytest.approx(6.0)
+    assert "about $6.00 at $0.03 each, judges $0.02 of it." in said(plan)
+    only = plan_of(by_topic(4, **{"eval.right.total_cost": [0.02] * 200}), Gate())
+    assert only.cost == pytest.approx(4.0)
+    assert "The task's cost is known of 0 of the baseline's 200 runs; it comes on top." in said(only)
+
+
+def test_costs_that_are_known_of_some_runs_only() -> None:
+    plan = plan_of(by_topic(4, total_cost=[0.01] * 20 + [None] * 180), Gate())
+    assert (plan.n_costs, plan.n_runs, plan.cost) == (20, 200, pytest.approx(2.0))
+    assert "The task's cost is known of 20 of the baseline's 200 runs; the others are taken to have cost" in said(plan)
 
 
 def test_unknown_metrics_and_none() -> None:

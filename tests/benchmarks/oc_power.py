@@ -35,10 +35,12 @@ class Application(NamedTuple):
     Attributes:
         worth: for each metric, the examples' expected scores.
         two_valued: whether a run scores 0 or 1, else it lies about the expected score by 0.1.
+        n_groups: the topics that the examples are of, in turn; 0 for none.
     """
 
     worth: tuple[Floats, ...]
     two_valued: bool
+    n_groups: int = 0
 
     def run(self, rng: Random, repetitions: int, drop: float = 0.0) -> ResultTable:
         """Results of a run; the first metric's mean is worse by a drop, and the others' are the same."""
@@ -47,6 +49,8 @@ class Application(NamedTuple):
             "example_id": [f"q{i}" for i in range(n) for _ in range(repetitions)],
             "repetition_number": [r + 1 for _ in range(n) for r in range(repetitions)],
         }
+        if self.n_groups:
+            columns["metadata.topic"] = [f"t{i % self.n_groups}" for i in range(n) for _ in range(repetitions)]
         for number, worth in enumerate(self.worth):
             lost = 0.0 if number else drop
             columns[f"eval.m{number}.score"] = self._scores(rng, np.repeat(worth, repetitions), lost, n).tolist()
@@ -62,10 +66,10 @@ class Application(NamedTuple):
 RATE = 0.8  # the mean of scores of 0 and 1
 
 
-def application(rng: Random, n: int, n_metrics: int, *, two_valued: bool) -> Application:
+def application(rng: Random, n: int, n_metrics: int, *, two_valued: bool, n_groups: int = 0) -> Application:
     """An application on new examples."""
     worth = tuple(rng.beta(4, 1, n) if two_valued else 0.4 + 0.3 * rng.random(n) for _ in range(n_metrics))
-    return Application(worth, two_valued)
+    return Application(worth, two_valued, n_groups)
 
 
 class Simulation(NamedTuple):
@@ -73,6 +77,7 @@ class Simulation(NamedTuple):
 
     Attributes:
         drop: of the first metric; 0 for an unchanged application, of which it is asked whether it passes.
+        n_groups: of the examples, which the gate judges as well (`slices`).
         noise: how `plan` is told of it where there are no repetitions: by a second run, or in words.
     """
 
@@ -83,10 +88,12 @@ class Simulation(NamedTuple):
     n_metrics: int = 1
     margin: float | None = None
     noise: str = "a second run"
+    n_groups: int = 0
 
     @property
     def gate(self) -> Mapping[str, Any]:
-        return {"metrics": {f"m{i}": {"max_regression": self.margin} for i in range(self.n_metrics)}}
+        metrics = {f"m{i}": {"max_regression": self.margin} for i in range(self.n_metrics)}
+        return {"metrics": metrics, "slices": ["metadata.topic"] if self.n_groups else None}
 
     @property
     def said(self) -> str:
@@ -94,6 +101,7 @@ class Simulation(NamedTuple):
         runs = f"{self.repetitions} repetitions" if self.repetitions > 1 else f"one run and {self.noise}"
         margin = "" if self.margin is None else f", margin {self.margin:g}"
         metrics = "one metric" if self.n_metrics == 1 else f"{self.n_metrics} metrics"
+        metrics += f" on {self.n_groups} groups" if self.n_groups else ""
         what = f"a drop of {self.drop:g} fails" if self.drop else "unchanged passes"
         return f"{kind}, {runs}, {metrics}{margin}, n = {self.n}: {what}"
 
@@ -102,6 +110,8 @@ SIMULATIONS = [
     Simulation(n=200, drop=0.1),
     Simulation(n=200, drop=0.1, noise="the agreement"),
     Simulation(n=200, drop=0.12, n_metrics=3),
+    Simulation(n=200, drop=0.13, n_groups=20),
+    Simulation(n=200, drop=0.12, n_groups=4),
     Simulation(n=200, drop=0.08, repetitions=3),
     Simulation(n=200, drop=0.09, repetitions=3, n_metrics=3),
     Simulation(n=400, drop=0.0, margin=0.06),
@@ -132,7 +142,7 @@ def outcome(one: Simulation, n_sim: int, seed: int) -> Outcome:
     gate, wanted = Gate.parse(one.gate), "failed" if one.drop else "passed"
     planned, seen, told, drops = [], 0, [], []
     for number in range(n_sim):
-        made = application(rng, one.n, one.n_metrics, two_valued=one.two_valued)
+        made = application(rng, one.n, one.n_metrics, two_valued=one.two_valued, n_groups=one.n_groups)
         baseline = made.run(rng, one.repetitions)
         if number < PLANS:
             again = made.run(rng, one.repetitions)

@@ -66,9 +66,9 @@ def test_a_drop(here: Here) -> None:
     assert lines(enough.out)[0].startswith("ENOUGH")
     within = here("plan", GATE, "--baseline", "base.csv", "--drop", "0.04")
     assert "right: a drop of 0.04 is within its margin, so none is to be found." in " ".join(within.out.split())
-    never = here("plan", "--baseline", "base.csv", "--examples", "5", "--drop", "0.9")
-    said = " ".join(never.out.split())
-    assert "right: a drop of 0.90 takes more than 10,000,000 examples and there are 5 examples" in said
+    few = here("plan", "--baseline", "base.csv", "--examples", "4", "--drop", "0.7")
+    said = " ".join(few.out.split())
+    assert "right: a drop of 0.70 takes about " in said
     assert "right: not even the largest drop would be found 4 times of 5." in said
 
 
@@ -89,6 +89,8 @@ def test_as_json_and_in_python(here: Here) -> None:
     plan = plan_experiment(baseline="base.csv", gate=GATE, agreement=0.9, drop=0.1, client=here.client)
     assert isinstance(plan, ExperimentPlan)
     assert plan.metrics["right"].to_dict() == metric
+    assert plan.to_dict() == {**found, "groups": {}, "unplanned": {}}
+    assert plan["enough"] is False
     client: Client = here.client
     assert client.experiments.plan(baseline="base.csv", gate=GATE, agreement=0.9, drop=0.1) == plan
     assert repr(plan) == "ExperimentPlan(beside base, 200 examples, too few for right)"
@@ -101,6 +103,7 @@ def test_as_json_and_in_python(here: Here) -> None:
         (["--agreement", "1.5"], "agreement must be"),
         (["--agreement", "0.9", "--beside", "base.csv"], "a second run (beside) tells how far runs agree"),
         (["none.yaml"], "none.yaml"),
+        (["--beside", "./base.csv"], "the second run (beside) is the baseline itself, which tells nothing"),
     ],
 )
 def test_wrong_use(here: Here, arguments: list[str], said: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments import Client, RanExperiment, create_evaluator, report_usage, run_experiment
+from prefect_experiments.errors import InvalidInput
 from prefect_experiments.reports.files import write_report
 from prefect_experiments.reports.markdown import summary_markdown
 
@@ -98,3 +99,15 @@ def test_without_judges_nothing_is_said_of_them(client: Client, tmp_path: Path) 
     ran = run_experiment(client=client, dataset=ROWS, task=costing, evaluators=free, print_summary=False)
     assert "judges" not in write_report(ran, tmp_path / "report.html").read_text()
     assert "400 tokens, $2.00" in " ".join(str(ran.summary).split())
+
+
+def test_a_plan_reckons_with_the_judges(ran: RanExperiment, client: Client) -> None:
+    plan = client.experiments.plan(baseline=ran, examples=100, agreement=0.9)
+    assert (plan.cost_per_call, plan.judge_cost_per_call) == (0.5 + 0.25 + 0.125, 0.375)
+    assert plan.cost == 87.5
+    with pytest.raises(InvalidInput, match=r"the second run \(beside\) is the baseline itself"):
+        client.experiments.plan(baseline=ran, beside=ran.experiment_id)
+    with pytest.raises(
+        InvalidInput, match=r"the gate asks for what the dataset of .* does not have: metadata\.topic: no"
+    ):
+        client.experiments.plan(baseline=ran, gate={"slices": ["metadata.topic"]}, agreement=0.9)

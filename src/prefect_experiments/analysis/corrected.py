@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect_experiments.analysis.intervals import difference_range, times, unit_for
 from prefect_experiments.models import _Record

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
+from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.paired import POWER
 from prefect_experiments.analysis.comparison.pairing import worst_of
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.gate.case import Better, Case
+from prefect_experiments.analysis.gate.metric_rules import is_beyond
+from prefect_experiments.analysis.planned_slices import PlannedGroups, unknown_examples
 from prefect_experiments.analysis.power import (
     Asked,
     Noise,
     examples_for,
+    finds_any,
     power_to_find,
     power_to_pass,
     repetitions_for,
@@ -27,8 +30,9 @@ from prefect_experiments.display import Printed, counted, some
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.models import _Record
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_ROUNDING = 1e-9
+# A drop and the number of tests that it makes take part depend on each other; that settles at once.
+_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,9 @@ class PlannedMetric(_Record):
         margin: how much worse the gate allows, in the metric's unit; ``None`` without `max_regression`.
         noise: how it is known how far two runs of the same application lie apart.
         sd_difference: the standard deviation of the differences between them, repetitions averaged.
+        unseen: where no two scores differ that could by chance, the share of examples that may differ all the same, by
+            the rule of three: the plan goes by that. ``None`` where some differ, and where the agreement was given.
+        largest_drop: how much worse it can be at all; ``None`` where nobody knows.
         smallest_drop: the smallest one (rise, where less is better) that fails with a probability of 0.8; ``None``
             where not even the largest does.
         power_to_find: that the drop asked about fails; ``None`` where none was asked, and where the margin allows it.
@@ -59,6 +66,8 @@ class PlannedMetric(_Record):
     margin: float | None
     noise: NoiseSource
     sd_difference: float
+    unseen: float | None
+    largest_drop: float | None
     smallest_drop: float | None
     power_to_find: float | None
     power_to_pass: float | None
@@ -78,11 +87,18 @@ class ExperimentPlan(Printed, _Record):
         n_examples, repetitions: planned, on both sides: with others than the baseline's, it has to be run again.
         drop: that is to be found, in each metric's unit; ``None`` where none was asked about.
         confidence: the gate's.
-        n_tests: how many of its tests share the false alarms. Each is planned with an equal share, the most severe one
-            that Holm's method can leave it.
+        n_tests: how many of its tests share the false alarms, those on groups of examples (`slices`) included. Each is
+            planned with an equal share, the most severe one that Holm's method can leave it. Of the groups those count
+            that are expected to have enough examples that differ, so it is an expected number, rounded up.
+        groups: by field of the gate's `slices`, how many of its groups are large enough to be judged.
+        unplanned: what the gate asks for and the baseline's table does not tell, such as a field of `slices`, and why.
         metrics: by name.
         calls: of the task, in one run of the experiment.
-        cost_per_call: what the baseline's have cost on average, in US dollars; ``None`` where nobody knows.
+        cost_per_call: what the baseline's have cost on average, with the judges, in US dollars; ``None`` where nobody
+            knows.
+        judge_cost_per_call: the judges' part of it, by what is known.
+        n_runs, n_costs: the baseline's runs, and those of which the task's cost is known: the others are taken to have
+            cost as much.
         cost: of one run.
         examples_needed: for all metrics; ``None`` where nothing is to be reached, or ten million do not.
         calls_needed, cost_needed: of one run over these.
@@ -96,9 +112,14 @@ class ExperimentPlan(Printed, _Record):
     drop: float | None
     confidence: float
     n_tests: int
+    groups: Mapping[str, int] = field(default_factory=dict)
+    unplanned: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, PlannedMetric] = field(default_factory=dict)
     calls: int
     cost_per_call: float | None
+    judge_cost_per_call: float | None
+    n_runs: int
+    n_costs: int
     cost: float | None
     examples_needed: int | None
     calls_needed: int | None
@@ -106,8 +127,14 @@ class ExperimentPlan(Printed, _Record):
 
     @property
     def enough(self) -> bool:
-        """Whether the examples and repetitions planned are, for every metric."""
-        return all(metric.enough for metric in self.metrics.values())
+        """Whether the examples and repetitions planned are, for every metric; never where the gate cannot pass."""
+        return (
+            all(metric.enough for metric in self.metrics.values()) and not self.unplanned and all(self.groups.values())
+        )
+
+    def keys(self) -> list[str]:
+        """The fields, and whether they are enough."""
+        return [*_Record.keys(self), "enough"]
 
     @property
     def asks(self) -> bool:
@@ -118,7 +145,11 @@ class ExperimentPlan(Printed, _Record):
         yield f"beside {self.baseline}"
         yield counted(self.n_examples, "example")
         short = [name for name, metric in self.metrics.items() if not metric.enough]
-        yield f"too few for {some(short)}" if short else "enough" if self.asks else "nothing asked"
+        cannot = [*self.unplanned, *(name for name, able in self.groups.items() if not able)]
+        if cannot:
+            yield f"cannot pass for {some(cannot)}"
+        if short or not cannot:
+            yield f"too few for {some(short)}" if short else "enough" if self.asks else "nothing asked"
 
 
 def plan_of(
@@ -139,19 +170,27 @@ def plan_of(
     table = baseline.with_positive(gate.positive)
     case = gate.case(compare_results(table, table, gate=gate))
     _refuse_unknown(case, table)
+    if drop is not None:
+        _refuse_impossible(case, table, drop)
+    unplanned = unknown_examples(gate, case, table)
     n_there = len(table.example_ids if table.expected_ids is None else table.expected_ids)
     n, times = examples or n_there, repetitions or _repetitions(table)
     second = None if beside is None else beside.with_positive(gate.positive)
+    noises = {
+        name: repeat_noise(table, name, _worst(table, name, one.direction), beside=second, agreement=agreement)
+        for name, one in case.metrics.items()
+    }
+    tests = _Tests(PlannedGroups.of(case, gate, n_there), noises, gate.confidence)
     metrics = {}
     for name, one in case.metrics.items():
-        found = repeat_noise(table, name, _worst(table, name, one.direction), beside=second, agreement=agreement)
+        found = noises[name]
         margin = gate.rules.get(name, Metric()).margin(found.mean)
-        asked = Asked(alpha=case.family.severest, confidence=gate.confidence, margin=margin)
-        planning = _Planning(name, one.direction, found, found.n / n_there, asked, drop)
+        planning = _Planning(name, one.direction, found, found.n / n_there, margin, drop, tests)
         metrics[name] = replace(planning.at(n, times), corrected_by=gate.corrected_by.get(name))
     needed = [metric.examples_needed for metric in metrics.values() if _is_asked(metric)]
     enough = None if None in needed else max((one for one in needed if one is not None), default=None)
-    cost = _cost_per_call(table)
+    of_task, of_judges, n_costs = _costs_per_call(table)
+    cost = None if of_task is None and of_judges is None else (of_task or 0.0) + (of_judges or 0.0)
     return ExperimentPlan(
         baseline=table.label,
         n_there=n_there,
@@ -160,15 +199,40 @@ def plan_of(
         repetitions=times,
         drop=drop,
         confidence=gate.confidence,
-        n_tests=case.family.sharing,
+        n_tests=max(tests.sharing(n, times, name, drop or 0.0) for name in metrics),
+        groups={name: count for name, count in tests.groups.able(n).items() if name not in unplanned},
+        unplanned=unplanned,
         metrics=metrics,
         calls=n * times,
         cost_per_call=cost,
+        judge_cost_per_call=of_judges,
+        n_runs=len(table.failed),
+        n_costs=n_costs,
         cost=None if cost is None else n * times * cost,
         examples_needed=enough,
         calls_needed=None if enough is None else enough * times,
         cost_needed=None if enough is None or cost is None else enough * times * cost,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tests:
+    """All the tests of the gate, which share the false alarms."""
+
+    groups: PlannedGroups
+    noises: Mapping[str, RepeatNoise]
+    confidence: float
+
+    def sharing(self, n: int, repetitions: int, name: str, drop: float) -> int:
+        """How many share, where one metric is so much worse and the others are the same."""
+        differing = {
+            one: found.differing(repetitions, drop if one == name else 0.0) for one, found in self.noises.items()
+        }
+        return math.ceil(self.groups.sharing(n, differing) - _ROUNDING)
+
+    def alpha(self, n: int, repetitions: int, name: str, drop: float) -> float:
+        """The share that each of them has to itself."""
+        return self.groups.alpha / self.sharing(n, repetitions, name, drop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,42 +243,64 @@ class _Planning:
     direction: Better
     found: RepeatNoise
     share: float
-    asked: Asked
+    margin: float | None
     drop: float | None
+    tests: _Tests
 
     def at(self, n: int, repetitions: int) -> PlannedMetric:
         noise = self._noise(n, repetitions)
-        is_asked = self.asked.margin is not None or self._drop is not None
-        reaches: Callable[[int, int], bool] = lambda n, times: self._reaches(self._noise(n, times))  # noqa: E731
+        is_asked = self.margin is not None or self._drop is not None
         sd = math.sqrt(noise.variance)
         return PlannedMetric(
             name=self.name,
             direction=self.direction,
             baseline_mean=self.found.mean,
-            margin=self.asked.margin,
+            margin=self.margin,
             noise=self.found.source,
             sd_difference=sd,
-            smallest_drop=smallest_drop(noise, self.asked),
-            power_to_find=None if self._drop is None else power_to_find(noise, self._drop, self.asked),
-            power_to_pass=None if self.asked.margin is None else power_to_pass(noise, self.asked),
-            examples_needed=examples_for(lambda n: reaches(n, repetitions)) if is_asked else None,
-            repetitions_needed=repetitions_for(lambda times: reaches(n, times)) if is_asked else None,
-            enough=reaches(n, repetitions),
+            unseen=self.found.unseen,
+            largest_drop=noise.height,
+            smallest_drop=self._smallest_drop(n, repetitions),
+            power_to_find=None if self._drop is None else self._power_to_find(n, repetitions, self._drop),
+            power_to_pass=None if self.margin is None else power_to_pass(noise, self._asked(n, repetitions, 0.0)),
+            examples_needed=examples_for(lambda n: self._reaches(n, repetitions)) if is_asked else None,
+            repetitions_needed=repetitions_for(lambda times: self._reaches(n, times)) if is_asked else None,
+            enough=self._reaches(n, repetitions) or not is_asked,
         )
 
     @property
     def _drop(self) -> float | None:
         """What is to be found; nothing that the margin allows is."""
-        allowed = self.asked.margin or 0.0
+        allowed = self.margin or 0.0
         return None if self.drop is None or self.drop <= allowed else self.drop
 
     def _noise(self, n: int, repetitions: int) -> Noise:
-        return self.found.noise(max(1, round(n * self.share)), repetitions, self.asked.confidence)
+        return self.found.noise(max(1, round(n * self.share)), repetitions, self.tests.confidence)
 
-    def _reaches(self, noise: Noise) -> bool:
-        if self.asked.margin is not None and power_to_pass(noise, self.asked) < POWER:
+    def _asked(self, n: int, repetitions: int, drop: float) -> Asked:
+        """What the gate asks of it where it is so much worse: a drop makes more of its groups' tests take part."""
+        alpha = self.tests.alpha(n, repetitions, self.name, drop)
+        return Asked(alpha=alpha, confidence=self.tests.confidence, margin=self.margin)
+
+    def _power_to_find(self, n: int, repetitions: int, drop: float) -> float:
+        return power_to_find(self._noise(n, repetitions), drop, self._asked(n, repetitions, drop))
+
+    def _smallest_drop(self, n: int, repetitions: int) -> float | None:
+        noise, drop = self._noise(n, repetitions), 0.0
+        for _ in range(_ROUNDS):
+            found = smallest_drop(noise, self._asked(n, repetitions, drop))
+            if found is None:
+                return None
+            drop = found
+        return drop
+
+    def _reaches(self, n: int, repetitions: int) -> bool:
+        noise, asked = self._noise(n, repetitions), self._asked(n, repetitions, 0.0)
+        if not finds_any(noise, asked):
+            return False  # what cannot fail is worth nothing
+        if self.margin is not None and power_to_pass(noise, asked) < POWER:
             return False
-        return self._drop is None or power_to_find(noise, self._drop, self.asked) >= POWER
+        return self._drop is None or self._power_to_find(n, repetitions, self._drop) >= POWER
 
 
 def _is_asked(metric: PlannedMetric) -> bool:
@@ -240,6 +326,22 @@ def _refuse_unknown(case: Case, table: ResultTable) -> None:
         )
 
 
+def _refuse_impossible(case: Case, table: ResultTable, drop: float) -> None:
+    """Refuse a drop that no candidate can have.
+
+    Raises:
+        InvalidSetting: it is larger than a metric's scale.
+    """
+    side = table.side()
+    for name, metric in case.metrics.items():
+        scores = side.measured[name]
+        if is_beyond(scores, drop, metric.direction):
+            raise InvalidSetting(
+                f"drop: no candidate can be worse by {numbers.plain(drop)}: the scores of {name!r} lie from 0 to "
+                f"{numbers.plain(max(1.0, float(scores.max())))}. Write 5 points as 0.05, or plan that metric apart"
+            )
+
+
 def _worst(table: ResultTable, name: str, direction: Better) -> float:
     import numpy as np
 
@@ -254,9 +356,12 @@ def _repetitions(table: ResultTable) -> int:
     return max(table.repetitions, int(np.bincount(table.places).max()))
 
 
-def _cost_per_call(table: ResultTable) -> float | None:
+def _costs_per_call(table: ResultTable) -> tuple[float | None, float | None, int]:
+    """What a run has cost, task and judges, as far as it is known; and of how many the task's cost is."""
     import numpy as np
 
     costs = table.operations.get("total_cost", np.zeros(0))
     known = costs[~np.isnan(costs)]
-    return float(known.mean()) if len(known) else None
+    judges = table.source.judge_cost()
+    of_judges = None if judges is None else judges / len(table.failed)
+    return float(known.mean()) if len(known) else None, of_judges, len(known)

@@ -149,17 +149,26 @@ def power_to_pass(noise: Noise, asked: Asked) -> float:
     return _below(asked.margin - _half_width(noise, 0.0, asked), math.sqrt(noise.variance / noise.n))
 
 
+def finds_any(noise: Noise, asked: Asked, power: float = POWER) -> bool:
+    """Whether there is a drop that a gate fails with that power: whether the largest one is."""
+    largest = noise.height
+    if largest is None:
+        largest = 1e6 * (math.sqrt(noise.variance) + 2 * (asked.margin or 0.0)) or 1.0
+    return largest > 0 and power_to_find(noise, largest, asked) >= power
+
+
 def smallest_drop(noise: Noise, asked: Asked, power: float = POWER) -> float | None:
     """The smallest drop that a gate fails with that power; ``None`` where not even the largest one is."""
+    if not finds_any(noise, asked, power):
+        return None
     if noise.height is None:
         high = max(math.sqrt(noise.variance), asked.margin or 0.0)
+        if not high:
+            return 0.0  # where nothing differs by chance, any drop is found
         while power_to_find(noise, high, asked) < power:
-            if (high := 2 * high) > 1e6 * math.sqrt(noise.variance) + 2e6 * (asked.margin or 0.0):
-                return None
+            high *= 2
     else:
         high = noise.height
-        if not high or power_to_find(noise, high, asked) < power:
-            return None
     low = 0.0
     for _ in range(_STEPS):
         middle = (low + high) / 2

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from prefect_experiments.analysis.intervals import difference_range, falls, interval_of
 from prefect_experiments.analysis.power import Noise, unseen_in
+from prefect_experiments.errors import InvalidSetting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 # Squared: the mean of equal scores may be the next float beyond them.
 _LAST_DIGITS = 1e-24
+
+# With what chance none of n examples would have differed if more of them than that did.
+_RARE = 0.05
 
 NoiseSource = Literal["repetitions", "a second run", "the agreement given", "assumed"]
 
@@ -42,6 +46,9 @@ class RepeatNoise:
         largest: how far apart two scores can be.
         worst: what an example that gets worse falls to; ``None`` where all lose as much (see `analysis.power`).
         two_valued: whether every run scores 0 or 1.
+        tied: the share of examples that score the same again.
+        unseen: where no two scores that could differ by chance do, the share of examples that may differ all the same:
+            it is then planned with these. ``None`` where some do, and where somebody has said the agreement.
     """
 
     n: int
@@ -53,6 +60,17 @@ class RepeatNoise:
     largest: float
     worst: float | None
     two_valued: bool
+    tied: float
+    unseen: float | None
+
+    def differing(self, repetitions: int, drop: float) -> float:
+        """The share of examples that score differently in two runs, one of which is so much worse."""
+        by_chance = min(1.0, 2 * self.within) if self.two_valued and repetitions == 1 else 1 - self.tied
+        if not drop:
+            return by_chance
+        height = None if self.worst is None else abs(self.mean - self.worst)
+        fallen = min(1.0, drop / height) if height else 1.0
+        return by_chance + (1 - by_chance) * fallen
 
     def noise(self, n: int, repetitions: int, confidence: float) -> Noise:
         """How two equally good runs over `n` examples differ, each with so many repetitions."""
@@ -81,7 +99,8 @@ def repeat_noise(
 
     Measured with a second run, or by the baseline's own repetitions. Said as the share of examples that score the same
     when they are run again; of scores that are not 0 and 1, the others are as far apart as any two examples. Assumed
-    is that all are so far apart, and more than that an unchanged application does not differ.
+    is that all are so far apart, and more than that an unchanged application does not differ. Where nothing differs, a
+    few examples are taken to differ all the same: see `RepeatNoise.unseen`.
 
     Args:
         table: the baseline, with at least one score of the metric.
@@ -89,6 +108,9 @@ def repeat_noise(
         worst: the worst score there is.
         beside: a second run of the same application.
         agreement: from 0 to 1.
+
+    Raises:
+        InvalidSetting: a second run that has no scores of the metric on the same examples.
     """
     import numpy as np
 
@@ -98,13 +120,26 @@ def repeat_noise(
     counts = np.bincount(places, minlength=len(table.example_ids))
     means = table.means(scores)[counts > 0]
     own = float((1 / counts[counts > 0]).mean())
+    source: NoiseSource
     two_valued = falls(runs, 0.0)
-    within, tied, source = _within(table, name, runs, places)
-    if beside is not None and (measured := _beside(table, beside, name)) is not None:
-        within, tied, source = (*measured, "a second run")
-    elif agreement is not None:
+    largest = difference_range(runs, ())[1]
+    unseen: float | None = None
+    if beside is None and agreement is not None:
         within = (1 - agreement) / 2 if two_valued else (1 - agreement) * float(runs.var())
         tied, source = agreement, "the agreement given"
+    else:
+        measured = _within(table, name, runs, places) if beside is None else _beside(table, beside, name)
+        within, tied, source = measured.within, measured.tied, measured.source
+        # Of what was seen on none of n examples, there may be so much all the same: the rule of three, 3 / n.
+        share = -math.expm1(math.log(_RARE) / measured.n)
+        if source == "assumed":
+            other = min(share, 0.5)
+            least = other * (1 - other) * largest * largest
+        else:
+            least = 0.0 if within else share * largest * largest / 2
+        if not within:
+            unseen, tied = share, 1 - share
+        within = max(within, least)
     return RepeatNoise(
         n=len(means),
         mean=float(means.mean()),
@@ -112,16 +147,25 @@ def repeat_noise(
         source=source,
         spread=float(means.var()),
         own=within * own,
-        largest=difference_range(runs, ())[1],
+        largest=largest,
         worst=worst if falls(runs, tied) else None,
         two_valued=two_valued,
+        tied=tied,
+        unseen=unseen,
     )
 
 
-def _within(
-    table: ResultTable, name: str, runs: Floats, places: npt.NDArray[np.intp]
-) -> tuple[float, float, NoiseSource]:
-    """The variance within examples, and the share of them that always score the same; else what is assumed."""
+class _Measured(NamedTuple):
+    """The variance within examples, the share of them that always score the same, and from how many that is known."""
+
+    within: float
+    tied: float
+    source: NoiseSource
+    n: int
+
+
+def _within(table: ResultTable, name: str, runs: Floats, places: npt.NDArray[np.intp]) -> _Measured:
+    """By the baseline's own repetitions; else what is assumed."""
     import numpy as np
 
     counts = np.bincount(places, minlength=len(table.example_ids))
@@ -130,28 +174,35 @@ def _within(
     repeated = counts > 1
     nothing = _LAST_DIGITS * float((runs**2).max())
     if not repeated.any():
-        return (float(runs.var()), 0.0, "assumed") if runs.var() > nothing else (0.0, 1.0, "assumed")
+        variance = float(runs.var())
+        return _Measured(variance if variance > nothing else 0.0, 0.0, "assumed", int((counts > 0).sum()))
     # Each example's own estimate counts alike, however often it was run.
     own = squares[repeated] / (counts[repeated] - 1)
     own[own <= nothing] = 0.0
-    return float(own.mean()), float((own == 0).mean()), "repetitions"
+    return _Measured(float(own.mean()), float((own == 0).mean()), "repetitions", int(repeated.sum()))
 
 
-def _beside(table: ResultTable, beside: ResultTable, name: str) -> tuple[float, float] | None:
-    """The same from two runs; ``None`` where they have no pair of scores."""
+def _beside(table: ResultTable, beside: ResultTable, name: str) -> _Measured:
+    """By a second run.
+
+    Raises:
+        InvalidSetting: the two have no example with a score on both sides.
+    """
     import numpy as np
 
-    if name not in beside.scores:
-        return None
     sides = []
     for one in (table, beside):
-        scores = one.scores[name]
+        scores = one.scores.get(name, np.full(len(one.places), np.nan))
         counts = np.bincount(one.places[~np.isnan(scores)], minlength=len(one.example_ids))
         found = zip(one.example_ids, one.means(scores).tolist(), counts.tolist(), strict=True)
         sides.append({example_id: (mean, count) for example_id, mean, count in found if count})
     shared = [(sides[0][one], sides[1][one]) for one in sides[0] if one in sides[1]]
     if not shared:
-        return None
+        why = f"it has no scores of {name!r}" if not sides[1] else f"no example has a score of {name!r} in both"
+        raise InvalidSetting(
+            f"the second run (beside), {beside.label}, does not tell how far runs lie apart: {why}; name a run of the "
+            "same application on the same examples, with the same evaluators"
+        )
     squares = np.array([(left[0] - right[0]) ** 2 for left, right in shared])
     parts = np.array([1 / left[1] + 1 / right[1] for left, right in shared])
-    return float(squares.mean() / parts.mean()), float((squares == 0).mean())
+    return _Measured(float(squares.mean() / parts.mean()), float((squares == 0).mean()), "a second run", len(shared))

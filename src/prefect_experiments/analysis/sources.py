@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from prefect_experiments import money
 from prefect_experiments.analysis.columns import Given
 from prefect_experiments.analysis.example_facts import ExampleFacts, facts_of, facts_of_runs
 from prefect_experiments.analysis.ran_experiment import RanExperiment
@@ -68,6 +69,9 @@ class Source(Protocol):
     def remarks(self, rows: Collection[int], names: Collection[str]) -> dict[tuple[int, str], Remark]:
         """What evaluations of these names say of some runs, by row and name."""
 
+    def judge_cost(self) -> float | None:
+        """What the evaluators have cost in US dollars, as far as it is known; ``None`` where nothing is."""
+
     def notes(self, name: str) -> dict[int, EvaluationRecord]:
         """What people say of the runs in their annotations of a name, as far as they have said it by now."""
 
@@ -114,6 +118,12 @@ class InMemory:
         return {
             (row, name): Remark(one.explanation, one.error, one.pending) for row, name, one in found if one is not None
         }
+
+    def judge_cost(self) -> float | None:
+        """See `Source`."""
+        every = (one.total_cost for run in self.results.runs for one in run.evaluations.values())
+        known = [cost for cost in every if cost is not None]
+        return money.total(known) if known else None
 
     def notes(self, name: str) -> dict[int, EvaluationRecord]:
         """See `Source`."""
@@ -206,6 +216,12 @@ class InStore:
         is_empty = math.isnan(columns.score[slot]) and columns.label[slot] == NOTHING and not columns.failed[slot]
         said = columns.said[slot]
         return columns.sayings.values[said].criteria if is_empty and said != NOTHING else None
+
+    def judge_cost(self) -> float | None:
+        """See `Source`."""
+        judges = self.store.results.spending(self.record.experiment.id).judges
+        known = [cost for _, cost in judges.values() if cost is not None]
+        return money.total(known) if known else None
 
     def notes(self, name: str) -> dict[int, EvaluationRecord]:
         """See `Source`."""

@@ -67,4 +67,4 @@ def plan(
 
         print_plan(found, console)
 
-    return Answer(lambda: {**found.to_dict(), "enough": found.enough}, show)
+    return Answer(found.to_dict, show)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from functools import cache
+from pathlib import Path
 
 from prefect_experiments.analysis.experiment_plan import ExperimentPlan, plan_of
 from prefect_experiments.analysis.gate import Gate
-from prefect_experiments.analysis.results import result_table
+from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.backends import Remote
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.experiment.arguments import Place, Placed, PlanArguments
@@ -59,6 +60,11 @@ def plan(arguments: PlanArguments, client: Place | None) -> ExperimentPlan:
         for one, role in ((arguments.baseline, "baseline"), (arguments.beside, "second run"))
     )
     assert before is not None
+    if second is not None and _is_same(arguments, before, second):
+        raise InvalidSetting(
+            "the second run (beside) is the baseline itself, which tells nothing: name another run of the same "
+            "application"
+        )
     return plan_of(
         before,
         gate,
@@ -68,3 +74,14 @@ def plan(arguments: PlanArguments, client: Place | None) -> ExperimentPlan:
         beside=second,
         agreement=arguments.agreement,
     )
+
+
+def _is_same(arguments: PlanArguments, before: ResultTable, second: ResultTable) -> bool:
+    """Whether the baseline was given as the second run, too: one experiment, one file, or one table."""
+    if before.experiment_id or second.experiment_id:
+        return before.experiment_id == second.experiment_id
+    given = (arguments.baseline, arguments.beside)
+    if all(isinstance(one, str | Path) for one in given):
+        one, other = (Path(one).resolve() for one in given)  # type: ignore[arg-type]
+        return one == other
+    return given[0] is given[1]

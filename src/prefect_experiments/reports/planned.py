@@ -15,8 +15,13 @@ from prefect_experiments.analysis.power import MOST_EXAMPLES
 from prefect_experiments.display import some
 from prefect_experiments.reports import escaping
 
+_ROUNDED = 1 + 1e-9
 _COLUMNS = ("baseline", "margin", "smallest drop", "unchanged passes", "drop fails", "examples", "or repetitions")
 _MORE = f"more than {MOST_EXAMPLES:,} examples"
+_KNOWN_BETTER = (
+    "Fewer will do once it is known better: name a second run of the same application (--beside), take a baseline with "
+    "repetitions, or say which share of the examples scores the same again (--agreement 0.9)."
+)
 _MONEY_SAID = "nobody knows what they cost: the baseline's runs have no cost"
 
 
@@ -65,25 +70,46 @@ def plan_lines(plan: ExperimentPlan) -> Iterator[str]:
     """What is too little, what it takes, and how that is known, each in a sentence."""
     for metric in plan.metrics.values():
         yield from _metric_lines(plan, metric)
-    if assumed := [name for name, metric in plan.metrics.items() if metric.noise == "assumed"]:
+    if assumed := [name for name, one in plan.metrics.items() if one.noise == "assumed" and one.unseen is None]:
         yield (
             f"{escaping.one_line(some(assumed))}: two runs are taken to differ like any two examples, the worst "
-            "case. Fewer will do once it is known better: name a second run of the same application (--beside), take a "
-            "baseline with repetitions, or say which share of the examples scores the same again (--agreement 0.9)."
+            f"case. {_KNOWN_BETTER}"
         )
+    for name, metric in plan.metrics.items():
+        if metric.unseen is not None:
+            what = "all examples score the same" if metric.noise == "assumed" else f"by {metric.noise} none differs"
+            yield (
+                f"{escaping.one_line(name)}: {what}, so nobody knows how often a run differs by chance; "
+                f"{numbers.percent(metric.unseen)} of the examples are taken to. {_KNOWN_BETTER}"
+            )
     yield "The smallest drop is the one that fails 4 times of 5."
     yield _spending(plan)
-    if plan.n_tests > 1:
-        share = numbers.percent((1 - plan.confidence) / plan.n_tests)
-        yield f"{plan.n_tests} tests share the false alarms: each is planned with {share}, Holm's least."
+    yield from _gate_lines(plan)
     if (plan.n_examples, plan.repetitions) != (plan.n_there, plan.repetitions_there):
         there = _size(plan.n_there, plan.repetitions_there)
         yield f"The baseline has {there}: it has to be run again as well."
 
 
+def _gate_lines(plan: ExperimentPlan) -> Iterator[str]:
+    """What the gate asks beside its metrics, and how many tests that makes."""
+    for name, why in plan.unplanned.items():
+        asked = escaping.one_line(name)
+        yield f"{asked} cannot be planned, as results like the baseline's would not pass: {escaping.one_line(why)}."
+    for name, able in plan.groups.items():
+        if not able:
+            yield f"{escaping.one_line(name)}: none of its groups is large enough to be judged, so nothing would pass."
+    if plan.n_tests > 1:
+        share = numbers.percent((1 - plan.confidence) / plan.n_tests)
+        yield f"{plan.n_tests} tests share the false alarms: each is planned with {share}, Holm's least."
+    if plan.groups:
+        yield f"Of {escaping.one_line(some(plan.groups))}, groups count of which enough examples are to differ by then."
+
+
 def _metric_lines(plan: ExperimentPlan, metric: PlannedMetric) -> Iterator[str]:
     name, way = escaping.one_line(metric.name), "drop" if metric.direction == "maximize" else "rise"
-    if not metric.enough:
+    if why := _never(plan, metric, way):
+        yield f"{name}: {why}."
+    elif not metric.enough:
         asked = [] if metric.margin is None else [f"a margin of {_value(metric, metric.margin)}"]
         asked += [] if metric.power_to_find is None else [f"a {way} of {_value(metric, plan.drop)}"]
         needed = (
@@ -101,8 +127,29 @@ def _metric_lines(plan: ExperimentPlan, metric: PlannedMetric) -> Iterator[str]:
             f"{name}: these figures are the judge's own; the gate asks of the difference corrected by {human}, and how "
             "much that shows depends on how many runs people judge."
         )
-    if metric.smallest_drop is None:
+    if metric.smallest_drop is None and metric.largest_drop != 0:
         yield f"{name}: not even the largest {way} would be found 4 times of 5."
+
+
+def _never(plan: ExperimentPlan, metric: PlannedMetric, way: str) -> str:
+    """Why no number of examples would do; empty where some would."""
+    most = metric.largest_drop
+    if most == 0:
+        return "its mean is the worst there is, so no later run can be worse, and nothing would ever fail"
+    if metric.margin == 0:
+        return (
+            "no number of examples shows a margin of 0; allow a little, or leave max_regression out: what is "
+            "significantly worse fails then"
+        )
+    if most is not None and metric.margin is not None and metric.margin >= most:
+        return f"nothing would ever fail: its margin is {_value(metric, metric.margin)}, and {_at_most(metric)}"
+    if most is not None and metric.power_to_find is not None and plan.drop is not None and plan.drop > most * _ROUNDED:
+        return f"there is no {way} of {_value(metric, plan.drop)}: {_at_most(metric)}"
+    return ""
+
+
+def _at_most(metric: PlannedMetric) -> str:
+    return f"it can be worse by {_value(metric, metric.largest_drop)} at most"
 
 
 def _spending(plan: ExperimentPlan) -> str:
@@ -113,7 +160,16 @@ def _spending(plan: ExperimentPlan) -> str:
     if plan.cost_per_call is None:
         return f"{calls}{needed}; {_MONEY_SAID}."
     more = f", about {numbers.money(plan.cost_needed)}" if needed else ""
-    return f"{calls}, about {numbers.money(plan.cost)} at {numbers.money(plan.cost_per_call)} each{needed}{more}."
+    judges = "" if plan.judge_cost_per_call is None else f", judges {numbers.money(plan.judge_cost_per_call)} of it"
+    each = f"{numbers.money(plan.cost_per_call)} each{judges}"
+    return f"{calls}, about {numbers.money(plan.cost)} at {each}{needed}{more}.{_unknown_costs(plan)}"
+
+
+def _unknown_costs(plan: ExperimentPlan) -> str:
+    if plan.n_costs == plan.n_runs:
+        return ""
+    known = f" The task's cost is known of {plan.n_costs:,} of the baseline's {numbers.count(plan.n_runs, 'run')}"
+    return f"{known}; the others are taken to have cost as much." if plan.n_costs else f"{known}; it comes on top."
 
 
 def _value(metric: PlannedMetric, value: float | None) -> str:

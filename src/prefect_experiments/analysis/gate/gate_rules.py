@@ -23,7 +23,7 @@ from prefect_experiments.analysis.gate.likeness import (
     shifted_labels,
     unasked_checks,
 )
-from prefect_experiments.analysis.gate.metric_rules import Metric, plain_check
+from prefect_experiments.analysis.gate.metric_rules import Metric, is_beyond, plain_check
 from prefect_experiments.analysis.gate.operation_rules import MaxCost, MaxP95Latency, Operations
 from prefect_experiments.analysis.gate.pass_rule import PassThreshold
 from prefect_experiments.analysis.gate.pending import said_once
@@ -279,10 +279,10 @@ class Gate(
             if metric is None or metric.mean is None or margin is None or scores is None or scores.min() < 0:
                 continue
             highest = max(1.0, float(scores.max()))
-            if rule.direction == "minimize":
-                unreachable = highest <= 1 + ROUNDING and margin > 1  # else nobody knows how much more there can be
+            if isinstance(rule.max_regression, str) and rule.direction != "minimize":
+                unreachable = margin > metric.mean + ROUNDING
             else:
-                unreachable = margin > (metric.mean if isinstance(rule.max_regression, str) else highest) + ROUNDING
+                unreachable = is_beyond(scores, margin, rule.direction or "maximize")
             if unreachable:
                 raise InvalidSetting(
                     f"metric {name!r} of the gate: no candidate can be worse by more than {rule.max_regression}: its "

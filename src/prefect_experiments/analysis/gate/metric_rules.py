@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field, WithJsonSchema, field_validator
 
@@ -15,7 +15,7 @@ from prefect_experiments.analysis.comparison.paired import examples_to_exclude
 from prefect_experiments.analysis.comparison.said import said_of_correction, unit_of_correction
 from prefect_experiments.analysis.corrected import SURELY_CHOSEN, Corrected
 from prefect_experiments.analysis.gate.bound_rules import Min
-from prefect_experiments.analysis.gate.case import Better, MetricCase
+from prefect_experiments.analysis.gate.case import ROUNDING, Better, MetricCase
 from prefect_experiments.analysis.gate.clause import Clause, p_text, unsure, worst
 from prefect_experiments.analysis.gate.family import Test
 from prefect_experiments.analysis.gate.rule import Rule, as_mapping
@@ -23,6 +23,12 @@ from prefect_experiments.analysis.power import Asked, noise_of, smallest_correct
 from prefect_experiments.analysis.verdicts import MetricCheck, MetricComparison, WorstCase
 from prefect_experiments.errors import InvalidSetting, unknown_value
 from prefect_experiments.options import AsIs
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
 
 # What the tests are called.
 _WORSE, _HIDDEN = "worse", "hidden"
@@ -203,6 +209,16 @@ class MaxRegression(Rule):
         )
         to_fail = metric.examples_needed if case.difference < 0 else None
         return min((n for n in (to_pass, to_fail) if n is not None), default=None)
+
+
+def is_beyond(scores: Floats, drop: float, direction: Better) -> bool:
+    """Whether no candidate can be so much worse: the drop is larger than the scale that these scores lie on."""
+    if scores.min() < 0:
+        return False
+    highest = max(1.0, float(scores.max()))
+    if direction == "minimize":
+        return highest <= 1 + ROUNDING and drop > 1  # else nobody knows how much more there can be
+    return drop > highest + ROUNDING
 
 
 def _share(percent: str) -> float:
