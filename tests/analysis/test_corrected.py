@@ -416,6 +416,7 @@ def test_scores_of_a_model_in_a_table_are_not_what_people_say() -> None:
     found = compare_results(table, table, gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
     assert found.verdict is not None
     assert found.verdict.status == "inconclusive"
+    assert found.metrics["correctness"].corrected.method == "not by people"
     assert "whose scores are not people's: an evaluator of the kind LLM gave them; name an annotation" in reason(found)
 
 

@@ -71,7 +71,7 @@ def check_required_metrics(gate: Any, known: Sequence[str], nothing: str = "Noth
     must = None if gate is None else Gate.parse(gate).must
     for name in (must and must.metrics) or ():
         if name not in known:
-            raise InvalidSetting(f"the gate's required: {unknown_value('metric', name, known)}. {nothing}")
+            raise InvalidSetting(f"the gate's required: {unknown_value('metric', name, list(known))}. {nothing}")
 
 
 def check_pairs(judging: Judging | None, dataset: str, example_ids: Callable[[], Sequence[str]]) -> None:
