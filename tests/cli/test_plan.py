@@ -111,3 +111,14 @@ def test_wrong_use(here: Here, arguments: list[str], said: str) -> None:
     ended = here("plan", *arguments, "--baseline", "base.csv")
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
+
+
+@pytest.mark.parametrize("name", ["acc[/x]", "x[red]y", "[bold]z[/bold]"])
+def test_a_name_with_brackets_is_shown_as_it_is(here: Here, name: str) -> None:
+    with Path("base.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["example_id", f"eval.{name}.score"])
+        rows.writerows([f"q{i}", i % 2] for i in range(40))
+    ended = here("plan", "--baseline", "base.csv")
+    assert ended.code == 0, ended.err
+    assert name in ended.out

@@ -94,6 +94,12 @@ def text_of(document: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", document).split())
 
 
+@pytest.mark.parametrize("name", ["acc[/x]", "x[red]y", "[bold]z[/bold]"])
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_name_with_brackets_is_shown_as_it_is(name: str, width: int) -> None:
+    assert name in on_terminal(history(entry(0, {name: point(0.8)})), width)
+
+
 def test_one_line_an_experiment_the_newest_last() -> None:
     lines = on_terminal(MONTH).splitlines()
     rows = [line for line in lines if re.match(r" 2025-11-0\d", line)]

@@ -177,7 +177,7 @@ def table(rows: Sequence[Mapping[str, Any]], *, longest: int = _LONGEST_CELL) ->
 
     made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        made.add_column(name, overflow="fold", no_wrap=name in _WHOLE)
+        made.add_column(plain(name), overflow="fold", no_wrap=name in _WHOLE)
     for row in rows:
         made.add_row(*(plain(cell(value, longest=longest)) for value in row.values()))
     return made

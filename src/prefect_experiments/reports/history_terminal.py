@@ -46,7 +46,7 @@ def history_table(history: History, *, width: int = 120) -> Table:
         table.add_column("UTC", no_wrap=True)
         table.add_column("experiment", overflow="fold", min_width=8)
         for name in history.metrics:
-            table.add_column(one_line(name, _LONGEST_NAME), overflow="fold")
+            table.add_column(Text(one_line(name, _LONGEST_NAME)), overflow="fold")
         table.add_column("failed", justify="right", no_wrap=True)
         table.add_column("gate", overflow="fold", min_width=6)
     for entry in history.entries:

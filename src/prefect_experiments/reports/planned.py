@@ -54,7 +54,7 @@ def plan_table(plan: ExperimentPlan) -> Table:
         table.add_column(column, justify="right")
     for metric in plan.metrics.values():
         table.add_row(
-            escaping.one_line(metric.name),
+            Text(escaping.one_line(metric.name)),
             _value(metric, metric.baseline_mean),
             _value(metric, metric.margin),
             numbers.NOTHING if metric.smallest_drop is None else _value(metric, metric.smallest_drop),
