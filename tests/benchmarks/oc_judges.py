@@ -13,7 +13,7 @@ from operating_characteristics import Row, percent
 from prefect_experiments.analysis.corrected import corrected_difference
 from support.judged_examples import Judged
 
-TITLE = "A judge corrected by people, before: the judge alone (8,000 simulations)"
+TITLE = "A judge corrected by people (8,000 simulations)"
 
 
 class Found(NamedTuple):
