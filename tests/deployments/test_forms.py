@@ -11,6 +11,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from prefect_experiments.blocks import CallOptions
 
@@ -37,6 +38,19 @@ def test_a_form_shows_few_fields_and_one_closed_group_with_the_rest(name: str) -
     assert [field["position"] for field in inside.values()] == [*range(len(inside))]
     assert all(field["description"] for field in [*inside.values(), *schema.properties.values()])
     assert cloudpickle.loads(cloudpickle.dumps(found)).name == found.name
+
+
+@pytest.mark.parametrize("name", ["compare", "deployment_evaluation", "log_results", "regression"])
+def test_prefect_takes_a_gate_with_required_examples_when_it_deploys(name: str) -> None:
+    """Its server drops what is called ``required`` from the schema first, as the parameters may be given later."""
+    schema = flow_of(name).parameters.model_dump()
+    gate = {"required": {"split": "golden"}, "slices": ["metadata.length"]}
+    for how in ({"ignore_required": True}, {}):
+        given = dict.fromkeys(schema.get("required", ()), "x")
+        given |= {key: [] for key in given if schema["properties"][key].get("type") == "array"}
+        validate({**given, "gate": gate}, schema, raise_on_error=True, preprocess=True, **how)
+        with pytest.raises(ValidationError, match="requird"):
+            validate({**given, "gate": {"requird": 1}}, schema, raise_on_error=True, preprocess=True, **how)
 
 
 def lists(schema: Any) -> dict[str, Any]:

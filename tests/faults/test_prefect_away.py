@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import flow, get_run_logger, tags
+from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client, log_experiment, run_experiment
@@ -112,10 +114,13 @@ def test_nothing_but_the_page_is_lost(
 def test_what_cannot_be_delivered_after_the_end_is_a_line(
     mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Prefect sends log lines every two seconds, so that the last of them go when the experiment has returned."""
+    """Prefect sends log lines every two seconds: the last of them, or what comes later, when the experiment is over."""
     with caplog.at_level(logging.WARNING, "prefect_experiments"):
         run_experiment(dataset=ROWS[:2], task=same, client=client, **quiet)
         gate.set(mode)
+        of_a_run = {"flow_run_id": str(uuid.uuid4()), "flow_run_name": "later", "flow_name": "later"}
+        logging.getLogger("prefect.flow_runs").warning("a line after the end", extra=of_a_run)
+        emit_event("after.the.end", {"prefect.resource.id": "tests.later"})
         until = time.monotonic() + PATIENCE_S
         while not (said := [line for line in caplog.messages if "did not answer" in line]):
             assert time.monotonic() < until, capfd.readouterr().err

@@ -188,6 +188,10 @@ class _NamedMetrics(Form):
 class GateRules(_form_of(Gate, _NamedMetrics)):  # type: ignore[misc]  # a class that is made
     """The rules that turn the results into a verdict. It fails closed."""
 
+    # Prefect's server drops all that is called `required` of a schema before it checks a deployment's parameters by it,
+    # our property of that name as well, and would then refuse that as one too many.
+    model_config = ConfigDict(json_schema_extra={"patternProperties": {"^required$": {}}})
+
     def gate(self) -> Gate:
         """The gate.
 
