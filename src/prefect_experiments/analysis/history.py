@@ -255,10 +255,7 @@ def tag_periods(moves: Sequence[TagMove]) -> list[TagPeriod]:
     current: dict[str, int] = {}
     for move in moves:
         if (place := current.pop(move.tag, None)) is not None:
-            before = periods[place]
-            periods[place] = TagPeriod(
-                tag=before.tag, experiment_id=before.experiment_id, since=before.since, until=move.moved_at
-            )
+            periods[place] = replace(periods[place], until=move.moved_at)
         if move.experiment_id is not None:
             current[move.tag] = len(periods)
             periods.append(TagPeriod(tag=move.tag, experiment_id=move.experiment_id, since=move.moved_at))

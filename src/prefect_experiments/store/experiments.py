@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments import keys
+from prefect_experiments.datasets.kept_rows import sliced
 from prefect_experiments.errors import InvalidInput, NotFound, unknown_value
 from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import DatasetVersion, Experiment
@@ -197,8 +198,8 @@ class ExperimentStore:
             query = sa.select(c.id).where(mine, sa.true() if since is None else c.created_at >= since)
             ids = list(connection.execute(query.order_by(c.number.desc()).limit(last)).scalars())[::-1]
             records: dict[str, ExperimentRecord] = {}
-            for start in range(0, len(ids), _IDS_AT_ONCE):
-                records |= self._records(connection, ids[start : start + _IDS_AT_ONCE])
+            for some in sliced(ids, _IDS_AT_ONCE):
+                records |= self._records(connection, some)
             return [records[found] for found in ids], total
 
     def mentioning(self, text: str) -> list[Experiment]:

@@ -15,6 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from prefect_experiments.datasets.kept_rows import sliced
 from prefect_experiments.models import DatasetVersion
 from prefect_experiments.records import Key
 from prefect_experiments.store.database import Database
@@ -229,9 +230,7 @@ def streamed(connection: Connection, query: Any) -> Iterator[Any]:
 
 
 def _some(positions: Collection[int]) -> Iterator[list[int]]:
-    ordered = sorted(positions)
-    for start in range(0, len(ordered), _KEYS_AT_ONCE):
-        yield ordered[start : start + _KEYS_AT_ONCE]
+    return sliced(sorted(positions), _KEYS_AT_ONCE)
 
 
 def _number(value: float | None) -> float:

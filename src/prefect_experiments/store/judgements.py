@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from prefect_experiments.datasets.kept_rows import sliced
 from prefect_experiments.jsonable import dumps_lenient
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.patience import all_patient
@@ -77,8 +78,7 @@ class JudgementStore:
         """By experiment, what a gate has said; of those that one has judged."""
         found: dict[str, Judgement] = {}
         with self._database.read() as connection:
-            for start in range(0, len(experiment_ids), _KEYS_AT_ONCE):
-                some = experiment_ids[start : start + _KEYS_AT_ONCE]
+            for some in sliced(experiment_ids, _KEYS_AT_ONCE):
                 query = sa.select(judgements).where(judgements.c.experiment_id.in_(some))
                 found.update({row.experiment_id: _judgement(row) for row in connection.execute(query).all()})
         return found
@@ -88,8 +88,8 @@ class JudgementStore:
         found: dict[str, str] = {}
         c = experiments.c
         with self._database.read() as connection:
-            for start in range(0, len(experiment_ids), _KEYS_AT_ONCE):
-                query = sa.select(c.id, c.name).where(c.id.in_(experiment_ids[start : start + _KEYS_AT_ONCE]))
+            for some in sliced(experiment_ids, _KEYS_AT_ONCE):
+                query = sa.select(c.id, c.name).where(c.id.in_(some))
                 found.update({row.id: row.name for row in connection.execute(query).all()})
         return found
 

@@ -66,11 +66,9 @@ class TagMoveStore:
 
 def move(connection: Connection, dataset_id: str, tag: str, experiment_id: str | None) -> None:
     """Take note that a tag has moved, unless it is there already, in a transaction that is alone."""
-    c = tag_moves.c
-    before = sa.select(c.experiment_id).where(c.dataset_id == dataset_id, c.tag == tag).order_by(c.number.desc())
-    if connection.execute(before.limit(1)).scalar() == experiment_id:
+    if _holder(connection, dataset_id, tag) == experiment_id:
         return
-    number = sa.select(sa.func.coalesce(sa.func.max(c.number), 0) + 1).scalar_subquery()
+    number = sa.select(sa.func.coalesce(sa.func.max(tag_moves.c.number), 0) + 1).scalar_subquery()
     values = {"dataset_id": dataset_id, "tag": tag, "experiment_id": experiment_id, "moved_at": time.time()}
     connection.execute(tag_moves.insert().values(number=number, **values))
 
@@ -80,6 +78,13 @@ def let_go(connection: Connection, experiment_id: str, tag: str | None = None) -
     c = tag_moves.c
     had = sa.select(c.dataset_id, c.tag).where(c.experiment_id == experiment_id).distinct()
     for dataset_id, name in connection.execute(had if tag is None else had.where(c.tag == tag)).all():
-        newest = sa.select(c.experiment_id).where(c.dataset_id == dataset_id, c.tag == name).order_by(c.number.desc())
-        if connection.execute(newest.limit(1)).scalar() == experiment_id:
+        if _holder(connection, dataset_id, name) == experiment_id:
             move(connection, dataset_id, name, None)
+
+
+def _holder(connection: Connection, dataset_id: str, tag: str) -> str | None:
+    """The experiment that has a tag by its newest move; ``None`` where none has."""
+    c = tag_moves.c
+    moves = sa.select(c.experiment_id).where(c.dataset_id == dataset_id, c.tag == tag)
+    found: str | None = connection.execute(moves.order_by(c.number.desc()).limit(1)).scalar()
+    return found

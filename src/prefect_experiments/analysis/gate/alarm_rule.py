@@ -10,13 +10,14 @@ from pydantic import Field, WithJsonSchema, field_validator
 from prefect_experiments.analysis.gate.case import Case, MetricCase
 from prefect_experiments.analysis.gate.rule import Rule, as_mapping
 from prefect_experiments.analysis.nights.chart import Drift, drift
+from prefect_experiments.analysis.nights.records import Night
 from prefect_experiments.analysis.verdicts import MetricCheck
 from prefect_experiments.options import AsIs
 
 NIGHTS = {"week": 7, "month": 30}
 """How many comparisons each of these has: one a night."""
 # What single nights spend of it, and what drift does. The rest is for baselines that were chosen because they were the
-# best of several, whose luck makes either alarm more often: simulated by tests/benchmarks/nightly.py.
+# best of several, whose luck makes either alarm more often: simulated by tests/benchmarks/oc_nights.py.
 FOR_NIGHTS, FOR_DRIFT = 0.3, 0.3
 _SCHEMA = {"anyOf": [{"type": "object"}, {"type": "null"}]}
 
@@ -75,16 +76,12 @@ class Alarms(Rule):
 
     def drifts(self, case: Case, confidence: float) -> dict[str, Drift]:
         """By metric that has been compared over several nights, where its chart stands."""
-        charted = {
-            name: one.metric.nights for name, one in case.metrics.items() if one.metric is not None and _is_charted(one)
-        }
         if self.nights is None:
             return {}
+        charted = {name: nights for name, one in case.metrics.items() if (nights := _charted(one))}
         chance = FOR_DRIFT * self._at_most(confidence) / max(1, len(charted))
         return {
-            name: drift(
-                [night.worse_by for night in nights if night.worse_by is not None], chance=chance, nights=self.nights
-            )
+            name: drift([score for _, score in nights], chance=chance, nights=self.nights)
             for name, nights in charted.items()
         }
 
@@ -105,14 +102,15 @@ class Alarms(Rule):
         return 1 - confidence if at_most is None else at_most
 
 
-def _is_charted(metric: MetricCase) -> bool:
-    return metric.metric is not None and any(night.worse_by is not None for night in metric.metric.nights)
+def _charted(case: MetricCase) -> list[tuple[Night, float]]:
+    """The nights that the chart is of, each with its score."""
+    nights = () if case.metric is None else case.metric.nights
+    return [(night, night.worse_by) for night in nights if night.worse_by is not None]
 
 
 def _sentence(case: MetricCase, found: Drift) -> str:
-    assert case.metric is not None
-    nights = [night for night in case.metric.nights if night.worse_by is not None]
-    since = nights[found.since].date or "this run"
+    nights = _charted(case)
+    since = nights[found.since][0].date or "this run"
     lasting = len(nights) - found.since
     return (
         f"{case.name} has been drifting since {since}: over {lasting} {'night' if lasting == 1 else 'nights'} it is "
