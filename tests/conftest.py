@@ -16,10 +16,12 @@ if TESTS not in sys.path:  # so that `support` can be imported, whatever directo
     sys.path.insert(0, TESTS)
 
 from support.environment import make_plain  # noqa: E402
+from support.parsing import take_turns  # noqa: E402
 from support.phoenix_alone import leave_out_the_server  # noqa: E402
 
 make_plain()  # before anything that reads it is imported
 leave_out_the_server()  # before a test module imports its client
+take_turns()
 
 from support.leftovers import forget_modules_of_tests, left_by, state  # noqa: E402
 from support.phoenix_server import phoenix_url  # noqa: E402

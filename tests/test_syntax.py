@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -35,3 +37,23 @@ def test_what_stays_broken_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_source_is_said() -> None:
     with pytest.raises(SyntaxError):
         syntax_tree("a b")
+
+
+def test_in_the_tests_whoever_parses_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, most = 0, 0
+
+    def counted(*_: Any, **__: Any) -> ast.Module:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.001)  # whoever else may come in does
+        inside -= 1
+        return ast.Module([], [])
+
+    monkeypatch.setattr(ast, "compile", counted, raising=False)
+    threads = [threading.Thread(target=ast.parse, args=("a = 1",)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
