@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import pytest
 
 from prefect_experiments import Client, Comparison
 from prefect_experiments.analysis.nights.promotion import better_before
+from prefect_experiments.analysis.nights.records import FAILED, NOT_JUDGED, NOT_WHOLE, OTHER_EXAMPLES, TAG_ELSEWHERE
 from prefect_experiments.origin import GATE
 from prefect_experiments.store import EvaluatorRecord, TaskRecord
 from tests.store.samples import examples, record, run_row, verdict
@@ -26,16 +28,26 @@ class Nights:
         self._version = self.client.store.datasets.put("nights", examples(N))
         self._made = 0
 
-    def night(self, share: float, task: str = "first", *, gate: str | None = "passed", n: int = N, **how: int) -> str:
+    def night(
+        self,
+        share: float,
+        task: str = "first",
+        *,
+        gate: str | None = "passed",
+        n: int = N,
+        code: str = "f",
+        now: float | None = None,
+        **how: int,
+    ) -> str:
         """A night on which so large a share is right; its name."""
         self._made += 1
         store, name = self.client.store, f"night {self._made}"
         made = store.experiments.create(
             name,
             self._version,
-            task=TaskRecord(task, "f" * 64, f"app:{task}"),
+            task=TaskRecord(task, code * 64, f"app:{task}"),
             evaluators=[RIGHT],
-            now=1_790_000_000.0 + 86_400 * self._made,
+            now=now or 1_790_000_000.0 + 86_400 * self._made,
             **how,
         ).experiment
         chance = random.Random(self._made)
@@ -45,9 +57,9 @@ class Nights:
             store.experiments.note(made.id, **{GATE: gate})
         return name
 
-    def compared(self, candidate: str, pooled: int = 5) -> Comparison:
+    def compared(self, candidate: str, pooled: int = 5, baseline: str = "night 1") -> Comparison:
         found = self.client.experiments.compare(
-            baseline="night 1", candidate=candidate, dataset="nights", gate=RULES, pooled=pooled, print_summary=False
+            baseline=baseline, candidate=candidate, dataset="nights", gate=RULES, pooled=pooled, print_summary=False
         )
         assert isinstance(found, Comparison)
         return found
@@ -75,8 +87,37 @@ def test_the_baseline_is_pooled_of_the_first_runs_that_no_gate_failed(nights: Ni
     found = nights.compared("night 10", pooled=3)
     assert found.pooled is not None
     assert found.pooled.runs == ("night 3", "night 7")
-    assert charted(found) == ["night 3", "night 7", "night 8", "night 9"]
-    assert charted(nights.compared("night 8", pooled=3)) == ["night 3", "night 7"], "nothing that came after it"
+    assert found.pooled.left_out == {FAILED: 1, NOT_JUDGED: 1, OTHER_EXAMPLES: 1, NOT_WHOLE: 1}
+    assert charted(found) == ["night 2", "night 3", "night 7", "night 8", "night 9"]
+    assert charted(nights.compared("night 8", pooled=3)) == ["night 2", "night 3", "night 7"], "nothing after it"
+
+
+def test_a_tag_that_is_put_back_leaves_behind_what_was_made_meanwhile(nights: Nights) -> None:
+    """What came while another experiment had the tag is neither pooled nor a night: it may be another application."""
+    experiments = nights.client.experiments
+    nights.night(0.5)
+    nights.night(0.5)
+    between = nights.night(0.95)
+    experiments.tag(experiment="night 1", tag="baseline")
+    experiments.tag(experiment=between, tag="baseline")
+    # Experiments are made at a time of their own here, and tags move now: so is this one.
+    meanwhile = nights.night(0.95, now=time.time())
+    experiments.tag(experiment="night 1", tag="baseline")
+    last = nights.night(0.5, now=time.time())
+    found = nights.compared(last, baseline="tag:baseline")
+    assert charted(found) == ["night 2", between]
+    assert meanwhile not in found.pooled.runs
+    assert found.pooled.left_out == {TAG_ELSEWHERE: 1}
+    assert charted(nights.compared(last, baseline="night 1")) == ["night 2", between, meanwhile], "no tag was asked for"
+
+
+def test_code_that_was_rejected_is_a_trial_and_the_same_code_is_not(nights: Nights) -> None:
+    nights.night(0.8)
+    nights.night(0.8)
+    for code in "fe":
+        nights.night(0.4, gate="failed", code=code)
+    found = nights.compared(nights.night(0.8)).metrics["right"].nights
+    assert [night.worse_by is None for night in found] == [True, False, True, False]
 
 
 def test_another_task_makes_nights_of_its_own(nights: Nights) -> None:

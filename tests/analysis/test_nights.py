@@ -17,10 +17,19 @@ from prefect_experiments.analysis.comparison.earlier import EarlierRun, EarlierR
 from prefect_experiments.analysis.comparison.exchange import EXCHANGE_APPROXIMATE, EXCHANGE_EXACT, exchange_test
 from prefect_experiments.analysis.comparison.paired import mid_p_value
 from prefect_experiments.analysis.gate import Gate
-from prefect_experiments.analysis.nights.chart import Drift, drift, drift_limit, night_score
+from prefect_experiments.analysis.nights.chart import (
+    ABOVE,
+    CLEAR,
+    REFERENCE,
+    Drift,
+    drift,
+    drift_limit,
+    night_score,
+)
 from prefect_experiments.analysis.nights.promotion import better_before
 from prefect_experiments.analysis.nights.records import Night
 from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.analysis.verdicts import Comparison, MetricCheck
 from prefect_experiments.errors import InvalidSetting
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -110,6 +119,17 @@ def test_a_sum_at_its_limit_is_no_alarm_yet() -> None:
     assert (found.sum, found.since) == (1.0, 5)
 
 
+def test_one_bad_night_is_no_drift_and_several_are_until_they_are_mended() -> None:
+    limit = drift_limit(0.015)
+    assert drift([40.0], chance=0.015).sum == CLEAR - REFERENCE
+    assert not drift([0.0, 40.0, 0.0, 40.0], chance=0.015).is_alarm
+    lasting = drift([40.0] * 10, chance=0.015)
+    assert lasting.is_alarm
+    assert lasting.sum == limit + ABOVE
+    assert drift([40.0] * 10 + [0.0], chance=0.015).is_alarm
+    assert not drift([40.0] * 10 + [0.0] * 2, chance=0.015).is_alarm
+
+
 def test_a_limit_is_higher_for_a_smaller_chance_and_for_more_nights() -> None:
     assert drift_limit(0.01) > drift_limit(0.05) > drift_limit(0.05, nights=7) > 0
     assert drift([], chance=0.05, nights=7).limit == drift_limit(0.05, 7)
@@ -133,12 +153,25 @@ def night(rng: np.random.Generator, share: float, label: str = "run", n: int = 2
     return result_table(rows, label)
 
 
-def judged(shares: list[float], *, pooled: int = 5, gate: object = MONTHLY, seed: int = 5) -> object:
-    """A baseline of 0.8, the nights after it, and the last of them as the candidate."""
+def judged(
+    shares: list[float], *, pooled: int = 5, gate: object = MONTHLY, seed: int = 5, **failed: set[int]
+) -> Comparison:
+    """A baseline of 0.8, the nights after it, and the last of them as the candidate.
+
+    Args:
+        shares: how many are right, a night each.
+        pooled: of how many runs the baseline is.
+        gate: that judges.
+        seed: of chance.
+        **failed: ``failed`` and ``is_trial``, of which nights that is so, from 1.
+    """
     rng = np.random.default_rng(seed)
     baseline = night(rng, 0.8, "baseline")
     tables = [night(rng, share, f"night {i}") for i, share in enumerate(shares, 1)]
-    runs = tuple(EarlierRun(table=table, date=f"2026-11-{i:02}") for i, table in enumerate(tables[:-1], 1))
+    runs = tuple(
+        EarlierRun(table=table, date=f"2026-11-{i:02}", **{name: i in those for name, those in failed.items()})
+        for i, table in enumerate(tables[:-1], 1)
+    )
     earlier = EarlierRuns(runs=runs, pooled=pooled)
     return compare_results(baseline, tables[-1], gate=Gate.parse(gate), earlier=earlier)
 
@@ -175,7 +208,7 @@ def test_of_two_metrics_each_has_half_of_what_drift_has() -> None:
                 for i in range(200)
             ]
         )
-        for share in (0.8, 0.8, 0.8, 0.2, 0.2)
+        for share in (0.8, 0.8, 0.8, 0.2, 0.2, 0.2)
     ]
     earlier = EarlierRuns(runs=tuple(EarlierRun(table=table, date="2026-11-01") for table in tables[1:-1]), pooled=5)
     found = compare_results(tables[0], tables[-1], gate=Gate.parse(MONTHLY), earlier=earlier)
@@ -215,6 +248,37 @@ def test_the_run_after_a_better_one_may_take_the_tag() -> None:
     assert better_before(judged([0.8, 0.8, 0.95, 0.93])) == ("right",)
     assert better_before(judged([0.8, 0.8, 0.8, 0.95])) == ()
     assert better_before(judged([0.95])) == ()
+
+
+def test_a_run_that_failed_proposes_nothing_and_confirms_nothing() -> None:
+    assert better_before(judged([0.8, 0.8, 0.95, 0.93], failed={3})) == ()
+    assert better_before(judged([0.8, 0.95, 0.3, 0.8], failed={3})) == (), "what should have confirmed it failed"
+    assert better_before(judged([0.8, 0.3, 0.95, 0.93], failed={2})) == ("right",)
+
+
+def test_what_failed_is_a_night_and_neither_baseline_nor_what_later_nights_are_compared_with() -> None:
+    shares = [0.8, 0.8, 0.5, 0.5, 0.72]
+    without, found = judged(shares[:2] + shares[4:]), judged(shares, failed={3, 4})
+    assert found.pooled.runs == ("night 1", "night 2")
+    nights = found.metrics["right"].nights
+    assert [night.label for night in nights] == ["night 1", "night 2", "night 3", "night 4", ""]
+    assert [night.failed for night in nights] == [False, False, True, True, False]
+    assert min(nights[2].worse_by, nights[3].worse_by) > CLEAR
+    assert len(without.metrics["right"].nights) == 3
+    assert (check_of(found, "drift").status, check_of(without, "drift").status) == ("failed", "passed")
+    assert check_of(found, "drift").reason.startswith("right has been drifting since 2026-11-03: over 3 nights")
+
+
+def test_what_was_rejected_as_other_code_is_no_drift_of_this_one() -> None:
+    found = judged([0.8, 0.8, 0.5, 0.5, 0.8], failed={3, 4}, is_trial={3, 4})
+    nights = found.metrics["right"].nights
+    assert [night.worse_by is None for night in nights] == [True, False, True, True, False]
+    assert check_of(found, "drift").reason == "no drift over 3 nights since the baseline's"
+
+
+def check_of(found: Comparison, name: str) -> MetricCheck:
+    (check,) = [check for check in found.verdict.checks if check.name == name]
+    return check
 
 
 def test_a_run_is_better_up_to_the_level_itself() -> None:

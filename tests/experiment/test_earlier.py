@@ -1,4 +1,4 @@
-"""Which experiments stand beside a baseline: those after it that were made alike and that a gate let through."""
+"""Which experiments stand beside a baseline: those after it that were made alike and that a gate has judged."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def ran(store: Store, experiment_id: str) -> RanExperiment:
 
 
 def beside(store: Store, baseline: str, *, pooled: int = 1, gate: Gate | None = MONTHLY) -> list[str]:
-    return [one.id for one in since(ran(store, baseline), gate, store, pooled)]
+    return [one.id for one in since(ran(store, baseline), gate, store, pooled).runs]
 
 
 def test_those_after_it_that_were_made_alike_in_their_order(store: Store) -> None:
     made(store, 0)
     baseline = made(store, 1, None)
     alike = [made(store, 2), made(store, 3, "inconclusive")]
-    for gate in ("failed", None):
-        made(store, 4, gate)
+    made(store, 4, None)
+    alike.append(made(store, 4, "failed"))
     alike.append(made(store, 5, task=TaskRecord("guess", TASK.fingerprint, TASK.reference)))  # by whatever task
     made(store, 6, repetitions=2)
     made(store, 7, positions=[0, 1])
@@ -74,8 +74,8 @@ def test_they_are_looked_for_where_somebody_asks(
 ) -> None:
     baseline, after = made(store, 0), made(store, 1)
     assert beside(store, baseline, pooled=pooled, gate=gate) == [after] * are_looked_at
-    assert since(table(x=[1.0]), gate, store, pooled) == ()
-    assert since(None, gate, store, pooled) == ()
+    assert since(table(x=[1.0]), gate, store, pooled).runs == ()
+    assert since(None, gate, store, pooled).runs == ()
 
 
 def test_between_two_experiments_is_what_was_made_before_the_second_and_is_whole(store: Store) -> None:

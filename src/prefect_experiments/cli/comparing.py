@@ -108,7 +108,14 @@ def compare(
         result_table(before),
         result_table(after),
         gate=rules,
-        earlier=between(before, after, rules, lambda: terminal.client().store, PooledBaseline(pooled=pooled).pooled),
+        earlier=between(
+            before,
+            after,
+            rules,
+            lambda: terminal.client().store,
+            PooledBaseline(pooled=pooled).pooled,
+            named=baseline,
+        ),
         confidence=confidence,
         directions=dict.fromkeys(minimize or (), "minimize"),
     )

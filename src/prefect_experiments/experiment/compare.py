@@ -19,7 +19,7 @@ from prefect_experiments.analysis.verdicts import Comparison
 from prefect_experiments.backends import Remote
 from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidSetting, NotFound, unknown_value
 from prefect_experiments.experiment.arguments import CompareArguments, Place, Placed
-from prefect_experiments.experiment.earlier import between, earlier_runs, refuse_pool, since
+from prefect_experiments.experiment.earlier import NOTHING, Since, between, earlier_runs, refuse_pool, since
 from prefect_experiments.experiment.places import experiment_key, find_experiment, remote_of, store_of
 from prefect_experiments.models import Experiment
 from prefect_experiments.signatures import takes
@@ -125,7 +125,7 @@ def compare(arguments: CompareArguments, client: Place | None) -> Comparison | t
         found = make([result_table(side(one, f"candidate {number}")) for number, one in enumerate(candidate, 1)])
     else:
         after = side(candidate, "candidate")
-        earlier = between(before, after, gate, lambda: places()[0], arguments.pooled)
+        earlier = between(before, after, gate, lambda: places()[0], arguments.pooled, named=arguments.baseline)
         found = make(result_table(after), earlier=earlier)
     if arguments.print_summary:
         from prefect_experiments.reports.terminal import beside_the_result, print_comparison
@@ -152,7 +152,7 @@ class Judging:
     gate: Gate | None = None
     note: str | None = None
     pooled: int = 1
-    since: tuple[Experiment, ...] = ()
+    since: Since = NOTHING
 
     def apply(self, ran: RanExperiment) -> None:
         """Compare and judge; the experiment carries the outcome."""
@@ -237,7 +237,9 @@ def judging(
         _refuse_slip(baseline, missing, store, dataset, first_run=first_run)
         alone = "the gate judges this run alone" if checked else "nothing is compared"
         side, note = None, f"There is no baseline {baseline!r} with results on {dataset} yet; {alone}."
-    return None if dry_run else Judging(side, checked, note, pooled, since(side, checked, store, pooled))
+    if dry_run:
+        return None
+    return Judging(side, checked, note, pooled, since(side, checked, store, pooled, named=baseline))
 
 
 def _refuse_nothing_to_pool(pooled: int) -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple, get_args
 
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.comparison.earlier import EarlierRun, EarlierRuns
 from prefect_experiments.analysis.gate import Gate
+from prefect_experiments.analysis.nights.records import (
+    FAILED,
+    NOT_JUDGED,
+    NOT_WHOLE,
+    OTHER_EXAMPLES,
+    TAG_ELSEWHERE,
+)
 from prefect_experiments.analysis.results import result_table
+from prefect_experiments.analysis.verdicts import Status
 from prefect_experiments.errors import InvalidSetting, NotFound
 from prefect_experiments.models import Experiment
 from prefect_experiments.origin import GATE
 from prefect_experiments.store import Store
+from prefect_experiments.store.named import BY_TAG
 
 MOST_NIGHTS = 40
 """So many are looked at: the first ones, which the baseline may be pooled of, and the newest."""
@@ -36,32 +47,55 @@ def refuse_pool(baseline: Any, pooled: int) -> None:
         )
 
 
-def since(baseline: Any, gate: Gate | None, store: Store, pooled: int) -> tuple[Experiment, ...]:
-    """The experiments that were made after the baseline's in the same way, and that their gate did not fail.
+class Since(NamedTuple):
+    """The experiments since the baseline's, in the order in which they were made.
 
-    By whatever task: which of them are those of the candidate's is known when that is made.
+    Attributes:
+        runs: those that were made in the same way and that a gate has judged.
+        left_out: others of the baseline's task, each with why it is left out.
+    """
 
-    What their gate failed is left out, or a baseline would take in what it is there to find. What was inconclusive is
-    not: leaving out what only looked worse would make a baseline that is better than the application. What no gate has
-    judged is somebody's trial.
+    runs: tuple[Experiment, ...] = ()
+    left_out: tuple[tuple[Experiment, str], ...] = ()
+
+
+NOTHING = Since()
+
+
+def since(baseline: Any, gate: Gate | None, store: Store, pooled: int, *, named: Any = None) -> Since:
+    """The experiments that were made after the baseline's in the same way, and that a gate has judged.
+
+    By whatever task: which of them are those of the candidate's is known when that is made. What a gate failed is no
+    part of a pool, or a baseline would take in what it is there to find; it is one of the nights. What was inconclusive
+    is both: leaving out what only looked worse would make a baseline that is better than the application. What no gate
+    has judged is somebody's trial.
 
     Args:
         baseline: what was found; where that is no experiment, there are none.
         gate: which may look for drift.
         store: where they are.
         pooled: of how many runs the baseline is pooled.
+        named: by what it was found. Of a tag's experiment, what was made while another one had the tag is left out: a
+            tag that is put back to an older one leaves what came between behind.
 
     Returns:
-        In the order in which they were made; none where nobody looks at them.
+        None of them where nobody looks at them.
     """
     looked_at = pooled > 1 or (gate is not None and gate.nights is not None)
     if not looked_at or not isinstance(baseline, RanExperiment) or baseline.store is None:
-        return ()
+        return NOTHING
     own = baseline.record.experiment
-    return tuple(one for one in _after(own, store) if _is_like(one, own))[::-1]
+    elsewhere = _elsewhere(own, named, store)
+    every = [(one, _why_not(one, own, elsewhere)) for one in _after(own, store)][::-1]
+    return Since(
+        runs=tuple(one for one, why in every if not why),
+        left_out=tuple((one, why) for one, why in every if why and one.task == own.task),
+    )
 
 
-def between(baseline: Any, candidate: Any, gate: Gate | None, store: Callable[[], Store], pooled: int) -> EarlierRuns:
+def between(
+    baseline: Any, candidate: Any, gate: Gate | None, store: Callable[[], Store], pooled: int, *, named: Any = None
+) -> EarlierRuns:
     """The runs between two that are there already.
 
     Args:
@@ -70,6 +104,7 @@ def between(baseline: Any, candidate: Any, gate: Gate | None, store: Callable[[]
         gate: which may look for drift.
         store: gives where experiments are.
         pooled: of how many runs the baseline is pooled.
+        named: by what the baseline was found, as `since` takes it.
 
     Raises:
         InvalidSetting: the baseline is to be pooled, and is no experiment.
@@ -77,7 +112,7 @@ def between(baseline: Any, candidate: Any, gate: Gate | None, store: Callable[[]
     refuse_pool(baseline, pooled)
     if not isinstance(baseline, RanExperiment) or not isinstance(candidate, RanExperiment):
         return EarlierRuns(pooled=pooled)
-    return earlier_runs(since(baseline, gate, store(), pooled), baseline, candidate, pooled)
+    return earlier_runs(since(baseline, gate, store(), pooled, named=named), baseline, candidate, pooled)
 
 
 def _after(own: Experiment, store: Store) -> Iterator[Experiment]:
@@ -94,51 +129,86 @@ def _after(own: Experiment, store: Store) -> Iterator[Experiment]:
             return
 
 
-def _is_like(one: Experiment, own: Experiment) -> bool:
-    """Whether it was made as the baseline was, but for its task, and a gate has not failed it."""
-    same = ("repetitions", "splits", "example_count")
-    return one.origin.get(GATE) in ("passed", "inconclusive") and all(one[name] == own[name] for name in same)
+def _elsewhere(own: Experiment, named: Any, store: Store) -> list[tuple[datetime, datetime]]:
+    """From when to when another experiment had the tag by which the baseline was found."""
+    if not isinstance(named, str) or not named.startswith(BY_TAG):
+        return []
+    tag, found = named.removeprefix(BY_TAG).strip(), []
+    start: datetime | None = None
+    for move in store.tag_moves.of_dataset(own.dataset_id):
+        if move.tag != tag:
+            continue
+        if start is not None:
+            found.append((start, move.moved_at))
+        start = move.moved_at if move.experiment_id not in (None, own.id) else None
+    return found
 
 
-def earlier_runs(runs: tuple[Experiment, ...], baseline: Any, candidate: RanExperiment, pooled: int) -> EarlierRuns:
+def _why_not(one: Experiment, own: Experiment, elsewhere: list[tuple[datetime, datetime]]) -> str:
+    """Why an experiment says nothing beside a baseline; empty where it was made as that was, and was judged."""
+    if any(one[name] != own[name] for name in ("repetitions", "splits", "example_count")):
+        return OTHER_EXAMPLES
+    if one.origin.get(GATE) not in get_args(Status):
+        return NOT_JUDGED
+    made = one.created_at
+    if made is not None and any(start <= made < end for start, end in elsewhere):
+        return TAG_ELSEWHERE
+    return ""
+
+
+def earlier_runs(found: Since, baseline: Any, candidate: RanExperiment, pooled: int) -> EarlierRuns:
     """These with their results, without the candidate, what was made after it, what is not whole, and other tasks.
 
     A new variant under another name is a task of its own: the baseline is pooled of its own task's runs alone, and what
     the nights show together, drift or that the variant is better, of the candidate's.
 
     Args:
-        runs: as `since` found them.
+        found: of `since`.
         baseline: what was found.
         candidate: what is judged.
         pooled: of how many runs the baseline is pooled.
     """
-    if not runs or not isinstance(baseline, RanExperiment) or baseline.store is None:
+    if not isinstance(baseline, RanExperiment) or baseline.store is None:
         return EarlierRuns(pooled=pooled)
     own, store, pooled_task = candidate.record.experiment, baseline.store, baseline.record.experiment.task
-    found = []
-    for one in _chosen(_before(runs, own), pooled_task, own.task, pooled):
+    runs, before = list[EarlierRun](), [one for one in found.runs if _is_before(one, own)]
+    left_out = Counter(why for one, why in found.left_out if _is_before(one, own))
+    left_out[FAILED] += sum(_failed(one) for one in before if one.task == pooled_task)
+    for one in _chosen(before, pooled_task, own.task, pooled):
+        of_baseline, of_candidate = one.task == pooled_task, one.task == own.task
         try:
-            table = result_table(RanExperiment(store, store.experiments.get(one.id)))
+            record = store.experiments.get(one.id)
+            table = result_table(RanExperiment(store, record))
         except NotFound:  # deleted since
             continue
-        if len(table.failed) >= table.n_expected:
-            date = f"{one.created_at:%Y-%m-%d}" if one.created_at else ""
-            of_baseline, of_candidate = one.task == pooled_task, one.task == own.task
-            found.append(EarlierRun(table=table, date=date, of_baseline=of_baseline, of_candidate=of_candidate))
-    return EarlierRuns(runs=tuple(found), pooled=pooled)
+        if len(table.failed) < table.n_expected:
+            left_out[NOT_WHOLE] += of_baseline and not _failed(one)
+            continue
+        runs.append(
+            EarlierRun(
+                table=table,
+                date=f"{one.created_at:%Y-%m-%d}" if one.created_at else "",
+                of_baseline=of_baseline,
+                of_candidate=of_candidate,
+                failed=_failed(one),
+                is_trial=_failed(one) and record.task.fingerprint != candidate.record.task.fingerprint,
+            )
+        )
+    return EarlierRuns(runs=tuple(runs), pooled=pooled, left_out={why: n for why, n in left_out.items() if n})
 
 
-def _before(runs: tuple[Experiment, ...], own: Experiment) -> list[Experiment]:
-    return [
-        one
-        for one in runs
-        if one.id != own.id and not (one.created_at and own.created_at and one.created_at > own.created_at)
-    ]
+def _failed(one: Experiment) -> bool:
+    return one.origin.get(GATE) == "failed"
+
+
+def _is_before(one: Experiment, own: Experiment) -> bool:
+    """Whether it is another one than the candidate, and was not made after it."""
+    return one.id != own.id and not (one.created_at and own.created_at and one.created_at > own.created_at)
 
 
 def _chosen(runs: list[Experiment], baseline: str, candidate: str, pooled: int) -> Iterator[Experiment]:
     """Those that the baseline is pooled of, and the newest ones of the candidate's task, in their order."""
-    first = [one.id for one in runs if one.task == baseline][: max(0, pooled - 1)]
+    first = [one.id for one in runs if one.task == baseline and not _failed(one)][: max(0, pooled - 1)]
     rest = [one.id for one in runs if one.task == candidate and one.id not in first]
     chosen = {*first, *rest[max(0, len(rest) - (MOST_NIGHTS - len(first))) :]}
     return (one for one in runs if one.id in chosen)

@@ -15,6 +15,7 @@ from prefect_experiments.analysis.comparison.said import (
     label_comparisons,
     said_of_correction,
     said_of_labels,
+    said_of_pool,
     said_of_unknown,
 )
 from prefect_experiments.analysis.example_changes import ExampleChange
@@ -220,11 +221,10 @@ def label_line(labels: LabelComparison, name: str | None = None) -> str:
 
 
 def likeness(comparison: Comparison) -> list[str]:
-    """What is to be said of how alike the sides are, where the verdict's reasons have not said it."""
-    if comparison.verdict is None:
-        return differences_said(comparison)
-    unknown = said_of_unknown(comparison)
-    return [unknown] if unknown else []
+    """What the baseline is pooled of, and how alike the sides are, where the verdict's reasons have not said it."""
+    pool = said_of_pool(comparison)
+    rest = [said_of_unknown(comparison)] if comparison.verdict else differences_said(comparison)
+    return [text for text in (pool, *rest) if text]
 
 
 def pairing(comparison: Comparison) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison.exchange import exchange_test
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierRun:
-    """An experiment that was made after the baseline's and before the candidate's, and that its gate did not fail.
+    """An experiment that was made after the baseline's and before the candidate's, and that a gate has judged.
 
     Attributes:
         table: its results.
@@ -32,6 +32,9 @@ class EarlierRun:
         changed_evaluators: metrics whose evaluator is not the candidate's.
         of_baseline: whether the baseline's task made it, so that the baseline may be pooled of it.
         of_candidate: whether the candidate's task made it, so that it is one of the candidate's nights.
+        failed: whether its gate failed it: the baseline is not pooled of it, nor are later nights compared with it.
+        is_trial: whether that was other code than the candidate's, so that it says nothing of that: something that was
+            rejected, or has been mended since.
     """
 
     table: ResultTable
@@ -40,6 +43,8 @@ class EarlierRun:
     changed_evaluators: frozenset[str] = frozenset()
     of_baseline: bool = True
     of_candidate: bool = True
+    failed: bool = False
+    is_trial: bool = False
 
     def beside(self, candidate: ResultTable) -> EarlierRun:
         """The same, with what of it cannot be compared with a candidate."""
@@ -66,10 +71,12 @@ class EarlierRuns:
         runs: the experiments.
         pooled: so many runs make the baseline: its own and the first ones after it. Not the newest ones: a baseline
             that moved on with the nights would take a slow decline along.
+        left_out: why others of the baseline's task are no part of the pool, and how many.
     """
 
     runs: tuple[EarlierRun, ...] = ()
     pooled: int = 1
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def beside(self, candidate: ResultTable) -> EarlierRuns:
         """The same, with what of each cannot be compared with a candidate."""
@@ -82,7 +89,7 @@ class EarlierRuns:
     @property
     def pool(self) -> tuple[EarlierRun, ...]:
         """Those that the baseline is pooled of, beside its own."""
-        return tuple(run for run in self.runs if run.of_baseline)[: self.pooled - 1]
+        return tuple(run for run in self.runs if run.of_baseline and not run.failed)[: self.pooled - 1]
 
     def said(self) -> Pooled | None:
         """What a comparison says of the pool; nothing where the baseline is one run."""
@@ -93,6 +100,7 @@ class EarlierRuns:
         return Pooled(
             asked=self.pooled,
             runs=tuple(run.table.label for run in self.pool),
+            left_out=self.left_out,
             changed_examples=changed,
             changed_evaluators={label: names for label, names in evaluators.items() if names},
         )
@@ -137,9 +145,9 @@ class EarlierRuns:
         """Each night since the baseline's, the candidate last, beside the nights before it.
 
         The baseline's own run is no part of what they are compared with: who chose it knew its scores, and a run that
-        was chosen because it was the best looks like a decline of all that follow.
+        was chosen because it was the best looks like a decline of all that follow. Neither is what a gate has failed,
+        or a drop that lasts would become what is usual.
         """
-        less_is_better = direction == "minimize"
         pool: list[Floats] = [baseline]
         before: list[Floats] = []
         found: list[Night] = []
@@ -148,15 +156,27 @@ class EarlierRuns:
             if scores is None:
                 continue
             if run is None or run.of_candidate:
-                score = None if not before else night_score(_columns(before), scores, less_is_better=less_is_better)
-                above = exchange_test(_columns(pool), scores)
-                better = above.p_lower if less_is_better else above.p_higher
-                label, date = ("", "") if run is None else (run.table.label, run.date)
-                found.append(Night(label=label, date=date, worse_by=score, p_better=better))
+                found.append(_night(run, scores, pool, before, less_is_better=direction == "minimize"))
+            if run is None or run.failed:
+                continue
+            if run.of_candidate:
                 before.append(scores)
-            if run is not None and run.of_baseline and len(pool) < self.pooled:
+            if run.of_baseline and len(pool) < self.pooled:
                 pool.append(scores)
         return tuple(found)
+
+
+def _night(
+    run: EarlierRun | None, scores: Floats, pool: list[Floats], before: list[Floats], *, less_is_better: bool
+) -> Night:
+    """A night, or the candidate, beside the baseline's runs and beside the nights before it."""
+    beside = exchange_test(_columns(pool), scores)
+    p_better = beside.p_lower if less_is_better else beside.p_higher
+    counts = before and not (run is not None and run.is_trial)
+    worse_by = night_score(_columns(before), scores, less_is_better=less_is_better) if counts else None
+    if run is None:
+        return Night(worse_by=worse_by, p_better=p_better)
+    return Night(label=run.table.label, date=run.date, worse_by=worse_by, p_better=p_better, failed=run.failed)
 
 
 def _columns(runs: Sequence[Floats]) -> Floats:

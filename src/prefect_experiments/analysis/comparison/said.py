@@ -80,6 +80,26 @@ def differences_said(comparison: Comparison) -> list[str]:
     ]
 
 
+def said_of_pool(comparison: Comparison) -> str:
+    """Of which runs the baseline is made, and what is beside its own run alone; empty where it is not pooled."""
+    found, own = comparison.pooled, comparison.baseline.label
+    if found is None:
+        return ""
+    n = 1 + len(found.runs)
+    runs = some((own, *found.runs), _MOST_NAMED)
+    text = f"the baseline is the mean of {n} runs ({runs})" if found.runs else f"the baseline is {own} alone"
+    if n < found.asked:
+        text += f", of {found.asked} that are asked for"
+        left = ", ".join(f"{n:,} {why}" for why, n in found.left_out.items())
+        text += f"; left out: {left}" if left else "; there are no more yet"
+    if found.runs:
+        text += (
+            "; improved and regressed count the examples above, or below, each of these runs, and what is listed of "
+            f"examples, errors, labels, latency and cost is beside {own} alone"
+        )
+    return text
+
+
 def rescoring(comparison: Comparison, more: str = "") -> str:
     """The command that scores the baseline again, to follow the advice; nothing where only a table is left of it."""
     if not comparison.baseline.experiment_id:

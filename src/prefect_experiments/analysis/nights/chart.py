@@ -7,6 +7,11 @@ followed each other (Vovk, Gammerman and Shafer 2005, Algorithmic Learning in a 
 chart of differences from one noisy baseline has no such property: it alarms because of the baseline. So this is a
 self-starting chart (Hawkins 1987, The Statistician 36:299), with Page's cumulative sum (1954, Biometrika 41:100), which
 finds a lasting small shift sooner than any single night can show it.
+
+A night that its gate failed adds to the sum, or a lasting drop would come and go with the nights that chance lets pass;
+what later nights are compared with, it is no part of. So that one bad night is no drift, no night adds more than a
+clear one does, and so that what is mended is soon seen to be, the sum goes no further than a little above its limit.
+Neither changes how often there is a first alarm.
 """
 
 from __future__ import annotations
@@ -26,6 +31,10 @@ if TYPE_CHECKING:
 REFERENCE = 0.5
 """So much a night's score has to exceed 0 to add to the sum: half the shift that is found soonest, in the standard
 error of one night."""
+CLEAR = 3.0
+"""So much a night's score counts at most."""
+ABOVE = 1.0
+"""So far above its limit the sum goes: as far as two nights that are like those before bring it down."""
 # States of the Markov chain that the limit is counted with; with twice as many it differs by less than 0.01.
 _STATES = 200
 _HIGHEST = 12.0
@@ -77,13 +86,13 @@ def drift(scores: Sequence[float], *, chance: float, nights: int = 30) -> Drift:
         chance: how often it may alarm in so many `nights` of an application that does not change.
         nights: what `chance` is for, as many as a month has.
     """
-    sums, total, since = [], 0.0, 0
+    sums, total, since, limit = [], 0.0, 0, drift_limit(chance, nights)
     for place, score in enumerate(scores):
         if total <= 0:
             since = place
-        total = max(0.0, total + score - REFERENCE)
+        total = min(max(0.0, total + min(score, CLEAR) - REFERENCE), limit + ABOVE)
         sums.append(total)
-    return Drift(total, drift_limit(chance, nights), since, tuple(sums))
+    return Drift(total, limit, since, tuple(sums))
 
 
 @functools.cache
