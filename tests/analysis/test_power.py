@@ -17,6 +17,7 @@ from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.paired import (
     keeps_clear,
     least_to_reject,
+    mcnemar_p_value,
     mid_p_value,
     tango_interval,
 )
@@ -76,6 +77,9 @@ def test_the_chance_to_pass_is_what_all_tables_together_say() -> None:
 def test_least_to_reject_is_where_mid_p_is_small_enough(n: int, alpha: float) -> None:
     least = least_to_reject(n, alpha)
     assert least == next((k for k in range(n + 1) if mid_p_value(k, n - k) <= alpha), n + 1)
+    exact = least_to_reject(n, alpha, exact=True)
+    two_sided = [mcnemar_p_value(k, n - k) if 2 * k > n else 2.0 for k in range(n + 1)]
+    assert exact == next((k for k in range(n + 1) if two_sided[k] / 2 <= alpha), n + 1)
 
 
 @given(st.integers(1, 40), st.data(), st.sampled_from([0.02, 0.1, 0.5]))
@@ -153,7 +157,8 @@ def test_without_a_margin_what_is_not_found_passes() -> None:
 @pytest.mark.parametrize("scores", [[1.0, 1.0, 0.0, 1.0, 0.0], [0.9, 0.2, 0.55, 0.7, 0.35]])
 def test_of_the_baselines_scores_the_mean_square_above_the_worst_is_known(scores: list[float]) -> None:
     others = [*scores[:4], 1.0]
-    noise = noise_of(compare_results(table(right=scores), table(right=others)).metrics["right"], 0.95)
+    metric = compare_results(table(right=scores), table(right=others)).metrics["right"]
+    noise = noise_of(metric, 0.95, metric.worst_score)
     assert noise is not None
     assert noise.height == pytest.approx(np.mean(scores))
     assert noise.reach == pytest.approx(np.mean(np.square(scores)))

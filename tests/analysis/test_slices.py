@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from prefect_experiments.analysis.comparison.slices import LEAST, MOST_GROUPS, M
 from prefect_experiments.analysis.example_facts import ExampleFacts, Fields, written
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.results import ResultTable, result_table
-from prefect_experiments.analysis.verdicts import Comparison
+from prefect_experiments.analysis.verdicts import Comparison, MetricCheck
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.reports.html import html_report
 from prefect_experiments.reports.markdown import comparison_markdown
@@ -48,6 +49,16 @@ def both(topic: Any, *worse: int, n: int = 100, **more: Any) -> tuple[ResultTabl
     metadata = {"metadata.topic": topic, **more}
     after = [0 if place in worse else 1 for place in range(n)]
     return side([1] * n, **metadata), side(after, **metadata)
+
+
+def check_of_topics(before: ResultTable, after: ResultTable) -> MetricCheck:
+    """What a gate says that asks for the topics."""
+    verdict = compare_results(before, after, gate=Gate(slices="metadata.topic")).verdict
+    assert verdict is not None
+    (check,) = (
+        check for check in verdict.checks if check.name == "metadata.topic" and "not judged" not in check.reason
+    )
+    return check
 
 
 def moved(comparison: Comparison) -> list[tuple[str, str, str]]:
@@ -273,7 +284,11 @@ def test_small_groups_take_no_part_and_are_named() -> None:
     verdict = compare_results(*both(topic), gate=Gate(slices="metadata.topic")).verdict
     assert verdict is not None
     assert verdict.status == "passed"
-    assert "metadata.topic: no metric is significantly worse on any of 2 groups" in verdict.reasons
+    (reason,) = (reason for reason in verdict.reasons if reason.startswith("metadata.topic: "))
+    assert reason == (
+        "metadata.topic: no metric is significantly worse on any of 2 groups; of correctness, a drop of 0.109 on a "
+        "(60 pairs) and a drop of 0.175 on b (37 pairs) would have been found 4 times of 5"
+    )
     assert any(
         reason.startswith("not judged in metadata.topic, because it takes ") and reason.endswith("anything: c")
         for reason in verdict.reasons
@@ -406,3 +421,41 @@ def test_a_candidate_as_good_seldom_fails_with_many_slices() -> None:
 def test_a_candidate_as_good_fails_in_at_most_five_percent(n_groups: int, n: int) -> None:
     share = _share_failed(n_groups, n, 500, n)
     assert share <= 0.05 + 2 * (0.05 * 0.95 / 500) ** 0.5
+
+
+def test_what_a_pass_is_worth_on_the_groups_is_what_comes() -> None:
+    """Of candidates that are worse by the smallest drop on the smallest group, the gate fails 4 of 5."""
+    rng = np.random.default_rng(4)
+    topic = ["a"] * 150 + ["b"] * 50
+
+    def verdict(drop: float = 0.0) -> MetricCheck:
+        before, after = (1.0 * (rng.random(200) < 0.9) for _ in range(2))
+        after[150:] *= rng.random(50) >= drop / 0.9
+        given = (side(scores, **{"metadata.topic": topic}) for scores in (before, after))
+        return check_of_topics(*given)
+
+    worth = [found.smallest_drop for _ in range(20) if (found := verdict()).status == "passed"]
+    drop = float(np.mean([one for one in worth if one is not None]))
+    assert 0.2 < drop < 0.45
+    found = sum(verdict(drop).status == "failed" for _ in range(100))
+    assert 65 <= found <= 95
+
+
+def test_of_a_single_group_and_of_several_metrics_the_worth_is_said_by_metric() -> None:
+    rng = np.random.default_rng(1)
+    scores = [{"x": 1.0 * (rng.random(80) < 0.8), "y": rng.random(80)} for _ in range(2)]
+    before, after = (result_table({**columns(**one), "metadata.topic": ["a"] * 80}) for one in scores)
+    check = check_of_topics(before, after)
+    assert check.smallest_drop is None, "of two metrics"
+    assert re.search(
+        r"of x, a drop of [\d.]+ on a \(80 pairs\) would have been found 4 times of 5; of y, a drop of", check.reason
+    )
+
+
+def test_a_group_whose_largest_drop_would_not_be_found_is_said() -> None:
+    topic = ["a"] * 90 + ["b"] * 10
+    scores = [0.0] * 90 + [1.0, 1.0, 1.0] + [0.0] * 7
+    given = (side(scores, **{"metadata.topic": topic}) for _ in range(2))
+    check = check_of_topics(*given)
+    assert "not even the largest drop on b (10 pairs) would have been found 4 times of 5" in check.reason
+    assert check.smallest_drop is None

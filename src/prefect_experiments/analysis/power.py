@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from prefect_experiments.analysis.comparison.paired import MCNEMAR, POWER, keeps_clear, least_to_reject
 from prefect_experiments.analysis.corrected import Corrected
+from prefect_experiments.analysis.slices import SliceMetric
 from prefect_experiments.analysis.verdicts import MetricComparison
 
 if TYPE_CHECKING:
@@ -56,11 +57,13 @@ class Asked:
             the whole alpha over their number, the most severe share that one of them can get.
         confidence: of the intervals.
         margin: how much worse is allowed, in the metric's unit; ``None`` without one.
+        exact: whether scores of 0 and 1 are tested exactly, as groups are, and not by mid-p.
     """
 
     alpha: float
     confidence: float = 0.95
     margin: float | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +94,19 @@ class Noise:
         return max(0.0, (1 - fallen) * self.variance + fallen * self.reach - drop**2)
 
 
-def noise_of(metric: MetricComparison, confidence: float) -> Noise | None:
-    """How the sides of a comparison differ; ``None`` where nothing is known of it."""
+def noise_of(metric: MetricComparison | SliceMetric, confidence: float, worst: float | None) -> Noise | None:
+    """How the sides of a comparison differ, on the whole or on a group; ``None`` where nothing is known of it.
+
+    Args:
+        metric: of the comparison.
+        confidence: of its interval.
+        worst: the worst score, as `MetricComparison.worst_score` has it.
+    """
     if metric.sd_difference is None or metric.ci_low is None or metric.ci_high is None or metric.baseline_mean is None:
         return None
     if max(metric.sd_difference, metric.baseline_sd or 0.0, abs(metric.baseline_mean)) > _TOO_LARGE:
         return None
-    n, worst = metric.n_pairs, metric.worst_score
+    n = metric.n_pairs
     if worst is None:
         if not metric.sd_difference:
             return None  # nothing differs, nor is there anything that it could fall to
@@ -273,7 +282,7 @@ def _counted(noise: Noise, drop: float, asked: Asked, *, found: bool) -> float:
     if found:
         total = n_worse + n_better
         lowest, highest = int(total.min()), int(min(total.max(), noise.n))
-        least = np.array([least_to_reject(k, asked.alpha) for k in range(lowest, highest + 1)])
+        least = np.array([least_to_reject(k, asked.alpha, exact=asked.exact) for k in range(lowest, highest + 1)])
         is_meant = is_meant & (n_worse >= least[np.minimum(total, highest) - lowest])
     return float(min(1.0, chances[is_meant].sum()))
 

@@ -26,6 +26,7 @@ class SliceMetric(_Record):
         p_worse: one-sided, that chance alone makes the candidate so much worse: what a gate asks; exact, and no mid-p,
             whose small excess would add up over many slices.
         smallest_p: the smallest `p_worse` that could have come out, given how many pairs differ.
+        sd_difference, baseline_sd, test: as in `MetricComparison`.
         n_lacking: examples on which the candidate lacks a score, in some repetition at least, that it should have.
         p_errors_as_worst, p_missing_as_worst: that the candidate is worse where scores that are missing because of an
             error, or for whatever reason, count as the worst one; two-sided, ``None`` where it lacks none so.
@@ -45,10 +46,18 @@ class SliceMetric(_Record):
     p_value_adjusted: float | None = None
     p_worse: float = 1.0
     smallest_p: float = 1.0
+    sd_difference: float | None = None
+    baseline_sd: float | None = None
+    test: str = ""
     n_lacking: int = 0
     p_errors_as_worst: float | None = None
     p_missing_as_worst: float | None = None
     verdict: SliceVerdict = "unchanged"
+
+    @property
+    def ties(self) -> int:
+        """Pairs with the same score on both sides, of a metric that is not neutral."""
+        return self.n_pairs - self.wins - self.losses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,14 +176,22 @@ def mid_p_value(more: int, fewer: int) -> float:
 
 
 @functools.lru_cache(maxsize=4096)
-def least_to_reject(n: int, alpha: float) -> int:
-    """The fewest of `n` pairs that differ which have to go one way for `mid_p_value` to be at most alpha; or n + 1."""
+def least_to_reject(n: int, alpha: float, *, exact: bool = False) -> int:
+    """The fewest of `n` pairs that differ which have to go one way for `mid_p_value` to be at most alpha; or n + 1.
+
+    Args:
+        n: pairs that differ.
+        alpha: the largest p-value that rejects.
+        exact: whether what was seen counts whole, and not by half.
+    """
     import numpy as np
     from scipy.special import bdtr
 
     # Where more than k go the one way, at most n - k - 1 go the other; what is k itself counts by half.
     fewer = np.arange(n + 1, dtype=float)
-    p_values = (bdtr(fewer, n, 0.5) + np.where(fewer > 0, bdtr(fewer - 1, n, 0.5), 0.0)) / 2 if n else np.ones(1)
+    p_values = bdtr(fewer, n, 0.5) if n else np.ones(1)
+    if not exact and n:
+        p_values = (p_values + np.where(fewer > 0, bdtr(fewer - 1, n, 0.5), 0.0)) / 2
     return n + 1 - int((p_values <= alpha).sum())
 
 

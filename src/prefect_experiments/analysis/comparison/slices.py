@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from prefect_experiments.analysis.comparison.paired import MCNEMAR, alpha_of, holm, paired_test
 from prefect_experiments.analysis.comparison.pairing import Pairs, worst_case
 from prefect_experiments.analysis.example_facts import Fields
+from prefect_experiments.analysis.intervals import mean_and_sd
 from prefect_experiments.analysis.slices import Slice, SliceMetric, Slices, SliceVerdict
 from prefect_experiments.analysis.verdicts import Direction, WorstCase
 
@@ -221,6 +222,9 @@ class _Column:
             p_value=result.p_value,
             p_worse=result.p_value / 2 if self._is_worse(result.difference) else 1.0,
             smallest_p=min(1.0, exact * result.smallest_p),
+            sd_difference=result.sd_difference,
+            baseline_sd=mean_and_sd(left[both])[1],
+            test=result.test,
         )
 
     def _filled(self, found: SliceMetric, group: _Group, pairs: Pairs, confidence: float) -> SliceMetric:

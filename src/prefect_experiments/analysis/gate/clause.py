@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from prefect_experiments.analysis.verdicts import Status
 
+OFTEN = "4 times of 5"
+"""How often what a pass is worth is found: `paired.POWER`."""
 _WORST_FIRST: tuple[Status, ...] = ("failed", "inconclusive", "passed")
 
 

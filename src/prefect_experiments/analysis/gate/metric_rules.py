@@ -16,7 +16,7 @@ from prefect_experiments.analysis.comparison.said import said_of_correction, uni
 from prefect_experiments.analysis.corrected import SURELY_CHOSEN, Corrected
 from prefect_experiments.analysis.gate.bound_rules import Min
 from prefect_experiments.analysis.gate.case import ROUNDING, Better, MetricCase
-from prefect_experiments.analysis.gate.clause import Clause, p_text, unsure, worst
+from prefect_experiments.analysis.gate.clause import OFTEN, Clause, p_text, unsure, worst
 from prefect_experiments.analysis.gate.family import Test
 from prefect_experiments.analysis.gate.rule import Rule, as_mapping
 from prefect_experiments.analysis.power import Asked, noise_of, smallest_corrected_drop, smallest_drop
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 # What the tests are called.
 _WORSE, _HIDDEN = "worse", "hidden"
-_OFTEN = "4 times of 5"  # `paired.POWER`
 _FIELD = re.compile(r"(?:annotation|eval)\.(.+)\.(?:score|label)")
 _PERCENT = re.compile(r"\d+(?:\.\d+)?\s*%")
 _MARGIN = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "%$"}, {"type": "null"}]}
@@ -105,17 +104,17 @@ class MaxRegression(Rule):
                 return
             drop, unit = smallest_corrected_drop(case.corrected, asked), unit_of_correction(metric)
         else:
-            noise = noise_of(metric, case.confidence)
+            noise = noise_of(metric, case.confidence, metric.worst_score)
             if noise is None or metric.n_pairs < case.family.enough(metric.test):
                 return
             unit = numbers.unit_of(metric.baseline_mean, metric.candidate_mean, operation=case.operation)
             drop = smallest_drop(noise, asked)
         way = "drop" if case.direction == "maximize" else "rise"
         if drop is None:
-            yield Clause("passed", f"not even the largest {way} would have been found {_OFTEN}")
+            yield Clause("passed", f"not even the largest {way} would have been found {OFTEN}")
             return
         yield Clause(
-            "passed", f"a {way} of {numbers.value(drop, unit)} would have been found {_OFTEN}", smallest_drop=drop
+            "passed", f"a {way} of {numbers.value(drop, unit)} would have been found {OFTEN}", smallest_drop=drop
         )
 
     def _not_worse(self, case: MetricCase, metric: MetricComparison, worse: str, *, is_worse: bool) -> Iterator[Clause]:

@@ -11,9 +11,10 @@ from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.comparison.paired import pairs_to_reach
 from prefect_experiments.analysis.example_facts import METADATA, SPLITS, ExampleFacts, Fields
 from prefect_experiments.analysis.gate.case import Case
-from prefect_experiments.analysis.gate.clause import p_text
+from prefect_experiments.analysis.gate.clause import OFTEN, p_text
 from prefect_experiments.analysis.gate.family import Key, Test
 from prefect_experiments.analysis.gate.rule import Rule, shown
+from prefect_experiments.analysis.power import Asked, noise_of, smallest_drop
 from prefect_experiments.analysis.slices import Slice, SliceMetric
 from prefect_experiments.analysis.verdicts import MetricCheck
 from prefect_experiments.display import some
@@ -91,7 +92,8 @@ class SliceRule(Rule):
                 yield MetricCheck(name=name, status="inconclusive", reason=reason, examples_needed=n)
             else:
                 reason = f"{name}: no metric is significantly worse on any of {numbers.count(len(able), 'group')}"
-                yield MetricCheck(name=name, status="passed", reason=reason)
+                worth, drop = _worth([pair for pair in found if pair[1].n_pairs >= _enough(case)], case)
+                yield MetricCheck(name=name, status="passed", reason=reason + worth, smallest_drop=drop)
 
 
 def unjudged_slices(case: Case, fields: tuple[str, ...]) -> Iterator[MetricCheck]:
@@ -159,6 +161,45 @@ def _unjudged(found: list[tuple[Slice, SliceMetric]], case: Case, *, lost: bool)
                 metrics.setdefault(group.value, []).append(metric.name)
     n = {value: sum(group.value == value for group, _ in found) for value in metrics}
     return [value if len(names) == n[value] else f"{value} ({', '.join(names)})" for value, names in metrics.items()]
+
+
+def _worth(able: list[tuple[Slice, SliceMetric]], case: Case) -> tuple[str, float | None]:
+    """What a pass is worth, for the sentence to go on with: of each metric, on the largest and on the smallest group.
+
+    Returns:
+        Also the smallest group's drop as a number, where there is one metric alone: no group that is judged has less.
+    """
+    metrics: dict[str, list[tuple[Slice, SliceMetric]]] = {}
+    for group, metric in sorted(able, key=lambda pair: -pair[1].n_pairs):
+        metrics.setdefault(metric.name, []).append((group, metric))
+    said, drop = "", None
+    for name, groups in list(metrics.items())[:_SHOWN]:
+        ends = groups[:: max(1, len(groups) - 1)]
+        found = [(group, metric, *_smallest_drop(metric, case)) for group, metric in ends]
+        texts = [_found(group, metric, drop, case) for group, metric, drop, known in found if known]
+        if texts:
+            said += f"; of {name}, {' and '.join(texts)} would have been found {OFTEN}"
+        drop = found[-1][2] if len(metrics) == 1 else None
+    return said, drop
+
+
+def _smallest_drop(metric: SliceMetric, case: Case) -> tuple[float | None, bool]:
+    """The smallest drop that would have been found, ``None`` for not even the largest; and whether that is known."""
+    whole = case.metrics[metric.name]
+    noise = noise_of(metric, whole.confidence, whole.metric and whole.metric.worst_score)
+    if noise is None:
+        return None, False
+    asked = Asked(alpha=case.family.severest, confidence=whole.confidence, exact=True)
+    return smallest_drop(noise, asked), True
+
+
+def _found(group: Slice, metric: SliceMetric, drop: float | None, case: Case) -> str:
+    """Such as ``a drop of 12 points on billing (400 pairs)``."""
+    way = "drop" if case.metrics[metric.name].direction == "maximize" else "rise"
+    on = f"on {group.value} ({numbers.count(metric.n_pairs, 'pair')})"
+    if drop is None:
+        return f"not even the largest {way} {on}"
+    return f"a {way} of {numbers.value(drop, numbers.unit_of(metric.baseline_mean, metric.candidate_mean))} {on}"
 
 
 def _key(group: Slice, metric: SliceMetric) -> Key:
