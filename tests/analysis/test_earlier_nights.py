@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import random
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from prefect_experiments import Client, Comparison
 from prefect_experiments.analysis.nights.promotion import better_before
-from prefect_experiments.analysis.nights.records import FAILED, NOT_JUDGED, NOT_WHOLE, OTHER_EXAMPLES, TAG_ELSEWHERE
+from prefect_experiments.analysis.results import result_table
 from prefect_experiments.origin import GATE
+from prefect_experiments.reports.html import html_report
+from prefect_experiments.reports.markdown import comparison_markdown
+from prefect_experiments.reports.pull_request import pull_request_comment
+from prefect_experiments.reports.report_model import table_side
+from prefect_experiments.reports.terminal import print_comparison, printed
 from prefect_experiments.store import EvaluatorRecord, TaskRecord
 from tests.store.samples import examples, record, run_row, verdict
 
@@ -65,6 +72,14 @@ class Nights:
         return found
 
 
+def on_the_terminal(comparison: Comparison) -> str:
+    return printed(lambda console: print_comparison(comparison, console))
+
+
+def on_a_page(comparison: Comparison) -> str:
+    return html_report(comparison, table_side(result_table([{"example_id": "e"}])))
+
+
 @pytest.fixture
 def nights(tmp_path: Path) -> Nights:
     return Nights(tmp_path)
@@ -87,7 +102,12 @@ def test_the_baseline_is_pooled_of_the_first_runs_that_no_gate_failed(nights: Ni
     found = nights.compared("night 10", pooled=3)
     assert found.pooled is not None
     assert found.pooled.runs == ("night 3", "night 7")
-    assert found.pooled.left_out == {FAILED: 1, NOT_JUDGED: 1, OTHER_EXAMPLES: 1, NOT_WHOLE: 1}
+    assert found.pooled.left_out == {
+        "failed by their gate": 1,
+        "that no gate has judged": 1,
+        "with other examples, splits or repetitions": 1,
+        "that are not complete": 1,
+    }
     assert charted(found) == ["night 2", "night 3", "night 7", "night 8", "night 9"]
     assert charted(nights.compared("night 8", pooled=3)) == ["night 2", "night 3", "night 7"], "nothing after it"
 
@@ -107,7 +127,7 @@ def test_a_tag_that_is_put_back_leaves_behind_what_was_made_meanwhile(nights: Ni
     found = nights.compared(last, baseline="tag:baseline")
     assert charted(found) == ["night 2", between]
     assert meanwhile not in found.pooled.runs
-    assert found.pooled.left_out == {TAG_ELSEWHERE: 1}
+    assert found.pooled.left_out == {"made while another experiment had the tag": 1}
     assert charted(nights.compared(last, baseline="night 1")) == ["night 2", between, meanwhile], "no tag was asked for"
 
 
@@ -142,3 +162,25 @@ def test_of_many_nights_the_first_and_the_newest_are_looked_at(nights: Nights) -
     found = charted(nights.compared("night 45"))
     assert (len(found), found[:4], found[4]) == (40, [f"night {n}" for n in range(2, 6)], "night 9")
     assert found[-1] == "night 44"
+
+
+@pytest.mark.parametrize(
+    "written", [on_the_terminal, comparison_markdown, pull_request_comment, on_a_page], ids=lambda one: one.__name__
+)
+def test_what_the_baseline_is_pooled_of_is_said_everywhere(
+    nights: Nights, written: Callable[[Comparison], str]
+) -> None:
+    nights.night(0.8)
+    nights.night(0.8, gate=None)
+    nights.night(0.8)
+    nights.night(0.1, gate="failed")
+    last = nights.night(0.8)
+    text = " ".join(re.sub(r"<[^>]+>|\\", "", written(nights.compared(last, pooled=4))).split())
+    assert (
+        "the baseline is the mean of 2 runs (night 1, night 3), of 4 that are asked for; left out: 1 that no gate has "
+        "judged, 1 failed by their gate; improved and regressed count the examples above, or below, each of these "
+        "runs, and what is listed of examples, errors, labels, latency and cost is beside night 1 alone"
+    ) in text
+    alone = written(nights.compared("night 2", pooled=4))
+    assert "the baseline is night 1 alone, of 4 that are asked for; there are no more yet" in re.sub(r"\s+", " ", alone)
+    assert "the baseline is" not in written(nights.compared(last, pooled=1))

@@ -175,3 +175,19 @@ def test_what_python_calls_by_another_name_is_said_as_it_is_here(here: Here) -> 
     unknown = here("log", "others.csv", "--dataset", "mine")
     assert unknown.code == 2
     assert "Here that is --allow, once for each" in unknown.err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["history", "support", "--last", "2.5"], "Invalid value for --last: '2.5' is no whole number."),
+        (["compare", "a", "b", "--pooled", "2.5"], "Invalid value for --pooled: '2.5' is no whole number."),
+        (["run", "a.csv", "--task", "m:f", "--repetitions", "1.5"], "Invalid value for --repetitions: '1.5'"),
+        (["history", "support", "--last", "many"], 'Invalid value for --last: unable to convert "many" into int.'),
+        (["history", "support", "--last", "2.0"], "unknown dataset 'support'"),
+    ],
+)
+def test_a_number_of_something_is_a_whole_one(given: list[str], said: str, here: Here) -> None:
+    ended = here(*given)
+    assert ended.code == 2
+    assert said in " ".join(ended.err.split())

@@ -9,7 +9,7 @@ import pytest
 from prefect import flow
 from prefect.artifacts import Artifact
 
-from prefect_experiments import AsyncClient, Client, RanExperiment
+from prefect_experiments import AsyncClient, Client, EvaluationResultFieldNames, RanExperiment
 from prefect_experiments.errors import NotFound, StoreUnavailable
 from prefect_experiments.orchestration import artifacts
 from prefect_experiments.orchestration.artifacts import show_history
@@ -72,6 +72,35 @@ def test_nights_leave_their_verdicts_and_their_tags(client: Client, monkeypatch:
     again = Artifact.get(key="history-history-of-nights")
     assert again is not None
     assert "1 experiment, 1 judged" in again.data
+
+
+def test_a_history_tells_what_was_compared_with_where_the_baseline_was_pooled(client: Client) -> None:
+    client.datasets.create_dataset(name="pooled-nights", examples=ROWS)
+    wrong = iter([0, 2, 2, 0])
+    for night in range(4):
+        left_out = next(wrong)
+        scores = [{"example_id": f"e{n}", "output": n, "right": float(n >= left_out)} for n in range(40)]
+        client.experiments.log_experiment(
+            name=f"night {night}",
+            experiment_runs=scores,
+            dataset="pooled-nights",
+            evaluator_columns={"right": EvaluationResultFieldNames(score="right")},
+            baseline="tag:baseline",
+            gate={},
+            pooled=3,
+            print_summary=False,
+        )
+        if not night:
+            client.experiments.tag(experiment="night 0", tag="baseline")
+    found = [one.baseline for one in client.experiments.history(dataset="pooled-nights").entries]
+    assert [
+        one and (one.name, one.pooled, {name: round(mean, 6) for name, mean in one.means.items()}) for one in found
+    ] == [
+        None,
+        ("night 0", (), {"right": 1.0}),
+        ("night 0", ("night 1",), {"right": 0.975}),
+        ("night 0", ("night 1", "night 2"), {"right": 0.966667}),
+    ]
 
 
 def test_a_history_that_cannot_be_read_costs_the_flow_nothing(

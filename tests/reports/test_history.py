@@ -18,6 +18,7 @@ from prefect_experiments import write_report
 from prefect_experiments.analysis.history import ComparedWith, History, HistoryEntry, MetricPoint, TagPeriod
 from prefect_experiments.analysis.verdicts import MetricCheck, Status
 from prefect_experiments.errors import InvalidInput
+from prefect_experiments.reports import history_words as words
 from prefect_experiments.reports.history_markdown import history_markdown
 from prefect_experiments.reports.history_page import history_pieces
 from prefect_experiments.reports.history_terminal import history_table, print_history
@@ -69,6 +70,7 @@ def promotion(number: int, tag: str = "baseline") -> TagPeriod:
 
 
 BEFORE = ComparedWith(name="night-0", id="exp-0", is_there=True, means={"correct": 0.85})
+POOLED = ComparedWith(name="night-0", id="exp-0", is_there=True, pooled=("night-1", "night-3"), means={"correct": 0.9})
 MONTH = history(
     entry(0, promotions=(promotion(0),)),
     entry(1, {"correct": point(0.6, check="failed", moved="regressed")}, baseline=BEFORE, **judged("failed", "worse")),
@@ -405,3 +407,12 @@ def test_the_page_fits_into_a_browser(browser: Browser, tmp_path: Path, width: i
             assert opened.evaluate("window.ran === undefined")
             assert opened.requests == [path.as_uri()]
             assert opened.errors == []
+
+
+def test_a_pooled_baseline_is_told_with_its_mean() -> None:
+    nights = history(entry(0), entry(1, baseline=POOLED, **judged("passed")))
+    assert "night-0 and 2 more" in "".join(history_pieces(nights))
+    (dot,) = timeline(nights, "correct").dots[1:]
+    assert dot.title.endswith("baseline 0.90 (night-0 and 2 more)")
+    gone = ComparedWith(name="night-0", id="exp-0", pooled=("night-1",))
+    assert words.baseline(entry(1, baseline=gone)) == "night-0 (deleted) and 1 more"

@@ -60,12 +60,15 @@ class ComparedWith(_Record):
         name: the experiment's, or the table's.
         id: the experiment's, in the store; ``None`` for a table of results.
         is_there: whether it is an experiment that the store still has.
-        means: by metric, the experiment's mean as it is now; empty where it is not there.
+        pooled: the names of the other runs that the baseline was pooled of; empty where it was one run.
+        means: by metric, the mean that it was compared with where the baseline was pooled, else the experiment's as it
+            is now; empty where it is not there.
     """
 
     name: str
     id: str | None = None
     is_there: bool = False
+    pooled: tuple[str, ...] = ()
     means: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -339,6 +342,10 @@ class _Reader:
         if said is None or said.baseline is None:
             return None
         found = said.baseline_id
+        if said.pool:
+            is_there = found is not None and found in self._there
+            name = self._there[found] if found is not None and is_there else said.baseline
+            return ComparedWith(name=name, id=found, is_there=is_there, pooled=said.pool, means=said.pool_means)
         if found is None or found not in self._there:
             return ComparedWith(name=said.baseline, id=found)
         if found not in self._means:  # made before those that were asked for, or on another dataset

@@ -11,9 +11,9 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
 
 from prefect_experiments.cli import (
     backends,
@@ -98,12 +98,21 @@ def _version() -> str:
     return version("prefect-experiments")
 
 
+def _converted(kind: Any, tokens: Sequence[Token]) -> Any:
+    """What was given for a parameter, as cyclopts reads it, which would make 2 of 2.5 for a whole number."""
+    if int in (kind, *get_args(kind)):
+        for token in tokens:
+            if "." in token.value and not float(token.value).is_integer():
+                raise ValueError(f"{token.value!r} is no whole number.")
+    return convert(kind, tokens)
+
+
 app = App(
     name="prefect-experiments",
     help=_flowing(HELP),
     help_format="plaintext",
     version=_version,
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=(), converter=_converted),
     suppress_keyboard_interrupt=False,
 )
 running.register(app)

@@ -171,6 +171,8 @@ def judgement_of(ran: RanExperiment) -> Judgement:
     """What a gate has said of an experiment, as the store keeps it. It has a verdict."""
     verdict, before, compared = ran.verdict, ran.baseline, ran.comparison
     assert verdict is not None, "no gate has judged it"
+    pool = compared.pooled.runs if compared is not None and compared.pooled is not None else ()
+    means = {name: one.baseline_mean for name, one in compared.metrics.items()} if compared is not None and pool else {}
     return Judgement(
         status=verdict.status,
         exit_code=verdict.exit_code,
@@ -179,6 +181,8 @@ def judgement_of(ran: RanExperiment) -> Judgement:
         moved={} if compared is None else {name: metric.verdict for name, metric in compared.metrics.items()},
         baseline_id=before.record.experiment.id if isinstance(before, RanExperiment) else None,
         baseline=None if compared is None else compared.baseline.label,
+        pool=pool,
+        pool_means={name: mean for name, mean in means.items() if mean is not None},
     )
 
 

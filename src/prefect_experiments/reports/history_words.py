@@ -79,11 +79,12 @@ def tags_given(entry: HistoryEntry) -> str:
 
 
 def baseline(entry: HistoryEntry) -> str:
-    """What it was compared with."""
+    """What it was compared with, such as ``night-1 and 4 more``."""
     found = entry.baseline
     if found is None:
         return ""
-    return f"{found.name} (deleted)" if found.id and not found.is_there else found.name
+    more = f" and {len(found.pooled)} more" if found.pooled else ""
+    return f"{found.name}{' (deleted)' if found.id and not found.is_there else ''}{more}"
 
 
 def reasons(entry: HistoryEntry) -> Sequence[str]:

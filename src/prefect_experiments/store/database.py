@@ -32,7 +32,7 @@ from prefect_experiments.store.tables import metadata
 from prefect_experiments.store.urls import connect_arguments, parse_url, shown, without_secrets_of
 
 BUSY_TIMEOUT_S = 1  # what SQLite waits by itself, without a word; then the rules of `patience` hold
-HEAD = "0012"
+HEAD = "0013"
 # PostgreSQL's advisory locks; any numbers that are ours.
 _MIGRATION_LOCK = 0x9E8F_EC7E
 _ALONE_LOCK = 0x9E8F_EC7F

@@ -205,6 +205,8 @@ judgements = Table(
     Column("baseline_id", String(64)),
     Column("baseline", Text),
     Column("judged_at", Double, nullable=False),
+    Column("pool", Text),
+    Column("pool_means", Text),
 )
 
 # What a backend calls the things that are kept here, too. `target` is the backend and where it is,

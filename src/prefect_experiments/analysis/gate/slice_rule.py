@@ -186,7 +186,7 @@ def _worth(able: list[tuple[Slice, SliceMetric]], case: Case) -> tuple[str, floa
 def _smallest_drop(metric: SliceMetric, case: Case) -> tuple[float | None, bool]:
     """The smallest drop that would have been found, ``None`` for not even the largest; and whether that is known."""
     whole = case.metrics[metric.name]
-    noise = noise_of(metric, whole.confidence, whole.metric and whole.metric.worst_score)
+    noise = noise_of(metric, whole.confidence, whole.metric.worst_score if whole.metric else None)
     if noise is None:
         return None, False
     asked = Asked(alpha=case.family.severest, confidence=whole.confidence, exact=True)
