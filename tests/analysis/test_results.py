@@ -163,5 +163,5 @@ def test_an_experiment_knows_which_runs_there_should_be(store: Store) -> None:
 
 
 def test_an_experiment_without_a_run_is_refused(store: Store) -> None:
-    with pytest.raises(InvalidDataset, match=r"experiment 'experiment': no rows.*Has the experiment run"):
+    with pytest.raises(InvalidDataset, match=r"no rows; there is nothing to compare. Has the experiment run"):
         result_table(RanExperiment(store, new_experiment(store, 2)))
