@@ -98,7 +98,10 @@ REFUSED: list[tuple[Any, str]] = [
         columns(["a", "b", "a"], x=[1, 2, 3]),
         "repetition 1 stands in row 1 and in row 3. Drop one, or add a column 'rep",
     ),
-    ({"example_id": ["a", "a"], "repetition_number": [2, 2]}, "'a', repetition 2 stands in row 1 and in row 2"),
+    (
+        {"example_id": ["a", "a"], "repetition_number": [2, 2]},
+        "repetition 2 stands in row 1 and in row 2. Drop one, or number the repetitions",
+    ),
     (
         {"example_id": ["a"], "repetition_number": [0]},
         "row 1 must be a whole number from 1 to 1,000, got 0",
