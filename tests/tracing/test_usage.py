@@ -277,8 +277,8 @@ class TestPrices:
         [
             (
                 "{",
-                ": its text is not JSON: line 1, column 2: Expecting property name enclosed in double quotes. It is such "
-                f"as {SHAPE}",
+                ": its text is not JSON: line 1, column 2: Expecting property name enclosed in double quotes. It is "
+                f"such as {SHAPE}",
             ),
             ("prices.json", f": the file 'prices.json' must be an object such as {SHAPE}"),
             ('{"m": 1}', "the price of 'm' must be such as"),
