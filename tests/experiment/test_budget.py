@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 import threading
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from prefect_experiments.errors import BudgetSpent, ExperimentStopped, InvalidSe
 from prefect_experiments.tracing import instruments
 from support.openai_stand_in import OpenAIStandIn
 from support.patience import PATIENCE_S
+from support.prices import no_table_of_prices
 
 QUESTIONS = [{"id": f"q{n:02}", "input": n} for n in range(40)]
 CALL = (1000 * 0.15 + 100 * 0.6) / 1e6  # of gpt-4o-mini, with the tokens below
@@ -293,8 +293,7 @@ class TestRefusedBeforeAnythingIsSpent:
     def test_where_nothing_can_tell_the_cost(self, client, monkeypatch, server, ask):
         monkeypatch.setattr(instruments, "INSTRUMENTORS", {})
         monkeypatch.setattr("prefect_experiments.experiment.spending._says_so_itself", lambda: False)
-        monkeypatch.setitem(sys.modules, "genai_prices", None)
-        with pytest.raises(InvalidSetting) as refused:
+        with no_table_of_prices(), pytest.raises(InvalidSetting) as refused:
             run_experiment(client=client, dataset=QUESTIONS, task=lambda given: ask(), budget=1)
         assert str(refused.value) == (
             "budget=1 cannot be kept: nothing here can tell what a call costs, for no instrumentor of OpenAI, "

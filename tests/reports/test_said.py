@@ -19,8 +19,9 @@ from prefect_experiments.reports.html import html_report
 from prefect_experiments.reports.markdown import comparison_markdown, summary_markdown
 from prefect_experiments.reports.pull_request import pull_request_comment
 from prefect_experiments.reports.report_model import report_side
-from prefect_experiments.reports.spending import figures
+from prefect_experiments.reports.spending import figures, unpriced
 from prefect_experiments.store import EvaluatorRecord, Store
+from support.prices import no_table_of_prices
 from tests.store.samples import failed_row, new_experiment, record, run_row, verdict
 
 from .made import made
@@ -83,6 +84,18 @@ def test_a_page_shows_what_a_run_costs(store: Store) -> None:
 def test_what_was_made_again_has_cost_as_well() -> None:
     summary = dataclasses.replace(MADE.candidate.summary, replaced_cost=0.25)
     assert "results made again $0.25" in figures(summary)
+
+
+def test_calls_of_unknown_cost_are_named_with_the_way_to_know_it() -> None:
+    summary = dataclasses.replace(MADE.candidate.summary, unpriced={"in-house": 3})
+    said = "cost of 3 calls unknown, and in no sum: in-house. "
+    assert unpriced(summary) == f"{said}PREFECT_EXPERIMENTS_PRICES takes prices"
+    with no_table_of_prices():
+        told = unpriced(summary)
+    assert told == (
+        f"{said}pip install 'prefect-experiments[cost]' brings a table of prices, PREFECT_EXPERIMENTS_PRICES takes "
+        "prices of your own"
+    )
 
 
 def test_a_list_says_that_there_are_more() -> None:
