@@ -382,6 +382,21 @@ class Slotted:
 ODD = object()
 
 
+class Away:
+    """An array of a device that is gone."""
+
+    dtype = "float64"
+
+    def tolist(self):
+        raise OSError("the device is gone")
+
+
+def test_a_value_that_cannot_be_read_any_more():
+    text, warning = dumps_output({"scores": Away()})
+    assert "Away object" in text
+    assert warning == "Away at ['scores'] is not JSON (OSError when it was read); kept as its repr"
+
+
 @pytest.mark.parametrize(
     ("value", "kept", "fault"),
     [
@@ -531,7 +546,10 @@ def test_durations_that_differ_stay_different(value):
         (nested(255, 1), "is nested more than 254 deep, or holds itself"),
         (nested(5000, ODD), "is nested more than 254 deep, or holds itself"),
         (nested(255, Model()), "is nested more than 254 deep, or holds itself"),
-        ([(x for x in "ab")], "generator at [0] was not read"),
+        (
+            [(x for x in "ab")],
+            "generator at [0] was not read; return its chunks as a list or a text, or the stream by itself",
+        ),
         ({"f": io.StringIO("x")}, "StringIO at ['f'] is an open file"),
         (Holder(threading.Lock()), "lock at .value is a resource"),
         (Loose(odd=threading.Lock()), "lock at ['odd'] is a resource"),

@@ -149,6 +149,16 @@ def test_what_is_no_literal_is_refused(module: None, tmp_path: Path, arguments: 
     assert "calls_app:times" in str(refused.value)
 
 
+@pytest.mark.parametrize("arguments", ["(3)(4)", "(3) + (4)", "(*[3])(4)", "(**{})"])
+def test_what_is_more_than_a_call_is_said(module: None, arguments: str) -> None:
+    with pytest.raises(InvalidReference) as refused:
+        load_reference(f"calls_app:times{arguments}")
+    assert str(refused.value) == (
+        f"reference 'calls_app:times{arguments}' cannot be read; write literals, as in "
+        "package.module:factory('text', option=3): it is no call with literals alone"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

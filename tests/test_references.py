@@ -301,7 +301,9 @@ def test_a_new_process_is_named_where_it_may_help(folder: Path) -> None:
         assert answer("app.py:answer") == 1
         write(folder / "app.py", text + "# another\n")
         with pytest.raises(
-            InvalidReference, match=r"registered twice \(it has changed since it was loaded.*new process"
+            InvalidReference,
+            match=r"^reference 'app\.py:answer': .* failed with ValueError: registered twice "
+            r"\(it has changed since it was loaded.*new process",
         ):
             load_reference("app.py:answer")
     finally:

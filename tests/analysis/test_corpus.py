@@ -168,11 +168,22 @@ def test_a_function_that_cannot_be_used_is_named() -> None:
             raise ValueError("doubles")
         return 1.0
 
+    def partial(runs: pd.DataFrame) -> float:
+        if len(set(runs["side"])) > 1:
+            raise ValueError("mixed")
+        return 1.0
+
     with pytest.raises(InvalidEvaluator, match=r"experiment evaluator 'f1' raised KeyError\.") as caught:
         corpus(left, right, broken)
     assert "secret" not in str(caught.value)  # what it says may come from the data
     with pytest.raises(InvalidEvaluator, match="'f1' raised ValueError on a resample of the examples"):
         corpus(left, right, seldom)
+    sides = [
+        result_table({**side.frame.to_dict(orient="list"), "side": [name] * 120})
+        for name, side in zip("ab", (left, right), strict=True)
+    ]
+    with pytest.raises(InvalidEvaluator, match="'f1' raised ValueError on examples of which some changed sides"):
+        corpus(*sides, partial)
     for value, shown in ((None, "a value of type NoneType"), ("good", "a value of type str"), (float("nan"), "nan")):
         with pytest.raises(InvalidEvaluator, match=f"'f1' must return a finite number, got {shown}"):
             corpus(left, right, lambda runs, value=value: value)

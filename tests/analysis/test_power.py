@@ -227,6 +227,10 @@ def test_a_margin_that_takes_more_than_there_is() -> None:
     assert plan.cost_needed == pytest.approx(0.01 * metric.examples_needed)
     assert plan_of(baseline, gate, beside=again, examples=metric.examples_needed).enough
     assert metric.repetitions_needed is not None
+    assert any(
+        f"examples, or {metric.repetitions_needed} repetitions of these, and there are" in one
+        for one in plan_lines(plan)
+    )
     assert plan_of(baseline, gate, beside=again, repetitions=metric.repetitions_needed).enough
 
 

@@ -98,7 +98,10 @@ REFUSED: list[tuple[Any, str]] = [
         columns(["a", "b", "a"], x=[1, 2, 3]),
         "repetition 1 stands in row 1 and in row 3. Drop one, or add a column 'rep",
     ),
-    ({"example_id": ["a", "a"], "repetition_number": [2, 2]}, "'a', repetition 2 stands in row 1 and in row 2"),
+    (
+        {"example_id": ["a", "a"], "repetition_number": [2, 2]},
+        "repetition 2 stands in row 1 and in row 2. Drop one, or number the repetitions",
+    ),
     (
         {"example_id": ["a"], "repetition_number": [0]},
         "row 1 must be a whole number from 1 to 1,000, got 0",
@@ -163,5 +166,5 @@ def test_an_experiment_knows_which_runs_there_should_be(store: Store) -> None:
 
 
 def test_an_experiment_without_a_run_is_refused(store: Store) -> None:
-    with pytest.raises(InvalidDataset, match=r"experiment 'experiment': no rows.*Has the experiment run"):
+    with pytest.raises(InvalidDataset, match=r"no rows; there is nothing to compare. Has the experiment run"):
         result_table(RanExperiment(store, new_experiment(store, 2)))

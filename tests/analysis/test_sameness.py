@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.comparison.said import differences_said, said_of_unknown
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.keys import example_id
@@ -81,6 +82,10 @@ def test_another_input_is_another_question() -> None:
     assert comparison.differences.inputs == ("q000", "q001", "q002", "q003")
     assert comparison.differences.expected == ()
     assert comparison.n_pairs == 36
+    assert differences_said(comparison)[0] == (
+        "4 of 40 shared examples have another input (q000, q001, q002, q003) and are left out; run the baseline again "
+        "on the present ones to compare these, too"
+    )
 
 
 def test_every_example_changed() -> None:
@@ -107,11 +112,16 @@ def test_an_edited_answer_is_seen_where_ids_are_made_of_the_content() -> None:
 
 def test_what_a_table_does_not_say_is_unknown_and_no_difference() -> None:
     bare = result_table({"example_id": ["a", "b"], "eval.right.score": [1, 0]})
-    found = compare_results(bare, side(2, example_id=["a", "b"])).differences
+    comparison = compare_results(bare, side(2, example_id=["a", "b"]))
+    found = comparison.differences
     assert found.unknown == ("inputs", "expected outputs")
     assert found.unknown_evaluators == ("right",)
     assert not found.evaluators
     assert not found.left_out
+    assert said_of_unknown(comparison) == (
+        "not known, and taken to be alike: inputs, expected outputs, the evaluators of right; a table of results, a "
+        "backend, or an experiment that was logged does not tell them"
+    )
 
 
 def test_what_both_tables_say_is_compared_though_something_else_is_unknown() -> None:

@@ -56,9 +56,18 @@ def test_types_that_are_said_make_the_rows_again(tmp_path):
 def test_without_pyarrow_the_command_is_said_and_the_file_stays(tmp_path, monkeypatch):
     (tmp_path / "a.parquet").write_text("kept")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InvalidSetting, match=r"needs pyarrow: pip install 'prefect-experiments\[parquet\]'"):
+    with pytest.raises(
+        InvalidSetting,
+        match=r"needs pyarrow: pip install 'prefect-experiments\[parquet\]', or write \.csv or \.jsonl$",
+    ):
         write_rows(ROWS, tmp_path / "a.parquet")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(InvalidSetting) as refused:
+        write_rows(ROWS, tmp_path / "nowhere" / "a.csv")
+    assert str(refused.value) == f"{tmp_path}/nowhere/a.csv: there is no folder {tmp_path}/nowhere; make it first"
 
 
 def test_parquet_keeps_every_value(tmp_path):

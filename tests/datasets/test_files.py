@@ -55,6 +55,7 @@ def test_an_unknown_suffix_lists_the_known_ones(write):
     text = refusal(write("qa.cvs", "a\n1\n"))
     assert "did you mean '.csv'" in text
     assert ".parquet" in text
+    assert text.endswith(". Unpack it, convert it, or rename it to what it holds")
 
 
 def test_the_suffix_is_read_in_any_case(write):

@@ -112,7 +112,8 @@ def test_read_only_rows_and_numbered_columns():
 
 
 def test_columns_that_are_one_as_text_are_refused():
-    assert "two columns have the same name once their names are text" in refusal([{1: "a", "1": "b", "input": 0}])
+    text = refusal([{1: "a", "1": "b", "input": 0}])
+    assert text.endswith("two columns have the same name once their names are text. Rename one of them")
 
 
 # --- by their usual names ---------------------------------------------------------------------
@@ -445,6 +446,11 @@ def test_a_value_that_is_not_json_is_refused_by_row_and_column(value, said):
     assert text.startswith("shop.csv: row 3, input['price']: ")
     assert said in text
     assert "private" not in text
+
+
+def test_metadata_that_is_no_object():
+    text = refusal([{"input": 1, "metadata": 3}])
+    assert text.endswith("metadata must be an object, or the JSON text of one; got a value of type int")
 
 
 def test_the_place_within_a_column_is_told():

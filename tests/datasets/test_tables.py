@@ -368,12 +368,23 @@ class _Stream:
         return self._table.__arrow_c_stream__(requested_schema)
 
 
+class _Broken(_Stream):
+    """Speaks it no longer."""
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        raise OSError("the connection is closed")
+
+
 def test_arrow_that_is_refused():
     assert "bytes" in refusal(pa.table({"input": ["a"], "v": [b"x"]}))
     assert "several columns" in refusal(pa.table([["a"], ["b"]], names=["input", "input"]))
     assert "ChunkedArray" in refusal(pa.chunked_array([["a"]]))
     assert "Series" in refusal(pd.Series(["a"]))
     assert "no rows" in refusal(pa.table({"input": pa.array([], pa.string())}))
+    assert refusal(_Broken(pa.table({}))) == (
+        "_Broken: it cannot be read as an Arrow table (OSError). Give a table with named columns of text, numbers, "
+        "truth values, lists or objects"
+    )
 
 
 def test_an_object_column_of_pandas_does_not_go_through_arrow():

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from prefect_experiments.errors import ExperimentStopped
+from prefect_experiments.errors import ExperimentStopped, InvalidSetting
 from prefect_experiments.evaluators import EvaluationResult, Evaluator, create_evaluator
 from support.patience import FOREVER_S
 
@@ -246,6 +246,12 @@ class FailingSink(ListSink):
         await super().write_evaluations(rows)
         if len(self.evaluations) >= 5:
             raise Full("disk")
+
+
+def test_without_a_task_there_is_nothing_to_run():
+    engine, _ = engine_of(None)
+    with pytest.raises(InvalidSetting, match="this engine has no task to run"):
+        asyncio.run(engine.run(run_items([1])))
 
 
 def test_a_sink_that_fails_ends_the_run():

@@ -476,7 +476,10 @@ def opened():
         (lambda: {"file": io.BytesIO(b"x")}, "BytesIO at ['file'] is an open file"),
         (threading.Lock, "lock is a resource"),
         (lambda: {"client": httpx.Client()}, "Client at ['client'] is a resource"),
-        (lambda: httpx.Response(200, stream=httpx.ByteStream(b"")), "Response was not read"),
+        (
+            lambda: httpx.Response(200, stream=httpx.ByteStream(b"")),
+            "Response was not read; read it before its client is closed",
+        ),
         (lambda: [Future()], "Future at [0] is a future; return its result"),
     ],
 )

@@ -164,6 +164,7 @@ class TestWhatATextSays:
             assert result("exact_match", *sides).explanation == text
         nested = result("exact_match", {"a": [1, "2"], "b": 3}, {"a": [1, 2], "b": "3"}).explanation
         assert nested.endswith(": at .a[1] the output has the text '2', the expected output the number 2, and 1 more")
+        assert result("exact_match", {"a": 1}, {"a": 1, "b": 2}).explanation == "the output has no 'b'"
         assert result("exact_match", "a", "a").explanation is None
         assert result("exact_match", "a", "b").explanation is None
         assert result("exact_match(strict=True)", "1", 2).explanation is None
@@ -462,6 +463,7 @@ class TestNumericCloseness:
         assert result("numeric_closeness", "5", 5).explanation.startswith("the same but for the type: ")
         assert result("numeric_closeness(strict=True)", "5", 5).explanation.startswith("different only by the type")
         assert result("numeric_closeness(strict=True)", "6", 5).explanation == "the output is a text, not a number"
+        assert result("numeric_closeness", "seven", 7).explanation == "the output is not a number"
         with pytest.raises(InvalidInput, match="not a number but a str and strict=True reads none"):
             result("numeric_closeness(strict=True)", 5, "5")
 

@@ -19,6 +19,7 @@ def call(self, *, inputs=None, outputs=None, expectations=None):
 
 NAMED = {
     "deepeval": of("deepeval.metrics", measure=lambda self, test_case: 1),
+    "Azure AI Evaluation": of("azure.ai.evaluation", __call__=lambda self, *, response: 1),
     "ragas": of("ragas.metrics", single_turn_score=lambda self, sample: 1),
     "MLflow": of("mlflow.genai.scorers", __call__=call),
     "LangSmith": of("langsmith.evaluation", evaluate_run=lambda self, run, example: 1),

@@ -181,6 +181,16 @@ class TestCodeEvaluators:
         with pytest.raises(InvalidEvaluator, match="evaluator 'odd': unknown kind 'robot'"):
             bind(Odd(name="odd", kind="code"))
 
+    def test_names_that_are_no_text_are_refused(self):
+        class Numbered(PhoenixEvaluator):
+            name = 3
+
+            def _evaluate(self, eval_input):
+                return []
+
+        with pytest.raises(InvalidEvaluator, match="a phoenix-evals evaluator's name must be text, got 3"):
+            bind(Numbered(name="numbered", kind="code"))
+
 
 class TestMappings:
     def test_paths_and_functions(self):

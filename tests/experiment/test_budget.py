@@ -15,6 +15,7 @@ from prefect_experiments.errors import BudgetSpent, ExperimentStopped, InvalidSe
 from prefect_experiments.tracing import instruments
 from support.openai_stand_in import OpenAIStandIn
 from support.patience import PATIENCE_S
+from support.prices import no_table_of_prices
 
 QUESTIONS = [{"id": f"q{n:02}", "input": n} for n in range(40)]
 CALL = (1000 * 0.15 + 100 * 0.6) / 1e6  # of gpt-4o-mini, with the tokens below
@@ -292,10 +293,14 @@ class TestRefusedBeforeAnythingIsSpent:
     def test_where_nothing_can_tell_the_cost(self, client, monkeypatch, server, ask):
         monkeypatch.setattr(instruments, "INSTRUMENTORS", {})
         monkeypatch.setattr("prefect_experiments.experiment.spending._says_so_itself", lambda: False)
-        with pytest.raises(
-            InvalidSetting, match=r"budget=1 cannot be kept: .* no instrumentor of OpenAI.* pip install 'prefect"
-        ):
+        with no_table_of_prices(), pytest.raises(InvalidSetting) as refused:
             run_experiment(client=client, dataset=QUESTIONS, task=lambda given: ask(), budget=1)
+        assert str(refused.value) == (
+            "budget=1 cannot be kept: nothing here can tell what a call costs, for no instrumentor of OpenAI, "
+            "Anthropic or LiteLLM is installed beside its library and there is no table of prices. pip install "
+            "'prefect-experiments[cost]' brings both, PREFECT_EXPERIMENTS_PRICES takes prices of your own, and a "
+            "module with a task that calls report_usage must import it at its top"
+        )
         assert server.requests == []
         assert client.experiments.list(dataset=None).experiments == []
 

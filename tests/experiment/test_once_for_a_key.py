@@ -44,5 +44,10 @@ def test_of_two_that_begin_at_once_one_makes_the_experiment(client: Client, monk
     assert isinstance(made, RanExperiment)
     assert isinstance(refused, AlreadyExists)
     assert refused.experiment_id == made.experiment_id
+    assert str(refused) == (
+        f"experiment {made.experiment_id} was begun for 'key' before, and nothing is run twice for one key; see it "
+        f"with `prefect-experiments show {made.experiment_id}`, go on with it by `prefect-experiments resume "
+        f"{made.experiment_id}`"
+    )
     assert [one.id for one in client.experiments.list()] == [made.experiment_id]
     assert sorted(calls) == [1, 2]

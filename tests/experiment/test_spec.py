@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pickle
@@ -68,6 +69,10 @@ def begun(client: Client, **given: Any) -> RunWork:
     work = RunWork(plan_new(RunArguments(dataset=given.pop("dataset", ROWS), **given), client))
     work.load_dataset()
     return work
+
+
+def pickled(value: Any) -> str:
+    return base64.b64encode(pickle.dumps(value)).decode()
 
 
 def elsewhere(spec: ExperimentSpec, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -167,11 +172,16 @@ def test_a_backend_is_the_one_of_the_process_that_opens_it(
         InvalidSetting, match=f"is kept in folder {tmp_path / 'kept'}, and the settings of this process"
     ):
         work.session.spec.open_remote(work.store)
+    here = begun(Client(backend="local", store_url=store_url), task=lambda value: value).session.spec
+    with pytest.raises(
+        InvalidSetting, match="is kept in the store alone, and the settings of this process lead to fold"
+    ):
+        here.model_copy(update={"backend": "folder"}).open_remote(work.store)
 
 
 def test_a_store_in_memory_stays_here() -> None:
     work = begun(Client(store_url="sqlite://"), task=lambda value: value)
-    with pytest.raises(InvalidSetting, match="in memory"):
+    with pytest.raises(InvalidSetting, match="spec is of a store in memory, which only the process that made it has"):
         Session.open(work.session.spec)
 
 
@@ -189,11 +199,24 @@ def test_a_spec_means_one_state_and_one_version(client: Client, app: Path, monke
     monkeypatch.chdir("/")  # the reference leads to the file from wherever
     assert Session.open(ExperimentSpec.from_json(spec.to_json())).to_run == len(ROWS)
     sent = json.loads(spec.to_json())
+    task, evaluator = ({**one, "reference": None} for one in (sent["task"], sent["evaluators"][0]))
     for change, error, message in (
         ({"dataset_version_id": "dsv-nope"}, InvalidSetting, "the spec says dsv-nope"),
         ({"task": {**sent["task"], "fingerprint": "f" * 64}}, InvalidTask, "not in the state here"),
         ({"evaluators": [{**sent["evaluators"][0], "fingerprint": "e" * 64}]}, InvalidEvaluator, "not in the state"),
-        ({"store": "sqlite:////nowhere/x.db"}, InvalidSetting, "there is no store at"),
+        (
+            {"store": "sqlite:////nowhere/x.db"},
+            InvalidSetting,
+            "there is no store at sqlite:////nowhere/x.db, where it says that the experiment is",
+        ),
+        ({"task": {**task, "pickled": pickled(3)}}, InvalidTask, "the spec of task 'double' leads to a int"),
+        (
+            {"evaluators": [{**evaluator, "pickled": pickled(3)}]},
+            InvalidEvaluator,
+            "the spec of evaluator 'right' leads to a int",
+        ),
+        ({"task": task}, InvalidInput, "the spec says neither where 'double' is, nor what it is"),
+        ({"task": {**task, "pickled": "gA=="}}, InvalidInput, r"'double' cannot be read from the spec \(Unpickling"),
     ):
         with pytest.raises(error, match=message):
             Session.open(ExperimentSpec.from_json(json.dumps({**sent, **change})))

@@ -42,7 +42,12 @@ def outcome(runs: int = 0, evaluations: int = 0, refused: int = 0, **more: Any) 
         (BACKEND, None, None, 0),  # nothing was pushed: there is no counterpart yet
         (None, outcome(1), None, 1),
         (BACKEND, outcome(), None, 0),
-        (BACKEND, outcome(2, 3), f"5 results wait for phoenix; {PUSH_THEM}", 5),
+        (
+            BACKEND,
+            outcome(2, 3),
+            "5 results wait for phoenix; push them with `prefect-experiments push ID --to phoenix`",
+            5,
+        ),
         (
             BACKEND,
             outcome(0, 3, trouble="it does not answer", waited_for="status 503", waited_s=70.4),

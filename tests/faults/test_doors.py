@@ -274,3 +274,9 @@ def test_a_module_that_is_not_allowed_is_told_with_those_that_are(
     monkeypatch.setenv(SETTING, "doors_app")
     with pytest.raises(InvalidReference, match=f"'os:system' .*its module is not among those of {SETTING}.*doors_app"):
         load_reference("os:system")
+    with pytest.raises(InvalidReference) as refused:
+        load_reference("doors_app.tasks:system")
+    assert str(refused.value) == (
+        "reference 'doors_app.tasks:system' is not allowed here: system is of the module posix, which is not among "
+        f"those of {SETTING}='doors_app'"
+    )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from prefect import flow, task
 
 from prefect_experiments import Client
+from prefect_experiments.interruptions import CalledOff, ended_flow, interruptible
 from support.flow_runs import flow_run_named, flow_run_of
 from support.patience import PATIENCE_S
 
@@ -82,6 +86,28 @@ def test_the_calls_stop(way: str, store_url: str, client: Client, tmp_path: Path
     ran = client.experiments.resume_experiment(experiment=name, task=done, print_summary=False)
     assert ran.reused == finished <= AT + most
     assert ran.reused + ran.ran == EXAMPLES
+
+
+def test_a_flow_that_ends_calls_off_what_it_has_submitted() -> None:
+    begun, said = threading.Event(), list[str]()
+
+    @task
+    async def waiting() -> None:
+        begun.set()
+        try:
+            await interruptible(asyncio.Event().wait(), ended_flow())
+        except CalledOff as off:
+            said.append(str(off))
+
+    @flow
+    def ending() -> None:
+        waiting.submit()
+        assert begun.wait(PATIENCE_S)
+        raise ValueError("no more of it")
+
+    with pytest.raises(ValueError, match="no more of it"):
+        ending()
+    assert said == ["the flow run that has submitted this task has ended"]
 
 
 @pytest.mark.slow

@@ -262,8 +262,14 @@ def test_a_relative_path_in_a_temporary_clone_is_refused(tmp_path: Path, monkeyp
     Store("sqlite:///here.db").close()  # no flow run: somebody works there
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "00000000-0000-0000-0000-000000000000")
     for url in ("sqlite:///team.db", "sqlite+aiosqlite:///./data/team.db"):
-        with pytest.raises(InvalidSetting, match=r"relative.*tmpabcprefect, which is deleted after this flow run"):
+        with pytest.raises(InvalidSetting) as refused:
             Store(url)
+        given = url.partition("///")[2]
+        assert str(refused.value) == (
+            f"the store's path {given} is relative, and leads into {clone.parent}, which is deleted after this flow "
+            "run, with everything that it pays for. Set PREFECT_EXPERIMENTS_STORE_URL to an absolute path "
+            "(sqlite:////four/slashes.db) or to a PostgreSQL"
+        )
     monkeypatch.setenv("PREFECT_HOME", "home")
     monkeypatch.delenv("PREFECT_EXPERIMENTS_STORE_URL", raising=False)
     with pytest.raises(InvalidSetting, match="deleted after this flow run"):

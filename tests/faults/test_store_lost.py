@@ -30,7 +30,7 @@ CALL_S = 0.03
 NOTICED_S = 5  # a second or two on a quiet machine
 ROWS = [{"id": f"e{number}", "input": number} for number in range(EXAMPLES)]
 NOT_KEPT = re.compile(
-    r"Of experiment (exp-\w+), (?:(\d+) finished runs? of this process are not kept|every finished run)"
+    r"Of experiment (exp-\w+), (?:(\d+) finished runs? of this process (?:is|are) not kept|every finished run)"
 )
 
 

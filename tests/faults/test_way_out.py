@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -305,6 +306,10 @@ def test_what_cannot_be_used_is_refused_before_anything_is_asked(
         with monkeypatch.context() as patched:
             patched.setenv("HTTPS_PROXY", proxy)
             assert "HTTPS_PROXY" in refused()
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("HTTPS_PROXY", f"socks5://me:{SECRET}@proxy:1080")
+    said = "the proxy socks5://proxy:1080 speaks SOCKS, for which there is no library here: pip install 'httpx[socks]'"
+    assert said in refused()
 
 
 class Plain(Listener):
@@ -322,8 +327,15 @@ def test_http_for_https_and_the_other_way_round(
         Client(backend="phoenix", base_url=f"https://localhost:{plain.port}").datasets.list_datasets()
     html = {"content-type": "text/html"}
     for page, says in (
-        (b"<center>The plain HTTP request was sent to HTTPS port</center>", r"it speaks TLS; is it https://\?"),
-        (b"<center>No required SSL certificate was sent</center>", "set client_cert= and client_key="),
+        (
+            b"<center>The plain HTTP request was sent to HTTPS port</center>",
+            r"is it https://\? \(HTTP request was sent to HTTPS port\)",
+        ),
+        (
+            b"<center>No required SSL certificate was sent</center>",
+            r"client_cert= and client_key= \(required SSL certificate\)",
+        ),
+        (b"<center>The SSL certificate error</center>", r"client_cert= and client_key= \(SSL certificate e\)"),
     ):
         server.plan = lambda _, page=page: Answer(400, page, html)  # type: ignore[misc]
         with pytest.raises(InvalidSetting, match=says):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
-from prefect_experiments import Client, Dataset, Sample, run_experiment
+from prefect_experiments import Client, Dataset, Example, Sample, run_experiment
 from prefect_experiments.errors import InvalidDataset, InvalidEntries, InvalidEvaluator
 from prefect_experiments.pixie import load_pixie
 from prefect_experiments.pixie.examples import Entry, Named
@@ -140,6 +140,15 @@ class TestLoading:
         found = load_pixie(path).examples[0]
         assert (found.input, found.output) == ({"input_data": {"q": evil}}, {"expectation": evil})
         assert not (tmp_path / "made").exists()
+
+
+def test_an_example_that_is_no_entry() -> None:
+    with pytest.raises(InvalidDataset) as refused:
+        Entry.of(Example(id="e1", input="a question"))
+    assert str(refused.value) == (
+        "example 'e1' is no entry of a pixie dataset: its input must be an object with 'input_data' (or "
+        "'entry_kwargs'), got 'a question'"
+    )
 
 
 class TestIds:

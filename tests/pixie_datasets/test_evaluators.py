@@ -34,6 +34,7 @@ from prefect_experiments.pixie.names import (
     NEED_CRITERIA,
     NEED_EXPECTATION,
 )
+from prefect_experiments.pixie.scorers import judged_at_once
 from prefect_experiments.tasks import Fields
 from support.judge_stand_in import JudgeStandIn
 
@@ -278,7 +279,7 @@ def test_every_sort_of_evaluator(name: str, reasoning: str, is_async: bool, tmp_
             "def check(): raise OSError('no')",
             "called without arguments, as a factory: it requires none, failed with OSError: no",
         ),
-        ("class check:\n  def __init__(self, needed): pass", "its class failed with TypeError"),
+        ("class check:\n  def __init__(self, needed): pass", "evaluator '.*:check': its class failed with TypeError"),
         ("check = 'text'", "leads to a str"),
         ("async def check(): pass", "async function must take the evaluable"),
         ("def check(output, expected): pass", "one argument, the evaluable"),
@@ -579,6 +580,34 @@ def test_an_answer_that_repeats_the_key(client: Client, tmp_path: Path, monkeypa
 def test_what_cannot_be_compared(output: Any, expectation: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         said(bound("ListContains", tmp_path), fields(output, expectation=expectation))
+
+
+def test_a_judge_whose_key_is_gone_asks_nobody(tmp_path: Path) -> None:
+    found = bound("Factuality", tmp_path)
+    with pytest.raises(InvalidEvaluator, match=f"{KEY} is not set: a judge can ask nobody"):
+        said(found, fields(expectation="Paris"))
+
+
+def test_a_judge_that_names_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from pixie import create_llm_evaluator\ncheck = create_llm_evaluator(name='t', prompt_template='?')"
+    with JudgeStandIn(answers="I would rather not say.") as server:
+        monkeypatch.setenv(KEY, "key")
+        monkeypatch.setenv(ADDRESS, server.url)
+        with pytest.raises(ValueError, match=r"the judge's answer has no score in it. Failed to parse score.*not say"):
+            said(own(tmp_path, code))
+
+
+def test_a_scorer_that_waits_where_nobody_is_asked() -> None:
+    from pixie import AutoevalsAdapter, Evaluable
+
+    given = [{"name": "it", "value": "Paris"}]
+
+    class Waits:
+        async def eval_async(self, **given: Any) -> None:
+            await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="an evaluator that asks nobody has waited for something"):
+        judged_at_once(AutoevalsAdapter(Waits()), Evaluable(eval_input=given, eval_output=given))
 
 
 class TestWithoutLeftovers:

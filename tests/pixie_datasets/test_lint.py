@@ -226,3 +226,7 @@ def test_an_entry_that_nothing_scores(tmp_path: Path) -> None:
     assert deferring == {judge}
     [found] = lint(file, deferring)
     assert (found.rule, found.entry) == ("pending-only", 3)
+    assert found.text.endswith(
+        "waits for somebody to judge, and nothing else scores the entry: it neither passes nor fails until that is "
+        "filled in. Add an evaluator that scores"
+    )

@@ -185,6 +185,14 @@ pixie.wrap({"set": {1}, "tuple": (1, 2), "model": Reply(text="a"), "twice": [twi
     }
 
 
+def test_what_is_captured_and_is_no_json_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class_of_its_own = "class Away: pass\npixie.wrap(Away(), purpose='output', name='it')"
+    assert "Away object" in runs(tmp_path, class_of_its_own, taken())["it"]
+    [said] = [line for line in caplog.messages if "Away" in line]
+    assert said.startswith("What the application captures by wrap() is not JSON (")
+    assert said.endswith("Away is not JSON; kept as its repr).")
+
+
 def test_providers_sync_and_async(tmp_path: Path) -> None:
     """pixie gives a plain function in place of a coroutine function, which cannot be awaited."""
     body = """

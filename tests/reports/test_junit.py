@@ -46,7 +46,8 @@ def test_a_case_for_each_check_and_each_metric() -> None:
     assert figures["pairs"] == str(FAILED.metrics["correctness"].n_pairs)
     properties = {p.attrib["name"]: p.attrib["value"] for p in suite.findall("properties/property")}
     assert properties["verdict"] == "failed"
-    assert properties["only in baseline"] == "2"
+    assert (properties["only in baseline"], properties["only in candidate"]) == ("2", "2")
+    assert properties["baseline task errors"] == f"{FAILED.baseline.n_errors} of 60"
     assert "of 60" in properties["candidate task errors"]
 
 

@@ -199,7 +199,12 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("error", 0.5, "column 'error', row 2: 0.5 is a number; an error is a text, blank where there is none"),
     ("error", "404", "column 'error', row 2: '404' is a number"),
     ("error", "half \ud83d", "row 2 holds a lone surrogate"),
-    ("status", "passed", "column 'status', row 2: unknown status 'passed'"),
+    (
+        "status",
+        "passed",
+        "Known: ok, success, succeeded, completed, unset, error, failed, failure. If it means something else, rename "
+        "the column, and it is kept as metadata",
+    ),
     ("status", True, "unknown status 'True'"),
     ("status", 200, "unknown status '200'"),
     ("latency_ms", -5, "column 'latency_ms', row 2 must be milliseconds from 0 on, got -5"),
@@ -235,6 +240,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("metadata", "text", "must be an object, or the JSON text of one"),
     ("model", object(), "column 'model', row 2: object is not JSON"),
     ("start_time", 17, "17 is no time"),
+    ("start_time", "1969-12-31T23:59:59Z", "'1969-12-31T23:59:59Z' is no time that a run can have been made at"),
     ("end_time", "noon", "'noon' is no time"),
 ]
 

@@ -6,6 +6,7 @@ import pytest
 
 from prefect_experiments.store.glances import Header, Seen, difference
 
+SHORT = "was cut short or overwritten"
 OLDER, ANOTHER = "was overwritten with an older copy", "was overwritten with another one"
 
 
@@ -22,6 +23,8 @@ def seen(*, changes: int = 7, owner: int = 5, mode: int = 2) -> Seen:
         (seen(changes=7, mode=1), OLDER),  # a backup has no log, whatever has been written since
         (seen(changes=6, mode=1), OLDER),
         (seen(changes=8, owner=6), ANOTHER),
+        (Seen((1, 2), 4096, 0, None), SHORT),
+        (Seen((1, 2), 2048, 0, Header(4096, 7, 5, 2)), SHORT),
     ],
 )
 def test_what_sqlite_alone_would_not_have_done(now: Seen, found: str | None) -> None:

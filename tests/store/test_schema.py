@@ -23,10 +23,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from prefect_experiments.errors import InvalidSetting, StoreUnavailable
-from prefect_experiments.store import Store, database, migrations
+from prefect_experiments.store import Store, database, looking_at, migrations
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.tables import metadata
-from prefect_experiments.store.urls import parse_url
+from prefect_experiments.store.urls import parse_url, shown
 
 from .samples import new_experiment, record, run_row, verdict
 
@@ -329,6 +329,16 @@ def test_a_user_who_may_not_make_tables(postgres_server: Any, postgres_url: str)
     url = parse_url(postgres_url).set(username=f"{name}_reader", password="x").render_as_string(hide_password=False)
     with pytest.raises(InvalidSetting, match="cannot be used: permission denied for schema public"):
         Store(url)
+
+
+def test_a_user_who_may_only_read(postgres_server: Any, postgres_url: str) -> None:
+    Store(postgres_url).close()
+    name = postgres_url.rsplit("/", 1)[1]
+    postgres_server.execute(f"CREATE ROLE {name}_looks LOGIN PASSWORD 'x'")
+    url = parse_url(postgres_url).set(username=f"{name}_looks", password="x")
+    with looking_at(url.render_as_string(hide_password=False)) as seen, pytest.raises(InvalidSetting) as refused:
+        seen.check_writable()
+    assert str(refused.value) == f"the store at {shown(url)} cannot be written to: this user may only read it"
 
 
 def test_stores_that_others_have_open_can_be_opened(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Tokens and cost of a run: those of its trace's spans, none of them twice."""
 
 import asyncio
+import json
 import threading
 
 import pytest
@@ -55,6 +56,15 @@ def test_they_are_summed(calls, expected):
             llm(**call)
 
     assert figures(task) == expected
+
+
+def test_a_call_whose_model_nobody_names():
+    def task(input):
+        kind = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 7}
+        spans.start_span("llm", attributes=kind).end()
+
+    run = experiment(task, [1], tracer=ExperimentTracer("project")).run()
+    assert (run.token_count, run.total_cost, json.loads(run.unpriced_json)) == (7, None, {"a model without a name": 1})
 
 
 def test_cost_by_parts():

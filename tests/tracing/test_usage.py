@@ -268,11 +268,19 @@ class TestReportUsage:
         assert (run.token_count, run.total_cost) == (7, 0.5)
 
 
+SHAPE = '{"my-model": {"input": 0.5, "output": 2.0}}, in US dollars for a million tokens'
+
+
 class TestPrices:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("{", "is not JSON"),
+            (
+                "{",
+                ": its text is not JSON: line 1, column 2: Expecting property name enclosed in double quotes. It is "
+                f"such as {SHAPE}",
+            ),
+            ("prices.json", f": the file 'prices.json' must be an object such as {SHAPE}"),
             ('{"m": 1}', "the price of 'm' must be such as"),
             ('{"m": {"output": 1}}', "input is missing"),
             ('{"m": {"input": -1}}', "got -1"),
@@ -280,7 +288,9 @@ class TestPrices:
             ("no-such-file.yaml", "cannot be read"),
         ],
     )
-    def test_a_setting_that_cannot_be_used_is_refused(self, monkeypatch, text, said):
+    def test_a_setting_that_cannot_be_used_is_refused(self, monkeypatch, tmp_path, text, said):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "prices.json").write_text("[]")
         monkeypatch.setenv("PREFECT_EXPERIMENTS_PRICES", text)
         with pytest.raises(InvalidSetting, match="PREFECT_EXPERIMENTS_PRICES") as refused:
             Prices.of_settings()

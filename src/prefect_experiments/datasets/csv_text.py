@@ -183,13 +183,14 @@ def _of_quotes(separator: str, *, has_backslash: bool) -> str:
 def _of_fields(is_longer: bool, separator: str, *, is_first: bool) -> str:
     """What to do about a row that is longer or shorter than the header."""
     kind = _kind(separator)
-    if is_first and is_longer:  # R's write.table has no name for the names of the rows
-        return (
-            f"Quote the fields that hold {kind}s. If every row is so long, give each column a name in the header; if "
-            "the header stands further down, delete what is above it"
-        )
     if is_longer:
-        return f"Quote the fields that hold {kind}s"
+        quote = f"Quote the fields that hold {kind}s"
+        if not is_first:
+            return quote
+        return (  # R's write.table has no name for the names of the rows
+            f"{quote}. If every row is so long, give each column a name in the header; if the header stands further "
+            "down, delete what is above it"
+        )
     advice = f"Write the {kind}s of its empty fields too, and quote fields that hold line ends"
     return f"{advice}. If the header stands further down, delete what is above it" if is_first else advice
 

@@ -146,7 +146,7 @@ def existing_file(url: str | None = None) -> tuple[str, Path | None]:
     """
     parsed = parse_url(url or Settings().resolved_store_url())
     file = Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
-    if file is not None and not file.is_file():
+    if file is not None and not os.path.isfile(file):  # noqa: PTH113 - which takes any name
         check_usable(file)
         raise NotFound(f"there is no store at {shown(parsed)}; the first experiment makes one")
     return shown(parsed), file

@@ -316,7 +316,11 @@ class Recorder:
         if (isinstance(error, StoreLost) and error.saved_in is None) or isinstance(error, InvalidInput):
             runs, given = self._runs_added, self._added  # the file is not what it was
         parts = [f"{n} {what}{'s' * (n > 1)}" for n, what in ((runs, "finished run"), (given, "evaluation")) if n]
-        lost = f"{' and '.join(parts)} of this process are not kept" if parts else "every finished run is kept"
+        lost = (
+            f"{' and '.join(parts)} of this process {'is' if runs + given == 1 else 'are'} not kept"
+            if parts
+            else "every finished run is kept"
+        )
         told = copy.copy(error)
         told.args = (f"{str(error).rstrip('.')}. Of experiment {self._experiment_id}, {lost}.",)
         return told

@@ -297,7 +297,11 @@ def check_usable(path: Path) -> None:
     Raises:
         InvalidSetting: it is such a one.
     """
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # such as of a name that is too long
+        raise InvalidSetting(f"the store {path} cannot be made: {error.strerror}") from None
+    if is_folder:
         raise InvalidSetting(f"the store's path {path} is a folder; name a file in it, such as {path / 'store.db'}")
     if path.exists() and not path.is_file():
         raise InvalidSetting(f"the store's path {path} is a device or a pipe, which cannot hold a store; name a file")

@@ -130,6 +130,23 @@ def test_ordinal_labels() -> None:
     assert labels_of(agreement(judged, people)).weighted_kappa is None
 
 
+def test_what_labels_say() -> None:
+    assert str(agreement(["a", "b", "a"] * 4, ["a", "b", "b"] * 4)).splitlines()[:2] == [
+        "evaluator against human: 12 of 12 runs compared, 0 failed, 0 without a human value, 0 without an evaluator's",
+        "labels: same in 0.67 [0.35, 0.90] (8 of 12), Cohen's kappa 0.40 [-0.17, 0.83]",
+    ]
+
+
+def test_many_labels_that_all_agree() -> None:
+    names = [f"l{n:02d}" for n in range(21)]
+    assert str(agreement(names, names)).splitlines()[-2:] == [
+        "  confusion matrix of 21 labels: see .confusion",
+        "kappa has no interval: all runs agree, so resampling them shows no spread",
+    ]
+    with pytest.raises(InvalidInput, match="unknown positive label 'x': it is none of the 21 labels"):
+        agreement(names, names, positive="x")
+
+
 # Scores
 
 
@@ -189,6 +206,13 @@ def test_scores_agree_with_the_libraries(pairs: list[tuple[int, int]]) -> None:
     assert (found.bias_ci_low, found.bias_ci_high) == pytest.approx(with_more(differences, widest), abs=1e-9)
     json.dumps(whole.to_dict(), allow_nan=False)
     assert str(whole)
+
+
+def test_what_scores_say() -> None:
+    assert str(agreement([1, 2, 3, 4.5] * 4, [1, 2, 3, 4] * 4)).splitlines()[1:] == [
+        "scores: Spearman 1.00, Kendall tau-b 1.00, mean absolute error 0.12",
+        "  bias +0.12 [-0.60, +0.81] (evaluator 2.62, people 2.50), limits of agreement -0.31 to +0.56",
+    ]
 
 
 def test_different_scales_are_pointed_out() -> None:

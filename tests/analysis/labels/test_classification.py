@@ -112,6 +112,10 @@ def test_weighted_kappa_goes_by_places_on_the_scale() -> None:
         InvalidSetting, match=r"weighted kappa needs the labels in order: give labels=, lowest first. They are "
     ):
         classification_report(in_words, truth="expected", kappa_weights="linear")
+    with pytest.raises(
+        InvalidSetting, match="weighted kappa: labels from 1 to 2000 are no scale; give labels=, lowest"
+    ):
+        classification_report(table([1, 2000], [1, 1]), truth="expected", kappa_weights="linear")
     order = ["bad", "poor", "fair", "good", "best"]
     named = classification_report(in_words, truth="expected", kappa_weights="quadratic", labels=order)
     assert named.kappa == pytest.approx(concordance)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from prefect_experiments.analysis import RepetitionSummary, repetition_summary
+from prefect_experiments.analysis import RanExperiment, RepetitionSummary, repetition_summary
 from prefect_experiments.analysis.summary import summarize
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.store import EvaluatorRecord, Store
@@ -109,6 +109,11 @@ def summary_of(store: Store, repetitions: int, rows: list[Any], verdicts: list[A
     experiment = new_experiment(store, 2, evaluators=[EXACT], repetitions=repetitions)
     record(store, experiment.experiment.id, rows, verdicts)
     return summarize(store, experiment).metrics["exact"]
+
+
+def test_an_experiment_without_a_run_has_none(store: Store) -> None:
+    with pytest.raises(InvalidInput, match="the results table has no rows; has the experiment run"):
+        repetition_summary(RanExperiment(store, new_experiment(store, 2)), metric="exact")
 
 
 def test_the_summary_of_an_experiment_has_them(store: Store) -> None:

@@ -33,6 +33,10 @@ def echo(input: Any) -> Any:
     return input
 
 
+def test_it_is_called_by_its_library() -> None:
+    assert ArizeCredentials.get_block_type_name() == "Arize AX Credentials"
+
+
 def test_saved_and_loaded(saved: str, name: str, store_url: str) -> None:
     loaded = ArizeCredentials.load(name)
     assert loaded.api_key.get_secret_value() == KEY

@@ -78,9 +78,7 @@ class MaxRegression(Rule):
             return
         worse = f"significantly worse ({p_text(case.family.p_value(case.name, _WORSE))}, one-sided)"
         is_worse = case.family.rejects(case.name, _WORSE)
-        if metric.p_value is None:
-            yield Clause("inconclusive", "too few pairs to tell whether it is worse", metric.examples_needed)
-        elif case.corrected is not None:
+        if case.corrected is not None:
             yield from self._by_people(case, case.corrected, worse, is_worse=is_worse)
         elif self.max_regression is None:
             yield from self._not_worse(case, metric, worse, is_worse=is_worse)
@@ -93,7 +91,7 @@ class MaxRegression(Rule):
             yield unsure(f"not shown to be within {self._allowed(case)}", needed, "pairs")
         if case.filled is not None:
             yield self._filled(case, metric, case.filled)
-        if metric.p_value is not None and not is_worse:
+        if not is_worse:
             yield from self._found(case, metric)
 
     def _found(self, case: MetricCase, metric: MetricComparison) -> Iterator[Clause]:
