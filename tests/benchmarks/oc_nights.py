@@ -12,7 +12,7 @@ from operating_characteristics import Row, percent
 from prefect_experiments.analysis.comparison.exchange import exchange_test
 from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.analysis.gate.alarm_rule import FOR_DRIFT, MONTHLY
-from prefect_experiments.analysis.nights.chart import REFERENCE, drift_limit, night_score
+from prefect_experiments.analysis.nights.chart import ABOVE, CLEAR, REFERENCE, drift_limit, night_score
 
 TITLE = "Many nights"
 
@@ -34,6 +34,7 @@ class Setting(NamedTuple):
         errors: the share of the scores that are missing.
         drop: by so much the application gets worse, or better where it is below 0,
         at: on this night, from 0; ``None`` for never.
+        mended: on this night it is as good as before.
         before: each night at 5 % beside one run, as it was without a month's limit.
         pooled: of how many runs the baseline is.
     """
@@ -44,6 +45,7 @@ class Setting(NamedTuple):
     errors: float = 0.0
     drop: float = 0.05
     at: int | None = None
+    mended: int = NIGHTS
     before: bool = False
     pooled: int = 5
 
@@ -70,6 +72,16 @@ DROPS = {
     "0.05 worse from the first night on, three repetitions": Setting(at=0, scores="repeated"),
 }
 
+LASTING = {
+    "0.05 worse from night 5 on, 0/1": Setting(at=4),
+    "0.1 worse from night 5 on, 0/1": Setting(at=4, drop=0.1),
+}
+MENDED_ON = 12
+MENDED = {
+    "0.05 worse from night 5 on, mended on night 13": Setting(at=4, mended=MENDED_ON),
+    "0.1 worse from night 5 on, mended on night 13": Setting(at=4, drop=0.1, mended=MENDED_ON),
+}
+
 
 def runs(rng: Random, given: Setting, n: int = 200) -> Floats:
     """The scores of five runs before the month and of its nights: one row a run, one column an example."""
@@ -80,46 +92,53 @@ def runs(rng: Random, given: Setting, n: int = 200) -> Floats:
         alike = np.where(rng.random(n) < 0.5, 1.0 * (rng.random(n) < 0.8), 0.8)
         rates = np.tile(rng.beta(4, 1, n) if n_reps == 3 else alike, (every, 1))
         if given.at is not None:
-            rates[FIRST + given.at :] *= 1 - given.drop / 0.8
+            rates[FIRST + given.at : FIRST + given.mended] *= 1 - given.drop / 0.8
         scores = 1.0 * (rng.random((n_reps, every, n)) < rates)
     mean = scores.mean(axis=0)
     mean[rng.random(mean.shape) < given.errors] = np.nan
     return mean
 
 
-def first_alarm(rng: Random, given: Setting) -> int | None:
-    """The first night of a month that alarms, from 0."""
+def month(rng: Random, given: Setting) -> list[bool]:
+    """Which nights of a month alarm."""
     scores = [runs(rng, given) for _ in range(given.n_metrics)]
     level = (AT_MOST if given.before else 1 - Gate(alarms=MONTHLY).for_tests(0.95)) / given.n_metrics
     limit = drift_limit(FOR_DRIFT * AT_MOST / given.n_metrics, NIGHTS)
     made = [int(np.argmax(np.nanmean(scores[0][:FIRST], axis=1))) if given.baseline == "best" else 0]
     sums = np.zeros(given.n_metrics)
     better = False  # whether the night before was
+    red = list[bool]()
     for night in range(NIGHTS):
         new = FIRST + night
         pool = made[:1] if given.before else made[: given.pooled]
         found = [exchange_test(one[pool].T, one[new]) for one in scores]
-        if min(one.p_lower for one in found) <= level:
-            return night
+        fails = min(one.p_lower for one in found) <= level
         if not given.before and made[1:]:
-            worse = [night_score(one[made[1:]].T, one[new]) for one in scores]
-            sums = np.maximum(0.0, sums + worse - REFERENCE)
-            if (sums > limit).any():
-                return night
+            worse = np.array([night_score(one[made[1:]].T, one[new]) for one in scores])
+            sums = np.minimum(np.maximum(0.0, sums + np.minimum(worse, CLEAR) - REFERENCE), limit + ABOVE)
+            fails = fails or bool((sums > limit).any())
+        red.append(fails)
+        if fails:  # nobody compares with it
+            better = False
+            continue
         made.append(new)
         higher = np.nanmean(scores[0][new]) > np.nanmean(scores[0][made[0]])
         moves = {"latest": True, "moving": higher, "promoted": better}.get(given.baseline, False)
         better = not moves and min(one.p_higher for one in found) <= AT_MOST / given.n_metrics
         if moves:
             made, sums = [new], np.zeros(given.n_metrics)
-    return None
+    return red
+
+
+def months_of(given: Setting, months: int, seed: int = 18) -> list[list[bool]]:
+    """So many months."""
+    rng = np.random.default_rng(seed)
+    return [month(rng, given) for _ in range(months)]
 
 
 def alarms(given: Setting, months: int, seed: int = 18) -> list[int]:
     """The first alarms of so many months, the earliest first; `NIGHTS` of a month without one."""
-    rng = np.random.default_rng(seed)
-    found = (first_alarm(rng, given) for _ in range(months))
-    return sorted(NIGHTS if one is None else one for one in found)
+    return sorted(red.index(True) if True in red else NIGHTS for red in months_of(given, months, seed))
 
 
 def rows(n_sim: int, seed: int) -> Iterator[Row]:
@@ -135,6 +154,12 @@ def rows(n_sim: int, seed: int) -> Iterator[Row]:
     for what, given in DROPS.items():
         before, now = (nights(alarms(asked, months, seed)) for asked in (given._replace(before=True), given))
         yield Row(f"{what}: found after", before, now, "")
+    for what, given in LASTING.items():
+        before, now = (stays(months_of(asked, months, seed)) for asked in (given._replace(before=True), given))
+        yield Row(f"{what}: of the nights after the first alarm, red", before, now, "")
+    for what, given in MENDED.items():
+        before, now = (over(months_of(asked, months, seed)) for asked in (given._replace(before=True), given))
+        yield Row(f"{what}: red nights after that", before, now, "")
 
 
 def nights(found: list[int]) -> str:
@@ -142,3 +167,17 @@ def nights(found: list[int]) -> str:
     share = sum(one < NIGHTS for one in found) / len(found)
     half = found[len(found) // 2]
     return f"{percent(share)} in the month" + (f", half of them by night {half + 1}" if half < NIGHTS else "")
+
+
+def stays(found: list[list[bool]]) -> str:
+    """How many of the nights after a month's first alarm alarm as well."""
+    after = [one for red in found if True in red for one in red[red.index(True) + 1 :]]
+    return percent(sum(after) / max(1, len(after)))
+
+
+def over(found: list[list[bool]]) -> str:
+    """How many nights in a row still alarm from the night on on which it is mended."""
+    lasting = sorted(next((n for n, one in enumerate(red[MENDED_ON:]) if not one), NIGHTS) for red in found)
+    return (
+        f"{sum(lasting) / len(lasting):.1f} on average, at most {lasting[int(0.95 * len(lasting))]} in 95 % of months"
+    )

@@ -411,8 +411,26 @@ def test_the_page_fits_into_a_browser(browser: Browser, tmp_path: Path, width: i
 
 def test_a_pooled_baseline_is_told_with_its_mean() -> None:
     nights = history(entry(0), entry(1, baseline=POOLED, **judged("passed")))
-    assert "night-0 and 2 more" in "".join(history_pieces(nights))
+    assert "night-0, pooled of 3 runs" in "".join(history_pieces(nights))
     (dot,) = timeline(nights, "correct").dots[1:]
-    assert dot.title.endswith("baseline 0.90 (night-0 and 2 more)")
+    assert dot.title.endswith("baseline 0.90 (night-0, pooled of 3 runs)")
     gone = ComparedWith(name="night-0", id="exp-0", pooled=("night-1",))
-    assert words.baseline(entry(1, baseline=gone)) == "night-0 (deleted) and 1 more"
+    assert words.baseline(entry(1, baseline=gone)) == "night-0 (deleted), pooled of 2 runs"
+
+
+def test_what_a_chart_and_its_marks_say_besides() -> None:
+    both = (promotion(1), promotion(1, "release"))
+    nights = history(
+        entry(0),
+        entry(1, {"correct": point(0.8, evaluator_changed=True)}, promotions=both),
+        directions={"correct": "neutral"},
+        only_at_backend=("night-7", "night-9"),
+    )
+    chart = timeline(nights, "correct")
+    assert chart.note == "neither is better"
+    assert "2025-11-02 02:00 its evaluator is another one than before" in [sign.title for sign in chart.signs]
+    assert words.in_short(nights) == "2 experiments; 2 tags were given"
+    assert words.remarks(nights)[0] == (
+        "Only at the backend, and so not in this history: night-7, night-9; `prefect-experiments show` of one brings it "
+        "here"
+    )

@@ -79,11 +79,11 @@ def tags_given(entry: HistoryEntry) -> str:
 
 
 def baseline(entry: HistoryEntry) -> str:
-    """What it was compared with, such as ``night-1 and 4 more``."""
+    """What it was compared with, such as ``night-1, pooled of 5 runs``."""
     found = entry.baseline
     if found is None:
         return ""
-    more = f" and {len(found.pooled)} more" if found.pooled else ""
+    more = f", pooled of {1 + len(found.pooled)} runs" if found.pooled else ""
     return f"{found.name}{' (deleted)' if found.id and not found.is_there else ''}{more}"
 
 
