@@ -126,8 +126,8 @@ def test_one_bad_night_is_no_drift_and_several_are_until_they_are_mended() -> No
     lasting = drift([40.0] * 10, chance=0.015)
     assert lasting.is_alarm
     assert lasting.sum == limit + ABOVE
-    assert drift([40.0] * 10 + [0.0], chance=0.015).is_alarm
-    assert not drift([40.0] * 10 + [0.0] * 2, chance=0.015).is_alarm
+    assert drift([40.0] * 10 + [0.3], chance=0.015).is_alarm
+    assert not drift([40.0] * 10 + [0.0], chance=0.015).is_alarm
 
 
 def test_a_limit_is_higher_for_a_smaller_chance_and_for_more_nights() -> None:

@@ -431,6 +431,6 @@ def test_what_a_chart_and_its_marks_say_besides() -> None:
     assert "2025-11-02 02:00 its evaluator is another one than before" in [sign.title for sign in chart.signs]
     assert words.in_short(nights) == "2 experiments; 2 tags were given"
     assert words.remarks(nights)[0] == (
-        "Only at the backend, and so not in this history: night-7, night-9; `prefect-experiments show` of one brings it "
-        "here"
+        "Only at the backend, and so not in this history: night-7, night-9; `prefect-experiments show` of one brings "
+        "it here"
     )

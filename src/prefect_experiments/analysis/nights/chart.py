@@ -33,8 +33,9 @@ REFERENCE = 0.5
 error of one night."""
 CLEAR = 3.0
 """So much a night's score counts at most."""
-ABOVE = 1.0
-"""So far above its limit the sum goes: as far as two nights that are like those before bring it down."""
+ABOVE = 0.25
+"""So far above its limit the sum goes, so that a night that is like those before ends the alarm. With more, a drop that
+lasts shows on a few nights more, and one that is mended on many: simulated by tests/benchmarks/oc_nights.py."""
 # States of the Markov chain that the limit is counted with; with twice as many it differs by less than 0.01.
 _STATES = 200
 _HIGHEST = 12.0
