@@ -105,7 +105,8 @@ def test_the_limit_of_drift_is_exceeded_as_seldom_as_it_promises() -> None:
 def test_drift_says_since_which_night() -> None:
     found = drift([0.1, -0.4, 0.3, 1.9, 2.1, 1.8, 2.2], chance=0.025)
     assert found.is_alarm
-    assert (found.since, round(found.sum, 2)) == (3, 6.0)
+    assert (found.since, found.sum) == (3, found.limit + ABOVE)
+    assert [round(one, 2) for one in found.sums[3:6]] == [1.4, 3.0, 4.3]
     assert not drift([0.5] * 30, chance=0.025).is_alarm
 
 
