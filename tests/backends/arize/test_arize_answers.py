@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from prefect_experiments.backends.arize.api import ArizeApi, ArizeHttp, Row
+from prefect_experiments.backends.arize.datasets import ArizeDatasets
 from prefect_experiments.backends.arize.pushing import ArizePusher, arize_pusher
 from prefect_experiments.backends.arize.spaces import Space
 from prefect_experiments.backends.http import Address
@@ -61,6 +62,13 @@ def test_where_there_is_no_space_that_is_said() -> None:
     assert str(refused.value) == (
         "which space of Arize AX? Pass space= or set ARIZE_SPACE_ID; there are none that the key may see"
     )
+
+
+def test_a_dataset_without_a_version_has_nothing_to_read() -> None:
+    head = {"id": "RGF0YXNldDoxOng=", "name": "sums", "versions": []}
+    with ax_that_says(head) as api, pytest.raises(NotFound) as refused:
+        ArizeDatasets(api, Space(api, None), 1_000_000).get(head["id"])  # type: ignore[arg-type]
+    assert str(refused.value) == "dataset 'sums' in Arize AX has no version"
 
 
 class Ax:

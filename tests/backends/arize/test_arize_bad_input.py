@@ -77,9 +77,10 @@ def test_a_key_that_is_refused(arize: StandIn, local: Client, store_url: str) ->
     assert_nothing_was_written(arize, local)
 
 
-def test_annotations_need_their_experiment_and_nobodys_name(client: Client, elsewhere: Client) -> None:
-    note = AnnotateRecordInput(record_id="run", values=[AnnotationInput(name="tone", score=1.0)])
+def test_annotations_need_their_experiment_and_nobodys_name(client: Client) -> None:
     client.experiments.create(name="x", dataset="sums", experiment_runs=ROWS)
+    run = client.experiments.list_runs(experiment="x").experiment_runs[0]
+    note = AnnotateRecordInput(record_id=run.id, values=[AnnotationInput(name="tone", score=1.0)])
     for given, said in [
         ({}, "Arize AX annotates the runs of one experiment; pass experiment="),
         (
@@ -88,7 +89,7 @@ def test_annotations_need_their_experiment_and_nobodys_name(client: Client, else
         ),
     ]:
         with pytest.raises(InvalidInput) as refused:
-            elsewhere.experiments.annotate_runs(annotations=[note], **given)  # type: ignore[arg-type]
+            client.experiments.annotate_runs(annotations=[note], **given)  # type: ignore[arg-type]
         assert str(refused.value) == said
 
 
