@@ -24,6 +24,7 @@ UNREAD = {
     ("backends/arize/pushing.py", "another process is pushing"): "two processes in one moment",
     ("backends/phoenix/graphql.py", "does not give the results of"): "an answer that Phoenix does not give",
     ("cli/running.py", "results wait the backend"): "two processes in one moment",
+    ("orchestration/temporary_server.py", "not tried any more"): "ends a thread of Prefect's, for which nobody waits",
     ("orchestration/workers/leading.py", "workers that no longer answer"): "after a minute: in the slow tests' log",
 }
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
 import pytest
 
+from support.flow_logs import said_in_flows
+
 from .stack import Stack, deployed
+
+__all__ = ["said_in_flows"]
 
 
 @pytest.fixture(scope="package")
@@ -22,24 +25,3 @@ def baseline(stack: Stack) -> str:
     run = stack.final(stack.run("regression/nightly"))
     assert (run["state_name"], run["state_type"]) == ("GatePassed", "COMPLETED"), run["state"]
     return stack.client.experiments.get(experiment="tag:baseline", dataset="questions").id
-
-
-class _Said(logging.Handler):
-    """What is written into a log."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-@pytest.fixture
-def said_in_flows(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """What has been written into the logs of flow runs, line by line."""
-    logger, said = logging.getLogger("prefect.flow_runs"), _Said()
-    caplog.set_level(logging.INFO, logger.name)
-    logger.addHandler(said)
-    yield said.lines
-    logger.removeHandler(said)
