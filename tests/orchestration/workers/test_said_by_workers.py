@@ -7,10 +7,7 @@ import socket
 from typing import Any
 
 import pytest
-from prefect import flow
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from prefect.client.schemas.objects import State
 
 from prefect_experiments import Client
 from prefect_experiments.errors import InvalidReference, StoreUnavailable, WorkersLost
@@ -25,18 +22,13 @@ from prefect_experiments.orchestration.workers.deaths import MOST_DEATHS, Deaths
 from prefect_experiments.orchestration.workers.deployed import do_deployed
 from prefect_experiments.orchestration.workers.leading import lead
 from prefect_experiments.store.shared_work import Range
-from support.flow_logs import said_in_flows
+from support.flow_logs import in_a_flow, said_in_flows
 
 __all__ = ["said_in_flows"]
 
 
 def double(input: int) -> int:
     return 2 * input
-
-
-@flow
-def evaluation() -> None:
-    """What the flow runs are of."""
 
 
 class Begun:
@@ -63,19 +55,6 @@ def begun(client: Client) -> Any:
     made = Begun(client)
     yield made
     made.session.lease.release()  # type: ignore[union-attr]
-
-
-def in_a_flow(do: Any) -> Any:
-    run = FlowRun.model_construct(id=None, name="run", run_count=1, tags=[])
-
-    async def within() -> Any:
-        with (
-            temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}),
-            FlowRunContext.model_construct(flow=evaluation, flow_run=run),
-        ):
-            return await do
-
-    return asyncio.run(within())
 
 
 def test_a_worker_that_has_nothing_to_do_says_why(
