@@ -28,6 +28,7 @@ from prefect_experiments.errors import (
     BackendRefused,
     BackendUnavailable,
     ExperimentsError,
+    InvalidInput,
     InvalidSetting,
     NotFound,
 )
@@ -183,6 +184,26 @@ def test_a_get_is_tried_three_times_and_a_post_once(server: FaultProxy) -> None:
     with pytest.raises(BackendUnavailable):
         asyncio.run(client.once("POST", "/v1/things", json={}))
     assert len(server.requests) == 4
+
+
+def test_a_request_that_waits_says_so_and_when_it_goes_on(
+    server: FaultProxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(http, "SAID_AFTER_S", 0.0)
+    server.plan = lambda request: Answer(503, b"busy") if request.number == 1 else Answer(200, b"{}", JSON)
+    address = http_to(server)
+    asyncio.run(address.get("/v1/things"))
+    assert caplog.messages == [
+        f"{address.address} is busy or away (answered HTTP 503: busy): waiting for it.",
+        "Phoenix answers again after 0 s.",
+    ]
+
+
+@pytest.mark.parametrize("value", [object(), "\ud800"], ids=["no JSON", "no Unicode"])
+def test_what_cannot_be_sent_is_refused(server: FaultProxy, value: Any) -> None:
+    with pytest.raises(InvalidInput, match="cannot be sent what is no JSON or no Unicode: "):
+        asyncio.run(http_to(server).once("POST", "/v1/things", json={"a": value}))
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("answer", [Answer(401), Answer(404, b"none"), Answer(422, b"no"), Answer(200, HTML)])

@@ -83,6 +83,7 @@ def test_what_is_misspelled_is_said(folder_installed: str, tmp_path: Path) -> No
     assert refused("folder", pth="x") == "the backend 'folder' takes no pth; did you mean 'path'? it takes path"
     assert "takes no base_ulr; did you mean 'base_url'?" in refused("phoenix", base_ulr="http://localhost:1")
     assert "takes no bakend; did you mean 'backend'?" in refused("local", bakend="phoenix")
+    assert refused("local", path="x") == "the backend 'local' takes no path; name another one"
     assert "needs a folder: pass path=, or set FOLDER_BACKEND_PATH" in refused("folder")
     assert "takes no path; options come with that name" in refused("phoenix-credentials/prod", path="x")
     with pytest.raises(InvalidSetting, match="must be the name of a backend, or an open one; got 7"):
@@ -156,11 +157,13 @@ def open_saved(name: str) -> Remote | None:
 
 def test_saved_options(folder_installed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is before the slash says who knows them."""
-    points = {SAVED: {"vault": f"{__name__}:open_saved"}}
+    points = {SAVED: {"vault": f"{__name__}:open_saved", "safe": f"{__name__}:open_nothing"}}
     install(monkeypatch, tmp_path / "vault", "vault", **points)
     client = Client(backend="vault/nightly", store_url="sqlite://")
     assert client.remote is not None
     assert client.remote.target == "folder /kept/nightly"
+    unopened = f"what opens the backend 'safe/nightly' ({__name__}:open_nothing) cannot be imported: AttributeError: "
+    assert refused("safe/nightly").startswith(unopened)
 
 
 @pytest.mark.parametrize("name", OURS)

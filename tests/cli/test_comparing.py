@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments.cli.app import run
 from prefect_experiments.datasets.files import SUFFIXES
@@ -213,7 +214,7 @@ def test_wrong_use_is_said_in_a_line(here: Here, tmp_path: Path) -> None:
     assert "requires an argument" in refused("compare", "good")
     assert "give a baseline" in refused("report", "bad.jsonl", "--comment", str(tmp_path / "comment.md"))
     for option in ("--report", "--junit", "--comment"):
-        assert f"{option} {tmp_path} cannot be written: it is a folder" in refused(
+        assert f"{option} {tmp_path} cannot be written: it is a folder; give the path of a file" in refused(
             "compare", "good", "bad", option, str(tmp_path)
         )
         assert "cannot be written: its folder is a file" in refused(
@@ -308,6 +309,34 @@ def test_what_cannot_be_done_is_refused_before_the_task_is_called(
     assert said in line
     assert not ended.out
     assert (command.folder / "calls.txt").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "kept"),
+    [
+        (
+            ["run", "letters.csv", "--task", "app.py:answer"],
+            "The experiment is done; `prefect-experiments report {}` writes its report",
+        ),
+        (
+            ["log", "good.csv", "--dataset", "letters", "--name", "logged"],
+            "The results are logged; `prefect-experiments report {}` writes the report",
+        ),
+    ],
+)
+def test_a_report_that_cannot_be_written_in_the_end_costs_no_results(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: list[str], kept: str
+) -> None:
+    """Each of the paths can be written, and both of them cannot."""
+    report = tmp_path / "report.html"
+    monkeypatch.setenv("PREFECT_API_URL", str(here.command.api))
+    with temporary_settings({PREFECT_API_URL: here.command.api, PREFECT_LOGGING_LEVEL: "CRITICAL"}):
+        ended = here(*call, "--report", str(report), "--junit", str(report / "junit.xml"), "--json")
+    assert ended.code == 2
+    made = here.command.client().experiments.get(experiment=ended.json["experiment_id"])
+    assert made.example_count == 26
+    assert ended.json["error"] == f"{report} cannot be written: it is a folder. {kept.format(made.id)}"
+    assert lines(ended.err)[-1] == f"error: {ended.json['error']}"
 
 
 @pytest.mark.slow

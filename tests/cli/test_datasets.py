@@ -29,6 +29,10 @@ def test_create_takes_the_columns_that_it_is_told(here: Here) -> None:
     made = here.json("datasets", "create", "qs", "questions.csv", *KEYS, "--description", "of all sorts")
     assert made["name"] == "qs"
     assert made["example_count"] == 8
+    told = here("datasets", "create", "other", "questions.csv", *KEYS).out
+    assert (
+        told == f"created dataset other ({here.json('datasets', 'show', 'other')['dataset']['id']}) with 8 examples\n"
+    )
     example = here.client.datasets.get_dataset(dataset="qs").examples[1]
     assert example.to_dict() == {
         "id": "k1",
@@ -85,8 +89,10 @@ def test_show_has_versions_splits_and_first_examples(here: Here) -> None:
     assert '{"question":"q0","context":"c0"}' in text
 
 
-def test_where_no_dataset_is_that_is_said(here: Here) -> None:
+def test_where_no_dataset_or_example_is_that_is_said(here: Here) -> None:
     assert "there is no dataset yet" in here("datasets", "list").out
+    here.client.store.datasets.put("empty", [])
+    assert lines(here("datasets", "show", "empty").out)[-1] == "there are no examples"
 
 
 def test_list_goes_on_at_the_cursor(here: Here) -> None:

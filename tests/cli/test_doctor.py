@@ -22,7 +22,7 @@ from prefect_experiments.store import Store
 from support.fault_proxy import Answer, FaultProxy
 from support.patience import PATIENCE_S
 
-from .harness import CommandLine
+from .harness import CommandLine, Here
 
 OLD_STORE = Path(__file__).parents[1] / "store" / "store_0005.sql"
 WHO = ("AUTHOR", "COMMITTER")
@@ -54,14 +54,20 @@ def test_all_is_well(cli: CommandLine, phoenix_url: str, tmp_path: Path) -> None
     assert "the first experiment makes one" in found["store"]["found"]
     assert not (tmp_path / "store.db").exists(), "it changes nothing"
     here.client().datasets.create_dataset(name="d", examples=[{"input": 1}])
-    found = checks(tmp_path, cli.api, 0, PHOENIX_ENDPOINT=phoenix_url)
+    none = Answer(200, b"[]", {"content-type": "application/json"})
+    plan = lambda request: none if request.path.endswith("/work_pools/filter") else None  # noqa: E731
+    with FaultProxy(str(cli.api).removesuffix("/api"), plan) as proxy:
+        found = checks(tmp_path, f"{proxy.url}/api", 0, PHOENIX_ENDPOINT=phoenix_url)
+    pools = found["work pools"]
+    assert (pools["state"], pools["found"]) == ("warning", "there is none, which deployments with a work pool need")
+    assert pools["mend"] == "prefect work-pool create evals --type process"
+    assert found["backends"]["found"] == "not set up: arize"
     assert found["backend phoenix"]["found"].endswith(" answers, and lets us in")
     assert found["Python"]["found"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}")
     assert "schema" in found["store"]["found"]
     assert "writable" in found["store"]["found"]
     assert found["Prefect's server"]["state"] == "ok"
-    assert cli.api is not None
-    assert cli.api in found["Prefect's server"]["found"]
+    assert f"{proxy.url}/api" in found["Prefect's server"]["found"]
 
 
 @pytest.mark.slow
@@ -81,6 +87,17 @@ def test_a_pool_without_a_worker_and_one_that_is_paused(cli: CommandLine, tmp_pa
     assert found["work pool held-pool"]["mend"] == "prefect work-pool resume held-pool"
     mend(found["work pool held-pool"], here)
     assert "paused" not in checks(tmp_path, cli.api, 0)["work pool held-pool"]["found"]
+
+
+def test_a_store_that_another_process_keeps_to_itself_can_be_checked(here: Here, tmp_path: Path) -> None:
+    here.client.datasets.create_dataset(name="d", examples=[{"input": 1}])
+    here.client.store.close()
+    with closing(sqlite3.connect(tmp_path / "store.db")) as locks:
+        locks.execute("PRAGMA locking_mode = EXCLUSIVE")
+        locks.execute("BEGIN EXCLUSIVE")
+        ended = here("doctor", "--json", "--wait", "1")
+    [found] = [check for check in ended.json["checks"] if check["what"] == "store"]
+    assert (found["state"], found["mend"]) == ("error", "prefect-experiments store check"), found
 
 
 def mend(finding: dict[str, Any], here: CommandLine) -> None:
@@ -210,7 +227,8 @@ def test_what_does_not_answer_or_is_missing_is_an_error_with_a_command(tmp_path:
         1,
         PREFECT_EXPERIMENTS_PREFECT_PATIENCE="1",
         PREFECT_EXPERIMENTS_BACKEND_TIMEOUT="1",
-        PREFECT_EXPERIMENTS_BACKEND="arize",
+        PREFECT_EXPERIMENTS_BACKEND="phoenix-credentials/prod",
+        ARIZE_SPACE_ID="x",
         PHOENIX_ENDPOINT=silent,
         PHOENIX_API_KEY=SECRET,
     )
@@ -218,10 +236,14 @@ def test_what_does_not_answer_or_is_missing_is_an_error_with_a_command(tmp_path:
     assert found["Prefect's server"]["found"].startswith(
         "runs go on without it and have no page, deployments and schedules do not work: "
     )
-    assert found["store"]["state"] == "error"
+    assert (found["store"]["state"], found["store"]["mend"]) == (
+        "error",
+        "export PREFECT_EXPERIMENTS_STORE_URL=sqlite:///experiments.db",
+    )
     assert found["backend phoenix"]["mend"] == "export PHOENIX_ENDPOINT=..."
     assert "needs an API key" in found["backend arize"]["found"]
     assert found["backend arize"]["mend"] == "export ARIZE_API_KEY=..."
+    assert found["backend phoenix-credentials/prod"]["mend"] == "prefect block inspect phoenix-credentials/prod"
 
 
 @pytest.mark.slow

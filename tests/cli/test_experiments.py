@@ -104,6 +104,10 @@ def test_a_list_has_each_id_whole_however_narrow_the_terminal(
     assert ("evaluators" in printed) == (columns != "80")
 
 
+def test_where_nobody_is_to_judge_anything_that_is_said(here: Here, experiment: Experiment) -> None:
+    assert here("pending", "first").out == "nothing is pending\n"
+
+
 def test_an_empty_store_says_so(here: Here) -> None:
     assert here("list").out == "there is no experiment yet\n"
     assert here.json("list")["experiments"] == []
@@ -112,6 +116,7 @@ def test_an_empty_store_says_so(here: Here) -> None:
 def test_runs_show_outputs_and_errors_as_plain_text(here: Here, experiment: Experiment) -> None:
     header, *rows = lines(here("runs", "latest").out)
     assert header.split()[:4] == ["id", "example", "repetition", "status"]
+    assert header.rstrip().endswith("  output or error")
     assert [row.split()[:4] for row in rows[:2]] == [
         [f"{experiment.id}.0.1", "r1", "1", "ok"],
         [f"{experiment.id}.1.1", "r2", "1", "error"],

@@ -34,6 +34,9 @@ def test_an_empty_folder_gets_a_dataset_and_what_is_written_passes(cli: CommandL
     here = CommandLine(tmp_path, cli.api)
     made = here("init", "--yes", "--json").json
     assert made["wrote"] == [f"questions-{tmp_path.name}.csv", *FILES]
+    assert (tmp_path / made["dataset"]).read_text().splitlines()[1] == 'q1,"Which number is 1?","Which number is 1?"'
+    head = (tmp_path / "prefect.yaml").read_text().splitlines()[0]
+    assert head == "# The evaluation of this project as a Prefect deployment, written by `prefect-experiments init`:"
     ended = here(*command(made["next"][0], "--dry-run"), "--gate", "gate.yaml")
     assert ended.code == 0, ended.out + ended.err
     assert "answered" in ended.out
@@ -185,6 +188,12 @@ def test_a_prefect_yaml_gets_one_more_deployment_and_is_as_it_was(here: Here, tm
     }
     ended = here("init", "--yes", "--dataset", "rows.csv")
     assert ended.code == 2
+    for path in FILES[:3]:
+        Path(path).unlink()
+    Path("prefect.yaml").write_text(text)
+    told = here("init", "--yes").out.splitlines()
+    assert "added a deployment to prefect.yaml" in told
+    assert told[-4] == "Next, with PREFECT_API_URL set (`prefect server start` starts a server):"
 
 
 NOTHING_YET = ["", "# ours\n", "deployments:\n", "deployments: [] # none\npull: null\n", "deployments: null\nname: a\n"]
@@ -226,6 +235,7 @@ def test_a_prefect_yaml_that_cannot_be_added_to_is_left_alone(
 def test_what_cannot_be_found_out_is_asked(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text("eins,zwei\n1,2\n")
+    (tmp_path / "app.py").write_text("def answer(input): ...\n\ndef respond(input): ...\n")
     program = [sys.executable, "-m", "prefect_experiments.cli", "init"]
     terminal, child = pty.openpty()
     asked = subprocess.Popen(
@@ -235,15 +245,22 @@ def test_what_cannot_be_found_out_is_asked(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         cwd=tmp_path,
         env=without_prefect(os.environ),
+        text=True,
     )
-    os.write(terminal, b"2\nzwei\n")
+    os.write(terminal, b"2\n\nzwei\n")
     out, err = asked.communicate(timeout=PATIENCE_S)
     os.close(terminal)
     os.close(child)
     assert asked.returncode == 0, err
-    assert b"Which file has the examples?" in err
-    assert b"b.csv has the columns eins, zwei. Which one is the input?" in err
-    assert b"The dataset is b.csv" in out
+    asked_for = [
+        "Which file has the examples?",
+        "  1  a.csv",
+        "  2  b.csv",
+        "Its number [1]: Which function is the task?",
+    ]
+    assert err.splitlines()[:4] == asked_for
+    assert err.endswith("Its number [1]: b.csv has the columns eins, zwei. Which one is the input? ")
+    assert "The dataset is b.csv, the task app.py:answer." in out
     assert yaml.safe_load((tmp_path / "prefect.yaml").read_text())["deployments"][0]["parameters"]["columns"] == {
         "input": ["zwei"],
         "metadata": ["eins"],
@@ -253,7 +270,10 @@ def test_what_cannot_be_found_out_is_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--dataset", "nothing.csv"], "there is no file nothing.csv"),
+        (
+            ["--dataset", "nothing.csv"],
+            "there is no file nothing.csv; without --dataset one is looked for, or written",
+        ),
         (["--dataset", "odd.csv"], "odd.csv: which column is the input? Give --input-key COLUMN; columns: eins, zwei"),
         (["--dataset", "odd.csv", "--input-key", "drei"], "odd.csv: --input-key: unknown column 'drei'"),
     ],

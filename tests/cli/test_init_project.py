@@ -73,7 +73,11 @@ def test_what_was_not_given_is_told_by_the_columns_names(bare: Here) -> None:
         ({"a.py": "class Bot:\n    def answer(self, input): ...\n"}, ["--task", "a.py:Bot.answer"], "'self'"),
         ({"n.ipynb": "{}"}, ["--task", "n.ipynb:answer"], "n.ipynb"),
         ({"a.py": f"from .b import x\n{ANSWER}"}, [], "relative import"),
-        ({".github": "no folder"}, [], ".github/workflows/evaluate.yml cannot be written: "),
+        (
+            {".github": "no folder"},
+            [],
+            ".github/workflows/evaluate.yml cannot be written: its folder is a file. Nothing was written",
+        ),
     ],
 )
 def test_what_cannot_be_decided_or_run_is_refused(
@@ -164,7 +168,8 @@ def test_in_a_folder_of_a_repository_github_finds_the_workflow(bare: Here, monke
     assert "hashFiles('apps/help desk/comment.md')" in workflow.read_text()
     assert "pip install -r ../../requirements.txt" in steps(workflow)
     assert '    #         directory: "{{ clone.directory }}/apps/help desk"' in Path("prefect.yaml").read_text()
-    assert "works in apps/help desk" in made["notes"][-1]
+    note = "The workflow is in the repository's own folder, where GitHub looks for it; it works in apps/help desk."
+    assert made["notes"][-1] == note
     # What git ignores is no part of the repository.
     Path("../../.gitignore").write_text("other/\n")
     other = Path("../../other")

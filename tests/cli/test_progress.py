@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_experiments import arun_experiment, run_experiment
 from prefect_experiments.cli import progress as shown
+from prefect_experiments.cli.output import Terminal
 from prefect_experiments.experiment import progress as telling
 from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.progress import heard_by
@@ -161,6 +163,33 @@ def test_what_there_is_to_say() -> None:
     start = Progress("exp-1", True, 0, 0, 0, 7, 1)
     assert str(start) == "7 evaluations"
     assert str(dataclasses.replace(start, evaluators=0)) == "nothing left to do"
+
+
+def test_it_is_said_first_that_prefect_starts_a_server(capsys: pytest.CaptureFixture[str]) -> None:
+    for terminal, names, said in (
+        (Terminal(), {}, ["Prefect starts a server for this run, as PREFECT_API_URL names none ..."]),
+        (Terminal(), {PREFECT_API_URL: "http://127.0.0.1:9/api"}, []),
+    ):
+        with temporary_settings(names, restore_defaults={PREFECT_API_URL}), shown.watching(terminal):
+            run_experiment(dataset=ROWS, task=work, **dry)
+        assert [line for line in capsys.readouterr().err.splitlines() if not line.startswith("run ")] == said
+
+
+@pytest.mark.parametrize(("url", "also"), [(None, ""), ("sqlite:///here.db", " with the same --store-url")])
+def test_what_breaks_an_experiment_says_how_to_go_on(url: str | None, also: str) -> None:
+    heard: list[Progress] = []
+    with pytest.raises(ZeroDivisionError) as broken, heard_by(heard.append), shown.watching(Terminal(store_url=url)):
+        ran = run_experiment(dataset=ROWS, task=work, **dry)
+        raise ZeroDivisionError
+    resume = f"`prefect-experiments resume {ran.experiment_id}`"
+    assert broken.value.__notes__ == [f"What has finished is kept; go on with {resume}{also}"]
+
+
+def test_a_dry_run_shows_ten_examples_and_counts_the_rest(here: Here) -> None:
+    Path("many.csv").write_text("id,input\n" + "".join(f"m{n},{n}\n" for n in range(12)))
+    told = here("run", "many.csv", "--task", "os.path:basename", "--dry-run", "12").out.splitlines()
+    assert sum(line.startswith("example m") for line in told) == 10
+    assert "and 2 more; --json has them all" in told
 
 
 def test_the_commands_leave_the_log_as_it_was(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,8 +37,11 @@ def test_run_prints_the_summary_and_nothing_of_prefects(ran: Ended, cli: Command
     assert printed[2].split()[0] == "same"
     assert "  task errors, 1 of 4 (25%) runs:" in printed
     assert "    once: ValueError: not today (example r2)" in printed
-    assert "--failed" in printed[-2]
-    assert "prefect-experiments resume exp-" in printed[-2]
+    experiment_id = cli.client().experiments.get(experiment="first").id
+    assert printed[-2] == (
+        f"  see what failed with `prefect-experiments runs {experiment_id} --failed`, "
+        f"try it again with `prefect-experiments resume {experiment_id}`"
+    )
     assert re.fullmatch(rf"flow run: {cli.api.removesuffix('/api')}/\S*flow-run/[0-9a-f-]+", printed[-1])
 
 

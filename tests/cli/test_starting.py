@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from support.patience import PATIENCE_S
@@ -45,6 +46,8 @@ def test_every_command_has_help(here: Here) -> None:
     root = here("--help")
     assert root.code == 0
     assert root.out.startswith("Usage: prefect-experiments")
+    assert "Run evaluation experiments on AI applications as Prefect flows." in root.out
+    assert "Exit codes: 0 done (and the gate passed), 1 the gate failed" in " ".join(root.out.split())
     for command in COMMANDS:
         assert f" {command} " in root.out
         described = here(command, "--help")
@@ -54,7 +57,10 @@ def test_every_command_has_help(here: Here) -> None:
     for command in DATASET_COMMANDS:
         assert f" {command} " in here("datasets", "--help").out
         assert here("datasets", command, "--help").code == 0
-    assert "prefect-experiments run questions.csv --task app.py:answer" in here("run", "--help").out
+    run = " ".join(here("run", "--help").out.replace("│", "").split())
+    assert "prefect-experiments run questions.csv --task app.py:answer" in run
+    assert "for a sample: so many examples; all of them where" in run
+    assert "--metadata-key STR... the columns that make the metadata. Can be given several times." in run
 
 
 @pytest.mark.parametrize(
@@ -64,8 +70,11 @@ def test_every_command_has_help(here: Here) -> None:
         (["run", "rows.csv"], "--task"),
         (["run", "rows.csv", "--task", "x:y", "--bogus"], "Unknown option: --bogus"),
         (["run", "rows.csv", "--task", "x:y", "--concurrency", "many"], "--concurrency"),
-        (["run", "rows.csv", "--task", "x:y", "--metadata", "[1]"], "--metadata must be a JSON object"),
-        (["run", "rows.csv", "--task", "x:y", "--metadata", "{"], "--metadata must be a JSON object"),
+        (["run", "rows.csv", "--task", "x:y", "--metadata", "[1]"], "--metadata must be a JSON object, got '[1]'"),
+        (
+            ["run", "rows.csv", "--task", "x:y", "--metadata", "{"],
+            "--metadata must be a JSON object, got '{', which is ",
+        ),
         (["run", "rows.csv", "--task", "x:y", "--sample-n", "0"], "Sample.n must be"),
         (["run", "rows.csv", "--task", "x:y", "--sample-by", "topic"], "Sample takes n= or fraction="),
         (["run", "rows.csv", "--task", "os.path:basename", "--dry-run", "0"], "dry_run must be"),
@@ -83,6 +92,14 @@ def test_every_command_has_help(here: Here) -> None:
         (["log", "rows.csv", "--dataset", "d", "--score", "a=x", "--score", "a=y"], "--score is given twice for 'a'"),
         (["log", "rows.csv", "--dataset", "d", "--kind", "human"], "--kind takes NAME=KIND, got 'human'"),
         (["log", "rows.csv", "--dataset", "d", "--score", "a="], "--score takes NAME=COLUMN, got 'a='"),
+        (
+            ["log", "rows.csv", "--dataset", "d", "--explanation", "a=why"],
+            "evaluator 'a' has neither a score nor a label; give --score a=COLUMN",
+        ),
+        (
+            ["run", "kept", "--task", "os.path:basename", "--input-key", "x"],
+            "--input-key is for files; the dataset 'kept' is kept with its examples as they are",
+        ),
         (["resume", "nothing"], "unknown experiment 'nothing'"),
         (["evaluate", "nothing"], "--evaluator"),
         (["show", "latest"], "there is no experiment yet"),
@@ -150,6 +167,36 @@ def test_what_nobody_expected_is_one_line_too(here: Here, monkeypatch: pytest.Mo
     said = "RuntimeError: first second (run with --debug for the traceback)"
     assert lines(ended.err) == [f"error: {said}"]
     assert here("list", "--json").json == {"error": said, "experiment_id": None}
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Failed to reach API at http://127.0.0.1:9/api/"), httpx.ConnectError("refused")]
+)
+def test_what_prefects_client_says_of_a_server_that_is_away_is_a_line_with_advice(
+    error: Exception, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("prefect_experiments.client.Experiments.list", broken)
+    ended = here("list")
+    assert (ended.code, lines(ended.err)) == (
+        3,
+        [
+            f"error: Prefect's server does not answer ({error}). Is PREFECT_API_URL right, and is the server running? "
+            "`prefect server start` starts one; without PREFECT_API_URL each run gets one of its own"
+        ],
+    )
+
+
+def test_a_folder_that_was_deleted_meanwhile(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    ended = here("init", "--yes")
+    assert lines(ended.err) == ["error: the current directory does not exist any more; go to one that does"]
+    assert ended.code == 3
 
 
 def test_whose_store_url_is_wrong(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.flow_logs import said_in_flows
+
 from .stack import Stack, deployed
+
+__all__ = ["said_in_flows"]
 
 
 @pytest.fixture(scope="package")

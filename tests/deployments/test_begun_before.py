@@ -95,9 +95,11 @@ def test_a_second_life_is_compared_with_what_the_first_was(calls: Calls, client:
     assert resumed["baseline"] == baseline
 
 
-def test_a_flow_run_has_its_last_life_before_it_is_given_up(calls: Calls) -> None:
+def test_a_flow_run_has_its_last_life_before_it_is_given_up(calls: Calls, said_in_flows: list[str]) -> None:
     begun(calls)
     assert calls.live(MOST_LIVES) == "done"
+    going_on = f"Going on with experiment {calls.resumed[0]['experiment']}, which this flow run has begun before."
+    assert said_in_flows == [going_on]
     with pytest.raises(ExperimentsError, match=rf"started {MOST_LIVES + 1} times .* not tried again"):
         calls.live(MOST_LIVES + 1)
 
@@ -118,7 +120,7 @@ class Server:
         return self.run
 
     async def set_flow_run_state(self, run_id: UUID, state: State[Any]) -> None:
-        assert state.is_scheduled()
+        assert (state.is_scheduled(), state.message) == (True, "m@1 was asked for again")
         self.begun.append(run_id)
 
 
@@ -145,6 +147,25 @@ def test_only_a_first_flow_run_that_broke_off_is_started_again(
     assert (ended.name, ended.is_completed()) == ("AlreadyBegun", True)
     assert said in str(ended.message)
     assert server.begun == [server.run.id] * goes_on
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"deployment_id": None}, "begun. Its flow run 'first' broke off: Crashed"),
+        ({"state": None}, "begun. The flow run that began it is gone"),
+    ],
+)
+def test_a_first_flow_run_that_cannot_be_started_again_is_an_error(
+    change: dict[str, Any], said: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(Crashed())
+    vars(server.run).update(change)
+    monkeypatch.setattr(recovery, "get_client", server.client)
+    first = new_experiment(client.store, metadata={recovery.FLOW_RUN: str(server.run.id)}).experiment
+    with pytest.raises(ExperimentsError) as refused:
+        asyncio.run(what_became_of(AlreadyExists("begun", experiment_id=first.id), "m@1", client))
+    assert (str(refused.value), server.begun) == (said, [])
 
 
 @pytest.fixture

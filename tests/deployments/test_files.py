@@ -115,8 +115,9 @@ def test_a_worker_finds_the_project(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.delenv("PREFECT_EXPERIMENTS_HOME", raising=False)
     assert enter(str(deployers)) == {"directory": str(deployers)}
     assert Path.cwd() == deployers
-    with pytest.raises(InvalidSetting, match="PREFECT_EXPERIMENTS_HOME set to the folder of this machine"):
+    with pytest.raises(InvalidSetting, match="PREFECT_EXPERIMENTS_HOME set to the folder of this machine") as refused:
         enter("/somewhere/on/another/machine")
+    assert str(refused.value).startswith("there is no folder '/somewhere/on/another/machine' here; start the worker")
     monkeypatch.setenv("PREFECT_EXPERIMENTS_HOME", str(mine))
     with pytest.raises(InvalidSetting, match="is no folder"):
         enter(str(deployers))

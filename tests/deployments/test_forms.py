@@ -31,6 +31,8 @@ def test_a_form_shows_few_fields_and_one_closed_group_with_the_rest(name: str) -
     assert len(schema.properties) <= 11
     options = schema.properties["options"]
     assert options["default"] is None, "it is closed"
+    said = "Everything else. What is set in it goes before what the deployment has set outside of it."
+    assert options["description"] == said
     assert options["position"] == max(field["position"] for field in schema.properties.values())
     inside = schema.definitions["Options"]["properties"]
     taken = set(found.validate_parameters(dict.fromkeys(schema.required, "x") | lists(schema)))

@@ -219,7 +219,8 @@ def test_a_limit_that_nobody_can_be_asked_for_is_an_error_before_anything(
     calls = Calls(gate, mode, 0)
     gate.set(mode)
     for option in ("concurrency_limit", "rate_limit"):
-        with pytest.raises(TransientError, match=f"the limit 'shared' .* nothing was run.*{gate.api} does not answer"):
+        said = f"the limit 'shared' cannot be kept to, and nothing was run: .*{gate.api} does not answer"
+        with pytest.raises(TransientError, match=said):
             run_experiment(dataset=ROWS, task=calls, client=client, **{option: "shared"}, **quiet)
     assert_asked_little(gate)
     assert not calls.made

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from prefect_experiments.pytest_plugin.options import options_of
 from pytest_plugin.conftest import PLUGIN, Project
 
 pytest_plugins = ["pytester"]
@@ -71,18 +72,46 @@ def test_pytest_finds_it_by_itself_unless_told_not_to(
 
 def test_a_fixture_of_the_same_name_is_the_users(serverless: Project) -> None:
     tests = """
-@pytest.fixture
-def experiment():
-    return "mine"
+class TestMine:
+    @pytest.fixture
+    def experiment(self):
+        return "mine"
 
-def test_one(experiment):
-    assert experiment == "mine"
+    def test_one(self, experiment):
+        assert experiment == "mine"
+
+    @pytest.mark.experiment(dataset="tickets.csv", task=add)
+    def test_marked(self):
+        raise SystemError("it has run")
+
+@pytest.mark.experiment(dataset="tickets.csv", task=add)
+def test_task(input, expected):
+    raise SystemError("it has run")
 """
-    serverless.run(tests).assert_outcomes(passed=1)
+    done = serverless.run(tests)
+    done.assert_outcomes(passed=1, failed=2)
+    said = done.stdout.str()
+    hidden = "test_app.py::TestMine::test_marked: a fixture of its own called experiment hides the package's"
+    assert f"UsageError: {hidden}" in said
+    assert "UsageError: test_app.py::test_task takes input, expected as a task does, and has task= as well" in said
+
+
+def test_a_number_of_repetitions_that_is_none(serverless: Project) -> None:
+    config = serverless.pytester.parseconfig("-p", PLUGIN, "-o", "experiment_repetitions=many")
+    with pytest.raises(pytest.UsageError, match="experiment_repetitions must be a whole number, got 'many'"):
+        options_of(config)
 
 
 def test_it_is_in_the_help(serverless: Project) -> None:
     said = serverless.pytester.run(sys.executable, "-m", "pytest", "-p", PLUGIN, "--help").stdout.str()
     assert "--experiment-baseline=BASELINE" in said
+    words = " ".join(said.split())
+    for option in (
+        "--experiment-baseline=BASELINE what experiments are compared with that name none: an id, a name, tag:NAME, ",
+        "--experiment-gate=GATE the rules for experiments that name none: the path of a YAML or JSON file",
+        "--experiment-report=REPORT a folder that gets an HTML report of each experiment",
+        "--experiment-repetitions=N how often each example is run, where a test does not say",
+    ):
+        assert option in words
     markers = serverless.pytester.run(sys.executable, "-m", "pytest", "-p", PLUGIN, "--markers").stdout.str()
     assert "@pytest.mark.experiment(dataset=, task=" in markers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -69,10 +70,33 @@ def test_passing_subtests(subtests):
     for name in ("one", "two"):
         with subtests.test(name):
             assert 1
-"""
+
+@pytest.mark.experiment
+def test_unread(experiment):
+    experiment.log_output(n for n in range(3))
+
+@pytest.mark.experiment(dataset="halved", GATE)
+@pytest.mark.parametrize("input", ["1", "2"])
+def test_half(input):
+    pass
+
+@pytest.mark.experiment(dataset="unscored", evaluators="exact_mtach")
+def test_unscored():
+    pass
+""".replace("GATE", LENIENT)
+    )
+    # As plugins do that run a test in a way of their own.
+    (project.path / "conftest.py").write_text(
+        "def pytest_runtest_protocol(item):\n    return '[2]' in item.name or None\n"
     )
     done = project.run(tests)
     assert done.ret == 1
+    said = done.stdout.str()
+    assert "The gate was not asked: 1 case was not run." in said
+    assert re.search(r"NOT JUDGED +halved on halved  id exp-\w+  1 case was not run\n", said)
+    [left] = project.path.glob(".pytest_cache/d/experiments-*")
+    unscored = "unknown built-in evaluator 'exact_mtach'; did you mean 'exact_match'?"
+    assert re.search(rf"NOT LOGGED +unscored on unscored  {re.escape(unscored)}.*; the results are in {left}\n", said)
     sums = results(project, "sums").to_dataframe().set_index("example_id")
     row = sums.loc["test_app.py::test_sum[c]"]
     assert row["input"] == {"question": "3+3"}
@@ -91,7 +115,9 @@ def test_passing_subtests(subtests):
     assert rows.loc["test_subtests", "eval.pass.explanation"].startswith("subtest: AssertionError")
     assert rows.loc["test_passing_subtests", "eval.pass.label"] == "pass"
     assert "test_skipped" not in rows.index
-    assert len(rows) == 7
+    unread = rows.loc["test_unread", "error"]
+    assert unread.startswith("the output cannot be kept: generator at ['output'] was not read; "), unread
+    assert len(rows) == 8
 
 
 @pytest.mark.mostly_slow

@@ -77,7 +77,11 @@ def test_wrong():
         ("'tickets.csv'", "input", "takes keywords only, such as dataset=; got 'tickets.csv'"),
         ("gate='gat.yaml'", "", "gat.yaml"),
         ("repetitions=0", "", "repetitions must be a whole number of at least 1, got 0"),
-        ("task_name='x'", "", "unknown keyword 'task_name'"),
+        (
+            "task_name='x'",
+            "",
+            "@pytest.mark.experiment of a test whose parameters are the examples: unknown keyword 'task_name'",
+        ),
     ],
 )
 def test_a_marker_that_cannot_be_used_is_refused_before_anything_runs(

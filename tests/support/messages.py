@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from prefect_experiments.syntax import syntax_tree
 
@@ -75,7 +76,11 @@ def messages() -> list[Message]:
 
 def messages_of(source: str, module: str = "") -> Iterator[Message]:
     """All of a module's."""
-    for literal, raised in _literals(syntax_tree(source), _of_source):
+    tree = syntax_tree(source)
+    compared = _compared_only(tree)
+    for literal, raised in _literals(tree, _of_source):
+        if literal in compared:
+            continue
         text = _text(literal)
         parts = tuple(_parts(literal))
         words = _FILLED.sub(" ", text)
@@ -166,6 +171,24 @@ def _of_source(node: ast.AST) -> Iterable[ast.AST]:
     if isinstance(node, ast.Assign) and _name(node.targets[0]) in _NO_MESSAGE_AS:
         return ()
     return _but_docstrings(node)
+
+
+def _compared_only(tree: ast.Module) -> set[ast.AST]:
+    """What stands in the module's constants that texts of others are compared with, and nothing else is done with."""
+    made = {_name(node.targets[0]): node for node in tree.body if isinstance(node, ast.Assign)}
+    said = {node.id for node in _within(tree, _of_source) if _is_read(node)}
+    read = {node.id for node in ast.walk(tree) if _is_read(node)}
+    return {part for name in read - said if name in made for part in ast.walk(made[name])}
+
+
+def _is_read(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+
+
+def _within(node: ast.AST, within: Callable[[ast.AST], Iterable[ast.AST]]) -> Iterator[ast.AST]:
+    yield node
+    for child in within(node):
+        yield from _within(child, within)
 
 
 def _of_test(node: ast.AST) -> Iterable[ast.AST]:

@@ -81,8 +81,10 @@ class Line:
             self.lacks(what)
             return None
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(self.patience) as limit:
                 told = await call
+            if limit.expired():  # where Prefect is cancelled while it gives slots back, it says nothing
+                raise TimeoutError  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - a page that lacks something is no reason to fail
             self._waited_until = time.monotonic()
             self._left -= self._waited_until - began

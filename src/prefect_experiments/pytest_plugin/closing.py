@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from prefect_experiments.client import Client
+from prefect_experiments.display import counted
 from prefect_experiments.errors import ExperimentsError
 from prefect_experiments.models import Dataset, Example
 from prefect_experiments.options import EvaluationOptions
@@ -180,11 +181,11 @@ def _judge(ran: RanExperiment, record: Record, found: dict[str, Any], lacking: i
     record.said = "RAN" if verdict is None else verdict.status.upper()
     if verdict is None:
         if lacking:
-            record.note = f"{lacking} cases were not run"
+            record.note = _not_run(lacking)
         return
     if lacking:  # a run that was cut short is no evidence of anything
-        record.said, record.note = "NOT JUDGED", f"{lacking} cases were not run"
-        found["failure"] = f"The gate was not asked: {lacking} cases were not run.\n  {judging.where(ran)}"
+        record.said, record.note = "NOT JUDGED", _not_run(lacking)
+        found["failure"] = f"The gate was not asked: {record.note}.\n  {judging.where(ran)}"
         return
     checks = judging.metric_checks(ran, verdict)
     passes = not verdict.exit_code
@@ -194,6 +195,10 @@ def _judge(ran: RanExperiment, record: Record, found: dict[str, Any], lacking: i
     found["judged"] = True
     if not passes:
         found["failure"] = judging.sentence(verdict, ran)
+
+
+def _not_run(lacking: int) -> str:
+    return f"{counted(lacking, 'case')} {'was' if lacking == 1 else 'were'} not run"
 
 
 def _report_verdicts(session: pytest.Session, ours: Session) -> None:

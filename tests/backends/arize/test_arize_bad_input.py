@@ -9,6 +9,7 @@ import pytest
 
 from prefect_experiments import Client, EvaluationResultFieldNames, ExperimentTaskFieldNames
 from prefect_experiments.errors import InvalidDataset, InvalidInput, InvalidSetting, NotFound
+from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
 from support.arize import Official, StandIn
 
 from .conftest import ours
@@ -74,6 +75,22 @@ def test_a_key_that_is_refused(arize: StandIn, local: Client, store_url: str) ->
         refused.experiments.create(name="x", dataset="sums", experiment_runs=ROWS)
     assert "not the key" not in str(said.value)
     assert_nothing_was_written(arize, local)
+
+
+def test_annotations_need_their_experiment_and_nobodys_name(client: Client) -> None:
+    client.experiments.create(name="x", dataset="sums", experiment_runs=ROWS)
+    run = client.experiments.list_runs(experiment="x").experiment_runs[0]
+    note = AnnotateRecordInput(record_id=run.id, values=[AnnotationInput(name="tone", score=1.0)])
+    for given, said in [
+        ({}, "Arize AX annotates the runs of one experiment; pass experiment="),
+        (
+            {"experiment": "x", "annotator": "me"},
+            "Arize AX takes the annotator from the API key; leave annotator= out",
+        ),
+    ]:
+        with pytest.raises(InvalidInput) as refused:
+            client.experiments.annotate_runs(annotations=[note], **given)  # type: ignore[arg-type]
+        assert str(refused.value) == said
 
 
 def test_mixed_types_are_no_trouble(arize: StandIn, client: Client, elsewhere: Client, official: Official) -> None:

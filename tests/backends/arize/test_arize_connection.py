@@ -90,6 +90,10 @@ def test_what_the_official_client_refuses_is_refused(
 def test_further_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSetting, match=r"AX's host must be a name such as api.arize.com, got 'https://"):
         connection(api_key="k", api_host="https://api.arize.com")
+    with pytest.raises(
+        InvalidSetting, match=r"Arize AX's host 'ax.example.com:many' has a port that is none; set ARIZE"
+    ):
+        connection(api_key="k", api_host="ax.example.com:many")
     with pytest.raises(InvalidSetting, match=r"pass base_url= or api_host=, api_port= and api_scheme=, not both"):
         connection(api_key="k", base_url="http://localhost:1", api_port=1)
     with pytest.raises(InvalidSetting, match="Arize AX's api_key holds text that cannot be sent; is there a line end"):

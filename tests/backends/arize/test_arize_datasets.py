@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments import Client, Dataset, Example
-from prefect_experiments.errors import AlreadyExists, InvalidDataset, InvalidInput, NotFound
+from prefect_experiments.errors import AlreadyExists, BackendUnavailable, InvalidDataset, InvalidInput, NotFound
 from support.arize import Official, StandIn
 
 FLAT = [{"question": f"{n} + {n}?", "answer": str(2 * n), "level": n % 2, "tags": ["sum", n]} for n in range(4)]
@@ -226,6 +226,16 @@ def test_trouble_loses_and_doubles_nothing(arize: StandIn, client: Client, hasty
     more = client.datasets.add_examples_to_dataset(dataset="many", examples=doubles)
     assert sorted(e.input["n"] for e in more.examples) == [-1] * 150 + list(range(hasty))
     assert len(client.datasets.list_versions(dataset="many")) == 2
+
+
+def test_what_is_there_of_a_dataset_whose_rest_was_not_taken(arize: StandIn, client: Client, hasty: int) -> None:
+    arize.fail({"method": "POST", "path": "/examples$", "status": 503})
+    with pytest.raises(BackendUnavailable) as out:
+        client.datasets.create_dataset(name="many", examples=[{"input": n} for n in range(hasty)])
+    assert str(out.value).endswith(
+        ". 100 of 260 examples are in the new dataset 'many' by now; delete it, or add the others with "
+        "add_examples_to_dataset"
+    )
 
 
 def test_another_dataset_of_the_name_is_not_taken_for_ours(arize: StandIn, client: Client, elsewhere: Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 import threading
 import time
 from collections import Counter
@@ -198,7 +199,7 @@ def test_an_outage_is_waited_for_and_asked_about_seldom(pushing_to: Pushing) -> 
     assert asked_in_vain <= circuit_breaker.HICCUPS + 3 + 6
     [out, again] = pushing_to.said
     assert out == "it is out. 120 results wait in the store; trying again until they are taken."
-    assert again.startswith("backend answers again after ")
+    assert re.fullmatch(r"backend answers again after [456] s; the push goes on\.", again), again
     assert outcome.waited_for == "it is out"
     assert 3.9 < outcome.waited_s <= time.monotonic() - began
 
@@ -356,7 +357,9 @@ def store_that_fails(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch, does:
         monkeypatch.setattr(queue, name, failing)
 
 
-def test_a_store_that_is_away_for_a_while(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_away_for_a_while(
+    pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(pushing, "VISIT_EVERY_S", 0.02)
     filled = Filled(pushing_to.store, 300)
     calls = iter(range(1000))
@@ -370,6 +373,7 @@ def test_a_store_that_is_away_for_a_while(pushing_to: Pushing, monkeypatch: pyte
     pushing_to.backend.does = lambda _: asyncio.sleep(0.005)
     assert pushing_to(filled).is_complete
     assert pushing_to.all_taken(filled)
+    assert set(caplog.messages) == {"the store is away. The push goes on when it answers."}
 
 
 def test_a_store_that_stays_away(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from prefect.task_runners import PrefectTaskRunner, TaskRunner, ThreadPoolTaskRu
 
 from prefect_experiments import Client
 from prefect_experiments.errors import InvalidEvaluator, InvalidInput, InvalidSetting, InvalidTask
+from prefect_experiments.experiment.arguments import RunArguments
+from prefect_experiments.experiment.request import plan_new
+from prefect_experiments.orchestration.workers.checks import check_workers
 
 ROWS = [{"id": f"e{n}", "input": n} for n in range(4)]
 calls: list[int] = []
@@ -114,9 +118,23 @@ def test_a_temporary_server_where_workers_may_be_on_other_machines(
     monkeypatch.delenv("PREFECT_API_URL")
     with (
         temporary_settings(restore_defaults={PREFECT_API_URL}),
-        pytest.raises(InvalidSetting, match="set PREFECT_API_URL"),
+        pytest.raises(InvalidSetting) as refused,
     ):
         run(team, task_runner=Elsewhere())
+    assert "() may have workers on other machines, which do not reach the temporary Prefect server that " in str(
+        refused.value
+    )
+    assert "; set PREFECT_API_URL, here and for every worker, to a server that all of them reach" in str(refused.value)
+
+
+def test_a_backend_whose_settings_are_not_the_workers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ARIZE_API_KEY", raising=False)
+    plan = plan_new(RunArguments(dataset=ROWS, task=double, evaluators=[right], task_runner="processes"), client)
+    backend = Client(backend="arize", api_key="k", store_url="sqlite://")
+    with pytest.raises(InvalidSetting) as refused:
+        check_workers(replace(plan, backend="arize", remote=backend.remote))
+    told = "workers find the backend by this process's settings, and not by what was passed to a client: Arize AX needs"
+    assert str(refused.value).startswith(told)
 
 
 def test_a_password_that_only_this_process_knows(postgres_url: str) -> None:

@@ -19,7 +19,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments import arun_deployment
 
-from prefect_experiments.display import some
+from prefect_experiments.display import counted, some
 from prefect_experiments.errors import WorkCalledOff, WorkersLost, current_directory, describe
 from prefect_experiments.experiment.sharing import Part
 from prefect_experiments.experiment.worker_errors import from_text
@@ -195,7 +195,8 @@ class DeploymentCrew:
         self._deployment = await asked(what, partial(found_deployment, self._name))
         line, before = current_line(), "the end of flow runs that were workers of this experiment before"
         if left := await line.tell(before, left_over(self._deployment, _tag(part))):
-            logger.info("Cancelling %d flow runs of workers that were started for this experiment before.", len(left))
+            many = counted(len(left), "flow run")
+            logger.info("Cancelling %s of workers that were started for this experiment before.", many)
             await line.tell(before, cancel(left))
 
     async def _start(self, part: Part, store: Store) -> FlowRun | None:

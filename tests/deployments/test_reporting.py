@@ -1,0 +1,140 @@
+"""How a flow that was deployed ends: its final state, its log, and who gets a tag; with no server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect import flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+from prefect_experiments import Client, RanExperiment
+from prefect_experiments.analysis import meta_evaluation
+from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.results import result_table
+from prefect_experiments.analysis.verdicts import Verdict
+from prefect_experiments.orchestration.deployed import reporting
+from prefect_experiments.orchestration.deployed.reporting import agreed, outcome, promote_passed, report_on
+from tests.store.samples import new_experiment
+
+PASSED = Verdict(status="passed", reasons=("no metric is worse",), exit_code=0)
+FAILED = Verdict(status="failed", reasons=("worse",), exit_code=1)
+
+
+def judged(**columns: Any) -> Any:
+    rows = [{"example_id": f"e{n}", "output": n} for n in range(4)]
+    return [row | {name: values[n] for name, values in columns.items()} for n, row in enumerate(rows)]
+
+
+LABELS = {"eval.judge.label": ["good", "good", "bad", "bad"], "annotation.human.label": ["good", "bad", "bad", "bad"]}
+SCORES = {"eval.judge.score": [0.1, 0.2, 0.3, 0.4], "annotation.human.score": [0.1, 0.3, 0.2, 0.4]}
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Client:
+    return Client(store_url=f"sqlite:///{tmp_path / 'store.db'}")
+
+
+@pytest.fixture
+def ran(client: Client) -> RanExperiment:
+    return RanExperiment(client.store, new_experiment(client.store), waiting=3)
+
+
+@flow
+def evaluation() -> None:
+    """What the flow runs are of."""
+
+
+@pytest.fixture
+def in_flow() -> Iterator[None]:
+    run = FlowRun.model_construct(id=uuid4(), name="run", flow_id=uuid4(), run_count=1, tags=[])
+    with (
+        temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}),
+        FlowRunContext.model_construct(flow=evaluation, flow_run=run),
+    ):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("verdict", "compared", "said"),
+    [
+        (FAILED, False, "Not tagged 'best': only an experiment that a gate has passed is promoted."),
+        (None, False, "Not tagged 'best': only an experiment that a gate has passed is promoted."),
+        (PASSED, True, "Not tagged 'best': the run before was not better than the baseline, which stays."),
+        (PASSED, False, "Experiment {} is 'best' now."),
+    ],
+)
+def test_what_is_promoted_and_why_not(
+    verdict: Verdict | None,
+    compared: bool,
+    said: str,
+    ran: RanExperiment,
+    client: Client,
+    in_flow: None,
+    said_in_flows: list[str],
+) -> None:
+    table = result_table(judged(**SCORES), "a night")
+    ran.verdict, ran.comparison = verdict, compare_results(table, table) if compared else None
+    is_tagged = asyncio.run(promote_passed(ran, "best", client, only_confirmed=True))
+    assert is_tagged is (not said.startswith("Not"))
+    assert said_in_flows == [said.format(ran.experiment_id)]
+    assert client.experiments.get(experiment=ran.experiment_id).tags == ("best",) * is_tagged
+
+
+def test_what_waits_for_the_backend_stands_in_the_final_state(ran: RanExperiment) -> None:
+    ended = outcome(ran, before="At last. ")
+    assert str(ended.message).startswith("At last. ")
+    waits, push = ". 3 results wait for the backend: ", f"`prefect-experiments push {ran.experiment_id}`"
+    assert str(ended.message).endswith(waits + push)
+
+
+@pytest.mark.parametrize(("is_clone", "path"), [(True, "reports"), (True, "{}/reports"), (False, "reports")])
+def test_a_report_into_a_folder_that_is_deleted_is_told_of(
+    is_clone: bool,
+    path: str,
+    ran: RanExperiment,
+    in_flow: None,
+    said_in_flows: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path.parent))
+    if is_clone:
+        monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid4()))
+    shown = []
+
+    async def show(*given: Any) -> None:
+        shown.append(given)
+
+    monkeypatch.setattr(reporting, "show_report", show)  # which a server would have to take
+    written = asyncio.run(report_on(ran, path.format(tmp_path)))
+    assert written == tmp_path / "reports" / f"{ran.experiment_id}.html"
+    assert shown == [(written, None, "dataset")]
+    is_told = is_clone and path == "reports"
+    assert said_in_flows == is_told * [
+        f"The report's path reports is relative, and leads into {tmp_path}, which is deleted after this flow run. "
+        "Give an absolute path."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "least", "ends", "said"),
+    [
+        (LABELS, 0.4, "GatePassed", "kappa is 0.50, and at least 0.4 is asked for. "),
+        (LABELS, 0.6, "GateFailed", "kappa is 0.50, and at least 0.6 is asked for. "),
+        (SCORES, 0.4, "GateFailed", "there is no kappa, and at least 0.4 is asked for. "),
+        (LABELS, None, "Completed", ""),
+    ],
+)
+def test_what_kappa_has_to_reach(columns: dict[str, list[Any]], least: float | None, ends: str, said: str) -> None:
+    agreement = meta_evaluation(judged(**columns), evaluator="judge", human="human")
+    state = agreed(agreement, least)
+    assert (state.name, state.is_failed()) == (ends, ends == "GateFailed")
+    assert str(state.message).startswith(f"{said}eval.judge.")
