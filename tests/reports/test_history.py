@@ -107,11 +107,11 @@ def test_one_line_an_experiment_the_newest_last() -> None:
     rows = [line for line in lines if re.match(r" 2025-11-0\d", line)]
     assert [re.search(r"night-\d", row)[0] for row in rows] == [f"night-{n}" for n in range(6)]  # type: ignore[index]
     assert rows[0].rstrip().endswith("★ baseline")
-    assert "0.60 [0.56, 0.63] ▼" in rows[1]
+    assert "0.600 [0.560, 0.630] ▼" in rows[1]
     assert rows[1].rstrip().endswith("✗ failed: correct")
     assert re.search(r"night-2 +- +- +200 of 200  \? inconclusive: correct", rows[2])
-    assert "0.90 [0.86, 0.93] ▲" in rows[3]
-    assert "0.50 [0.46, 0.53] " in rows[3]
+    assert "0.900 [0.860, 0.930] ▲" in rows[3]
+    assert "0.500 [0.460, 0.530] " in rows[3]
     assert rows[4].rstrip().endswith("? inconclusive, let through: correct")
     assert rows[5].rstrip().endswith("✗ failed: drift"), "whatever check it is that the gate did not pass"
     assert lines[0] == "support  6 experiments, 5 judged: 2 failed, 2 inconclusive; 1 tag was given"
@@ -157,8 +157,8 @@ def test_a_narrow_terminal_has_metrics_below_each_other() -> None:
     shown = on_terminal(MONTH, 70)
     table = shown.partition("\n✗ ")[0].splitlines()[1:]
     assert max(map(len, table)) <= 70
-    assert re.search(r"2025-11-04 02:00 +correct 0\.90 \[0\.86, 0\.93\] ▲ +✓ passed", shown)
-    assert re.search(r"night-3 +later 0\.50 \[0\.46, 0\.53\]", shown)
+    assert re.search(r"2025-11-04 02:00 +correct 0\.900 \[0\.860, 0\.930\] ▲ +✓ passed", shown)
+    assert re.search(r"night-3 +later 0\.500 \[0\.460, 0\.530\]", shown)
     assert "200 of 200 failed" in shown
     for width in (20, 40):
         assert "night" in on_terminal(MONTH, width)
@@ -296,11 +296,11 @@ def test_a_chart_has_a_gap_where_there_is_no_score() -> None:
         ("✗", timeline(MONTH, "later").signs[1].x), ("?", 41.667), ("?", 75.0), ("≠", 75.0), ("✗", 91.667),
     ]  # fmt: skip
     assert chart.signs[1].title == "2025-11-02 02:00 failed: worse"
-    assert chart.dots[1].title == "2025-11-02 02:00 UTC, night-1: 0.60 [0.56, 0.63] ▼, baseline 0.85 (night-0)"
+    assert chart.dots[1].title == "2025-11-02 02:00 UTC, night-1: 0.600 [0.560, 0.630] ▼, baseline 0.85 (night-0)"
     assert chart.note == "less is better"
     assert [label.text for label in chart.dates] == ["11-01", "11-02", "11-03", "11-05", "11-06"]
     assert [dot.row for dot in timeline(MONTH, "later").dots] == [3]
-    assert "5 means from 0.60 to 0.90; the last one is 0.80 [0.76, 0.83]" in page(MONTH)
+    assert "5 means from 0.60 to 0.90; the last one is 0.800 [0.760, 0.830]" in page(MONTH)
 
 
 def test_a_baselines_mean_is_one_line_along_all_that_were_compared_with_it() -> None:
@@ -375,7 +375,7 @@ def test_markdown_for_prefects_page() -> None:
     lines = history_markdown(MONTH).splitlines()
     assert "- correct `▇▁·█▆▆` 0.60 to 0.90, last 0.80" in lines
     assert "- later `···▄··` 0.50 to 0.50, last 0.50" in lines
-    assert "| 2025-11-02 02:00 | night-1 | 0.60 [0.56, 0.63] ▼ | - | 0 of 200 | ✗ failed: correct |" in lines
+    assert "| 2025-11-02 02:00 | night-1 | 0.600 [0.560, 0.630] ▼ | - | 0 of 200 | ✗ failed: correct |" in lines
     run = entry(0, flow_run_url="https://prefect.example.com/runs/1")
     assert "night-0 [run](https://prefect.example.com/runs/1) |" in history_markdown(history(run)).replace("`", "")
     assert "- tone: no scores" in history_markdown(history(entry(0), metrics=("tone",)))

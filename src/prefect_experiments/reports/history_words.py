@@ -32,11 +32,11 @@ def arrow(point: MetricPoint) -> str:
 
 
 def mean(point: MetricPoint | None) -> str:
-    """Such as ``0.84 [0.81, 0.87] ▼``; a dash where the experiment has no score of it."""
+    """Such as ``0.840 [0.810, 0.870] ▼``; a dash where the experiment has no score of it."""
     if point is None:
         return numbers.NOTHING
-    interval = f" [{numbers.score(point.ci_low)}, {numbers.score(point.ci_high)}]" if point.ci_low is not None else ""
-    return f"{numbers.score(point.mean)}{interval} {arrow(point)}".rstrip()
+    interval = f" [{numbers.mean(point.ci_low)}, {numbers.mean(point.ci_high)}]" if point.ci_low is not None else ""
+    return f"{numbers.mean(point.mean)}{interval} {arrow(point)}".rstrip()
 
 
 def runs(entry: HistoryEntry, called: str = "") -> str:
