@@ -65,7 +65,4 @@ def _environment(home: str) -> dict[str, str]:
         **without_prefect(os.environ),
         "PREFECT_HOME": home,
         "PREFECT_SERVER_UI_ENABLED": "false",
-        # The states of Prefect tasks, each second, not one by one: a tenth of what the server does.
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     }
