@@ -1,5 +1,6 @@
 """Fixtures for all tests. Each has its home in `support`; what stands here is only their names."""
 
+import gc
 import os
 import signal
 import sys
@@ -33,10 +34,26 @@ from support.sharing import servers_for, stop_servers  # noqa: E402
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+AX = "tests/backends/arize/"
 SERVERS = {"arize_server", "phoenix_url", "postgres_server", "prefect_api", "prefect_server"}
 """The fixtures that start one: `make test-fast` leaves out the tests that have any of them."""
 
 __all__ = ["phoenix_url", "postgres_server", "postgres_url", "prefect_api"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files are given to processes one by one, but for those that would each start a stand-in for AX and its client."""
+    if config.option.dist != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class TogetherWhereTheyShare(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return AX if AX in file else file
+
+    return TogetherWhereTheyShare(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -50,6 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job of a shell script has it, and its children
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(getattr(config, "workerinput", {}).get("servers", {}))
+    gc.set_threshold(10_000, 10, 20)  # as it is, looking through all that there is takes a tenth of the tests' time
 
 
 @pytest.hookimpl(tryfirst=True)  # before cases are chosen by -m

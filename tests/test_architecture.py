@@ -178,6 +178,7 @@ def test_importing_is_cheap_and_starts_nothing() -> None:
     assert out.strip() == "[] 1"
 
 
+@pytest.mark.slow  # `backends/phoenix/test_blocks.py` asks for all of them
 def test_the_collection_registers_the_blocks() -> None:
     code = (
         "from prefect.plugins import load_prefect_collections; from prefect.blocks.core import Block;"

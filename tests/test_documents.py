@@ -230,6 +230,7 @@ def test_examples_of_workers_run(postgres_url: str, tmp_path: Path) -> None:
     assert printed.splitlines()[-1] == "100"
 
 
+@pytest.mark.slow
 def test_examples_of_phoenix_run(
     prefect_api: str, phoenix_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +287,7 @@ def test_examples_of_passing_run(prefect_api: str, tmp_path: Path, monkeypatch: 
     assert "and 90 % must" in " ".join(done.stdout.split()), done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_examples_of_cost_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = ROOT / "docs/cost.md"
     (tmp_path / "example.py").write_text("\n".join(python_blocks(document)))
@@ -304,6 +306,7 @@ def test_examples_of_cost_run(prefect_api: str, tmp_path: Path, monkeypatch: pyt
     assert printed.splitlines()[-1] == "40"
 
 
+@pytest.mark.slow
 def test_examples_of_notebooks_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a script; `reports/test_notebook.py` runs them as a notebook."""
     document = ROOT / "docs/notebooks.md"

@@ -14,6 +14,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from prefect_experiments.blocks import CallOptions
+from support.on_prefect import settings_for
 
 FLOWS = ["compare", "curate_dataset", "deployment_evaluation", "log_results", "meta_evaluation", "regression"]
 ONE = {"concurrency": 1}
@@ -74,18 +75,19 @@ def test_what_is_set_in_the_group_counts_and_its_defaults_do_not(
         "    global now, most\n    now += 1\n    most = max(most, now)\n    await asyncio.sleep(0.01)\n    now -= 1\n"
         "    return str(most)\n\ndef alone(output):\n    return output == '1'\n"
     )
-    state = asyncio.run(
-        flow_of("regression")(
-            dataset="rows.csv",
-            task="app.py:task",
-            evaluators=["app.py:alone"],
-            experiment_name="said outside",
-            report="reports",
-            # As the form sends a group that was opened, every default in it.
-            options={"limits": limits, "experiment_name": None, "report": "pages", "repetitions": 1},
-            return_state=True,
+    with settings_for(prefect_api):
+        state = asyncio.run(
+            flow_of("regression")(
+                dataset="rows.csv",
+                task="app.py:task",
+                evaluators=["app.py:alone"],
+                experiment_name="said outside",
+                report="reports",
+                # As the form sends a group that was opened, every default in it.
+                options={"limits": limits, "experiment_name": None, "report": "pages", "repetitions": 1},
+                return_state=True,
+            )
         )
-    )
     assert "alone 1.00 over 8 of 8" in state.message
     assert [path.parent.name for path in tmp_path.rglob("*.html")] == ["pages"]
     from prefect_experiments import Client
@@ -123,5 +125,6 @@ def test_a_run_is_taken_that_names_a_saved_block(
             )
         return await found(**asked.parameters, return_state=True)
 
-    state = asyncio.run(run())
+    with settings_for(prefect_api):
+        state = asyncio.run(run())
     assert "exit_on_error is set" in state.message, "as the block says"

@@ -12,7 +12,6 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
-import anthropic
 import httpx
 import httpx2
 import openai
@@ -239,6 +238,8 @@ def with_openai(events, is_async=False):
 
 
 def with_anthropic(events, is_async=False):
+    import anthropic  # takes a second and a half, which each process of the tests would need to read this module
+
     kind, http = (anthropic.AsyncAnthropic, httpx2.AsyncClient) if is_async else (anthropic.Anthropic, httpx2.Client)
 
     def task(input):

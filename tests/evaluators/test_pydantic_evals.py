@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from pydantic_ai.models.test import TestModel
 from pydantic_evals.evaluators import (
     Contains,
     Equals,
@@ -57,6 +56,8 @@ class Gives(Evaluator):
 
 
 def judge_model(passes=True, score=0.75):
+    from pydantic_ai.models.test import TestModel  # takes a second, which each process of the tests would need
+
     return TestModel(custom_output_args={"reason": "because", "pass": passes, "score": score})
 
 

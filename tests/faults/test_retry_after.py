@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
 from prefect_experiments.backends.circuit_breaker import CircuitBreaker
@@ -20,6 +19,7 @@ from prefect_experiments.tracing import sender
 from support.arize import KEY, StandIn, arize, arize_server
 from support.collector import Collector
 from support.fault_proxy import Answer, FaultProxy, Request
+from support.on_prefect import settings_for
 from tests.tracing.harness import experiment, tracer_to
 
 __all__ = ["arize", "arize_server"]
@@ -132,7 +132,7 @@ def test_nine_refusals_cost_ax_s_push_nine_seconds(arize: StandIn, tmp_path: Pat
 @pytest.fixture
 def prefect(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
-    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+    with settings_for(prefect_api):
         yield
 
 

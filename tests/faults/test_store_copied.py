@@ -79,7 +79,7 @@ def rows(path: Path) -> dict[str, list[Any]]:
         }
 
 
-@pytest.mark.mostly_slow(quick=2)
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("way", "code"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import sqlite3
 import threading
 
@@ -70,7 +71,8 @@ def test_of_two_that_resume_at_once_one_makes_the_calls(client: Client) -> None:
     def resume() -> None:
         client.experiments.resume_experiment(experiment=ran, task=task, print_summary=False)
 
-    first = threading.Thread(target=resume)
+    # With Prefect's settings, which are the context's: without them a server would be started.
+    first = threading.Thread(target=contextvars.copy_context().run, args=(resume,))
     first.start()
     under_way.wait()
     with pytest.raises(ExperimentInUse, match="nothing was called here"):

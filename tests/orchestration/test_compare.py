@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import (
     AnnotateRecordInput,
@@ -33,6 +32,7 @@ from prefect_experiments import (
     write_report,
 )
 from prefect_experiments.errors import AmbiguousName, InvalidEvaluator, InvalidInput, NotFound
+from support.on_prefect import settings_for
 
 N = 40
 ROWS = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n}} for n in range(N)]
@@ -78,7 +78,7 @@ class Kept:
 def kept(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     folder = tmp_path_factory.mktemp("kept")
     client = Client(store_url=f"sqlite:///{folder / 'experiments.db'}")
-    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+    with settings_for(prefect_api):
         client.datasets.create_dataset(name="numbers", examples=ROWS)
         common: dict[str, Any] = {"dataset": "numbers", "evaluators": [correct, size], **quiet}
         first = client.experiments.run_experiment(task=echo, experiment_name="first", **common)

@@ -41,8 +41,10 @@ def check_kills(store_url: str, tmp_path: Path, *, kills: int, kind: str, seed: 
     assert calls <= examples + kills * CONCURRENCY
 
 
-def test_two_kills(store_url: str, tmp_path: Path) -> None:
-    check_kills(store_url, tmp_path, kills=2, kind="async", seed=1)
+@pytest.mark.mostly_slow
+@pytest.mark.parametrize("kills", [1, 2])
+def test_two_kills(store_url: str, tmp_path: Path, kills: int) -> None:
+    check_kills(store_url, tmp_path, kills=kills, kind="async", seed=1)
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def _made(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, prefect_ap
         (pytester.path / name).write_text(text)
     store_url = f"sqlite:///{pytester.path / 'kept.db'}"
     for name in [name for name in os.environ if name.startswith(("PREFECT", "PHOENIX", "ARIZE", "PYTEST"))]:
-        if name not in ("PYTEST_CURRENT_TEST", "PYTEST_DEBUG_TEMPROOT"):
+        if name not in ("PYTEST_CURRENT_TEST", "PYTEST_DEBUG_TEMPROOT", "PREFECT_API_SSL_CERT_FILE"):
             monkeypatch.delenv(name)
     for name, value in {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",

@@ -98,6 +98,7 @@ def test_open(experiment):
     assert "SUBSKIPPED[exact_match]" in said
 
 
+@pytest.mark.slow
 def test_required_examples_must_be_right_whatever_the_gate_says(project: Project) -> None:
     tests = """
 def test_support(experiment):

@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
 from prefect_experiments.analysis import RanExperiment, Summary, numbers
@@ -31,6 +30,7 @@ from prefect_experiments.reports.html import html_report
 from prefect_experiments.reports.page import Party, metric_rows, summary_rows
 from prefect_experiments.reports.pull_request import pull_request_comment
 from prefect_experiments.reports.report_model import ReportSide, report_side, table_side
+from support.on_prefect import settings_for
 from support.work import assert_in_proportion
 
 from .hostile import hostile_report
@@ -427,7 +427,7 @@ def ran(tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> It
             raise ValueError("three is too much")
         return input * 2 - input % 2
 
-    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+    with settings_for(prefect_api):
         yield Client(store_url=f"sqlite:///{tmp_path / 'store.db'}").experiments.run_experiment(
             dataset=[{"id": f"e{n}", "input": n, "output": n * 2} for n in range(6)],
             task=task,

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client, RanExperiment, run_experiment
 from prefect_experiments.reports.worst_runs import worst_runs_lines
+from support.on_prefect import settings_for
 
 
 @pytest.fixture(autouse=True)
 def _on_the_server(prefect_api: str) -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+    with settings_for(prefect_api):
         yield
 
 

@@ -12,6 +12,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
+
+import certifi
 
 _SERVICES = ("PREFECT", "PHOENIX", "ARIZE")
 TAKEN_AWAY = (
@@ -21,6 +24,7 @@ TAKEN_AWAY = (
     *("LANG", "LC_", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONWARNINGS"),
 )
 """How the names of variables begin that say how what is tested behaves."""
+AUTHORITY = "PREFECT_API_SSL_CERT_FILE"
 _OF_TESTS = "PREFECT_EXPERIMENTS_TEST_"  # servers to use: see `support.prefect_server`
 _PLAIN = {
     "DO_NOT_TRACK": "1",
@@ -29,6 +33,18 @@ _PLAIN = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",  # of those who start a server
 }
+_MEMORY = Path("/dev/shm")
+_ROOM_B = 2_000_000_000
+
+
+def fast_folder() -> str | None:
+    """Where servers and tests keep their files: in memory, where there is room; ``None`` for the usual place.
+
+    They commit with each request and with each result, so that a slow disk would decide how long the tests take, and
+    whether they pass.
+    """
+    there = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_B
+    return str(_MEMORY) if there else None
 
 
 def make_plain() -> None:
@@ -42,9 +58,24 @@ def make_plain() -> None:
     home = tempfile.mkdtemp(prefix="prefect-home-")
     # Registered before those of Prefect and of its threads, and so called after them.
     atexit.register(functools.partial(shutil.rmtree, home, ignore_errors=True))
-    os.environ.update(_PLAIN, PREFECT_HOME=home)
+    os.environ.update(_PLAIN, PREFECT_HOME=home, **{AUTHORITY: _one_authority(home)})
+    if (folder := fast_folder()) is not None:  # for `tmp_path`: stores wait for the disk with each transaction
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
     if path := os.environ.get("PYTHONPATH"):  # for those that start in another folder
         os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))
+
+
+def _one_authority(folder: str) -> str:
+    """A file with one authority in place of a hundred.
+
+    For each flow run Prefect makes several clients, each of which reads them all: a quarter of what such tests take.
+    The tests' servers of Prefect speak no TLS.
+    """
+    end = "-----END CERTIFICATE-----\n"
+    first, _, _ = Path(certifi.where()).read_text().partition(end)
+    file = Path(folder, "one-authority.pem")
+    file.write_text(first + end)
+    return str(file)
 
 
 def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
@@ -52,5 +83,5 @@ def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if not name.startswith(_SERVICES) or name in {*_PLAIN, "PREFECT_HOME"}
+        if not name.startswith(_SERVICES) or name in {*_PLAIN, "PREFECT_HOME", AUTHORITY}
     }

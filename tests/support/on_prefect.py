@@ -19,13 +19,17 @@ def on_the_server(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)  # for the processes that tests start
     # An experiment does without a server that takes long; a test that looks for what is there does not.
     monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))
-    with SettingsContext(profile=get_settings_context().profile, settings=_settings(prefect_api)):
+    with settings_for(prefect_api):
         yield
+
+
+def settings_for(api: str) -> SettingsContext:
+    """Prefect's settings for a server, made once: `temporary_settings` takes as long as many a test."""
+    return SettingsContext(profile=get_settings_context().profile, settings=_settings(api))
 
 
 @functools.cache
 def _settings(api: str) -> Settings:
-    """Prefect's settings for a server, made once: `temporary_settings` takes as long as many a test."""
     updates = {PREFECT_API_URL: api, PREFECT_LOGGING_LEVEL: "WARNING"}
     return get_settings_context().settings.copy_with_update(updates=updates)
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from support.environment import without_prefect
-from support.servers import Server, fast_folder, free_port, running, wait_until_healthy
+from support.environment import fast_folder, without_prefect
+from support.servers import Server, free_port, running, wait_until_healthy
 
 REUSE = "PREFECT_EXPERIMENTS_TEST_API_URL"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,19 +16,6 @@ from pathlib import Path
 from support.patience import PATIENCE_S
 
 STOPS_WITHIN_S = 10
-
-_MEMORY = Path("/dev/shm")
-_ROOM_B = 2_000_000_000
-
-
-def fast_folder() -> str | None:
-    """Where servers keep their files: in memory, where there is room; ``None`` for the usual place.
-
-    They commit with each request, so that a slow disk would decide how long the tests take, and whether they pass.
-    """
-    there = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_B
-    return str(_MEMORY) if there else None
-
 
 # The server's parent. It ends with the server, and it ends the server when its own standard input
 # ends, which happens even when the tests are killed outright and no code of theirs runs any more.

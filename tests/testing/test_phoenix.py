@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from prefect_experiments.backends import Remote, open_remote
 from prefect_experiments.testing import BackendSuite
-from support.patience import PATIENCE_S
+from support.patience import http
 from support.servers import free_port
 
 KEY, HEADER = "sk-hidden-word-9b2e", "tenant-hidden-word"
@@ -21,10 +20,9 @@ class TestPhoenix(BackendSuite):
         opened = open_remote("phoenix", base_url=phoenix_url, api_key=KEY, headers={"x-tenant": HEADER})
         assert opened is not None
         yield opened
-        with httpx.Client(base_url=phoenix_url, timeout=PATIENCE_S) as http:
-            for dataset in http.get("/v1/datasets", params={"limit": 100}).json()["data"]:
-                if dataset["name"].startswith(name):
-                    http.delete(f"/v1/datasets/{dataset['id']}")
+        for dataset in http.get(f"{phoenix_url}/v1/datasets", params={"limit": 100}).json()["data"]:
+            if dataset["name"].startswith(name):
+                http.delete(f"{phoenix_url}/v1/datasets/{dataset['id']}")
 
     @pytest.fixture
     def wrong(self) -> Remote | None:

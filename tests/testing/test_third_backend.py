@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 import prefect_experiments
 from prefect_experiments import AsyncClient, Client, Comparison, resume_experiment, run_experiment
 from prefect_experiments.cli.app import run as run_command
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting
 from support.folder_backend import FolderBackend, FolderSettings
+from support.on_prefect import settings_for
 from support.patience import PATIENCE_S
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -35,7 +35,7 @@ def kept(folder_installed: str, prefect_api: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))
-    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+    with settings_for(prefect_api):
         yield tmp_path / "kept"
 
 

@@ -337,6 +337,7 @@ with OpenAIStandIn(tokens=(10, 5)) as server:
 """
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("before", [True, False], ids=["set up before", "set up later"])
 def test_an_instrumentor_that_the_application_sets_up_is_not_doubled(before):
     ours, theirs = "instruments.set_up()\n", SET_UP

@@ -28,7 +28,7 @@ from prefect_experiments.errors import (
 )
 from prefect_experiments.store.patience import Outage, lost_at_work
 from prefect_experiments.store.sqlite_file import SqliteFile, reader, settle
-from prefect_experiments.store.tables import metadata
+from prefect_experiments.store.tables import metadata, statements_for
 from prefect_experiments.store.urls import connect_arguments, parse_url, shown, without_secrets_of
 
 BUSY_TIMEOUT_S = 1  # what SQLite waits by itself, without a word; then the rules of `patience` hold
@@ -339,7 +339,8 @@ class Database:
                 f"the database {self.shown_url} has tables of another application that are called as the store's: "
                 f"{', '.join(sorted(foreign))}; give the store a database of its own"
             )
-        metadata.create_all(connection, checkfirst=False)
+        for statement in statements_for(self.engine.url.drivername):
+            connection.exec_driver_sql(statement)
         _alembic_version.create(connection)
         connection.execute(_alembic_version.insert().values(version_num=HEAD))
         if self._file is not None:  # tells this store's file from others

@@ -5,6 +5,8 @@ seconds since the epoch as doubles, because converting dates would be the slowes
 writing a row.
 """
 
+import functools
+
 from sqlalchemy import (
     Column,
     Double,
@@ -17,7 +19,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    make_url,
 )
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 metadata = MetaData()
 
@@ -343,3 +347,14 @@ pushed_evaluations = Table(
     Column("stamp", Double, nullable=False),
     Column("refused", Text),
 )
+
+
+@functools.cache  # a process may make many stores: each dry run has one of its own
+def statements_for(driver: str) -> tuple[str, ...]:
+    """What makes all tables and their indexes, for a driver as a URL names it."""
+    statements: list[ExecutableDDLElement] = []
+    for table in metadata.sorted_tables:
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        statements += [CreateTable(table), *map(CreateIndex, indexes)]
+    dialect = make_url(f"{driver}://").get_dialect()()
+    return tuple(str(statement.compile(dialect=dialect)) for statement in statements)

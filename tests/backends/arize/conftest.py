@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
 from prefect_experiments.backends import circuit_breaker
 from prefect_experiments.backends import pusher as queue
 from prefect_experiments.backends.arize import api, datasets, experiments, pushing, taken
 from support.arize import KEY, StandIn, arize, arize_server, arize_url, official, official_old
+from support.on_prefect import settings_for
 from support.patience import PATIENCE_S
 
 __all__ = ["arize", "arize_server", "arize_url", "official", "official_old"]
@@ -35,7 +35,7 @@ def prefect(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     """For the tests that run experiments; the others need no Prefect server."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))
-    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+    with settings_for(prefect_api):
         yield
 
 

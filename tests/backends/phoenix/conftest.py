@@ -7,13 +7,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from phoenix.client import Client as PhoenixClient
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
 
 from prefect_experiments import Client
-from support.patience import PATIENCE_S
+from support.on_prefect import settings_for
+from support.patience import PATIENCE_S, http
 
 pytest.register_assert_rewrite("tests.backends.phoenix.referee")
 
@@ -25,7 +24,7 @@ def _on_the_server(prefect_api: str, store_url: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", store_url)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)  # for the processes that tests start
     monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", str(PATIENCE_S))
-    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "WARNING"}):
+    with settings_for(prefect_api):
         yield
 
 
@@ -34,10 +33,9 @@ def name(phoenix_url: str) -> Iterator[str]:
     """A name that nothing has on the Phoenix that all tests share; datasets whose names begin with it go away."""
     chosen = f"test-{uuid.uuid4().hex[:12]}"
     yield chosen
-    with httpx.Client(base_url=phoenix_url, timeout=PATIENCE_S) as http:
-        for dataset in http.get("/v1/datasets", params={"limit": 100}).json()["data"]:
-            if dataset["name"].startswith(chosen):
-                http.delete(f"/v1/datasets/{dataset['id']}")
+    for dataset in http.get(f"{phoenix_url}/v1/datasets", params={"limit": 100}).json()["data"]:
+        if dataset["name"].startswith(chosen):
+            http.delete(f"{phoenix_url}/v1/datasets/{dataset['id']}")
 
 
 @pytest.fixture

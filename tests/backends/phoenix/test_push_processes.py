@@ -52,12 +52,14 @@ def experiments_named(client: Client, name: str) -> int:
     return sum(experiment.name == name for experiment in found)
 
 
+@pytest.mark.mostly_slow
+@pytest.mark.parametrize("killed", [("run",), ("run", "resume", "push")], ids=["once", "three times"])
 def test_killed_in_mid_push_and_gone_on_with(
-    phoenix_url: str, store_url: str, name: str, start: Start, official: PhoenixClient
+    phoenix_url: str, store_url: str, name: str, start: Start, official: PhoenixClient, killed: tuple[str, ...]
 ) -> None:
     rng = random.Random(5)
     with FaultProxy(phoenix_url) as proxy:
-        for what in ("run", "resume", "push"):
+        for what in killed:
             process = start(proxy.url, what, name)
             wait_for_pushes(proxy, pushed(proxy) + rng.randrange(5, 50), process)
             process.kill()
