@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments import Client, Comparison
-from prefect_experiments.analysis.nights.promotion import better_before
+from prefect_experiments.analysis.nights.promotion import promotion
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.origin import GATE
 from prefect_experiments.reports.html import html_report
@@ -151,9 +151,9 @@ def test_another_task_makes_nights_of_its_own(nights: Nights) -> None:
     assert of_second.pooled is not None
     assert of_second.pooled.runs == ("night 2", "night 4"), "the baseline's own task"
     assert charted(of_second) == ["night 3"]
-    assert better_before(of_second) == ("right",)
+    assert promotion(of_second) == (True, "the run before was better (right), and this one confirms it")
     assert charted(of_first) == ["night 2"]
-    assert better_before(of_first) == ()
+    assert not promotion(of_first).takes
 
 
 def test_of_many_nights_the_first_and_the_newest_are_looked_at(nights: Nights) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 import sys
 from dataclasses import replace
@@ -26,7 +25,7 @@ from prefect_experiments.analysis.nights.chart import (
     drift_limit,
     night_score,
 )
-from prefect_experiments.analysis.nights.promotion import better_before
+from prefect_experiments.analysis.nights.promotion import promotion
 from prefect_experiments.analysis.nights.records import Night
 from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import Comparison, MetricCheck
@@ -245,16 +244,52 @@ def test_a_mean_of_several_runs_is_the_baseline() -> None:
     )
 
 
-def test_the_run_after_a_better_one_may_take_the_tag() -> None:
-    assert better_before(judged([0.8, 0.8, 0.95, 0.93])) == ("right",)
-    assert better_before(judged([0.8, 0.8, 0.8, 0.95])) == ()
-    assert better_before(judged([0.95])) == ()
+STAYS = "the run before was not better than the baseline, which stays"
 
 
-def test_a_run_that_failed_proposes_nothing_and_confirms_nothing() -> None:
-    assert better_before(judged([0.8, 0.8, 0.95, 0.93], failed={3})) == ()
-    assert better_before(judged([0.8, 0.95, 0.3, 0.8], failed={3})) == (), "what should have confirmed it failed"
-    assert better_before(judged([0.8, 0.3, 0.95, 0.93], failed={2})) == ("right",)
+@pytest.mark.parametrize(
+    ("shares", "failed", "takes", "said"),
+    [
+        ([0.8, 0.8, 0.95, 0.93], (), True, "the run before was better (right), and this one confirms it"),
+        (
+            [0.8, 0.8, 0.8, 0.95],
+            (),
+            False,
+            "this run is better (right): the next one takes the tag, if it is not worse",
+        ),
+        ([0.95], (), False, "this run is better (right): the next one takes the tag, if it is not worse"),
+        ([0.8, 0.8, 0.8, 0.8], (), False, STAYS),
+        (
+            [0.8, 0.8, 0.95, 0.93],
+            (3,),
+            False,
+            "this run is better (right): the next one takes the tag, if it is not worse",
+        ),
+        ([0.8, 0.95, 0.3, 0.8], (3,), False, STAYS),  # what should have confirmed it failed
+        ([0.8, 0.3, 0.95, 0.93], (2,), True, "the run before was better (right), and this one confirms it"),
+        (
+            [0.8, 0.8, 0.95, 0.75],
+            (),
+            False,
+            "the run before was better (right), and this one is not (right): the baseline stays",
+        ),
+    ],
+)
+def test_the_run_after_a_better_one_takes_the_tag_where_it_is_not_worse(
+    shares: list[float], failed: tuple[int, ...], takes: bool, said: str
+) -> None:
+    assert promotion(judged(shares, failed={*failed}), nights=30) == (takes, said)
+
+
+def test_where_less_is_better_so_is_a_lower_mean_and_another_metric_may_not_get_worse() -> None:
+    found = judged([0.8, 0.8, 0.95, 0.93])
+    right = replace(found.metrics["right"], direction="minimize")
+    assert not promotion(replace(found, metrics={"right": right})).takes
+    assert promotion(replace(found, metrics={"right": replace(right, difference=-0.1)})).takes
+    for verdict, takes in (("unchanged", True), ("regressed", False)):
+        other = replace(found.metrics["right"], name="other", difference=-0.3, verdict=verdict, nights=())
+        assert promotion(replace(found, metrics={**found.metrics, "other": other})).takes is takes
+    assert "this one is not (other)" in promotion(replace(found, metrics={**found.metrics, "other": other})).said
 
 
 def test_what_failed_is_a_night_and_neither_baseline_nor_what_later_nights_are_compared_with() -> None:
@@ -282,38 +317,40 @@ def check_of(found: Comparison, name: str) -> MetricCheck:
     return check
 
 
-def test_a_run_is_better_up_to_the_level_itself() -> None:
+@pytest.mark.parametrize("share", [1, 30])
+def test_a_run_is_better_up_to_the_level_itself(share: int) -> None:
     found = judged([0.8, 0.8, 0.95, 0.93])
-    metric, level = found.metrics["right"], 1 - found.confidence
-    for p_better, better in ((level, ("right",)), (math.nextafter(level, 1), ())):
+    metric, level = found.metrics["right"], (1 - found.confidence) / share
+    for p_better, takes in ((level, True), (1.0001 * level, False)):
         before = replace(metric.nights[-2], p_better=p_better)
         changed = replace(metric, nights=(*metric.nights[:-2], before, metric.nights[-1]))
-        assert better_before(replace(found, metrics={"right": changed})) == better
+        assert promotion(replace(found, metrics={"right": changed}), nights=share).takes is takes
 
 
 @pytest.mark.parametrize(
     ("nights", "better"),
     [
-        ({"a": [0.05, 1.0]}, ("a",)),
-        ({"a": [0.0501, 1.0]}, ()),
-        ({"a": [1.0, 0.0]}, ()),  # the candidate itself only proposes
-        ({"a": [0.0, 1.0, 1.0]}, ()),
-        ({"a": [0.0]}, ()),
-        ({"a": [0.05, 1.0], "b": [0.0]}, ("a",)),  # of b there is no night before
-        ({"a": [0.025, 1.0], "b": [0.026, 1.0]}, ("a",)),
-        ({"a": [0.02, 1.0], "b": [0.01, 1.0]}, ("a", "b")),
-        ({}, ()),
+        ({"a": [0.05, 1.0]}, "(a)"),
+        ({"a": [0.0501, 1.0]}, ""),
+        ({"a": [1.0, 0.0]}, ""),  # the candidate itself only proposes
+        ({"a": [0.0, 1.0, 1.0]}, ""),
+        ({"a": [0.0]}, ""),
+        ({"a": [0.02, 1.0], "b": [0.0]}, "(a)"),  # of b there is no night before
+        ({"a": [0.025, 1.0], "b": [0.026, 1.0]}, "(a)"),
+        ({"a": [0.02, 1.0], "b": [0.01, 1.0]}, "(a, b)"),
+        ({}, ""),
     ],
 )
 def test_the_run_before_has_to_be_better_by_a_test_that_all_metrics_share(
-    nights: dict[str, list[float]], better: tuple[str, ...]
+    nights: dict[str, list[float]], better: str
 ) -> None:
     found = judged([0.8])
     metrics = {
-        name: replace(found.metrics["right"], name=name, nights=tuple(Night(p_better=p) for p in each))
+        name: replace(found.metrics["right"], name=name, difference=0.1, nights=tuple(Night(p_better=p) for p in each))
         for name, each in nights.items()
     }
-    assert better_before(replace(found, metrics=metrics)) == better
+    takes, said = promotion(replace(found, metrics=metrics))
+    assert (takes, better in said) == (bool(better), True)
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,15 @@ DROPS = {
     "0.05 worse from night 5 on, three repetitions": Setting(at=4, scores="repeated"),
     "0.05 worse from the first night on, 0/1": Setting(at=0),
     "0.05 worse from the first night on, three repetitions": Setting(at=0, scores="repeated"),
+    "0.05 worse from night 5 on, promoted as `regression` does it, 0/1": Setting("promoted", at=4),
 }
 
+PROMOTED = {
+    "unchanged, promoted, 0/1": Setting("promoted"),
+    "unchanged, promoted, 0/1, three metrics": Setting("promoted", n_metrics=3),
+    "0.05 better from night 5 on, promoted, 0/1": Setting("promoted", at=4, drop=-0.05),
+    "0.1 better from night 5 on, promoted, 0/1": Setting("promoted", at=4, drop=-0.1),
+}
 LASTING = {
     "0.05 worse from night 5 on, 0/1": Setting(at=4),
     "0.1 worse from night 5 on, 0/1": Setting(at=4, drop=0.1),
@@ -99,15 +106,22 @@ def runs(rng: Random, given: Setting, n: int = 200) -> Floats:
     return mean
 
 
-def month(rng: Random, given: Setting) -> list[bool]:
-    """Which nights of a month alarm."""
+class Month(NamedTuple):
+    """Which nights of a month alarm, and how often the tag has moved."""
+
+    red: list[bool]
+    moves: int
+
+
+def month(rng: Random, given: Setting) -> Month:
+    """A month."""
     scores = [runs(rng, given) for _ in range(given.n_metrics)]
     level = (AT_MOST if given.before else 1 - Gate(alarms=MONTHLY).for_tests(0.95)) / given.n_metrics
     limit = drift_limit(FOR_DRIFT * AT_MOST / given.n_metrics, NIGHTS)
     made = [int(np.argmax(np.nanmean(scores[0][:FIRST], axis=1))) if given.baseline == "best" else 0]
     sums = np.zeros(given.n_metrics)
-    better = False  # whether the night before was
-    red = list[bool]()
+    better = list[int]()  # by which metrics the night before was
+    red, n_moves = list[bool](), 0
     for night in range(NIGHTS):
         new = FIRST + night
         pool = made[:1] if given.before else made[: given.pooled]
@@ -119,18 +133,22 @@ def month(rng: Random, given: Setting) -> list[bool]:
             fails = fails or bool((sums > limit).any())
         red.append(fails)
         if fails:  # nobody compares with it
-            better = False
+            better = []
             continue
         made.append(new)
         higher = np.nanmean(scores[0][new]) > np.nanmean(scores[0][made[0]])
-        moves = {"latest": True, "moving": higher, "promoted": better}.get(given.baseline, False)
-        better = not moves and min(one.p_higher for one in found) <= AT_MOST / given.n_metrics
+        above = [np.nanmean(one[new]) >= np.nanmean(one[pool]) for one in scores]
+        regressed = min(2 * one.p_lower for one in found) <= AT_MOST / given.n_metrics
+        confirmed = bool(better) and all(above[place] for place in better) and not regressed
+        moves = {"latest": True, "moving": higher, "promoted": confirmed}.get(given.baseline, False)
+        level = AT_MOST / given.n_metrics / (1 if given.before else NIGHTS)
+        better = [] if moves else [place for place, one in enumerate(found) if one.p_higher <= level]
         if moves:
-            made, sums = [new], np.zeros(given.n_metrics)
-    return red
+            made, sums, n_moves = [new], np.zeros(given.n_metrics), n_moves + 1
+    return Month(red, n_moves)
 
 
-def months_of(given: Setting, months: int, seed: int = 18) -> list[list[bool]]:
+def months_of(given: Setting, months: int, seed: int = 18) -> list[Month]:
     """So many months."""
     rng = np.random.default_rng(seed)
     return [month(rng, given) for _ in range(months)]
@@ -138,7 +156,7 @@ def months_of(given: Setting, months: int, seed: int = 18) -> list[list[bool]]:
 
 def alarms(given: Setting, months: int, seed: int = 18) -> list[int]:
     """The first alarms of so many months, the earliest first; `NIGHTS` of a month without one."""
-    return sorted(red.index(True) if True in red else NIGHTS for red in months_of(given, months, seed))
+    return sorted(red.index(True) if True in red else NIGHTS for red, _ in months_of(given, months, seed))
 
 
 def rows(n_sim: int, seed: int) -> Iterator[Row]:
@@ -154,6 +172,9 @@ def rows(n_sim: int, seed: int) -> Iterator[Row]:
     for what, given in DROPS.items():
         before, now = (nights(alarms(asked, months, seed)) for asked in (given._replace(before=True), given))
         yield Row(f"{what}: found after", before, now, "")
+    for what, given in PROMOTED.items():
+        before, now = (moved(months_of(asked, months, seed)) for asked in (given._replace(before=True), given))
+        yield Row(f"{what}: the tag moves in a month", before, now, "")
     for what, given in LASTING.items():
         before, now = (stays(months_of(asked, months, seed)) for asked in (given._replace(before=True), given))
         yield Row(f"{what}: of the nights after the first alarm, red", before, now, "")
@@ -169,15 +190,21 @@ def nights(found: list[int]) -> str:
     return f"{percent(share)} in the month" + (f", half of them by night {half + 1}" if half < NIGHTS else "")
 
 
-def stays(found: list[list[bool]]) -> str:
+def stays(found: list[Month]) -> str:
     """How many of the nights after a month's first alarm alarm as well."""
-    after = [one for red in found if True in red for one in red[red.index(True) + 1 :]]
+    after = [one for red, _ in found if True in red for one in red[red.index(True) + 1 :]]
     return percent(sum(after) / max(1, len(after)))
 
 
-def over(found: list[list[bool]]) -> str:
+def moved(found: list[Month]) -> str:
+    """How often the tag has moved."""
+    moves = [one.moves for one in found]
+    return f"{sum(moves) / len(moves):.2f} times; in {percent(sum(n > 0 for n in moves) / len(moves))} of months at all"
+
+
+def over(found: list[Month]) -> str:
     """How many nights in a row still alarm from the night on on which it is mended."""
-    lasting = sorted(next((n for n, one in enumerate(red[MENDED_ON:]) if not one), NIGHTS) for red in found)
+    lasting = sorted(next((n for n, one in enumerate(red[MENDED_ON:]) if not one), NIGHTS) for red, _ in found)
     return (
         f"{sum(lasting) / len(lasting):.1f} on average, at most {lasting[int(0.95 * len(lasting))]} in 95 % of months"
     )

@@ -81,9 +81,9 @@ def test_what_is_promoted_and_why_not(
 ) -> None:
     table = result_table(judged(**SCORES), "a night")
     ran.verdict, ran.comparison = verdict, compare_results(table, table) if compared else None
-    is_tagged = asyncio.run(promote_passed(ran, "best", client, only_confirmed=True))
-    assert is_tagged is (not said.startswith("Not"))
-    assert said_in_flows == [said.format(ran.experiment_id)]
+    told = asyncio.run(promote_passed(ran, "best", client, confirmed_in=30))
+    assert said_in_flows == [told] == [said.format(ran.experiment_id)]
+    is_tagged = not said.startswith("Not")
     assert client.experiments.get(experiment=ran.experiment_id).tags == ("best",) * is_tagged
 
 

@@ -82,7 +82,7 @@ async def regression(
             alarms in it, an application that does not change fails in at most 5 % of months.
         gate_file: Path of a YAML or JSON file with the rules, in place of `gate`.
         promote: Give the experiment the baseline's tag where the gate has passed it, and it is the first one, or the
-            one before it was better than the baseline.
+            one before it was better than the baseline and it is not worse. The final state says what came of it.
         promote_as: The tag that `promote` gives.
         report: Where the HTML report is written: the path of an .html file, or of a folder. Empty: nowhere.
         report_url: Where people open that file or folder, such as https://reports.example.com. Empty: the page
@@ -92,6 +92,7 @@ async def regression(
         limits: Calls at a time, timeout, retries.
     """
     client = Client(backend=backend)
+    rules = nightly(gate_of(gate, gate_file))
     ran = await arun_for_flow_run(
         client=client,
         dataset=dataset_of(dataset, columns, brings_task=task is None, brings_evaluators=evaluators is None),
@@ -99,7 +100,7 @@ async def regression(
         evaluators=evaluators,
         baseline=baseline,
         pooled=1 if baseline is None or datasets.is_path(baseline) else pooled,
-        gate=nightly(gate_of(gate, gate_file)),
+        gate=rules,
         new={
             "dataset_version": dataset_version,
             "splits": splits,
@@ -117,7 +118,7 @@ async def regression(
         report=report,
         report_url=report_url,
         promote_as=promote_as if promote else None,
-        only_confirmed=baseline == f"tag:{promote_as}",
+        confirmed_in=(rules.nights or 1) if baseline == f"tag:{promote_as}" else None,
     )
     await show_history(ran)
     return state

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 
 from prefect_experiments.allowed import check_path
 from prefect_experiments.analysis import Agreement, RanExperiment
-from prefect_experiments.analysis.nights.promotion import better_before
+from prefect_experiments.analysis.nights.promotion import promotion
 from prefect_experiments.analysis.verdicts import Comparison, Verdict
 from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.artifacts import show_outcome, show_report
@@ -81,24 +81,28 @@ async def _report(
     return written, opened_at
 
 
-async def promote_passed(ran: RanExperiment, tag: str, client: Any, *, only_confirmed: bool = False) -> bool:
-    """Give an experiment that the gate has passed a tag, such as the baseline's; whether it has got it.
+async def promote_passed(ran: RanExperiment, tag: str, client: Any, *, confirmed_in: int | None = None) -> str:
+    """Give an experiment that the gate has passed a tag, such as the baseline's; a sentence that says what came of it.
 
     Args:
         ran: the experiment.
         tag: which it gets.
         client: the `Client` that tags it.
-        only_confirmed: where there is a baseline, only if the run before was better than that: see `better_before`.
+        confirmed_in: where there is a baseline, only if the run before was better than that, by a test that so many
+            nights share: see `promotion`. ``None`` for whatever passes.
     """
     if ran.verdict is None or ran.verdict.status != "passed":
-        get_run_logger().warning("Not tagged %r: only an experiment that a gate has passed is promoted.", tag)
-        return False
-    if only_confirmed and ran.comparison is not None and not better_before(ran.comparison):
-        get_run_logger().info("Not tagged %r: the run before was not better than the baseline, which stays.", tag)
-        return False
-    await asyncio.to_thread(client.experiments.tag, experiment=ran, tag=tag)
-    get_run_logger().info("Experiment %s is %r now.", ran.experiment_id, tag)
-    return True
+        said = f"Not tagged {tag!r}: only an experiment that a gate has passed is promoted."
+        get_run_logger().warning(said)
+        return said
+    found = None if confirmed_in is None or ran.comparison is None else promotion(ran.comparison, nights=confirmed_in)
+    if found is not None and not found.takes:
+        said = f"Not tagged {tag!r}: {found.said}."
+    else:
+        await asyncio.to_thread(client.experiments.tag, experiment=ran, tag=tag)
+        said = f"Experiment {ran.experiment_id} is {tag!r} now{f': {found.said}' if found else ''}."
+    get_run_logger().info(said)
+    return said
 
 
 async def conclude(
@@ -108,7 +112,7 @@ async def conclude(
     report: str | None,
     report_url: str | None,
     promote_as: str | None,
-    only_confirmed: bool = False,
+    confirmed_in: int | None = None,
 ) -> State[Any]:
     """Show what came of an experiment, and do what was asked for with it.
 
@@ -118,7 +122,7 @@ async def conclude(
         report: where the HTML report is written; ``None`` for nowhere.
         report_url: where people open it.
         promote_as: the tag that it gets where the gate has passed it; ``None`` for none.
-        only_confirmed: as for `promote_passed`.
+        confirmed_in: as for `promote_passed`.
 
     Returns:
         The flow's final state.
@@ -126,22 +130,24 @@ async def conclude(
     await show_outcome(ran)
     if report is not None:
         await report_on(ran, report, url=report_url)
+    promoted = ""
     if promote_as is not None:
-        await promote_passed(ran, promote_as, client, only_confirmed=only_confirmed)
-    return outcome(ran)
+        promoted = await promote_passed(ran, promote_as, client, confirmed_in=confirmed_in)
+    return outcome(ran, after=promoted)
 
 
-def outcome(ran: RanExperiment, *, before: str = "") -> State[Any]:
+def outcome(ran: RanExperiment, *, before: str = "", after: str = "") -> State[Any]:
     """The final state of a flow that ran an experiment: the gate's verdict is its name.
 
     Args:
         ran: the experiment.
         before: a sentence that comes first.
+        after: one that comes last, with a full stop.
     """
     message = before + in_a_line(ran)
     if ran.waiting:
         message += f". {ran.waiting} results wait for the backend: `prefect-experiments push {ran.experiment_id}`"
-    return final_state(ran.verdict, message)
+    return final_state(ran.verdict, f"{message}. {after.removesuffix('.')}" if after else message)
 
 
 def verdict_on(comparison: Comparison) -> State[Any]:
