@@ -176,6 +176,9 @@ def test_what_is_asked_for(store: Store) -> None:
     for since in ("2026-11-03", date(2026, 11, 3), "2026-11-03T03:00+01:00", NIGHT + timedelta(days=2)):
         assert [entry.name for entry in history_of(store, "dataset", since=since).entries] == ["night-2", "night-3"]
     assert history_of(store, "dataset", since="2027-01-01").entries == ()
+    for beyond in ("0001-01-01T00:00+14:00", "9999-12-31T23:00-02:00"):
+        with pytest.raises(InvalidInput, match=r"since is no time in UTC: .*; give one between the years 2 and 9998"):
+            history_of(store, "dataset", since=beyond)
     with pytest.raises(
         NotFound, match=r"unknown metric 'tne'; did you mean 'tone'\? .*; no experiment shown on 'dataset'"
     ):

@@ -184,8 +184,8 @@ def test_a_slow_decline_fails_as_drift_though_no_night_shows_it() -> None:
     assert "right has been drifting since 2026-11-" in check.reason
     # 0.3 of the month's 0.05 is for drift.
     assert re.search(
-        r"over \d+ nights it is worse than on those before \(cumulative sum [\d.]+, and "
-        rf"{drift_limit(0.3 * 0.05):.1f} is the limit\)",
+        r"over \d+ nights it is worse than on those before \(their cumulative sum is above its limit of "
+        rf"{drift_limit(0.3 * 0.05):.1f}\)",
         check.reason,
     )
 
@@ -196,7 +196,7 @@ def test_drift_has_three_tenths_of_the_false_alarms_for_all_metrics_together(
 ) -> None:
     gate = {"alarms": {"per": per, "at_most": at_most}}
     (check,) = [one for one in judged([0.8] * 4 + [0.2] * 3, gate=gate).verdict.checks if one.name == "drift"]
-    assert check.reason.endswith(f"and {drift_limit(0.3 * at_most, nights):.1f} is the limit)")
+    assert check.reason.endswith(f"is above its limit of {drift_limit(0.3 * at_most, nights):.1f})")
 
 
 def test_of_two_metrics_each_has_half_of_what_drift_has() -> None:
@@ -214,7 +214,7 @@ def test_of_two_metrics_each_has_half_of_what_drift_has() -> None:
     found = compare_results(tables[0], tables[-1], gate=Gate.parse(MONTHLY), earlier=earlier)
     (check,) = [one for one in found.verdict.checks if one.name == "drift"]
     assert check.reason.startswith("a has been drifting since")
-    assert check.reason.endswith(f"and {drift_limit(0.3 * 0.05 / 2):.1f} is the limit)")
+    assert check.reason.endswith(f"is above its limit of {drift_limit(0.3 * 0.05 / 2):.1f})")
 
 
 def test_nights_that_do_not_change_pass_and_a_comparison_alone_asks_nothing_of_the_nights() -> None:
@@ -382,3 +382,14 @@ def test_a_month_of_nights_that_do_not_change_seldom_alarms() -> None:
 @pytest.mark.parametrize("baseline", [*oc_nights.BASELINES])
 def test_unchanged_applications_alarm_in_at_most_one_month_of_twenty(baseline: str) -> None:
     assert simulated(200, baseline=baseline) <= 0.05 + 2 * (0.05 * 0.95 / 200) ** 0.5
+
+
+@pytest.mark.parametrize("odd", [1.0, 0.5])
+def test_a_run_that_scores_unlike_the_baseline_is_no_part_of_the_pool(odd: float) -> None:
+    """One that is much better would make all that follow look worse; it is a night all the same."""
+    found = judged([0.8, odd, 0.8, 0.8])
+    assert found.pooled.runs == ("night 1", "night 3")
+    assert found.pooled.left_out == {"whose scores are unlike those before them": 1}
+    assert [night.label for night in found.metrics["right"].nights] == ["night 1", "night 2", "night 3", ""]
+    assert found.metrics["right"].baseline_mean == pytest.approx(0.8, abs=0.05)
+    assert check_of(found, "right").status == "passed"

@@ -94,13 +94,15 @@ def test_a_history_tells_what_was_compared_with_where_the_baseline_was_pooled(cl
             client.experiments.tag(experiment="night 0", tag="baseline")
     found = [one.baseline for one in client.experiments.history(dataset="pooled-nights").entries]
     assert [
-        one and (one.name, one.pooled, {name: round(mean, 6) for name, mean in one.means.items()}) for one in found
+        one and (one.name, one.pooled and one.pooled.runs, {name: round(mean, 6) for name, mean in one.means.items()})
+        for one in found
     ] == [
         None,
         ("night 0", (), {"right": 1.0}),
         ("night 0", ("night 1",), {"right": 0.975}),
         ("night 0", ("night 1", "night 2"), {"right": 0.966667}),
     ]
+    assert [one and one.pooled and one.pooled.asked for one in found] == [None, 3, 3, 3]
 
 
 def test_a_history_that_cannot_be_read_costs_the_flow_nothing(

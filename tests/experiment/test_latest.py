@@ -59,6 +59,34 @@ def test_a_dataset_s_first_run_has_no_baseline_and_a_slip_is_refused(client: Cli
     assert look_up("latest:weekly", first_run=True).baseline is None
 
 
+@pytest.mark.parametrize("way", ["deleted", "taken away"])
+def test_a_tag_that_is_lost_is_no_first_run(client: Client, way: str) -> None:
+    """A gate that passed for want of a baseline would pass whatever has become worse."""
+
+    def look_up(*, first_run: bool = False) -> Any:
+        return judging("tag:baseline", None, client.store, None, "questions", first_run=first_run)
+
+    first = log(client, "nightly", 1)
+    log(client, "nightly", 0)
+    assert look_up().baseline is None, "nobody has had it yet"
+    assert client.experiments.tag(experiment=first, tag=" baseline ").tags == ("baseline",)
+    assert look_up().baseline.experiment.id == first
+    if way == "deleted":
+        client.experiments.delete(experiment=first)
+    else:
+        client.experiments.untag(experiment=first, tag="baseline")
+    with pytest.raises(NotFound) as caught:
+        look_up()
+    assert re.fullmatch(
+        rf"there is no baseline 'tag:baseline' on dataset 'questions' any more: experiment {first} had the tag from "
+        r"[\d-]+ [\d:]+ UTC on, and was deleted or has lost it\. Nothing was run\. Give the tag to another experiment "
+        r"\(prefect-experiments tag EXPERIMENT baseline\), or say that this is to be the first run again: "
+        r"first_run=True \(--first-run\)",
+        str(caught.value),
+    )
+    assert look_up(first_run=True).baseline is None
+
+
 def test_no_experiment_can_be_called_so(client: Client) -> None:
     with pytest.raises(InvalidInput, match="leads to the newest experiment of a name"):
         client.experiments.create(

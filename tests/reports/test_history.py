@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from prefect_experiments import write_report
 from prefect_experiments.analysis.history import ComparedWith, History, HistoryEntry, MetricPoint, TagPeriod
+from prefect_experiments.analysis.nights.records import Pooled
 from prefect_experiments.analysis.verdicts import MetricCheck, Status
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.reports import history_words as words
@@ -70,7 +72,13 @@ def promotion(number: int, tag: str = "baseline") -> TagPeriod:
 
 
 BEFORE = ComparedWith(name="night-0", id="exp-0", is_there=True, means={"correct": 0.85})
-POOLED = ComparedWith(name="night-0", id="exp-0", is_there=True, pooled=("night-1", "night-3"), means={"correct": 0.9})
+POOLED = ComparedWith(
+    name="night-0",
+    id="exp-0",
+    is_there=True,
+    pooled=Pooled(asked=5, runs=("night-1", "night-3"), left_out={"failed by their gate": 1}),
+    means={"correct": 0.9},
+)
 MONTH = history(
     entry(0, promotions=(promotion(0),)),
     entry(1, {"correct": point(0.6, check="failed", moved="regressed")}, baseline=BEFORE, **judged("failed", "worse")),
@@ -410,12 +418,24 @@ def test_the_page_fits_into_a_browser(browser: Browser, tmp_path: Path, width: i
 
 
 def test_a_pooled_baseline_is_told_with_its_mean() -> None:
-    nights = history(entry(0), entry(1, baseline=POOLED, **judged("passed")))
-    assert "night-0, pooled of 3 runs" in "".join(history_pieces(nights))
+    nights = history(entry(0), entry(1, baseline=POOLED, **judged("failed")))
+    said = (
+        "he baseline was the mean of 3 runs (night-0, night-1, night-3), of 5 that are asked for; left out: 1 failed by"
+    )
+    page = "".join(history_pieces(nights))
+    assert "<bdi>night-0, pooled of 3 of 5 runs</bdi>" in page
+    assert f"T{said}" in page
+    assert f"Of the newest experiment, t{said}" in history_markdown(nights)
     (dot,) = timeline(nights, "correct").dots[1:]
-    assert dot.title.endswith("baseline 0.90 (night-0, pooled of 3 runs)")
-    gone = ComparedWith(name="night-0", id="exp-0", pooled=("night-1",))
+    assert dot.title.endswith("baseline 0.90 (night-0, pooled of 3 of 5 runs)")
+    long = replace(POOLED, name="answer-20261129-164828-9ccc-and-more-of-it-" * 3)
+    assert "…, pooled of 3 of 5 runs: because" in on_terminal(history(entry(1, baseline=long, **judged("failed"))))
+    gone = ComparedWith(name="night-0", id="exp-0", pooled=Pooled(asked=2, runs=("night-1",)))
     assert words.baseline(entry(1, baseline=gone)) == "night-0 (deleted), pooled of 2 runs"
+    alone = ComparedWith(name="night-0", pooled=Pooled(asked=5))
+    assert words.pool(entry(1, baseline=alone)) == (
+        "The baseline was night-0 alone, of 5 that are asked for; there are no more yet"
+    )
 
 
 def test_what_a_chart_and_its_marks_say_besides() -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal, cast, get_args
 
 from prefect_experiments.analysis.directions import agreed, said_directions
+from prefect_experiments.analysis.nights.records import Pooled
 from prefect_experiments.analysis.summary import metric_summary, percentiles
 from prefect_experiments.analysis.verdicts import Direction, MetricCheck, MetricVerdict, Status
 from prefect_experiments.display import OnPages, Printed, brief, counted
@@ -60,7 +61,8 @@ class ComparedWith(_Record):
         name: the experiment's, or the table's.
         id: the experiment's, in the store; ``None`` for a table of results.
         is_there: whether it is an experiment that the store still has.
-        pooled: the names of the other runs that the baseline was pooled of; empty where it was one run.
+        pooled: what else the baseline was pooled of, where that was asked for: its `runs`, of how many it was `asked`
+            to be, and why others were `left_out`.
         means: by metric, the mean that it was compared with where the baseline was pooled, else the experiment's as it
             is now; empty where it is not there.
     """
@@ -68,7 +70,7 @@ class ComparedWith(_Record):
     name: str
     id: str | None = None
     is_there: bool = False
-    pooled: tuple[str, ...] = ()
+    pooled: Pooled | None = None
     means: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -224,7 +226,7 @@ def history_of(
     return History(
         dataset=kept.name,
         entries=tuple(_with(entry, metrics) for entry in entries),
-        metrics=tuple(metrics) or known,
+        metrics=tuple(dict.fromkeys(metrics)) or known,
         directions=agreed(said_directions(store.results.said_of(newest, DIRECTION))) if newest else {},
         promotions=tuple(periods),
         n_earlier=total - len(records),
@@ -249,7 +251,10 @@ def as_time(given: When) -> datetime:
         raise InvalidInput(
             f"since must be a date such as 2026-11-01, or a time such as 2026-11-01T02:00, got {given!r:.60}"
         )
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    try:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError:  # in UTC it lies before the first year that there is, or after the last
+        raise InvalidInput(f"since is no time in UTC: {given!r:.60}; give one between the years 2 and 9998") from None
 
 
 def tag_periods(moves: Sequence[TagMove]) -> list[TagPeriod]:
@@ -342,18 +347,19 @@ class _Reader:
         if said is None or said.baseline is None:
             return None
         found = said.baseline_id
-        if said.pool:
+        pooled = _pooled(said)
+        if pooled is not None and pooled.runs:
             is_there = found is not None and found in self._there
             name = self._there[found] if found is not None and is_there else said.baseline
-            return ComparedWith(name=name, id=found, is_there=is_there, pooled=said.pool, means=said.pool_means)
+            return ComparedWith(name=name, id=found, is_there=is_there, pooled=pooled, means=said.pool_means)
         if found is None or found not in self._there:
-            return ComparedWith(name=said.baseline, id=found)
+            return ComparedWith(name=said.baseline, id=found, pooled=pooled)
         if found not in self._means:  # made before those that were asked for, or on another dataset
             scores = self._store.outcomes.of(found).scores
             rows = {name: [(place, one, None, False, False) for place, one in each] for name, each in scores.items()}
             means = {name: metric_summary(each, len(each), 0).mean for name, each in rows.items()}
             self._means[found] = {name: mean for name, mean in means.items() if mean is not None}
-        return ComparedWith(name=self._there[found], id=found, is_there=True, means=self._means[found])
+        return ComparedWith(name=self._there[found], id=found, is_there=True, pooled=pooled, means=self._means[found])
 
 
 def _with(entry: HistoryEntry, metrics: Sequence[str]) -> HistoryEntry:
@@ -361,6 +367,11 @@ def _with(entry: HistoryEntry, metrics: Sequence[str]) -> HistoryEntry:
     if not metrics:
         return entry
     return replace(entry, metrics={name: entry.metrics[name] for name in metrics if name in entry.metrics})
+
+
+def _pooled(said: Judgement) -> Pooled | None:
+    pool = said.pool
+    return Pooled(asked=pool["asked"], runs=tuple(pool["runs"]), left_out=pool["left_out"]) if pool else None
 
 
 def _checks(said: Judgement) -> Iterable[MetricCheck]:

@@ -341,7 +341,7 @@ class Experiments:
         Raises:
             InvalidInput: no tag can be called that.
         """
-        check_tag(tag)
+        tag = check_tag(tag)
         found = self.get(experiment=experiment, dataset=dataset)
         self._kept.tag(found.id, tag)
         if (link := self._link_to(found)) is not None:

@@ -171,8 +171,10 @@ def judgement_of(ran: RanExperiment) -> Judgement:
     """What a gate has said of an experiment, as the store keeps it. It has a verdict."""
     verdict, before, compared = ran.verdict, ran.baseline, ran.comparison
     assert verdict is not None, "no gate has judged it"
-    pool = compared.pooled.runs if compared is not None and compared.pooled is not None else ()
-    means = {name: one.baseline_mean for name, one in compared.metrics.items()} if compared is not None and pool else {}
+    pool = None if compared is None else compared.pooled
+    means = (
+        {name: one.baseline_mean for name, one in compared.metrics.items()} if compared and pool and pool.runs else {}
+    )
     return Judgement(
         status=verdict.status,
         exit_code=verdict.exit_code,
@@ -181,7 +183,7 @@ def judgement_of(ran: RanExperiment) -> Judgement:
         moved={} if compared is None else {name: metric.verdict for name, metric in compared.metrics.items()},
         baseline_id=before.record.experiment.id if isinstance(before, RanExperiment) else None,
         baseline=None if compared is None else compared.baseline.label,
-        pool=pool,
+        pool={} if pool is None else {"asked": pool.asked, "runs": pool.runs, "left_out": pool.left_out},
         pool_means={name: mean for name, mean in means.items() if mean is not None},
     )
 
@@ -267,6 +269,7 @@ def _refuse_slip(baseline: Any, missing: NotFound, store: Store, dataset: str, *
         return
     tags = store.experiments.tags(dataset)
     if tag is not None and not tags:
+        _refuse_lost(tag, store, dataset)
         return
     others = _elsewhere(store, key, dataset)
     there = f". {others}: give its id to compare with it, example by example of the same id" if others else ""
@@ -277,6 +280,27 @@ def _refuse_slip(baseline: Any, missing: NotFound, store: Store, dataset: str, *
         f"there is no baseline {key!r} on dataset {dataset!r}: {unknown_value('tag', tag, tags)}{there}. Nothing was "
         "run. If this is to be the first run for a new tag, say so: first_run=True (--first-run)"
     )
+
+
+def _refuse_lost(tag: str, store: Store, dataset: str) -> None:
+    """Tell a tag that nothing has any more from one that nothing has had yet.
+
+    Raises:
+        NotFound: an experiment of the dataset had it, and was deleted or has lost it. A gate that passed then would
+            pass whatever has become worse.
+    """
+    try:
+        moves = store.tag_moves.of_dataset(store.datasets.info(dataset).id)
+    except NotFound:
+        return
+    had = [move for move in moves if move.tag == tag and move.experiment_id is not None]
+    if had:
+        raise NotFound(
+            f"there is no baseline 'tag:{tag}' on dataset {dataset!r} any more: experiment {had[-1].experiment_id} had "
+            f"the tag from {had[-1].moved_at:%Y-%m-%d %H:%M} UTC on, and was deleted or has lost it. Nothing was run. "
+            f"Give the tag to another experiment (prefect-experiments tag EXPERIMENT {tag}), or say that this is to be "
+            "the first run again: first_run=True (--first-run)"
+        )
 
 
 def _elsewhere(store: Store, key: str, dataset: str) -> str:

@@ -31,12 +31,12 @@ def check_experiment_name(name: str, remote: Remote | None = None) -> str:
 
 
 def check_tag(tag: str) -> str:
-    """The tag, if an experiment can have it and be found by it.
+    """The tag without spaces around it, if an experiment can have it and be found by it.
 
     Raises:
         InvalidInput: it cannot.
     """
-    return _lead_nowhere_else(tag, "tag")
+    return _lead_nowhere_else(tag, "tag").strip()
 
 
 def _lead_nowhere_else(name: str, what: str) -> str:

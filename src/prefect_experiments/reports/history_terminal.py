@@ -112,7 +112,8 @@ def _print_alarms(history: History, console: Console) -> None:
         console.print(Text(f"the last {ALARMS_SHOWN} of {len(alarms):,} alarms:"), soft_wrap=True)
     for entry in alarms[-ALARMS_SHOWN:]:
         head = f"{words.gate_mark(entry)} {words.moment(entry.created_at)}"
-        against = f" against {one_line(words.baseline(entry), _LONGEST_NAME)}" if entry.baseline else ""
+        name = f"{one_line(words.baseline_name(entry), _LONGEST_NAME)}{words.pooled(entry)}"
+        against = f" against {name}" if entry.baseline else ""
         said = f"  {one_line(entry.name, _LONGEST_NAME)}{against}: "
         why = "; ".join(words.reasons(entry)) or "why was not kept"
         console.print(Text.assemble((head, _STYLES[entry.gate]), said, one_line(why)), soft_wrap=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from prefect_experiments.analysis import History, HistoryEntry, numbers
+from prefect_experiments.analysis.comparison.said import runs_of_pool
 from prefect_experiments.analysis.history import MetricPoint, TagPeriod
 from prefect_experiments.display import some
 
@@ -79,12 +80,31 @@ def tags_given(entry: HistoryEntry) -> str:
 
 
 def baseline(entry: HistoryEntry) -> str:
-    """What it was compared with, such as ``night-1, pooled of 5 runs``."""
+    """What it was compared with, such as ``night-1, pooled of 4 of 5 runs``."""
+    return f"{baseline_name(entry)}{pooled(entry)}"
+
+
+def baseline_name(entry: HistoryEntry) -> str:
+    """What it was compared with by its name; nothing where there was none."""
     found = entry.baseline
     if found is None:
         return ""
-    more = f", pooled of {1 + len(found.pooled)} runs" if found.pooled else ""
-    return f"{found.name}{' (deleted)' if found.id and not found.is_there else ''}{more}"
+    return f"{found.name} (deleted)" if found.id and not found.is_there else found.name
+
+
+def pooled(entry: HistoryEntry) -> str:
+    """Of how many runs the baseline was, such as ``, pooled of 4 of 5 runs``; nothing where that was not asked for."""
+    found = entry.baseline.pooled if entry.baseline else None
+    if found is None:
+        return ""
+    n = 1 + len(found.runs)
+    return f", pooled of {n} of {found.asked} runs" if n < found.asked else f", pooled of {n} runs"
+
+
+def pool(entry: HistoryEntry) -> str:
+    """Which runs these were, and why there were no more, as a sentence; nothing where that was not asked for."""
+    found = entry.baseline
+    return f"The baseline was {runs_of_pool(found.pooled, found.name)}" if found and found.pooled else ""
 
 
 def reasons(entry: HistoryEntry) -> Sequence[str]:
@@ -112,7 +132,7 @@ def in_short(history: History) -> str:
 
 def remarks(history: History) -> list[str]:
     """What is to be said besides: what is not shown, and what is known of it."""
-    lines = []
+    lines = [text for text in [_of_newest(history)] if text]
     if history.n_earlier:
         lines.append(f"{numbers.count(history.n_earlier, 'experiment')} not asked for")
     if there := history.only_at_backend:
@@ -124,6 +144,11 @@ def remarks(history: History) -> list[str]:
     gone = [period for period in history.promotions if period.experiment_id not in here]
     lines += [_elsewhere(period) for period in gone[-_MOST_NAMED:]]
     return [*lines, *history.notes]
+
+
+def _of_newest(history: History) -> str:
+    said = pool(history.entries[-1]) if history.entries else ""
+    return f"Of the newest experiment, {said[0].lower()}{said[1:]}" if said else ""
 
 
 def _elsewhere(period: TagPeriod) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from prefect_experiments.analysis import MetricSummary, Summary, numbers
-from prefect_experiments.analysis.comparison.said import label_comparisons
+from prefect_experiments.analysis.comparison.said import label_comparisons, said_of_pool
 from prefect_experiments.analysis.entries import Passing
 from prefect_experiments.analysis.gate.pass_rule import PassThreshold
 from prefect_experiments.analysis.verdicts import Comparison, MetricComparison, Side, Verdict
@@ -59,6 +59,7 @@ def _comparison(suite: Element, comparison: Comparison) -> None:
         "left out": comparison.differences.left_out,
         "candidate task errors": _errors(comparison.candidate),
         "verdict": verdict.status if verdict else "no gate",
+        **({"pooled": pool} if (pool := said_of_pool(comparison)) else {}),
     }
     _properties(suite, figures)
     if verdict:

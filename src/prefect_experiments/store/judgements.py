@@ -34,8 +34,9 @@ class Judgement:
         moved: by metric, how the comparison calls it, such as ``regressed``; empty without a baseline.
         baseline_id: the experiment that it was compared with, in this store; ``None`` for a table, and without any.
         baseline: what people call it.
-        pool: what the other runs are called that the baseline was pooled of; empty where it was one run.
-        pool_means: by metric, the mean of all these runs and the baseline's; empty likewise.
+        pool: what the baseline was pooled of, as `analysis.nights.records.Pooled` has it; empty where that was not
+            asked for.
+        pool_means: by metric, the mean of all these runs and the baseline's; empty where it was one run.
         judged_at: ``None`` of one that is still to be kept.
     """
 
@@ -46,7 +47,7 @@ class Judgement:
     moved: Mapping[str, str] = field(default_factory=dict)
     baseline_id: str | None = None
     baseline: str | None = None
-    pool: tuple[str, ...] = ()
+    pool: Mapping[str, Any] = field(default_factory=dict)
     pool_means: Mapping[str, float] = field(default_factory=dict)
     judged_at: datetime | None = None
 
@@ -74,7 +75,7 @@ class JudgementStore:
             "baseline_id": said.baseline_id,
             "baseline": said.baseline and plain_text(said.baseline),
             "judged_at": time.time(),
-            "pool": dumps_lenient(list(said.pool))[0] if said.pool else None,
+            "pool": dumps_lenient(dict(said.pool))[0] if said.pool else None,
             "pool_means": dumps_lenient(dict(said.pool_means))[0] if said.pool_means else None,
         }
         with self._database.write() as connection:
@@ -109,7 +110,7 @@ def _judgement(row: Any) -> Judgement:
         moved=orjson.loads(row.moved),
         baseline_id=row.baseline_id,
         baseline=row.baseline,
-        pool=tuple(orjson.loads(row.pool or "[]")),
+        pool=orjson.loads(row.pool or "{}"),
         pool_means=orjson.loads(row.pool_means or "{}"),
         judged_at=to_datetime(row.judged_at),
     )

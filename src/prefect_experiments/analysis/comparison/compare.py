@@ -136,7 +136,7 @@ def compare_results(
         corrected_by={} if gate is None else gate.corrected_by,
         positive={} if gate is None else gate.positive,
     )
-    comparisons = _adjust([_compare(baseline, table, plan, earlier.beside(table)) for table in candidates])
+    comparisons = _adjust([_compare(baseline, table, plan, earlier.beside(table, baseline)) for table in candidates])
     if gate is not None:
         comparisons = [replace(comparison, verdict=gate.judge(comparison)) for comparison in comparisons]
     return comparisons[0] if isinstance(candidate, ResultTable) else tuple(comparisons)

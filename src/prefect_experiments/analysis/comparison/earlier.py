@@ -10,7 +10,7 @@ from prefect_experiments.analysis.comparison.exchange import exchange_test
 from prefect_experiments.analysis.comparison.paired import PairedResult, paired_test
 from prefect_experiments.analysis.comparison.sameness import differences
 from prefect_experiments.analysis.nights.chart import night_score
-from prefect_experiments.analysis.nights.records import Night, Pooled
+from prefect_experiments.analysis.nights.records import UNLIKE, Night, Pooled
 from prefect_experiments.analysis.results import ResultTable
 from prefect_experiments.analysis.verdicts import Direction
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+
+SELDOM = 0.05 / 30
+"""How likely a run of an application that does not change is taken to be unlike those before it: one month of 20 has
+such a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,8 @@ class EarlierRun:
         changed_evaluators: metrics whose evaluator is not the candidate's.
         of_baseline: whether the baseline's task made it, so that the baseline may be pooled of it.
         of_candidate: whether the candidate's task made it, so that it is one of the candidate's nights.
+        unlike: whether its scores are unlike those of the baseline's runs before it, so that no baseline is pooled of
+            it: one that is much better was as lucky as one that fails was unlucky, or is another application.
         failed: whether its gate failed it: the baseline is not pooled of it, nor are later nights compared with it.
         is_trial: whether that was other code than the candidate's, so that it says nothing of that: something that was
             rejected, or has been mended since.
@@ -43,6 +49,7 @@ class EarlierRun:
     changed_evaluators: frozenset[str] = frozenset()
     of_baseline: bool = True
     of_candidate: bool = True
+    unlike: bool = False
     failed: bool = False
     is_trial: bool = False
 
@@ -51,6 +58,11 @@ class EarlierRun:
         found = differences(self.table, candidate)
         changed = frozenset((*found.inputs, *found.expected))
         return replace(self, changed=changed, changed_evaluators=frozenset(found.evaluators))
+
+    @property
+    def is_poolable(self) -> bool:
+        """Whether a baseline may be pooled of it."""
+        return self.of_baseline and not self.failed and not self.unlike
 
     def scores(self, name: str, ids: Sequence[str]) -> Floats | None:
         """Of a metric, one an example; NaN where there is none that can be compared, ``None`` where none at all can."""
@@ -78,18 +90,40 @@ class EarlierRuns:
     pooled: int = 1
     left_out: Mapping[str, int] = field(default_factory=dict)
 
-    def beside(self, candidate: ResultTable) -> EarlierRuns:
-        """The same, with what of each cannot be compared with a candidate."""
-        return replace(self, runs=tuple(run.beside(candidate) for run in self.runs))
+    def beside(self, candidate: ResultTable, baseline: ResultTable) -> EarlierRuns:
+        """The same, with what of each cannot be compared with a candidate, and what is unlike the baseline."""
+        alike = replace(self, runs=tuple(run.beside(candidate) for run in self.runs))
+        return alike if self.pooled == 1 else alike._without_unlike(baseline)
 
     def with_positive(self, positive: Mapping[str, Collection[str]]) -> EarlierRuns:
         """The same with labels as scores; see `ResultTable.with_positive`."""
         return replace(self, runs=tuple(replace(run, table=run.table.with_positive(positive)) for run in self.runs))
 
+    def _without_unlike(self, baseline: ResultTable) -> EarlierRuns:
+        """The same, with those marked whose scores are unlike those of the runs that the baseline is pooled of.
+
+        Args:
+            baseline: its own run.
+        """
+        ids, runs = baseline.example_ids, list[EarlierRun]()
+        pool = {name: [baseline.means(scores)] for name, scores in baseline.scores.items()}
+        for run in self.runs:
+            new = {name: scores for name in pool if (scores := run.scores(name, ids)) is not None}
+            found = [exchange_test(_columns(pool[name]), scores) for name, scores in new.items()]
+            level = SELDOM / max(1, len(found))
+            is_unlike = any(2 * min(one.p_higher, one.p_lower) <= level for one in found)
+            runs.append(replace(run, unlike=is_unlike and run.of_baseline))
+            if runs[-1].is_poolable and len(next(iter(pool.values()), [])) < self.pooled:
+                for name, scores in new.items():
+                    pool[name].append(scores)
+        n_unlike = sum(run.unlike and not run.failed for run in runs)
+        left_out = {**self.left_out, **({UNLIKE: n_unlike} if n_unlike else {})}
+        return replace(self, runs=tuple(runs), left_out=left_out)
+
     @property
     def pool(self) -> tuple[EarlierRun, ...]:
         """Those that the baseline is pooled of, beside its own."""
-        return tuple(run for run in self.runs if run.of_baseline and not run.failed)[: self.pooled - 1]
+        return tuple(run for run in self.runs if run.is_poolable)[: self.pooled - 1]
 
     def said(self) -> Pooled | None:
         """What a comparison says of the pool; nothing where the baseline is one run."""
@@ -157,11 +191,9 @@ class EarlierRuns:
                 continue
             if run is None or run.of_candidate:
                 found.append(_night(run, scores, pool, before, less_is_better=direction == "minimize"))
-            if run is None or run.failed:
-                continue
-            if run.of_candidate:
+            if run is not None and run.of_candidate and not run.failed:
                 before.append(scores)
-            if run.of_baseline and len(pool) < self.pooled:
+            if run is not None and run.is_poolable and len(pool) < self.pooled:
                 pool.append(scores)
         return tuple(found)
 

@@ -12,6 +12,7 @@ from prefect_experiments.analysis.corrected import (
     Corrected,
 )
 from prefect_experiments.analysis.label_texts import counted, say_more_than_scores
+from prefect_experiments.analysis.nights.records import Pooled
 from prefect_experiments.analysis.verdicts import Comparison, EvaluatorChange, LabelComparison, MetricComparison
 from prefect_experiments.display import some
 from prefect_experiments.errors import unknown_value
@@ -85,18 +86,28 @@ def said_of_pool(comparison: Comparison) -> str:
     found, own = comparison.pooled, comparison.baseline.label
     if found is None:
         return ""
-    n = 1 + len(found.runs)
-    runs = some((own, *found.runs), _MOST_NAMED)
-    text = f"the baseline is the mean of {n} runs ({runs})" if found.runs else f"the baseline is {own} alone"
-    if n < found.asked:
-        text += f", of {found.asked} that are asked for"
-        left = ", ".join(f"{n:,} {why}" for why, n in found.left_out.items())
-        text += f"; left out: {left}" if left else "; there are no more yet"
+    text = f"the baseline is {runs_of_pool(found, own)}"
     if found.runs:
         text += (
             "; improved and regressed count the examples above, or below, each of these runs, and what is listed of "
             f"examples, errors, labels, latency and cost is beside {own} alone"
         )
+    return text
+
+
+def runs_of_pool(pool: Pooled, own: str) -> str:
+    """Such as ``the mean of 2 runs (night-1, night-3), of 4 that are asked for; left out: 1 failed by their gate``.
+
+    Args:
+        pool: what it is pooled of.
+        own: what the baseline's own run is called.
+    """
+    n = 1 + len(pool.runs)
+    text = f"the mean of {n} runs ({some((own, *pool.runs), _MOST_NAMED)})" if pool.runs else f"{own} alone"
+    if n < pool.asked:
+        text += f", of {pool.asked} that are asked for"
+        left = ", ".join(f"{n:,} {why}" for why, n in pool.left_out.items())
+        text += f"; left out: {left}" if left else "; there are no more yet"
     return text
 
 

@@ -114,5 +114,5 @@ def _sentence(case: MetricCase, found: Drift) -> str:
     lasting = len(nights) - found.since
     return (
         f"{case.name} has been drifting since {since}: over {lasting} {'night' if lasting == 1 else 'nights'} it is "
-        f"worse than on those before (cumulative sum {found.sum:.1f}, and {found.limit:.1f} is the limit)"
+        f"worse than on those before (their cumulative sum is above its limit of {found.limit:.1f})"
     )

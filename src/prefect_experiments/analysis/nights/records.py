@@ -12,6 +12,7 @@ FAILED = "failed by their gate"
 NOT_JUDGED = "that no gate has judged"
 NOT_WHOLE = "that are not complete"
 OTHER_EXAMPLES = "with other examples, splits or repetitions"
+UNLIKE = "whose scores are unlike those before them"
 TAG_ELSEWHERE = "made while another experiment had the tag"
 
 
