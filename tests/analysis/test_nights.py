@@ -393,3 +393,12 @@ def test_a_run_that_scores_unlike_the_baseline_is_no_part_of_the_pool(odd: float
     assert [night.label for night in found.metrics["right"].nights] == ["night 1", "night 2", "night 3", ""]
     assert found.metrics["right"].baseline_mean == pytest.approx(0.8, abs=0.05)
     assert check_of(found, "right").status == "passed"
+
+
+def test_runs_that_are_called_alike_have_their_dates() -> None:
+    rng = np.random.default_rng(5)
+    tables = [night(rng, 0.8, "nightly") for _ in range(4)]
+    runs = tuple(EarlierRun(table=table, date=f"2026-11-{i:02}") for i, table in enumerate(tables[1:-1], 1))
+    found = compare_results(tables[0], tables[-1], gate=Gate(), earlier=EarlierRuns(runs=runs, pooled=3))
+    assert found.pooled is not None
+    assert found.pooled.runs == ("nightly of 2026-11-01", "nightly of 2026-11-02")

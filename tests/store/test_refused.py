@@ -52,7 +52,8 @@ def changed(path: Path, *statements: str) -> None:
 # Where there can be none --------------------------------------------------------------------------
 
 
-def test_a_store_in_memory_is_its_process_s() -> None:
+def test_a_store_in_memory_is_its_process_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prefect_experiments.store._open", {})  # another test's may be open still
     with pytest.raises(InvalidSetting) as refused:
         reopen_store("sqlite://")
     assert str(refused.value) == "it is in a store in memory, which only the process that made it has"

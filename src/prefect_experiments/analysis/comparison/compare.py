@@ -260,7 +260,7 @@ def _compare(baseline: ResultTable, candidate: ResultTable, plan: _Plan, earlier
         failures=failures(pairs),
         slices=compare_slices(pairs, ways, plan.confidence, plan.slices),
         confidence=plan.confidence,
-        pooled=earlier.said(),
+        pooled=earlier.said(baseline.label),
     )
 
 

@@ -125,15 +125,22 @@ class EarlierRuns:
         """Those that the baseline is pooled of, beside its own."""
         return tuple(run for run in self.runs if run.is_poolable)[: self.pooled - 1]
 
-    def said(self) -> Pooled | None:
-        """What a comparison says of the pool; nothing where the baseline is one run."""
+    def said(self, own: str) -> Pooled | None:
+        """What a comparison says of the pool; nothing where the baseline is one run.
+
+        Args:
+            own: what the baseline's own run is called.
+        """
         if self.pooled == 1:
             return None
+        labels = [run.table.label for run in self.pool]
+        if len({own, *labels}) <= len(labels):  # several are called alike
+            labels = [f"{run.table.label} of {run.date}" for run in self.pool]
         changed = {run.table.label: len(run.changed) for run in self.pool if run.changed}
         evaluators = {run.table.label: tuple(sorted(run.changed_evaluators)) for run in self.pool}
         return Pooled(
             asked=self.pooled,
-            runs=tuple(run.table.label for run in self.pool),
+            runs=tuple(labels),
             left_out=self.left_out,
             changed_examples=changed,
             changed_evaluators={label: names for label, names in evaluators.items() if names},

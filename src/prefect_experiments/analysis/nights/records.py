@@ -22,7 +22,8 @@ class Pooled(_Record):
 
     Attributes:
         asked: of how many runs it is to be pooled, its own included; there may be fewer yet.
-        runs: the labels of the others, the first one after the baseline's first.
+        runs: the labels of the others, the first one after the baseline's first; with their dates, where several are
+            called alike.
         left_out: of the runs of the baseline's task since then, how many are left out and why: `FAILED` and
             what follows it.
         changed_examples: of these, how many examples are left out, as their input or expected output has changed.
