@@ -129,6 +129,7 @@ USUAL_NAMES = [
     "inspect_evals/agent_threat_bench/data/memory_poison.json",
 ]
 # By file: how the refusal begins, after the file's path.
+ASKS = "which columns are the input? Give input_keys"
 REFUSED = {
     "vega_datasets/datasets.json": "an object with the fields '7zip', 'airports',",
     "sklearn/datasets/data/breast_cancer.csv": "line 2 has 31 fields where the header, line 1, has 4",
@@ -136,7 +137,7 @@ REFUSED = {
     "statsmodels/datasets/macrodata/src/unemp.csv": "line 10 has 5 fields where the header, line 1, has 1",
     "statsmodels/datasets/scotland/src/scotland_population.csv": "line 16 has 1 field where the header, line 1, has 2",
     "statsmodels/datasets/scotland/src/scotvote.csv": "the record that begins on line 1 is not CSV: ',' expected",
-    "statsmodels/discrete/tests/results/poisson_resid.csv": "no rows; there is only a header (is it a row? Then write",
+    "statsmodels/discrete/tests/results/poisson_resid.csv": "several columns are named '-2.48', ",
     "statsmodels/genmod/tests/results/gee_nominal_1.csv": "several columns are named '0' (white space around a name",
     "statsmodels/regression/tests/results/dietox.csv": "line 2 has 8 fields where the header, line 1, has 7",
     "statsmodels/tsa/statespace/tests/results/exponential_smoothing_params.csv": "the header has no name for column",
@@ -199,6 +200,9 @@ def test_a_real_file_needs_keys_unless_it_has_an_input(file):
 def test_a_real_file_that_is_refused_is_so_in_one_line(file):
     skip_where_unread(file)
     text = refusal(DATA / file)
+    if ASKS in text:  # before anything is read; who answers hears the rest
+        first = text.partition("columns: ")[2].split(", ")[0]
+        text = refusal(DATA / file, input_keys=[first])
     assert text.startswith(f"{DATA / file}: {REFUSED[file]}")
     assert text.splitlines() == [text]
     assert len(text) < 1000 + len(str(DATA))
