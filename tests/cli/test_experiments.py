@@ -191,6 +191,15 @@ def test_tags_are_given_found_and_taken_away(here: Here, experiment: Experiment)
     assert "no experiment has the tag 'production'" in gone.err
 
 
+def test_who_tags_what_its_gate_has_failed_is_told(here: Here, experiment: Experiment) -> None:
+    tagged = f"experiment first ({experiment.id}) on rows has baseline"
+    assert here("tag", "first", "baseline").out.strip() == tagged
+    here.client.store.experiments.note(experiment.id, gate="failed")
+    warned = f"{tagged}. Its gate has failed it: as a baseline it lets as bad a run pass"
+    assert here("tag", "first", "baseline").out.strip() == warned
+    assert "Its gate" not in here("tag", "first", "baseline", "--remove").out
+
+
 @pytest.mark.parametrize("name", ["latest", "LATEST", "tag:production", "a\x00b", ""])
 def test_what_is_no_tag_is_refused_with_the_reason(name: str, here: Here, experiment: Experiment) -> None:
     refused = here("tag", "first", name)

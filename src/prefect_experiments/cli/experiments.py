@@ -23,6 +23,7 @@ from prefect_experiments.cli.output import (
 )
 from prefect_experiments.display import counted
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
+from prefect_experiments.origin import GATE
 from prefect_experiments.pages import Pagination
 
 if TYPE_CHECKING:
@@ -315,7 +316,10 @@ def tag(experiment: str, name: str, /, *, remove: Flag = False, dataset: str | N
     change = experiments.untag if remove else experiments.tag
     found = change(experiment=experiment, tag=name, dataset=dataset)
     tags = ", ".join(found.tags) or "no tags"
-    return said(found.to_dict(), f"experiment {found.name} ({found.id}) has {tags}")
+    text = f"experiment {found.name} ({found.id}) on {found.dataset_name} has {tags}"
+    if not remove and found.origin.get(GATE) == "failed":
+        text += ". Its gate has failed it: as a baseline it lets as bad a run pass"
+    return said(found.to_dict(), text)
 
 
 def delete(experiment: str, /, *, yes: Flag = False, dataset: str | None = None, terminal: Here) -> Answer:
