@@ -189,8 +189,8 @@ def test_what_the_baseline_is_pooled_of_is_said_everywhere(
     text = " ".join(re.sub(r"<(?!property)[^>]+>|\\", "", written(nights.compared(last, pooled=4))).split())
     assert (
         "the baseline is the mean of 2 runs (night 1, night 3), of 4 that are asked for; left out: 1 that no gate has "
-        "judged, 1 failed by their gate; improved and regressed count the examples above, or below, each of these "
-        "runs, and what is listed of examples, errors, labels, latency and cost is beside night 1 alone"
+        "judged, 1 failed by their gate; improved and regressed count the examples above, or below, the median of "
+        "these runs, and what is listed of examples, errors, labels, latency and cost is beside night 1 alone"
     ) in text
     alone = written(nights.compared("night 2", pooled=4))
     assert "the baseline is night 1 alone, of 4 that are asked for; there are no more yet" in re.sub(r"\s+", " ", alone)

@@ -402,3 +402,19 @@ def test_runs_that_are_called_alike_have_their_dates() -> None:
     found = compare_results(tables[0], tables[-1], gate=Gate(), earlier=EarlierRuns(runs=runs, pooled=3))
     assert found.pooled is not None
     assert found.pooled.runs == ("nightly of 2026-11-01", "nightly of 2026-11-02")
+
+
+def test_better_and_worse_are_counted_beside_the_median_of_the_pool() -> None:
+    scores = {
+        "baseline": [1, 1, 0, 0, 1],
+        "night 1": [1, 0, 0, 1, 1],
+        "night 2": [1, 0, 0, 1, 1],
+        "new": [0, 1, 1, 1, 1],
+    }
+    tables = [
+        result_table([{"example_id": f"e{i}", "eval.right.score": float(one)} for i, one in enumerate(each)], label)
+        for label, each in scores.items()
+    ]
+    earlier = EarlierRuns(runs=tuple(EarlierRun(table=table) for table in tables[1:-1]), pooled=3)
+    found = compare_results(tables[0], tables[-1], earlier=earlier).metrics["right"]
+    assert (found.wins, found.losses, found.ties) == (2, 1, 2)

@@ -166,8 +166,8 @@ class EarlierRuns:
         pool = np.column_stack([baseline, *more])
         found = paired_test(np.nanmean(pool, axis=1), candidate, confidence=confidence)
         exchanged = exchange_test(pool, candidate)
-        higher = int((candidate > np.nanmax(pool, axis=1)).sum())
-        lower = int((candidate < np.nanmin(pool, axis=1)).sum())
+        usual = np.nanmedian(pool, axis=1)
+        higher, lower = int((candidate > usual).sum()), int((candidate < usual).sum())
         return replace(
             found,
             test=exchanged.test,

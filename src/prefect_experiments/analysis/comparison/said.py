@@ -89,8 +89,8 @@ def said_of_pool(comparison: Comparison) -> str:
     text = f"the baseline is {runs_of_pool(found, own)}"
     if found.runs:
         text += (
-            "; improved and regressed count the examples above, or below, each of these runs, and what is listed of "
-            f"examples, errors, labels, latency and cost is beside {own} alone"
+            "; improved and regressed count the examples above, or below, the median of these runs, and what is listed "
+            f"of examples, errors, labels, latency and cost is beside {own} alone"
         )
     return text
 
