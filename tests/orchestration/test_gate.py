@@ -473,7 +473,9 @@ def test_a_winner_is_promoted_and_the_next_run_compares_with_it(bench: Bench) ->
     assert worse.comparison.baseline.experiment_id == better.experiment_id
     assert worse.verdict.status == "failed"
     bench.client.experiments.untag(experiment=better, tag="baseline")
-    assert bench.run(baseline="tag:baseline").comparison is None
+    with pytest.raises(NotFound, match=r"no baseline 'tag:baseline' .* any more: .* was deleted or has lost it"):
+        bench.run(baseline="tag:baseline")
+    assert bench.run(baseline="tag:baseline", first_run=True).comparison is None
 
 
 def test_a_tag_of_another_dataset_is_not_meant(bench: Bench, client: Client) -> None:
