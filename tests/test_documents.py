@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from prefect_experiments.analysis.gate import Gate
 from prefect_experiments.cli.app import app, run
 from support.arize import KEY, StandIn, arize, arize_server
 from support.environment import without_prefect
@@ -248,8 +249,9 @@ def test_examples_of_phoenix_run(
 def test_examples_of_comparing_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = ROOT / "docs/comparing.md"
     (tmp_path / "example.py").write_text("\n".join(blocks_of(document, "python")))
-    [gate] = blocks_of(document, "yaml")
+    gate, every_night = blocks_of(document, "yaml")
     (tmp_path / "gate.yaml").write_text(gate)
+    assert Gate.parse(every_night).nights == 30
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     monkeypatch.setenv("PREFECT_EXPERIMENTS_STORE_URL", f"sqlite:///{tmp_path / 'experiments.db'}")
 
