@@ -53,6 +53,11 @@ def parts_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {"metadata": given(metadata), "origin": origin_of(metadata)}
 
 
+def is_failed(origin: Mapping[str, Any]) -> bool:
+    """Whether a gate has failed the experiment of this origin."""
+    return origin.get(GATE) == "failed"
+
+
 def of_flow_run(trace_attributes: Mapping[str, str] | None) -> dict[str, str]:
     """What stands on a trace of the flow run that it was made in, as facts on an experiment."""
     named = {name.removeprefix("prefect."): value for name, value in (trace_attributes or {}).items()}

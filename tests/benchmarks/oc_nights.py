@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -172,15 +172,15 @@ def rows(n_sim: int, seed: int) -> Iterator[Row]:
     for what, given in DROPS.items():
         before, now = (nights(alarms(asked, months, seed)) for asked in (given._replace(before=True), given))
         yield Row(f"{what}: found after", before, now, "")
-    for what, given in PROMOTED.items():
-        before, now = (moved(months_of(asked, months, seed)) for asked in (given._replace(before=True), given))
-        yield Row(f"{what}: the tag moves in a month", before, now, "")
-    for what, given in LASTING.items():
-        before, now = (stays(months_of(asked, months, seed)) for asked in (given._replace(before=True), given))
-        yield Row(f"{what}: of the nights after the first alarm, red", before, now, "")
-    for what, given in MENDED.items():
-        before, now = (over(months_of(asked, months, seed)) for asked in (given._replace(before=True), given))
-        yield Row(f"{what}: red nights after that", before, now, "")
+    whole_months: list[tuple[dict[str, Setting], str, Callable[[list[Month]], str]]] = [
+        (PROMOTED, "the tag moves in a month", moved),
+        (LASTING, "of the nights after the first alarm, red", stays),
+        (MENDED, "red nights after that", over),
+    ]
+    for settings, told, counted in whole_months:
+        for what, given in settings.items():
+            before, now = (counted(months_of(asked, months, seed)) for asked in (given._replace(before=True), given))
+            yield Row(f"{what}: {told}", before, now, "")
 
 
 def nights(found: list[int]) -> str:

@@ -346,20 +346,23 @@ class _Reader:
     def _baseline(self, said: Judgement | None) -> ComparedWith | None:
         if said is None or said.baseline is None:
             return None
-        found = said.baseline_id
-        pooled = _pooled(said)
+        found, pooled = said.baseline_id or "", _pooled(said)
+        is_there = found in self._there
+        means: Mapping[str, float] = {}
         if pooled is not None and pooled.runs:
-            is_there = found is not None and found in self._there
-            name = self._there[found] if found is not None and is_there else said.baseline
-            return ComparedWith(name=name, id=found, is_there=is_there, pooled=pooled, means=said.pool_means)
-        if found is None or found not in self._there:
-            return ComparedWith(name=said.baseline, id=found, pooled=pooled)
-        if found not in self._means:  # made before those that were asked for, or on another dataset
-            scores = self._store.outcomes.of(found).scores
+            means = said.pool_means
+        elif is_there:
+            means = self._means_of(found)
+        name = self._there.get(found, said.baseline)
+        return ComparedWith(name=name, id=said.baseline_id, is_there=is_there, pooled=pooled, means=means)
+
+    def _means_of(self, experiment_id: str) -> Mapping[str, float]:
+        if experiment_id not in self._means:  # made before those that were asked for, or on another dataset
+            scores = self._store.outcomes.of(experiment_id).scores
             rows = {name: [(place, one, None, False, False) for place, one in each] for name, each in scores.items()}
             means = {name: metric_summary(each, len(each), 0).mean for name, each in rows.items()}
-            self._means[found] = {name: mean for name, mean in means.items() if mean is not None}
-        return ComparedWith(name=self._there[found], id=found, is_there=True, pooled=pooled, means=self._means[found])
+            self._means[experiment_id] = {name: mean for name, mean in means.items() if mean is not None}
+        return self._means[experiment_id]
 
 
 def _with(entry: HistoryEntry, metrics: Sequence[str]) -> HistoryEntry:

@@ -23,7 +23,7 @@ from prefect_experiments.cli.output import (
 )
 from prefect_experiments.display import counted
 from prefect_experiments.models import AnnotateRecordInput, AnnotationInput
-from prefect_experiments.origin import GATE
+from prefect_experiments.origin import is_failed
 from prefect_experiments.pages import Pagination
 
 if TYPE_CHECKING:
@@ -317,7 +317,7 @@ def tag(experiment: str, name: str, /, *, remove: Flag = False, dataset: str | N
     found = change(experiment=experiment, tag=name, dataset=dataset)
     tags = ", ".join(found.tags) or "no tags"
     text = f"experiment {found.name} ({found.id}) on {found.dataset_name} has {tags}"
-    if not remove and found.origin.get(GATE) == "failed":
+    if not remove and is_failed(found.origin):
         text += ". Its gate has failed it: as a baseline it lets as bad a run pass"
     return said(found.to_dict(), text)
 

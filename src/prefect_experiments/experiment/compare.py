@@ -172,9 +172,7 @@ def judgement_of(ran: RanExperiment) -> Judgement:
     verdict, before, compared = ran.verdict, ran.baseline, ran.comparison
     assert verdict is not None, "no gate has judged it"
     pool = None if compared is None else compared.pooled
-    means = (
-        {name: one.baseline_mean for name, one in compared.metrics.items()} if compared and pool and pool.runs else {}
-    )
+    metrics = compared.metrics if compared is not None and pool is not None and pool.runs else {}
     return Judgement(
         status=verdict.status,
         exit_code=verdict.exit_code,
@@ -184,7 +182,7 @@ def judgement_of(ran: RanExperiment) -> Judgement:
         baseline_id=before.record.experiment.id if isinstance(before, RanExperiment) else None,
         baseline=None if compared is None else compared.baseline.label,
         pool={} if pool is None else {"asked": pool.asked, "runs": pool.runs, "left_out": pool.left_out},
-        pool_means={name: mean for name, mean in means.items() if mean is not None},
+        pool_means={name: one.baseline_mean for name, one in metrics.items() if one.baseline_mean is not None},
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, get_args
 from prefect_experiments.analysis import RanExperiment
 from prefect_experiments.analysis.comparison.earlier import EarlierRun, EarlierRuns
 from prefect_experiments.analysis.gate import Gate
+from prefect_experiments.analysis.history import tag_periods
 from prefect_experiments.analysis.nights.records import (
     FAILED,
     NOT_JUDGED,
@@ -21,7 +22,7 @@ from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Status
 from prefect_experiments.errors import InvalidSetting, NotFound
 from prefect_experiments.models import Experiment
-from prefect_experiments.origin import GATE
+from prefect_experiments.origin import GATE, is_failed
 from prefect_experiments.store import Store
 from prefect_experiments.store.named import BY_TAG
 
@@ -133,15 +134,10 @@ def _elsewhere(own: Experiment, named: Any, store: Store) -> list[tuple[datetime
     """From when to when another experiment had the tag by which the baseline was found."""
     if not isinstance(named, str) or not named.startswith(BY_TAG):
         return []
-    tag, found = named.removeprefix(BY_TAG).strip(), []
-    start: datetime | None = None
-    for move in store.tag_moves.of_dataset(own.dataset_id):
-        if move.tag != tag:
-            continue
-        if start is not None:
-            found.append((start, move.moved_at))
-        start = move.moved_at if move.experiment_id not in (None, own.id) else None
-    return found
+    tag = named.removeprefix(BY_TAG).strip()
+    periods = tag_periods(store.tag_moves.of_dataset(own.dataset_id))
+    others = [one for one in periods if one.tag == tag and one.experiment_id != own.id]
+    return [(one.since, one.until) for one in others if one.until is not None]
 
 
 def _why_not(one: Experiment, own: Experiment, elsewhere: list[tuple[datetime, datetime]]) -> str:
@@ -173,7 +169,7 @@ def earlier_runs(found: Since, baseline: Any, candidate: RanExperiment, pooled: 
     own, store, pooled_task = candidate.record.experiment, baseline.store, baseline.record.experiment.task
     runs, before = list[EarlierRun](), [one for one in found.runs if _is_before(one, own)]
     left_out = Counter(why for one, why in found.left_out if _is_before(one, own))
-    left_out[FAILED] += sum(_failed(one) for one in before if one.task == pooled_task)
+    left_out[FAILED] += sum(is_failed(one.origin) for one in before if one.task == pooled_task)
     for one in _chosen(before, pooled_task, own.task, pooled):
         of_baseline, of_candidate = one.task == pooled_task, one.task == own.task
         try:
@@ -182,7 +178,7 @@ def earlier_runs(found: Since, baseline: Any, candidate: RanExperiment, pooled: 
         except NotFound:  # deleted since
             continue
         if len(table.failed) < table.n_expected:
-            left_out[NOT_WHOLE] += of_baseline and not _failed(one)
+            left_out[NOT_WHOLE] += of_baseline and not is_failed(one.origin)
             continue
         runs.append(
             EarlierRun(
@@ -190,15 +186,11 @@ def earlier_runs(found: Since, baseline: Any, candidate: RanExperiment, pooled: 
                 date=f"{one.created_at:%Y-%m-%d}" if one.created_at else "",
                 of_baseline=of_baseline,
                 of_candidate=of_candidate,
-                failed=_failed(one),
-                is_trial=_failed(one) and record.task.fingerprint != candidate.record.task.fingerprint,
+                failed=is_failed(one.origin),
+                is_trial=is_failed(one.origin) and record.task.fingerprint != candidate.record.task.fingerprint,
             )
         )
     return EarlierRuns(runs=tuple(runs), pooled=pooled, left_out={why: n for why, n in left_out.items() if n})
-
-
-def _failed(one: Experiment) -> bool:
-    return one.origin.get(GATE) == "failed"
 
 
 def _is_before(one: Experiment, own: Experiment) -> bool:
@@ -208,7 +200,7 @@ def _is_before(one: Experiment, own: Experiment) -> bool:
 
 def _chosen(runs: list[Experiment], baseline: str, candidate: str, pooled: int) -> Iterator[Experiment]:
     """Those that the baseline is pooled of, and the newest ones of the candidate's task, in their order."""
-    first = [one.id for one in runs if one.task == baseline and not _failed(one)][: max(0, pooled - 1)]
+    first = [one.id for one in runs if one.task == baseline and not is_failed(one.origin)][: max(0, pooled - 1)]
     rest = [one.id for one in runs if one.task == candidate and one.id not in first]
     chosen = {*first, *rest[max(0, len(rest) - (MOST_NIGHTS - len(first))) :]}
     return (one for one in runs if one.id in chosen)

@@ -105,18 +105,22 @@ class EarlierRuns:
         Args:
             baseline: its own run.
         """
-        ids, runs = baseline.example_ids, list[EarlierRun]()
+        ids, runs, n = baseline.example_ids, list[EarlierRun](), 1
         pool = {name: [baseline.means(scores)] for name, scores in baseline.scores.items()}
         for run in self.runs:
+            runs.append(run)
+            if not run.is_poolable:
+                continue
             new = {name: scores for name in pool if (scores := run.scores(name, ids)) is not None}
             found = [exchange_test(_columns(pool[name]), scores) for name, scores in new.items()]
             level = SELDOM / max(1, len(found))
-            is_unlike = any(2 * min(one.p_higher, one.p_lower) <= level for one in found)
-            runs.append(replace(run, unlike=is_unlike and run.of_baseline))
-            if runs[-1].is_poolable and len(next(iter(pool.values()), [])) < self.pooled:
+            if any(2 * min(one.p_higher, one.p_lower) <= level for one in found):
+                runs[-1] = replace(run, unlike=True)
+            elif n < self.pooled:
+                n += 1
                 for name, scores in new.items():
                     pool[name].append(scores)
-        n_unlike = sum(run.unlike and not run.failed for run in runs)
+        n_unlike = sum(run.unlike for run in runs)
         left_out = {**self.left_out, **({UNLIKE: n_unlike} if n_unlike else {})}
         return replace(self, runs=tuple(runs), left_out=left_out)
 
