@@ -30,7 +30,7 @@ from prefect_experiments.analysis.gate.pending import said_once
 from prefect_experiments.analysis.gate.required_rule import RequiredExamples
 from prefect_experiments.analysis.gate.rule import Rule, as_mapping, written_rules
 from prefect_experiments.analysis.gate.run_rules import MaxErrorRate, MinCoverage
-from prefect_experiments.analysis.gate.slice_rule import SliceRule, unjudged_slices, unknown_slices
+from prefect_experiments.analysis.gate.slice_rule import SliceRule, slices_to_come, unjudged_slices
 from prefect_experiments.analysis.passing import passing_of
 from prefect_experiments.analysis.required import required_of
 from prefect_experiments.analysis.verdicts import NO_BASELINE, Comparison, MetricCheck, Side, Verdict
@@ -242,7 +242,7 @@ class Gate(
         names = [rule.called for rule in (*Metric.made_of(), *self.made_of()) if rule.called]
         said = f"{NO_BASELINE}: only {', '.join(names[:-1])} and {names[-1]} were checked"
         notes = [*floor_checks(case, table, self.rules), *unasked_checks(case, self.rules)]
-        notes += unknown_slices(table.source.facts(), self.fields)
+        notes += slices_to_come(case, table.source.facts(), self.fields)
         return self._verdict(case, *notes, plain_check("baseline", said))
 
     def refuse_without(self, baseline: object, *, first_run: bool) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
@@ -120,18 +122,35 @@ def unjudged_slices(case: Case, fields: tuple[str, ...]) -> Iterator[MetricCheck
             yield MetricCheck(name=name, status="passed", reason=reason)
 
 
-def unknown_slices(facts: Iterable[ExampleFacts], fields: tuple[str, ...]) -> Iterator[MetricCheck]:
-    """Which fields make no groups of a first run's examples, so that none of the runs to come could be judged by them.
+def slices_to_come(case: Case, facts: Iterable[ExampleFacts], fields: tuple[str, ...]) -> Iterator[MetricCheck]:
+    """Of a first run: what the runs to come will not be judged by, as the examples make no groups, or small ones.
 
     Args:
+        case: the first run.
         facts: of the examples.
         fields: those that the gate asks for.
     """
     found = Fields.of(facts) if fields else Fields()
-    for name in fields:
-        if name not in found.values:
+    sizes = {name: Counter(chain.from_iterable(found.values.get(name, {}).values())) for name in fields}
+    n_metrics = sum(metric.values is not None for metric in case.metrics.values())
+    least = _least(case.family.alpha, n_metrics * sum(map(len, sizes.values())))
+    for name, groups in sizes.items():
+        small = [value for value, n in sorted(groups.items()) if n < least]
+        if not groups:
             reason = f"{name} cannot be judged: {found.ungrouped.get(name) or found.unknown(name)}"
             yield MetricCheck(name=name, status="inconclusive", reason=reason)
+        elif len(small) == len(groups):
+            reason = (
+                f"{name} cannot be judged, in this run or a later one: none of its "
+                f"{numbers.count(len(groups), 'group')} has {least} examples, which it takes to show anything"
+            )
+            yield MetricCheck(name=name, status="inconclusive", reason=reason, examples_needed=least)
+        elif small:
+            reason = (
+                f"later runs will not be judged on all groups of {name}, because it takes {least} examples to show "
+                f"anything: {some(small)}"
+            )
+            yield MetricCheck(name=name, status="passed", reason=reason)
 
 
 def _judged(name: str, case: Case) -> Iterator[tuple[Slice, SliceMetric]]:
@@ -212,7 +231,11 @@ def _hidden(metric: SliceMetric, case: Case) -> float | None:
 
 def _enough(case: Case) -> int:
     """The fewest pairs that could fail a group that is worse on every one of them, by an exact test."""
-    return pairs_to_reach(case.family.alpha / max(1, case.family.size), "")
+    return _least(case.family.alpha, case.family.size)
+
+
+def _least(alpha: float, n_tests: int) -> int:
+    return pairs_to_reach(alpha / max(1, n_tests), "")  # the groups' p-values are exact
 
 
 def _worse(group: Slice, metric: SliceMetric, case: Case) -> str:
