@@ -117,6 +117,7 @@ def month(rng: Random, given: Setting) -> Month:
     """A month."""
     scores = [runs(rng, given) for _ in range(given.n_metrics)]
     level = (AT_MOST if given.before else 1 - Gate(alarms=MONTHLY).for_tests(0.95)) / given.n_metrics
+    proposing = AT_MOST / given.n_metrics / (1 if given.before else NIGHTS)
     limit = drift_limit(FOR_DRIFT * AT_MOST / given.n_metrics, NIGHTS)
     made = [int(np.argmax(np.nanmean(scores[0][:FIRST], axis=1))) if given.baseline == "best" else 0]
     sums = np.zeros(given.n_metrics)
@@ -141,8 +142,7 @@ def month(rng: Random, given: Setting) -> Month:
         regressed = min(2 * one.p_lower for one in found) <= AT_MOST / given.n_metrics
         confirmed = bool(better) and all(above[place] for place in better) and not regressed
         moves = {"latest": True, "moving": higher, "promoted": confirmed}.get(given.baseline, False)
-        level = AT_MOST / given.n_metrics / (1 if given.before else NIGHTS)
-        better = [] if moves else [place for place, one in enumerate(found) if one.p_higher <= level]
+        better = [] if moves else [place for place, one in enumerate(found) if one.p_higher <= proposing]
         if moves:
             made, sums, n_moves = [new], np.zeros(given.n_metrics), n_moves + 1
     return Month(red, n_moves)
