@@ -312,6 +312,12 @@ def test_what_was_rejected_as_other_code_is_no_drift_of_this_one() -> None:
     assert check_of(found, "drift").reason == "no drift over 3 nights since the baseline's"
 
 
+@pytest.mark.parametrize("pooled", [1, 3, 5])
+def test_the_last_night_is_beside_the_same_runs_as_the_comparison_is(pooled: int) -> None:
+    metric = judged([0.8] * 8, pooled=pooled, seed=8).metrics["right"]
+    assert metric.nights[-1].p_better == pytest.approx(metric.p_higher, rel=1e-9)
+
+
 def check_of(found: Comparison, name: str) -> MetricCheck:
     (check,) = [check for check in found.verdict.checks if check.name == name]
     return check

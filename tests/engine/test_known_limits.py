@@ -54,6 +54,12 @@ def test_both_together_are_as_strict_as_each_of_them_then_and_later(a: Known, b:
         assert is_as_strict_as(together, b.after(moment))
 
 
+def test_what_is_known_grows_older_and_what_is_waited_for_comes_nearer() -> None:
+    before = Known(rate=2.0, pause=5.0, hold=30.0, since_cut=1.0, refused_for=4.0, since_success=6.0)
+    assert before.after(10.0) == Known(2.0, 0.0, 20.0, 11.0, 14.0, 16.0)
+    assert Known(refused_for=0.0).after(10.0).refused_for == 0.0, "nothing is refused"
+
+
 @given(knowledge(), st.floats(0, 100), st.floats(0, 100))
 def test_time_passes_in_any_pieces(a: Known, first: float, then: float) -> None:
     assert tuple(a.after(first).after(then)) == pytest.approx(tuple(a.after(first + then)), abs=1e-6)

@@ -293,7 +293,8 @@ def test_what_cannot_be_used_is_refused_before_anything_is_asked(
     certificate, key = authority.certificate("client")
     empty = tmp_path / "empty.pem"
     empty.write_text("nothing")
-    assert "verify=: no certificates can be read from '/nowhere.pem'" in refused(verify="/nowhere.pem")
+    nowhere = "verify=: no certificates can be read from '/nowhere.pem' (No such file or directory)"
+    assert nowhere in refused(verify="/nowhere.pem")
     assert f"verify=: no certificates can be read from {str(empty)!r}" in refused(verify=str(empty))
     assert "client_cert=: no certificate with its key" in refused(client_cert=str(certificate))
     assert "client_cert= and client_key=" in refused(client_cert=str(certificate), client_key=str(empty))
