@@ -17,6 +17,7 @@ from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from prefect_experiments import Client, RanExperiment
 from prefect_experiments.analysis import meta_evaluation
 from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.history import history_of
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Verdict
 from prefect_experiments.orchestration.deployed import reporting
@@ -122,6 +123,19 @@ def test_a_report_into_a_folder_that_is_deleted_is_told_of(
         f"The report's path reports is relative, and leads into {tmp_path}, which is deleted after this flow run. "
         "Give an absolute path."
     ]
+
+
+@pytest.mark.parametrize("url", [None, "https://reports.example.com"])
+def test_the_history_leads_to_a_report_that_people_can_open(
+    url: str | None, ran: RanExperiment, client: Client, in_flow: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def show(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(reporting, "show_report", show)  # which a server would have to take
+    asyncio.run(report_on(ran, str(tmp_path / "reports"), url=url))
+    (entry,) = history_of(client.store, ran.experiment.dataset_name).entries
+    assert entry.report_url == (url and f"{url}/{ran.experiment_id}.html")
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,8 @@ def test_a_success_anywhere_ends_the_refusals_of_all() -> None:
     newcomer = RateLimit("provider", clock)
     newcomer.learn(Known(refused_for=700.0), Share(1, 2))
     assert newcomer.is_starved(clock.now)  # and need not find out for itself in ten minutes
+    newcomer.exceeded(clock.now, None, 10.0)
+    assert newcomer.is_starved(clock.now), "its own first refusal goes on from those of the others"
 
 
 class Provider:

@@ -311,6 +311,19 @@ def test_a_chart_has_a_gap_where_there_is_no_score() -> None:
     assert "5 means from 0.60 to 0.90; the last one is 0.800 [0.760, 0.830]" in page(MONTH)
 
 
+def test_the_axis_of_shares_ends_at_0_and_1_and_that_of_other_scores_does_not() -> None:
+    def lowest_and_highest(*means: float) -> tuple[float, float]:
+        found = timeline(history(*(entry(n, {"correct": point(mean)}) for n, mean in enumerate(means))), "correct")
+        values = [float(label.text.replace("−", "-")) for label in found.values]
+        return min(values), max(values)
+
+    assert lowest_and_highest(0.05, 0.96) == (0.0, 1.0)
+    low, _ = lowest_and_highest(-0.5, 0.6)
+    assert low < -0.3
+    _, high = lowest_and_highest(0.5, 1.6)
+    assert high > 1.3
+
+
 def test_a_baselines_mean_is_one_line_along_all_that_were_compared_with_it() -> None:
     other = ComparedWith(name="night-2", id="exp-2", is_there=True, means={"correct": 0.88})
     chart = timeline(

@@ -21,7 +21,7 @@ from prefect_experiments.experiment.sharing import SharedBatches, calls_directly
 from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.store.processes import Process, holding
 from prefect_experiments.store.shared_work import Done, Range, Ranges, WorkerLease
-from prefect_experiments.store.tables import work_ranges
+from prefect_experiments.store.tables import shared_work, work_ranges
 from support.patience import wait_for
 
 WORKERS = 3
@@ -189,6 +189,28 @@ def test_large_ranges_come_first(shared: Shared) -> None:
 )
 def test_concurrency_is_for_all_of_them_together(concurrency: int, workers: int, each: list[int]) -> None:
     assert shares(concurrency, workers) == each
+
+
+@pytest.mark.parametrize(("repetitions", "smallest"), [(1, 3), (2, 2), (3, 1)])
+def test_the_smallest_range_gives_a_worker_as_many_calls_as_it_makes_at_once(
+    store_url: str, repetitions: int, smallest: int
+) -> None:
+    """The first worker has the largest share of what cannot be shared evenly: 3 of 5."""
+    work = RunWork(
+        plan_new(
+            RunArguments(
+                dataset=[{"input": n} for n in range(200)], task=lambda x: x, concurrency=5, repetitions=repetitions
+            ),
+            Client(store_url=store_url),
+        )
+    )
+    work.load_dataset()
+    lease = work.session.store.leases.of_calls(work.record.experiment.id)
+    assert lease.try_to_take()
+    write_down(work.session, parts_of(work.session, 2, lease.holder), [None, None])
+    with work.session.store.database.read() as connection:
+        assert connection.execute(sa.select(shared_work.c.smallest)).scalar_one() == smallest
+    lease.release()
 
 
 def test_whoever_stood_still_learns_that_another_has_its_range(shared: Shared) -> None:
