@@ -134,6 +134,8 @@ def test_a_limit_is_higher_for_a_smaller_chance_and_for_more_nights() -> None:
     assert drift_limit(0.01) > drift_limit(0.05) > drift_limit(0.05, nights=7) > 0
     assert drift([], chance=0.05, nights=7).limit == drift_limit(0.05, 7)
     assert drift([], chance=0.05).limit == drift_limit(0.05, 30)
+    # With 4 times as many states of its Markov chain.
+    assert [drift_limit(chance) for chance in (0.05, 0.015, 0.005)] == pytest.approx([4.553, 5.754, 6.850], abs=0.002)
 
 
 def test_a_nights_score_is_above_0_where_it_is_worse() -> None:

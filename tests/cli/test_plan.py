@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from prefect_experiments import Client, ExperimentPlan, plan_experiment
 from prefect_experiments.analysis.numbers import money
+from prefect_experiments.errors import InvalidSetting
 
 from .harness import Here, lines
 
@@ -39,6 +41,15 @@ def test_too_few(here: Here) -> None:
     needed = f"over {plan.calls_needed:,} examples {plan.calls_needed:,}, about {money(plan.cost_needed)}."
     assert f"One run makes 200 calls of the task, about $1.20 at $0.006 each; {needed}" in said
     assert "The smallest drop is the one that fails 4 times of 5." in said
+
+
+def test_tables_in_memory_are_the_same_where_they_are_one_object(here: Here) -> None:
+    base, again = (pd.read_csv(written(name, shift=shift)) for name, shift in (("base.csv", 0), ("again.csv", 1)))
+    assert plan_experiment(baseline=base, beside=again, client=here.client).n_examples == 200
+    with pytest.raises(InvalidSetting, match=r"the second run \(beside\) is the baseline itself"):
+        plan_experiment(baseline=base, beside=base, client=here.client)
+    mixed = plan_experiment(baseline=base, beside="again.csv", client=here.client)
+    assert mixed.n_examples == 200
 
 
 def test_what_was_assumed_and_what_is_not_known(here: Here) -> None:

@@ -314,7 +314,7 @@ def test_a_chart_has_a_gap_where_there_is_no_score() -> None:
 def test_the_axis_of_shares_ends_at_0_and_1_and_that_of_other_scores_does_not() -> None:
     def lowest_and_highest(*means: float) -> tuple[float, float]:
         found = timeline(history(*(entry(n, {"correct": point(mean)}) for n, mean in enumerate(means))), "correct")
-        values = [float(label.text.replace("−", "-")) for label in found.values]
+        values = [float(label.text.replace("\u2212", "-")) for label in found.values]
         return min(values), max(values)
 
     assert lowest_and_highest(0.05, 0.96) == (0.0, 1.0)
