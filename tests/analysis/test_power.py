@@ -386,6 +386,11 @@ def test_drops_and_margins_that_cannot_be() -> None:
     scores = [float(i % 10 == 0) for i in range(100)]
     with pytest.raises(InvalidSetting, match="drop: no candidate can be worse by 5: the scores of 'right' lie from 0"):
         plan_of(table(right=scores), Gate(), drop=5)
+    # Shares are shares, however low they are.
+    with pytest.raises(InvalidSetting, match=r"the scores of 'low' lie from 0 to 1\. Write 5 points as 0\.05"):
+        plan_of(table(low=[0.1, 0.2] * 20), Gate(), drop=5)
+    with pytest.raises(InvalidSetting, match=r"the scores of 'stars' lie from 0 to 5\. Write"):
+        plan_of(table(stars=[1.0, 5.0] * 20), Gate(), drop=6)
     most = plan_of(table(right=scores), Gate(), drop=0.5)
     assert not most.enough
     assert "right: there is no drop of 0.50: it can be worse by 0.10 at most." in said(most)

@@ -312,16 +312,15 @@ def test_a_chart_has_a_gap_where_there_is_no_score() -> None:
 
 
 def test_the_axis_of_shares_ends_at_0_and_1_and_that_of_other_scores_does_not() -> None:
-    def lowest_and_highest(*means: float) -> tuple[float, float]:
+    def labels(*means: float) -> dict[float, float]:
+        """Where on the chart, from above, which value is."""
         found = timeline(history(*(entry(n, {"correct": point(mean)}) for n, mean in enumerate(means))), "correct")
-        values = [float(label.text.replace("\u2212", "-")) for label in found.values]
-        return min(values), max(values)
+        return {float(label.text.replace("\u2212", "-")): label.at for label in found.values}
 
-    assert lowest_and_highest(0.05, 0.96) == (0.0, 1.0)
-    low, _ = lowest_and_highest(-0.5, 0.6)
-    assert low < -0.3
-    _, high = lowest_and_highest(0.5, 1.6)
-    assert high > 1.3
+    shares = labels(0.05, 0.96)
+    assert (shares[0.0], shares[1.0]) == pytest.approx((BOTTOM, TOP))
+    assert min(labels(-0.5, 0.6)) < -0.3
+    assert max(labels(0.5, 1.6)) > 1.3
 
 
 def test_a_baselines_mean_is_one_line_along_all_that_were_compared_with_it() -> None:
