@@ -84,6 +84,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker("slow")
 
 
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end, test modules and what they import: the collector looks at it no more."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_left_behind() -> Iterator[None]:
     """A module leaves its process as it found it: see `support.leftovers`."""
