@@ -77,6 +77,7 @@ def test_a_mean_is_bootstrapped_as_scipy_does() -> None:
     assert found.p_value == pytest.approx(stats.ttest_rel(left, right).pvalue, abs=0.05)
 
 
+@pytest.mark.usefixtures("few")
 def test_both_sides_get_the_same_examples_and_only_those_that_both_ran() -> None:
     seen: list[list[str]] = []
 
@@ -169,6 +170,7 @@ def test_failed_runs_are_there_for_the_function_to_see() -> None:
     assert share.verdict == "regressed"
 
 
+@pytest.mark.usefixtures("few")
 def test_a_function_that_cannot_be_used_is_named() -> None:
     left, right = classified(0.9, 6), classified(0.9, 7)
 
