@@ -257,8 +257,10 @@ def plain(arguments):
 """
 
 
-@pytest.mark.parametrize("name", ["coroutine", "plain"])
-@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.mostly_slow(quick=2)
+@pytest.mark.parametrize(
+    ("name", "traced"), [("coroutine", True), ("plain", False), ("coroutine", False), ("plain", True)]
+)
 def test_fifty_entries_at_once_are_kept_apart(client: Client, tmp_path: Path, name: str, traced: bool) -> None:
     messages = [f"m{number}" for number in range(50)]
     root = project(tmp_path, APART)
