@@ -75,8 +75,9 @@ test: $(TESTED)  ## Run the tests (about 9 minutes)
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 4 --dist loadfile
 
 .PHONY: test-slow
-test-slow: $(TESTED) .venv-data/.installed  ## Run the tests that take longer
-	$(BIN)/python -m pytest -m slow --timeout 1800 --numprocesses 2 --dist loadfile
+test-slow: $(TESTED) .venv-data/.installed  ## Run the tests that take longer, and properties on many examples
+	$(BIN)/python -m pytest -m "slow or hypothesis" --hypothesis-profile many \
+		--timeout 1800 --numprocesses 2 --dist loadfile
 
 .PHONY: test-fast
 test-fast: $(TESTED)  ## Run the tests that need no server (a minute or two)

@@ -31,7 +31,9 @@ from support.prefect_server import prefect_api  # noqa: E402
 from support.sharing import servers_for, stop_servers  # noqa: E402
 
 # A machine that does other work beside is no fault of the code: no example has a time to keep.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Where a test does not say how many examples it takes, the quick suite tries some, and `make test-slow` many.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
+settings.register_profile("many", settings.get_profile("any machine"), max_examples=200)
 settings.load_profile("any machine")
 
 AX = "tests/backends/arize/"
@@ -47,6 +49,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     if config.option.dist != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # by how many tests a file has: the order is `_served_first`
 
     class TogetherWhereTheyShare(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
@@ -82,6 +86,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen[function] += 1
             if seen[function] > mark.kwargs.get("quick", 1):
                 item.add_marker("slow")
+    _served_first(items)
+
+
+def _served_first(items: list[pytest.Item]) -> None:
+    """Files whose tests take seconds each, and often wait, come before those of many tests that take no time.
+
+    The other way round, which is how files are given out where nobody says otherwise, the last minute of a run is that
+    of a few long files, and most processes have nothing left to do.
+    """
+    served = {item.path for item in items if item.get_closest_marker("served") is not None}
+    items.sort(key=lambda item: item.path not in served)
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end, test modules and what they import: the collector looks at it no more."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -20,7 +20,7 @@ from support.arize import KEY, StandIn, arize, arize_server
 from support.environment import without_prefect
 from support.openai_stand_in import OpenAIStandIn
 from support.patience import PATIENCE_S
-from support.prefect_server import prefect_server
+from support.prefect_server import move_in, prefect_server
 from support.support_desk import support_desk
 
 __all__ = ["arize", "arize_server"]
@@ -400,8 +400,12 @@ def test_examples_of_coming_from_phoenix_and_ax_run(
         assert there == {"greeting": 4, "basic": 3, "nightly": 1, "by hand": 1}
 
 
-def test_the_demo_runs_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.mostly_slow
+@pytest.mark.parametrize("home", ["with a database", "empty"])
+def test_the_demo_runs_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
     """As a newcomer runs it: no server, no settings, a home of its own."""
+    if home != "empty":
+        move_in(tmp_path)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     done = subprocess.run(

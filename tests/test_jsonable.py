@@ -533,7 +533,7 @@ def test_a_decimal_is_a_number_or_all_its_digits(value):
     assert decimal.Decimal(str(kept)) == value
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(st.timedeltas())
 def test_durations_that_differ_stay_different(value):
     text = loads(dumps_strict(value))

@@ -59,6 +59,7 @@ def build(project: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_it_builds_and_needs_no_network(site: Path) -> None:
     pages = {path.name: path.read_text(encoding="utf-8") for path in site.glob("*.html")}
     documents = {path.stem for path in (ROOT / "docs").glob("*.md")} - {"README"}
@@ -72,12 +73,14 @@ def test_it_builds_and_needs_no_network(site: Path) -> None:
         assert not re.findall(r'<link[^>]+rel="(?:stylesheet|preconnect)"[^>]*href="http[^"]*"', page), name
 
 
+@pytest.mark.slow
 def test_it_has_pages_and_what_they_show_and_nothing_else(site: Path) -> None:
     kinds = {path.suffix for path in site.rglob("*") if path.is_file() and "assets" not in path.parts}
     assert kinds == {".html", ".css", ".svg", ".json", ".xml", ".gz"}
     assert not list(site.rglob("__pycache__"))
 
 
+@pytest.mark.slow
 def test_all_documents_have_a_page_of_their_own(site: Path) -> None:
     start = (site / "index.html").read_text(encoding="utf-8")
     [there] = re.findall(r'<a href="([^"]*)">all documents</a>', start)
@@ -88,6 +91,7 @@ def test_all_documents_have_a_page_of_their_own(site: Path) -> None:
     assert '<a href="index.html">the first hour</a>' in listed
 
 
+@pytest.mark.slow
 def test_the_reference_has_all_public_names(site: Path) -> None:
     reference = (site / "reference.html").read_text(encoding="utf-8")
     assert [name for name in prefect_experiments.__all__ if f">{name}<" not in reference] == []
@@ -101,6 +105,7 @@ def test_the_reference_has_all_public_names(site: Path) -> None:
     assert "<p>Args:" not in reference, "a docstring that was not read as one"
 
 
+@pytest.mark.slow
 def test_the_reference_has_nothing_but_public_names(site: Path) -> None:
     reference = (site / "reference.html").read_text(encoding="utf-8")
     found = re.findall(r'<h4 id="([\w.]+)\.(\w+)" class="doc doc-heading"', reference)
@@ -118,6 +123,7 @@ def test_the_reference_has_nothing_but_public_names(site: Path) -> None:
     assert not [heading for heading in headings if "compat" in re.sub(r"<[^>]+>", "", heading)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 def test_the_diagram_is_read_on_a_phone_and_in_the_dark(site: Path) -> None:
     picture = "document.querySelector('img[src$=svg]').getBoundingClientRect()"

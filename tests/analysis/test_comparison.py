@@ -230,7 +230,7 @@ def sides(rows: list[tuple[Any, ...]], order: list[int], ids: list[str]) -> list
     return tables
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(runs, st.randoms(use_true_random=False))
 def test_reordered_rows_change_nothing(rows: list[tuple[Any, ...]], random: Any) -> None:
     order = list(range(len(rows)))
@@ -247,7 +247,7 @@ def test_reordered_rows_change_nothing(rows: list[tuple[Any, ...]], random: Any)
     assert sorted(first.regressed, key=key) == sorted(second.regressed, key=key)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(runs)
 def test_other_ids_change_nothing(rows: list[tuple[Any, ...]]) -> None:
     order = list(range(len(rows)))
@@ -257,7 +257,7 @@ def test_other_ids_change_nothing(rows: list[tuple[Any, ...]]) -> None:
     assert [c.difference for c in first.regressed] == [c.difference for c in second.regressed]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(runs)
 def test_exchanged_sides_give_the_mirrored_comparison(rows: list[tuple[Any, ...]]) -> None:
     order = list(range(len(rows)))

@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from prefect_experiments.analysis.comparison import compare_results
+from prefect_experiments.analysis.comparison import corpus as resampling
 from prefect_experiments.analysis.comparison.corpus import EXCHANGED, compare_corpus_metric
 from prefect_experiments.analysis.comparison.paired import paired_test
 from prefect_experiments.analysis.gate import Gate, Metric
@@ -20,6 +21,12 @@ from prefect_experiments.analysis.verdicts import MetricComparison
 from prefect_experiments.errors import InvalidEvaluator
 
 from .tables import columns, judged, table, with_errors
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer resamples, for what holds of any number of them."""
+    monkeypatch.setattr(resampling, "N_RESAMPLES", 200)
 
 
 def classified(accuracy: float, seed: int, n: int = 120) -> ResultTable:
@@ -40,6 +47,7 @@ def corpus(
     return compare_results(baseline, candidate, experiment_evaluators={"f1": function}, **options).metrics["f1"]
 
 
+@pytest.mark.usefixtures("few")
 def test_the_figures_are_the_functions_own() -> None:
     left, right = classified(0.95, 1), classified(0.7, 2)
     found = corpus(left, right, f1)
@@ -69,6 +77,7 @@ def test_a_mean_is_bootstrapped_as_scipy_does() -> None:
     assert found.p_value == pytest.approx(stats.ttest_rel(left, right).pvalue, abs=0.05)
 
 
+@pytest.mark.usefixtures("few")
 def test_both_sides_get_the_same_examples_and_only_those_that_both_ran() -> None:
     seen: list[list[str]] = []
 
@@ -115,6 +124,7 @@ def test_false_alarms_do_not_depend_on_the_function() -> None:
     assert alarms <= stats.binom.ppf(0.999, 100, 0.05)
 
 
+@pytest.mark.usefixtures("few")
 def test_below_thirty_examples_there_is_no_interval() -> None:
     few, enough = (corpus(classified(0.9, 1, n), classified(0.8, 2, n), f1) for n in (29, 30))
     assert (few.ci_low, few.ci_high) == (None, None)
@@ -128,6 +138,7 @@ def test_below_thirty_examples_there_is_no_interval() -> None:
     )  # that none differs is no certainty
 
 
+@pytest.mark.usefixtures("few")
 def test_repetitions_are_drawn_together() -> None:
     sizes = set()
 
@@ -140,6 +151,7 @@ def test_repetitions_are_drawn_together() -> None:
     assert sizes == {(2, 2)}
 
 
+@pytest.mark.usefixtures("few")
 def test_the_order_of_rows_does_not_matter_and_sides_mirror() -> None:
     left, right = classified(0.9, 3), classified(0.8, 4)
     shuffled = [result_table(side.frame.sample(frac=1, random_state=n)) for n, side in enumerate((left, right))]
@@ -149,6 +161,7 @@ def test_the_order_of_rows_does_not_matter_and_sides_mirror() -> None:
     assert (back.ci_low, back.ci_high) == pytest.approx((-(there.ci_high or 0), -(there.ci_low or 0)))
 
 
+@pytest.mark.usefixtures("few")
 def test_failed_runs_are_there_for_the_function_to_see() -> None:
     left = classified(0.9, 5)
     right = result_table(with_errors({name: left.frame[name].tolist() for name in left.frame}, *range(40)))
@@ -157,6 +170,7 @@ def test_failed_runs_are_there_for_the_function_to_see() -> None:
     assert share.verdict == "regressed"
 
 
+@pytest.mark.usefixtures("few")
 def test_a_function_that_cannot_be_used_is_named() -> None:
     left, right = classified(0.9, 6), classified(0.9, 7)
 

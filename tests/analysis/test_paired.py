@@ -338,7 +338,7 @@ def minus(value: float | None) -> float | None:
     return None if value is None else -value
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(columns)
 def test_exchanged_sides_give_the_mirrored_result(rows: list[tuple[float, float]]) -> None:
     left, right = (np.array(side) for side in zip(*rows, strict=True))
@@ -355,7 +355,7 @@ def test_exchanged_sides_give_the_mirrored_result(rows: list[tuple[float, float]
         assert mine is None or mine == pytest.approx(theirs, rel=1e-6, abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(columns, st.randoms(use_true_random=False))
 def test_the_order_of_the_examples_does_not_matter(rows: list[tuple[float, float]], random: object) -> None:
     shuffled = rows.copy()
@@ -367,7 +367,7 @@ def test_the_order_of_the_examples_does_not_matter(rows: list[tuple[float, float
     assert results[0] == results[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(columns, st.integers(1, 50))
 def test_identical_pairs_move_the_difference_towards_zero_and_not_the_p_value(
     rows: list[tuple[float, float]], more: int
@@ -380,7 +380,7 @@ def test_identical_pairs_move_the_difference_towards_zero_and_not_the_p_value(
     assert abs(after.difference) <= abs(before.difference) + 1e-12
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(columns)
 def test_the_interval_holds_the_difference_and_lies_in_range(rows: list[tuple[float, float]]) -> None:
     left, right = (np.array(side) for side in zip(*rows, strict=True))

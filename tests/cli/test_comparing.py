@@ -50,11 +50,12 @@ def command(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Comma
     (folder / "letters.csv").write_text("id,input,output\n" + "".join(f"{c},{c},{c.upper()}\n" for c in LETTERS))
     (folder / "gate.yaml").write_text(GATE)
     command = CommandLine(folder, prefect_api)
-    for task, name in (("answer", "good"), ("unsure", "unsure"), ("worse", "bad")):
-        ended = command(
-            "run", "letters.csv", "--task", f"app.py:{task}", "--evaluator", "app.py:correct", "--name", name
+    command.in_turn(
+        *(
+            ("run", "letters.csv", "--task", f"app.py:{task}", "--evaluator", "app.py:correct", "--name", name)
+            for task, name in (("answer", "good"), ("unsure", "unsure"), ("worse", "bad"))
         )
-        assert ended.code == 0, ended.err
+    )
     command.client().experiments.tag(experiment="good", tag="baseline")
     command.client().experiments.export(experiment="good", path=folder / "good.csv")
     command.client().experiments.export(experiment="bad", path=folder / "bad.jsonl")
@@ -228,7 +229,9 @@ def ran(command: CommandLine, task: str, *options: str) -> Ended:
     return command("run", "letters.csv", "--task", f"app.py:{task}", "--evaluator", "app.py:correct", *options)
 
 
-def test_run_ends_as_the_gate_says(command: CommandLine, tmp_path: Path) -> None:
+def test_run_ends_as_the_gate_says(
+    command: CommandLine, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = ("--baseline", "tag:baseline", "--gate", "gate.yaml", "--report", str(tmp_path / "report.html"))
     ended = ran(command, "worse", *options, "--junit", str(tmp_path / "junit.xml"), "--name", "worse")
     assert ended.code == 1
@@ -242,7 +245,9 @@ def test_run_ends_as_the_gate_says(command: CommandLine, tmp_path: Path) -> None
     assert ended.json["verdict"]["status"] == "passed"
     assert ended.json["comparison"]["n_pairs"] == 26
     assert ended.json["written"] == {"report": str(tmp_path / "report.html")}
-    resumed = command("resume", "worse", *options)
+    monkeypatch.setenv("PREFECT_API_URL", str(command.api))
+    with temporary_settings({PREFECT_API_URL: command.api, PREFECT_LOGGING_LEVEL: "CRITICAL"}):
+        resumed = here("resume", "worse", *options)
     assert resumed.code == 1
     assert "Reused 26 runs, ran 0" in resumed.out
     assert "FAILED  worse against good" in resumed.out
@@ -289,7 +294,6 @@ def test_the_first_run_of_a_team_passes_through_ci(command: CommandLine, tmp_pat
     assert "below the minimum of 0.90" in ended.out
 
 
-@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -301,14 +305,13 @@ def test_the_first_run_of_a_team_passes_through_ci(command: CommandLine, tmp_pat
     ],
 )
 def test_what_cannot_be_done_is_refused_before_the_task_is_called(
-    command: CommandLine, options: tuple[str, ...], said: str
+    here: Here, options: tuple[str, ...], said: str
 ) -> None:
-    ended = ran(command, "answer", *options)
-    assert ended.code == 2
-    [line] = lines(ended.err)
-    assert said in line
-    assert not ended.out
-    assert (command.folder / "calls.txt").read_text() == ""
+    calls = here.command.folder / "calls.txt"
+    calls.write_text("")
+    call = ("run", "letters.csv", "--task", "app.py:answer", "--evaluator", "app.py:correct")
+    assert said in here.refused(*call, *options)
+    assert calls.read_text() == ""
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pixie_datasets.files import dataset, entry, project
+from support.on_prefect import settings_for
 
 from .harness import CommandLine, Here
 
@@ -39,14 +40,19 @@ CHECK = "pixie_qa/checks.py:is_short"
 ENTRIES = [entry(n, expectation=f"QUESTION {n}", evaluators=["..."] + [CHECK] * (n > 2)) for n in (1, 2, 3)]
 
 
-def test_the_path_alone_is_run_and_resumed(cli: CommandLine) -> None:
+def test_the_path_alone_is_run_and_resumed(
+    cli: CommandLine, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = project(cli.folder, dataset(*ENTRIES, name="golden")).relative_to(cli.folder)
     done = cli("run", str(path), "--json")
     assert done.code == 0, done.err
     metrics = done.json["summary"]["metrics"]
     assert (metrics["ExactMatch"]["n"], metrics["ExactMatch"]["mean"]) == (3, 1)
     assert metrics["is_short"]["n"] == 1
-    again = cli("resume", done.json["experiment_id"], "--json")
+    monkeypatch.chdir(cli.folder)
+    monkeypatch.setenv("PREFECT_API_URL", str(cli.api))
+    with settings_for(str(cli.api)):
+        again = Here(capfd, cli.store_url)("resume", done.json["experiment_id"], "--json")
     assert (again.code, again.json["summary"]["metrics"]["is_short"]["n"]) == (0, 1), again.err
     client = cli.client()
     [experiment] = client.experiments.list(dataset="golden").experiments

@@ -321,7 +321,9 @@ def test_a_metric_that_one_side_lacks(kept: Kept) -> None:
     kept.client.experiments.delete(experiment=only_size)
 
 
-def test_experiment_evaluators_are_compared_and_judged(kept: Kept) -> None:
+def test_experiment_evaluators_are_compared_and_judged(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prefect_experiments.analysis.comparison.corpus.N_RESAMPLES", 200)
+
     def share_correct(runs: pd.DataFrame) -> float:
         return float(runs["eval.correct.score"].mean())
 

@@ -47,7 +47,7 @@ def ran_with(client: Client, **more: Any) -> RanExperiment:
     return run_experiment(dataset=ROWS, task=same, evaluators=[right], client=client, print_summary=False, **more)
 
 
-@pytest.mark.mostly_slow(quick=4)
+@pytest.mark.mostly_slow(quick=2)
 @ways
 @pytest.mark.parametrize("store_url", ["sqlite://", "file"])
 def test_an_experiment(way: str, store_url: str, tmp_path: Path) -> None:
@@ -156,6 +156,7 @@ def counted(input: int) -> int:
     return input
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("serializer", ["pickle", "json", "compressed/json"])
 def test_a_cached_prefect_task_makes_the_experiment_once(serializer: str, client: Client, tmp_path: Path) -> None:
     calls.clear()

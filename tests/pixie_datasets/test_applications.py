@@ -86,6 +86,7 @@ def test_entries_that_fail_or_hang_cost_nobody_else_anything(client: Client, tmp
     assert sorted(second) == ["create", "run:broken", "run:hanging", "setup", "teardown"]
 
 
+@pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -278,7 +279,8 @@ NOTHING = 3
 """
 
 
-@pytest.mark.parametrize("name", ["coroutine", "plain", "around", "partial", "instance", "instance.method"])
+@pytest.mark.mostly_slow(quick=3)
+@pytest.mark.parametrize("name", ["coroutine", "instance", "partial", "plain", "around", "instance.method"])
 def test_any_function_of_the_arguments(client: Client, tmp_path: Path, name: str) -> None:
     """None of them imports pixie."""
     root = project(tmp_path, FUNCTIONS)

@@ -257,8 +257,10 @@ def plain(arguments):
 """
 
 
-@pytest.mark.parametrize("name", ["coroutine", "plain"])
-@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.mostly_slow(quick=2)
+@pytest.mark.parametrize(
+    ("name", "traced"), [("coroutine", True), ("plain", False), ("coroutine", False), ("plain", True)]
+)
 def test_fifty_entries_at_once_are_kept_apart(client: Client, tmp_path: Path, name: str, traced: bool) -> None:
     messages = [f"m{number}" for number in range(50)]
     root = project(tmp_path, APART)
@@ -340,14 +342,14 @@ from prefect_experiments.pixie.examples import Entry, Named
 from prefect_experiments.sync import run_sync
 task = application("pixie_qa/scripts/run_app.py:App", sys.argv[1])
 value = {"name": "p", "py/reduce": [{"py/function": "os.mkdir"}, {"py/tuple": [sys.argv[1] + "/ran"]}]}
-example = Entry(form=sys.argv[2], arguments={"message": "a"}, eval_input=(Named("profile", value),)).to_example("e")
-print(pixie.__file__, hasattr(runner, "INPUT_DATA_KEY"), json.dumps(run_sync(lambda: task(example))))
+entries = (Entry(form=form, arguments={"message": "a"}, eval_input=(Named("profile", value),)) for form in sys.argv[2:])
+outputs = [run_sync(lambda: task(entry.to_example("e"))) for entry in entries]
+print(pixie.__file__, hasattr(runner, "INPUT_DATA_KEY"), json.dumps(outputs))
 """
 
 
-@pytest.mark.parametrize("form", ["input_data", "entry_kwargs"])
 @pytest.mark.parametrize("old", [False, True], ids=["as installed", "0.6.1"])
-def test_of_either_version_of_pixie(tmp_path: Path, form: str, old: bool) -> None:
+def test_of_either_version_of_pixie(tmp_path: Path, old: bool) -> None:
     path = [os.environ.get("PYTHONPATH", "")]
     if old:
         [*places] = OLD_PIXIE.glob("lib/python*/site-packages/pixie")
@@ -358,15 +360,15 @@ def test_of_either_version_of_pixie(tmp_path: Path, form: str, old: bool) -> Non
         path.insert(0, str(tmp_path / "old"))
     root = project(tmp_path / "project")
     done = subprocess.run(
-        [sys.executable, "-c", VERSION, str(root), form],
+        [sys.executable, "-c", VERSION, str(root), "input_data", "entry_kwargs"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
         text=True,
         capture_output=True,
         timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
-    where, is_new, output = done.stdout.split(maxsplit=2)
+    where, is_new, outputs = done.stdout.split(maxsplit=2)
     assert ("old/pixie" in where) == old
     assert (is_new == "True") == (not old)
-    assert json.loads(output) == {"reply": "a for p"}
+    assert json.loads(outputs) == [{"reply": "a for p"}] * 2
     assert not (root / "ran").exists()

@@ -291,7 +291,7 @@ columns = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(column=columns, cell=cells)
 @example(column="error", cell="\x00")
 @example(column="eval.a.label", cell="a\x00")

@@ -141,6 +141,7 @@ def test_a_cell_far_down_that_is_not_json_is_named(tmp_path: Path) -> None:
     assert client.datasets.list_datasets().datasets == []
 
 
+@pytest.mark.mostly_slow
 def test_it_reads_as_a_tuple_does(store: Store) -> None:
     every = tuple(examples(MANY))
     version = store.datasets.create("d", every)
@@ -180,6 +181,7 @@ def test_a_dataset_of_as_many_as_are_held_is_held(store: Store) -> None:
     assert [example.input for example in found.examples] == list(range(10_000))
 
 
+@pytest.mark.mostly_slow
 def test_a_version_costs_what_it_changed(store: Store) -> None:
     every = examples(MANY)
     first = store.datasets.create("d", every)

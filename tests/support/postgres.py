@@ -24,6 +24,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from support.environment import fast_folder
 from support.patience import PATIENCE_S
 from support.servers import free_port
 
@@ -65,7 +66,7 @@ class PostgresServer:
 
     def __init__(self, binaries: Path, address: str = "127.0.0.1") -> None:
         self._binaries, self._address = binaries, address
-        self._folder = Path(tempfile.mkdtemp(prefix="prefect-experiments-pg-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="prefect-experiments-pg-", dir=fast_folder()))
         self._as: dict[str, Any] = other_user() if os.geteuid() == 0 else {}  # initdb refuses to run as root
         self._numbers = itertools.count(1)
         self._empty: list[str] = []

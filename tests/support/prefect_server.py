@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +23,12 @@ from support.environment import fast_folder, without_prefect
 from support.servers import Server, free_port, running, wait_until_healthy
 
 REUSE = "PREFECT_EXPERIMENTS_TEST_API_URL"
+NEW_HOME = "PREFECT_EXPERIMENTS_TEST_PREFECT_HOME"
+"""Names a folder with what a new server has made in its home: 150 migrations are half of what its start takes."""
+
+# Services of the server that look for work every few seconds. Flow runs as the tests share the server for have none
+# for them: no schedules, no pauses, no workers; and they take as long as the server takes for some tests.
+_FOR_OTHERS = ("SCHEDULER", "LATE_RUNS", "PAUSE_EXPIRATIONS", "FOREMAN", "CANCELLATION_CLEANUP", "CLEANUP_RECONCILER")
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +38,7 @@ def prefect_api() -> Iterator[str]:
         wait_until_healthy(f"{url}/health")
         yield url
     else:
-        with prefect_server() as url:
+        with shared_server() as url:
             yield url
             _let_prefect_finish()
 
@@ -40,6 +48,11 @@ def _let_prefect_finish() -> None:
     for name, module in (("EventsWorker", "prefect.events.worker"), ("APILogWorker", "prefect.logging.handlers")):
         if module in sys.modules:
             getattr(sys.modules[module], name).drain_all(timeout=20)
+
+
+def shared_server() -> contextlib.AbstractContextManager[str]:
+    """One for tests that run flows and read what there is of them."""
+    return prefect_server(**{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _FOR_OTHERS})
 
 
 @contextlib.contextmanager
@@ -56,8 +69,36 @@ def prefect_server(*, python: str | Path = sys.executable, host: str = "127.0.0.
         port = free_port()
         url = f"http://{host}:{port}/api"
         command = [str(python), "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
+        own = python == sys.executable  # another environment may have another version, with other migrations
+        if own:
+            move_in(home)
         with running(Server(command, {**_environment(home), **settings}, f"{url}/health", Path(home, "server.log"))):
+            if own:
+                _keep(Path(home))
             yield url
+
+
+def move_in(home: str | Path) -> None:
+    """Put what a new server makes into a home of Prefect's, where it is kept; elsewhere the server makes it."""
+    if (kept := os.environ.get(NEW_HOME)) and Path(kept).exists():
+        shutil.copytree(kept, home, dirs_exist_ok=True)
+
+
+def _keep(home: Path) -> None:
+    """Keep what a server that has only just started has made, for those that start later."""
+    if not (name := os.environ.get(NEW_HOME)) or Path(name).exists():
+        return
+    with tempfile.TemporaryDirectory(dir=Path(name).parent) as folder:
+        made = Path(folder, "home")
+        made.mkdir()
+        shutil.copy(home / "memo_store.toml", made)  # which blocks there are
+        with (
+            contextlib.closing(sqlite3.connect(home / "prefect.db")) as source,
+            contextlib.closing(sqlite3.connect(made / "prefect.db")) as copy,
+        ):
+            source.backup(copy)
+        with contextlib.suppress(OSError):  # another process was first
+            made.rename(name)
 
 
 def _environment(home: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ The process that starts the others starts the servers, and tells each where they
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ _SERVERS = pytest.StashKey[tuple[contextlib.ExitStack, dict[str, str]]]()
 def servers() -> Iterator[dict[str, str]]:
     """The environment that leads to the servers; they are started where they are not there yet."""
     ways: dict[str, Any] = {
-        prefect_server.REUSE: prefect_server.prefect_server(),
+        prefect_server.REUSE: prefect_server.shared_server(),
         phoenix_server.REUSE: phoenix_server.phoenix_server(),
     }
     missing = {name: server for name, server in ways.items() if not os.environ.get(name)}
@@ -37,6 +38,9 @@ def servers() -> Iterator[dict[str, str]]:
 def servers_for(config: pytest.Config) -> dict[str, str]:
     """The same, once for a run of pytest, until its `stop_servers`."""
     if _SERVERS not in config.stash:
+        if (cache := getattr(config, "cache", None)) is not None:  # the workers find it in their environment
+            version = importlib.metadata.version("prefect")
+            os.environ[prefect_server.NEW_HOME] = str(cache.mkdir("prefect") / version)
         stack = contextlib.ExitStack()
         config.stash[_SERVERS] = stack, stack.enter_context(servers())
     return config.stash[_SERVERS][1]

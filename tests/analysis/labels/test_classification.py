@@ -27,7 +27,7 @@ labels = st.sampled_from(WORDS[:3])
     "ignore:y_pred contains classes not in y_true",
     "ignore:`y1`, `y2` and `labels` have only one label",
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(labels, labels), min_size=1, max_size=40),
     st.none() | st.permutations(WORDS),
@@ -145,7 +145,7 @@ def test_the_bootstrap_of_kappa_agrees_with_scipy() -> None:
         metrics.cohen_kappa_score,
         paired=True,
         vectorized=False,
-        n_resamples=1500,
+        n_resamples=500,
         method="percentile",
         rng=1,
     ).confidence_interval
