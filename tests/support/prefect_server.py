@@ -23,6 +23,7 @@ from support.environment import fast_folder, without_prefect
 from support.servers import Server, free_port, running, wait_until_healthy
 
 REUSE = "PREFECT_EXPERIMENTS_TEST_API_URL"
+_COMMAND = Path(__file__).with_name("prefect_on_sqlite.py")
 NEW_HOME = "PREFECT_EXPERIMENTS_TEST_PREFECT_HOME"
 """Names a folder with what a new server has made in its home: 150 migrations are half of what its start takes."""
 
@@ -68,7 +69,8 @@ def prefect_server(*, python: str | Path = sys.executable, host: str = "127.0.0.
     with tempfile.TemporaryDirectory(prefix="prefect-server-", dir=fast_folder(), ignore_cleanup_errors=True) as home:
         port = free_port()
         url = f"http://{host}:{port}/api"
-        command = [str(python), "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
+        # Without -P, the modules beside this one would be found as top-level ones.
+        command = [str(python), "-P", str(_COMMAND), "server", "start", "--host", host, "--port", str(port)]
         own = python == sys.executable  # another environment may have another version, with other migrations
         if own:
             move_in(home)
