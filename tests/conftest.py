@@ -50,7 +50,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    config.option.loadscopereorder = False  # by how many tests a file has: the order is `_served_first`
+    config.option.loadscopereorder = False  # by how many tests a file has: the order is `_served_between`
 
     class TogetherWhereTheyShare(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
@@ -86,17 +86,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen[function] += 1
             if seen[function] > mark.kwargs.get("quick", 1):
                 item.add_marker("slow")
-    _served_first(items)
+    _served_between(items)
 
 
-def _served_first(items: list[pytest.Item]) -> None:
-    """Files whose tests take seconds each, and often wait, come before those of many tests that take no time.
+def _served_between(items: list[pytest.Item]) -> None:
+    """Files that use servers are spread evenly among the others: processes that all do wait for the same server.
 
-    The other way round, which is how files are given out where nobody says otherwise, the last minute of a run is that
-    of a few long files, and most processes have nothing left to do.
+    Where nobody says otherwise, files are given out by how many tests they have, so that those with servers, few tests
+    that take seconds each, come last.
     """
     served = {item.path for item in items if item.get_closest_marker("served") is not None}
-    items.sort(key=lambda item: item.path not in served)
+    files = dict.fromkeys(item.path for item in items)
+    place = {}
+    for some in ([one for one in files if one in served], [one for one in files if one not in served]):
+        place.update({one: (number + 0.5) / len(some) for number, one in enumerate(some)})
+    items.sort(key=lambda item: place[item.path])
 
 
 def pytest_collection_finish() -> None:

@@ -27,9 +27,16 @@ _COMMAND = Path(__file__).with_name("prefect_on_sqlite.py")
 NEW_HOME = "PREFECT_EXPERIMENTS_TEST_PREFECT_HOME"
 """Names a folder with what a new server has made in its home: 150 migrations are half of what its start takes."""
 
-# Services of the server that look for work every few seconds. Flow runs as the tests share the server for have none
-# for them: no schedules, no pauses, no workers; and they take as long as the server takes for some tests.
 _FOR_OTHERS = ("SCHEDULER", "LATE_RUNS", "PAUSE_EXPIRATIONS", "FOREMAN", "CANCELLATION_CLEANUP", "CLEANUP_RECONCILER")
+_SERVICES = {
+    # These look for work every few seconds, and flow runs as the tests share the server for have none for them: no
+    # schedules, no pauses, no workers.
+    **{f"{name}_ENABLED": "false" for name in _FOR_OTHERS},
+    # A transaction for each state of each task is more than the server can do for four processes: it is behind by up to
+    # a minute then.
+    "TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.3",
+}
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +60,7 @@ def _let_prefect_finish() -> None:
 
 def shared_server() -> contextlib.AbstractContextManager[str]:
     """One for tests that run flows and read what there is of them."""
-    return prefect_server(**{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _FOR_OTHERS})
+    return prefect_server(**{f"PREFECT_SERVER_SERVICES_{name}": value for name, value in _SERVICES.items()})
 
 
 @contextlib.contextmanager
