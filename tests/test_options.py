@@ -160,6 +160,23 @@ def test_a_model_says_which_parameter_it_does_not_know() -> None:
         CallOptions(concurency=3)  # type: ignore[call-arg]
 
 
+def test_what_a_call_does_where_nobody_says_otherwise() -> None:
+    """Users' nights and bills depend on these: whoever changes one writes it into CHANGELOG."""
+    assert {**CallOptions()} == {
+        "timeout": 60,
+        "retries": 3,
+        "rate_limit_errors": None,
+        "concurrency": 10,
+        "batch_size": None,
+        "concurrency_limit": None,
+        "rate_limit": None,
+        "budget": None,
+        "task_runner": None,
+        "workers": 2,
+        "exit_on_error": False,
+    }
+
+
 def test_options_stay_as_they_are() -> None:
     with pytest.raises(ValueError, match="frozen"):
         CallOptions().retries = 3  # type: ignore[misc]
