@@ -50,8 +50,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    config.option.loadscopereorder = False  # by how many tests a file has: the order is `_served_between`
-
     class TogetherWhereTheyShare(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
@@ -86,21 +84,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen[function] += 1
             if seen[function] > mark.kwargs.get("quick", 1):
                 item.add_marker("slow")
-    _served_between(items)
-
-
-def _served_between(items: list[pytest.Item]) -> None:
-    """Files that use servers are spread evenly among the others: processes that all do wait for the same server.
-
-    Where nobody says otherwise, files are given out by how many tests they have, so that those with servers, few tests
-    that take seconds each, come last.
-    """
-    served = {item.path for item in items if item.get_closest_marker("served") is not None}
-    files = dict.fromkeys(item.path for item in items)
-    place = {}
-    for some in ([one for one in files if one in served], [one for one in files if one not in served]):
-        place.update({one: (number + 0.5) / len(some) for number, one in enumerate(some)})
-    items.sort(key=lambda item: place[item.path])
 
 
 def pytest_collection_finish() -> None:
