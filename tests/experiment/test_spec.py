@@ -229,7 +229,11 @@ def test_what_is_no_spec(text: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
-@given(password=st.text(min_size=6).filter(lambda text: text.isprintable()), query=st.booleans())
+# Made of what is printable: of texts of any characters so many would be left out that it is an error at times.
+PRINTABLE = st.characters(exclude_categories=("C", "Z"), include_characters=" ")
+
+
+@given(password=st.text(PRINTABLE, min_size=6), query=st.booleans())
 def test_a_password_does_not_travel(password: str, query: bool) -> None:
     url = parse_url("postgresql://team@db.example/experiments").set(password=password)
     if query:
