@@ -71,7 +71,7 @@ docs: $(VENV)/.installed-dev  ## Build the documentation as a site, in site/
 	$(BIN)/mkdocs build --strict
 
 .PHONY: test
-test: $(TESTED)  ## Run the tests (12 to 18 minutes)
+test: $(TESTED)  ## Run the tests (12 to 22 minutes)
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 4 --dist loadfile
 
 .PHONY: test-slow

@@ -6,30 +6,36 @@ import pytest
 
 from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.gate import Gate
-from prefect_experiments.analysis.verdicts import MetricCheck
+from prefect_experiments.analysis.verdicts import MetricCheck, Verdict
 
 from .test_slices import side
 
 GATE = Gate(slices=["metadata.topic"])
 
 
-def _checks(topic: list[str], gate: Gate = GATE) -> list[MetricCheck]:
-    verdict = gate.judge_alone(side([1] * len(topic), **{"metadata.topic": topic}))
-    return [check for check in verdict.checks if "metadata.topi" in check.reason]
+def _judged(topic: list[str], gate: Gate = GATE) -> Verdict:
+    return gate.judge_alone(side([1] * len(topic), **{"metadata.topic": topic}))
+
+
+def _checks(topic: list[str]) -> list[MetricCheck]:
+    return [check for check in _judged(topic).checks if "metadata.topic" in check.reason]
 
 
 def test_a_first_run_without_the_field_is_inconclusive() -> None:
-    (check,) = _checks(["a", "b"] * 50, Gate(slices=["metadata.topik"]))
-    assert check.status == "inconclusive"
-    assert check.reason.startswith("metadata.topik cannot be judged: no example has 'metadata.topik'; did you")
+    verdict = _judged(["a", "b"] * 50, Gate(slices=["metadata.topik"]))
+    assert verdict.status == "inconclusive"
+    assert verdict.reasons[-2].startswith("metadata.topik cannot be judged: no example has 'metadata.topik'; did you")
 
 
 def test_groups_that_are_large_enough_need_no_word() -> None:
+    assert _judged(["a", "b"] * 50).status == "passed"
     assert _checks(["a", "b"] * 50) == []
 
 
 def test_only_small_groups_are_inconclusive() -> None:
-    (check,) = _checks([str(n // 2) for n in range(100)])
+    topic = [str(n // 2) for n in range(100)]
+    assert _judged(topic).status == "inconclusive"
+    (check,) = _checks(topic)
     assert (check.status, check.examples_needed) == ("inconclusive", 10)
     assert check.reason == (
         "metadata.topic cannot be judged, in this run or a later one: none of its 50 groups has 10 examples, which it "

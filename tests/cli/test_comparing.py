@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_s
 
 from prefect_experiments.cli.app import run
 from prefect_experiments.datasets.files import SUFFIXES
+from support.on_prefect import settings_for
 from support.patience import PATIENCE_S, wait_for
 
 from .harness import CommandLine, Ended, lines
@@ -246,7 +247,7 @@ def test_run_ends_as_the_gate_says(
     assert ended.json["comparison"]["n_pairs"] == 26
     assert ended.json["written"] == {"report": str(tmp_path / "report.html")}
     monkeypatch.setenv("PREFECT_API_URL", str(command.api))
-    with temporary_settings({PREFECT_API_URL: command.api, PREFECT_LOGGING_LEVEL: "CRITICAL"}):
+    with settings_for(str(command.api)):
         resumed = here("resume", "worse", *options)
     assert resumed.code == 1
     assert "Reused 26 runs, ran 0" in resumed.out

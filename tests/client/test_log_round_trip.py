@@ -101,7 +101,7 @@ def nothing_as_none(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=tables())
 def test_what_is_logged_comes_back(client: Client, dataset: str, rows: list[dict[str, Any]]) -> None:
     found = {
@@ -117,7 +117,7 @@ def test_what_is_logged_comes_back(client: Client, dataset: str, rows: list[dict
             assert is_same(came.get(key), value), (key, came.get(key), value)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=tables(), suffix=st.sampled_from(["frame", "records", "json", "jsonl"]))
 def test_what_came_back_can_be_logged_again(
     client: Client, dataset: str, tmp_path: Path, rows: list[dict[str, Any]], suffix: str
@@ -142,7 +142,7 @@ columns_of_a_file: list[tuple[str, st.SearchStrategy[Any]]] = [
 ]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), suffix=st.sampled_from(["csv", "parquet"]))
 def test_an_exported_table_can_be_logged_again(
     client: Client, dataset: str, tmp_path: Path, data: st.DataObject, suffix: str

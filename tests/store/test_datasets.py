@@ -310,7 +310,7 @@ _names = count()
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(steps=st.lists(st.tuples(st.sampled_from(["put", "append"]), _contents), min_size=1, max_size=8))
 def test_every_version_reads_back_what_was_put(store: Store, steps: list[tuple[str, list[tuple[int, str]]]]) -> None:

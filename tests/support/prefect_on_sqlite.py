@@ -1,9 +1,9 @@
 """Prefect's command, with a server that can write in SQLite while others write; in place of ``python -m prefect``.
 
-A transaction of Prefect's that is going to write begins by reading. In SQLite such a one is refused at once, and no
-busy timeout is waited for, where another has written since it read (https://www.sqlite.org/isolation.html, "SQLITE_BUSY
-_SNAPSHOT"). Prefect 3.9 answers 503 then, and its client tries again five times, after 2 to 60 seconds. Beside flow
-runs of four processes half of all new flow runs met that, and some met it five times. Begun as what they are, the
+Transactions of Prefect's that are going to write, such as that of a new flow run, begin by reading. In SQLite, such a
+one is refused at once, and no busy timeout waited for, where another has written since it read (SQLITE_BUSY_SNAPSHOT,
+https://www.sqlite.org/isolation.html). Prefect 3.9 answers 503 then, and its client tries again, with pauses: 124
+times in five minutes of four processes' tests, and elsewhere until the client gave up. Begun as what they are, the
 transactions wait for each other.
 """
 

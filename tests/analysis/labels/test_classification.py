@@ -145,7 +145,7 @@ def test_the_bootstrap_of_kappa_agrees_with_scipy() -> None:
         metrics.cohen_kappa_score,
         paired=True,
         vectorized=False,
-        n_resamples=500,
+        n_resamples=1500,
         method="percentile",
         rng=1,
     ).confidence_interval
