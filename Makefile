@@ -71,17 +71,17 @@ docs: $(VENV)/.installed-dev  ## Build the documentation as a site, in site/
 	$(BIN)/mkdocs build --strict
 
 .PHONY: test
-test: $(TESTED)  ## Run the tests (12 to 22 minutes)
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 4 --dist loadfile
+test: $(TESTED)  ## Run the tests (MINUTES)
+	$(BIN)/python -m pytest -m "not slow and not thorough" --numprocesses 4 --dist loadfile
 
 .PHONY: test-slow
 test-slow: $(TESTED) .venv-data/.installed  ## Run the tests that take longer, and properties on many examples
-	$(BIN)/python -m pytest -m "slow or hypothesis" --hypothesis-profile many \
+	$(BIN)/python -m pytest -m "slow or thorough or hypothesis" --hypothesis-profile many \
 		--timeout 1800 --numprocesses 2 --dist loadfile
 
 .PHONY: test-fast
 test-fast: $(TESTED)  ## Run the tests that need no server (a minute or two)
-	$(BIN)/python -m pytest -m "not slow and not served" --numprocesses 3 --dist loadfile $(FAST)
+	$(BIN)/python -m pytest -m "not slow and not thorough and not served" --numprocesses 3 --dist loadfile $(FAST)
 
 .PHONY: coverage
 coverage: $(TESTED)  ## Run the tests, and say which lines and branches they run (20 minutes)

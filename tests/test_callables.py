@@ -420,6 +420,7 @@ def test_state_does_not_count(folder: Path, what: str) -> None:
     assert printed == {" ".join(before) + "\n"}
 
 
+@pytest.mark.thorough
 def test_every_mend_has_one_fingerprint_in_every_process(folder: Path) -> None:
     for number, case in enumerate(MENDED.values()):
         module, helper, *_ = parts_of(case)

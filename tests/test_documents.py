@@ -60,6 +60,7 @@ def run_python(arguments: list[str], folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_examples_of_experiments_run(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = python_blocks(ROOT / "docs/experiments.md")
     assert len(blocks) >= 4
@@ -370,6 +371,7 @@ def test_examples_of_pytest_run(prefect_api: str, tmp_path: Path) -> None:
     assert (tmp_path / "junit.xml").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("backend", ["local", "arize"])
 def test_examples_of_coming_from_phoenix_and_ax_run(
@@ -400,6 +402,7 @@ def test_examples_of_coming_from_phoenix_and_ax_run(
         assert there == {"greeting": 4, "basic": 3, "nightly": 1, "by hand": 1}
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("home", ["with a database", "empty"])
 def test_the_demo_runs_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:

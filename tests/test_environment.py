@@ -37,6 +37,7 @@ SOME = [  # one opens a store where none is named, one reads what a command show
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("how", [(), ("--numprocesses", "1")], ids=["one process", "several"])
 def test_what_is_set_elsewhere_has_no_say_and_what_is_kept_elsewhere_is_not_opened(

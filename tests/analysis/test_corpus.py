@@ -62,6 +62,7 @@ def test_the_figures_are_the_functions_own() -> None:
     assert (found.n_pairs, found.wins, found.losses) == (120, 0, 0)
 
 
+@pytest.mark.thorough
 def test_a_mean_is_bootstrapped_as_scipy_does() -> None:
     rng = np.random.default_rng(0)
     left, right = rng.random(80), rng.random(80)
@@ -223,6 +224,7 @@ def test_one_example_gives_no_interval() -> None:
     assert (found.p_value, found.ci_low, found.sd_difference) == (1.0, None, None)
 
 
+@pytest.mark.thorough
 def test_no_p_value_is_0() -> None:
     """However clear it is: of 1,000 exchanges, what was seen is one more (Phipson and Smyth 2010)."""
     left, right = table(x=[1.0] * 40), table(x=[0.0] * 40)

@@ -466,6 +466,7 @@ def test_labels_beside_a_judge_who_scores_all_alike_do_not_look_chosen() -> None
         assert corrected_difference(judge, (people, people)).p_chosen == 1.0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scores", ["0/1", "continuous"])
 def test_labels_drawn_by_chance_seldom_look_chosen(scores: str) -> None:
     """300 draws of 12 of 60: as many at most have so small a p-value as that says, give or take 3 standard errors."""

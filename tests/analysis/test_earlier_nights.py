@@ -165,6 +165,7 @@ def test_another_task_makes_nights_of_its_own(nights: Nights) -> None:
     assert not promotion(of_first).takes
 
 
+@pytest.mark.thorough
 def test_of_many_nights_the_first_and_the_newest_are_looked_at(nights: Nights) -> None:
     for _ in range(45):
         nights.night(0.8)

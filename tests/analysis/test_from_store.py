@@ -108,6 +108,7 @@ def same(one: Any, other: Any) -> bool:
     return np.array_equal(one, other, equal_nan=True) if isinstance(one, np.ndarray) else bool(one == other)
 
 
+@pytest.mark.thorough
 @given(before=results(), after=results())
 @settings(max_examples=30, deadline=None)
 def test_columns_from_the_store_are_those_of_the_results(before: Any, after: Any) -> None:

@@ -88,6 +88,7 @@ def test_with_an_allowed_regression_it_is_a_non_inferiority_test() -> None:
     assert status(0.02, 188 - 20, 0, 0, 20)[0] == "inconclusive"
 
 
+@pytest.mark.thorough
 def test_the_examples_needed_are_enough_four_times_of_five() -> None:
     """What is inconclusive is decided with that many pairs: 60 simulations of the same process."""
     rng = np.random.default_rng(2)

@@ -59,6 +59,7 @@ DROPS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("how", IDENTICAL)
 def test_identical_variants_seldom_fail(how: str) -> None:
@@ -163,6 +164,7 @@ def chance_of_failing(n: int, discordant: float, alpha: float) -> float:
     return float(stats.binom.pmf(moved, n, discordant) @ given)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n", [12, 20, 50, 67, 100, 200])
 def test_the_mid_p_test_keeps_its_share_where_at_most_half_of_the_pairs_differ(n: int) -> None:
     """Two variants that do not oppose each other differ on at most half of the examples: 2p(1 - p)."""

@@ -55,6 +55,7 @@ def test_other_scores_have_more_at_either_end() -> None:
     assert mean_interval(values[:5]) == pytest.approx((max(0.0, low), min(1.0, high)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n", [20, 50, 200, 1000])
 def test_where_few_fall_by_all_there_is(n: int) -> None:
     """Exact: the hardest case for differences, at all shares that fall, and just beside each end: at least 94 %."""

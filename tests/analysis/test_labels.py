@@ -85,6 +85,7 @@ def test_repetitions_are_one_vote() -> None:
     assert shift_test(before, after).p_value == pytest.approx(0.25)  # all three move one way: 2 of 8
 
 
+@pytest.mark.thorough
 def test_an_equal_candidate_shifts_in_at_most_one_of_twenty() -> None:
     """Labels drawn alike on both sides, half of the pairs the same; few and many labels, few and many pairs."""
     rng = np.random.default_rng(3)

@@ -442,6 +442,7 @@ def test_unknown_metrics_and_none() -> None:
         plan_of(labels, Gate())
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("one", [Simulation(n=60, drop=0.2), Simulation(n=60, drop=0.0, margin=0.15)], ids=str)
 def test_what_is_planned_comes(one: Simulation) -> None:

@@ -404,6 +404,7 @@ def _share_failed(n_groups: int, n: int, trials: int, seed: int) -> float:
     return failed / trials
 
 
+@pytest.mark.thorough
 def test_a_candidate_as_good_seldom_fails_with_many_slices() -> None:
     assert _share_failed(20, 400, 20, 7) <= 0.2  # of 20, 5 or more at 5 % would be chance in 3 of 1,000
 
@@ -415,6 +416,7 @@ def test_a_candidate_as_good_fails_in_at_most_five_percent(n_groups: int, n: int
     assert share <= 0.05 + 2 * (0.05 * 0.95 / 500) ** 0.5
 
 
+@pytest.mark.thorough
 def test_what_a_pass_is_worth_on_the_groups_is_what_comes() -> None:
     """Of candidates that are worse by the smallest drop on the smallest group, the gate fails 4 of 5."""
     rng = np.random.default_rng(4)

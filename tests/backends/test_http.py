@@ -255,6 +255,7 @@ def test_an_answer_that_never_ends_is_given_up_too() -> None:
         asyncio.run(Http(Address("Phoenix", url, timeout=0.7)).once("GET", "/"))
 
 
+@pytest.mark.thorough
 def test_waiting_for_a_turn_is_not_waiting_for_an_answer() -> None:
     """Many requests at once, each answered in half a second: none is given up because others went before it."""
     with slow_server(0.5) as url:

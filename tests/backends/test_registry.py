@@ -54,6 +54,7 @@ print(Client(backend="arize", api_key="k", store_url="sqlite://").backend)
 """
 
 
+@pytest.mark.thorough
 def test_ours_are_found_without_metadata() -> None:
     """As in an application that is packed in one file."""
     said = subprocess.run([sys.executable, "-c", WITHOUT_METADATA], capture_output=True, text=True, check=True)

@@ -79,6 +79,7 @@ def test_a_price_that_nobody_knows_is_said(commands: CommandLine) -> None:
     assert "cost of 12 calls unknown, and in no sum: in-house" in ended.out
 
 
+@pytest.mark.thorough
 def test_a_budget_that_is_none_is_wrong_use(commands: CommandLine, server: OpenAIStandIn) -> None:
     ended = commands("run", "asked.csv", "--task", "asking.py:answer", "--budget", "-1")
     assert (ended.code, server.requests) == (2, [])

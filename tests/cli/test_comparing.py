@@ -230,6 +230,7 @@ def ran(command: CommandLine, task: str, *options: str) -> Ended:
     return command("run", "letters.csv", "--task", f"app.py:{task}", "--evaluator", "app.py:correct", *options)
 
 
+@pytest.mark.thorough
 def test_run_ends_as_the_gate_says(
     command: CommandLine, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_types_are_said_once_for_each_column(here: Here) -> None:
         assert said in refused.err
 
 
+@pytest.mark.thorough
 def test_what_was_left_out_is_said_beside_the_answer(tmp_path: Path) -> None:
     (tmp_path / "blank.csv").write_text(",input\n0,x\n1,\n2,y\n")
     made = CommandLine(tmp_path)("datasets", "create", "blank", "blank.csv", "--json")

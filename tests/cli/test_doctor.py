@@ -155,6 +155,7 @@ def test_a_store_in_postgresql_is_only_read(tmp_path: Path, postgres_url: str) -
     assert "cannot be written to: the server takes no writes" in found["found"]
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("place", "words"), [("", "is a folder"), ("file/store.db", "is no folder"), ("store.db", "newer version")]
@@ -188,6 +189,7 @@ def test_git_is_asked_for_the_commit(tmp_path: Path) -> None:
     assert found["mend"] == "git commit --all"
 
 
+@pytest.mark.thorough
 def test_what_never_answers_is_not_waited_for(tmp_path: Path, silent: str) -> None:
     """Whatever the settings say; a test of an hour would say the same, as the usual ones are minutes."""
     place = silent.rpartition("/")[2]
@@ -219,6 +221,7 @@ def test_what_never_answers_is_not_waited_for(tmp_path: Path, silent: str) -> No
     assert found["backend phoenix"]["found"] == "no answer within 1 s; --wait SECONDS waits for longer"
 
 
+@pytest.mark.thorough
 def test_what_does_not_answer_or_is_missing_is_an_error_with_a_command(tmp_path: Path, silent: str) -> None:
     (tmp_path / "store.db").write_text("this is no database " * 100)
     found = checks(
@@ -263,6 +266,7 @@ def test_a_backend_that_there_is_not(tmp_path: Path) -> None:
     assert (found["state"], found["mend"]) == ("error", "prefect-experiments backends")
 
 
+@pytest.mark.thorough
 def test_for_people_and_without_a_server(tmp_path: Path) -> None:
     ended = CommandLine(tmp_path)("doctor")
     assert ended.code == 0, ended.out + ended.err
@@ -306,6 +310,7 @@ def test_a_server_of_another_version(
     assert mend in one["mend"]
 
 
+@pytest.mark.thorough
 def test_what_is_not_installed(tmp_path: Path) -> None:
     """As Python finds no distribution of that name: the command asks for it by `importlib.metadata`."""
     pytest.importorskip("openai")

@@ -30,6 +30,7 @@ def written(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and ".git/" not in str(path)}
 
 
+@pytest.mark.thorough
 def test_an_empty_folder_gets_a_dataset_and_what_is_written_passes(cli: CommandLine, tmp_path: Path) -> None:
     here = CommandLine(tmp_path, cli.api)
     made = here("init", "--yes", "--json").json
@@ -232,6 +233,7 @@ def test_a_prefect_yaml_that_cannot_be_added_to_is_left_alone(
     assert words in ended.err
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_found_out_is_asked(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text("eins,zwei\n1,2\n")

@@ -40,6 +40,7 @@ CHECK = "pixie_qa/checks.py:is_short"
 ENTRIES = [entry(n, expectation=f"QUESTION {n}", evaluators=["..."] + [CHECK] * (n > 2)) for n in (1, 2, 3)]
 
 
+@pytest.mark.thorough
 def test_the_path_alone_is_run_and_resumed(
     cli: CommandLine, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ def _read_all(screen: int) -> str:
     return b"".join(parts).decode(errors="replace")
 
 
+@pytest.mark.thorough
 def test_a_dry_run_needs_no_prefect_and_shows_the_rows(cli: CommandLine) -> None:
     alone = replace(cli, api="http://127.0.0.1:9/api")
     before = len(cli.client().experiments.list())
@@ -103,6 +104,7 @@ def test_a_dry_run_needs_no_prefect_and_shows_the_rows(cli: CommandLine) -> None
     assert len(cli.client().experiments.list()) == before
 
 
+@pytest.mark.thorough
 def test_an_error_of_the_task_can_stop_it(cli: CommandLine) -> None:
     arguments = ("run", "rows.csv", "--task", "app.py:answer", "--retries", "0", "--concurrency", "1")
     ended = cli(*arguments, "--exit-on-error", "--json")
@@ -168,6 +170,7 @@ def test_what_is_no_name_is_refused_before_prefect(name: str, cli: CommandLine) 
         assert lines(ended.err)[-1].startswith("error: ")
 
 
+@pytest.mark.thorough
 def test_no_prefect_server_is_said_in_a_line_and_costs_the_page_alone(cli: CommandLine) -> None:
     alone = replace(cli, api="http://127.0.0.1:9/api", extra={"PREFECT_EXPERIMENTS_PREFECT_PATIENCE": "1"})
     ended = alone("run", "rows.csv", "--task", "app.py:answer", "--json")
@@ -194,6 +197,7 @@ def test_a_prefect_server_that_wants_a_login_says_so_in_one_line(cli: CommandLin
     assert "PREFECT_API_KEY" in line
 
 
+@pytest.mark.thorough
 def test_an_interrupt_says_how_to_go_on_and_going_on_works(cli: CommandLine) -> None:
     with cli.start(
         *("run", "rows.csv", "--task", "app.py:halting", "--repetitions", "20", "--concurrency", "1"),

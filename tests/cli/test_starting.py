@@ -22,6 +22,7 @@ DATASET_COMMANDS = ["create", "append", "list", "show", "sample", "export", "del
 HEAVY = ["prefect", "pandas", "sqlalchemy", "scipy", "rapidfuzz", "pyarrow", "alembic"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("option", ["--help", "--version", "run --help"])
 def test_help_and_version_import_nothing_heavy(option: str) -> None:
     code = f"""

@@ -48,6 +48,7 @@ def test_a_closed_stream_is_one_that_nobody_reads(numbers: tuple[int, ...], cli:
     assert ended(cli, "show", "nothing", "--json", **closing(*numbers)).code == 2
 
 
+@pytest.mark.thorough
 def test_a_run_with_all_streams_closed_is_kept_and_judged(cli: CommandLine) -> None:
     gate = "metrics: {right: {min: 0.9}}"
     judged = ended(cli, *RUN, "--name", "closed", "--gate", gate, **closing(0, 1, 2))
@@ -55,6 +56,7 @@ def test_a_run_with_all_streams_closed_is_kept_and_judged(cli: CommandLine) -> N
     finished(cli, "closed")
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @needs_full
 @pytest.mark.parametrize("as_json", [(), ("--json",)], ids=str)
@@ -90,6 +92,7 @@ def test_a_reader_that_is_gone_is_no_error(command: str, cli: CommandLine) -> No
         os.close(writer)
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize(("scores", "code"), [([1, 1, 0, 1] * 10, 0), ([0] * 40, 1)])
 @pytest.mark.parametrize("form", ["", "--json"])
@@ -136,6 +139,7 @@ def test_without_a_current_directory_absolute_paths_do(cli: CommandLine, tmp_pat
     finished(cli, "nowhere")
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("command", "code"),

@@ -117,6 +117,7 @@ def test_what_is_logged_comes_back(client: Client, dataset: str, rows: list[dict
             assert is_same(came.get(key), value), (key, came.get(key), value)
 
 
+@pytest.mark.thorough
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=tables(), suffix=st.sampled_from(["frame", "records", "json", "jsonl"]))
 def test_what_came_back_can_be_logged_again(

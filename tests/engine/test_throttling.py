@@ -383,6 +383,7 @@ def test_what_has_come_through_since_is_the_end_of_a_wall(monkeypatch, form):
     assert made == [0, 0, 1, 1]
 
 
+@pytest.mark.thorough
 def test_a_call_is_given_up_ten_minutes_after_its_first_refusal_though_others_pass(monkeypatch):
     clock = Skipping()
     monkeypatch.setattr(calls, "time", clock)

@@ -81,6 +81,7 @@ def test_judges_of_every_sort_go_at_the_experiments_rate(judge):
         assert len(server.requests) == len(OUTPUTS)
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @JUDGES
 def test_a_refusal_reaches_the_experiments_limit(judge):

@@ -58,6 +58,7 @@ def test_calls_stop_when_it_is_spent_and_what_is_in_flight_finishes(client, serv
     assert summary.total_cost == pytest.approx(len(server.requests) * CALL)
 
 
+@pytest.mark.thorough
 def test_a_bigger_one_goes_on_and_earlier_sessions_count(client, server, ask):
     first = stopped(client, lambda given: ask(), budget=9.5 * CALL, concurrency=1)
     made = len(server.requests)

@@ -386,6 +386,7 @@ def test_a_worker_process_enters_it_once(client: Client, tmp_path: Path) -> None
     assert len({line.split()[1] for line in log}) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_that_hangs_in_it_ends_by_a_signal(tmp_path: Path, store_url: str, number: int) -> None:

@@ -243,6 +243,7 @@ def test_a_password_does_not_travel(password: str, query: bool) -> None:
     assert portable(parse_url(shown)) == shown
 
 
+@pytest.mark.thorough
 def test_a_store_with_a_password(postgres_url: str, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = parse_url(postgres_url).password
     assert secret

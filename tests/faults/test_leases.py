@@ -144,6 +144,7 @@ def test_a_killed_holder_of_the_same_machine_is_followed_at_once(experiment: Exp
     assert experiment.finished() == list(range(EXAMPLES))
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 def test_a_killed_holder_of_another_machine_is_followed_after_a_time(experiment: Experiment) -> None:
     first = experiment.started("another machine")
@@ -156,6 +157,7 @@ def test_a_killed_holder_of_another_machine_is_followed_after_a_time(experiment:
     assert len(experiment.calls()) == EXAMPLES + CONCURRENCY
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 def test_a_holder_that_stood_still_begins_nothing_more(experiment: Experiment) -> None:
     """As a laptop does whose lid is closed."""
@@ -176,6 +178,7 @@ def test_a_holder_that_stood_still_begins_nothing_more(experiment: Experiment) -
     assert experiment.finished() == list(range(EXAMPLES))
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 def test_a_holder_that_stood_still_finds_that_another_has_done_the_rest(experiment: Experiment) -> None:
     first = experiment.started()
@@ -190,6 +193,7 @@ def test_a_holder_that_stood_still_finds_that_another_has_done_the_rest(experime
     assert experiment.finished() == list(range(EXAMPLES))
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 def test_a_holder_that_stood_still_and_was_not_followed_goes_on(experiment: Experiment) -> None:
     first = experiment.started()
@@ -202,6 +206,7 @@ def test_a_holder_that_stood_still_and_was_not_followed_goes_on(experiment: Expe
     assert len(experiment.calls()) == EXAMPLES
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 def test_the_experiment_is_deleted_while_a_holder_waits(experiment: Experiment) -> None:
     first = experiment.started()

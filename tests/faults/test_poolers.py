@@ -47,6 +47,7 @@ def kept(store: Store, experiment_id: str) -> list[Any]:
     return [run.output for run in store.results.runs(experiment_id)[0]]
 
 
+@pytest.mark.thorough
 def test_two_processes_one_after_another_and_two_at_once(pooled_url: str) -> None:
     store = Store(pooled_url)
     ids = [new_experiment(store, f"pooled {n}") for n in range(4)]

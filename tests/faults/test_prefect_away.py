@@ -172,6 +172,7 @@ def test_what_broke_the_experiment_is_what_the_caller_is_told(mode: Mode, gate: 
     assert len(client.experiments.get_results(experiment="latest").task_runs) == 11
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("mode", ["hang", "refuse"])
 def test_inside_a_flow_of_the_users(mode: Mode, gate: Gate, client: Client) -> None:
@@ -249,6 +250,7 @@ if int(sys.argv[1]) > 40:
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("at", [pytest.param(20, marks=pytest.mark.slow), 41])
 @pytest.mark.parametrize("mode", ["hang", pytest.param("refuse", marks=pytest.mark.slow)])
 def test_the_interpreter_ends(mode: Mode, at: int, gate: Gate, tmp_path: Path) -> None:

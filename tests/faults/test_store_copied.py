@@ -79,6 +79,7 @@ def rows(path: Path) -> dict[str, list[Any]]:
         }
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("way", "code"),

@@ -50,6 +50,7 @@ def command(folder: Path, *arguments: str, code: str = COMMAND_LINE, streams: An
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", ["list", "run rows.csv --task app.py:echo"])
 def test_no_home_and_an_unknown_user(arguments: str, folder: Path, prefect_api: str) -> None:
     ended = command(folder, *arguments.split(), PREFECT_API_URL=prefect_api)
@@ -68,6 +69,7 @@ def test_no_home_in_python(environment: dict[str, str], folder: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_an_unknown_user_with_a_home(folder: Path, prefect_api: str) -> None:
     home = str(folder / "home")
     arguments = ["run", "rows.csv", "--task", "app.py:echo"]

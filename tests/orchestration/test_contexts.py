@@ -70,6 +70,7 @@ def judge(output): return answer(None)
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("task", ["answer", "aanswer"])
 def test_what_an_application_sets_when_it_is_imported_is_seen_by_its_calls(
@@ -79,7 +80,7 @@ def test_what_an_application_sets_when_it_is_imported_is_seen_by_its_calls(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "app_of_contexts.py").write_text(MODULE)
     for where in ("app_of_contexts.py", "app_of_contexts"):
-        ran = contextvars.Context().run(
+        ran = contextvars.copy_context().run(
             lambda where=where: run_experiment(
                 dataset=ROWS[:3],
                 task=f"{where}:{task}",

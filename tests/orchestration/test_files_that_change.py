@@ -95,6 +95,7 @@ def test_what_is_imported_within_a_function_is_what_its_file_says_now(client: Cl
     assert (again.ran, str(again.summary.metrics["right"])) == (0, "0.00 over 3 of 3")
 
 
+@pytest.mark.thorough
 def test_an_evaluator_that_is_mended_outside_its_function_runs_again(client: Client, app: Path) -> None:
     """And no other does, nor does the same one again; ``version`` makes it in any case."""
     text = "from helper import most\nLEAST = {least}\ndef answer(input): return input\n"

@@ -183,6 +183,7 @@ def test_the_flow_ends_in_a_state_that_says_the_verdict(
     assert row["means"] == f"1.00 → {score(1 - wrong / N)}"
 
 
+@pytest.mark.thorough
 def test_datasets_in_any_script_have_artifacts_of_their_own(client: Client) -> None:
     keys = []
     for name in ("質問", "文書", "Fragen & Antworten"):
@@ -545,6 +546,7 @@ def test_a_baseline_that_is_not_whole_is_told(bench: Bench) -> None:
     assert "has 11 of 40 runs only" in logged(flow_run_of(ran.experiment.name))
 
 
+@pytest.mark.thorough
 def test_a_latest_run_that_was_killed_at_once_does_not_block_the_next(bench: Bench, tmp_path: Path) -> None:
     script = tmp_path / "killed.py"
     script.write_text(
@@ -624,6 +626,7 @@ def test_a_dry_run_looks_at_gate_and_baseline_and_judges_nothing(bench: Bench) -
     assert len(bench.client.experiments.list()) == before
 
 
+@pytest.mark.thorough
 def test_a_baseline_in_phoenix(phoenix_url: str, tmp_path: Path) -> None:
     def on(machine: str) -> Client:
         return Client(backend="phoenix", base_url=phoenix_url, store_url=f"sqlite:///{tmp_path / machine}.db")

@@ -52,6 +52,7 @@ def steps(expected: dict[str, str]) -> str:
     return expected["answer"].partition("####")[0]
 
 
+@pytest.mark.thorough
 def test_all_rows(client: Client) -> None:
     dataset = client.datasets.create_dataset(name="gsm8k", file=GSM8K, input_keys=["question"], output_keys=["answer"])
     assert len(dataset) == N

@@ -41,6 +41,7 @@ def check_kills(store_url: str, tmp_path: Path, *, kills: int, kind: str, seed: 
     assert calls <= examples + kills * CONCURRENCY
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("kills", [1, 2])
 def test_two_kills(store_url: str, tmp_path: Path, kills: int) -> None:

@@ -24,6 +24,7 @@ def test_a_large_regression_is_few_task_runs_and_events(prefect_api: str, monkey
     assert task_runs < events < measured.MOST_EVENTS
 
 
+@pytest.mark.thorough
 def test_a_call_imports_only_what_it_needs(prefect_api: str, tmp_path: Path) -> None:
     code = (
         "import json, sys; from prefect_experiments import run_experiment;"

@@ -118,6 +118,7 @@ class Temporary:
             time.sleep(0.01)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("server", "said"),
     [

@@ -6,16 +6,13 @@ import asyncio
 import functools
 import gc
 import threading
-import time
 import uuid
 from typing import Any
 
 import pandas as pd
 import pytest
 from prefect import flow, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import TaskRunSort
 
 from prefect_experiments import (
     AsyncClient,
@@ -28,7 +25,7 @@ from prefect_experiments import (
 )
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting
 from prefect_experiments.orchestration.deployed.recovery import arun_for_flow_run
-from support.flow_runs import flow_run_of
+from support.flow_runs import flow_run_of, task_runs_of
 from support.patience import PATIENCE_S
 
 ROWS = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n * n}, "metadata": {"odd": bool(n % 2)}} for n in range(30)]
@@ -49,22 +46,8 @@ class Closeness(Evaluator):
         return EvaluationResult(score=1 / (1 + distance), label="near" if distance < 2 else "far", explanation="why")
 
 
-def task_run_names(flow_run: FlowRun, expected: int) -> list[str]:
-    async def read() -> list[str]:
-        async with get_client() as api:
-            deadline = time.monotonic() + PATIENCE_S
-            while time.monotonic() < deadline:  # Prefect's server records task runs a little later
-                runs = await api.read_task_runs(
-                    flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])),
-                    sort=TaskRunSort.NAME_ASC,
-                    limit=200,
-                )
-                if len(runs) >= expected and all(run.state and run.state.is_final() for run in runs):
-                    break
-                await asyncio.sleep(0.1)
-            return sorted(run.name for run in runs)
-
-    return asyncio.run(read())
+def task_run_names(flow_run: FlowRun) -> list[str]:
+    return sorted(run.name for run in task_runs_of(flow_run.id))
 
 
 def test_what_comes_back(client: Client) -> None:
@@ -170,25 +153,23 @@ def test_what_prefect_is_shown(client: Client, capfd: pytest.CaptureFixture[str]
     assert run.state.message is not None
     assert run.state.message.startswith("Ran 10; 1 of 10 failed. exact 0.00 over 9 of 10; 1 task error")
     assert run.parameters["experiment"] == name
-    names = task_run_names(run, 8)
+    names = task_run_names(run)
     assert [n for n in names if n.startswith(("run", "evaluate"))] == [
         "evaluate 0000-0003", "evaluate 0004-0007", "evaluate 0008-0009",
         "run 0000-0003", "run 0004-0007", "run 0008-0009",
     ]  # fmt: skip
     assert {"log to local"} < set(names)
+    task_runs = task_runs_of(run.id)
 
     async def everything() -> str:
         async with get_client() as api:
             mine = {"flow_run_id": {"any_": [str(run.id)]}}
             artifacts = (await api.request("POST", "/artifacts/filter", json={"artifacts": mine})).json()
             logs = (await api.request("POST", "/logs/filter", json={"logs": mine})).json()
-            task_runs = await api.request(
-                "POST", "/task_runs/filter", json={"flow_runs": {"id": {"any_": [str(run.id)]}}}
-            )
             assert sorted(artifact["type"] for artifact in artifacts) == ["markdown", "progress"]
             assert next(a["data"] for a in artifacts if a["type"] == "progress") == 100.0
             assert "| exact | 0.00 | 9 of 10 |" in next(a["data"] for a in artifacts if a["type"] == "markdown")
-            return repr([run, task_runs.json(), artifacts, logs])
+            return repr([run, task_runs, artifacts, logs])
 
     shown = asyncio.run(everything()) + "".join(capfd.readouterr())
     assert marker not in shown
@@ -202,7 +183,7 @@ def test_few_prefect_task_runs(client: Client) -> None:
 
     name = f"many {uuid.uuid4().hex}"
     client.experiments.run_experiment(dataset=rows, task=same, evaluators=[exact], experiment_name=name, **quiet)
-    assert len(task_run_names(flow_run_of(name), 5)) < 150
+    assert len(task_run_names(flow_run_of(name))) < 150
 
 
 def test_concurrency_holds_over_all_batches(client: Client) -> None:
@@ -325,6 +306,7 @@ def test_a_changed_evaluator_leaves_none_of_the_names_that_it_no_longer_gives(cl
     assert {metric.n for metric in changed.summary.metrics.values()} == {5}
 
 
+@pytest.mark.thorough
 def test_inside_other_flows_and_running_loops(client: Client) -> None:
     run = functools.partial(run_experiment, dataset=ROWS, task=square, evaluators=exact, client=client, **quiet)
     inner, async_inner = f"inner {uuid.uuid4().hex}", f"inner {uuid.uuid4().hex}"
@@ -360,6 +342,7 @@ def test_a_client_that_belongs_to_a_loop_lives_from_call_to_call(client: Client)
     assert len(set(loops)) == 1
 
 
+@pytest.mark.thorough
 def test_selection(client: Client) -> None:
     rows = [{**row, "splits": ["test"] if row["metadata"]["odd"] else ["train"]} for row in ROWS]
     dataset = client.datasets.create_dataset(name="selected", examples=rows)

@@ -222,6 +222,7 @@ class Judge(Calls):
         return True
 
 
+@pytest.mark.thorough
 def test_a_rate_holds_from_the_first_second(tmp_path: Path) -> None:
     """However much a limit holds at once, calls start evenly, of all experiments together."""
     name, calls = made(50, decay=10), Calls()

@@ -35,6 +35,7 @@ def test_two_processes_on_one_store_at_once(store_url: str, tmp_path: Path) -> N
         assert len(ran.evaluation_runs) == 400
 
 
+@pytest.mark.thorough
 def test_resumed_elsewhere_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
     """The second process knows nothing of the first but the URL of the store."""
     first = start(postgres_url, tmp_path / "first.log", "async")

@@ -124,6 +124,7 @@ def test_the_calls_of_a_client(way: str, kind: Any, store_url: str) -> None:
         assert there.client.remote is client.remote
 
 
+@pytest.mark.thorough
 def test_a_client_travels_without_its_secrets(store_url: str, tmp_path: Path) -> None:
     client = Client(backend="arize", api_key=KEY, space="s", api_host="ax.example.com", store_url=store_url)
     phoenix = Client(backend="phoenix", base_url="http://p.example.com:6006", api_key=KEY, headers={"x-token": KEY})

@@ -48,6 +48,7 @@ def test_a_prefect_task_is_tried_again_where_that_may_help(error: Exception, aga
     assert worth_a_retry(None, cast("Any", None), Failed(data=error)) is again
 
 
+@pytest.mark.thorough
 def test_prefects_default_for_retries_is_none_of_an_experiments(store_url: str) -> None:
     """It is read when the flow is made: in a process of its own."""
     done = subprocess.run(

@@ -383,6 +383,7 @@ print(run_sync(lambda: run_spec(spec)).runs)
 """
 
 
+@pytest.mark.thorough
 def test_a_worker_process_has_an_object_of_its_own(client: Client, tmp_path: Path) -> None:
     root = project(tmp_path)
     work = RunWork(plan_new(RunArguments(dataset=dataset(root, map(entry, MESSAGES)), batch_size=3), client))
@@ -401,6 +402,7 @@ def test_a_worker_process_has_an_object_of_its_own(client: Client, tmp_path: Pat
     assert str(os.getpid()) not in processes_of(root)
 
 
+@pytest.mark.thorough
 def test_killed_and_resumed(client: Client, store_url: str, tmp_path: Path) -> None:
     """Nothing that had finished runs again, and the object is set up once more."""
     halting = MY_APP.replace('"hanging"', '"m12"').replace("await asyncio.Event().wait()", "await asyncio.sleep(600)")

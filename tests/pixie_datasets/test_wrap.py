@@ -348,6 +348,7 @@ print(pixie.__file__, hasattr(runner, "INPUT_DATA_KEY"), json.dumps(outputs))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("old", [False, True], ids=["as installed", "0.6.1"])
 def test_of_either_version_of_pixie(tmp_path: Path, old: bool) -> None:
     path = [os.environ.get("PYTHONPATH", "")]

@@ -51,6 +51,7 @@ def test_a_run_that_does_not_use_it_imports_nothing_and_shows_nothing(workers: i
     assert not (serverless.path / "home").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("installed", [True, False])
 def test_pytest_finds_it_by_itself_unless_told_not_to(
@@ -70,6 +71,7 @@ def test_pytest_finds_it_by_itself_unless_told_not_to(
     done.assert_outcomes(**({"passed": 1} if installed else {"errors": 1}))
 
 
+@pytest.mark.thorough
 def test_a_fixture_of_the_same_name_is_the_users(serverless: Project) -> None:
     tests = """
 class TestMine:

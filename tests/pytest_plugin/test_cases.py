@@ -120,6 +120,7 @@ def test_unscored():
     assert len(rows) == 8
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("workers", [0, 3])
 def test_a_gate_judges_all_cases_together(workers: int, project: Project) -> None:
@@ -156,12 +157,14 @@ def test_the_next_run_is_compared_with_the_one_before(project: Project) -> None:
     assert "baseline" in report.read_text()
 
 
+@pytest.mark.thorough
 def test_a_dry_run_is_a_plain_run_of_the_tests(project: Project) -> None:
     done = project.run(SUMS.replace("MORE", LENIENT), "--experiment-dry-run")
     done.assert_outcomes(passed=2, failed=1)
     assert project.names() == []
 
 
+@pytest.mark.thorough
 def test_what_is_no_case_records_into_none(serverless: Project) -> None:
     """Not into the one that ran before it either."""
     tests = """
@@ -243,6 +246,7 @@ def test_a_known_failure_counts_and_a_selection_is_said(project: Project) -> Non
     assert results(project, name).summary.metrics["pass"].mean == 0.5
 
 
+@pytest.mark.thorough
 def test_a_margin_needs_a_baseline_before_any_case_runs(project: Project) -> None:
     tests = SUMS.replace("MORE", 'gate={"metrics": {"pass": {"max_regression": 0.1}}}')
     done = project.run(tests)

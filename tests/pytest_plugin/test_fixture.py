@@ -23,6 +23,7 @@ def test_support(experiment):
 """
 
 
+@pytest.mark.thorough
 def test_an_experiment_that_meets_its_gate_passes(project: Project) -> None:
     subprocess.run(["git", "init", "-q"], check=True)
     author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
@@ -80,6 +81,7 @@ def test_the_baseline_comes_from_the_command_line(project: Project) -> None:
     first.assert_outcomes(passed=1)
 
 
+@pytest.mark.thorough
 def test_what_is_inconclusive_fails_unless_the_gate_says_otherwise(project: Project) -> None:
     tests = """
 GATE = {"metrics": {"exact_match": {"min": 0.9}}}
@@ -137,6 +139,7 @@ def test_broken(experiment):
     assert "no such order" in said
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_run_says_so_in_one_line(project: Project) -> None:
     tests = """
 def test_support(experiment):

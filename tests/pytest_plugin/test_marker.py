@@ -66,6 +66,7 @@ def test_wrong():
     assert "SystemError" not in said
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=3)
 @pytest.mark.parametrize(
     ("marker", "signature", "why"),
@@ -102,6 +103,7 @@ def test_marked({signature}):
     assert "it has run" not in done.stdout.str()
 
 
+@pytest.mark.thorough
 def test_a_worker_says_so_as_well(project: Project) -> None:
     tests = """
 @pytest.mark.experiment(gate="nowhere.yaml")

@@ -84,6 +84,7 @@ def test_a_run_that_is_cut_short_is_not_judged(project: Project) -> None:
     assert outputs(project) == ["2", "4", "6"]
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_ctrl_c_keeps_the_cases_that_have_run(workers: int, project: Project) -> None:
@@ -98,6 +99,7 @@ def test_ctrl_c_keeps_the_cases_that_have_run(workers: int, project: Project) ->
     assert not list(project.path.glob(".pytest_cache/d/experiments-*"))
 
 
+@pytest.mark.thorough
 def test_ctrl_c_in_an_experiment_says_how_to_go_on(project: Project) -> None:
     project.write("""
 import pathlib, time

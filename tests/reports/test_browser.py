@@ -321,6 +321,7 @@ WORDS = """(([a, b]) => {
 })"""
 
 
+@pytest.mark.thorough
 def test_the_difference_of_words_is_one(page: Page) -> None:
     pairs = [
         ["", ""], ["a", ""], ["", "a b"], ["the cat sat", "the dog sat"], ["a b c d", "b c e"], ["x  y", "x y"],

@@ -73,6 +73,7 @@ def test_two_processes_record_at_once(store_url: str, store: Store, same: bool) 
         assert items == []
 
 
+@pytest.mark.thorough
 def test_two_processes_open_a_new_store_at_once(request: pytest.FixtureRequest, store_url: str, tmp_path: Path) -> None:
     """Who comes first makes the schema, and the other one waits for it."""
     urls = [f"sqlite:///{tmp_path / f'new-{number}' / 'store.db'}" for number in range(5)]

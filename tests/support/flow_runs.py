@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
-from prefect.client.schemas.objects import FlowRun
+from prefect import get_client, task
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterName,
+    TaskRunFilter,
+    TaskRunFilterId,
+)
+from prefect.client.schemas.objects import FlowRun, TaskRun
+
+from support.patience import wait_for
 
 
 def flow_run_of(experiment: str, dataset: str = "") -> FlowRun:
@@ -22,5 +31,31 @@ def flow_run_named(part: str) -> FlowRun:
             named = FlowRunFilter(name=FlowRunFilterName(like_=part))
             [run] = await api.read_flow_runs(flow_run_filter=named, limit=2)
             return run
+
+    return asyncio.run(read())
+
+
+def task_runs_of(flow_run: UUID) -> list[TaskRun]:
+    """The task runs that this process, and those that have ended, have told the server of: it records them later."""
+    last = _last_task_run()
+    wait_for(lambda: _task_runs(task_run_filter=TaskRunFilter(id=TaskRunFilterId(any_=[last]))), "the last task run")
+    return _task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
+
+
+def _last_task_run() -> UUID:
+    """One that is told of after all others, and so recorded after them."""
+
+    @task
+    def last() -> None: ...
+
+    found = last(return_state=True).state_details.task_run_id
+    assert found is not None
+    return found
+
+
+def _task_runs(**filters: FlowRunFilter | TaskRunFilter) -> list[TaskRun]:
+    async def read() -> list[TaskRun]:
+        async with get_client() as api:
+            return await api.read_task_runs(**filters, limit=200)
 
     return asyncio.run(read())

@@ -147,6 +147,7 @@ def test_another_place_is_said_with_the_option_that_leads_there(kept: Path, monk
     assert f"pass client=Client(backend='folder', path={str(kept)!r})" in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_at_the_command_line(
     kept: Path,
     tmp_path: Path,

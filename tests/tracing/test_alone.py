@@ -5,6 +5,7 @@ import pytest
 from .harness import script
 
 
+@pytest.mark.thorough
 def test_importing_the_package_and_the_engine_loads_no_opentelemetry():
     found = script(
         """

@@ -1,5 +1,7 @@
 """Spans of the task's own, by way of OpenTelemetry's global provider: ours, or the application's."""
 
+import pytest
+
 from .harness import script
 
 # Runs `task` over inputs, evaluates with `judge`, and reports rows and the spans that arrived.
@@ -180,6 +182,7 @@ with Collector() as collector:
     assert sum(span[0] == "llm" for span in found["spans"]) >= 2
 
 
+@pytest.mark.thorough
 def test_a_provider_that_swaps_its_exporter_for_what_is_added_keeps_it():
     """As Phoenix's does (`phoenix.otel.TracerProvider`, which takes 9 seconds to import)."""
     found = script(
@@ -202,6 +205,7 @@ with Collector() as collector:
     assert sorted(found["own"]) == sorted(["outer", "llm", "judge llm"] * 2)
 
 
+@pytest.mark.thorough
 def test_a_provider_that_cannot_be_listened_to_is_named_where_it_matters():
     found = script(
         COMMON
@@ -280,6 +284,7 @@ with Collector() as collector:
     assert [span[0] for span in found["spans"]] == ["Task: forks"] * 5
 
 
+@pytest.mark.thorough
 def test_an_instrumentors_spans_nest_and_their_tokens_count():
     found = script(
         COMMON

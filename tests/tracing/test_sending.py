@@ -352,6 +352,7 @@ def test_what_waits_at_the_end_of_the_process_is_sent(collector):
     assert found["stderr"] == ""
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("how", ["refused", "hanging"])
 def test_a_silent_collector_does_not_hold_up_the_end_of_the_process(collector, how):
@@ -361,6 +362,7 @@ def test_a_silent_collector_does_not_hold_up_the_end_of_the_process(collector, h
     assert "1,200 spans of traces could not be delivered" in found["stderr"]
 
 
+@pytest.mark.thorough
 def test_a_slow_collector_is_waited_for(collector):
     collector.delay = 1.2
     found = script(AT_THE_END, collector.endpoint, str(PATIENCE_S))

@@ -348,6 +348,7 @@ def test_an_instrumentor_that_the_application_sets_up_is_not_doubled(before):
     assert "already instrumented" not in found["stderr"]
 
 
+@pytest.mark.thorough
 def test_spans_of_the_application_stay_as_they_are_beside_ours():
     code = """
     from opentelemetry import trace

@@ -137,6 +137,7 @@ def test_the_interval_is_over_examples() -> None:
     assert (report.accuracy_ci_low, report.accuracy_ci_high) == (once.accuracy_ci_low, once.accuracy_ci_high)
 
 
+@pytest.mark.thorough
 def test_the_bootstrap_of_kappa_agrees_with_scipy() -> None:
     truth, output = from_confusion([[20, 5], [10, 15]], ["a", "b"])
     report = classification_report(table(truth, output), truth="expected")

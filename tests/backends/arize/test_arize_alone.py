@@ -22,6 +22,7 @@ COLUMNS: dict[str, Any] = {
 }
 
 
+@pytest.mark.thorough
 def test_it_is_made_in_the_space_as_axs_client_makes_it(arize: StandIn, official: Official, client: Client) -> None:
     made = client.experiments.create(name="ours", space="default", experiment_runs=ROWS, **COLUMNS)
     theirs = official(

@@ -48,6 +48,7 @@ def test_saved_and_loaded(saved: str, name: str, store_url: str) -> None:
     assert len(Client(backend=saved, store_url=store_url).datasets.get_dataset(dataset=dataset.id)) == 1
 
 
+@pytest.mark.thorough
 def test_running_on_a_block(saved: str, name: str, store_url: str) -> None:
     @flow
     def nightly() -> Any:

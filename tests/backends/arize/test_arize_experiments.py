@@ -411,6 +411,7 @@ def test_annotations(arize: StandIn, client: Client, elsewhere: Client, official
         client.experiments.annotate_runs(experiment="first", annotations=[notes[0], unknown])
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_traces_only_when_asked(
     arize: StandIn, client: Client, store_url: str, monkeypatch: pytest.MonkeyPatch
@@ -548,6 +549,7 @@ def test_logged_values_come_back_as_they_were(arize: StandIn, client: Client, el
         kept_values.assert_kept(by.experiments.get_results(experiment="odd"))
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.usefixtures("prefect")
 @pytest.mark.parametrize("way", ["resume", "evaluate"])

@@ -144,6 +144,7 @@ def test_trouble_while_an_experiment_runs(arize: StandIn, client: Client, offici
     assert_same(official, ran)
 
 
+@pytest.mark.thorough
 def test_a_request_that_is_answered_too_late(
     arize: StandIn, local: Client, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +256,7 @@ def push_elsewhere(arize: StandIn, store_url: str, experiment: str) -> subproces
     return subprocess.Popen([sys.executable, "-c", PUSH, arize.url, store_url, experiment])
 
 
+@pytest.mark.thorough
 def test_two_processes_push_the_same_experiment(arize: StandIn, local: Client, client: Client, store_url: str) -> None:
     experiment = log(local)
     arize.fail(*({"method": "POST", "path": path, "delay": 0.2} for path in (PUSHES, "/v2/datasets")))
@@ -263,6 +265,7 @@ def test_two_processes_push_the_same_experiment(arize: StandIn, local: Client, c
     assert_whole(arize, client, experiment)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("after", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_while_pushing(arize: StandIn, local: Client, client: Client, store_url: str, after: int) -> None:
     """`kill -9` while a request is under way that AX then carries out; the next push sends what is missing."""

@@ -56,6 +56,7 @@ def matches_expected(output: Any, dataset_row: Any) -> bool:
     return bool(output == dataset_row["attributes.output.value"])
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_samples_of_a_dataset(arize: StandIn, client: Client, df: pd.DataFrame) -> None:
     """`df.sample`, `groupby` and `iloc`, made a dataset of their own or given as they are."""

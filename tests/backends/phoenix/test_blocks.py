@@ -51,6 +51,7 @@ print(*sorted(slug for slug, block in get_registry_for_type(Block).items() if "e
 """
 
 
+@pytest.mark.thorough
 def test_prefect_knows_them_by_the_entry_point() -> None:
     """In a process that has imported nothing of ours, as Prefect's command line and its workers do."""
     said = subprocess.run([sys.executable, "-c", REGISTERED], capture_output=True, text=True, check=True)
@@ -106,6 +107,7 @@ def test_a_store_in_a_block(name: str, store_url: str) -> None:
         ExperimentStore.delete(name)
 
 
+@pytest.mark.thorough
 def test_running_on_a_block(
     saved: str, name: str, store_url: str, official: PhoenixClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

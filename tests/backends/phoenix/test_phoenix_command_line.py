@@ -59,6 +59,7 @@ def shell(
     return Shell(capfd)
 
 
+@pytest.mark.thorough
 def test_from_a_file_to_a_finished_experiment(
     shell: Shell,
     name: str,

@@ -158,6 +158,7 @@ def test_what_is_run_is_there_value_for_value(
     assert http.get(ran.url).status_code == 200
 
 
+@pytest.mark.thorough
 def test_everything_that_can_be_run_on(
     client: Client, local: Client, official: PhoenixClient, dataset: str, tmp_path: Path, phoenix_url: str
 ) -> None:
@@ -266,6 +267,7 @@ def test_a_dry_run_leaves_nothing_behind(
     assert len(local.datasets.list_datasets()) == len(local.experiments.list()) == 0
 
 
+@pytest.mark.thorough
 def test_a_file_run_again_and_again(
     client: Client, elsewhere: Client, official: PhoenixClient, name: str, tmp_path: Path, phoenix_url: str
 ) -> None:
@@ -303,6 +305,7 @@ def test_a_file_run_again_and_again(
     assert [run.example_id for run in split.task_runs] == ["e0", "new"]
 
 
+@pytest.mark.thorough
 def test_a_dataset_that_was_deleted_in_phoenix(
     client: Client, official: PhoenixClient, name: str, phoenix_url: str, tmp_path: Path
 ) -> None:
@@ -362,6 +365,7 @@ def test_an_experiment_that_was_deleted_in_phoenix(
     assert_same(official, again)
 
 
+@pytest.mark.thorough
 def test_two_experiments_share_a_dataset(client: Client, official: PhoenixClient, dataset: str) -> None:
     async def both() -> list[Any]:
         run = {"dataset": dataset, "task": square, "evaluators": exact, "client": client, **quiet}
@@ -372,6 +376,7 @@ def test_two_experiments_share_a_dataset(client: Client, official: PhoenixClient
     assert sorted(experiments_on(client, dataset)) == [f"{dataset} 1", f"{dataset} 2"]
 
 
+@pytest.mark.thorough
 def test_the_backend_is_named_where_it_is_run(
     local: Client, client: Client, dataset: str, phoenix_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +398,7 @@ def test_the_backend_is_named_where_it_is_run(
     assert len(assert_there.evaluation_runs) == 4
 
 
+@pytest.mark.thorough
 def test_in_the_loops_of_a_user(store_url: str, official: PhoenixClient, dataset: str, phoenix_url: str) -> None:
     client = AsyncClient(backend="phoenix", base_url=phoenix_url, store_url=store_url)
 
@@ -561,6 +567,7 @@ def test_annotations_are_human_evaluations(
         client.experiments.annotate_runs(annotations=[note])
 
 
+@pytest.mark.thorough
 def test_runs_in_pages_and_as_a_table(
     client: Client, elsewhere: Client, official: PhoenixClient, dataset: str, tmp_path: Path
 ) -> None:

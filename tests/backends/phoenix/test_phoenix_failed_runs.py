@@ -46,6 +46,7 @@ def experiment_id(client: Client, official: PhoenixClient, name: str) -> str:
     return ran.experiment_id
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
 def test_it_is_shown_and_not_counted(
     client: Client, elsewhere: Client, experiment_id: str, where: str, tmp_path: Path

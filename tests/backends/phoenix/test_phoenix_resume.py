@@ -62,6 +62,7 @@ def kept(before: dict[Any, Any], after: dict[Any, Any]) -> bool:
     return all(after[key] == facts for key, facts in before.items() if facts[2] is None)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("where", ["here", "elsewhere", pytest.param("asynchronously", marks=pytest.mark.slow)])
 def test_one_of_ours(
     client: Client,
@@ -112,6 +113,7 @@ def graded(mark: str, calls: list[str]) -> Any:
     return grades
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("way", ["resume", "evaluate"])
 def test_a_mended_evaluator_runs_again_on_another_machine(
@@ -162,6 +164,7 @@ def test_a_mended_evaluator_runs_again_on_another_machine(
         assert json.dumps(verdict.metadata) == json.dumps(wanted)
 
 
+@pytest.mark.thorough
 def test_a_task_that_has_changed_is_noticed_on_another_machine(
     client: Client, elsewhere: Client, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -187,6 +187,7 @@ def test_with_nothing_to_do_it_looks_seldom(pushing_to: Pushing, monkeypatch: py
     assert pushing_to.all_taken(filled)
 
 
+@pytest.mark.thorough
 def test_an_outage_is_waited_for_and_asked_about_seldom(pushing_to: Pushing) -> None:
     filled = Filled(pushing_to.store, 30)
     began = time.monotonic()
@@ -303,6 +304,7 @@ def test_a_single_bad_result_is_left_when_it_is_sure_that_it_is_the_result(
     assert pushing_to(filled).is_complete
 
 
+@pytest.mark.thorough
 def test_the_last_result_is_not_given_up_when_the_backend_is_out(
     pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

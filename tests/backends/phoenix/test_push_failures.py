@@ -43,6 +43,7 @@ def is_some_verdict(request: Request) -> bool:
     return is_push(request) and request.json.get("result", {}).get("score") == 5 / 3
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     "fault",
@@ -134,6 +135,7 @@ def test_what_was_finished_is_pushed_when_the_experiment_stops(phoenix_url: str,
         assert counts(phoenix_url, there.id) == (len(kept) - failed, failed, 60 - len(kept))
 
 
+@pytest.mark.thorough
 def test_cancelled(phoenix_url: str, store_url: str, name: str, official: PhoenixClient) -> None:
     with FaultProxy(phoenix_url) as proxy:
         client = phoenix(proxy.url, store_url)

@@ -52,6 +52,7 @@ def experiments_named(client: Client, name: str) -> int:
     return sum(experiment.name == name for experiment in found)
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("killed", [("run",), ("run", "resume", "push")], ids=["once", "three times"])
 def test_killed_in_mid_push_and_gone_on_with(

@@ -55,6 +55,7 @@ def test_every_third_request_goes_wrong_in_one_way(
         assert_whole(official, ran, 40)
 
 
+@pytest.mark.thorough
 def test_what_was_taken_without_our_knowing_is_there_once(
     phoenix_url: str, store_url: str, name: str, official: PhoenixClient
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import json
 import os
@@ -17,13 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, TaskRun
 
 from prefect_experiments.experiment.counts import Progress
 from prefect_experiments.experiment.progress import heard_by
-from support.flow_runs import flow_run_of
+from support.flow_runs import flow_run_of, task_runs_of
 from support.patience import PATIENCE_S, wait_for
 
 HERE = Path(__file__).parent
@@ -182,13 +179,8 @@ def runs_in_prefect(experiment: str) -> tuple[FlowRun, list[TaskRun]]:
     """The flow run of an experiment, and its task runs, once all of them have been told of."""
     flow = flow_run_of(experiment)
 
-    async def read() -> list[TaskRun]:
-        async with get_client() as api:
-            this = FlowRunFilter(id=FlowRunFilterId(any_=[flow.id]))
-            return await api.read_task_runs(flow_run_filter=this, limit=200)
-
     def all_ended() -> list[TaskRun]:
-        runs = asyncio.run(read())
+        runs = task_runs_of(flow.id)
         return runs if all(run.state is not None and run.state.is_final() for run in runs) else []
 
     found = wait_for(all_ended, "the end of every task run")

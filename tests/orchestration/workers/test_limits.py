@@ -303,6 +303,7 @@ GUARDED = f'if __name__ == "__main__":\n    print({IN_PROCESSES}.ran)'
 POOL = "from prefect.task_runners import ProcessPoolTaskRunner\ngo(task_runner=ProcessPoolTaskRunner())"
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("here", "line", "calls"),

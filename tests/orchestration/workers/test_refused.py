@@ -155,6 +155,7 @@ def test_what_cannot_be_sent(client: Client) -> None:
     assert not client.experiments.list()
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("extra", ["dask", "ray"])
 def test_an_extra_that_is_not_installed(extra: str, store_url: str, tmp_path: Path) -> None:

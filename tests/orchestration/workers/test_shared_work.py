@@ -148,6 +148,7 @@ class Simulation:
         self.check()
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(total=st.integers(1, 90), smallest=st.integers(1, 5), more=st.integers(0, 20), steps=STEPS)
