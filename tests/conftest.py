@@ -104,6 +104,7 @@ def _nothing_is_left_behind() -> Iterator[None]:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     stop_servers(config)
+    gc.freeze()  # pytest looks through all there is, five times, for errors that have no time left to be seen
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

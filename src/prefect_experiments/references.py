@@ -376,13 +376,12 @@ def _is_ours(module: ModuleType) -> bool:
 def _namesakes(folders: Sequence[Path]) -> Modules:
     """The user's modules, from elsewhere, that are called as files in these folders, of which the first counts."""
     loaded = sys.modules.copy().items()
+    places = {top: _holder(top, folders) for top in {name.partition(".")[0] for name, _ in loaded}}
     tops = set()
     for name, module in loaded:
-        file, top = file_of(module), name.partition(".")[0]
-        if file is None:
-            continue
-        folder = next((each for each in folders if (each / f"{top}.py").is_file() or (each / top).is_dir()), None)
-        if folder is None:
+        top = name.partition(".")[0]
+        folder = places[top]
+        if folder is None or (file := file_of(module)) is None:
             continue
         if name == top:
             own = [each for each in (folder / f"{top}.py", folder / top / "__init__.py") if each.is_file()]
@@ -393,6 +392,11 @@ def _namesakes(folders: Sequence[Path]) -> Modules:
         if elsewhere:
             tops.add(top)
     return {name: module for name, module in loaded if name.partition(".")[0] in tops}
+
+
+def _holder(top: str, folders: Sequence[Path]) -> Path | None:
+    """The first of the folders that has a module or a package of this name."""
+    return next((each for each in folders if (each / f"{top}.py").is_file() or (each / top).is_dir()), None)
 
 
 def _put_back(parts: Modules) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
+import os
+import subprocess
+import sys
 import threading
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -418,7 +421,27 @@ def test_what_belongs_into_a_flow_is_refused_outside() -> None:
         asyncio.run(arun_for_flow_run(dataset="d"))
 
 
-def test_the_garbage_collector_is_as_it_was_afterwards(client: Client) -> None:
-    gc.unfreeze()
-    client.experiments.run_experiment(dataset=[{"input": 1}], task=lambda given: given, **quiet)
-    assert gc.get_freeze_count() == 0
+COLLECTOR = """
+import gc, sys
+from prefect_experiments import run_experiment
+
+def frozen(input):
+    return gc.get_freeze_count() > 0
+
+def run():
+    [run] = run_experiment(dataset=[{"input": 1}], task=frozen, print_summary=False).task_runs
+    return run["output"], gc.get_freeze_count() > 0
+
+gc.unfreeze()
+print(run(), run())
+gc.freeze()
+print(run(), run())
+"""
+
+
+@pytest.mark.thorough
+def test_the_garbage_collector_is_as_it_was_afterwards(tmp_path: Path) -> None:
+    """Also where somebody has frozen what is in memory, as servers do before they fork."""
+    environment = os.environ | {"PREFECT_EXPERIMENTS_STORE_URL": f"sqlite:///{tmp_path / 'experiments.db'}"}
+    done = subprocess.run([sys.executable, "-c", COLLECTOR], env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-2:] == ["(True, False) (True, False)", "(True, True) (True, True)"], done.stderr

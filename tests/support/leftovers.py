@@ -47,7 +47,7 @@ def left_by(before: dict[str, Any]) -> list[str]:
 def forget_modules_of_tests() -> None:
     """Those that tests have written and imported: the next test may write another one of the same name."""
     for name, module in sys.modules.copy().items():  # other threads import meanwhile
-        if "pytest-of-" in str(getattr(module, "__file__", None)):
+        if "pytest-of-" in str(getattr(module, "__dict__", {}).get("__file__")):  # lazy ones are left asleep
             del sys.modules[name]
 
 

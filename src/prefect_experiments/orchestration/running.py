@@ -8,6 +8,7 @@ import contextvars
 import copy
 import gc
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -194,6 +195,10 @@ def saying_why() -> Iterator[None]:
         raise told.with_traceback(stopped.__traceback__) from None
 
 
+_freezing = threading.Lock()  # held by the experiment that has frozen what is in memory
+_others_froze = False
+
+
 @contextlib.contextmanager
 def _spared_by_the_collector() -> Iterator[None]:
     """Leave what is in memory now out of garbage collections while this is entered.
@@ -201,14 +206,27 @@ def _spared_by_the_collector() -> Iterator[None]:
     An experiment makes many small records, and each makes Python look for cycles more often. A full
     search goes through everything that Prefect has loaded, which takes a tenth of a second each time.
     """
-    if gc.get_freeze_count():  # somebody else has done so, for reasons of their own
+    if not _freezing.acquire(blocking=False):  # another experiment has done so
         yield
         return
-    gc.freeze()
     try:
-        yield
+        if _frozen_by_others():
+            yield
+            return
+        gc.freeze()
+        try:
+            yield
+        finally:
+            gc.unfreeze()
     finally:
-        gc.unfreeze()
+        _freezing.release()
+
+
+def _frozen_by_others() -> bool:
+    """Whether somebody else has done so, for reasons of their own: for good, as a rule, and it takes long to count."""
+    global _others_froze
+    _others_froze = _others_froze or gc.get_freeze_count() > 0
+    return _others_froze
 
 
 async def run_in_flow(
