@@ -72,7 +72,11 @@ docs: $(VENV)/.installed-dev  ## Build the documentation as a site, in site/
 
 .PHONY: test
 test: $(TESTED)  ## Run the tests (MINUTES)
-	$(BIN)/python -m pytest -m "not slow and not thorough" --numprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not thorough" --numprocesses 3 --dist loadfile
+
+.PHONY: test-thorough
+test-thorough: $(TESTED)  ## Run the tests that take some seconds each (MINUTES2)
+	$(BIN)/python -m pytest -m "thorough and not slow" --numprocesses 3 --dist loadfile
 
 .PHONY: test-slow
 test-slow: $(TESTED) .venv-data/.installed  ## Run the tests that take longer, and properties on many examples

@@ -294,6 +294,7 @@ def test_a_permutation_test_of_many_metrics_agrees_with_scipy() -> None:
     assert one(table(x=left), table(x=right)).p_value == pytest.approx(theirs.pvalue, abs=0.02)
 
 
+@pytest.mark.thorough
 def test_resamples_of_five_thousand_examples_and_five_metrics_are_no_loop_of_pythons() -> None:
     rng = np.random.default_rng(5)
 

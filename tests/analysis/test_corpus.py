@@ -152,6 +152,7 @@ def test_repetitions_are_drawn_together() -> None:
     assert sizes == {(2, 2)}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("few")
 def test_the_order_of_rows_does_not_matter_and_sides_mirror() -> None:
     left, right = classified(0.9, 3), classified(0.8, 4)

@@ -174,6 +174,7 @@ def test_of_many_nights_the_first_and_the_newest_are_looked_at(nights: Nights) -
     assert found[-1] == "night 44"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "written",
     [on_the_terminal, comparison_markdown, pull_request_comment, on_a_page, for_a_build_server],

@@ -222,6 +222,7 @@ def compared(large: tuple[Store, ExperimentRecord, ExperimentRecord]) -> tuple[C
     )
 
 
+@pytest.mark.thorough
 def test_many_changes_read_as_a_tuple_of_them(compared: tuple[Comparison, Comparison]) -> None:
     found, expected = (one.regressed for one in compared)
     assert len(found) == len(tuple(found)) > 700

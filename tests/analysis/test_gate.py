@@ -54,6 +54,7 @@ def test_significantly_worse_fails_and_says_with_what_figures() -> None:
     )
 
 
+@pytest.mark.thorough
 def test_79_against_80_of_100_never_fails() -> None:
     """Whatever pairs agree: from 1 discordant pair to 41."""
     for gate in (Gate(), Gate(metrics=CORRECTNESS), Gate(metrics={"correctness": Metric(max_regression=0.02)})):

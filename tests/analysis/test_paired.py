@@ -273,6 +273,7 @@ def test_tango_keeps_its_coverage(n: int) -> None:
     assert max(missed_above) <= 0.05  # what lets a regression through a non-inferiority test
 
 
+@pytest.mark.thorough
 def test_where_other_intervals_fail() -> None:
     """Why the scores' range counts: judged scores of which 3 % fall from 1 to 0, n = 50, 400 simulations."""
     rng = np.random.default_rng(7)

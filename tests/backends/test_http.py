@@ -433,6 +433,7 @@ def test_a_cancelled_request_leaves_nothing_behind(server: FaultProxy) -> None:
     assert asyncio.run(cancelled()) == 1
 
 
+@pytest.mark.thorough
 def test_nothing_is_left_open_at_the_end_of_a_process(server: FaultProxy) -> None:
     script = f"""
 import asyncio

@@ -316,6 +316,7 @@ def test_what_cannot_be_done_is_refused_before_the_task_is_called(
     assert calls.read_text() == ""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("call", "kept"),
     [

@@ -28,6 +28,7 @@ def said(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_completion_is_installed_for_the_shell_and_completes(tmp_path: Path) -> None:
     out = said("--install-completion", "--shell", "bash", HOME=str(tmp_path))
     script = tmp_path / ".local/share/bash-completion/completions/prefect-experiments"

@@ -48,6 +48,7 @@ def checks(folder: Path, api: str | None, code: int, wait: int = 120, **environm
     return {check["what"]: check for check in found["checks"]}
 
 
+@pytest.mark.thorough
 def test_all_is_well(cli: CommandLine, phoenix_url: str, tmp_path: Path) -> None:
     here = CommandLine(tmp_path, cli.api)
     found = checks(tmp_path, cli.api, 0)

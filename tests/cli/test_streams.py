@@ -70,6 +70,7 @@ def test_where_the_result_cannot_be_printed_the_experiment_is_named(as_json: tup
     assert said == [f"error: {why}; experiment {finished(cli, name)} is complete"]
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @needs_full
 @pytest.mark.parametrize("command", ["list", "list --json", "--help", "compare --help"])

@@ -173,6 +173,7 @@ def test_a_model_that_cannot_be_asked(desk: Desk, task: str, why: str) -> None:
     is_said(lines)
 
 
+@pytest.mark.thorough
 def test_prefect_down(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     url = f"http://127.0.0.1:{free_port()}/api"
     monkeypatch.setenv("PREFECT_EXPERIMENTS_PREFECT_PATIENCE", "1")

@@ -67,6 +67,7 @@ def test_outputs_alone_will_do(client: Client) -> None:
     assert frame["input"].tolist() == [None, None]
 
 
+@pytest.mark.thorough
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(

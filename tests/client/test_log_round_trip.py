@@ -143,6 +143,7 @@ columns_of_a_file: list[tuple[str, st.SearchStrategy[Any]]] = [
 ]
 
 
+@pytest.mark.thorough
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), suffix=st.sampled_from(["csv", "parquet"]))
 def test_an_exported_table_can_be_logged_again(

@@ -141,6 +141,7 @@ def test_what_tasks_and_evaluators_may_take_and_give(client: Client, dataset: Da
     assert ran["experiment_metadata"] == {"model": "none"}
 
 
+@pytest.mark.thorough
 def test_kinds_and_directions_of_phoenix_evals(client: Client, dataset: Dataset) -> None:
     """The samples of phoenix-evals: a judge, a mapped one, code, a metric of which less is better."""
 
@@ -207,6 +208,7 @@ def test_dry_runs(client: Client, dataset: Dataset) -> None:
     assert len(client.experiments.list()) == 0
 
 
+@pytest.mark.thorough
 def test_going_on_with_what_has_failed(client: Client, dataset: Dataset) -> None:
     down = True
 

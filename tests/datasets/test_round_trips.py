@@ -66,6 +66,7 @@ def test_every_source_gives_the_same_cells_and_examples(tmp_path_factory, rows):
     assert [(example.input, example.output) for example in wanted] == [(row["input"], row["expected"]) for row in rows]
 
 
+@pytest.mark.thorough
 @FEWER
 @given(ROWS | WITH_IDS)
 def test_an_export_can_be_read_again(tmp_path_factory, rows):
@@ -134,6 +135,7 @@ SCORED = st.lists(
 )
 
 
+@pytest.mark.thorough
 @settings(FEWER, max_examples=6)
 @given(SCORED)
 def test_right_answers_score_right_from_every_source(client, tmp_path_factory, rows):

@@ -75,6 +75,7 @@ def test_a_task_waits_as_long_as_its_provider_asks(form, status_code):
     assert seen[1] - seen[0] >= WAIT
 
 
+@pytest.mark.thorough
 @FORMS
 @pytest.mark.parametrize("kind", ["LLM", "CODE"])
 def test_an_evaluator_waits_as_long_as_its_provider_asks(form, kind):
@@ -85,6 +86,7 @@ def test_an_evaluator_waits_as_long_as_its_provider_asks(form, kind):
     assert seen[-1] - seen[0] >= WAIT
 
 
+@pytest.mark.thorough
 @FORMS
 def test_a_limit_met_before_is_waited_for_by_first_attempts_too(form):
     call, _ = refused_once()
@@ -108,6 +110,7 @@ def test_a_limit_met_before_is_waited_for_by_first_attempts_too(form):
     assert [row.error for row in sink.evaluations] == [None, None]
 
 
+@pytest.mark.thorough
 @FORMS
 def test_a_pace_is_waited_for(form):
     async def main():

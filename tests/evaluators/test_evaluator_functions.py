@@ -446,6 +446,7 @@ def fingerprints(module: Path) -> list[str]:
     return run.stdout.split()
 
 
+@pytest.mark.thorough
 def test_fingerprints_are_the_same_in_every_process_and_follow_the_code(tmp_path):
     module = tmp_path / "judges.py"
     module.write_text(MODULE)

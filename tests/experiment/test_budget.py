@@ -74,6 +74,7 @@ def test_a_bigger_one_goes_on_and_earlier_sessions_count(client, server, ask):
     assert (ran.summary.n_runs, len(server.requests)) == (40, 40)
 
 
+@pytest.mark.thorough
 def test_what_failed_and_is_made_again_was_paid_for_too(client, server, ask):
     def failing(input):
         ask()
@@ -198,6 +199,7 @@ def test_binary_fractions_neither_show_nor_spend(client):
     assert (thirds.summary.total_cost, thirds.summary.overall_cost) == (0.3, 0.3)
 
 
+@pytest.mark.thorough
 def test_judges_spend_of_it_and_plain_evaluators_go_on(client, server, ask):
     @create_evaluator(kind="LLM")
     def judge(output):

@@ -32,6 +32,7 @@ def wrong_on_the_first(input: int) -> int:
     return input if input >= 12 else -1
 
 
+@pytest.mark.thorough
 def test_metadata_and_splits_come_from_the_dataset(client: Client) -> None:
     common: dict[str, Any] = {"dataset": tiers(), "evaluators": "exact_match", "print_summary": False}
     before = client.experiments.run_experiment(task=right, experiment_name="tiers 1", **common)

@@ -74,6 +74,7 @@ def test_nights_leave_their_verdicts_and_their_tags(client: Client, monkeypatch:
     assert "1 experiment, 1 judged" in again.data
 
 
+@pytest.mark.thorough
 def test_a_history_tells_what_was_compared_with_where_the_baseline_was_pooled(client: Client) -> None:
     client.datasets.create_dataset(name="pooled-nights", examples=ROWS)
     wrong = iter([0, 2, 2, 0])

@@ -54,6 +54,7 @@ def test_each_evaluation_says_what_it_took(ran: RanExperiment) -> None:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ending", ["csv", "json", "jsonl", "parquet"])
 def test_a_file_of_it_says_the_same_once_logged(
     ran: RanExperiment, client: Client, tmp_path: Path, ending: str

@@ -307,6 +307,7 @@ async def cancelled_in_entering(store_url: str) -> None:
     assert not calls
 
 
+@pytest.mark.thorough
 def test_where_nothing_is_called_nothing_is_opened(client: Client) -> None:
     pool, judge = Pool(), Pool()
 
@@ -374,6 +375,7 @@ run_sync(lambda: run_spec(spec))
 """
 
 
+@pytest.mark.thorough
 def test_a_worker_process_enters_it_once(client: Client, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP)
     work = RunWork(plan_new(RunArguments(dataset=ROWS, task=f"{tmp_path}/app.py:double", batch_size=2), client))

@@ -49,6 +49,7 @@ def test_the_commit_and_what_differs_from_it(tmp_path: Path) -> None:
     assert git_facts(changed) == {"git_commit": other, "git_dirty": True}
 
 
+@pytest.mark.thorough
 def test_each_experiment_is_at_the_commit_that_it_was_run_at(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ def test_another_process_makes_the_calls(client: Client, app: Path, tmp_path: Pa
     assert {name: metric.mean for name, metric in ran.summary.metrics.items()} == {"exact_match": 1.0, "right": 1.0}
 
 
+@pytest.mark.thorough
 def test_what_has_no_reference_travels_as_itself(client: Client, tmp_path: Path) -> None:
     more = 3
     work = begun(client, task=lambda value: value * 2 + more, evaluators={"odd": lambda output: output % 2 == 1})

@@ -64,6 +64,7 @@ def interrupted(way: str, name: str, store_url: str, log: Path, **environment: s
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize(
     "way", [way if way in IN_THE_QUICK_SUITE else pytest.param(way, marks=pytest.mark.slow) for way in ENDS]

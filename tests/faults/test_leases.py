@@ -119,6 +119,7 @@ def experiment(any_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         yield made
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("machine", [[], ["another machine"]], ids=["here", "elsewhere"])
 def test_two_processes_on_one_spec(experiment: Experiment, machine: list[str]) -> None:

@@ -132,6 +132,7 @@ def test_urls_of_asyncpg_do_as_they_are(postgres_url: str) -> None:
     Store(f"{url}?prepared_statement_cache_size=0&statement_cache_size=0&ssl=prefer&timeout=5").close()
 
 
+@pytest.mark.thorough
 def test_the_pooler_is_started_again(pooled_url: str, pgbouncer: PgBouncer) -> None:
     store = Store(pooled_url)
     experiment_id = new_experiment(store)

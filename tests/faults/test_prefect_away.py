@@ -78,6 +78,7 @@ def doubled(input: int, output: int) -> bool:
     return output == 2 * input
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize("at", ["start", "middle", "end"])
 @pytest.mark.parametrize("mode", FAULTS)
@@ -109,6 +110,7 @@ def test_nothing_but_the_page_is_lost(
     assert not re.search("EventsWorker|APILogWorker|Error logging to API", told), told
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("mode", ["refuse", 500, 503])
 def test_what_cannot_be_delivered_after_the_end_is_a_line(
@@ -189,6 +191,7 @@ def test_inside_a_flow_of_the_users(mode: Mode, gate: Gate, client: Client) -> N
     assert nightly() == 40
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("mode", ["hang", 503])
 def test_tags_need_limits_that_nobody_tells(mode: Mode, gate: Gate, client: Client) -> None:

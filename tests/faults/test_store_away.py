@@ -180,6 +180,7 @@ READS: dict[str, Callable[[Store, str], Any]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=3)
 @pytest.mark.parametrize("what", READS)
 def test_reads_are_as_patient_as_writes(postgres_server: PostgresServer, postgres_url: str, what: str) -> None:

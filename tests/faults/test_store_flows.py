@@ -22,6 +22,7 @@ CONCURRENCY = 10
 ROWS = [{"id": f"e{number}", "input": number, "output": number} for number in range(90)]
 
 
+@pytest.mark.thorough
 def test_prefect_does_not_begin_again_what_the_store_has_given_up(
     client: Client, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ class Calls:
         return input
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize("harm", STILL_THERE + OVERWRITTEN, ids=lambda harm: harm.__name__)
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -246,6 +247,7 @@ def test_a_file_that_cannot_be_looked_at_for_a_moment_is_not_lost(
     store.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_fork_opens_its_own(tmp_path: Path) -> None:
     """While the parent has the file open. In SQLite itself, no other thread may be at work then: its locks stay."""

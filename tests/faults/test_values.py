@@ -54,6 +54,7 @@ def judged(input: str) -> Any:
     return EVALUATIONS.get(input, 1.0)
 
 
+@pytest.mark.thorough
 def test_an_experiment_of_nothing_but_such_values(any_store_url: str) -> None:
     inputs = list(dict.fromkeys([*OUTPUTS, *ERRORS, *EVALUATIONS]))
     client = Client(store_url=any_store_url)

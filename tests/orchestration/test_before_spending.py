@@ -199,6 +199,7 @@ def hallucination(output: Any) -> Score:
 ROWS = [{"id": f"r{n}", "input": n} for n in range(30)]
 
 
+@pytest.mark.thorough
 def test_more_hallucination_is_no_improvement(client: Client, tmp_path: Path) -> None:
     before = run(client, ROWS, [hallucination], says("true"))
     after = run(

@@ -210,6 +210,7 @@ def test_files_compare_without_a_store_or_a_backend(kept: Kept, monkeypatch: pyt
         compare_experiments(baseline=files["baseline"], candidate="second", **quiet)
 
 
+@pytest.mark.thorough
 def test_another_version_and_another_part_of_the_dataset(client: Client) -> None:
     run = client.experiments.run_experiment
     client.datasets.create_dataset(name="growing", examples=ROWS[:30])
@@ -242,6 +243,7 @@ def test_different_datasets_share_nothing_and_pass_no_gate(kept: Kept) -> None:
     kept.client.experiments.delete(experiment=ran)
 
 
+@pytest.mark.thorough
 def test_without_a_shared_example_an_id_column_is_said_to_help(
     client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -481,6 +483,7 @@ def agrees(output: dict[str, Any], expected: dict[str, Any]) -> bool:
     return bool(output["label"] == expected["label"])
 
 
+@pytest.mark.thorough
 def test_annotations_in_phoenix_measure_a_judge(phoenix_url: str, tmp_path: Path) -> None:
     client = Client(backend="phoenix", base_url=phoenix_url, store_url=f"sqlite:///{tmp_path / 'experiments.db'}")
     dataset = client.datasets.create_dataset(name=f"judged-{uuid.uuid4().hex[:8]}", examples=ROWS[:12])

@@ -47,6 +47,7 @@ def test_what_is_run_is_what_the_file_says_now(client: Client, app: Path) -> Non
     assert len(client.experiments.list(limit=10).experiments) == 2
 
 
+@pytest.mark.thorough
 def test_an_experiment_that_runs_goes_on_with_what_it_began_with(client: Client, app: Path, tmp_path: Path) -> None:
     text = """
 import asyncio, pathlib
@@ -74,6 +75,7 @@ VALUE = {value}
         assert [each.output for each in ran.task_runs] == [value] * 3
 
 
+@pytest.mark.thorough
 def test_what_is_imported_within_a_function_is_what_its_file_says_now(client: Client, app: Path) -> None:
     """For a task and an evaluator in two folders, each with a helper of the same name."""
     for place in ("ask", "judge"):

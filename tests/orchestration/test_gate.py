@@ -218,6 +218,7 @@ def test_what_prints(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert "there was no baseline" in printed
 
 
+@pytest.mark.thorough
 def test_automations_hear_of_it(bench: Bench) -> None:
     base = bench.run()
     bad = bench.run(wrong_on(20), baseline=base, gate=CLOSE)
@@ -251,6 +252,7 @@ def test_automations_hear_of_it(bench: Bench) -> None:
         assert (event["event"], event["payload"]["verdict"]) == ("experiment.completed", verdict)
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_flow_around_it_goes_on_and_nothing_is_run_again(bench: Bench, asynchronous: bool) -> None:
@@ -314,6 +316,7 @@ def store_of(client: Client) -> dict[str, str]:
     return {"PREFECT_EXPERIMENTS_STORE_URL": client.store.shown_url}
 
 
+@pytest.mark.thorough
 def test_many_reasons_fit_into_the_state(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     gate = {"metrics": {f"metric with a long name {number}": None for number in range(60)}}
     ran = bench.run(gate=gate, baseline=bench.run())
@@ -375,6 +378,7 @@ def test_a_broken_gate_file_is_refused_with_its_name(
         assert said in refusal
 
 
+@pytest.mark.thorough
 def test_a_gate_in_every_form_says_the_same(bench: Bench, tmp_path: Path) -> None:
     base = bench.run()
     text = "metrics:\n  correct:\n    max_regression: 0.1\non_inconclusive: pass\n"
@@ -514,6 +518,7 @@ def test_a_baseline_in_a_file_is_read_before_and_not_again(bench: Bench, tmp_pat
     assert ran.verdict.status == "passed"
 
 
+@pytest.mark.thorough
 def test_a_table_that_is_changed_meanwhile_stays_what_it_was(bench: Bench) -> None:
     frame = bench.run().to_dataframe()
 
@@ -538,6 +543,7 @@ def stopped(bench: Bench, after: int) -> str:
     return caught.value.experiment_id
 
 
+@pytest.mark.thorough
 def test_a_baseline_that_is_not_whole_is_told(bench: Bench) -> None:
     half = stopped(bench, after=10)
     bench.client.experiments.evaluate_experiment(experiment=half, evaluators=[correct], print_summary=False)
@@ -602,6 +608,7 @@ def test_errors_of_the_task_fail_the_gate(bench: Bench) -> None:
     assert ran.summary.n_errors == 0
 
 
+@pytest.mark.thorough
 def test_less_can_be_better(bench: Bench) -> None:
     gate = {"metrics": {"length": {"direction": "minimize", "max_regression": 0.5, "min": 3}}}
     measure = {"length": lambda output: output}

@@ -68,6 +68,7 @@ def test_all_rows(client: Client) -> None:
     assert frame["input"].iloc[0]["question"].startswith("Janet")
 
 
+@pytest.mark.thorough
 def test_two_variants_are_compared(client: Client) -> None:
     dataset = client.datasets.create_dataset(name="gsm8k", file=GSM8K, input_keys=["question"], output_keys=["answer"])
     common: dict[str, Any] = {"dataset": dataset, "evaluators": [same_number], "retries": 0, "print_summary": False}

@@ -178,6 +178,7 @@ def test_what_prefect_is_shown(client: Client, capfd: pytest.CaptureFixture[str]
     assert marker not in shown
 
 
+@pytest.mark.thorough
 def test_few_prefect_task_runs(client: Client) -> None:
     rows = [{"input": n, "output": n} for n in range(2000)]
 
@@ -366,6 +367,7 @@ def test_selection(client: Client) -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_content_becomes_a_dataset_of_the_store(client: Client, tmp_path: Any) -> None:
     path = tmp_path / "numbers.csv"
     pd.DataFrame({"input": [1, 2], "output": [1, 4]}).to_csv(path, index=False)

@@ -170,6 +170,7 @@ def test_a_limit_that_is_not_there_is_refused_before_anything(client: Client) ->
     assert not len(client.experiments.list())
 
 
+@pytest.mark.thorough
 def test_waiting_ends(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     name, calls = made(4), Calls()
     monkeypatch.setenv("PREFECT_EXPERIMENTS_LIMIT_PATIENCE", "1")

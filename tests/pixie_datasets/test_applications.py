@@ -70,6 +70,7 @@ def test_the_experiment_knows_it_by_its_own_name_and_goes_on_with_it(client: Cli
     assert [line for line in log_of(tmp_path) if line.startswith("run:")] == ["run:a", "run:broken", "run:broken"]
 
 
+@pytest.mark.thorough
 def test_entries_that_fail_or_hang_cost_nobody_else_anything(client: Client, tmp_path: Path) -> None:
     root = project(tmp_path, APP.replace("Semaphore(1)", "Semaphore(50)"))
     examples = [*map(entry, MESSAGES), entry("broken"), entry("hanging")]
@@ -143,6 +144,7 @@ def test_a_hanging_teardown_after_a_failed_setup_does_not_hide_it(
     assert stopped.value.error == "RuntimeError: no database"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["create", "setup", "teardown"])
 def test_what_is_waited_for_is_said(
     client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, method: str

@@ -535,6 +535,7 @@ def test_without_a_key_nothing_is_run(name: str, client: Client, tmp_path: Path)
     assert not calls
 
 
+@pytest.mark.thorough
 def test_the_experiment_slows_down_for_a_judge(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = tuple(
         Entry(arguments={"q": n}, description=f"d{n}", expectation="Paris").to_example(f"e{n}") for n in range(3)

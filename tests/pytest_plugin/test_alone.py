@@ -41,6 +41,7 @@ def test_of_a_fixture(input):
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_that_does_not_use_it_imports_nothing_and_shows_nothing(workers: int, serverless: Project) -> None:
     options = ["-p", "xdist", "-n", str(workers)] if workers else []

@@ -182,6 +182,7 @@ def test_plain():
     serverless.run(tests, "--experiment-dry-run").assert_outcomes(passed=2)
 
 
+@pytest.mark.thorough
 def test_markers_that_disagree_are_refused(project: Project) -> None:
     tests = SUMS.replace("MORE", LENIENT) + SUMS.replace("MORE", STRICT).replace("test_sum", "test_other")
     done = project.run(tests)

@@ -125,6 +125,7 @@ def test_later():
     assert set(outputs(project, kept.id)) == {"2", "4"}
 
 
+@pytest.mark.thorough
 def test_killed_outright_leaves_the_results_in_a_file(project: Project) -> None:
     project.write(JUDGED.replace("WHAT", WAITS))
     with started(project) as process:

@@ -450,6 +450,7 @@ def test_a_pooled_baseline_is_told_with_its_mean() -> None:
     )
 
 
+@pytest.mark.thorough
 def test_what_a_chart_and_its_marks_say_besides() -> None:
     both = (promotion(1), promotion(1, "release"))
     nights = history(

@@ -48,6 +48,7 @@ def ran(tmp_path: Path, count: int, **more: Any) -> RanExperiment:
     )
 
 
+@pytest.mark.thorough
 def test_what_failed_comes_first(tmp_path: Path) -> None:
     lines = worst_runs_lines(ran(tmp_path, 10))
     assert lines[0] == "**Failed runs and lowest scores** (3 of 3)"

@@ -121,6 +121,7 @@ def test_experiments_of_a_dataset_in_their_order(store: Store) -> None:
         store.experiments.of_dataset("datasets")
 
 
+@pytest.mark.thorough
 @settings(max_examples=25)
 @given(
     scores=st.lists(st.none() | st.sampled_from([0.0, 1.0, 0.5, 3.0]), min_size=1, max_size=8),

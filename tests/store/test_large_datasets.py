@@ -181,6 +181,7 @@ def test_a_dataset_of_as_many_as_are_held_is_held(store: Store) -> None:
     assert [example.input for example in found.examples] == list(range(10_000))
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 def test_a_version_costs_what_it_changed(store: Store) -> None:
     every = examples(MANY)

@@ -51,6 +51,7 @@ def finish(process: subprocess.Popen[str]) -> None:
     assert (process.returncode, errors) == (0, ""), output + errors
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize("same", [False, True], ids=["own experiments", "the same experiment"])
 def test_two_processes_record_at_once(store_url: str, store: Store, same: bool) -> None:
@@ -96,6 +97,7 @@ def test_two_processes_open_a_new_store_at_once(request: pytest.FixtureRequest, 
             server.drop_database(url)
 
 
+@pytest.mark.thorough
 def test_a_process_that_writes_is_killed(
     store_url: str, open_another: Callable[[], Store], request: pytest.FixtureRequest
 ) -> None:

@@ -51,6 +51,7 @@ def files(kept: Path, name: str) -> list[Any]:
     return [json.loads(path.read_text()) for path in sorted(kept.glob(name))]
 
 
+@pytest.mark.thorough
 def test_run_resume_evaluate_and_compare(kept: Path, tmp_path: Path) -> None:
     broken = {"now": True}
 
@@ -110,6 +111,7 @@ def test_what_was_run_offline_is_pushed(kept: Path) -> None:
     assert AsyncClient(backend="folder").sync.experiments.get(experiment=head["id"]).name == head["name"]
 
 
+@pytest.mark.thorough
 def test_tags_go_along_and_move(kept: Path) -> None:
     local = Client(backend="local").experiments
     first, second = (

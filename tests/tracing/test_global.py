@@ -75,6 +75,7 @@ with Collector() as collector:
     assert found["stderr"] == ""
 
 
+@pytest.mark.thorough
 def test_ours_with_nothing_sent():
     found = script(
         COMMON
@@ -148,6 +149,7 @@ with Collector() as collector:
         assert found["stderr"] == ""
 
 
+@pytest.mark.thorough
 def test_a_provider_that_samples_by_its_parents_follows_ours():
     found = script(
         COMMON
@@ -162,6 +164,7 @@ report(rows=rows_of(sink), own=[s.name for s in exporter.get_finished_spans()])
     assert sorted(found["own"]) == ["llm", "llm", "outer", "outer"]
 
 
+@pytest.mark.thorough
 def test_a_provider_that_the_task_sets_itself_is_listened_to_from_then_on():
     found = script(
         COMMON
@@ -228,6 +231,7 @@ report(rows=rows_of(sink))
     assert all(len(row[1]) == 32 and row[2] is None for row in found["rows"])
 
 
+@pytest.mark.thorough
 def test_a_span_processor_of_the_applications_that_breaks_costs_the_run_nothing():
     found = script(
         COMMON
@@ -262,6 +266,7 @@ with Collector() as collector:
     assert found["rows"] == [[0, None, None], [1, None, None]]
 
 
+@pytest.mark.thorough
 def test_a_forked_child_can_go_on_making_spans():
     found = script(
         COMMON

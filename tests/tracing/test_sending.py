@@ -346,6 +346,7 @@ for patience in sys.argv[2:]:
 """
 
 
+@pytest.mark.thorough
 def test_what_waits_at_the_end_of_the_process_is_sent(collector):
     found = script(AT_THE_END, collector.endpoint, str(PATIENCE_S))
     assert len(collector.spans) == 1200

@@ -337,6 +337,7 @@ with OpenAIStandIn(tokens=(10, 5)) as server:
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("before", [True, False], ids=["set up before", "set up later"])
 def test_an_instrumentor_that_the_application_sets_up_is_not_doubled(before):
@@ -364,6 +365,7 @@ def test_spans_of_the_application_stay_as_they_are_beside_ours():
     assert (found["counts"], found["spans"]) == ([15], [["step", True]])
 
 
+@pytest.mark.thorough
 def test_a_library_that_is_never_imported_costs_nothing():
     found = script("""
     import sys

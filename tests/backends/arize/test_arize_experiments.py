@@ -208,6 +208,7 @@ def test_repetitions_are_further_rows(arize: StandIn, client: Client, elsewhere:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_a_failed_row_is_made_again(arize: StandIn, client: Client, elsewhere: Client, official: Official) -> None:
     client.datasets.create_dataset(name="doubles", examples=ROWS)
@@ -283,6 +284,7 @@ def test_what_the_official_client_pushed_is_read_and_gone_on_with(
     assert {r["example_id"] for r in there if not r["error"]} == set(examples)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_later_verdicts_stay_in_the_store_and_that_is_said(
     arize: StandIn, client: Client, capsys: pytest.CaptureFixture[str]
@@ -459,6 +461,7 @@ def test_a_collector_that_does_not_answer_costs_nothing(
     assert (ran.waiting, ran.summary.n_errors, len(arize.experiment("traced")["runs"])) == (0, 0, 5)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_names_that_ax_does_not_take_are_refused_before_anything_is_spent(
     arize: StandIn, client: Client, local: Client
@@ -519,6 +522,7 @@ def test_evaluators_of_odd_names(arize: StandIn, client: Client, elsewhere: Clie
         assert dict(verdict.metadata) == {"k": "v"}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_asynchronously_on_a_version_that_somebody_changes_in_place(
     arize: StandIn, client: Client, official: Official

@@ -100,6 +100,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 QUICK = {"500 though it was done", "cut after", "cut within the answer", "odd JSON though it was done"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("fault", "lists"),
     [

@@ -204,6 +204,7 @@ def test_a_dry_run_takes_the_first(arize: StandIn, client: Client, df: pd.DataFr
     assert [request["method"] for request in arize.requests("/v2/experiments")] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect", "df")
 def test_explicit_spans(arize: StandIn, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A span that the task opens itself belongs to the run's trace, and is in AX with it."""
@@ -229,6 +230,7 @@ def test_explicit_spans(arize: StandIn, store_url: str, monkeypatch: pytest.Monk
     assert sorted(mine["attributes.dataset.my_number"]) == list(range(40))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect", "df")
 def test_failed_rows_alone_are_tried_again(arize: StandIn, client: Client, df: pd.DataFrame) -> None:
     """As the documentation goes about it, with a dataset of the failed rows; and in one call."""

@@ -198,6 +198,7 @@ def test_everything_that_can_be_run_on(
     assert local.datasets.get_info(dataset=dataset).version_count == 2
 
 
+@pytest.mark.thorough
 def test_a_dataset_of_the_store(
     client: Client, local: Client, official: PhoenixClient, name: str, phoenix_url: str
 ) -> None:
@@ -231,6 +232,7 @@ def test_odd_names(client: Client, elsewhere: Client, official: PhoenixClient, n
         assert our_runs(found) == our_runs(ran) == their_runs(official, ran.experiment_id)
 
 
+@pytest.mark.thorough
 def test_a_name_that_no_header_can_hold(client: Client, elsewhere: Client, dataset: str, phoenix_url: str) -> None:
     """Phoenix's endpoint for results fails for such experiments (and with it its own client)."""
     name = f"{dataset} — 実験 🙂"
@@ -342,6 +344,7 @@ def _later_second() -> None:
     time.sleep(1.1 - time.time() % 1)
 
 
+@pytest.mark.thorough
 def test_an_experiment_that_was_deleted_in_phoenix(
     client: Client, local: Client, official: PhoenixClient, dataset: str, phoenix_url: str
 ) -> None:
@@ -629,6 +632,7 @@ def test_deleting(client: Client, local: Client, elsewhere: Client, official: Ph
         client.experiments.delete(experiment=ids[1])
 
 
+@pytest.mark.thorough
 def test_pushing_what_was_made_offline(
     local: Client,
     client: Client,
@@ -715,6 +719,7 @@ def test_an_experiment_on_a_dataset_whose_ids_phoenix_made(
     assert len(client.datasets.list_versions(dataset=name)) == 1
 
 
+@pytest.mark.thorough
 def test_evaluators_added_later(
     client: Client, elsewhere: Client, official: PhoenixClient, dataset: str, phoenix_url: str
 ) -> None:

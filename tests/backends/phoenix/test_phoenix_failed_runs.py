@@ -69,6 +69,7 @@ def test_it_is_shown_and_not_counted(
     assert '"scores":[[0,"0.00"' in page
 
 
+@pytest.mark.thorough
 def test_it_is_not_said_of_the_run_that_takes_its_place(client: Client, experiment_id: str) -> None:
     client.experiments.get_results(experiment=experiment_id)  # it is here now
     ran = client.experiments.resume_experiment(

@@ -147,6 +147,7 @@ def web_server(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.thorough
 def test_another_web_server(
     web_server: str,
     prefect_api: str,
@@ -223,6 +224,7 @@ def test_options_that_are_not_for_the_backend(store_url: str, phoenix_url: str) 
     assert "did you mean 'phoenix'" in refused(lambda: Client(backend="phenix", store_url=store_url))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_phoenix_that_is_too_old(
     status: int,

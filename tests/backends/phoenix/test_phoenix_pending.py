@@ -67,6 +67,7 @@ def test_filled_in_without_the_backend_it_is_pushed_later(client: Client, local:
     assert tones(phoenix_url, ran.experiment_id)[0]["score"] == 0
 
 
+@pytest.mark.thorough
 def test_what_others_pull_is_pending_or_filled_in_as_here(client: Client, elsewhere: Client, ran) -> None:
     first = client.experiments.list_pending(experiment=ran.experiment_id)[0]
     client.experiments.annotate_runs(annotations=[note(first.run_id, score=1)])
@@ -77,6 +78,7 @@ def test_what_others_pull_is_pending_or_filled_in_as_here(client: Client, elsewh
     assert [one.example_id for one in left] == ["e2"]
 
 
+@pytest.mark.thorough
 def test_an_evaluator_that_has_judged_is_not_replaced(client: Client, ran) -> None:
     run_id = client.experiments.list_pending(experiment=ran.experiment_id)[0].run_id
     both = [AnnotationInput(name="tone", score=1), AnnotationInput(name="even", score=0)]

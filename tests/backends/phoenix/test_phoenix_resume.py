@@ -323,6 +323,7 @@ def test_one_that_its_own_client_ran(
     assert experiment_of(phoenix_url, read.experiment_id)["failed_run_count"] == 1
 
 
+@pytest.mark.thorough
 def test_one_on_a_split_that_no_example_belongs_to(
     client: Client, official: PhoenixClient, name: str, phoenix_url: str
 ) -> None:
@@ -336,6 +337,7 @@ def test_one_on_a_split_that_no_example_belongs_to(
     assert counts(phoenix_url, begun["id"]) == (0, 0, 0)
 
 
+@pytest.mark.thorough
 def test_a_task_and_evaluators_are_found_again_by_reference(
     client: Client, elsewhere: Client, name: str, phoenix_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,6 +135,7 @@ def test_everything_once_on_all_lanes(pushing_to: Pushing) -> None:
     assert pushing_to.all_taken(filled)
 
 
+@pytest.mark.thorough
 def test_what_is_made_again_far_behind_is_pushed_before_it_is_over(pushing_to: Pushing) -> None:
     filled = Filled(pushing_to.store, 2_600)
     pushing_to.backend.lanes = 100

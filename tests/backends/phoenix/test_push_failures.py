@@ -76,6 +76,7 @@ def test_what_phoenix_breaks_at_keeps_nothing_back(
         assert_whole(official, client.experiments.push(experiment=name), 20)
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("which", [is_third_run, is_some_verdict])
 def test_what_phoenix_refuses_keeps_nothing_back(
@@ -97,6 +98,7 @@ def test_what_phoenix_refuses_keeps_nothing_back(
         assert_whole(official, client.experiments.push(experiment=name), 12)
 
 
+@pytest.mark.thorough
 def test_a_run_that_failed_is_replaced_when_it_is_made_again(
     phoenix_url: str, store_url: str, name: str, official: PhoenixClient
 ) -> None:

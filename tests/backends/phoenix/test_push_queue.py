@@ -180,6 +180,7 @@ def looks(filled: Filled) -> dict[str, int]:
     return found
 
 
+@pytest.mark.thorough
 def test_looking_is_no_more_work_than_in_proportion(queue_store: Store) -> None:
     """Tables that have just been filled, of which PostgreSQL has no statistics: the worst it can be."""
     small, large = looks(Filled(queue_store, 1_000, "small")), looks(Filled(queue_store, 4_000, "large"))

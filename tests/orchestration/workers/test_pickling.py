@@ -26,6 +26,7 @@ def by_value(sent: Any) -> bytes:
         cloudpickle.unregister_pickle_by_value(prefect_experiments)
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=3)
 @pytest.mark.parametrize("sent", SENT, ids=lambda sent: sent.name)
 @pytest.mark.parametrize("dumps", [cloudpickle.dumps, by_value])
