@@ -32,7 +32,7 @@ from support.sharing import servers_for, stop_servers  # noqa: E402
 
 # A machine that does other work beside is no fault of the code: no example has a time to keep.
 # Where a test does not say how many examples it takes, the quick suite tries some, and `make test-slow` many.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=25)
 settings.register_profile("many", settings.get_profile("any machine"), max_examples=200)
 settings.load_profile("any machine")
 

@@ -14,6 +14,7 @@ from support.servers import free_port
 KEY, HEADER = "sk-hidden-word-9b2e", "tenant-hidden-word"
 
 
+@pytest.mark.thorough
 class TestPhoenix(BackendSuite):
     @pytest.fixture
     def remote(self, phoenix_url: str, name: str) -> Iterator[Remote]:
