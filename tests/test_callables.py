@@ -535,6 +535,7 @@ def test_what_cannot_be_looked_at_fails_nothing() -> None:
     assert callable_fingerprint(functools.partial(check, proxy.__class__ if False else 1))
 
 
+@pytest.mark.thorough
 def test_a_large_application_is_followed_to_a_bound(folder: Path) -> None:
     """Each function names the next; the nearest count."""
     text = "\n".join(f"def f{n}(x):\n    return f{n + 1}(x)" for n in range(1500))

@@ -247,6 +247,7 @@ def test_reordered_rows_change_nothing(rows: list[tuple[Any, ...]], random: Any)
     assert sorted(first.regressed, key=key) == sorted(second.regressed, key=key)
 
 
+@pytest.mark.thorough
 @settings(deadline=None)
 @given(runs)
 def test_other_ids_change_nothing(rows: list[tuple[Any, ...]]) -> None:
@@ -257,6 +258,7 @@ def test_other_ids_change_nothing(rows: list[tuple[Any, ...]]) -> None:
     assert [c.difference for c in first.regressed] == [c.difference for c in second.regressed]
 
 
+@pytest.mark.thorough
 @settings(deadline=None)
 @given(runs)
 def test_exchanged_sides_give_the_mirrored_comparison(rows: list[tuple[Any, ...]]) -> None:

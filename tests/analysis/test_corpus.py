@@ -97,6 +97,7 @@ def test_both_sides_get_the_same_examples_and_only_those_that_both_ran() -> None
     assert any("e00~2" in names for names in seen)
 
 
+@pytest.mark.thorough
 def test_p_values_are_those_of_exchanged_examples() -> None:
     """Of a mean that is the sign-flip test's; exactly so for five examples, of which there are 32 exchanges."""
     left, right = np.array([0.3, 0.9, 0.5, 0.6, 0.1]), np.array([0.5, 1.0, 0.9, 0.8, 0.2])
@@ -125,6 +126,7 @@ def test_false_alarms_do_not_depend_on_the_function() -> None:
     assert alarms <= stats.binom.ppf(0.999, 100, 0.05)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("few")
 def test_below_thirty_examples_there_is_no_interval() -> None:
     few, enough = (corpus(classified(0.9, 1, n), classified(0.8, 2, n), f1) for n in (29, 30))

@@ -517,6 +517,7 @@ def test_the_reason_says_how_many_more_labels_on_which_side() -> None:
     assert "on the candidate would halve that interval" in reason(found)
 
 
+@pytest.mark.thorough
 def test_the_smallest_drop_is_the_corrected_tests() -> None:
     """A drop as large as said is found about 4 times of 5, and not by the judge's own, much narrower test."""
     rng, told, found = np.random.default_rng(8), [], []

@@ -149,6 +149,7 @@ def test_code_that_was_rejected_is_a_trial_and_the_same_code_is_not(nights: Nigh
     assert [night.worse_by is None for night in found] == [True, False, True, False]
 
 
+@pytest.mark.thorough
 def test_another_task_makes_nights_of_its_own(nights: Nights) -> None:
     """A variant under another name is promoted like any other; neither task's runs are taken for the other's."""
     nights.night(0.5)

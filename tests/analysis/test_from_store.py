@@ -248,6 +248,7 @@ def test_many_changes_travel(compared: tuple[Comparison, Comparison]) -> None:
     assert adapter.validate_json(adapter.dump_json(found)).regressed == found.regressed
 
 
+@pytest.mark.thorough
 def test_many_entries_pass_as_they_do_where_all_are_read(compared: tuple[Comparison, Comparison]) -> None:
     found, expected = (one.candidate.passing for one in compared)
     assert found is not None

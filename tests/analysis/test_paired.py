@@ -149,6 +149,7 @@ def enumerated(differences: np.ndarray) -> tuple[float, float]:
     return float((sums >= changed.sum()).mean()), float((sums <= changed.sum()).mean())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("steps", [1, 3, 4, 6, 10, 7])
 def test_ties_are_counted_as_exact_enumeration_does(steps: int) -> None:
     """1,000 random tables in all, with ties, on scales of whole numbers, thirds, tenths, ...; rows in either order."""
@@ -251,6 +252,7 @@ def test_a_large_table_is_quick_and_no_p_value_is_zero() -> None:
 # Coverage ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n", [10, 30, 100])
 def test_tango_keeps_its_coverage(n: int) -> None:
     """Exact: the probability of every table whose interval holds the true difference, summed.

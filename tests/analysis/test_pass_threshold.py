@@ -144,6 +144,7 @@ class TestPending:
             assert (check.status, said in check.reason) == (status, True), check.reason
 
 
+@pytest.mark.thorough
 def test_every_repetition_must_pass(client: Client) -> None:
     table = result_table(made(client, {"a": {"fact": (1.0, 0.2, 1.0)}, "b": {"fact": 1.0}}, repetitions=3))
     assert pass_rate(gate().judge_alone(table)).reason == (
@@ -186,6 +187,7 @@ def test_labels_that_the_gate_calls_good_pass(client: Client) -> None:
         assert pass_rate(verdict).reason.endswith("1 of 2 entries pass (all scores >= 0.5); failed: b (tone 0.00)")
 
 
+@pytest.mark.thorough
 def test_it_asks_nothing_of_chance(client: Client) -> None:
     """So the other rules lose nothing by it: their p-values stay what they are."""
     grades = {f"e{n}": {"fact": float(n % 4 > 0)} for n in range(60)}

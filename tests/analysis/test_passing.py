@@ -86,6 +86,7 @@ def test_every_sort_of_entry(client: Client) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_as_pixie_prints_it(client: Client) -> None:
     grades = {
         "e1": {"Factuality": EvaluationResult(score=0.4999, explanation="It is\nwrong."), "ExactMatch": 0.75},
@@ -272,6 +273,7 @@ class TestTables:
         assert outcomes(found) == {"a": "passed", "b": "failed"}
 
 
+@pytest.mark.thorough
 def test_texts_of_entries_steer_no_terminal(client: Client) -> None:
     ran = made(client, {"e\x1b[31m": {"x": EvaluationResult(score=0.0, explanation="\x1b[2J\nnext [bold]")}})
     lines = list(passing_lines(passing(ran)))

@@ -366,6 +366,7 @@ def test_a_comparison_without_the_slices_is_refused() -> None:
         Gate(slices="metadata.topic").judge(compare_results(*refunds()))
 
 
+@pytest.mark.thorough
 @settings(max_examples=25, deadline=None)
 @given(st.integers(2, 12), st.integers(0, 2**32 - 1))
 def test_a_group_is_what_its_examples_alone_would_be(groups: int, seed: int) -> None:

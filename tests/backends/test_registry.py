@@ -107,6 +107,7 @@ def test_values_that_an_option_cannot_have() -> None:
         assert next(iter(options)) in text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("module", "said"),
     [

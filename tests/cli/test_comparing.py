@@ -173,6 +173,7 @@ def test_files_compare_without_a_store(here: Here, tmp_path: Path, monkeypatch: 
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
 
 
+@pytest.mark.thorough
 def test_the_help_names_every_sort_of_file(here: Here) -> None:
     every = [suffix for suffix in SUFFIXES if suffix != ".ndjson"]  # a .jsonl by another name
     for command in (["compare"], ["run"], ["log"], ["datasets", "create"], ["datasets", "append"]):
@@ -182,6 +183,7 @@ def test_the_help_names_every_sort_of_file(here: Here) -> None:
     assert [suffix for suffix in every if f"`{suffix}`" not in document] == []
 
 
+@pytest.mark.thorough
 def test_classification_metrics(here: Here, tmp_path: Path) -> None:
     target = str(tmp_path / "report.html")
     for side in ("bad", "bad.jsonl", "latest"):
@@ -296,6 +298,7 @@ def test_the_first_run_of_a_team_passes_through_ci(command: CommandLine, tmp_pat
     assert "below the minimum of 0.90" in ended.out
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -227,6 +227,7 @@ def test_a_name_that_several_have_is_told_apart_by_id(here: Here, experiment: Ex
     assert other.id in ambiguous.err
 
 
+@pytest.mark.thorough
 def test_every_run_is_listed_however_many_there_are(here: Here) -> None:
     """More than one table holds: each has a head of its own; as JSON, they are one list."""
     store = here.client.store

@@ -162,6 +162,7 @@ pull: null
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "text",
     [
@@ -200,6 +201,7 @@ def test_a_prefect_yaml_gets_one_more_deployment_and_is_as_it_was(here: Here, tm
 NOTHING_YET = ["", "# ours\n", "deployments:\n", "deployments: [] # none\npull: null\n", "deployments: null\nname: a\n"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", NOTHING_YET)
 def test_a_prefect_yaml_without_a_deployment_gets_its_first(here: Here, tmp_path: Path, text: str) -> None:
     Path("prefect.yaml").write_text(text)

@@ -94,6 +94,7 @@ def test_what_is_wrong_is_said_a_line_each(here: Here) -> None:
     assert "'description'" in here("run", str(path), "--json").json["error"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("root", [[], ["--root", "."]])
 def test_a_path_that_cannot_be_read_is_said_before_a_task_is_missed(here: Here, root: list[str]) -> None:
     """What is in such a file is not known, and so it could be one that brings a task."""

@@ -149,6 +149,7 @@ def test_what_is_refused_before_anything_is_called(desk: Desk, mistake: Mistake)
     assert [found.name for found in desk.client.experiments.list()] == ["first"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("task", "why"),
     [
@@ -192,6 +193,7 @@ def test_prefect_down(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytes
     assert code == 0
 
 
+@pytest.mark.thorough
 def test_the_same_name_twice(desk: Desk) -> None:
     """A dataset's is refused; an experiment's is fine until one of them is meant."""
     for _ in range(2):
@@ -215,6 +217,7 @@ def test_the_same_name_twice(desk: Desk) -> None:
             assert holds in line
 
 
+@pytest.mark.thorough
 def test_mixed_datasets(desk: Desk) -> None:
     mine: dict[str, Any] = {"evaluators": "app.py:right", "print_summary": False}
     desk.run(experiment_name="first", **mine)

@@ -82,6 +82,7 @@ def client(tmp_path_factory):
     return Client(store_url=f"sqlite:///{tmp_path_factory.mktemp('store') / 'a.db'}")
 
 
+@pytest.mark.thorough
 @settings(FEWER, max_examples=20)
 @given(rows=ROWS | WITH_IDS)
 def test_the_store_gives_back_what_it_got(client, tmp_path_factory, rows):
@@ -113,6 +114,7 @@ UNIQUE = st.lists(
 )
 
 
+@pytest.mark.thorough
 @FEWER
 @given(UNIQUE, st.data())
 def test_other_rows_and_columns_change_nothing_of_a_row(tmp_path_factory, rows, data):

@@ -526,6 +526,7 @@ def test_what_is_kept_is_json_and_complete(rows):
     assert to_examples(examples) == examples
 
 
+@pytest.mark.thorough
 def test_many_rows_are_work_in_proportion():
     def read(count):
         rows = [{"question": f"what is {n}?", "answer": str(n), "topic": "ab"[n % 2]} for n in range(count)]

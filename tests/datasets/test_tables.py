@@ -520,10 +520,12 @@ assert read_table("a.csv").columns["n"] == ["1", "2"]
 """
 
 
+@pytest.mark.thorough
 def test_what_is_no_parquet_needs_no_pyarrow(tmp_path):
     subprocess.run([sys.executable, "-c", WITHOUT_PYARROW], check=True, cwd=tmp_path)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json"])
 def test_many_rows_are_work_in_proportion(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"

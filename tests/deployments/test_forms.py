@@ -43,6 +43,7 @@ def test_a_form_shows_few_fields_and_one_closed_group_with_the_rest(name: str) -
     assert cloudpickle.loads(cloudpickle.dumps(found)).name == found.name
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["compare", "deployment_evaluation", "log_results", "regression"])
 def test_prefect_takes_a_gate_with_required_examples_when_it_deploys(name: str) -> None:
     """Its server drops what is called ``required`` from the schema first, as the parameters may be given later."""
@@ -60,6 +61,7 @@ def lists(schema: Any) -> dict[str, Any]:
     return {name: [] for name in schema.required if schema.properties[name].get("type") == "array"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "limits", [{"concurrency": 1}, CallOptions(limits={"concurrency": 1})], ids=["values", "block"]
 )
@@ -95,6 +97,7 @@ def test_what_is_set_in_the_group_counts_and_its_defaults_do_not(
     assert [(one.name, one.tags) for one in Client().experiments.list()] == [("said outside", ())], "as nobody said so"
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize("inside", [True, False], ids=["in the group", "directly"])
 @pytest.mark.parametrize("by", ["block_document_id", "block_document_slug"])

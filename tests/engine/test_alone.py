@@ -1,5 +1,7 @@
 """The engine is asyncio only: no Prefect, no HTTP, no database."""
 
+import pytest
+
 from .harness import python
 
 
@@ -48,6 +50,7 @@ def test_it_works_without_prefect_http_and_database():
     )
 
 
+@pytest.mark.thorough
 def test_one_engine_serves_several_loops_one_after_the_other():
     assert (
         printed(

@@ -266,6 +266,7 @@ def simulated(processes: int, *, shared: bool, workers: int, per_second: int = 2
     return in_virtual_time(main)
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize(("processes", "per_second"), [(2, 20), (16, 20), (8, 100)])
 def test_several_processes_do_together_what_one_does(processes: int, per_second: int) -> None:

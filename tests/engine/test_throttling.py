@@ -444,6 +444,7 @@ class Provider:
         return x
 
 
+@pytest.mark.thorough
 def test_a_provider_of_20_calls_a_second(monkeypatch):
     monkeypatch.setattr(limits, "OBSERVED_AT_LEAST_S", 1.0)
     monkeypatch.setattr(limits, "COOL_DOWN_S", 1.0)

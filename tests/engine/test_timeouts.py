@@ -276,6 +276,7 @@ def test_waiting_for_a_slot_is_not_part_of_the_timeout():
     assert [row.error for row in results.evaluations] == [None] * 4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["task", "judge"])
 def test_the_process_can_end_although_a_thread_hangs(kind):
     script = f"""

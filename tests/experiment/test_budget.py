@@ -110,6 +110,7 @@ def test_no_call_is_tried_again_when_it_is_spent(client, server, ask):
     assert (len(server.requests), summary.n_runs, summary.n_errors) == (3, 1, 1)
 
 
+@pytest.mark.thorough
 def test_each_attempt_counts_when_it_ends_and_all_of_them_stay_known(client, server, ask):
     def failing(input):
         ask()
@@ -149,6 +150,7 @@ def test_each_attempt_of_a_judge_counts_when_it_ends(client, server, ask):
     assert kept(client, raised.value).summary.overall_cost == pytest.approx(len(server.requests) * CALL)
 
 
+@pytest.mark.thorough
 def test_task_and_judges_spend_of_one_and_retries_of_both_count(client, server, ask):
     tried = set()
 

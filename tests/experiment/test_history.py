@@ -106,6 +106,7 @@ def test_a_history_tells_what_was_compared_with_where_the_baseline_was_pooled(cl
     assert [one and one.pooled and one.pooled.asked for one in found] == [None, 3, 3, 3]
 
 
+@pytest.mark.thorough
 def test_a_history_that_cannot_be_read_costs_the_flow_nothing(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

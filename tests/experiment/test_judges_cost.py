@@ -80,6 +80,7 @@ def test_the_summary_has_the_sums_and_each_judge(ran: RanExperiment) -> None:
     assert said in summary_markdown(ran)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("as_table", [False, True])
 def test_the_report_has_them_beside_the_tasks(ran: RanExperiment, tmp_path: Path, as_table: bool) -> None:
     shown = ran.to_dataframe() if as_table else ran

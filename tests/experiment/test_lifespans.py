@@ -91,6 +91,7 @@ def test_it_is_entered_once_around_all_calls_on_one_loop(client: Client, dry_run
     assert sorted(run.output for run in ran.task_runs) == [[2 * n, "of the pool"] for n in range(len(ROWS))]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["attribute", "partial", "plain", "method"])
 def test_any_task_may_have_one(client: Client, kind: str) -> None:
     """A function with the attribute; a partial of one; a context manager that is not async; a bound method's object."""
@@ -170,6 +171,7 @@ def test_what_failed_first_in_opening_is_said_beside_what_failed_in_cleaning_up(
     assert stopped.value.error == told
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("blocks", [False, True])
 @pytest.mark.parametrize("end", ["enter", "leave"])
 def test_that_it_lasts_is_said(
@@ -232,6 +234,7 @@ def test_leaving_it_has_a_limit(
     assert "Leaving the lifespan of task 'double' took longer than 0.05 s, and was given up." in caplog.text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("given", [lambda: None, list, dict])
 def test_what_is_no_lifespan_is_said(client: Client, given: Callable[[], Any]) -> None:
     def double(input: int) -> int:

@@ -230,6 +230,7 @@ def tone(output: str) -> str:
     return "rude" if output == "?" else "polite"
 
 
+@pytest.mark.thorough
 def test_a_label_that_turned(bench: Bench) -> None:
     """60 of 60 met every rule before, and "no score over 60" was all that the summary said."""
     bench.dataset(n=60)

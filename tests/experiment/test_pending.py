@@ -68,6 +68,7 @@ def test_a_pending_evaluation_has_no_score_and_is_no_failure(client: Client, ran
     assert not ran.failures.errors
 
 
+@pytest.mark.thorough
 def test_resuming_does_not_ask_again(client: Client, ran) -> None:
     assert sorted(asked) == [0, 2, 4]
     client.experiments.resume_experiment(experiment=ran.experiment_id, task=double, evaluators=[tone, even], **quiet)
@@ -150,6 +151,7 @@ def test_what_was_filled_in_stays_over_a_resume_and_can_be_changed(client: Clien
     assert dict(changed.metadata) == {"judged_by": CRITERIA, "annotator": "bob"}
 
 
+@pytest.mark.thorough
 def test_new_criteria_want_a_new_judgement(client: Client, ran) -> None:
     first = client.experiments.list_pending(experiment=ran.experiment_id)[0]
     client.experiments.annotate_runs(annotations=[note(first.run_id, score=1)])

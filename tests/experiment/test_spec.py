@@ -194,6 +194,7 @@ def test_a_module_that_is_not_there(client: Client, app: Path) -> None:
         Session.open(ExperimentSpec.model_validate(sent))
 
 
+@pytest.mark.thorough
 def test_a_spec_means_one_state_and_one_version(client: Client, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(app)
     spec = begun(client, task="its_app.py:double", evaluators=["its_app.py:right"]).session.spec

@@ -133,6 +133,7 @@ def test_what_one_was_told_stops_them_all(start: Start) -> None:
     assert late.limit.rate == 30.0
 
 
+@pytest.mark.thorough
 def test_what_was_heard_does_not_grow_on_its_way(start: Start) -> None:
     first, second = start("1"), start("2")
     told_after = seconds(lambda: first.refused(60.0))
@@ -143,6 +144,7 @@ def test_what_was_heard_does_not_grow_on_its_way(start: Start) -> None:
     assert [process.limit.rate for process in (first, second)] == [0.5, 0.5]
 
 
+@pytest.mark.thorough
 def test_all_are_refused_at_once_and_the_rate_is_halved_once(start: Start) -> None:
     processes = [start(str(number), starts=10) for number in range(4)]
     rounds(*processes)
@@ -176,6 +178,7 @@ def test_whose_calls_are_refused_is_heard_too(start: Start) -> None:
     assert [limit.name for limit in second.limits.of_target("task ask")] == [HOST]
 
 
+@pytest.mark.thorough
 def test_other_experiments_share_the_limit_of_a_provider_that_they_have_met(start: Start) -> None:
     first, other = start("1", "one", starts=10), start("2", "another", starts=10)
     first.refused(30.0)
@@ -196,6 +199,7 @@ def age(process: Elsewhere, seconds: float) -> None:
         connection.execute(sa.update(limit_sharers).values(seen=s.seen - seconds))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["ends", "dies"])
 def test_who_is_no_longer_there_has_no_part(start: Start, how: str) -> None:
     processes = [start(str(number), starts=10) for number in range(3)]
@@ -282,6 +286,7 @@ def echo(input: int) -> int:
     return input
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_session_is_in_step_while_it_records_where_it_is_shared(any_store_url: str, shared: bool) -> None:
     import asyncio

@@ -220,6 +220,7 @@ def test_an_exception_reaches_a_call_whose_task_swallows_its_cancellation() -> N
     assert [type(error) for error in raised] == [TimeoutError]
 
 
+@pytest.mark.thorough
 def test_a_job_whose_thread_cannot_be_started_is_called_once_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     start, lock, calls, refused = threading.Thread.start, threading.Lock(), [], []
     worker = re.compile(r"experiment-\d+")

@@ -282,6 +282,7 @@ def test_a_server_that_wants_a_login_is_an_error_before_anything(gate: Gate, cli
     assert not calls.made
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", [401, 403])
 def test_a_login_that_is_refused_in_mid_run_is_told_of_once(
     mode: Mode, gate: Gate, client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -83,6 +83,7 @@ def test_a_clean_exit_leaves_one_file(tmp_path: Path) -> None:
         assert connection.execute("SELECT name FROM datasets").fetchall() == [("at exit",)]
 
 
+@pytest.mark.thorough
 def test_an_exit_after_the_folder_is_gone_brings_nothing_back(tmp_path: Path) -> None:
     path = tmp_path / "gone" / "store.db"
     code = f"{AT_EXIT}\nimport shutil; shutil.rmtree({str(path.parent)!r})"

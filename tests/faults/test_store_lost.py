@@ -156,6 +156,7 @@ def killed_with_a_log(path: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.thorough
 def test_a_copy_is_not_destroyed_by_the_log_of_what_was_there_before(tmp_path: Path) -> None:
     path, backup = tmp_path / "store.db", tmp_path / "backup.db"
     store = Store(f"sqlite:///{path}")
@@ -174,6 +175,7 @@ def test_a_copy_is_not_destroyed_by_the_log_of_what_was_there_before(tmp_path: P
     store.close()
 
 
+@pytest.mark.thorough
 def test_what_a_kill_has_left_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     experiment_id = killed_with_a_log(path)

@@ -111,6 +111,7 @@ def test_several_hosts() -> None:
     assert parse_url(url_text(url)) == url
 
 
+@pytest.mark.thorough
 def test_a_wrong_password_with_an_at_sign_is_not_told(postgres_url: str) -> None:
     url = postgres_url.replace("s3cret-pa%3Ass", "Tr0ub4@h0rse/st4ple")
     with pytest.raises(TransientError, match="password authentication failed for user") as raised:

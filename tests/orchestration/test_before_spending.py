@@ -83,6 +83,7 @@ def test_several_are_named_at_once(client: Client) -> None:
         run(client, NONE, ["exact_match", "regex(pattern='a')", "edit_similarity"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("output", [None, "", " ", {"answer": None}, {"answer": ""}])
 def test_what_is_no_expected_output(client: Client, tmp_path: Path, output: Any) -> None:
     dataset = client.datasets.create_dataset(name="kept", examples=[{**row, "output": output} for row in NONE])
@@ -133,6 +134,7 @@ def test_who_needs_none_and_who_is_not_asked(client: Client) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_a_finished_experiment(client: Client) -> None:
     ran = run(client, NONE, None, echo)
     for go_on in (evaluate_experiment, resume_experiment):
@@ -245,6 +247,7 @@ def test_a_margin_that_nothing_can_exceed_is_refused_before_the_task_is_called(c
             run(client, ROWS, [right], baseline=before, gate=gate)
 
 
+@pytest.mark.thorough
 def test_an_evaluator_that_says_otherwise_is_refused_before_it_is_asked(client: Client) -> None:
     def made(direction: str) -> Any:
         @create_phoenix_evaluator(name="hallucination", direction=direction)
@@ -265,6 +268,7 @@ def test_an_evaluator_that_says_otherwise_is_refused_before_it_is_asked(client: 
     assert "its evaluator is not the same on both sides" in verdict.reasons[0]
 
 
+@pytest.mark.thorough
 def test_neutral_scores(client: Client) -> None:
     def length(output: Any) -> Score:
         return Score(name="length", score=float(len(output)), direction="neutral")
@@ -281,6 +285,7 @@ def test_one_s_own_evaluator_may_say_it(client: Client) -> None:
     assert run(client, ROWS, [words], says("a")).summary.metrics["words"].direction == "minimize"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("text", "said"),
     [

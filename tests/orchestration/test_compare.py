@@ -263,6 +263,7 @@ def test_without_a_shared_example_an_id_column_is_said_to_help(
     assert advice in client.experiments.compare(baseline=before, candidate=named).why_unpaired
 
 
+@pytest.mark.thorough
 def test_repetitions_count_as_one_example(client: Client) -> None:
     passes: dict[int, int] = {}
 
@@ -284,6 +285,7 @@ def test_repetitions_count_as_one_example(client: Client) -> None:
     assert found.regressed[0].candidate_score == pytest.approx(2 / 3)
 
 
+@pytest.mark.thorough
 def test_failures_on_one_side_are_neither_dropped_nor_passed(client: Client) -> None:
     def judge(output: dict[str, int], expected: dict[str, int]) -> bool:
         if output["n"] % 8 == 7:
@@ -323,6 +325,7 @@ def test_a_metric_that_one_side_lacks(kept: Kept) -> None:
     kept.client.experiments.delete(experiment=only_size)
 
 
+@pytest.mark.thorough
 def test_experiment_evaluators_are_compared_and_judged(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prefect_experiments.analysis.comparison.corpus.N_RESAMPLES", 200)
 
@@ -435,6 +438,7 @@ def test_a_judge_is_measured_by_people_who_annotated_the_runs(client: Client) ->
     assert "judge.label against annotation.human.label" in str(found)
 
 
+@pytest.mark.thorough
 def test_an_evaluator_as_the_task_is_measured_by_a_field_of_the_dataset(client: Client) -> None:
     labelled = Dataset(
         name="labelled answers",

@@ -84,6 +84,7 @@ def test_what_stops_an_experiment_tells_its_text_and_prefect_is_told_the_type(cl
     assert (str(again), again.error, again.experiment_id) == (str(error), error.error, error.experiment_id)
 
 
+@pytest.mark.thorough
 def test_inside_a_flow_the_text_stays_out_of_its_state(client: Client) -> None:
     outer_name, inner_name = fresh("outer"), fresh("inner")
     caught: list[ExperimentStopped] = []
@@ -141,6 +142,7 @@ def test_the_commonest_errors_are_printed_and_prefect_sees_their_types(
     assert SECRET not in told
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("task", "evaluators", "said", "who"),
     [
@@ -159,6 +161,7 @@ def test_where_every_call_failed_the_summary_says_so(
     assert ran.to_dict()["every_call_failed"] == who
 
 
+@pytest.mark.thorough
 def test_causes_and_sub_exceptions_are_told_and_equal_ones_counted_together(
     client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:

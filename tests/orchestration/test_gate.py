@@ -205,6 +205,7 @@ def test_everything_about_it_is_json(bench: Bench) -> None:
     assert ran["verdict"] is ran.verdict
 
 
+@pytest.mark.thorough
 def test_what_prints(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     base = bench.run()
     capsys.readouterr()
@@ -360,6 +361,7 @@ def test_a_broken_gate_is_refused_before_anything_is_run(bench: Bench, gate: Any
     assert said in bench.refused(gate=gate, baseline="latest")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "text", "said"), [
     ("broken.yaml", "metrics:\n  correct: {min: 0.9\n", "broken.yaml is not YAML: line 3"),
     ("broken.json", "{\n  'metrics': 1}", "broken.json is not JSON: line 2"),
@@ -401,6 +403,7 @@ def test_a_gate_in_every_form_says_the_same(bench: Bench, tmp_path: Path) -> Non
     assert verdicts == [verdicts[0]] * len(forms)
 
 
+@pytest.mark.thorough
 def test_a_baseline_that_cannot_be_used_is_refused_before_anything_is_run(bench: Bench, tmp_path: Path) -> None:
     bench.run(experiment_name="twice")
     bench.run(experiment_name="twice")
@@ -445,6 +448,7 @@ def logged(run: FlowRun) -> str:
     return text
 
 
+@pytest.mark.thorough
 def test_a_first_run_fails_where_it_does_not_reach_the_minimum(bench: Bench) -> None:
     ran = bench.run(wrong_on(20), baseline="latest", gate={"metrics": {"correct": {"min": 0.9}}})
     assert ran.verdict is not None
@@ -483,12 +487,14 @@ def test_a_winner_is_promoted_and_the_next_run_compares_with_it(bench: Bench) ->
     assert bench.run(baseline="tag:baseline", first_run=True).comparison is None
 
 
+@pytest.mark.thorough
 def test_a_tag_of_another_dataset_is_not_meant(bench: Bench, client: Client) -> None:
     client.experiments.tag(experiment=bench.run(), tag="baseline")
     elsewhere = Bench(client, [{"id": "x", "input": 1, "output": 1}])
     assert elsewhere.run(baseline="tag:baseline", gate={}).comparison is None
 
 
+@pytest.mark.thorough
 def test_a_baseline_without_a_shared_example_is_refused_before_anything_is_run(bench: Bench, client: Client) -> None:
     other = Bench(client, [{"id": f"z{n}", "input": n, "output": n} for n in range(N)]).run()
     before = len(client.experiments.list())
@@ -505,6 +511,7 @@ def test_a_baseline_without_a_shared_example_is_refused_before_anything_is_run(b
     assert same_examples.run(baseline=kept, gate=CLOSE).verdict.status == "passed"
 
 
+@pytest.mark.thorough
 def test_a_baseline_in_a_file_is_read_before_and_not_again(bench: Bench, tmp_path: Path) -> None:
     path = bench.client.experiments.export(experiment=bench.run(), path=tmp_path / "yesterday.csv")
 
@@ -569,6 +576,7 @@ def test_a_latest_run_that_was_killed_at_once_does_not_block_the_next(bench: Ben
     assert "no baseline 'latest' with results" in logged(flow_run_of(ran.experiment.name))
 
 
+@pytest.mark.thorough
 def test_stopping_at_an_error_leaves_no_verdict(bench: Bench) -> None:
     bench.run()
     name = f"stops {uuid.uuid4().hex[:8]}"
@@ -622,6 +630,7 @@ def test_less_can_be_better(bench: Bench) -> None:
     assert shorter.comparison.metrics["length"].verdict == "improved"
 
 
+@pytest.mark.thorough
 def test_a_dry_run_looks_at_gate_and_baseline_and_judges_nothing(bench: Bench) -> None:
     bench.run()
     before = len(bench.client.experiments.list())

@@ -542,6 +542,7 @@ def test_baseline_and_gate(client: Client, dataset: str) -> None:
     assert state.name == "GateFailed"
 
 
+@pytest.mark.thorough
 def test_failed_and_missing_runs_alone_are_made_again(client: Client, dataset: str) -> None:
     made = client.experiments.create(
         name="x",

@@ -247,6 +247,7 @@ def test_resume_makes_only_what_is_missing(client: Client, capsys: pytest.Captur
     assert (calls, judged[10:], third.ran, len(third.task_runs)) == ([], [], 0, 30)
 
 
+@pytest.mark.thorough
 def test_a_task_that_has_changed_is_said(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     def fails(input: dict[str, int]) -> int:
         return 1 // (input["n"] % 2)

@@ -242,6 +242,7 @@ def test_a_rate_holds_from_the_first_second(tmp_path: Path) -> None:
     assert len(events_about(name, "prefect.concurrency-limit.acquired", began)) <= 32
 
 
+@pytest.mark.thorough
 def test_evaluators_that_call_a_provider_are_within_the_limit(client: Client) -> None:
     """The slots are for all calls to providers: of the task and of evaluators together."""
     name, calls = made(4), Calls()

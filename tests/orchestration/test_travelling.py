@@ -67,6 +67,7 @@ def test_an_experiment(way: str, store_url: str, tmp_path: Path) -> None:
     assert (there.ran, there.reused, there.evaluated) == (ran.ran, ran.reused, ran.evaluated)
 
 
+@pytest.mark.thorough
 @ways
 def test_what_was_logged(way: str, client: Client) -> None:
     client.datasets.create_dataset(name="d", examples=ROWS)
@@ -78,6 +79,7 @@ def test_what_was_logged(way: str, client: Client) -> None:
     assert there.to_dict() == logged.to_dict()
 
 
+@pytest.mark.thorough
 @ways
 def test_lists(way: str, client: Client) -> None:
     ran_with(client, experiment_name="listed")
@@ -157,6 +159,7 @@ def counted(input: int) -> int:
     return input
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("serializer", ["pickle", "json", "compressed/json"])
 def test_a_cached_prefect_task_makes_the_experiment_once(serializer: str, client: Client, tmp_path: Path) -> None:
@@ -177,6 +180,7 @@ def test_a_cached_prefect_task_makes_the_experiment_once(serializer: str, client
     assert len(client.experiments.list()) == 1
 
 
+@pytest.mark.thorough
 def test_json_holds_what_rows_may_be_called(client: Client) -> None:
     """Prefect's serializer takes an object with the key ``__class__`` for one of its own."""
     rows = [{"id": "e", "input": {"__class__": "os.system", "data": "true", "n": float("1e300")}}]

@@ -59,6 +59,7 @@ def test_as_a_dry_run(client: Client, tmp_path: Path) -> None:
     assert (len(log), log.count("create"), log.count("setup"), log.count("teardown")) == (6, 1, 1, 1)
 
 
+@pytest.mark.thorough
 def test_the_experiment_knows_it_by_its_own_name_and_goes_on_with_it(client: Client, tmp_path: Path) -> None:
     ran = run(client, project(tmp_path), [entry("a"), entry("broken")])
     experiment = client.experiments.get(experiment=ran.experiment_id)
@@ -87,6 +88,7 @@ def test_entries_that_fail_or_hang_cost_nobody_else_anything(client: Client, tmp
     assert sorted(second) == ["create", "run:broken", "run:hanging", "setup", "teardown"]
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -109,6 +111,7 @@ def test_arguments_that_do_not_fit_are_that_entrys_error_at_once(
     assert log_of(tmp_path).count("run:a") == 1
 
 
+@pytest.mark.thorough
 def test_a_setup_that_fails_is_the_experiments_end_and_its_teardown_is_called(client: Client, tmp_path: Path) -> None:
     broken = APP.replace('note("setup")', 'note("setup")\n        raise ConnectionError("no database")')
     root = project(tmp_path, broken)
@@ -244,6 +247,7 @@ def test_a_call_that_outlives_its_timeout_is_waited_for_before_the_teardown(clie
     assert (root / "pixie_qa/scripts/log").read_text() == "0 in-flight"
 
 
+@pytest.mark.thorough
 def test_there_is_no_teardown_beside_a_call_that_cannot_be_ended(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -281,6 +285,7 @@ NOTHING = 3
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=3)
 @pytest.mark.parametrize("name", ["coroutine", "instance", "partial", "plain", "around", "instance.method"])
 def test_any_function_of_the_arguments(client: Client, tmp_path: Path, name: str) -> None:
@@ -335,6 +340,7 @@ def test_outside_an_experiment_it_lives_for_one_call(tmp_path: Path) -> None:
     assert log_of(tmp_path) == ["create", "setup", "run:a", "teardown"]
 
 
+@pytest.mark.thorough
 def test_two_experiments_at_once_have_one_object_each(tmp_path: Path) -> None:
     import asyncio
 

@@ -420,6 +420,7 @@ def proxy() -> Iterator[list[str]]:
         thread.join()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["Factuality", "EmbeddingSimilarity", "AnswerCorrectness", "Moderation"])
 def test_with_a_key_alone_openai_is_asked_and_nobody_else(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -554,6 +555,7 @@ def test_the_experiment_slows_down_for_a_judge(client: Client, tmp_path: Path, m
     assert len(server.requests) == 5
 
 
+@pytest.mark.thorough
 def test_an_answer_that_repeats_the_key(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "sk-the-users-own-key")
     write(tmp_path, {"checks.py": f"import os\ndef check(_):\n    raise OSError('no, ' + os.environ[{KEY!r}])"})

@@ -135,6 +135,7 @@ def test_the_arguments_are_an_input_as_pixie_has_it(tmp_path: Path) -> None:
         runs(tmp_path, body, taken(("it", 1), form="entry_kwargs", message="a"))
 
 
+@pytest.mark.thorough
 def test_a_missing_input_is_that_entrys_error_and_no_retry_helps(client: Client, tmp_path: Path) -> None:
     ran = client.experiments.run_experiment(
         dataset=dataset(project(tmp_path), [entry("a"), entry("b", hours=1, days=2)]), retries=5, print_summary=False
@@ -257,6 +258,7 @@ def plain(arguments):
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=2)
 @pytest.mark.parametrize(
     ("name", "traced"), [("coroutine", True), ("plain", False), ("coroutine", False), ("plain", True)]

@@ -429,6 +429,7 @@ def test_the_page_fits_into_a_browser(browser: Browser, tmp_path: Path, width: i
             assert opened.errors == []
 
 
+@pytest.mark.thorough
 def test_a_pooled_baseline_is_told_with_its_mean() -> None:
     nights = history(entry(0), entry(1, baseline=POOLED, **judged("failed")))
     said = (

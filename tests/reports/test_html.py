@@ -438,6 +438,7 @@ def ran(tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> It
         )
 
 
+@pytest.mark.thorough
 def test_a_side_of_a_real_experiment(ran: RanExperiment) -> None:
     found = report_side(ran)
     assert (found.label, found.experiment_id, found.summary.n_errors) == ("doubles", ran.experiment_id, 1)

@@ -70,6 +70,7 @@ def test_nothing_where_all_is_at_its_best(tmp_path: Path) -> None:
     assert worst_runs_lines(ran(tmp_path, 3)) == []
 
 
+@pytest.mark.thorough
 def test_repetitions_are_told_apart(tmp_path: Path) -> None:
     lines = worst_runs_lines(ran(tmp_path, 6, repetitions=2))
     assert [line for line in lines if "`e5`, repetition 2" in line]

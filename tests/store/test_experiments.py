@@ -97,6 +97,7 @@ def test_get_by_id_name_tag_and_latest(store: Store) -> None:
     assert store.experiments.get("latest", dataset=dataset_id).experiment.id == other
 
 
+@pytest.mark.thorough
 def test_what_is_not_there(store: Store) -> None:
     with pytest.raises(NotFound, match=r"there is no experiment yet$"):
         store.experiments.get("latest")

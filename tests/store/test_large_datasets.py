@@ -100,6 +100,7 @@ def spoiled(change: Callable[[dict[str, Any]], Any]) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "json", "parquet"])
 def test_an_id_that_stands_twice_far_down_is_named_and_leaves_nothing(kind: str, tmp_path: Path) -> None:
     path = written(tmp_path, kind, spoiled(lambda row: row.update(id="e7")))
@@ -141,6 +142,7 @@ def test_a_cell_far_down_that_is_not_json_is_named(tmp_path: Path) -> None:
     assert client.datasets.list_datasets().datasets == []
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow
 def test_it_reads_as_a_tuple_does(store: Store) -> None:
     every = tuple(examples(MANY))
@@ -163,6 +165,7 @@ def test_it_reads_as_a_tuple_does(store: Store) -> None:
     assert list(store.datasets.positions(version)) == list(range(MANY))
 
 
+@pytest.mark.thorough
 def test_examples_of_a_deleted_dataset_are_not_there_any_more(store: Store) -> None:
     store.datasets.create("d", examples(MANY))
     found = store.datasets.get("d")
@@ -173,6 +176,7 @@ def test_examples_of_a_deleted_dataset_are_not_there_any_more(store: Store) -> N
         found[5]
 
 
+@pytest.mark.thorough
 def test_a_dataset_of_as_many_as_are_held_is_held(store: Store) -> None:
     """It is still there when it has been deleted."""
     store.datasets.create("held", [Example(input=n, id=f"e{n}") for n in range(10_000)])

@@ -155,6 +155,7 @@ def test_flush_waits_for_runs_and_verdicts_taken_before(store: Store, monkeypatc
     asyncio.run(main())
 
 
+@pytest.mark.thorough
 def test_runs_are_written_before_the_verdicts_on_them(store: Store) -> None:
     experiment_id = new_experiment(store, 300).experiment.id
 
@@ -171,6 +172,7 @@ def test_runs_are_written_before_the_verdicts_on_them(store: Store) -> None:
     assert len(store.results.evaluations(experiment_id)) == 600
 
 
+@pytest.mark.thorough
 def test_leaving_waits_until_all_is_durable(store: Store, open_another: Callable[[], Store]) -> None:
     experiment_id = new_experiment(store).experiment.id
     other = open_another()
@@ -314,6 +316,7 @@ def test_what_is_no_experiments_running_is_on_the_disk_at_once(tmp_path: Path, s
     store.close()
 
 
+@pytest.mark.thorough
 def test_what_was_said_of_a_failed_run_goes_with_it(store: Store) -> None:
     """Other clients evaluate failed runs. Of two processes that make one again, the first one's stays."""
     experiment_id = new_experiment(store, 2).experiment.id

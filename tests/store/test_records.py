@@ -157,6 +157,7 @@ def test_recorded_read_and_queued_as_they_were(here: Store, given: list[Evaluate
     assert here.links.run_ids(experiment_id, link).remote == {each.run.key: f"there-{each.position}" for each in wanted}
 
 
+@pytest.mark.thorough
 @QUICK
 @given(given=evaluated_runs())
 def test_what_another_store_had_is_taken_in_as_it_was(here: Store, given: list[EvaluatedRun]) -> None:
@@ -176,6 +177,7 @@ def test_what_another_store_had_is_taken_in_as_it_was(here: Store, given: list[E
     assert here.ingest.take(link, [each.placed(position) for position, each in enumerate(there)]) == []
 
 
+@pytest.mark.thorough
 @QUICK
 @given(given=evaluated_runs())
 def test_a_frame_is_read_as_it_was_made(given: list[EvaluatedRun]) -> None:

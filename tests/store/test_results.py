@@ -217,6 +217,7 @@ def test_values_come_back_as_they_were_logged(store_url: str) -> None:
     client.store.close()
 
 
+@pytest.mark.thorough
 def test_verdicts_in_a_state_that_is_not_known(store: Store) -> None:
     """Those of evaluators that were passed are stale, those of others stand."""
     made = new_experiment(store, 2)

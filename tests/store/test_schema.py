@@ -361,6 +361,7 @@ print("alembic" in sys.modules)
 """
 
 
+@pytest.mark.thorough
 def test_a_new_store_is_made_without_alembic(tmp_path: Path) -> None:
     """0.01 s instead of 0.17."""
     command = [sys.executable, "-c", OPENING, f"sqlite:///{tmp_path / 'store.db'}"]

@@ -44,11 +44,16 @@ def left_by(before: dict[str, Any]) -> list[str]:
     ]
 
 
+_kept: set[str] = set()  # the names of modules that are none of these: there are thousands
+
+
 def forget_modules_of_tests() -> None:
     """Those that tests have written and imported: the next test may write another one of the same name."""
-    for name, module in sys.modules.copy().items():  # other threads import meanwhile
-        if "pytest-of-" in str(getattr(module, "__dict__", {}).get("__file__")):  # lazy ones are left asleep
-            del sys.modules[name]
+    for name in sys.modules.copy().keys() - _kept:  # other threads import meanwhile
+        if "pytest-of-" in str(getattr(sys.modules.get(name), "__file__", None)):
+            sys.modules.pop(name, None)
+        else:
+            _kept.add(name)
 
 
 def _cwd() -> str:

@@ -139,6 +139,7 @@ def test_tags_go_along_and_move(kept: Path) -> None:
     assert tagged() == {"first": ["theirs", "v1"], "second": []}
 
 
+@pytest.mark.thorough
 def test_another_place_is_said_with_the_option_that_leads_there(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     local = Client(backend="local").experiments
     ran = local.run_experiment(dataset=ROWS, task=double, **quiet)

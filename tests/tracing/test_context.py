@@ -221,6 +221,7 @@ def _failed(row):
     return CallResult(None, "TimeoutError: too long", "TimeoutError", row.start_time, row.end_time, 1)
 
 
+@pytest.mark.thorough
 def test_a_loop_that_is_thrown_away_with_calls_under_way_says_nothing(caplog):
     loop = asyncio.new_event_loop()
 

@@ -91,6 +91,7 @@ report(rows=rows_of(sink), seen=seen)
     assert [[row[1], row[2]] for row in found["rows"]] == [[trace_id, 5] for trace_id in found["seen"]]
 
 
+@pytest.mark.thorough
 def test_once_ours_it_serves_the_experiments_that_follow_and_those_beside():
     found = script(
         COMMON
@@ -114,6 +115,7 @@ with Collector() as collector:
     assert len(found["spans"]) == 3 * 5 * 5
 
 
+@pytest.mark.thorough
 def test_the_applications_own_provider_is_listened_to_and_its_spans_stay_its_own():
     for flag in (False, True):
         found = script(
@@ -251,6 +253,7 @@ report(outputs=sink.outputs(), errors=[r.error for r in sink.evaluations])
     assert len(found["errors"]) == 3
 
 
+@pytest.mark.thorough
 def test_with_telemetry_disabled_nothing_is_sent():
     found = script(
         COMMON

@@ -185,6 +185,7 @@ def test_what_cannot_be_kept_is_dropped_oldest_first_and_counted(collector, monk
     assert [line for line in messages(caplog) if "150 spans were lost" in line]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("status", [400, 413, 422, 500])
 def test_a_span_that_the_collector_refuses_or_breaks_at_is_left_out_and_no_other(collector, status, caplog):
     collector.judge = lambda spans: status if any(s.attributes["input.value"] == "13" for s in spans) else 200
@@ -197,6 +198,7 @@ def test_a_span_that_the_collector_refuses_or_breaks_at_is_left_out_and_no_other
     assert f"HTTP {status}" in said
 
 
+@pytest.mark.thorough
 def test_a_collector_that_refuses_everything_is_not_asked_for_each_span(collector):
     collector.status = 400
     tracer = tracer_to(collector)

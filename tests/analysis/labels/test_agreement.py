@@ -184,6 +184,7 @@ def test_the_published_rank_correlations() -> None:
 ratings = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=2, max_size=40)
 
 
+@pytest.mark.thorough
 @settings(deadline=None, max_examples=40)
 @given(ratings)
 def test_scores_agree_with_the_libraries(pairs: list[tuple[int, int]]) -> None:

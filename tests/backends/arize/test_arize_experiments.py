@@ -85,6 +85,7 @@ def test_a_run_is_in_ax_value_for_value(arize: StandIn, client: Client, official
     assert found["id"] == ran.experiment_id
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_the_columns_are_those_of_the_official_run(arize: StandIn, client: Client, official: Official) -> None:
     rows = [{"question": "2 + 2?", "answer": "4"}]
@@ -195,6 +196,7 @@ def test_outputs_of_every_type(arize: StandIn, client: Client, elsewhere: Client
     assert {'{"x": 7, "\\u00fc": [1.5]}', "True", "False", "null", "7", "0.5", '[1, "a"]'} <= texts
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_repetitions_are_further_rows(arize: StandIn, client: Client, elsewhere: Client, official: Official) -> None:
     client.datasets.create_dataset(name="doubles", examples=ROWS[:3])
@@ -303,6 +305,7 @@ def test_later_verdicts_stay_in_the_store_and_that_is_said(
     assert [run["eval.json_valid.score"] for run in arize.experiment("with all")["runs"]] == [1.0] * 3
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_stopped_half_way(arize: StandIn, client: Client, official: Official) -> None:
     """Rows wait for their verdicts, or could never get them; what is complete is there."""
@@ -486,6 +489,7 @@ def test_names_that_ax_does_not_take_are_refused_before_anything_is_spent(
         run_experiment(dataset="trebles", task=task, client=client)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect", "hasty")
 def test_results_are_in_ax_while_the_experiment_runs(arize: StandIn, client: Client) -> None:
     client.datasets.create_dataset(name="doubles", examples=[{"id": f"e{n}", "input": n} for n in range(20)])

@@ -283,6 +283,7 @@ def test_killed_while_pushing(arize: StandIn, local: Client, client: Client, sto
     assert_whole(arize, client, experiment)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_ax_is_away_for_a_while(arize: StandIn, client: Client, official: Official) -> None:
     """The experiment goes on; what was made meanwhile follows."""
@@ -299,6 +300,7 @@ def test_ax_is_away_for_a_while(arize: StandIn, client: Client, official: Offici
     assert_same(official, ran)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_ax_stays_away(arize: StandIn, client: Client, official: Official, monkeypatch: pytest.MonkeyPatch) -> None:
     client.datasets.create_dataset(name="doubles", examples=[{"id": f"e{n}", "input": n} for n in range(20)])
@@ -331,6 +333,7 @@ def test_no_request_is_larger_than_it_may_be(
         assert sum(sizes) > 20 * len(text)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", [f"what is {KEY}?", KEY])
 def test_nothing_secret_is_said(
     arize: StandIn, local: Client, client: Client, text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

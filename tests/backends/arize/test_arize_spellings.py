@@ -130,6 +130,7 @@ def test_the_documentations_management(arize: StandIn, official: Official, store
     assert len(client.datasets.list(space="default")) == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect")
 def test_awaited(arize: StandIn, store_url: str) -> None:
     client = AsyncClient(backend="arize", api_key="test-key", base_url=arize.url, space="default", store_url=store_url)

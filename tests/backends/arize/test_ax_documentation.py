@@ -125,6 +125,7 @@ def test_several_evaluators_of_every_kind(arize: StandIn, client: Client, offici
     assert kinds == {"relevance": "LLM", "slow": "CODE", "short": "CODE", "matches": "CODE"}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect", "df")
 def test_what_evaluators_return_means_what_it_means_to_ax(client: Client) -> None:
     """A pair is score and explanation in this spelling, whoever goes on with the experiment; else score and label."""
@@ -177,6 +178,7 @@ def test_what_evaluators_return_means_what_it_means_to_ax(client: Client) -> Non
     assert said(ran.to_dataframe(), "pair") == (0.5, "because", None)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("prefect", "df")
 def test_a_direction_goes_to_ax_and_comes_back(client: Client, elsewhere: Client, official: Official) -> None:
     def words(output: Any) -> EvaluationResult:

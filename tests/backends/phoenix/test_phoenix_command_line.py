@@ -145,6 +145,7 @@ def test_what_was_run_offline_is_pushed(
     assert len(shell.json("list", "--dataset", name)["experiments"]) == 1
 
 
+@pytest.mark.thorough
 def test_datasets(shell: Shell, name: str, official: PhoenixClient) -> None:
     Path("more.csv").write_text("q,a,part,key\nwhy,because,test,k1\nhow,so,train,k2\n")
     keys = ["--input-key", "q", "--output-key", "a", "--split-key", "part", "--id-key", "key"]

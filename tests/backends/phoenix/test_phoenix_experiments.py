@@ -491,6 +491,7 @@ def test_tags_move(client: Client, elsewhere: Client, official: PhoenixClient, d
         client.experiments.tag(experiment=second, tag="My Tag")
 
 
+@pytest.mark.thorough
 def test_a_pushed_experiment_brings_its_tags(
     client: Client, local: Client, name: str, phoenix_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -511,6 +512,7 @@ def test_a_pushed_experiment_brings_its_tags(
     assert tags(phoenix_url, first.experiment_id) == []
 
 
+@pytest.mark.thorough
 def test_annotations_are_human_evaluations(
     client: Client, elsewhere: Client, official: PhoenixClient, dataset: str
 ) -> None:
@@ -741,6 +743,7 @@ def test_evaluators_added_later(
         evaluate_experiment(experiment=f"{dataset} not", evaluators=small, client=client, print_summary=False)
 
 
+@pytest.mark.thorough
 def test_a_sample_of_a_dataset(client: Client, dataset: str, phoenix_url: str) -> None:
     ran = client.experiments.run_experiment(dataset=dataset, task=square, sample=Sample(n=2, method="head"), **quiet)
     assert [run.example_id for run in ran.task_runs] == ["e0", "e1"]
@@ -764,6 +767,7 @@ def test_two_thousand_examples_of_fifteen_thousand(
     assert our_runs(read) == our_runs(ran)
 
 
+@pytest.mark.thorough
 def test_logged_values_come_back_as_they_were(client: Client, elsewhere: Client, local: Client, name: str) -> None:
     client.datasets.create_dataset(name=name, examples=kept_values.EXAMPLES)
     made = client.experiments.create(name=name, dataset=name, experiment_runs=kept_values.ROWS)
@@ -775,6 +779,7 @@ def test_logged_values_come_back_as_they_were(client: Client, elsewhere: Client,
     kept_values.assert_kept(local.experiments.get_results(experiment=made.id))
 
 
+@pytest.mark.thorough
 def test_a_direction_goes_to_phoenix_and_comes_back(name: str, client: Client, elsewhere: Client) -> None:
     """What a phoenix-evals score says of which scores are better is known wherever its experiment is read."""
 
@@ -790,6 +795,7 @@ def test_a_direction_goes_to_phoenix_and_comes_back(name: str, client: Client, e
     assert there.summary.metrics["hallucination"].direction == "minimize"
 
 
+@pytest.mark.thorough
 def test_phoenix_says_what_ran_there_and_the_verdict(phoenix_url: str, client: Client, official: PhoenixClient) -> None:
     name = f"origin {datetime.now(UTC):%H%M%S%f}"
     client.datasets.create_dataset(name=name, examples=ROWS)

@@ -260,6 +260,7 @@ NOT_PHOENIX = {b'{"status": "ok"}': "dict without 'data'", b'{"data": 7}': "no o
     b'{"data": [{"foo": 1}]}': "where one is expected: what answers is no Phoenix, or of a version"}  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.mostly_slow(quick=3)
 @pytest.mark.parametrize(
     "body",
@@ -357,6 +358,7 @@ def test_a_wrong_key(
     assert flow_runs(NEVER) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "way", ["api_key", *(pytest.param(way, marks=pytest.mark.slow) for way in ("environment", "headers"))]
 )

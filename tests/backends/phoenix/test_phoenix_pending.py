@@ -57,6 +57,7 @@ def test_what_is_pending_is_there_and_is_filled_in(client: Client, phoenix_url: 
     assert [one.example_id for one in client.experiments.list_pending(experiment=ran.experiment_id)] == ["e1", "e2"]
 
 
+@pytest.mark.thorough
 def test_filled_in_without_the_backend_it_is_pushed_later(client: Client, local: Client, phoenix_url: str, ran) -> None:
     mine = next(iter(local.experiments.list()))
     first = local.experiments.list_pending(experiment=mine)[0]

@@ -163,6 +163,7 @@ def test_projects_that_are_empty_or_unknown(client: Client, local: Client, name:
     httpx.delete(f"{phoenix_url}/v1/projects/{name}")
 
 
+@pytest.mark.thorough
 def test_a_dataset_of_production_traces(
     client: Client, official: PhoenixClient, traced: tuple[str, list[dict[str, Any]]], name: str
 ) -> None:
