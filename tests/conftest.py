@@ -24,6 +24,7 @@ make_plain()  # before anything that reads it is imported
 leave_out_the_server()  # before a test module imports its client
 take_turns()
 
+from support import coverage_of_processes  # noqa: E402
 from support.leftovers import forget_modules_of_tests, left_by, state  # noqa: E402
 from support.phoenix_server import phoenix_url  # noqa: E402
 from support.postgres import postgres_server, postgres_url  # noqa: E402
@@ -84,6 +85,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen[function] += 1
             if seen[function] > mark.kwargs.get("quick", 1):
                 item.add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with coverage_of_processes.named(item.nodeid):
+        return (yield)  # type: ignore[return-value]
 
 
 def pytest_collection_finish() -> None:

@@ -76,7 +76,7 @@ class Tests:
             [f"%/prefect_experiments/{module}"],
         ).fetchall()
         exact = {context for context, *ends in rows if line in map(abs, ends)}
-        found = {context.rpartition("|")[0] for context in exact or {row[0] for row in rows}}
+        found = {test_of(context) for context in exact or {row[0] for row in rows}}
         mirrored = mirror(module)
         left = sorted(found, key=lambda name: (not name.startswith(mirrored), self.cost(name)))
         first = self._within(left, SECONDS, MOST_TESTS)
@@ -90,6 +90,11 @@ class Tests:
     def cost(self, name: str) -> float:
         file, _, rest = name.partition("::")
         return self.seconds.get(f"{file.removesuffix('.py').replace('/', '.')}.{rest.replace('::', '.')}", 1.0)
+
+
+def test_of(context: str) -> str:
+    """The test that a line was run by: its own process says when (``|run``), processes that it starts do not."""
+    return re.sub(r"\|(setup|run|teardown)$", "", context)
 
 
 def mirror(module: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.mutants import listed
 from tests.mutants.run import mirror, table
+from tests.mutants.run import test_of as named
 
 
 def result(number: int, status: str, module: str = "engine/calls.py") -> dict[str, Any]:
@@ -29,6 +30,14 @@ def test_a_modules_tests_are_those_that_mirror_it() -> None:
     assert mirror("keys.py") == "tests/test_keys.py"
     assert mirror("pixie/wrap.py") == "tests/pixie_datasets"
     assert mirror("nowhere.py") == "tests"
+
+
+def test_a_line_is_run_by_a_test_and_by_the_processes_that_it_starts() -> None:
+    assert (
+        named("tests/test_keys.py::test_a[x|y]|run")
+        == named("tests/test_keys.py::test_a[x|y]")
+        == ("tests/test_keys.py::test_a[x|y]")
+    )
 
 
 def test_the_listed_changes_can_still_be_made(

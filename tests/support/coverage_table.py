@@ -34,7 +34,7 @@ def main() -> int:
             folders[name][0] += run
             folders[name][1] += every
     together = folders.pop("together")
-    print("| folder | lines and branches that the quick tests run |\n|---|---|")
+    print("| folder | lines and branches that the tests run |\n|---|---|")
     for name, (run, every) in [*sorted(folders.items()), ("together", together)]:
         print(f"| {name} | {run / max(1, every):.1%} of {every:,} |")
     print(
