@@ -90,7 +90,7 @@ test-fast: $(TESTED)  ## Run the tests that need no server (a minute or two)
 .PHONY: coverage
 coverage: $(TESTED)  ## Run the tests, and say which lines and branches they run (20 minutes)
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 4 --dist loadfile --junitxml coverage.xml \
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile --junitxml coverage.xml \
 		--cov --cov-branch --cov-context test --cov-report ""
 	$(BIN)/python tests/support/coverage_table.py
 

@@ -37,6 +37,7 @@ OPERATORS = [
     "ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "NumberReplacer", "ZeroIterationForLoop",
     "ExceptionReplacer",
 ]  # fmt: skip
+BOUNDARIES = ("Lt_LtE", "LtE_Lt", "Gt_GtE", "GtE_Gt")
 # What could as well be another number, or costs only memory: held by no test.
 TUNED = {"slots", "frozen", "daemon", "stacklevel", "maxsize", "longest", "n", "cutoff", "timeout", "most", "shown"}
 COUNTED = {"Mul": ast.Mult, "Pow": ast.Pow}
@@ -71,6 +72,13 @@ def unasked(tree: ast.Module) -> Iterator[Range]:
             yield (part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)
 
 
+def boundaries_of_tuned(tree: ast.Module) -> Iterator[Range]:
+    """Where something is compared with a number that could as well be another: so could the number at which it is."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and any(map(is_tuned, [node.left, *node.comparators])):
+            yield (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)  # type: ignore[misc]
+
+
 def is_tuned(target: ast.expr) -> bool:
     """Whether it is a number that could as well be another: seconds, sizes, how much is shown."""
     names = target.elts if isinstance(target, ast.Tuple) else [target]
@@ -86,11 +94,13 @@ def is_tuned(target: ast.expr) -> bool:
 
 def mutants_of(path: Path, module: str) -> Iterator[dict[str, Any]]:
     code = path.read_text()
-    left_out = list(unasked(ast.parse(code)))
+    tree = ast.parse(code)
+    never, boundaries = list(unasked(tree)), list(boundaries_of_tuned(tree))
     nodes = list(ast_nodes(get_ast(code)))
     for name in OPERATORS:
         operator = get_operator(f"core/{name}")()
         places = [start for node in nodes for start, _ in operator.mutation_positions(node)]
+        left_out = never + boundaries if name.endswith(BOUNDARIES) else never
         for occurrence, place in enumerate(places):
             if any(first <= place < last for first, last in left_out):
                 continue
