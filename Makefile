@@ -71,11 +71,11 @@ docs: $(VENV)/.installed-dev  ## Build the documentation as a site, in site/
 	$(BIN)/mkdocs build --strict
 
 .PHONY: test
-test: $(TESTED)  ## Run the tests (MINUTES)
+test: $(TESTED)  ## Run the tests (about 6 minutes)
 	$(BIN)/python -m pytest -m "not slow and not thorough" --numprocesses 3 --dist loadfile
 
 .PHONY: test-thorough
-test-thorough: $(TESTED)  ## Run the tests that take some seconds each (MINUTES2)
+test-thorough: $(TESTED)  ## Run the tests that take some seconds each (about 8 minutes)
 	$(BIN)/python -m pytest -m "thorough and not slow" --numprocesses 3 --dist loadfile
 
 .PHONY: test-slow
@@ -88,7 +88,7 @@ test-fast: $(TESTED)  ## Run the tests that need no server (a minute or two)
 	$(BIN)/python -m pytest -m "not slow and not thorough and not served" --numprocesses 3 --dist loadfile $(FAST)
 
 .PHONY: coverage
-coverage: $(TESTED)  ## Run the tests, and say which lines and branches they run (20 minutes)
+coverage: $(TESTED)  ## Run the tests, and say which lines and branches they run (15 minutes)
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile --junitxml coverage.xml \
 		--cov --cov-branch --cov-context test --cov-report ""
