@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from support.coverage_of_processes import unmeasured
 from support.environment import fast_folder, without_prefect
 from support.servers import Server, free_port, running, wait_until_healthy
 
@@ -54,7 +55,7 @@ def phoenix_server(**environment: str) -> Iterator[tuple[str, Server]]:
         }
         server = Server(
             [str(Path(sys.executable).with_name("phoenix")), "serve"],
-            {**without_prefect(os.environ), **settings},
+            {**unmeasured(without_prefect(os.environ)), **settings},
             f"{url}/healthz",
             Path(folder, "server.log"),
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from support.coverage_of_processes import unmeasured
 from support.environment import fast_folder, without_prefect
 from support.servers import Server, free_port, running, wait_until_healthy
 
@@ -112,7 +113,7 @@ def _keep(home: Path) -> None:
 
 def _environment(home: str) -> dict[str, str]:
     return {
-        **without_prefect(os.environ),
+        **unmeasured(without_prefect(os.environ)),
         "PREFECT_HOME": home,
         "PREFECT_SERVER_UI_ENABLED": "false",
     }
