@@ -91,6 +91,21 @@ def test_list_and_show(here: Here, experiment: Experiment) -> None:
     assert [error["count"] for error in shown["errors"]] == [2, 1]
 
 
+def test_what_an_experiment_is_of_is_shown(here: Here, experiment: Experiment) -> None:
+    store = here.client.store
+    version = store.datasets.version("rows")
+    store.experiments.create(
+        "half", version, task=TASK, splits=("dev", "test"), description="half of it", metadata={"k": 1}
+    )
+    shown = [line.split(maxsplit=1) for line in lines(here("show", "half").out)]
+    assert ["splits", "dev, test"] in shown
+    assert ["description", "half of it"] in shown
+    assert not [words for words in shown if words[0] == "tags"]
+    here.client.experiments.tag(experiment="half", tag="baseline")
+    assert ["tags", "baseline"] in [line.split(maxsplit=1) for line in lines(here("show", "half").out)]
+    assert not [line for line in lines(here("show", "first").out) if line.startswith(("splits", "metadata"))]
+
+
 @pytest.mark.parametrize("columns", ["80", "110", "160"])
 def test_a_list_has_each_id_whole_however_narrow_the_terminal(
     here: Here, experiment: Experiment, columns: str, monkeypatch: pytest.MonkeyPatch

@@ -47,12 +47,23 @@ def ran(folder: Path, runs: list[Any], verdicts: list[Any]) -> RanExperiment:
             ],
         ),
         (
+            [run_row(0), run_row(1)],
+            [verdict(0), verdict(1)],
+            [
+                ("failed", "1 of 3 runs were not made; no run failed"),
+                (
+                    "passed",
+                    "exact 1.00 over 2 of 3; 1 missing; between 0.667 and 1.00 if the others had scored 0 or 1",
+                ),
+            ],
+        ),
+        (
             [run_row(place) for place in range(3)],
             [verdict(place, score=None) for place in range(3)],
             [("passed", "no run failed"), ("failed", "exact gave no score and no label on any example")],
         ),
     ],
-    ids=["all is well", "a run failed and one was not made", "nothing was said"],
+    ids=["all is well", "a run failed and one was not made", "one was not made", "nothing was said"],
 )
 def test_without_a_gate_calls_may_not_fail_and_evaluators_have_something_to_say(
     runs: list[Any], verdicts: list[Any], said: list[tuple[str, str]], tmp_path: Path

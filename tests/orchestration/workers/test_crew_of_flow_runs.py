@@ -253,6 +253,24 @@ def test_a_flow_run_that_cannot_be_made_is_asked_for_again(
     assert asked == ["worker 1 of 2 of exp-1"] * 2
 
 
+def test_a_worker_is_at_work_until_its_flow_run_has_ended(
+    crew: DeploymentCrew, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def make(*_: Any, **__: Any) -> FlowRun:
+        return RUN
+
+    async def work() -> None:
+        working = asyncio.create_task(crew.work(part_of(client)))
+        while RUN.id not in crew._watched:
+            assert not working.done()
+            await asyncio.sleep(0.01)
+        crew._watched[RUN.id].ended.set_result(None)
+        await working
+
+    monkeypatch.setattr(deployments, "arun_deployment", make)
+    assert asked_of(work, monkeypatch) == ([], None)
+
+
 def test_flow_runs_of_an_earlier_leader_are_ended(
     crew: DeploymentCrew,
     client: Client,
