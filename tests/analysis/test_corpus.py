@@ -110,6 +110,13 @@ def test_p_values_are_those_of_exchanged_examples() -> None:
     assert found.smallest_p == 1 / 32
 
 
+def test_no_p_value_is_less_than_the_smallest_that_could_have_come_out() -> None:
+    ids = [f"q{number}" for number in range(30)]
+    frames = [pd.DataFrame({"example_id": ids, "x": np.full(30, x)}) for x in (0.0, 1.0)]
+    found = compare_corpus_metric("mean", lambda runs: runs["x"].mean(), *frames, ids)
+    assert found.p_higher == found.smallest_p
+
+
 @pytest.mark.slow
 def test_false_alarms_do_not_depend_on_the_function() -> None:
     """The mean of the ten worst of ten, 100 simulations; a bootstrap's p-value raises 11 %."""

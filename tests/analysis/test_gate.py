@@ -27,6 +27,7 @@ from prefect_experiments.analysis.results import ResultTable, result_table
 from prefect_experiments.analysis.verdicts import MetricCheck
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.options import described
+from prefect_experiments.reports.phrases import verdict_sentence
 
 from .tables import checks, columns, judged, pairs, table, with_errors
 
@@ -115,6 +116,8 @@ def test_inconclusive_lets_through_only_where_it_is_told_to() -> None:
         gate = Gate(metrics={"correctness": Metric(max_regression=0.02)}, on_inconclusive=on_inconclusive)
         verdict = judged(*pairs(80, 0, 0, 20), gate)
         assert (verdict.status, verdict.exit_code) == ("inconclusive", exit_code)
+        said = "The data cannot tell whether the candidate meets the gate: correctness. "
+        assert verdict_sentence(verdict) == said + ("It does not pass." if exit_code else "It passes.")
 
 
 def test_the_minimum_is_compared_with_the_mean_of_all_that_the_candidate_ran() -> None:

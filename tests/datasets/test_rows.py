@@ -496,6 +496,13 @@ def test_examples_as_rows():
     assert to_examples([first, second]) == (first, second)
 
 
+@pytest.mark.parametrize("number", [1e-6, 1e13, 0.5])
+def test_a_number_of_numpys_makes_the_example_that_the_number_makes(number):
+    """Short floats are written in another way, without an exponent or with one."""
+    plain, short = (to_examples([{"input": {"n": each}}]) for each in (number, np.float32(number)))
+    assert plain == short
+
+
 def test_key_columns_are_not_for_examples():
     assert "an Example already" in refusal([Example(input=1)], input_keys=["q"])
 

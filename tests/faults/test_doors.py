@@ -259,6 +259,9 @@ def test_formulas_are_texts_in_spreadsheets(tmp_path: Path, capfd: pytest.Captur
         ["datasets", "sample", "d", "--n", str(len(rows)), "--export", str(usual)],
         ["export", "e", str(usual)],
     ):
+        assert run_command([*command, "--store-url", url]) == 0
+        assert "=1+1" in {cell for row in cells(usual) for cell in row}
+        usual.unlink()
         assert run_command([*command, "--for-spreadsheets", "--store-url", url]) == 0
         texts = [cell for row in cells(usual) for cell in row]
         assert "'=1+1" in texts

@@ -5,10 +5,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 
 from prefect_experiments.errors import AmbiguousName, InvalidInput, NotFound
 from prefect_experiments.models import DatasetVersion
 from prefect_experiments.store import EvaluatorRecord, Store
+from support.patience import wait_for
 
 from .samples import TASK, examples, new_experiment, record, run_row, verdict
 
@@ -225,3 +227,31 @@ def test_pages(store: Store) -> None:
         items, pagination = store.experiments.page(dataset=dataset)
         assert items == made[::-1]
         assert not pagination.has_more
+
+
+def test_what_is_read_and_then_written_waits_for_others_who_do_so(postgres_url: str) -> None:
+    """Or of two who move a tag at once, one would write over what the other has not read."""
+    store = Store(postgres_url)
+    experiment = new_experiment(store).experiment.id
+    version = store.datasets.version("dataset")
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+        " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+    )
+
+    def waits() -> bool:
+        with store.database.read() as connection:
+            return bool(connection.execute(waiting).scalar_one())
+
+    for change in (
+        lambda: store.experiments.tag(experiment, "baseline"),
+        lambda: store.experiments.note(experiment, commit="c1"),
+        lambda: store.experiments.create("another", version, task=TASK),
+        lambda: store.experiments.delete(experiment),
+    ):
+        with store.database.write(alone=True):
+            changing = threading.Thread(target=change)
+            changing.start()
+            wait_for(lambda thread=changing: waits() or not thread.is_alive(), "the lock")  # type: ignore[misc]
+            assert changing.is_alive()
+        changing.join()
