@@ -260,6 +260,15 @@ def test_long_texts_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"texts of up to {shorter.data['limit']:,} characters" in shorter.text
 
 
+def test_a_run_is_shown_with_what_it_took() -> None:
+    document = Document(html_report(SMALL.comparison, SMALL.candidate, SMALL.baseline))
+    runs = [run for example in document.data["examples"] for _, *runs in example["runs"] for run in runs if run]
+    assert all(run["facts"]["tokens"].isdecimal() for run in runs if run["error"] is None)
+    failed = [run["facts"] for run in runs if run["error"] is not None]
+    assert failed
+    assert not [facts for facts in failed if "tokens" in facts]
+
+
 def test_a_page_that_cannot_hold_all_keeps_what_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_data, "MOST_EXAMPLES", 61)
     document = Document(html_report(SMALL.comparison, SMALL.candidate, SMALL.baseline))
