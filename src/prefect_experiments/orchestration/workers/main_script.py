@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import sys
 import threading
 from pathlib import Path
@@ -16,11 +17,26 @@ _calling: dict[str, set[int]] = {}
 def note_call() -> None:
     """Take note of the line of the script that is run at which an experiment is begun, if there is a script."""
     main = threading.main_thread().ident
-    frame = sys._current_frames().get(main) if main is not None else None
+    frame = _frames().get(main) if main is not None else None
     while frame is not None and not _is_of_script(frame):
         frame = frame.f_back
     if frame is not None:
         _calling.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+
+
+def _frames() -> dict[int, FrameType]:
+    """Where each thread is.
+
+    Python holds a lock meanwhile that the end of a thread waits for: where it collects garbage then, and with it
+    something that ends or starts one, no thread goes on (https://github.com/python/cpython/issues/106883).
+    """
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if is_on:
+            gc.enable()
 
 
 def line_without_guard() -> int | None:
