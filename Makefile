@@ -88,7 +88,7 @@ test-fast: $(TESTED)  ## Run the tests that need no server (a minute or two)
 	$(BIN)/python -m pytest -m "not slow and not thorough and not served" --numprocesses 3 --dist loadfile $(FAST)
 
 .PHONY: coverage
-coverage: $(TESTED)  ## Run the tests, and say which lines and branches they run (15 minutes)
+coverage: $(TESTED)  ## Run the tests, and say which lines and branches they run (25 minutes)
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile --junitxml coverage.xml \
 		--cov --cov-branch --cov-context test --cov-report ""

@@ -45,6 +45,7 @@ ORDER = [
         "callables",
         "network",
         "display",
+        "garbage",
     },
     {"models", "records"},
     {"entry_forms", "flat_rows", "options", "signatures"},

@@ -5,13 +5,11 @@ Importing this package is cheap and starts nothing: each public name is loaded w
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import importlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from prefect_experiments import display
+from prefect_experiments.garbage import without_collecting
 
 if TYPE_CHECKING:
     from prefect_experiments.analysis import (
@@ -231,22 +229,10 @@ display.write_with(_writer)
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with _spared_by_the_collector():
+    with without_collecting():  # what modules make stays, and it would be looked through often
         value = getattr(importlib.import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
-
-
-@contextlib.contextmanager
-def _spared_by_the_collector() -> Iterator[None]:
-    """Have Python look for no garbage while modules are loaded: what they make stays, and it would look often."""
-    is_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if is_on:
-            gc.enable()
 
 
 def __dir__() -> list[str]:

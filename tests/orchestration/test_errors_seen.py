@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from prefect_experiments import Client, Sample, run_experiment
 from prefect_experiments.errors import ExperimentsError, ExperimentStopped, InvalidInput, NotFound
-from support.flow_runs import flow_run_of, task_runs_of
+from support.flow_runs import flow_run_of, until_recorded
 
 SECRET = "row-content-77c1"
 ROWS = [{"id": f"e{n}", "input": n, "output": n} for n in range(20)]
@@ -42,7 +42,7 @@ def fresh(word: str) -> str:
 
 def told_to_prefect(run: FlowRun) -> str:
     """Everything that the server has of a flow run: states, artifacts, log lines, those of its Prefect tasks too."""
-    task_runs = task_runs_of(run.id)
+    until_recorded()
 
     async def read() -> str:
         mine = {"flow_run_id": {"any_": [str(run.id)]}}
@@ -52,10 +52,11 @@ def told_to_prefect(run: FlowRun) -> str:
                 await api.request("POST", "/artifacts/filter", json={"artifacts": mine}),
                 await api.request("POST", "/logs/filter", json={"logs": mine}),
                 await api.request("POST", "/flow_runs/filter", json=of_run),
+                await api.request("POST", "/task_runs/filter", json=of_run),
                 await api.request("GET", "/flow_run_states/", params={"flow_run_id": str(run.id)}),
             ]
         assert all(answer.is_success for answer in asked)
-        return "\n".join([repr(task_runs), *(answer.text for answer in asked)])
+        return "\n".join(answer.text for answer in asked)
 
     return asyncio.run(read())
 

@@ -28,7 +28,7 @@ from prefect_experiments import (
 )
 from prefect_experiments.errors import ExperimentStopped, InvalidSetting
 from prefect_experiments.orchestration.deployed.recovery import arun_for_flow_run
-from support.flow_runs import flow_run_of, task_runs_of
+from support.flow_runs import flow_run_of, task_runs_of, until_recorded
 from support.patience import PATIENCE_S
 
 ROWS = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n * n}, "metadata": {"odd": bool(n % 2)}} for n in range(30)]
@@ -162,17 +162,20 @@ def test_what_prefect_is_shown(client: Client, capfd: pytest.CaptureFixture[str]
         "run 0000-0003", "run 0004-0007", "run 0008-0009",
     ]  # fmt: skip
     assert {"log to local"} < set(names)
-    task_runs = task_runs_of(run.id)
+    until_recorded()
 
     async def everything() -> str:
         async with get_client() as api:
             mine = {"flow_run_id": {"any_": [str(run.id)]}}
             artifacts = (await api.request("POST", "/artifacts/filter", json={"artifacts": mine})).json()
             logs = (await api.request("POST", "/logs/filter", json={"logs": mine})).json()
+            task_runs = await api.request(
+                "POST", "/task_runs/filter", json={"flow_runs": {"id": {"any_": [str(run.id)]}}}
+            )
             assert sorted(artifact["type"] for artifact in artifacts) == ["markdown", "progress"]
             assert next(a["data"] for a in artifacts if a["type"] == "progress") == 100.0
             assert "| exact | 0.00 | 9 of 10 |" in next(a["data"] for a in artifacts if a["type"] == "markdown")
-            return repr([run, task_runs, artifacts, logs])
+            return repr([run, task_runs.json(), artifacts, logs])
 
     shown = asyncio.run(everything()) + "".join(capfd.readouterr())
     assert marker not in shown
@@ -425,7 +428,7 @@ def test_what_belongs_into_a_flow_is_refused_outside() -> None:
 
 
 COLLECTOR = """
-import gc, sys
+import gc
 from prefect_experiments import run_experiment
 
 def frozen(input):

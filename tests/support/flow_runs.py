@@ -36,21 +36,20 @@ def flow_run_named(part: str) -> FlowRun:
 
 
 def task_runs_of(flow_run: UUID) -> list[TaskRun]:
-    """The task runs that this process, and those that have ended, have told the server of: it records them later."""
-    last = _last_task_run()
-    wait_for(lambda: _task_runs(task_run_filter=TaskRunFilter(id=TaskRunFilterId(any_=[last]))), "the last task run")
+    """The task runs that this process, and those that have ended, have told the server of."""
+    until_recorded()
     return _task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
 
 
-def _last_task_run() -> UUID:
-    """One that is told of after all others, and so recorded after them."""
+def until_recorded() -> None:
+    """Wait until the server has recorded the task runs that it was told of: one that it is told of after them."""
 
     @task
     def last() -> None: ...
 
     found = last(return_state=True).state_details.task_run_id
     assert found is not None
-    return found
+    wait_for(lambda: _task_runs(task_run_filter=TaskRunFilter(id=TaskRunFilterId(any_=[found]))), "the last task run")
 
 
 def _task_runs(**filters: FlowRunFilter | TaskRunFilter) -> list[TaskRun]:

@@ -195,7 +195,7 @@ def saying_why() -> Iterator[None]:
         raise told.with_traceback(stopped.__traceback__) from None
 
 
-_freezing = threading.Lock()  # held by the experiment that has frozen what is in memory
+_freezing = threading.Lock()  # held by the first experiment under way: for those beside it, it has frozen as well
 _others_froze = False
 
 
@@ -206,20 +206,17 @@ def _spared_by_the_collector() -> Iterator[None]:
     An experiment makes many small records, and each makes Python look for cycles more often. A full
     search goes through everything that Prefect has loaded, which takes a tenth of a second each time.
     """
-    if not _freezing.acquire(blocking=False):  # another experiment has done so
-        yield
-        return
-    try:
-        if _frozen_by_others():
-            yield
-            return
+    is_first = _freezing.acquire(blocking=False)
+    freezes = is_first and not _frozen_by_others()
+    if freezes:
         gc.freeze()
-        try:
-            yield
-        finally:
-            gc.unfreeze()
+    try:
+        yield
     finally:
-        _freezing.release()
+        if freezes:
+            gc.unfreeze()
+        if is_first:
+            _freezing.release()
 
 
 def _frozen_by_others() -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import gc
 import sys
 import threading
 from pathlib import Path
 from types import FrameType
 
+from prefect_experiments.garbage import without_collecting
 from prefect_experiments.syntax import syntax_tree
 
 _calling: dict[str, set[int]] = {}
@@ -30,13 +30,8 @@ def _frames() -> dict[int, FrameType]:
     Python holds a lock meanwhile that the end of a thread waits for: where it collects garbage then, and with it
     something that ends or starts one, no thread goes on (https://github.com/python/cpython/issues/106883).
     """
-    is_on = gc.isenabled()
-    gc.disable()
-    try:
+    with without_collecting():
         return sys._current_frames()
-    finally:
-        if is_on:
-            gc.enable()
 
 
 def line_without_guard() -> int | None:
