@@ -19,8 +19,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sender, "LONGEST_BACKOFF_S", 0.1)
     monkeypatch.setattr(sender, "BUSY_S", 0)
     yield
-    for left_over in sender._senders.values():  # its collector is gone, and the next test reads the log
+    for left_over in sender._senders.values():  # its collector is gone; the next test reads the log, or the network
         left_over._say = lambda level, text: None
+        left_over._put_back = lambda batch: None
+        with left_over._lock:
+            left_over._queue.clear()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import socket
 import threading
 import time
 
@@ -171,6 +172,29 @@ def test_what_was_kept_arrives_once_the_collector_is_back(collector, caplog):
     said = [line for line in messages(caplog) if "elivered" in line]
     assert len(said) == 2
     assert re.fullmatch(rf"Traces are being delivered to {collector.endpoint} again\.", said[1])
+
+
+def test_what_guards_the_network_in_tests_loses_no_span(collector, monkeypatch, caplog):
+    class SocketBlocked(RuntimeError):
+        """A guard of somebody's refuses."""
+
+    tried = threading.Event()
+
+    def refuse(*_):
+        tried.set()
+        raise SocketBlocked(SECRET)
+
+    tracer = tracer_to(collector)
+    with monkeypatch.context() as guarded:
+        guarded.setattr(socket.socket, "connect", refuse)
+        experiment(quick, range(3), tracer=tracer)
+        assert not tracer.flush(0.1)
+        assert tried.wait(PATIENCE_S)
+    assert tracer.flush(PATIENCE_S)
+    assert len(collector.spans) == 3
+    said = "\n".join(messages(caplog))
+    assert "SocketBlocked" in said
+    assert SECRET not in said
 
 
 def test_what_cannot_be_kept_is_dropped_oldest_first_and_counted(collector, monkeypatch, caplog):
