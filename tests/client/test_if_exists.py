@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from prefect_experiments import Client
@@ -23,6 +24,18 @@ def test_a_cell_can_run_twice(client: Client) -> None:
     assert made[0] == made[1]
     assert made[1].description == "first"
     assert len(client.datasets.list_versions(dataset="questions")) == 1
+
+
+def test_numbers_of_other_libraries_are_the_examples_that_their_values_make(client: Client) -> None:
+    """numpy's short floats are written in a way of their own, 0.000001 and 1e+13; read again they are as any others."""
+    given = [np.float32(1e-6), np.float32(1e13), {"x": np.float32(0.1)}]
+    made = client.datasets.create_dataset(
+        name="numbers", examples=[{"id": str(n), "input": v} for n, v in enumerate(given)]
+    )
+    again = [{"id": example.id, "input": example.input} for example in made.examples]
+    assert [row["input"] for row in again] == [1e-6, 1e13, {"x": 0.1}]
+    assert client.datasets.create_dataset(name="numbers", examples=again, if_exists="new_version") == made
+    assert len(client.datasets.list_versions(dataset="numbers")) == 1
 
 
 def test_other_examples_are_refused_or_make_a_version(client: Client) -> None:

@@ -145,6 +145,22 @@ def test_trouble_while_an_experiment_runs(arize: StandIn, client: Client, offici
     assert_same(official, ran)
 
 
+def test_a_version_whose_answer_is_lost_is_found_again(arize: StandIn, client: Client) -> None:
+    first = client.datasets.create_dataset(name="kept", examples=[{"id": name, "input": name} for name in "abc"])
+    arize.fail({"method": "PATCH", "path": "/examples$", "times": 1, "cut": "after"})
+    second = client.datasets.update_examples(
+        dataset="kept", examples=[{"id": "b", "input": "B"}, {"id": "d", "input": "d"}]
+    )
+    inputs = {
+        version.number: [
+            example.input for example in client.datasets.list_examples(dataset="kept", version_id=version.id)
+        ]
+        for version in client.datasets.list_versions(dataset="kept")
+    }
+    assert {number: sorted(found) for number, found in inputs.items()} == {1: [*"abc"], 2: [*"Bacd"]}
+    assert second.version_id != first.version_id
+
+
 @pytest.mark.thorough
 def test_a_request_that_is_answered_too_late(
     arize: StandIn, local: Client, store_url: str, monkeypatch: pytest.MonkeyPatch
