@@ -81,7 +81,7 @@ test-thorough: $(TESTED)  ## Run the tests that take some seconds each (about 8 
 .PHONY: test-slow
 test-slow: $(TESTED) .venv-data/.installed  ## Run the tests that take longer, and properties on many examples
 	$(BIN)/python -m pytest -m "slow or thorough or hypothesis" --hypothesis-profile many \
-		--timeout 1800 --numprocesses 2 --dist loadfile
+		--numprocesses 2 --dist loadfile
 
 .PHONY: test-fast
 test-fast: $(TESTED)  ## Run the tests that need no server (a minute or two)

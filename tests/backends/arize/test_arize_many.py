@@ -17,7 +17,6 @@ COUNT = 25_000
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("storm", [False, True], ids=["calm", "429-storm"])
 def test_25000_rows(
     arize: StandIn, client: Client, elsewhere: Client, official: Official, storm: bool, record_property: Any
@@ -62,7 +61,6 @@ def test_25000_rows(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("prefect")
 def test_speed_beside_the_official_run(arize: StandIn, client: Client, official: Official) -> None:
     """A thousand rows with two evaluators, beside the official `run()` with a collector that answers at once.
