@@ -19,7 +19,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
 from prefect_experiments import Client, Gate
 from prefect_experiments.analysis.verdicts import Verdict
-from prefect_experiments.errors import AlreadyExists, ExperimentsError
+from prefect_experiments.errors import AlreadyExists, AmbiguousName, ExperimentsError, NotFound
 from prefect_experiments.flows import deployment_evaluation as flow_module
 from prefect_experiments.flows.deployment_evaluation import QUICK
 from prefect_experiments.orchestration.deployed import recovery
@@ -104,6 +104,51 @@ def test_a_flow_run_has_its_last_life_before_it_is_given_up(calls: Calls, said_i
         calls.live(MOST_LIVES + 1)
 
 
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [(None, None), ("latest", None), ("tag:best", None), ("nights/last.csv", "nights/last.csv"), ("night", "{}")],
+)
+def test_what_a_baseline_leads_to_at_first_is_kept_to(
+    calls: Calls, client: Client, named: str | None, found: str | None
+) -> None:
+    """A tag, or the latest, may lead nowhere yet; later it may lead to the very experiment that is compared."""
+    baseline = "" if named == "latest" else new_experiment(client.store, name="night").experiment.id
+    begun(calls, baseline=named)
+    client.experiments.tag(experiment="under way", tag="best")
+    calls.live(2, baseline=named)
+    assert [one["baseline"] for one in calls.resumed] == [found and found.format(baseline)]
+
+
+@pytest.mark.parametrize("named", ["nigth", "latest:nigth"])
+def test_a_baseline_that_is_not_there_ends_a_flow_run_before_anything_is_begun(
+    calls: Calls, client: Client, named: str
+) -> None:
+    new_experiment(client.store, name="night")
+    with pytest.raises(NotFound, match="nigth"):
+        calls.live(1, baseline=named)
+    new_experiment(client.store, name="night")
+    with pytest.raises(AmbiguousName, match="2 experiments are called 'night'"):
+        calls.live(1, baseline="night")
+    assert [one.name for one in client.experiments.list(dataset="dataset")] == ["night", "night"]
+
+
+def test_the_parts_of_a_flow_run_are_gone_on_with_each_by_itself(calls: Calls, client: Client) -> None:
+    begun(calls, part="quick", new={"experiment_metadata": {"model": "m"}})
+    begun(calls, part="whole")
+    [whole, quick] = client.experiments.list(dataset="dataset")
+    assert quick.metadata == {"model": "m", recovery.FLOW_RUN: str(calls.run_id), "baseline_id": None, "part": "quick"}
+    assert calls.live(2, part="quick") == "done"
+    assert calls.live(2, part="whole") == "done"
+    assert [one["experiment"] for one in calls.resumed] == [quick.id, whole.id]
+    with pytest.raises(Killed):
+        calls.live(2)  # which it has not begun yet
+    other = Calls.__new__(Calls)
+    vars(other).update(vars(calls), run_id=uuid4())
+    with pytest.raises(Killed):
+        other.live(2, part="quick")  # which another flow run has begun
+    assert len(calls.resumed) == 2
+
+
 class Server:
     """Prefect's, with one flow run in a state."""
 
@@ -128,12 +173,12 @@ class Server:
     ("state", "goes_on", "said"),
     [
         (Failed(name="GateFailed", message="worse"), False, "has done it: GateFailed. worse"),
-        (Failed(name="GateInconclusive"), False, "has done it: GateInconclusive"),
-        (Completed(name="GatePassed"), False, "has done it: GatePassed"),
-        (Cancelled(), False, "was cancelled"),
-        (Running(), False, "does it, and is Running"),
-        (Failed(), True, "broke off (Failed), and goes on now"),
-        (Crashed(), True, "broke off (Crashed), and goes on now"),
+        (Failed(name="GateInconclusive"), False, "has done it: GateInconclusive. "),
+        (Completed(name="GatePassed"), False, "has done it: GatePassed. "),
+        (Cancelled(), False, "did it, and was cancelled; `prefect flow-run retry {}` goes on with it."),
+        (Running(), False, "does it, and is Running."),
+        (Failed(), True, "broke off (Failed), and goes on now."),
+        (Crashed(), True, "broke off (Crashed), and goes on now."),
     ],
     ids=["GateFailed", "GateInconclusive", "GatePassed", "Cancelled", "Running", "Failed", "Crashed"],
 )
@@ -145,7 +190,7 @@ def test_only_a_first_flow_run_that_broke_off_is_started_again(
     first = new_experiment(client.store, metadata={recovery.FLOW_RUN: str(server.run.id)}).experiment
     ended = asyncio.run(what_became_of(AlreadyExists("begun", experiment_id=first.id), "m@1", client))
     assert (ended.name, ended.is_completed()) == ("AlreadyBegun", True)
-    assert said in str(ended.message)
+    assert ended.message == f"m@1: flow run 'first' ({server.run.id}) {said.format(server.run.id)}"
     assert server.begun == [server.run.id] * goes_on
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from prefect_experiments import Client
 from prefect_experiments.errors import InvalidSetting
 from prefect_experiments.flows.curate_dataset import curate_dataset
-from prefect_experiments.orchestration.deployed.curating import PartOfDataset, Traces
+from prefect_experiments.orchestration.deployed.curating import PartOfDataset, Traces, add_new
+from prefect_experiments.orchestration.deployed.parameters import SampleRules
+from tests.store.samples import examples
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +36,63 @@ def test_where_there_is_nothing_to_add_nothing_is_made(client: Client) -> None:
     ended = asyncio.run(curate_dataset.fn(name="grown", part_of=PartOfDataset(dataset="empty")))
     assert (ended.is_completed(), ended.message) == (True, "There was nothing to add to 'grown'.")
     assert [one.name for one in client.datasets.list_datasets()] == ["empty"]
+
+
+def test_only_what_a_dataset_lacks_is_added_to_it(client: Client) -> None:
+    made, count = add_new(client, "grown", examples(3), "a description")
+    assert (count, [one.id for one in made], made.description) == (3, ["ex-0", "ex-1", "ex-2"], "a description")
+    grown, count = add_new(client, "grown", examples(5)[1:])
+    assert (count, [one.id for one in grown]) == (2, [f"ex-{n}" for n in range(5)])
+    same, count = add_new(client, "grown", examples(5))
+    assert (count, same.version_id) == (0, grown.version_id)
+    assert client.datasets.get_dataset(name="grown").version_id == grown.version_id
+
+
+def test_a_part_of_a_dataset_is_of_a_version_of_splits_and_of_a_sample(client: Client) -> None:
+    first = client.datasets.create_dataset(name="whole", examples=examples(6))
+    client.datasets.add_examples_to_dataset(dataset="whole", examples=examples(9)[6:])
+
+    def of(**rules: Any) -> list[str]:
+        return [one.id for one in PartOfDataset(dataset="whole", **rules).examples(client)]
+
+    assert of() == [f"ex-{n}" for n in range(9)]
+    assert of(version=first.version_id) == of(version="1") == [f"ex-{n}" for n in range(6)]
+    assert of(splits=["test"]) == ["ex-0", "ex-3", "ex-6"]
+    assert len(of(sample=SampleRules(n=4))) == 4
+    assert set(of(splits=["test"], sample=SampleRules(n=2))) < {"ex-0", "ex-3", "ex-6"}
+
+
+class Spans:
+    """A backend's spans, of which this keeps what was asked for."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.spans, self.rows, self.asked = self, rows, dict[str, Any]()
+
+    def get_spans_dataframe(self, **asked: Any) -> Any:
+        self.asked = asked
+        return pd.DataFrame(self.rows)
+
+
+def test_spans_become_examples_by_the_columns_that_are_named() -> None:
+    rows = [
+        {"context.span_id": f"s{n}", "attributes.input.value": f"q{n}", "attributes.output.value": f"a{n}", "name": "x"}
+        for n in range(2)
+    ]
+    client = Spans(rows)
+    before = datetime.now(UTC)
+    found = Traces().examples(client)
+    hours = (datetime.now(UTC) - client.asked.pop("start_time"), before - datetime.now(UTC))
+    assert timedelta(hours=24) <= hours[0] <= timedelta(hours=24) - hours[1]
+    assert client.asked == {
+        "project_identifier": "default", "limit": 1000, "span_kind": None, "status_code": None, "attributes": None,
+        "root_spans_only": True,
+    }  # fmt: skip
+    assert [(one.id, one.span_id, one.input, one.output, dict(one.metadata)) for one in found] == [
+        (f"s{n}", f"s{n}", {"attributes.input.value": f"q{n}"}, {"attributes.output.value": f"a{n}"}, {})
+        for n in range(2)
+    ]
+    rules: dict[str, Any] = {"span_kind": ["LLM"], "status_code": ["OK"], "attributes": {"user.id": "u"}, "limit": 5}
+    bare = Traces(**rules, root_spans_only=False, output=[], metadata=["name"]).examples(client)
+    assert {name: client.asked[name] for name in (*rules, "root_spans_only")} == {**rules, "root_spans_only": False}
+    assert [(one.output, dict(one.metadata)) for one in bare] == [(None, {"name": "x"})] * 2
+    assert list(Traces().examples(Spans([]))) == []

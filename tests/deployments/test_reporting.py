@@ -22,6 +22,7 @@ from prefect_experiments.analysis.results import result_table
 from prefect_experiments.analysis.verdicts import Verdict
 from prefect_experiments.orchestration.deployed import reporting
 from prefect_experiments.orchestration.deployed.reporting import agreed, outcome, promote_passed, report_on
+from prefect_experiments.orchestration.running import in_a_line
 from tests.store.samples import new_experiment
 
 PASSED = Verdict(status="passed", reasons=("no metric is worse",), exit_code=0)
@@ -89,10 +90,20 @@ def test_what_is_promoted_and_why_not(
 
 
 def test_what_waits_for_the_backend_stands_in_the_final_state(ran: RanExperiment) -> None:
-    ended = outcome(ran, before="At last. ")
-    assert str(ended.message).startswith("At last. ")
-    waits, push = ". 3 results wait for the backend: ", f"`prefect-experiments push {ran.experiment_id}`"
-    assert str(ended.message).endswith(waits + push)
+    waits = f". 3 results wait for the backend: `prefect-experiments push {ran.experiment_id}`"
+    plain = in_a_line(ran)
+    for said, whole in (
+        ({}, f"{plain}{waits}"),
+        ({"before": "At last. "}, f"At last. {plain}{waits}"),
+        ({"after": "It is 'best' now."}, f"{plain}{waits}. It is 'best' now"),
+    ):
+        ended = outcome(ran, **said)
+        assert (ended.name, ended.message) == ("Completed", whole)
+    ran.waiting, ran.verdict = 0, FAILED
+    ended = outcome(ran)
+    assert (ended.name, ended.is_failed(), ended.message) == ("GateFailed", True, f"worse. {plain}")
+    ran.verdict = PASSED
+    assert (outcome(ran).name, outcome(ran).is_completed()) == ("GatePassed", True)
 
 
 @pytest.mark.parametrize(("is_clone", "path"), [(True, "reports"), (True, "{}/reports"), (False, "reports")])
@@ -125,23 +136,52 @@ def test_a_report_into_a_folder_that_is_deleted_is_told_of(
     ]
 
 
-@pytest.mark.parametrize("url", [None, "https://reports.example.com"])
+@pytest.mark.parametrize(
+    ("where", "file", "url", "opened_at"),
+    [
+        ("reports", "reports/{}.html", None, None),
+        ("reports", "reports/{}.html", "https://reports.example.com", "https://reports.example.com/{}.html"),
+        ("reports", "reports/{}.html", "https://reports.example.com/", "https://reports.example.com/{}.html"),
+        (
+            "a/last.html",
+            "a/last.html",
+            "https://reports.example.com/last.html",
+            "https://reports.example.com/last.html",
+        ),
+        ("a/last.HTM", "a/last.HTM", "https://reports.example.com/x", "https://reports.example.com/x"),
+        ("a.html.d", "a.html.d/{}.html", None, None),
+    ],
+)
 def test_the_history_leads_to_a_report_that_people_can_open(
-    url: str | None, ran: RanExperiment, client: Client, in_flow: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str,
+    file: str,
+    url: str | None,
+    opened_at: str | None,
+    ran: RanExperiment,
+    client: Client,
+    in_flow: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def show(*_: Any) -> None:
-        pass
+    shown = []
+
+    async def show(*given: Any) -> None:
+        shown.append(given)
 
     monkeypatch.setattr(reporting, "show_report", show)  # which a server would have to take
-    asyncio.run(report_on(ran, str(tmp_path / "reports"), url=url))
+    written, there = tmp_path / file.format(ran.experiment_id), opened_at and opened_at.format(ran.experiment_id)
+    assert asyncio.run(report_on(ran, str(tmp_path / where), url=url)) == written
+    assert written.read_text().startswith("<!")
+    assert shown == [(written, there, "dataset")]
     (entry,) = history_of(client.store, ran.experiment.dataset_name).entries
-    assert entry.report_url == (url and f"{url}/{ran.experiment_id}.html")
+    assert entry.report_url == there
 
 
 @pytest.mark.parametrize(
     ("columns", "least", "ends", "said"),
     [
         (LABELS, 0.4, "GatePassed", "kappa is 0.50, and at least 0.4 is asked for. "),
+        (LABELS, 0.5, "GatePassed", "kappa is 0.50, and at least 0.5 is asked for. "),
         (LABELS, 0.6, "GateFailed", "kappa is 0.50, and at least 0.6 is asked for. "),
         (SCORES, 0.4, "GateFailed", "there is no kappa, and at least 0.4 is asked for. "),
         (LABELS, None, "Completed", ""),

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from prefect_experiments.store import Store, leases
-from prefect_experiments.store.leases import BEAT_S, LOOK_S, SILENT_S
-from prefect_experiments.store.processes import Process
+from prefect_experiments.errors import NotFound
+from prefect_experiments.store import Store, leases, processes
+from prefect_experiments.store.leases import BEAT_S, DOUBT_S, LOOK_S, NOBODY, SILENT_S
+from prefect_experiments.store.processes import Process, holding
 
 from .samples import new_experiment
 
 ELSEWHERE = Process("elsewhere", "another machine", 1, "1", "a")
+GONE = dataclasses.replace(Process.this(), pid=2**31 - 1)  # there is no such number
 
 
 class Clock:
@@ -43,12 +50,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
     found.close()
 
 
-def show_life(store: Store, experiment_id: str, beat: float) -> None:
+def show_life(store: Store, experiment_id: str, beat: float, holder: str = ELSEWHERE.text) -> None:
     """What a holder on another machine does every few seconds."""
     row = {
         "experiment_id": experiment_id,
         "purpose": "calls",
-        "holder": ELSEWHERE.text,
+        "holder": holder,
         "beat": beat,
         "since": 0.0,
         "flow_run_id": None,
@@ -70,3 +77,156 @@ def test_a_holder_elsewhere_keeps_it_for_as_long_as_it_shows_that_it_lives(store
         clock.now += LOOK_S
     assert clock.now - last == SILENT_S
     mine.release()
+
+
+def test_whoever_comes_after_a_time_has_to_look_for_as_long_itself(store: Store, clock: Clock) -> None:
+    """The database may have been away between two looks, for the holder as well."""
+    experiment_id = new_experiment(store).experiment.id
+    mine = store.leases.of_calls(experiment_id)
+    show_life(store, experiment_id, 1.0)
+    assert not mine.try_to_take()
+    looks = 0
+    while not mine.try_to_take():
+        clock.now += 1000
+        looks += 1
+    assert looks == -(-SILENT_S // (2 * BEAT_S))
+    mine.release()
+
+
+@pytest.mark.parametrize(
+    ("holder", "is_left", "is_its"),
+    [
+        (None, True, False),
+        (NOBODY, True, False),
+        (GONE.text, True, False),
+        (ELSEWHERE.text, False, True),
+    ],
+    ids=["there is none", "nobody", "gone", "elsewhere"],
+)
+def test_whose_it_is_as_others_see_it(store: Store, holder: str | None, is_left: bool, is_its: bool) -> None:
+    experiment_id = new_experiment(store).experiment.id
+    if holder is not None:
+        show_life(store, experiment_id, 1.0, holder)
+
+    def look() -> tuple[bool, bool, bool]:
+        lease = store.leases.of_calls(experiment_id)
+        with store.database.read() as connection:
+            held = [lease.is_held_by(connection, by) for by in (holder or ELSEWHERE.text, "another")]
+            return lease.is_left(connection), held[0], held[1]
+
+    assert look() == (is_left, is_its, False)
+    with store.database.write() as connection:
+        assert store.leases.of_calls(experiment_id).is_ended(connection) is is_left
+    with store.database.read() as connection:
+        found = connection.execute(leases.leases.select()).one_or_none()
+    assert (found and found.holder) == (NOBODY if is_left and holder is not None else holder), "who is gone learns it"
+
+
+def test_a_holder_that_has_been_silent_for_long_learns_that_it_has_lost_it(store: Store, clock: Clock) -> None:
+    experiment_id = new_experiment(store).experiment.id
+    show_life(store, experiment_id, 1.0)
+    lease = store.leases.of_calls(experiment_id)
+    for _ in range(int(SILENT_S / LOOK_S)):
+        with store.database.write() as connection:
+            assert not lease.is_ended(connection)
+        clock.now += LOOK_S
+    with store.database.write() as connection:
+        assert lease.is_ended(connection)
+        assert store.leases.of_calls(experiment_id).is_ended(connection)
+
+
+def test_who_has_not_shown_for_long_that_it_lives_asks_before_it_goes_on(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the machine slept, or somebody has set one of its clocks."""
+    boot = Clock()
+    monkeypatch.setattr(leases, "clock", boot.monotonic)
+    monkeypatch.setattr(leases, "BEAT_S", 3600.0)
+    experiment_id = new_experiment(store).experiment.id
+    mine = store.leases.of_calls(experiment_id)
+    assert mine.try_to_take()
+    for boots, walls, doubt in (
+        (0.0, 0.0, False), (DOUBT_S, DOUBT_S, False), (DOUBT_S + 1, 0.0, True),
+        (0.0, DOUBT_S + 1, True), (0.0, -DOUBT_S, False), (0.0, -DOUBT_S - 1, True),
+    ):  # fmt: skip
+        boot.now += boots
+        clock.now += walls
+        assert mine.is_in_doubt() is doubt, (boots, walls)
+        show = store.leases.of_calls(experiment_id)
+        mine._renew()
+        assert not mine.is_in_doubt()
+        with store.database.read() as connection:
+            assert show.is_held_by(connection, mine.holder)
+    assert mine.trying_since is None
+    mine.release()
+    assert not mine.try_to_take(), "it is let go of for good"
+    assert mine.holder not in holding
+
+
+def test_a_row_that_is_gone_is_made_again_unless_the_experiment_is_gone_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "BEAT_S", 3600.0)
+    experiment_id = new_experiment(store).experiment.id
+    mine = store.leases.of_calls(experiment_id)
+    assert mine.try_to_take()
+    for is_there in (True, False):
+        with store.database.write() as connection:
+            connection.execute(leases.leases.delete())
+        monkeypatch.setattr(mine, "_sure", (0.0, 0.0))
+        if is_there:
+            mine.confirm()
+            continue
+        store.experiments.delete(experiment_id)
+        with pytest.raises(NotFound) as gone:
+            mine.confirm()
+        assert str(gone.value) == f"experiment {experiment_id} was deleted from the store while it ran"
+    mine.release()
+
+
+def test_the_flow_run_of_one_that_was_killed_is_told_once_to_who_goes_on(store: Store) -> None:
+    experiment_id = new_experiment(store).experiment.id
+    show_life(store, experiment_id, 1.0, GONE.text)
+    with store.database.write() as connection:
+        connection.execute(leases.leases.update().values(flow_run_id="killed"))
+    mine = store.leases.of_calls(experiment_id)
+    assert mine.try_to_take()
+    assert mine.shown_by("mine") == "killed"
+    assert mine.shown_by("mine") is None
+    with store.database.read() as connection:
+        assert connection.execute(leases.leases.select()).one().flow_run_id == "mine"
+    mine.release()
+    other = store.leases.of_calls(experiment_id)
+    assert other.try_to_take()
+    assert other.shown_by("other") is None, "it was let go of"
+    other.release()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the states of processes are read from /proc")
+def test_whether_a_process_lives() -> None:
+    this = Process.this()
+    assert this.lives() is False, "it has nothing"
+    holding.add(this.text)
+    assert this.lives() is True
+    holding.discard(this.text)
+    assert GONE.lives() is False
+    assert ELSEWHERE.lives() is None
+    child = subprocess.Popen(["sleep", "600"])
+    other = dataclasses.replace(this, pid=child.pid, started=processes._stat(child.pid)[1])
+    assert other.lives() is True
+    assert dataclasses.replace(other, started=this.started + "0").lives() is False, "its number is another one's"
+    child.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+    assert other.lives() is None
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert other.lives() is False, "its parent has not asked after it yet"
+    child.wait()
+    assert other.lives() is False
+    assert str(other) == f"process {child.pid} on {this.host}"
+    assert Process.of(other.text) == other
+    began = processes.clock()
+    since = other.seconds_since(began - 5)
+    assert since is not None
+    assert 5 <= since <= 5 + processes.clock() - began
+    assert ELSEWHERE.seconds_since(began) is None

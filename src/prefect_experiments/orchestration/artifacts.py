@@ -239,7 +239,7 @@ async def show_report(path: Path, url: str | None, name: str) -> None:
 
 async def show_text(text: str, sort: str, name: str, description: str) -> None:
     """A text as it is, as it would stand on a terminal."""
-    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=2) + 1)
+    fence = "`" * (1 + max([2, *map(len, re.findall("`+", text))]))  # of less than three, Markdown makes no block
     markdown = f"{fence}text\n{text}\n{fence}"
     key = artifact_key(sort, name)
     await current_line().tell(

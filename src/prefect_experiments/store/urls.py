@@ -139,7 +139,8 @@ def _postgresql(url: str) -> sa.URL:
             "(%40 for @, %2F for /, %3F for ?)"
         )
     host, _, database = parts.place.partition("/")
-    host, _, port = host.partition(":") if not host.startswith("[") else host[1:].replace("]", "", 1).rpartition(":")
+    host, _, port = host[1:].partition("]") if host.startswith("[") else host.partition(":")
+    port = port.removeprefix(":")
     query = _options(parse_qsl(parts.options or "", keep_blank_values=True))
     as_option = query.pop("password", None)
     return sa.URL.create(

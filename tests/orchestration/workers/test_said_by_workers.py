@@ -21,8 +21,9 @@ from prefect_experiments.orchestration.workers.body import do_part_here
 from prefect_experiments.orchestration.workers.deaths import MOST_DEATHS, Deaths
 from prefect_experiments.orchestration.workers.deployed import do_deployed
 from prefect_experiments.orchestration.workers.leading import lead
-from prefect_experiments.store.shared_work import Range
+from prefect_experiments.store.shared_work import Done, Range
 from support.flow_logs import in_a_flow, said_in_flows
+from tests.store.samples import failed_row, record, run_row
 
 __all__ = ["said_in_flows"]
 
@@ -31,12 +32,17 @@ def double(input: int) -> int:
     return 2 * input
 
 
+def even(output: int) -> bool:
+    return output % 2 == 0
+
+
 class Begun:
     """An experiment that two workers are to make the calls of, and that this process leads."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, **options: Any) -> None:
         rows = [{"id": f"e{n}", "input": n} for n in range(4)]
-        work = RunWork(plan_new(RunArguments(dataset=rows, task=double, batch_size=2, concurrency=2), client))
+        arguments = RunArguments(dataset=rows, task=double, batch_size=2, concurrency=2, **options)
+        work = RunWork(plan_new(arguments, client))
         work.load_dataset()
         self.session, self.store = work.session, client.store
         self.id = self.session.spec.experiment_id
@@ -121,6 +127,68 @@ def test_what_ends_workers_again_and_again_is_named(begun: Begun, monkeypatch: p
         "had begun, and may have ended it: e0, e1. What had finished is kept: see to the reason, which may be memory, "
         "or a module that ends its process, and resume the experiment"
     )
+
+
+def test_workers_that_end_before_they_have_begun_anything_are_counted_apart_and_in_a_row(
+    begun: Begun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranges: dict[Range, int] = {}
+    monkeypatch.setattr(type(begun.store.shared_work), "under_way", lambda *_: ranges)
+    deaths = Deaths(begun.session)
+    assert not deaths.any
+    for worker in (1, 2, 1, 2):
+        assert deaths.another(worker, "killed") is None
+    assert deaths.any
+    ranges[Range(0, 2)] = 1
+    assert deaths.another(1, "killed") is None, "it had begun something"
+    ranges[Range(0, 2)] = 2
+    ranges[Range(2, 4)] = 3
+    for _ in range(MOST_DEATHS - 1):
+        assert deaths.another(1, "killed") is None
+    lost = deaths.another(1, "killed")
+    assert isinstance(lost, WorkersLost)
+    assert "before anything was done (killed); what it had begun, and may have ended it: e0, e1, e2, e3. " in str(lost)
+    ranges.clear()
+    lost = deaths.another(2, "killed")
+    assert isinstance(lost, WorkersLost)
+    assert "before anything was done (killed). What had finished is kept: " in str(lost)
+
+
+def test_workers_that_get_on_between_two_deaths_are_started_again(
+    begun: Begun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(begun.store.shared_work), "under_way", lambda *_: {Range(0, 4): 1})
+    deaths = Deaths(begun.session)
+    for position in range(3):
+        for _ in range(MOST_DEATHS - 1):
+            assert deaths.another(1, "killed") is None
+        record(begun.store, begun.id, [run_row(position)])
+    assert deaths.another(1, "killed") is None
+    assert deaths.another(1, "killed") is None
+    lost = deaths.another(1, "killed")
+    assert "ended it: e3. " in str(lost)
+
+
+@pytest.mark.parametrize(
+    ("is_done", "told", "found"),
+    [
+        (False, Done(), Done(runs=2)),
+        (False, Done(runs=1, evaluations=1, spent=0.5), Done(runs=2, evaluations=1, spent=0.5)),
+        (False, Done(runs=3, run_errors=1), Done(runs=3, run_errors=1)),
+        (False, Done(runs=1, run_errors=1), Done(runs=3, run_errors=1)),
+        (False, Done(runs=9), Done(runs=4)),
+        (True, Done(runs=1), Done(runs=4, run_errors=2, evaluations=2)),
+        (True, Done(runs=4, run_errors=1, evaluations=3), Done(runs=4, run_errors=2, evaluations=3)),
+    ],
+)
+def test_what_workers_have_done_that_could_not_tell_of_it_is_what_the_store_has(
+    client: Client, monkeypatch: pytest.MonkeyPatch, is_done: bool, told: Done, found: Done
+) -> None:
+    begun = Begun(client, evaluators=[even])
+    record(begun.store, begun.id, [run_row(0), run_row(1), failed_row(2)])
+    monkeypatch.setattr(type(begun.store.shared_work), "is_done", lambda *_: is_done)
+    assert Deaths(begun.session).corrected(told) == found
+    begun.session.lease.release()  # type: ignore[union-attr]
 
 
 def test_who_leads_says_that_it_starts_workers_and_why_nothing_more_is_called(
