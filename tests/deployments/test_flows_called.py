@@ -98,7 +98,7 @@ def test_an_evaluators_verdicts_are_measured_by_peoples(client: Client) -> None:
     asked: dict[str, Any] = {"evaluator": "judge", "human": "human", "positive": "good", "return_state": True}
     for given, ends, kappa in (
         ({"ignore_case": True, "min_kappa": 0.5}, "GatePassed", "kappa is 0.50, and at least 0.5 is asked for. "),
-        ({"min_kappa": 0.5}, "GateFailed", "kappa is 0.33, and at least 0.5 is asked for. "),
+        ({"min_kappa": 0.5}, "GateFailed", "kappa is 0.20, and at least 0.5 is asked for. "),
     ):
         ended: Any = asyncio.run(meta_evaluation(**asked, **given))
         assert ended.name == ends, ended.message
