@@ -85,9 +85,22 @@ def test_show_has_versions_splits_and_first_examples(here: Here) -> None:
     assert shown["splits"] == {"dev": 6, "test": 10}
     assert [example["id"] for example in shown["first_examples"]] == ["k0", "k1", "k2", "k3", "k4"]
     assert shown["dataset"]["example_count"] == 16
-    text = here("datasets", "show", "qs").out
-    assert "dev (6), test (10)" in text
-    assert '{"question":"q0","context":"c0"}' in text
+    head, *rest = lines(here("datasets", "show", "qs").out)
+    fields, tables = rest[: len(rest) - 9], rest[-9:]
+    assert (head, [line.split(maxsplit=1)[0] for line in fields]) == ("qs", ["id", "examples", "splits", "created"])
+    assert [line.split(maxsplit=1)[1] for line in fields[1:3]] == ["16", "dev (6), test (10)"]
+    dataset = shown["dataset"]
+    assert fields[0].split()[1] == dataset["id"]
+    assert [line.split()[:3] for line in tables[:3]] == [
+        ["version", "id", "examples"], *([str(one["number"]), one["id"], str(one["example_count"])]
+                                         for one in shown["versions"])
+    ]  # fmt: skip
+    assert tables[3].split() == ["id", "input", "output", "metadata", "splits"]
+    assert [line.split() for line in tables[4:]] == [
+        [f"k{n}", f'{{"question":"q{n}","context":"c{n}"}}', f'{{"answer":"a{n}"}}',
+         f'{{"topic":"{"x" if n % 2 else "y"}"}}', "dev" if n < 3 else "test"]
+        for n in range(5)
+    ]  # fmt: skip
 
 
 def test_where_no_dataset_or_example_is_that_is_said(here: Here) -> None:
@@ -133,6 +146,16 @@ def test_export_writes_the_version_that_is_asked_for(here: Here) -> None:
     assert here.json("datasets", "export", "qs", "old.jsonl", "--version", "1") == {"path": "old.jsonl"}
     assert len(Path("new.jsonl").read_text().splitlines()) == 16
     assert len(Path("old.jsonl").read_text().splitlines()) == 8
+
+
+def test_a_text_that_looks_like_a_formula_is_changed_only_for_spreadsheets(here: Here) -> None:
+    here.client.datasets.create_dataset(name="sums", examples=[{"id": "a", "input": "=1+1", "output": "=2"}])
+    for command in (["export", "sums", "sums.csv"], ["sample", "sums", "--n", "1", "--export", "sums.csv"]):
+        assert here("datasets", *command).code == 0
+        assert "'=" not in Path("sums.csv").read_text()
+        assert "=1+1" in Path("sums.csv").read_text()
+        assert here("datasets", *command, "--for-spreadsheets").code == 0
+        assert Path("sums.csv").read_text().count("'=") == 2
 
 
 def test_delete_asks_a_person_and_nobody_else(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -78,16 +79,36 @@ def test_list_and_show(here: Here, experiment: Experiment) -> None:
     listed = here.json("list", "--dataset", "rows")
     assert [found["name"] for found in listed["experiments"]] == ["second", "first"]
     page = here("list", "--limit", "1")
-    assert lines(page.out)[1].split()[:4] == [listed["experiments"][0]["id"], "second", "rows", "4"]
-    assert "--cursor" in page.err
+    newest = listed["experiments"][0]
+    created = datetime.fromisoformat(newest["created_at"]).astimezone()
+    assert [line.split() for line in lines(page.out)] == [
+        ["id", "name", "dataset", "examples", "repetitions", "evaluators", "tags", "created"],
+        [newest["id"], "second", "rows", "4", "1", "right", *f"{created:%Y-%m-%d %H:%M}".split()],
+    ]
+    assert page.err == f"there is more: --cursor {here.json('list', '--limit', '1')['pagination']['next_cursor']}\n"
     shown = here.json("show", "first")
     assert shown["experiment"]["id"] == experiment.id
     assert shown["summary"]["metrics"]["right"]["n_errors"] == 1
-    text = here("show", experiment.id).out
-    assert "4 of 4 made, 2 failed" in text
-    assert "1.00 over 1 of 4; 2 task errors, 1 evaluator error" in text
-    assert "latency p50 250 ms" in text
-    assert "right once: KeyError: 'x' (example r3)" in text
+    created = f"{experiment.created_at.astimezone():%Y-%m-%d %H:%M}"
+    assert [line.split() for line in lines(here("show", experiment.id).out)] == [
+        line.split()
+        for line in (
+            "first",
+            f"id {experiment.id}",
+            f"dataset rows (version {experiment.dataset_version_id})",
+            "task answer",
+            f"created {created}",
+            "runs 4 of 4 made, 2 failed",
+            "figures latency p50 250 ms, p95 250 ms, p99 250 ms",
+            "evaluator score standard error",
+            "right 1.00 over 1 of 4; 2 task errors, 1 evaluator error; "
+            "between 0.25 and 1.00 if the others had scored 0 or 1 -",
+            "task errors, 2 of 4 (50%) runs:",
+            "2 times: ValueError: not \ufffd[31mtoday (example r2)",
+            "evaluator errors, right 1 of 2 (50%) evaluations:",
+            "right once: KeyError: 'x' (example r3)",
+        )
+    ]
     assert [error["count"] for error in shown["errors"]] == [2, 1]
 
 
@@ -174,6 +195,17 @@ def test_export_writes_the_table(here: Here, experiment: Experiment) -> None:
     wrong = here("export", "first", "results.txt")
     assert wrong.code == 2
     assert "unknown file suffix '.txt'" in wrong.err
+
+
+def test_an_output_that_looks_like_a_formula_is_changed_only_for_spreadsheets(here: Here) -> None:
+    store = here.client.store
+    version = store.datasets.put("sums", [Example(id="a", input=1)])
+    runs = [EvaluatedRun(RunRecord(0, 1, "a", '"=1+1"', None, 1, 2))]
+    store.ingest.put("sums", version, runs, fingerprint="x", task=TASK, evaluators=[RIGHT])
+    assert here("export", "sums", "sums.csv").code == 0
+    assert ",=1+1," in Path("sums.csv").read_text()
+    assert here("export", "sums", "sums.csv", "--for-spreadsheets").code == 0
+    assert ",'=1+1," in Path("sums.csv").read_text()
 
 
 def test_export_says_what_was_not_run(here: Here, experiment: Experiment) -> None:

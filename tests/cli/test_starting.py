@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
+from rich.console import Console
 
+from prefect_experiments.cli.app import app
 from support.patience import PATIENCE_S
 
 from .harness import Here, lines
@@ -62,6 +66,35 @@ def test_every_command_has_help(here: Here) -> None:
     assert "prefect-experiments run questions.csv --task app.py:answer" in run
     assert "for a sample: so many examples; all of them where" in run
     assert "--metadata-key STR... the columns that make the metadata. Can be given several times." in run
+
+
+LIMITS = {"--timeout": "60", "--retries": "3", "--concurrency": "10", "--workers": "2"}
+DEFAULTS = {
+    "run": {"--repetitions": "1", "--first-run": "False", "--pooled": "1", "--sample-method": "random",
+            "--sample-seed": "42", **LIMITS},
+    "resume": LIMITS,
+    "evaluate": LIMITS,
+    "log": {"--first-run": "False", "--pooled": "1", "--example-id": "example_id", "--output": "output"},
+    "compare": {"--pooled": "1"},
+    "report": {"--prediction": "output"},
+    "plan": {},
+    "passing": {"--threshold": "0.5"},
+    "list": {"--limit": "50"},
+    "runs": {"--limit": "50"},
+    "pending": {"--limit": "50"},
+    "doctor": {"--wait": "5.0"},
+    "datasets create": {"--if-exists": "error"},
+    "datasets list": {"--limit": "50"},
+    "datasets sample": {"--method": "random", "--seed": "42"},
+    "store backup": {"TARGET": "."},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", DEFAULTS)
+def test_the_help_says_what_holds_where_nothing_is_given(command: str) -> None:
+    said = io.StringIO()
+    app.help_print(command.split(), console=Console(file=said, width=1000))
+    assert dict(re.findall(r"(?m)^│ \*? *(\S+) .*\[default: (.*?)\]", said.getvalue())) == DEFAULTS[command]
 
 
 @pytest.mark.parametrize(

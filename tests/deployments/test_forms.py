@@ -57,6 +57,53 @@ def test_prefect_takes_a_gate_with_required_examples_when_it_deploys(name: str) 
             validate({**given, "gate": {"requird": 1}}, schema, raise_on_error=True, preprocess=True, **how)
 
 
+PROMOTING = {"baseline": "tag:baseline", "promote": False, "promote_as": "baseline"}
+QUICK = {"n": 20, "fraction": None, "method": "random", "by": None, "seed": 42}
+NAMED = {"minLength": 1}
+GIVEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "compare": ({"baseline": "tag:baseline", "candidate": "latest"}, {"baseline": NAMED, "candidate": NAMED}),
+    "curate_dataset": ({}, {"name": NAMED}),
+    "deployment_evaluation": (
+        {**PROMOTING, "quick": QUICK, "again": False},
+        {
+            "model": {"minLength": 1, "maxLength": 100},
+            "version": {"minLength": 1, "maxLength": 100},
+            **dict.fromkeys(("dataset", "task", "baseline", "promote_as"), NAMED),
+        },
+    ),
+    "log_results": (PROMOTING, dict.fromkeys(("name", "results", "dataset", "baseline", "promote_as"), NAMED)),
+    "meta_evaluation": (
+        {"experiment": "latest", "ignore_case": False},
+        {
+            **dict.fromkeys(("evaluator", "human", "dataset"), NAMED),
+            "min_kappa": {"minimum": -1, "maximum": 1},
+        },
+    ),
+    "regression": (
+        {**PROMOTING, "repetitions": 1, "pooled": 5},
+        {
+            **dict.fromkeys(("dataset", "task", "baseline", "promote_as"), NAMED),
+            "repetitions": {"minimum": 1, "maximum": 1_000_000},
+            "pooled": {"minimum": 1, "maximum": 30},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_form_says_what_holds_where_nothing_is_set_and_what_can_be_set(name: str) -> None:
+    schema = flow_of(name).parameters
+    fields = {**schema.properties, **schema.definitions["Options"]["properties"]}
+    defaults = {key: field["default"] for key, field in fields.items() if field.get("default") is not None}
+    bounds = {key: found for key, field in fields.items() if (found := bounds_of(field))}
+    assert (defaults, bounds) == GIVEN[name]
+
+
+def bounds_of(field: dict[str, Any]) -> dict[str, Any]:
+    every = [field, *field.get("anyOf", ())]
+    return {key: part[key] for part in every for key in ("minimum", "maximum", "minLength", "maxLength") if key in part}
+
+
 def lists(schema: Any) -> dict[str, Any]:
     return {name: [] for name in schema.required if schema.properties[name].get("type") == "array"}
 

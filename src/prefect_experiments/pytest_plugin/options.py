@@ -28,7 +28,8 @@ def options_of(config: pytest.Config) -> Options:
     """
 
     def given(name: str) -> str | None:
-        return config.getoption(f"experiment_{name}", None) or config.getini(f"experiment_{name}") or None
+        said = config.getoption(f"experiment_{name}", None)
+        return config.getini(f"experiment_{name}") or None if said in (None, "") else str(said)
 
     repetitions, dry_run = given("repetitions"), config.getoption("experiment_dry_run", None)
     try:
