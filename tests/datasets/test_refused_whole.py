@@ -34,8 +34,8 @@ CSV = [
     ),
     (
         'a,b\n1,2\n"x\ny"\n',
-        "line 3 has 1 field where the header, line 1, has 2 (separated by commas). Write the commas of its empty fields "
-        "too, and quote fields that hold line ends",
+        "line 3 has 1 field where the header, line 1, has 2 (separated by commas). Write the commas of its empty "
+        "fields too, and quote fields that hold line ends",
     ),
     (
         "a\tb\n1\n",
@@ -51,7 +51,8 @@ CSV = [
     ("a,b\n\n\n", "no rows; there is only a header (is it a row? Then write a header above it)"),
     (
         "a,b\n1,2,\n",
-        f"line 2 has 3 fields where the header, line 1, has 2 (separated by commas). Quote the fields that hold commas. {NAME_EACH}",
+        f"line 2 has 3 fields where the header, line 1, has 2 (separated by commas). Quote the fields that hold "
+        f"commas. {NAME_EACH}",
     ),
 ]
 
