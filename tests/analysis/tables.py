@@ -54,3 +54,21 @@ def checks(comparison: Comparison | Verdict) -> dict[str, str]:
     verdict = comparison.verdict if isinstance(comparison, Comparison) else comparison
     assert verdict is not None
     return {check.name: check.status for check in verdict.checks}
+
+
+def sentences(verdict: Verdict) -> list[str]:
+    """The verdict, and of each check all that it says."""
+    return [
+        f"{verdict.status} {verdict.exit_code}",
+        *(
+            f"{check.name} {check.status}: {check.reason}"
+            + ("" if check.examples_needed is None else f" ({check.examples_needed})")
+            + ("" if check.smallest_drop is None else f" ({check.smallest_drop:.4g})")
+            for check in verdict.checks
+        ),
+    ]
+
+
+def written(text: str) -> list[str]:
+    """The sentences of a text, each of which begins with a dash and may go on in the next line."""
+    return [" ".join(line.split()) for line in text.split("\n        - ")[1:]]
