@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import prefect.main  # noqa: F401 - which sets the handlers up that there are
 import pytest
 
 from prefect_experiments.errors import ExperimentStopped
