@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import signal
@@ -9,10 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from prefect_experiments.errors import NotFound
+from prefect_experiments.errors import ExperimentInUse, NotFound
 from prefect_experiments.store import Store, leases, processes
 from prefect_experiments.store.leases import BEAT_S, DOUBT_S, LOOK_S, NOBODY, SILENT_S
 from prefect_experiments.store.processes import Process, holding
@@ -200,6 +202,53 @@ def test_the_flow_run_of_one_that_was_killed_is_told_once_to_who_goes_on(store: 
     assert other.try_to_take()
     assert other.shown_by("other") is None, "it was let go of"
     other.release()
+
+
+def test_a_holder_of_this_machine_that_shows_that_it_lives_is_not_waited_for(store: Store) -> None:
+    experiment_id, other = new_experiment(store).experiment.id, Process.this()
+    show_life(store, experiment_id, processes.clock(), other.text)
+    holding.add(other.text)
+    with pytest.raises(ExperimentInUse) as told:
+        asyncio.run(store.leases.of_calls(experiment_id).take())
+    holding.discard(other.text)
+    assert str(told.value) == (
+        f"experiment {experiment_id} is held by {other}, which has been working on it since 1970-01-01 00:00:00 UTC "
+        "and is alive: nothing was called here. Wait until it is done, or end it; then go on with "
+        f"`prefect-experiments resume {experiment_id}`"
+    )
+    mine = store.leases.of_calls(experiment_id)
+    asyncio.run(mine.take())  # it has ended
+    mine.release()
+
+
+@pytest.mark.parametrize("lives", [False, True])
+def test_a_holder_elsewhere_is_waited_for_until_it_shows_that_it_lives_or_has_not_for_long(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, lives: bool
+) -> None:
+    experiment_id = new_experiment(store).experiment.id
+    show_life(store, experiment_id, 1.0)
+    looks = []
+
+    async def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        clock.now += seconds
+        if lives and len(looks) == 5:
+            show_life(store, experiment_id, 2.0)
+
+    monkeypatch.setattr(leases, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    mine = store.leases.of_calls(experiment_id)
+    if lives:
+        with pytest.raises(ExperimentInUse, match="is held by process 1 on elsewhere, which has been working on it"):
+            asyncio.run(mine.take())
+        assert looks == [LOOK_S] * 5
+    else:
+        asyncio.run(mine.take())
+        assert looks == [LOOK_S] * int(SILENT_S / LOOK_S)
+        mine.release()
+    assert caplog.messages == [
+        f"Experiment {experiment_id} is held by process 1 on elsewhere, of which it is not known whether it is alive: "
+        "waiting for a sign of it, up to 20 s, to go on in its place."
+    ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the states of processes are read from /proc")
