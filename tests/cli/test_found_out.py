@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments import EvaluationResultFieldNames, ExperimentTaskFieldNames
-from prefect_experiments.cli import doctor, log, project
+from prefect_experiments.cli import doctor, log, prefect_yaml, project
 from prefect_experiments.cli.columns import types_of
 from prefect_experiments.cli.project import Columns
 from prefect_experiments.errors import InvalidSetting
@@ -206,3 +206,35 @@ def test_a_type_is_of_a_column(text: str) -> None:
     with pytest.raises(InvalidSetting, match="--type takes COLUMN=TYPE, such as price=number, got"):
         types_of([text])
     assert types_of(None) is types_of([]) is None
+
+
+MORE = "  - name: new\n    parameters:\n\n      a: 1\n"
+AGAIN = "- name: new\n  parameters:\n\n    a: 1\n"
+DEEP = "    - name: new\n      parameters:\n\n        a: 1\n"
+HEAD = prefect_yaml.with_only("", "p")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", f"{HEAD}{MORE}"),
+        ("# ours\n\n", f"# ours\n\n{HEAD}{MORE}"),
+        ("name: a\n\n\n", f"name: a\n\ndeployments:\n{MORE}"),
+        ("deployments:\n", f"deployments:\n{MORE}"),
+        ("deployments: []  # none\npull: null\n", f"deployments:\n{MORE.rstrip()}  # none\npull: null\n"),
+        ("deployments:\n  - name: b\n", f"deployments:\n  - name: b\n\n{MORE}"),
+        ("deployments:\n- name: b\n\n# end\npull: 1\n", f"deployments:\n- name: b\n\n{AGAIN}\n# end\npull: 1\n"),
+        ("deployments:\n    - name: b", f"deployments:\n    - name: b\n\n{DEEP}"),
+        (
+            "deployments:\n  - name: b\n    tags: [\n      x\n    ]\npull: 1\n",
+            f"deployments:\n  - name: b\n    tags: [\n      x\n    ]\n\n{MORE}pull: 1\n",
+        ),
+        (
+            "deployments:\n  - name: b\n    text: |\n      one\n\n      two\npull: 1\n",
+            f"deployments:\n  - name: b\n    text: |\n      one\n\n      two\n\n{MORE}pull: 1\n",
+        ),
+    ],
+    ids=repr,
+)
+def test_a_deployment_is_added_in_the_way_that_the_file_is_written(before: str, after: str) -> None:
+    assert prefect_yaml.with_one_more(before, MORE, "new", "p") == after
