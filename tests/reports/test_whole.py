@@ -29,7 +29,7 @@ from prefect_experiments.reports.history_markdown import history_markdown
 from prefect_experiments.reports.history_page import history_pieces
 from prefect_experiments.reports.html import html_report
 from prefect_experiments.reports.junit import junit_xml
-from prefect_experiments.reports.markdown import comparison_markdown, summary_markdown
+from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows, summary_markdown
 from prefect_experiments.reports.notebook import html
 from prefect_experiments.reports.planned import print_plan
 from prefect_experiments.reports.pull_request import first_comment, pull_request_comment
@@ -205,6 +205,7 @@ REPORTS: dict[str, Callable[[], str]] = {
         for name, compared in COMPARED.items()
     },
     **{f"{name}.xml": partial(junit_xml, compared) for name, compared in COMPARED.items()},
+    "failed.rows.txt": lambda: "\n".join(map(str, comparison_rows(COMPARED["failed"]))),
     "alone.120.txt": lambda: printed(lambda out: print_verdict(FIRST, out), 120),
     "alone.xml": lambda: junit_xml(table_side(AFTER).summary, name="prompt-v2", verdict=FIRST),
     "alone.page.txt": lambda: page(None),
