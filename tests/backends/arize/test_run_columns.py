@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from prefect_experiments.backends.arize.row_marks import read_mark
 from prefect_experiments.backends.arize.run_rows import (
     Origin,
     latest_rows,
@@ -235,3 +236,25 @@ def test_the_same_run_has_the_same_output_error_and_time() -> None:
     ):
         assert same_print(print_, other) is same
         assert same_print(other, print_) is same
+
+
+@pytest.mark.parametrize("theirs", ["theirs", 7, {"times": [1, 2]}, "[1]", "7", '{"x": 1}', ""])
+def test_a_column_of_that_name_that_is_somebody_elses_is_metadata(theirs: Any) -> None:
+    run = to_run({"id": "r", "output": "a", MARK: theirs}, "mine", 1, EXPERIMENT).run
+    assert run.metadata == {MARK: theirs}
+
+
+@pytest.mark.parametrize(
+    ("mark", "times", "fingerprint"),
+    [
+        ('{"times": [1.5, 2.5]}', (1.5, 2.5), None),
+        ('{"task": "f"}', (0.0, 0.0), "f"),
+        ('{"evaluations": null, "times": null}', (0.0, 0.0), None),
+    ],
+)
+def test_a_mark_of_ours_may_say_a_part(mark: str, times: tuple[float, float], fingerprint: str | None) -> None:
+    row = {"id": "r", "output": "a", MARK: mark, "eval.x.score": 1}
+    found = to_run(row, "mine", 1, EXPERIMENT)
+    assert (found.run.start_time, found.run.end_time, found.run.metadata) == (*times, {})
+    assert [(one.evaluator, one.annotator_kind) for one in found.evaluations] == [("x", "CODE")]
+    assert read_mark(row).task_fingerprint == fingerprint
