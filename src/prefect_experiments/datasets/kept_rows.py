@@ -87,7 +87,8 @@ class LongList(Sequence[Example]):
             return to_example(next(self.rows_at((range(len(self))[place],))))
         places = range(len(self))[place]
         if places.step < 0:
-            return self[places[-1] : places[0] + 1 : -places.step][::-1] if places else ()
+            # From its end it is held: rows are read in ascending order only.
+            return tuple(self[places[-1] : places[0] + 1 : -places.step])[::-1] if places else ()
         return chosen(self, places)
 
     def __eq__(self, other: object) -> bool:

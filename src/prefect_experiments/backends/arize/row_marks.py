@@ -67,7 +67,7 @@ def read_mark(row: Mapping[str, Any]) -> RunMark:
     """What the mark of a row says; nothing where there is none, or somebody else's column of that name."""
     try:
         mark = orjson.loads(row.get(MARK) or "{}")
-    except (orjson.JSONDecodeError, TypeError):
+    except orjson.JSONDecodeError:
         return RunMark()
     if not isinstance(mark, dict) or not mark.keys() & {"times", "task", "evaluations"}:
         return RunMark()

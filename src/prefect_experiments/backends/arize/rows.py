@@ -107,7 +107,7 @@ def to_example(row: Mapping[str, Any]) -> Example:
 def _mark(row: Mapping[str, Any]) -> Row:
     try:
         found = orjson.loads(row.get(MARK) or "{}")
-    except (orjson.JSONDecodeError, TypeError):  # somebody else's column of that name
+    except orjson.JSONDecodeError:  # somebody else's column of that name
         return {}
     return found if isinstance(found, dict) else {}
 
