@@ -209,9 +209,17 @@ def test_a_function_that_cannot_be_used_is_named() -> None:
     ]
     with pytest.raises(InvalidEvaluator, match="'f1' raised ValueError on examples of which some changed sides"):
         corpus(*sides, partial)
-    for value, shown in ((None, "a value of type NoneType"), ("good", "a value of type str"), (float("nan"), "nan")):
-        with pytest.raises(InvalidEvaluator, match=f"'f1' must return a finite number, got {shown}"):
+    for value, shown in (
+        (None, "a value of type NoneType"),
+        ("good", "a value of type str"),
+        (float("nan"), "nan"),
+        (-float("inf"), "-inf"),
+        (10**400, "1" + "0" * 39),
+        (1j, "a value of type complex"),
+    ):
+        with pytest.raises(InvalidEvaluator) as caught:
             corpus(left, right, lambda runs, value=value: value)
+        assert str(caught.value) == f"experiment evaluator 'f1' must return a finite number, got {shown}"
 
 
 @pytest.mark.slow
