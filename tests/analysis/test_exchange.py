@@ -121,3 +121,11 @@ def test_of_hundreds_of_examples_no_tail_is_nothing_or_more_than_all() -> None:
     worst = exchange_test(1 - rows[:, 1:], 1 - rows[:, 0])
     assert worst[1:3] == (pytest.approx(1.0), 1e-14)
     assert max(*best[1:3], *worst[1:3]) <= 1
+
+
+def test_an_example_that_the_newest_run_or_all_others_have_no_score_of_takes_no_part() -> None:
+    rows = np.array([[0.0, 1, 1], [1, 0, 1], [0, 1, 0]])
+    alone = exchange_test(rows[:, 1:], rows[:, 0])
+    for more in ([np.nan, 0, 1], [np.nan, 1, 1], [1e12, np.nan, np.nan], [np.nan, 0, 1e12]):
+        with_it = np.array([*rows, more])
+        assert exchange_test(with_it[:, 1:], with_it[:, 0]) == alone
