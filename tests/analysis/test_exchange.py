@@ -129,3 +129,7 @@ def test_an_example_that_the_newest_run_or_all_others_have_no_score_of_takes_no_
     for more in ([np.nan, 0, 1], [np.nan, 1, 1], [1e12, np.nan, np.nan], [np.nan, 0, 1e12]):
         with_it = np.array([*rows, more])
         assert exchange_test(with_it[:, 1:], with_it[:, 0]) == alone
+    lacks = [np.array([*rows, more]) for more in ([1, 0, np.nan], [1, np.nan, 0])]
+    one, other = (exchange_test(each[:, 1:], each[:, 0]) for each in lacks)
+    assert one == other
+    assert one.p_higher < alone.p_higher
