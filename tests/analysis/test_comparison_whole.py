@@ -319,6 +319,39 @@ def test_examples_of_an_earlier_run_that_have_changed_take_no_part_and_are_count
     assert replace(found, pooled=None).pooled is None
 
 
+@pytest.mark.parametrize(
+    ("n_metrics", "n_moved", "is_unlike"), [(1, 9, False), (1, 10, True), (2, 10, False), (2, 11, True)]
+)
+def test_a_run_is_unlike_the_baseline_where_chance_makes_such_a_one_in_a_month_of_twenty(
+    n_metrics: int, n_moved: int, is_unlike: bool
+) -> None:
+    """So many examples all moved: p is 2^-n, and 0.05 / 30 is shared by the metrics."""
+    same = {f"x{number}": [0.0] * 40 for number in range(1, n_metrics)}
+    base, run, new = (
+        table(None, label, x0=[1.0] * moved + [0.0] * (40 - moved), **same)
+        for label, moved in (("base", 0), ("run", n_moved), ("new", 0))
+    )
+    found = compare_results(base, new, earlier=EarlierRuns(runs=(EarlierRun(table=run),), pooled=2))
+    assert found.pooled is not None
+    assert found.pooled.runs == (() if is_unlike else ("run",))
+    assert found.pooled.left_out == ({"whose scores are unlike those before them": 1} if is_unlike else {})
+    assert [night.label for night in found.metrics["x0"].nights] == ["run", ""]
+
+
+def test_labels_of_earlier_runs_count_as_scores_where_the_gate_says_which_are_good() -> None:
+    def side(good: int, label: str) -> ResultTable:
+        given = {"example_id": [f"q{n}" for n in range(20)], "eval.tone.label": ["kind"] * good + ["odd"] * (20 - good)}
+        return result_table(given, label)
+
+    earlier = EarlierRuns(runs=(EarlierRun(table=side(16, "run")),), pooled=2)
+    for good, mean in ((["kind"], (18 + 16) / 40), (["kind", "odd"], 1.0)):
+        gate = Gate.parse({"metrics": {"tone": {"positive": good}}})
+        found = compare_results(side(18, "base"), side(17, "new"), gate=gate, earlier=earlier)
+        assert found.pooled == Pooled(asked=2, runs=("run",))
+        assert found.metrics["tone"].baseline_mean == pytest.approx(mean)
+        assert found.metrics["tone"].candidate_mean == pytest.approx(17 / 20 if len(good) == 1 else 1.0)
+
+
 # Sizes --------------------------------------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ from .tables import table
 AGAIN = "score the baseline's kept outputs again with the present evaluators"
 
 
-def comparison(n_pairs: int = 40, experiment_id: str | None = None, **differences: Any) -> Comparison:
+def comparison(n_pairs: int = 40, experiment_id: str = "", **differences: Any) -> Comparison:
     """One whose sides are called ``before`` and ``after``."""
     ids = [f"q{n}" for n in range(n_pairs)]
     sides = [
