@@ -209,9 +209,17 @@ def test_a_function_that_cannot_be_used_is_named() -> None:
     ]
     with pytest.raises(InvalidEvaluator, match="'f1' raised ValueError on examples of which some changed sides"):
         corpus(*sides, partial)
-    for value, shown in ((None, "a value of type NoneType"), ("good", "a value of type str"), (float("nan"), "nan")):
-        with pytest.raises(InvalidEvaluator, match=f"'f1' must return a finite number, got {shown}"):
+    for value, shown in (
+        (None, "a value of type NoneType"),
+        ("good", "a value of type str"),
+        (float("nan"), "nan"),
+        (-float("inf"), "-inf"),
+        (10**400, "1" + "0" * 39),
+        (1j, "a value of type complex"),
+    ):
+        with pytest.raises(InvalidEvaluator) as caught:
             corpus(left, right, lambda runs, value=value: value)
+        assert str(caught.value) == f"experiment evaluator 'f1' must return a finite number, got {shown}"
 
 
 @pytest.mark.slow
@@ -240,3 +248,42 @@ def test_no_p_value_is_0() -> None:
     left, right = table(x=[1.0] * 40), table(x=[0.0] * 40)
     metric = compare_results(left, right, experiment_evaluators={"corpus": lambda runs: runs["eval.x.score"].mean()})
     assert metric.metrics["corpus"].p_value == pytest.approx(1 / 1001)
+
+
+@pytest.mark.usefixtures("few")
+def test_an_example_that_is_drawn_again_has_its_own_rows_under_numbered_ids() -> None:
+    ids = [f"e{place:02}" for place in range(30) for _ in range(1 + place % 2)]
+    number = [1 + (name == before) for name, before in zip(ids, ["", *ids], strict=False)]
+    given = {"example_id": ids, "repetition_number": number, "eval.x.score": [float(n) for n in range(len(ids))]}
+    own: dict[str, list[float]] = {}
+    for name, score in zip(ids, given["eval.x.score"], strict=True):
+        own.setdefault(name, []).append(score)  # type: ignore[arg-type]
+    copies: set[int] = set()
+
+    def check(runs: pd.DataFrame) -> float:
+        found: dict[str, list[float]] = {}
+        for name, score in zip(runs["example_id"].tolist(), runs["eval.x.score"].tolist(), strict=True):
+            found.setdefault(name, []).append(score)
+        for name, scores in found.items():
+            first, _, copy = name.partition("~")
+            assert scores == own[first]
+            copies.add(int(copy or 1))
+            assert copy in ("", "2") or f"{first}~{int(copy) - 1}" in found
+            assert not copy or first in found
+        assert list(runs.index) == list(range(len(runs)))
+        return 0.5
+
+    table = result_table(given)
+    found = corpus(table, table, check)
+    assert {1, 2, 3, 4} <= copies
+    assert (found.p_value, found.p_higher, found.p_lower, found.difference) == (1.0, 1.0, 1.0, 0.0)
+    assert found.ci_low == -found.ci_high < 0  # type: ignore[operator]
+
+
+@pytest.mark.usefixtures("few")
+def test_a_corpus_metrics_interval_does_not_reach_beyond_what_two_scores_can_differ() -> None:
+    left, right = table(x=[0.0] * 30), table(x=[1.0] * 30)
+    up, down = (corpus(*sides, lambda runs: runs["eval.x.score"].mean()) for sides in ((left, right), (right, left)))
+    assert (up.ci_high, down.ci_low) == (1.0, -1.0)
+    assert up.ci_low == pytest.approx(-down.ci_high)  # type: ignore[operator]
+    assert 0.8 < up.ci_low < 1  # type: ignore[operator]

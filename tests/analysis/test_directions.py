@@ -137,3 +137,38 @@ def test_a_direction_that_is_none_is_refused_with_those_there_are() -> None:
         InvalidSetting, match=r"directions: metric 'hallucination': unknown direction 'down'.*Known: .*minimize"
     ):
         compare_results(side(0), side(1), directions=wrong)
+
+
+def test_what_is_said_of_a_metric_that_is_none_names_those_that_there_are() -> None:
+    """Labels without scores and experiment evaluators count among them."""
+    labelled = result_table({"example_id": ["a"], "eval.tone.label": ["x"], "eval.words.score": [3]})
+    evaluators = {"total": lambda runs: float(len(runs))}
+    with pytest.raises(InvalidSetting) as caught:
+        compare_results(labelled, labelled, directions={"word": "minimize"}, experiment_evaluators=evaluators)
+    assert str(caught.value) == ("directions: unknown metric 'word'; did you mean 'words'? Known: words, tone, total")
+    found = compare_results(
+        labelled, labelled, directions={"total": "minimize", "tone": "minimize"}, experiment_evaluators=evaluators
+    ).metrics
+    assert {name: metric.direction for name, metric in found.items()} == {"words": "maximize", "total": "minimize"}
+    for name in ("tone", "words"):
+        with pytest.raises(InvalidSetting) as caught:
+            compare_results(labelled, labelled, experiment_evaluators={name: len})
+        assert str(caught.value) == (
+            f"'{name}' is an evaluator and an experiment evaluator; give one of them another name"
+        )
+
+
+def test_each_side_is_named_with_what_its_evaluations_say() -> None:
+    sides = [side(0, said, label=label) for said, label in ((LESS, "a"), (None, "b"), ("neutral", "c"))]
+    with pytest.raises(InvalidSetting) as caught:
+        compare_results(sides[0], sides[1:])
+    assert str(caught.value) == (
+        "the evaluations of 'hallucination' do not agree on which scores are better (a: minimize, c: neutral); say it "
+        "in the gate or with directions={'hallucination': ...}: maximize, minimize, neutral"
+    )
+    for found in compare_results(sides[0], sides[1:], directions={"hallucination": "neutral"}):
+        assert found.metrics["hallucination"].direction == "neutral"
+    confident = {"confidence": 0.9, "gate": Gate()}
+    with pytest.raises(InvalidSetting) as caught:
+        compare_results(sides[1], sides[1], **confident)  # type: ignore[arg-type]
+    assert str(caught.value) == ("confidence=0.9 does not go with the gate's confidence of 0.95; give one of them")

@@ -11,6 +11,7 @@ from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.analysis.comparison.said import differences_said, said_of_unknown
 from prefect_experiments.analysis.gate import Gate, Metric
 from prefect_experiments.analysis.results import ResultTable, result_table
+from prefect_experiments.analysis.verdicts import EvaluatorChange
 from prefect_experiments.keys import example_id
 
 from .tables import checks, judged
@@ -176,3 +177,99 @@ def test_the_same_evaluator_is_compared() -> None:
     assert found.metrics["right"].verdict == "regressed"
     assert checks(found)["right"] == "failed"
     assert not found.differences.unknown_evaluators
+
+
+def made_one_by_one(
+    states: list[str], *, models: list[str | None] | None = None, kept: int | None = None
+) -> ResultTable:
+    """As `made_by`, each example by an evaluator of its own; the last ones were not run."""
+    table = side(len(states))
+    runs = tuple(
+        dataclasses.replace(
+            run,
+            evaluations={
+                name: one._replace(fingerprint=state, metadata_json=f'{{"model":"{model}"}}' if model else None)
+                for name, one in run.evaluations.items()
+            },
+        )
+        for run, state, model in zip(table.results.runs, states, models or [None] * len(states), strict=True)
+    )
+    return result_table(dataclasses.replace(table.results, runs=runs[:kept]), table.label)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change", "unknown"),
+    [
+        (["a"] * 4, ["a", "a", "b", "b"], EvaluatorChange(n_examples=2, n_known=4), ()),
+        (["a", "a", "", ""], ["b", "a", "a", "a"], EvaluatorChange(n_examples=1, n_known=2), ()),
+        # The same versions, to other examples: of an evaluator that is chosen by the example nothing has changed.
+        (["a", "b", "a", "b"], ["b", "a", "b", "a"], None, ()),
+        (["a", "", "", ""], ["a"] * 4, None, ("right",)),
+        ([""] * 4, [""] * 4, None, ("right",)),
+        (["a"] * 4, ["a"] * 4, None, ()),
+    ],
+)
+def test_of_how_many_examples_the_evaluator_is_another(
+    before: list[str], after: list[str], change: EvaluatorChange | None, unknown: tuple[str, ...]
+) -> None:
+    found = compare_results(made_one_by_one(before), made_one_by_one(after)).differences
+    assert found.evaluators == ({} if change is None else {"right": change})
+    assert found.unknown_evaluators == unknown
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        (["m", "m", None, None], ["n", "m", "n", None], EvaluatorChange(n_examples=1, n_known=2, models=("m", "m, n"))),
+        (["m", "n", "n", "n"], ["n", "m", "n", "n"], None),
+        (["m", None, None, None], [None, "n", "n", "n"], None),
+    ],
+)
+def test_models_count_where_both_sides_tell_theirs(
+    before: list[str | None], after: list[str | None], change: EvaluatorChange | None
+) -> None:
+    sides = [made_one_by_one([""] * 4, models=models) for models in (before, after)]
+    found = compare_results(*sides).differences
+    assert found.evaluators == ({} if change is None else {"right": change})
+    assert found.unknown_evaluators == (() if change else ("right",))
+
+
+def test_another_evaluator_on_examples_that_one_side_alone_ran_changes_nothing() -> None:
+    before, after = made_one_by_one(["a", "a", "b"]), made_one_by_one(["a", "a", "a"], kept=2)
+    assert compare_results(before, after).differences.evaluators == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ('{"a": 1}', {"a": 1}, True),
+        ({"a": 1}, '{"a": 2}', False),
+        ("no JSON {", {"a": 1}, False),
+        ("1.0", 1, True),
+        ("4", "5", False),
+        (None, "", True),
+        ([1, 2], [1, 2.5], False),
+    ],
+)
+def test_a_cell_is_the_same_as_the_text_that_a_file_has_for_it(one: Any, other: Any, is_same: bool) -> None:
+    found = compare_results(side(2, input=[one, "q"]), side(2, input=[other, "q"])).differences
+    assert found.inputs == (() if is_same else ("q000",))
+    turned = compare_results(side(2, expected=[other, "q"]), side(2, expected=[one, "q"])).differences
+    assert turned.expected == (() if is_same else ("q000",))
+
+
+def test_of_two_rows_with_one_input_nobody_knows_which_was_edited() -> None:
+    """Ids made of the content: an input that stands twice on either side is left alone."""
+
+    def rows(*given: tuple[str, str]) -> ResultTable:
+        ids = [example_id(asked, answer) for asked, answer in given]
+        return side(
+            len(given), example_id=ids, input=[asked for asked, _ in given], expected=[answer for _, answer in given]
+        )
+
+    before = rows(("q1", "a"), ("q2", "a"), ("q2", "b"), ("q3", "a"), ("q4", "a"), ("q5", "a"))
+    after = rows(("q1", "x"), ("q2", "x"), ("q3", "x"), ("q3", "y"), ("q5", "a"), ("q6", "a"))
+    found = compare_results(before, after).differences
+    assert found.expected == (example_id("q1", "a"),)
+    own = side(2, example_id=["1", "2"], expected=["a", "b"]), side(2, example_id=["3", "4"], expected=["x", "y"])
+    assert compare_results(*own).differences.expected == ()  # ids of somebody's own say that these are other examples

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from prefect_experiments import meta_evaluation
-from prefect_experiments.analysis.labels.judge_bias import length_bias, position_bias
+from prefect_experiments.analysis.labels.judge_bias import PositionBias, length_bias, length_of, position_bias
 
 
 def rows(n: int = 120, per_doubling: float = 0.0, seed: int = 0) -> dict[str, list[Any]]:
@@ -61,6 +63,54 @@ def test_the_slope_and_its_error_are_those_of_least_squares_and_the_jackknife() 
     assert found.per_doubling == pytest.approx(whole)
     assert (found.ci_high - found.ci_low) / 2 == pytest.approx(2.0639 * stderr, rel=1e-4)  # t, 24 degrees of freedom
     assert (found.n, found.n_examples) == (50, 25)
+    assert found.p_value == pytest.approx(2 * stats.t.sf(abs(whole) / stderr, 24))
+    narrow = length_bias(judge.tolist(), people.tolist(), lengths.tolist(), examples.tolist(), confidence=0.5)
+    assert not isinstance(narrow, str)
+    assert (narrow.ci_low, narrow.ci_high) == pytest.approx(
+        (whole - 0.68485 * stderr, whole + 0.68485 * stderr), rel=1e-4
+    )
+
+
+def of_examples(n: int, *, unknown: int = 0) -> dict[str, list[Any]]:
+    """What `length_bias` takes; the lengths of the first ones are not known."""
+    return {
+        "judged": [place % 3 / 2 for place in range(n)],
+        "truth": [place % 2 for place in range(n)],
+        "lengths": [None if place < unknown else place * 7 % 23 for place in range(n)],
+        "examples": list(range(n)),
+    }
+
+
+def test_twenty_examples_with_an_output_are_enough() -> None:
+    assert length_bias(**of_examples(19)) == "length bias is not seen: 19 examples with an output, and it takes 20"
+    assert length_bias(**of_examples(22, unknown=3)) == length_bias(**of_examples(19))
+    assert str(length_bias(**of_examples(20))) == (
+        "no clear length bias: -0.04 [-0.30, +0.22] for an output twice as long that people score the same, p 0.77"
+    )
+    found = length_bias(**of_examples(20))
+    assert not isinstance(found, str)
+    assert str(replace(found, p_value=0.05)).startswith("no clear length bias: ")
+    assert str(replace(found, p_value=0.0499)).startswith("length bias: ")
+    given = of_examples(24, unknown=4)
+    known = {name: values[4:] for name, values in given.items()}
+    assert length_bias(**given) == length_bias(**known)
+
+
+@pytest.mark.parametrize("people", [[1.0] * 20, [1.0, 0.0] * 10])
+def test_where_the_length_says_it_all_there_is_no_doubt(people: list[float]) -> None:
+    """A quarter more for each doubling, whether people tell the outputs apart or not; or the same for each length."""
+    lengths = [2 ** (place % 5) - 1 for place in range(20)]
+    found = length_bias([0.25 * (place % 5) for place in range(20)], people, lengths, range(20))
+    assert not isinstance(found, str)
+    assert (found.per_doubling, found.ci_low, found.ci_high) == pytest.approx((0.25, 0.25, 0.25))
+    assert (found.p_value, found.n) == (0.0, 20)
+    none = length_bias([0.5] * 20, people, lengths, range(20))
+    assert not isinstance(none, str)
+    assert (none.per_doubling, none.p_value) == (pytest.approx(0.0), 1.0)
+
+
+def test_an_output_is_as_long_as_its_text_or_its_json() -> None:
+    assert [length_of(one) for one in ("", "four", None, {"a": [1, 2]}, 12.5, False)] == [0, 4, None, 11, 4, 5]
 
 
 def test_where_it_cannot_be_seen_that_is_said() -> None:
@@ -108,13 +158,107 @@ def test_a_judge_of_pairs_that_prefers_the_first_is_told() -> None:
     assert f"same answer in both orders on {found.n_consistent} of 100 examples" in str(found)
 
 
-def test_a_judge_of_pairs_who_is_fair_and_one_of_which_nothing_is_known() -> None:
+def test_what_a_judge_of_pairs_prefers_is_counted_run_by_run() -> None:
+    """Of ten runs one is a tie by the judge, one by people, and of one it is not known which came first."""
+    found = position_bias(
+        ["A", "B", "B", "B", "tie", "A", "A", "B", "A", "A"],
+        ["A", "A", "B", "tie", "A", "B", "B", "A", "A", "B"],
+        ["A", "A", "B", "A", "A", "A", "B", "B", None, "A"],
+        [1, 1, 2, 3, 4, 5, 5, 6, 7, 6],
+    )
+    assert found == PositionBias(
+        n=7,
+        n_first=5,
+        rate=5 / 7,
+        n_human_first=4,
+        n_only_judge=3,
+        n_only_people=2,
+        p_value=1.0,
+        n_swapped=2,
+        n_consistent=1,
+    )
+    assert str(found) == (
+        "no clear position bias: the first answer preferred in 5 of 7 runs, by people in 4, p 1; same answer in both "
+        "orders on 1 of 2 examples"
+    )
+    at_least, below = (replace(found, p_value=p, n_swapped=0) for p in (0.05, 0.0499))
+    assert str(at_least) == (
+        "no clear position bias: the first answer preferred in 5 of 7 runs, by people in 4, p 0.05"
+    )
+    assert str(below).startswith("position bias: ")
+
+
+@pytest.mark.parametrize(
+    ("judged", "people", "first", "answers"),
+    [
+        (["A", "B"], ["A", "B"], ["A", "A"], "A"),
+        (["A", "B"], ["A", "B"], [None, None], "not known"),
+        (["tie", "A"], ["A", "tie"], ["A", "B"], "A, B"),
+        (list("ABC"), list("ABC"), list("CBA"), "A, B, C"),
+        (list("ABCDEF"), list("ABCDEF"), list("FEDCBA"), "A, B, C, D, E"),
+    ],
+)
+def test_where_there_are_not_two_answers_that_is_said(
+    judged: list[str], people: list[str], first: list[Any], answers: str
+) -> None:
+    assert position_bias(judged, people, first, range(len(first))) == (
+        "position bias is not seen: it takes runs in which either of two answers came first, and labels that name the "
+        f"answer preferred; the answers that came first are {answers}"
+    )
+
+
+def test_which_answer_came_first_may_stand_in_any_field_and_in_any_case() -> None:
+    pairs: dict[str, list[Any]] = {
+        "example_id": list(range(6)),
+        "eval.judge.label": ["a", "B", "a", "b", "A", None],
+        "annotation.human.label": ["A", "b", "B", "b", "A", "A"],
+        "metadata.shown": ["A", "A", "A", "B", "B", "B"],
+        "output": ["x"] * 6,
+    }
+    found = meta_evaluation(pairs, evaluator="judge", human="human", first="metadata.shown", ignore_case=True)
+    assert found.position is not None
+    assert (found.position.n, found.position.n_first, found.position.n_human_first) == (5, 3, 2)
+    assert (found.position.n_only_judge, found.position.n_only_people) == (1, 0)
+    assert found.unseen == (
+        "length bias is not seen: it takes scores, or labels of which positive= says which is good",
+    )
+    cased = meta_evaluation(pairs, evaluator="judge", human="human", first="metadata.shown").position
+    assert cased is not None
+    assert (cased.n, cased.n_only_judge) == (1, 0)
+
+
+@pytest.mark.parametrize("ignore_case", [False, True])
+def test_of_labels_the_positive_one_is_a_score_of_1(ignore_case: bool) -> None:
+    given = rows(40)
+    scores = {
+        **given,
+        "eval.judge.score": [1.0 * (place % 3 > 0) for place in range(40)],
+        "annotation.human.score": [1.0 * (place % 4 > 0) for place in range(40)],
+    }
+    expected = meta_evaluation(scores, evaluator="judge", human="human").length
+    words = {0.0: "bad", 1.0: "GOOD" if ignore_case else "good"}
+    labels = {name.replace("score", "label"): values for name, values in scores.items()}
+    for name in ("eval.judge.label", "annotation.human.label"):
+        labels[name] = [words[one] for one in labels[name]]
+    found = meta_evaluation(labels, evaluator="judge", human="human", positive="good", ignore_case=ignore_case)
+    assert expected is not None
+    assert found.length == expected
+    # Scores that a threshold makes labels of are scores.
+    assert meta_evaluation(scores, evaluator="judge", human="human", threshold=0.5).length == expected
+
+
+def test_what_is_judged_may_be_another_field_than_the_output() -> None:
+    given = rows(40)
+    given["metadata.answer"] = [text * 2 for text in given["output"]]
+    other = {**given, "output": given["metadata.answer"]}
+    found = meta_evaluation(given, evaluator="judge", human="human", judged_output="metadata.answer").length
+    assert found is not None
+    assert found == meta_evaluation(other, evaluator="judge", human="human").length
+    assert found != meta_evaluation(given, evaluator="judge", human="human").length
+
+
+def test_a_judge_of_pairs_who_is_fair() -> None:
     fair = position_bias(["A", "B", "tie"], ["A", "B", "A"], ["A", "A", "B"], [1, 2, 3])
     assert not isinstance(fair, str)
     assert (fair.n, fair.p_value) == (2, 1.0)
     assert str(fair).startswith("no clear position bias: the first answer preferred in 1 of 2 runs, by people in 1")
-    always = position_bias(["A", "B"], ["A", "B"], ["A", "A"], [1, 2])
-    assert always == (
-        "position bias is not seen: it takes runs in which either of two answers came first, and labels that name the "
-        "answer preferred; the answers that came first are A"
-    )

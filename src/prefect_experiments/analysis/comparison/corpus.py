@@ -221,7 +221,7 @@ def _call(name: str, function: Callable[[pd.DataFrame], float], frame: pd.DataFr
         ) from error
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         shown = repr(value)[:40] if isinstance(value, int | float) else f"a value of type {type(value).__qualname__}"
