@@ -72,3 +72,16 @@ def sentences(verdict: Verdict) -> list[str]:
 def written(text: str) -> list[str]:
     """The sentences of a text, each of which begins with a dash and may go on in the next line."""
     return [" ".join(line.split()) for line in text.split("\n        - ")[1:]]
+
+
+def figures(given: Any) -> str:
+    """All fields that are not nothing, numbers to five digits."""
+
+    def said(value: Any) -> str:
+        if isinstance(value, tuple | list):
+            return f"({' '.join(map(said, value))})"
+        return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+    return ", ".join(
+        f"{name} {said(value)}" for name, value in given.to_dict().items() if value not in (None, (), [], {})
+    )

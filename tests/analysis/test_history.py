@@ -129,6 +129,56 @@ def test_what_a_gate_has_said(store: Store) -> None:
     )  # fmt: skip
 
 
+def test_a_night_is_told_whole(store: Store) -> None:
+    first = night(store, 0, {"exact": [1.0, 1.0, 0.0, 1.0], "tone": [0.5] * 4})
+    second = night(
+        store, 1, {"exact": [1.0, 0.0, 0.0, 1.0], "tone": [0.5, 0.6, 0.7]}, failed=1, state="b", repetitions=2
+    )
+    checks = [
+        {"name": "exact", "status": "failed", "reason": "exact got worse", "examples_needed": None},
+        {"name": "drift", "status": "passed", "reason": "no drift", "examples_needed": 7},
+    ]
+    said = Judgement(
+        status="failed", exit_code=1, reasons=("exact got worse",), checks=checks, moved={"exact": "regressed"},
+        baseline_id=first, baseline="night-0",
+    )  # fmt: skip
+    store.judgements.keep(second, said)
+    store.experiments.note(second, git_commit="abc", git_dirty=True, report_url="https://report/1")
+    history = history_of(store, "dataset")
+    unsaid = {"check": None, "moved": None, "evaluator_changed": False, "n": 4, "n_examples": 4}
+    before, after = (entry.to_dict() for entry in history.entries)
+    for entry in (before, after):
+        for metric in entry["metrics"].values():
+            assert metric.pop("ci_low") < metric["mean"] < metric.pop("ci_high")
+            metric["mean"] = round(metric["mean"], 9)
+    nothing = {
+        "backend_id": None, "dataset_version": 1, "n_examples": 4, "latency_p95_ms": 250.0, "state": "complete",
+        "flow_run_url": None, "url": None, "tags": [], "promotions": [], "promoted": False,
+    }  # fmt: skip
+    assert before == {
+        **nothing, "id": first, "name": "night-0", "created_at": NIGHT, "repetitions": 1, "n_expected": 4, "n_runs": 4,
+        "n_errors": 0, "cost": 0.04, "git_commit": None, "git_dirty": False, "gate": None, "exit_code": None,
+        "reasons": [], "checks": [], "baseline": None, "report_url": None, "is_alarm": False,
+        "metrics": {"exact": {**unsaid, "mean": 0.75}, "tone": {**unsaid, "mean": 0.5}},
+    }  # fmt: skip
+    changed = {"evaluator_changed": True, "n": 6, "n_examples": 3}
+    assert after == {
+        **nothing, "id": second, "name": "night-1", "created_at": NIGHT + timedelta(days=1), "repetitions": 2,
+        "n_expected": 8, "n_runs": 8, "n_errors": 2, "cost": pytest.approx(0.06), "git_commit": "abc",
+        "git_dirty": True, "gate": "failed", "exit_code": 1, "reasons": ["exact got worse"],
+        "checks": [{**check, "smallest_drop": None} for check in checks], "report_url": "https://report/1",
+        "baseline": {
+            "id": first, "name": "night-0", "is_there": True, "means": {"exact": 0.75, "tone": 0.5}, "pooled": None,
+        },
+        "metrics": {
+            "exact": {**changed, "check": "failed", "moved": "regressed", "mean": round(1 / 3, 9)},
+            "tone": {**changed, "check": None, "moved": None, "mean": 0.6},
+        },
+        "is_alarm": True,
+    }  # fmt: skip
+    assert repr(history) == "History('dataset', 2 experiments, 1 alarm, exact, tone)"
+
+
 def test_of_older_experiments_the_verdict_alone_is_known(store: Store) -> None:
     older = night(store, 0, {"exact": [1.0] * 4})
     store.experiments.note(older, gate="failed", git_commit="abc", flow_run_url="https://prefect/1", git_dirty=True)

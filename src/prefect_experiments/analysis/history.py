@@ -181,7 +181,7 @@ class History(OnPages, Printed, _Record):
     def _said(self) -> Iterable[str]:
         yield brief(self.dataset)
         yield counted(len(self.entries), "experiment")
-        yield f"{sum(entry.is_alarm for entry in self.entries)} alarms"
+        yield counted(sum(entry.is_alarm for entry in self.entries), "alarm")
         yield ", ".join(self.metrics) or "no metrics"
 
 
