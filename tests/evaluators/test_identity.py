@@ -88,7 +88,7 @@ def test_a_librarys_own_class_counts_by_its_name_and_a_derived_one_by_its_code()
     def made(module: str, gives: int) -> Any:
         source = f"class Judge:\n    def evaluate(self):\n        return {gives}\n"
         space: dict[str, Any] = {"__name__": module}
-        exec(source, space)  # noqa: S102 - a class of a module that need not be there
+        exec(source, space)  # of a module that need not be there
         return space["Judge"]()
 
     def identity(obj: Any, state: Any = None) -> str:
