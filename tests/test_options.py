@@ -321,20 +321,78 @@ def test_the_models_tell_their_fields(model: Any) -> None:
     assert list(inspect.signature(model).parameters) == list(model.model_fields)
 
 
+RUNNERS = "processes, dask, ray, deployment:NAME"
+
+
+class Runner:
+    """As a task runner of Prefect's."""
+
+    def submit(self) -> None: ...
+
+
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("model", "wrong", "message"),
     [
-        ({"concurrency": 10**400}, "concurrency must be a whole number"),
-        ({"concurrency_limit": ""}, "concurrency_limit must"),
-        ({"rate_limit": " "}, "rate_limit must"),
-        ({"concurency": 1}, "unknown parameter 'concurency'; did you mean 'concurrency'"),
+        (CallOptions, {"concurrency": 0}, "concurrency must be a whole number of at least 1, got 0"),
+        (CallOptions, {"concurrency": "10"}, "concurrency must be a whole number of at least 1, got '10'"),
+        (CallOptions, {"workers": 10**6 + 1}, "workers must be a whole number of at most 1,000,000, got 1000001"),
+        (CallOptions, {"retries": -1}, "retries must be a whole number of at least 0, got -1"),
+        (CallOptions, {"timeout": 0}, "timeout must be above 0 seconds (or None for no limit), got 0"),
+        (CallOptions, {"budget": "x"}, "budget must be above 0 US dollars (or None for no limit), got 'x'"),
+        (CallOptions, {"exit_on_error": "no"}, "exit_on_error must be a valid boolean, got 'no'"),
+        (CallOptions, {"rate_limit": " "}, "rate_limit must be the name of a global concurrency limit, got ' '"),
+        (CallOptions, {"concurrency_limit": ""}, "concurrency_limit must be the name of a global concurrency limit, "
+         "got ''"),
+        (CallOptions, {"concurency": 1}, "unknown parameter 'concurency'; did you mean 'concurrency'? Known: timeout, "
+         "retries, rate_limit_errors, concurrency, batch_size, concurrency_limit, rate_limit, budget, task_runner, "
+         "workers, exit_on_error"),
+        (CallOptions, {"task_runner": "proceses"}, "unknown task_runner 'proceses'; did you mean 'processes'? Known: "
+         f"{RUNNERS}"),
+        (CallOptions, {"task_runner": "deployment: "}, "unknown task_runner 'deployment: '; did you mean "
+         f"'deployment:NAME'? Known: {RUNNERS}"),
+        (CallOptions, {"task_runner": "deployment:"}, f"task_runner must be {RUNNERS} or a task runner of Prefect's, "
+         "got 'deployment:'"),
+        (CallOptions, {"task_runner": 5}, f"task_runner must be {RUNNERS} or a task runner of Prefect's, got 5"),
+        (CallOptions, {"task_runner": Runner}, f"task_runner must be {RUNNERS} or a task runner of Prefect's, got "
+         f"{Runner!r}"),
+        (Sample, {"fraction": 1.5}, "Sample.fraction must be above 0 and at most 1, got 1.5"),
+        (Sample, {"fraction": "x"}, "Sample.fraction must be a finite number, got 'x'"),
+        (Sample, {"n": 1, "seed": "x"}, "Sample.seed must be a whole number, got 'x'"),
+        (Sample, {"n": 1, "method": 5}, "unknown Sample.method 5. Known: random, head, systematic, stratified"),
+        (Sample, {"nn": 1}, "unknown parameter of Sample 'nn'; did you mean 'n'? Known: n, fraction, method, by, seed"),
+        (Metric, {"min": "x"}, "Metric.min must be a finite number, got 'x'"),
+        (Gate, {"max_error_rate": 2}, "Gate.max_error_rate must be from 0 to 1, got 2"),
+        (Gate, {"max_cost": -1}, "Gate.max_cost must be at least 0, got -1"),
+        (Gate, {"confidence": 1}, "Gate.confidence must be above 0.5 and below 1, such as 0.95; got 1"),
+        (Gate, {"confidence": "x"}, "Gate.confidence must be a finite number, got 'x'"),
     ],
-)
-def test_more_that_cannot_be(wrong: dict[str, Any], message: str) -> None:
-    with pytest.raises(InvalidSetting, match=message):
-        CallOptions(**wrong)
-    with pytest.raises(InvalidSetting, match="unknown parameter of Sample 'nn'"):
-        Sample(nn=1)  # type: ignore[call-arg]
+)  # fmt: skip
+def test_what_cannot_be_is_said_in_a_sentence(model: Any, wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        model(**wrong)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("given", [None, "dask", "deployment:f/d", Runner()])
+def test_where_the_calls_are_made_is_written_down_by_its_name(given: Any) -> None:
+    made = CallOptions(task_runner=given)
+    assert made.task_runner is given
+    kept = "Runner" if isinstance(given, Runner) else given
+    assert made.model_dump()["task_runner"] == kept
+    for errors, references in (
+        (None, None),
+        (OSError, ["builtins:OSError"]),
+        ("a:B", ["a:B"]),
+        ([json.JSONDecodeError, "a:B"], ["json.decoder:JSONDecodeError", "a:B"]),
+    ):
+        assert CallOptions(rate_limit_errors=errors).model_dump()["rate_limit_errors"] == references
+
+
+def test_one_split_or_several() -> None:
+    assert (names_of(None), names_of("ab"), names_of([]), names_of({"b": 1})) == ((), ("ab",), (), ("b",))
+    assert names_of(name for name in "ba") == ("b", "a")
+    with pytest.raises(InvalidSetting, match=r"^splits must be a name or a list of names, got \['a', None\]$"):
+        names_of(["a", None])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("splits", [1, [1], True])

@@ -58,6 +58,8 @@ def test_what_is_known_grows_older_and_what_is_waited_for_comes_nearer() -> None
     before = Known(rate=2.0, pause=5.0, hold=30.0, since_cut=1.0, refused_for=4.0, since_success=6.0)
     assert before.after(10.0) == Known(2.0, 0.0, 20.0, 11.0, 14.0, 16.0)
     assert Known(refused_for=0.0).after(10.0).refused_for == 0.0, "nothing is refused"
+    assert before.after(40.0).rate == pytest.approx(2.0 * math.exp(0.5)), "it grows when it is held no more"
+    assert Known(rate=2.0).after(10**9).rate == 2.0 * math.exp(300), "as large as a number can be"
 
 
 @given(knowledge(), st.floats(0, 100), st.floats(0, 100))

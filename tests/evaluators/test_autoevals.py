@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,6 +64,21 @@ class Awaited(Scorer):
 
     def _run_eval_sync(self, output, expected=None, **kwargs):
         raise AssertionError("the async one is used")
+
+
+class Asking(Awaited):
+    """As a judge that has its client at hand, and maybe another judge."""
+
+    def __init__(self, client, part=None):
+        self.client, self.part = client, part
+
+
+class AsyncClient:
+    pass
+
+
+class Derived(AsyncClient):
+    pass
 
 
 class TestScorers:
@@ -169,6 +185,25 @@ class TestJudges:
         assert bind(classifier("{{#hint}}{{hint}}{{/hint}}{{^hint}}none{{/hint}} {{output}}")).needs.missing(
             fields("x")
         ) == []  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("client", "is_async"),
+        [
+            (SimpleNamespace(is_async=True), True),
+            (SimpleNamespace(is_async=False), False),
+            (SimpleNamespace(is_async="yes"), False),
+            (SimpleNamespace(is_async=False, openai=AsyncClient()), True),
+            (SimpleNamespace(openai=SimpleNamespace()), False),
+            (AsyncClient(), True),
+            (Derived(), True),
+            (SimpleNamespace(), False),
+            (None, False),
+        ],
+    )
+    def test_they_are_awaited_where_all_their_clients_are(self, client, is_async):
+        assert (bind(Asking(client)).is_async, bind(Asking(client)).kind) == (is_async, "LLM")
+        assert bind(Asking(AsyncClient(), Asking(client))).is_async is is_async
+        assert not bind(Asking(SimpleNamespace(), Asking(client))).is_async
 
 
 class TestFingerprint:

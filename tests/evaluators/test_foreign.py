@@ -27,6 +27,13 @@ NAMED = {
 }
 
 
+def refusal(name, library):
+    return (
+        f"evaluators: {name} is an evaluator of {library}'s sort, which is not taken as it is; call it in a function "
+        "of your own, as in def judge(input, output, expected): ..., that returns the score"
+    )
+
+
 @pytest.mark.parametrize("library", NAMED)
 def test_by_their_module(library):
     cls = NAMED[library]
@@ -34,18 +41,48 @@ def test_by_their_module(library):
     for evaluator in (cls(), cls, mine()):
         with pytest.raises(InvalidEvaluator) as caught:
             bind(evaluator)
-        text = str(caught.value)
-        assert f"Metric is an evaluator of {library}'s sort" in text
-        assert "call it in a function of your own" in text
-        assert "\n" not in text
+        assert str(caught.value) == refusal("Metric", library)
+
+
+def test_a_function_and_a_class_that_needs_arguments():
+    def scorer(output):
+        return 1
+
+    scorer.__module__ = "openevals.exact"
+    needing = of("deepeval.metrics", __init__=lambda self, threshold: None, measure=lambda self, it: 1)
+    for evaluator, name, library in ((scorer, "scorer", "openevals"), (needing, "Metric", "deepeval")):
+        with pytest.raises(InvalidEvaluator) as caught:
+            bind(evaluator)
+        assert str(caught.value) == refusal(name, library)
 
 
 @pytest.mark.parametrize(
-    ("method", "library"), [("measure", "deepeval"), ("single_turn_score", "ragas"), ("evaluate_run", "LangSmith")]
+    ("method", "library"),
+    [
+        ("measure", "deepeval"),
+        ("single_turn_score", "ragas"),
+        ("single_turn_ascore", "ragas"),
+        ("multi_turn_score", "ragas"),
+        ("evaluate_run", "LangSmith"),
+        ("evaluate_strings", "LangChain"),
+    ],
 )
 def test_by_their_looks(method, library):
-    with pytest.raises(InvalidEvaluator, match=f"of {library}'s sort"):
-        bind(of("somewhere", **{method: lambda self, it: 1})())
+    cls = of("somewhere", **{method: lambda self, it: 1})
+    for evaluator in (cls(), cls):
+        with pytest.raises(InvalidEvaluator) as caught:
+            bind(evaluator)
+        assert str(caught.value) == refusal("Metric", library)
+    for other in (5, of("somewhere", **{method: 5})()):
+        with pytest.raises(InvalidEvaluator, match=r"and no evaluator\. It must be a function"):
+            bind(other)
+
+
+def test_one_of_their_fields_alone_is_anybodys():
+    def judge(outputs):
+        return outputs
+
+    assert result(judge, "abc").label == "abc"
 
 
 def test_what_would_get_the_wrong_arguments():
@@ -65,4 +102,9 @@ def test_what_is_one_s_own_is_taken():
 
     assert result(long_enough, "abcd").score == 1
     own = of("deepeval.metrics", measure=None, evaluate=lambda self, output: len(output))
-    assert result(own(), "abc").score == 3
+    assert result(own(), "abc").score == result(own, "abc").score == 3
+
+    async def judged(self, output):
+        return len(output)
+
+    assert result(of("deepeval.metrics", async_evaluate=judged), "abc").score == 3

@@ -217,6 +217,40 @@ class TestMappings:
         judge = bind_evaluator(evaluator=CorrectnessEvaluator(llm=model(server)), input_mapping={"input": "question"})
         assert result(judge, "France", input=QUESTION).label == "correct"
 
+    @pytest.mark.parametrize(
+        ("prompt", "mapping", "row", "missing"),
+        [
+            (PROMPT, None, {"expected": "Paris"}, []),
+            (PROMPT, None, {}, ["expected"]),
+            (PROMPT, None, {"input": {}, "expected": "Paris"}, ["question"]),
+            (PROMPT, None, {"input": {}, "expected": "Paris", "metadata": {"question": "?"}}, []),
+            (PROMPT, {"expected": "metadata.gold"}, {}, ["metadata.gold"]),
+            (PROMPT, {"expected": "metadata.gold"}, {"metadata": {"gold": "Paris"}}, []),
+            (PROMPT, {"expected": "$.input.question"}, {}, []),
+            (PROMPT, {"expected": "$.input.other"}, {}, ["$.input.other"]),
+            (PROMPT, {"expected": "output.gold"}, {}, []),
+            (PROMPT, {"expected": "question"}, {}, []),
+            (PROMPT, {"expected": "nowhere.gold"}, {}, ["nowhere.gold"]),
+            (PROMPT, {"expected": lambda metadata: metadata["gold"]}, {}, []),
+            ("{{input.question}} {{output.reply}} {{input.other}} {{nothing}}", None, {}, ["nothing", "input.other"]),
+            ("{{input.question}} {{input.other}}", {"input": "question"}, {}, []),
+            ("{{expected.a.b}}", None, {"expected": {"a": {"b": 1}}}, []),
+            ("{{expected.a.b}}", None, {"expected": {"a": {}}}, ["expected.a.b"]),
+        ],
+    )
+    def test_what_an_example_lacks_is_known_before_it_is_asked(self, server, prompt, mapping, row, missing):
+        judge = classifier(server, prompt_template=prompt)
+        bound = bind(judge if mapping is None else bind_evaluator(evaluator=judge, input_mapping=mapping))
+        row = {"input": QUESTION, **row}
+        assert bound.needs.missing(fields("x", row.pop("expected", None), **row)) == missing
+        assert server.requests == []
+
+    def test_code_may_be_given_no_expected_output(self):
+        assert bind(exact_match).needs.missing(fields("x")) == []
+        assert bind(bind_evaluator(evaluator=exact_match, input_mapping={"expected": "metadata.gold"})).needs.missing(
+            fields("x")
+        ) == ["metadata.gold"]
+
     def test_what_they_pick_from(self):
         row = fields("out", {"a": 1}, input={"output": "mine", "q": 1}, metadata={"input": 5, "k": [1]})
         assert eval_input(row) == {

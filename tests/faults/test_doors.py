@@ -149,22 +149,63 @@ def test_a_setting_that_names_nothing_allows_nothing(project: Path, monkeypatch:
     for nothing in ("", " ", ",", " , ,"):
         monkeypatch.setenv(SETTING, nothing)
         for follow in (lambda: load_reference("doors_app.tasks:answer"), lambda: dataset_of("rows.csv")):
-            with pytest.raises(InvalidSetting, match=f"{SETTING} is set and names nothing"):
+            with pytest.raises(InvalidSetting) as refused:
                 follow()
-    monkeypatch.setenv(SETTING, "my app")
-    with pytest.raises(InvalidSetting, match=f"{SETTING} takes modules such as my_app and folders such as flows/"):
-        load_reference("os:getcwd")
+            assert str(refused.value) == (
+                f"{SETTING} is set and names nothing ({nothing.strip()!r}), so nothing may be referred to; name "
+                "modules such as my_app and folders such as flows/, or unset it to allow everything"
+            )
+    for odd in ("my app", "os.", "doors_app:answer"):
+        monkeypatch.setenv(SETTING, f"os, {odd}")
+        with pytest.raises(InvalidSetting) as refused:
+            load_reference("os:getcwd")
+        assert str(refused.value) == (
+            f"{SETTING} takes modules such as my_app and folders such as flows/ with commas between them, got {odd!r}"
+        )
 
 
 def test_a_folder_that_is_not_there_is_told(
     project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv(SETTING, "doors_app, flosw/")
+    monkeypatch.setenv(SETTING, "doors_app, flows/deep, flosw/, gone.py")
     for _ in range(2):
         assert load_reference("doors_app.tasks:answer")
     with pytest.raises(InvalidReference, match="its file is in no folder of"):
         load_reference("flows/run.py:answer")
-    assert caplog.text.count("names flosw/, which is not there") == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{SETTING} names {name}, which is not there: nothing in it can be used ({project / name})."
+        for name in ("flosw/", "gone.py")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "found", "refused"),
+    [
+        (
+            "flows/run.py",
+            ["flows/run.py:answer"],
+            ["flows/deep/run.py:answer", "flows/run.py:near", "flowsy.py:answer"],
+        ),
+        ("flows", [], ["flows/run.py:answer", "flowsy:answer"]),
+        ("./flows", ["flows/run.py:answer", "flows/run.py:near"], ["flowsy.py:answer"]),
+        (".", ["flows/run.py:near", "flowsy.py:answer"], ["../outside.py:answer", "doors_app.tasks:answer"]),
+        ("doors_app.tasks", ["doors_app.tasks:answer"], ["doors_app_too.tasks:answer"]),
+        ("doors_app.other", [], ["doors_app.tasks:answer"]),
+        (" doors_app ,, flows/ ,", ["doors_app.tasks:answer", "flows/run.py:answer"], ["os:getcwd"]),
+        ("doors_app,os,posix", ["os:getcwd", "doors_app.tasks:os"], ["doors_app.tasks:loads"]),
+        ("doors_app,posix,json", ["doors_app.tasks:system", "doors_app.tasks:loads"], ["doors_app.tasks:os"]),
+        ("doors_app,./", ["doors_app.tasks:helped", "unlimited_helper.py:helped"], ["unlimited_helper:helped"]),
+    ],
+)
+def test_what_an_entry_of_the_setting_stands_for(
+    setting: str, found: list[str], refused: list[str], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, setting)
+    for reference in found:
+        assert load_reference(reference) is not None
+    for reference in refused:
+        with pytest.raises(InvalidReference, match="is not allowed here"):
+            load_reference(reference)
 
 
 def test_a_command_is_refused_in_a_line(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
