@@ -1,4 +1,4 @@
-"""The flows that call nothing, in this process: what they keep, and how they end."""
+"""The flows that are deployed, in this process: what they keep, and how they end."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from prefect_experiments import Client
+from prefect_experiments.flows.deployment_evaluation import deployment_evaluation
 from prefect_experiments.flows.log_results import log_results
 from prefect_experiments.flows.meta_evaluation import meta_evaluation
+from prefect_experiments.flows.regression import regression
 from support.on_prefect import on_the_server
 
 __all__ = ["on_the_server"]
@@ -130,3 +132,40 @@ def test_a_judge_is_run_on_what_people_have_labelled() -> None:
     )
     assert "20 of 20 runs compared" in ended.message
     assert "same in 0.90 [" in ended.message, "the two that people find bad"
+
+
+APP = (
+    "def right(input):\n    return {'answer': input['text'].upper()}\n\ndef wrong(input):\n    return {'answer': '?'}\n"
+)
+RUN: dict[str, Any] = {
+    "dataset": "letters.csv",
+    "columns": {"input": ["text"], "output": ["answer"], "id": "key"},
+    "evaluators": ["exact_match"],
+    "promote": True,
+    "return_state": True,
+}
+
+
+@pytest.mark.thorough
+def test_the_baselines_own_tag_has_to_be_earned_and_another_one_not(client: Client) -> None:
+    Path("app.py").write_text(APP)
+    ends = [
+        asyncio.run(regression(**RUN, task="app.py:right", experiment_name=f"night {number}", **more))
+        for number, more in enumerate(({}, {}, {"promote_as": "best"}))
+    ]
+    assert [state.name for state in ends] == ["GatePassed"] * 3
+    names = {one.name: one for one in client.experiments.list()}
+    assert [names[f"night {number}"].tags for number in range(3)] == [("baseline",), (), ("best",)]
+    assert "Not tagged 'baseline': " in ends[1].message
+
+
+@pytest.mark.thorough
+def test_a_sample_that_shows_enough_ends_the_evaluation_of_a_version() -> None:
+    Path("app.py").write_text(APP)
+    asked = {**RUN, "model": "m", "quick": {"n": 10, "method": "head"}}
+    asyncio.run(regression(**RUN, task="app.py:right", experiment_name="night"))
+    good = asyncio.run(deployment_evaluation(**asked, version="1", task="app.py:right", promote_as="deployed"))
+    assert good.name == "GatePassed", good.message
+    bad = asyncio.run(deployment_evaluation(**asked, version="2", task="app.py:wrong"))
+    assert bad.name == "GateFailed"
+    assert "A sample has shown enough, the rest was not run. Ran 10; " in bad.message
