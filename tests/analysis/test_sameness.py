@@ -276,7 +276,7 @@ def test_of_two_rows_with_one_input_nobody_knows_which_was_edited() -> None:
 
 
 def test_evaluators_are_named_in_the_order_in_which_shared_examples_have_them() -> None:
-    scores = {"eval.z.score": [1, None, 1], "eval.a.score": [None, 1, 1]}
+    scores: dict[str, list[Any]] = {"eval.z.score": [1, None, 1], "eval.a.score": [None, 1, 1]}
     before = result_table({"example_id": ["alone", "s1", "s2"], **scores})
     after = result_table({"example_id": ["s1", "s2"], "eval.z.score": [1, 1], "eval.a.score": [1, 1]})
     assert compare_results(before, after).differences.unknown_evaluators == ("a", "z")
