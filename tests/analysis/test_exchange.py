@@ -74,6 +74,10 @@ def test_where_the_newest_run_is_the_best_or_the_worst_of_each_example_its_chanc
     tied = np.array([[0.12, 0.81, 0.81], *rows[1:]])
     assert exchange_test(tied[:, :2], tied[:, 2])[1:] == pytest.approx((2 * end, 1 - 2 * end, end), rel=1e-12)
     assert exchange_test(tied[:, 1:], tied[:, 0])[1:] == pytest.approx((1 - end, end, end), rel=1e-12)
+    for unit in (1e6, 1e-5):  # what differs by the last digits of large numbers is the same, and of small ones not
+        large = tied * unit
+        large[0, 1] *= 1 - 1e-12
+        assert exchange_test(large[:, :2], large[:, 2])[1:] == pytest.approx((2 * end, 1 - 2 * end, end), rel=1e-9)
 
 
 def test_the_smallest_p_value_of_scores_on_a_scale_is_that_of_the_rarer_end() -> None:

@@ -273,3 +273,11 @@ def test_of_two_rows_with_one_input_nobody_knows_which_was_edited() -> None:
     assert found.expected == (example_id("q1", "a"),)
     own = side(2, example_id=["1", "2"], expected=["a", "b"]), side(2, example_id=["3", "4"], expected=["x", "y"])
     assert compare_results(*own).differences.expected == ()  # ids of somebody's own say that these are other examples
+
+
+def test_evaluators_are_named_in_the_order_in_which_shared_examples_have_them() -> None:
+    scores: dict[str, list[Any]] = {"eval.z.score": [1, None, 1], "eval.a.score": [None, 1, 1]}
+    before = result_table({"example_id": ["alone", "s1", "s2"], **scores})
+    after = result_table({"example_id": ["s1", "s2"], "eval.z.score": [1, 1], "eval.a.score": [1, 1]})
+    assert compare_results(before, after).differences.unknown_evaluators == ("a", "z")
+    assert compare_results(before, before).differences.unknown_evaluators == ("z", "a")
