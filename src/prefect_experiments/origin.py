@@ -4,7 +4,7 @@ The key is `MARK`. What the caller gave as metadata stands beside it. The facts 
 with the experiment, so that its page says what ran there; an `Experiment` has them apart, as its `origin`:
 
 ``git_commit``, ``git_dirty`` (files that Git knows were changed), ``flow_run_id``, ``flow_run_url``, ``gate``,
-``report_url``.
+``report_url``, ``begun_for`` (the idempotency key).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ MARK = "prefect_experiments"
 FLOW_RUN_URL = "flow_run_url"
 GATE = "gate"
 REPORT_URL = "report_url"
+BEGUN_FOR = "begun_for"
 
 _GIT_WITHIN_S = 5
 # A repository may name a program of its own that tells what has changed: it is not started.

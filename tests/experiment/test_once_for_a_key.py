@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments import Client, RanExperiment
-from prefect_experiments.errors import AlreadyExists
+from prefect_experiments.errors import AlreadyExists, NotFound
 from prefect_experiments.experiment import work as work_module
 from prefect_experiments.experiment.arguments import RunArguments
 from prefect_experiments.experiment.request import plan_new
@@ -51,3 +51,26 @@ def test_of_two_that_begin_at_once_one_makes_the_experiment(client: Client, monk
     )
     assert [one.id for one in client.experiments.list()] == [made.experiment_id]
     assert sorted(calls) == [1, 2]
+
+
+def test_a_key_is_no_tag_that_somebody_gave(client: Client) -> None:
+    """Where a baseline's tag is not there, it is not taken for another tag that is: nobody has given any yet."""
+    client.datasets.create_dataset(name="numbers", examples=[{"input": 1}])
+    work = RunWork(plan_new(RunArguments(dataset="numbers", task=abs), client))
+
+    async def begun() -> None:
+        async with work.held("key"):
+            await drive(Steps(work))
+
+    asyncio.run(begun())
+    made = client.experiments.get(experiment="tag:key", dataset="numbers")
+    assert (made.tags, made.origin["begun_for"]) == (("key",), "key")
+    assert client.store.experiments.tags("numbers") == []
+    with_baseline = RunArguments(dataset="numbers", task=abs, baseline="tag:baseline")
+    judging = plan_new(with_baseline, client).judging
+    assert judging is not None
+    assert judging.note == "There is no baseline 'tag:baseline' with results on numbers yet; nothing is compared."
+    client.experiments.tag(experiment=made.id, tag="best")
+    assert client.store.experiments.tags("numbers") == ["best"]
+    with pytest.raises(NotFound, match=r"unknown tag 'baseline'\. Known: best"):
+        plan_new(with_baseline, client)

@@ -26,7 +26,7 @@ from prefect_experiments.experiment.idempotency import claim, claimed, refuse
 from prefect_experiments.experiment.session import Session
 from prefect_experiments.experiment.spec import CallableSpec, EvaluatorSpec, ExperimentSpec
 from prefect_experiments.options import CallOptions
-from prefect_experiments.origin import GATE, MARK, marked, of_flow_run
+from prefect_experiments.origin import BEGUN_FOR, GATE, MARK, marked, of_flow_run
 from prefect_experiments.settings import Settings
 from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Lease, Link, Store, TaskRecord
 from prefect_experiments.store.leases import letting_go
@@ -275,7 +275,8 @@ class RunWork(Work):
             refuse(first.experiment.id, key)
         # Read before the transaction: a store in memory has one connection.
         evaluators = _known(self.plan.evaluators, self._meant_for(pin))
-        start = replace(start, metadata=marked(start.metadata, **start.git(), **self._shown))
+        facts = {**start.git(), **self._shown, BEGUN_FOR: key}
+        start = replace(start, metadata=marked(start.metadata, **facts))
         database = self.store.database
 
         def begun() -> ExperimentRecord:
