@@ -171,3 +171,34 @@ def test_no_spread_is_no_spread() -> None:
     assert [numbers.plain(value) for value in (7.85e-17, -7.85e-17, 1e-6)] == ["0", "0", "1e-06"]
     assert numbers.money(7.85e-17) == "$0"
     assert numbers.percent(7.85e-17) == "0%"
+
+
+def test_means_have_three_decimals_from_0_to_1() -> None:
+    given = (0.84, 0.845, 0.0, 1.0, 0.0001, 0.9999, 1.5, -0.25, 2.0, 12.34, None)
+    assert [numbers.mean(one) for one in given] == [
+        "0.840", "0.845", "0.000", "1.000", "<0.001", ">0.999", "1.5", "-0.25", "2", "12.34", "-",
+    ]  # fmt: skip
+
+
+def test_counts_units_and_changes() -> None:
+    counts = [numbers.count(n, "entry", "entries") for n in (0, 1, 2)]
+    assert counts == ["0 entries", "1 entry", "2 entries"]
+    assert [numbers.count(n, "pair") for n in (1, 1000)] == ["1 pair", "1,000 pairs"]
+    assert numbers.count(1000) == "1,000"
+    assert [numbers.unit_of(*means) for means in ((0, 1), (0.5, 1.1), (-0.1, 0.5), (None, 0.5))] == [
+        "points", "plain", "plain", "plain",
+    ]  # fmt: skip
+    names = ("latency_ms", "token_count", "total_cost")
+    assert [numbers.unit_of(0.5, operation=name) for name in names] == ["ms", "plain", "usd"]
+    assert numbers.change(-0.03, -0.06, -0.01, "points") == "-3 points [-6, -1]"
+    assert numbers.change(2.5, None, None, "plain") == "+2.5"
+    assert [numbers.value(0.5, unit) for unit in ("points", "plain", "ms", "usd")] == ["0.50", "0.5", "0 ms", "$0.50"]
+
+
+def test_long_times_and_much_money() -> None:
+    assert [numbers.duration(ms) for ms in (119_499, 119_500, 72_000_000, None, math.inf)] == [
+        "1 min 59 s", "2 min 0 s", "1,200 min 0 s", "-", "-",
+    ]  # fmt: skip
+    assert [numbers.money(usd) for usd in (1234.5, -1234.5, 0.1, 0.0101, 1e-13, None, math.nan)] == [
+        "$1,234.50", "-$1,234.50", "$0.10", "$0.0101", "$0", "-", "-",
+    ]  # fmt: skip
