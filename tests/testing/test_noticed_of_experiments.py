@@ -13,6 +13,8 @@ from prefect_experiments.errors import InvalidSetting
 
 from .broken import END, Fault, Faulty, evaluations, gives, is_instead, mumbled, nothing, paged, run, runs, silent
 
+pytestmark = pytest.mark.thorough
+
 FOUND = "an_experiment_is_found"
 MISSING = "an_experiment_that_is_not_there"
 SEVERAL = "a_name_that_several_have"
