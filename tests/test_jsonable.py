@@ -397,6 +397,27 @@ def test_a_value_that_cannot_be_read_any_more():
     assert warning == "Away at ['scores'] is not JSON (OSError when it was read); kept as its repr"
 
 
+class OutsideOfARequest:
+    """A proxy of a web framework's where there is no request: it raises whatever it is asked."""
+
+    def fails(self, *_):
+        raise RuntimeError("Working outside of request context.")
+
+    __class__ = property(fails)
+    __getattr__ = __iter__ = __len__ = fails
+
+    def __repr__(self):
+        return "<unbound>"
+
+
+@pytest.mark.parametrize("dumps", [dumps_lenient, dumps_output])
+def test_a_proxy_that_stands_for_nothing_is_kept_as_it_shows_itself(dumps):
+    said = "OutsideOfARequest is not JSON (RuntimeError when it was read); kept as its repr"
+    assert dumps(OutsideOfARequest()) == ('"<unbound>"', said)
+    with pytest.raises(NotJson, match="RuntimeError when it was read"):
+        dumps_strict(OutsideOfARequest())
+
+
 @pytest.mark.parametrize(
     ("value", "kept", "fault"),
     [

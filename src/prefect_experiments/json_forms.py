@@ -54,8 +54,11 @@ def form(value: Any) -> Any:
 
 
 def has_form(value: Any) -> bool:
-    """Whether values of its type have a JSON form."""
-    return not isinstance(value, type) and any(is_it(value) for is_it, _ in _FORMS)
+    """Whether values of its type have a JSON form; a proxy that stands for nothing yet, and so raises, has none."""
+    try:
+        return not isinstance(value, type) and any(is_it(value) for is_it, _ in _FORMS)
+    except Exception:  # noqa: BLE001 - whatever an object of somebody's raises
+        return False
 
 
 def is_dataclass(value: Any) -> bool:

@@ -37,7 +37,7 @@ def is_stream(value: Any) -> bool:
         return not is_file(value) and not _is_mock(value)
     return (
         hasattr(kind, "__iter__")
-        and not isinstance(value, type)
+        and not issubclass(kind, type)
         and not any(hasattr(kind, name) for name in _CONTAINERS)
         and not is_file(value)
     )
@@ -45,14 +45,13 @@ def is_stream(value: Any) -> bool:
 
 def is_file(value: Any) -> bool:
     """Whether it is an open file, or an object that is read like one."""
-    kind = type(value)
-    return isinstance(value, io.IOBase) or (hasattr(kind, "__iter__") and hasattr(value, "readline"))
+    return issubclass(_kind(value), io.IOBase) or (hasattr(type(value), "__iter__") and _has(value, "readline"))
 
 
 def why_unread(value: Any) -> str | None:
     """Why a value is no data yet, to follow its name and place; ``None`` for what is."""
     kind = _kind(value)
-    if _is_mock(value) or isinstance(value, type):
+    if _is_mock(value) or issubclass(kind, type):
         return None
     if is_awaitable(value):
         return "was not awaited"
@@ -65,6 +64,13 @@ def why_unread(value: Any) -> str | None:
     if hasattr(kind, "__enter__") or hasattr(kind, "__aenter__"):
         return "is a resource to be used with `with`, and no data; return what it gives"
     return None
+
+
+def _has(value: Any, name: str) -> bool:
+    try:
+        return hasattr(value, name)
+    except Exception:  # noqa: BLE001 - a proxy that stands for nothing yet
+        return False
 
 
 def _kind(value: Any) -> type:
