@@ -24,6 +24,12 @@ def flow_of(name: str) -> Any:
     return load_flow_from_entrypoint(f"prefect_experiments.flows.{name}.{name}")
 
 
+@pytest.mark.parametrize("name", [*FLOWS, "worker"])
+def test_a_flow_run_that_has_failed_is_not_tried_again_by_prefect_nor_kept(name: str) -> None:
+    found = flow_of(name)
+    assert (found.name, found.retries, found.persist_result) == (name.replace("_", "-"), 0, False)
+
+
 @pytest.mark.parametrize("name", FLOWS)
 def test_a_form_shows_few_fields_and_one_closed_group_with_the_rest(name: str) -> None:
     found = flow_of(name)
