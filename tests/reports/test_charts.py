@@ -102,6 +102,13 @@ def test_few_values_have_a_bar_each_on_an_axis_that_others_may_share() -> None:
     assert histogram([], label) is None
 
 
+@pytest.mark.parametrize("values", [[0, 1.1], [0, 2], [-0.1, 1], [-1, 0]])
+def test_values_that_leave_0_to_1_at_either_end_have_a_bar_each(values: list[float]) -> None:
+    found = histogram([("candidate", "runs", values)], label)
+    assert found is not None
+    assert [tick.label for tick in found.ticks] == [label(value) for value in values]
+
+
 @pytest.mark.parametrize(
     ("values", "names"),
     [
