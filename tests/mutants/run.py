@@ -70,17 +70,25 @@ class Tests:
         """
         if self.database is None:
             return [mirror(module)], []
-        rows = self.database.execute(
-            "select distinct context.context, arc.fromno, arc.tono from arc join file on file.id = arc.file_id"
-            " join context on context.id = arc.context_id where file.path like ? and context.context != ''",
-            [f"%/prefect_experiments/{module}"],
-        ).fetchall()
-        exact = {context for context, *ends in rows if line in map(abs, ends)}
-        found = {test_of(context) for context in exact or {row[0] for row in rows}}
+        found = {test_of(name) for name in self._contexts(module, line) or self._contexts(module)}
         mirrored = mirror(module)
         left = sorted(found, key=lambda name: (not name.startswith(mirrored), self.cost(name)))
         first = self._within(left, SECONDS, MOST_TESTS)
         return first or [mirrored], self._within(left[len(first) :], MORE_SECONDS, MORE_TESTS)
+
+    def _contexts(self, module: str, line: int | None = None) -> list[str]:
+        """Where the module's line was run, or any of its lines."""
+        assert self.database is not None
+        query = (
+            "select distinct context.context from arc join file on file.id = arc.file_id"
+            " join context on context.id = arc.context_id where file.path like ? and context.context != ''"
+        )
+        at_line = " and (abs(arc.fromno) = ? or abs(arc.tono) = ?)"
+        found = self.database.execute(
+            query + ("" if line is None else at_line),
+            [f"%/prefect_experiments/{module}", *([] if line is None else [line, line])],
+        )
+        return [name for (name,) in found]
 
     def _within(self, names: list[str], seconds: float, most: int) -> list[str]:
         """The first of them that take so long together; one at least."""
