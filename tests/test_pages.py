@@ -49,6 +49,10 @@ PAGES: list[ListPage[Any]] = [
 ]
 
 
+def test_of_a_run_that_says_no_more_no_more_is_known() -> None:
+    assert (RUN.token_count, RUN.trace_id, RUN.attempts, RUN.metadata) == (None, None, 1, {})
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: type(page).__name__)
 def test_a_page_comes_back_from_json_as_it_was(page: ListPage[Any]) -> None:
     adapter: TypeAdapter[ListPage[Any]] = TypeAdapter(type(page))

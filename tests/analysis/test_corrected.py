@@ -409,11 +409,17 @@ def test_a_name_that_nobody_has_annotated_is_told_with_those_that_there_are() ->
             Gate.parse({"metrics": {"correctness": {"corrected_by": field}}})
 
 
-def test_scores_of_a_model_in_a_table_are_not_what_people_say() -> None:
+@pytest.mark.parametrize("of_people", ["neither", "baseline", "candidate"])
+def test_scores_of_a_model_in_a_table_are_not_what_people_say(of_people: str) -> None:
     rows = [{"example_id": f"e{n}", "output": n, "eval.correctness.score": 1, "given": n > 2} for n in range(40)]
-    columns = {"human": EvaluationResultFieldNames(score="given", annotator_kind="LLM")}
-    table = result_table(read_results(rows, evaluator_columns=columns))
-    found = compare_results(table, table, gate=Gate.parse({"metrics": {"correctness": HUMAN}}))
+
+    def table(side: str) -> ResultTable:
+        kind = "HUMAN" if of_people == side else "LLM"
+        columns = {"human": EvaluationResultFieldNames(score="given", annotator_kind=kind)}
+        return result_table(read_results(rows, evaluator_columns=columns))
+
+    gate = Gate.parse({"metrics": {"correctness": HUMAN}})
+    found = compare_results(table("baseline"), table("candidate"), gate=gate)
     assert found.verdict is not None
     assert found.verdict.status == "inconclusive"
     assert found.metrics["correctness"].corrected.method == "not by people"

@@ -317,8 +317,9 @@ def test_the_axis_of_shares_ends_at_0_and_1_and_that_of_other_scores_does_not() 
         found = timeline(history(*(entry(n, {"correct": point(mean)}) for n, mean in enumerate(means))), "correct")
         return {float(label.text.replace("\u2212", "-")): label.at for label in found.values}
 
-    shares = labels(0.05, 0.96)
-    assert (shares[0.0], shares[1.0]) == pytest.approx((BOTTOM, TOP))
+    for lowest, highest in ((0.05, 0.96), (0.04, 0.97)):
+        shares = labels(lowest, highest)
+        assert (shares[0.0], shares[1.0]) == pytest.approx((BOTTOM, TOP))
     assert min(labels(-0.5, 0.6)) < -0.3
     assert max(labels(0.5, 1.6)) > 1.3
 
