@@ -14,6 +14,7 @@ is argued in survivors.md, by its id.
 from __future__ import annotations
 
 import argparse
+import ast
 import bisect
 import collections
 import contextlib
@@ -64,13 +65,14 @@ class Tests:
         return sqlite3.connect(path, check_same_thread=False) if path.exists() else None
 
     def reaching(self, module: str, line: int) -> tuple[list[str], list[str]]:
-        """The ids of the tests that run the line, or, where it is run by none but at import, of those of the module.
+        """The ids of the tests that run the line, or, where it is run at import, which one test does for all, the module.
 
         The first ones, and more for what these let through.
         """
         if self.database is None:
             return [mirror(module)], []
-        found = self._contexts(module, line) or self._contexts(module)
+        by_calls = not is_run_at_import((PACKAGE / module).read_text(), line)
+        found = (by_calls and self._contexts(module, line)) or self._contexts(module)
         mirrored = mirror(module)
         left = sorted(found, key=lambda name: (not name.startswith(mirrored), self.cost(name)))
         first = self._within(left, SECONDS, MOST_TESTS)
@@ -105,6 +107,13 @@ class Tests:
     def cost(self, name: str) -> float:
         file, _, rest = name.partition("::")
         return self.seconds.get(f"{file.removesuffix('.py').replace('/', '.')}.{rest.replace('::', '.')}", 1.0)
+
+
+def is_run_at_import(source: str, line: int) -> bool:
+    """Whether a line is outside of any function's body: a constant, a default, a field."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    bodies = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    return not any(node.body[0].lineno <= line <= (node.end_lineno or 0) for node in bodies)
 
 
 def test_of(context: str) -> str:

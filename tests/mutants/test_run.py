@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.mutants import listed
-from tests.mutants.run import mirror, table
+from tests.mutants.run import is_run_at_import, mirror, table
 from tests.mutants.run import test_of as named
 
 
@@ -38,6 +38,13 @@ def test_a_line_is_run_by_a_test_and_by_the_processes_that_it_starts() -> None:
         == named("tests/test_keys.py::test_a[x|y]")
         == ("tests/test_keys.py::test_a[x|y]")
     )
+
+
+def test_what_is_run_at_import_is_told_from_what_calls_run() -> None:
+    source = (
+        "LIMIT = 3\n\ndef f(\n    a=1,\n):\n    def g(b=2):\n        return b\n\n    return g\n\nclass A:\n    x = 1\n"
+    )
+    assert [line for line in range(1, 13) if is_run_at_import(source, line)] == [1, 2, 3, 4, 5, 10, 11, 12]
 
 
 def test_the_listed_changes_can_still_be_made(
