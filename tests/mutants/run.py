@@ -65,7 +65,7 @@ class Tests:
         return sqlite3.connect(path, check_same_thread=False) if path.exists() else None
 
     def reaching(self, module: str, line: int) -> tuple[list[str], list[str]]:
-        """The ids of the tests that run the line, or, where it is run at import, which one test does for all, the module.
+        """The ids of the tests that run the line; or the module, where that is run at import, by one test for all.
 
         The first ones, and more for what these let through.
         """
