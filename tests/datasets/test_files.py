@@ -268,6 +268,8 @@ def test_json_lists_and_examples(write):
         ('{"data": [[1], [2]]}', ["'data'", "list of objects"]),
         ('[{"a": 1},\n {"b": 2, "b": 3}]', ["line 2", "'b'", "twice"]),
         ('[{"a": 1},\n {"b": {\n"c": 1, "c": 1}}]', ["line 2", "'c'", "twice"]),
+        ("[\n" * 150 + "NaN" + "]" * 150, ["line 150, at [0][0]", "…: NaN is not JSON"]),
+        ("[\n" * 400 + "NaN" + "]" * 400, [": at [0][0]", "…: NaN is not JSON"]),
         ('[{"a": 1e999}]', ["line 1", "a number is too large to be one. Write it as text"]),
         ("[" * 5000, ["nested"]),
         ("[\n" + "[1],\n" * 2000 + "[" * 5000, ["line 2002, column 254: nested too deep"]),

@@ -20,7 +20,7 @@ class BadJson(ValueError):
     """A text that is not JSON as it should be.
 
     Attributes:
-        line: where, from 1.
+        line: where, from 1; 0 where only `at` is known.
         column: where in the line, from 1; 0 where only the line is known.
         at: where in the value, such as ``[3]['input']``; empty where that is not known.
         is_more: whether the text goes on after a whole value.
@@ -36,9 +36,8 @@ class BadJson(ValueError):
     @property
     def place(self) -> str:
         """Where it is, for a message."""
-        return (
-            f"line {self.line}" + (f", column {self.column}" if self.column else "") + (self.at and f", at {self.at}")
-        )
+        line, column = self.line and f"line {self.line}", self.column and f"column {self.column}"
+        return ", ".join(str(part) for part in (line, column, self.at and f"at {self.at}") if part)
 
 
 class Fault(NamedTuple):
@@ -213,7 +212,7 @@ def _without_faults(value: Any) -> tuple[Any, list[Fault]]:
 
 
 def _line_of(text: str) -> int:
-    """The line on which the innermost object or list begins that holds what was refused."""
+    """The line on which the innermost object or list begins that holds what was refused; 0 where that is too deep."""
     decoder: Any = json.JSONDecoder(**_HOOKS)
     parse_object, parse_array = decoder.parse_object, decoder.parse_array
 
@@ -237,4 +236,4 @@ def _line_of(text: str) -> int:
         return text.count("\n", 0, refused.start or 0) + 1
     except (ValueError, RecursionError):
         pass
-    return 1
+    return 0

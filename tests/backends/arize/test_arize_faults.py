@@ -161,6 +161,13 @@ def test_a_version_whose_answer_is_lost_is_found_again(arize: StandIn, client: C
     assert second.version_id != first.version_id
 
 
+def test_what_is_deleted_though_the_answer_was_lost_is_gone(arize: StandIn, client: Client) -> None:
+    client.datasets.create_dataset(name="kept", examples=[{"input": 1}])
+    arize.fail({"method": "DELETE", "times": 1, "cut": "after"})
+    client.datasets.delete(dataset="kept")
+    assert client.datasets.list_datasets().datasets == []
+
+
 @pytest.mark.thorough
 def test_a_request_that_is_answered_too_late(
     arize: StandIn, local: Client, store_url: str, monkeypatch: pytest.MonkeyPatch
