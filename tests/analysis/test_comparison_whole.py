@@ -393,3 +393,8 @@ def test_so_many_pairs_find_a_difference() -> None:
     assert examples_to_detect(replace(seen, difference=0.0)) is None
     assert examples_to_detect(replace(seen, sd_difference=None)) is None
     assert examples_to_detect(replace(seen, sd_difference=0.0)) is None
+
+
+def test_labels_of_which_no_more_is_known_have_not_moved() -> None:
+    found = LabelComparison(name="tone", n_pairs=0)
+    assert (found.n_moved, found.moves, found.baseline, found.candidate, found.p_value) == (0, (), {}, {}, None)

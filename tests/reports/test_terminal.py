@@ -52,6 +52,13 @@ def test_what_got_worse_stands_below_each_other_case_by_case(width: int) -> None
     assert lines[6].endswith("…")
 
 
+def test_long_names_of_what_got_worse_are_cut_at_forty_characters() -> None:
+    rows = {"example_id": ["e" * 41], f"eval.{'m' * 41}.score": [1.0]}
+    out = Console(file=io.StringIO(), width=200)
+    print_comparison(compare_results(result_table(rows), result_table({**rows, f"eval.{'m' * 41}.score": [0.0]})), out)
+    assert f"✔ → ✗  {'e' * 39}…  {'m' * 39}…\n" in out.file.getvalue()
+
+
 def test_a_sentence_is_one_line_however_narrow_the_terminal() -> None:
     """Who searches the output, or copies from it, has the whole of it."""
     rows = {"example_id": [f"e{n}" for n in range(30)], "eval.right.score": [1.0] * 30}

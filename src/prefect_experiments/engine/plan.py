@@ -42,7 +42,7 @@ def default_batch_size(examples: int, repetitions: int, concurrency: int) -> int
     more batches, not larger ones, unless that is less than one round.
     """
     one_round, rounds = (math.ceil(n * concurrency / repetitions) for n in (1, 40))
-    return max(1, one_round, min(MOST_EXAMPLES, max(rounds, math.ceil(examples / MOST_BATCHES))))
+    return max(one_round, min(MOST_EXAMPLES, max(rounds, math.ceil(examples / MOST_BATCHES))))
 
 
 def in_batches(positions: Sequence[int], size: int) -> Iterator[Batch]:
