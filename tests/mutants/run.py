@@ -65,15 +65,16 @@ class Tests:
         return sqlite3.connect(path, check_same_thread=False) if path.exists() else None
 
     def reaching(self, module: str, line: int) -> tuple[list[str], list[str]]:
-        """The ids of the tests that run the line; or the module, where that is run at import, by one test for all.
+        """The ids of the tests that run the line; where it is run at import, by one test for all, of the module's.
 
         The first ones, and more for what these let through.
         """
         if self.database is None:
             return [mirror(module)], []
-        by_calls = not is_run_at_import((PACKAGE / module).read_text(), line)
-        found = (by_calls and self._contexts(module, line)) or self._contexts(module)
         mirrored = mirror(module)
+        found = self._contexts(module, line)
+        if is_run_at_import((PACKAGE / module).read_text(), line) or not found:
+            found = self._contexts(module) | {name for name in self.there if name.startswith(mirrored)}
         left = sorted(found, key=lambda name: (not name.startswith(mirrored), self.cost(name)))
         first = self._within(left, SECONDS, MOST_TESTS)
         return first or [mirrored], self._within(left[len(first) :], MORE_SECONDS, MORE_TESTS)
