@@ -123,6 +123,7 @@ def test_a_metric_without_a_pair_says_how_many_scores_it_should_have_had() -> No
     }
 
 
+@pytest.mark.thorough
 def test_an_experiment_evaluator_needs_examples_that_both_ran() -> None:
     evaluators = {"share": lambda runs: float(runs["eval.x.score"].mean())}
     nothing = compare_results(table(["a", "b"], x=[1, 0]), table(["c"], x=[1]), experiment_evaluators=evaluators)

@@ -110,6 +110,7 @@ def test_p_values_are_those_of_exchanged_examples() -> None:
     assert found.smallest_p == 1 / 32
 
 
+@pytest.mark.thorough
 def test_no_p_value_is_less_than_the_smallest_that_could_have_come_out() -> None:
     ids = [f"q{number}" for number in range(30)]
     frames = [pd.DataFrame({"example_id": ids, "x": np.full(30, x)}) for x in (0.0, 1.0)]
@@ -281,6 +282,7 @@ def test_an_example_that_is_drawn_again_has_its_own_rows_under_numbered_ids() ->
 
 
 @pytest.mark.usefixtures("few")
+@pytest.mark.thorough
 def test_a_corpus_metrics_interval_does_not_reach_beyond_what_two_scores_can_differ() -> None:
     left, right = table(x=[0.0] * 30), table(x=[1.0] * 30)
     up, down = (corpus(*sides, lambda runs: runs["eval.x.score"].mean()) for sides in ((left, right), (right, left)))

@@ -27,6 +27,7 @@ def test_the_sides_of_hundreds_of_labels() -> None:
     assert shift_test(after, before) == found
 
 
+@pytest.mark.thorough
 def test_the_sides_and_resamples_of_a_function_of_all_runs() -> None:
     ids = [f"q{k:02}" for k in range(30)]
     left, right = (

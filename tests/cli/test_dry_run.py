@@ -69,6 +69,7 @@ def test_without_evaluators(here: Here) -> None:
         ("answer", ["app.py:broken", "exact_match"], 0, "A dry run: nothing was kept."),
     ],
 )
+@pytest.mark.thorough
 def test_where_every_call_failed_the_exit_code_is_3(
     task: str, evaluators: list[str], code: int, said: str, here: Here
 ) -> None:

@@ -112,6 +112,7 @@ def test_list_and_show(here: Here, experiment: Experiment) -> None:
     assert [error["count"] for error in shown["errors"]] == [2, 1]
 
 
+@pytest.mark.thorough
 def test_what_an_experiment_is_of_is_shown(here: Here, experiment: Experiment) -> None:
     store = here.client.store
     version = store.datasets.version("rows")

@@ -91,6 +91,7 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize("command", DEFAULTS)
+@pytest.mark.thorough
 def test_the_help_says_what_holds_where_nothing_is_given(command: str) -> None:
     said = io.StringIO()
     app.help_print(command.split(), console=Console(file=said, width=1000))

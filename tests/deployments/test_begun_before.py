@@ -108,6 +108,7 @@ def test_a_flow_run_has_its_last_life_before_it_is_given_up(calls: Calls, said_i
     ("named", "found"),
     [(None, None), ("latest", None), ("tag:best", None), ("nights/last.csv", "nights/last.csv"), ("night", "{}")],
 )
+@pytest.mark.thorough
 def test_what_a_baseline_leads_to_at_first_is_kept_to(
     calls: Calls, client: Client, named: str | None, found: str | None
 ) -> None:

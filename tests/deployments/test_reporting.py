@@ -152,6 +152,7 @@ def test_a_report_into_a_folder_that_is_deleted_is_told_of(
         ("a.html.d", "a.html.d/{}.html", None, None),
     ],
 )
+@pytest.mark.thorough
 def test_the_history_leads_to_a_report_that_people_can_open(
     where: str,
     file: str,

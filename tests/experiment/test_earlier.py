@@ -123,6 +123,7 @@ GUESS, CHANGED = TaskRecord("guess", "e" * 64, None), TaskRecord(TASK.name, "e" 
         (GUESS, 1, ["4 candidate"], {}),
     ],
 )
+@pytest.mark.thorough
 def test_whose_the_runs_between_are_and_why_others_are_left_out(
     store: Store, task: TaskRecord, pooled: int, found: list[str], left_out: dict[str, int]
 ) -> None:

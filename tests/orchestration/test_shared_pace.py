@@ -116,6 +116,7 @@ def test_calls_start_evenly_from_the_first_on_and_more_is_asked_for_at_once_wher
 @pytest.mark.parametrize(
     ("rate", "room", "most"), [(2.0, 6, 3), (2.0, 100, 4), (0.5, 100, 1), (1.0, 1, 1), (3.0, 5, 2)]
 )
+@pytest.mark.thorough
 def test_so_many_starts_are_asked_for_at_most(bucket: Bucket, line: Line, rate: float, room: int, most: int) -> None:
     bucket.rate, bucket.room = rate, room
     pace = SharedPace("llm", rate, room)
@@ -124,6 +125,7 @@ def test_so_many_starts_are_asked_for_at_most(bucket: Bucket, line: Line, rate: 
     assert all(after - before >= 1 / rate - 1e-6 for before, after in itertools.pairwise(found))
 
 
+@pytest.mark.thorough
 def test_two_that_share_a_rate_keep_to_it_together(bucket: Bucket, line: Line) -> None:
     first, second = SharedPace("llm", 2.0, 10), SharedPace("llm", 2.0, 10)
     found = sorted(starts(bucket, 30, first, second))

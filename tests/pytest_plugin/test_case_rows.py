@@ -129,6 +129,7 @@ SCORED = {
         ({"xfail": True}, PASSED),
     ],
 )
+@pytest.mark.thorough
 def test_a_case_leaves_a_row(
     stages: dict[str, Any], row: dict[str, Any], case: Callable[[str], pytest.Item], serverless: Project
 ) -> None:

@@ -166,6 +166,7 @@ def test_the_cases_of_a_dataset_are_its_examples(collected: Callable[[str], list
         ("gate={'metrcs': {}}", "", "unknown key 'metrcs'; did you mean 'metrics'?"),
     ],
 )
+@pytest.mark.thorough
 def test_a_marker_that_cannot_be_used_names_its_test(
     marker: str, signature: str, said: str, collected: Callable[[str], list[pytest.Item]]
 ) -> None:
@@ -185,6 +186,7 @@ def test_cases_of_one_dataset_agree_on_everything_but_repetitions(
     assert cases_of(agreed[0].config).groups["d"].expected == 5
 
 
+@pytest.mark.thorough
 def test_cases_of_one_dataset_that_disagree_are_refused(collected: Callable[[str], list[pytest.Item]]) -> None:
     test = "@pytest.mark.experiment(dataset='d', baseline={!r})\ndef test_{}(): ...\n\n"
     items = collected("import pytest\n\n" + test.format("latest", "a") + test.format("tag:x", "b"))

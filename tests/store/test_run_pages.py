@@ -26,6 +26,7 @@ def experiment(store: Store) -> str:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 6, 7])
+@pytest.mark.thorough
 def test_all_pages_together_hold_everything_once_and_in_order(
     store: Store, experiment: str, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
