@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # what a destructor or a signal's handler does may be within, too
 _within = 0
 _was_on = False
 
@@ -18,10 +18,10 @@ def without_collecting() -> Iterator[None]:
     """Have no garbage collected meanwhile, whoever else leaves this; after the last one it is as it was."""
     global _within, _was_on
     with _lock:
-        if not _within:
+        _within += 1
+        if _within == 1:
             _was_on = gc.isenabled()
             gc.disable()
-        _within += 1
     try:
         yield
     finally:
@@ -36,7 +36,7 @@ def _after_fork() -> None:
     global _lock, _within
     if _within and _was_on:
         gc.enable()
-    _lock, _within = threading.Lock(), 0
+    _lock, _within = threading.RLock(), 0
 
 
 if hasattr(os, "register_at_fork"):

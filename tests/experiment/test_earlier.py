@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,13 +29,6 @@ MONTHLY = Gate.parse({"alarms": {"per": "month"}})
 @pytest.fixture(autouse=True)
 def on_the_server() -> None:
     """None is needed here."""
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    found = Store(f"sqlite:///{tmp_path / 'store.db'}")
-    yield found
-    found.close()
 
 
 def made(store: Store, night: int, gate: str | None = "passed", *, dataset: str = "dataset", **how: Any) -> str:

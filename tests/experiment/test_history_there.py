@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,6 @@ from tests.store.samples import examples, new_experiment, record, run_row
 @pytest.fixture(autouse=True)
 def on_the_server() -> None:
     """None is needed here."""
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    found = Store(f"sqlite:///{tmp_path / 'store.db'}")
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from prefect_experiments.errors import InvalidDataset, NotFound
@@ -16,13 +13,6 @@ from tests.store.samples import TASK, example, examples, failed_row, new_experim
 @pytest.fixture(autouse=True)
 def on_the_server() -> None:
     """None is needed here."""
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    found = Store(f"sqlite:///{tmp_path / 'store.db'}")
-    yield found
-    found.close()
 
 
 @pytest.fixture

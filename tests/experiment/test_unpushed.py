@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,13 +20,6 @@ BACKEND: Any = SimpleNamespace(name="phoenix")
 @pytest.fixture(autouse=True)
 def on_the_server() -> None:
     """None is needed here."""
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    found = Store(f"sqlite:///{tmp_path / 'store.db'}")
-    yield found
-    found.close()
 
 
 def outcome(runs: int = 0, evaluations: int = 0, refused: int = 0, **more: Any) -> PushOutcome:

@@ -36,8 +36,8 @@ class BadJson(ValueError):
     @property
     def place(self) -> str:
         """Where it is, for a message."""
-        line, column = self.line and f"line {self.line}", self.column and f"column {self.column}"
-        return ", ".join(str(part) for part in (line, column, self.at and f"at {self.at}") if part)
+        parts = {"line": self.line, "column": self.column, "at": self.at}
+        return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
 
 
 class Fault(NamedTuple):

@@ -20,6 +20,7 @@ from prefect_experiments.backends import Remote
 from prefect_experiments.errors import AmbiguousName, InvalidDataset, InvalidSetting, NotFound, unknown_value
 from prefect_experiments.experiment.arguments import CompareArguments, Place, Placed
 from prefect_experiments.experiment.earlier import NOTHING, Since, between, earlier_runs, refuse_pool, since
+from prefect_experiments.experiment.idempotency import given_tags
 from prefect_experiments.experiment.places import experiment_key, find_experiment, remote_of, store_of
 from prefect_experiments.models import Experiment
 from prefect_experiments.signatures import takes
@@ -265,7 +266,7 @@ def _refuse_slip(baseline: Any, missing: NotFound, store: Store, dataset: str, *
     may_be_new = tag is not None or key.startswith(BY_LATEST)
     if key in (LATEST, BY_LATEST + dataset) or (may_be_new and first_run) or _is_new(store, dataset, key):
         return
-    tags = store.experiments.tags(dataset)
+    tags = given_tags(store, dataset)
     if tag is not None and not tags:
         _refuse_lost(tag, store, dataset)
         return

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from prefect_experiments.errors import AlreadyExists, NotFound
 from prefect_experiments.experiment.naming import check_tag
+from prefect_experiments.origin import BEGUN_FOR
 from prefect_experiments.store import ExperimentRecord, Store
 from prefect_experiments.store.tables import experiment_tags
 
@@ -31,6 +32,12 @@ def claimed(store: Store, dataset: str, key: str) -> ExperimentRecord | None:
         return store.experiments.get(f"tag:{key}", dataset=dataset)
     except NotFound:
         return None
+
+
+def given_tags(store: Store, dataset: str) -> list[str]:
+    """The tags of a dataset's experiments that somebody gave: all but the keys that they were begun for."""
+    found = ((tag, claimed(store, dataset, tag)) for tag in store.experiments.tags(dataset))
+    return [tag for tag, record in found if record is not None and record.experiment.origin.get(BEGUN_FOR) != tag]
 
 
 def claim(connection: Connection, record: ExperimentRecord, key: str) -> None:

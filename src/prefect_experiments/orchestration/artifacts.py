@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import socket
 from collections.abc import AsyncIterator
 from functools import partial
@@ -29,7 +28,7 @@ from prefect_experiments.experiment.work import RunWork
 from prefect_experiments.keys import fingerprint
 from prefect_experiments.orchestration.patience import current_line
 from prefect_experiments.orchestration.shared_server import is_shared_server
-from prefect_experiments.reports.escaping import code, markdown_link
+from prefect_experiments.reports.escaping import code, fence, markdown_link
 from prefect_experiments.reports.history_markdown import NIGHTS_SHOWN, history_markdown
 from prefect_experiments.reports.markdown import comparison_markdown, comparison_rows, summary_markdown
 from prefect_experiments.reports.phrases import verdict_word
@@ -239,8 +238,8 @@ async def show_report(path: Path, url: str | None, name: str) -> None:
 
 async def show_text(text: str, sort: str, name: str, description: str) -> None:
     """A text as it is, as it would stand on a terminal."""
-    fence = "`" * (1 + max([2, *map(len, re.findall("`+", text))]))  # of less than three, Markdown makes no block
-    markdown = f"{fence}text\n{text}\n{fence}"
+    marks = fence(text, 3)  # of less, Markdown makes no block
+    markdown = f"{marks}text\n{text}\n{marks}"
     key = artifact_key(sort, name)
     await current_line().tell(
         "the text", acreate_markdown_artifact(markdown=markdown, key=key, description=description)

@@ -119,9 +119,14 @@ def code(text: str, *, longest: int = 200, cell: bool = False) -> str:
         # A pipe ends a cell even inside code. It is escaped, and kept clear of a backslash before it:
         # renderers do not agree on what two backslashes and a pipe are. Elsewhere the backslash would be shown.
         text = re.sub(r"(\\?)\|", lambda found: f"{found[1]}{' ' if found[1] else ''}\\|", text)
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    marks = fence(text)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
+    return f"{marks}{pad}{text}{pad}{marks}"
+
+
+def fence(text: str, least: int = 1) -> str:
+    """So many backticks around a text that none within it end the code: `least`, or more."""
+    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
 
 
 def web_address(url: str | None) -> str | None:

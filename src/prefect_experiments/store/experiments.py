@@ -17,7 +17,7 @@ from prefect_experiments.datasets.kept_rows import sliced
 from prefect_experiments.errors import InvalidInput, NotFound, unknown_value
 from prefect_experiments.jsonable import dumps_strict
 from prefect_experiments.models import DatasetVersion, Experiment
-from prefect_experiments.origin import BEGUN_FOR, marked, origin_of
+from prefect_experiments.origin import marked
 from prefect_experiments.pages import Pagination
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.experiment_records import (
@@ -240,16 +240,12 @@ class ExperimentStore:
             move(connection, mine.dataset_id, tag, experiment_id)
 
     def tags(self, dataset: str) -> list[str]:
-        """The tags that somebody gave experiments of a dataset; none where there is no such dataset.
-
-        The idempotency key for which an experiment was begun is a tag of it, too, and not among these.
-        """
+        """The tags that experiments of a dataset have; none where there is no such dataset."""
         c = experiment_tags.c
-        query = sa.select(c.tag, experiments.c.metadata).join(experiments, experiments.c.id == c.experiment_id)
-        query = query.join(datasets, datasets.c.id == c.dataset_id).order_by(c.tag)
+        query = sa.select(c.tag).join(datasets, datasets.c.id == c.dataset_id).order_by(c.tag)
         with self._database.read() as connection:
-            found = connection.execute(query.where((datasets.c.id == dataset) | (datasets.c.name == dataset)))
-            return [tag for tag, text in found if origin_of(orjson.loads(text)).get(BEGUN_FOR) != tag]
+            found = query.where((datasets.c.id == dataset) | (datasets.c.name == dataset))
+            return list(connection.execute(found).scalars())
 
     def elsewhere(self, named: str, dataset: str) -> list[tuple[str, str, datetime]]:
         """The experiments of other datasets that have this name or ``tag:NAME``, the newest first.

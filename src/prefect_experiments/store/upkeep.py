@@ -233,5 +233,5 @@ def _unreadable(connection: Connection) -> Iterator[str]:
 def _is_json(text: str | None) -> bool:
     try:
         return text is None or orjson.loads(text) is not orjson
-    except (orjson.JSONDecodeError, TypeError):
+    except orjson.JSONDecodeError:
         return False

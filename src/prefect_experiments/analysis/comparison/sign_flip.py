@@ -111,11 +111,10 @@ def _of_sums(sums: Floats, differences: Floats, *, also_seen: int = 0) -> tuple[
     seen, near = math.fsum(differences), 1e-10 * float(np.abs(differences).sum())
     seen = seen if abs(seen) > near else 0.0
     n = len(sums) + also_seen
-    # The distribution is symmetric, so that both tails tell the same; what is 0 stands in both of them.
-    same = int((np.abs(np.abs(sums) - abs(seen)) <= near).sum()) / (2 if seen else 1)
-    tail = int((np.abs(sums) >= abs(seen) - near).sum()) / 2 + (0 if seen else same / 2)
-    tail, same = (tail + also_seen) / n, (same + also_seen) / n
-    return _oriented(seen, tail, same)
+    # The distribution is symmetric, so that both tails tell the same: half of what is in either. A sum of 0 is in both.
+    tail = sum(int((side >= abs(seen) - near).sum()) for side in (sums, -sums)) / 2
+    same = sum(int((np.abs(side - abs(seen)) <= near).sum()) for side in (sums, -sums)) / 2
+    return _oriented(seen, (tail + also_seen) / n, (same + also_seen) / n)
 
 
 def _random_sums(sizes: Floats) -> Floats:

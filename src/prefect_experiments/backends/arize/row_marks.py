@@ -13,10 +13,9 @@ from typing import Any
 
 import orjson
 
-from prefect_experiments.backends.arize.rows import Row
+from prefect_experiments.backends.arize.rows import Row, mark_of
 from prefect_experiments.backends.marks import evaluation_mark
 from prefect_experiments.models import AnnotatorKind
-from prefect_experiments.origin import MARK
 from prefect_experiments.records import UNKNOWN_FINGERPRINT, EvaluatedRun, EvaluationRecord
 
 
@@ -65,11 +64,8 @@ def metadata_columns(evaluation: EvaluationRecord) -> Row:
 
 def read_mark(row: Mapping[str, Any]) -> RunMark:
     """What the mark of a row says; nothing where there is none, or somebody else's column of that name."""
-    try:
-        mark = orjson.loads(row.get(MARK) or "{}")
-    except orjson.JSONDecodeError:
-        return RunMark()
-    if not isinstance(mark, dict) or not mark.keys() & {"times", "task", "evaluations"}:
+    mark = mark_of(row)
+    if not mark.keys() & {"times", "task", "evaluations"}:
         return RunMark()
     times = mark.get("times")
     return RunMark(True, (times[0], times[1]) if times else None, mark.get("task"), mark.get("evaluations") or {})

@@ -90,7 +90,7 @@ def _free(column: str, row: Row, names: Counter[str]) -> str:
 def to_example(row: Mapping[str, Any]) -> Example:
     """The example of a row, under the id that it had before it came to AX, else AX's."""
     fields = {name: value for name, value in row.items() if name not in _SYSTEM and name != MARK}
-    mark = _mark(row)
+    mark = mark_of(row)
     if "metadata" in mark:
         value, output, metadata = (_gathered(mark.get(name), fields) for name in _PARTS)
     else:
@@ -104,7 +104,8 @@ def to_example(row: Mapping[str, Any]) -> Example:
     )
 
 
-def _mark(row: Mapping[str, Any]) -> Row:
+def mark_of(row: Mapping[str, Any]) -> Row:
+    """What our column `MARK` of a row of AX's says; nothing where there is none."""
     try:
         found = orjson.loads(row.get(MARK) or "{}")
     except orjson.JSONDecodeError:  # somebody else's column of that name
