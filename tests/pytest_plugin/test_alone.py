@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOKS = """
 import sys
 
-ITSELF = ["prefect_experiments", "prefect_experiments.display", "prefect_experiments.pytest_plugin",
-          "prefect_experiments.pytest_plugin.known", "prefect_experiments.texts"]
+ITSELF = ["prefect_experiments", "prefect_experiments.display", "prefect_experiments.garbage",
+          "prefect_experiments.pytest_plugin", "prefect_experiments.pytest_plugin.known", "prefect_experiments.texts"]
 
 def ours():
     return sorted(name for name in sys.modules if name.startswith("prefect"))
