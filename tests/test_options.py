@@ -308,6 +308,24 @@ def test_a_parameter_of_a_call_is_a_field_with_its_words() -> None:
     assert "pause: seconds before each call." in call.__doc__
 
 
+@pytest.mark.parametrize(
+    "after",
+    [
+        "",
+        "\n\nReturns:\n    it.",
+        "\n\nRaises:\n    Error: or not.",
+        "\n\nReturns:\n    it.\n\nRaises:\n    E: or not.",
+    ],
+)
+def test_the_parameters_stand_before_what_a_call_gives_and_raises(after: str) -> None:
+    def call(given: More) -> float:
+        return given.pause
+
+    call.__doc__ = f"Call.{after}"
+    words = "".join(f"\n    {name}: {words}" for name, words in described(More).items())
+    assert takes(More)(call).__doc__ == f"Call.\n\nArgs:{words}{after}\n"
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     made = CallOptions(
         concurrency=np.int64(2), retries=np.uint8(0), timeout=np.float32(2), exit_on_error=np.bool_(True)

@@ -65,6 +65,10 @@ class Nights:
             store.experiments.note(made.id, **{GATE: gate})
         return name
 
+    def skip_to(self, number: int) -> None:
+        """Have the next night this number, and with it its scores, whatever was before."""
+        self._made = number - 1
+
     def compared(self, candidate: str, pooled: int = 5, baseline: str = "night 1") -> Comparison:
         found = self.client.experiments.compare(
             baseline=baseline, candidate=candidate, dataset="nights", gate=RULES, pooled=pooled, print_summary=False
@@ -116,6 +120,19 @@ def test_the_baseline_is_pooled_of_the_first_runs_that_no_gate_failed(nights: Ni
     }
     assert charted(found) == ["night 2", "night 3", "night 7", "night 8", "night 9"]
     assert charted(nights.compared("night 8", pooled=3)) == ["night 2", "night 3", "night 7"], "nothing after it"
+
+
+@pytest.mark.parametrize(("before", "unlike"), [(0, 0), (3, 1)])
+def test_a_run_is_compared_with_all_that_are_pooled_before_it(nights: Nights, before: int, unlike: int) -> None:
+    """Of the same scores, 0.54 after 0.8, one run before says too little, and four say enough."""
+    nights.night(0.8)
+    for _ in range(before):
+        nights.night(0.8)
+    nights.skip_to(5)
+    nights.night(0.54)
+    found = nights.compared(nights.night(0.8)).pooled
+    assert found is not None
+    assert found.left_out.get("whose scores are unlike those before them", 0) == unlike
 
 
 def test_a_tag_that_is_put_back_leaves_behind_what_was_made_meanwhile(nights: Nights) -> None:

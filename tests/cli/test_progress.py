@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
 import logging
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,30 @@ def test_lines_come_at_most_every_five_seconds(
         "run 1,000/1,319, 1 failed, 10/2,636 evaluations",
     ]
     assert watcher.experiment_id == "exp-1"
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("text", ["[/end] [red]no colour[/red]", "12 of :smile:", "http://127.0.0.1 = 'a'"])
+def test_what_a_task_prints_stands_above_the_bar_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, stream: str, text: str
+) -> None:
+    """Also where the line has not ended yet, as with ``print(".", end="", flush=True)``."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "200")
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with shown._BarWatcher().shown():
+        print(text, end="", file=getattr(sys, stream), flush=True)
+        print(f"whole: {text}", file=getattr(sys, stream), flush=True)
+    lines = screen.getvalue().replace("\r", "\n").replace("\x1b[2K", "").splitlines()
+    assert text in lines
+    assert f"whole: {text}" in lines
 
 
 def test_what_there_is_to_say() -> None:

@@ -208,6 +208,23 @@ def test_a_function_of_20_ms_may_have_asked_somebody_who_is_paid(kind, seconds, 
     assert _was_paid(verdict(0, annotator_kind=kind, start_time=0.0, end_time=seconds)) is is_paid
 
 
+def test_quick_evaluators_are_called_one_after_the_other(monkeypatch):
+    """More threads would only wait for one another, as Python runs one at a time."""
+    monkeypatch.setattr("prefect_experiments.engine.dispatch.SLICE_S", 0.0)  # what is learned counts for the next call
+    # On a busy machine a quick function takes long as well.
+    monkeypatch.setattr("prefect_experiments.engine.dispatch.OVERDUE_S", FOREVER_S)
+    monkeypatch.setattr("prefect_experiments.engine.dispatch.BLOCKING_S", FOREVER_S)
+    in_flight = InFlight()
+
+    def judge(output):
+        with in_flight.call():
+            time.sleep(0.001)
+            return 1.0
+
+    evaluate(judge, range(100), concurrency=8)
+    assert (len(in_flight.starts), in_flight.most) == (100, 1)
+
+
 def test_threads_are_used_again():
     names: set[str] = set()
 

@@ -282,6 +282,19 @@ def test_a_store_that_is_away_stops_nobody(
     assert second.limit.rate == 10.0
 
 
+def test_that_a_store_is_away_from_the_first_round_on_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(in_step_module, "SHOWN_EVERY_S", 0.0)
+    monkeypatch.setattr(in_step_module, "SAID_AFTER_S", 0.0)
+    path = tmp_path / "store.db"
+    store = Store(f"sqlite:///{path}")
+    with store.database.read(), contextlib.closing(sqlite3.connect(path, isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        Elsewhere(store, "1")
+    assert len([text for text in caplog.messages if "by this process alone" in text]) == 1
+
+
 def echo(input: int) -> int:
     return input
 

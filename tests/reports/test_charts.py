@@ -26,6 +26,10 @@ def test_an_axis_has_some_round_numbers(low: float, high: float, ticks: list[str
     assert [tick.label for tick in labelled(low, high, 4, label)] == ticks
 
 
+def test_where_only_the_ends_have_labels_of_their_own_these_are_there() -> None:
+    assert [tick.x for tick in labelled(0, 1, 4, lambda value: f"{value:.0f}")] == [0, 1]
+
+
 @given(st.floats(-1000, 1000), st.floats(0.01, 1000), st.integers(3, 8))
 def test_ticks_are_within_the_axis_and_about_as_many_as_asked(low: float, length: float, about: int) -> None:
     ticks = labelled(low, low + length, about, label)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -184,6 +185,14 @@ def test_what_is_not_there_is_said_with_what_is(store: Store) -> None:
     for method in (store.datasets.get, store.datasets.info, store.datasets.versions, store.datasets.delete):
         with pytest.raises(NotFound):
             method("ds-0000000000000000")
+
+
+def test_of_many_versions_the_newest_ten_are_named(store: Store) -> None:
+    for number in range(1, 13):
+        store.datasets.put("questions", examples(number))
+    with pytest.raises(NotFound) as raised:
+        store.datasets.get("questions", version="0")
+    assert re.findall(r"(\d+) \(", str(raised.value)) == [str(number) for number in range(12, 2, -1)]
 
 
 def test_looking_for_text_that_no_database_holds(store: Store) -> None:

@@ -134,7 +134,8 @@ class _BarWatcher(_Watcher):
             BarColumn(bar_width=30),
             TextColumn("{task.description}", markup=False),  # an error's text may be part of it
             TimeElapsedColumn(),
-            console=Console(stderr=True, highlight=False, emoji=False),
+            # What the task prints is no markup either: a line without its end is printed as a text.
+            console=Console(stderr=True, markup=False, highlight=False, emoji=False),
             transient=True,
             # What the task prints goes above the bar, unless it goes somewhere else anyhow.
             redirect_stdout=sys.stdout.isatty(),

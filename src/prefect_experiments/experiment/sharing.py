@@ -70,12 +70,12 @@ def parts_of(session: Session, workers: int, leader: str, trace_attributes: dict
     """What each worker is told; of fewer workers where there is not enough to do.
 
     Args:
-        session: of the experiment, in the process that leads.
+        session: of the experiment, in the process that leads; it has calls to make.
         workers: how many there are to be at most.
         leader: the holder of the lease on its calls.
         trace_attributes: what stands on the root span of every trace.
     """
-    spec, examples = session.spec, max(1, len(session.missing.positions))
+    spec, examples = session.spec, len(session.missing.positions)
     spent = session.store.results.spending(spec.experiment_id).spent if spec.options.budget is not None else 0.0
     found = shares(spec.options.concurrency, min(workers, examples))
     return [
