@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
+from scipy.stats import t as student_t
 
 from prefect_experiments import EvaluationResultFieldNames, Gate
 from prefect_experiments.analysis.comparison import compare_results
@@ -552,6 +554,33 @@ def test_the_smallest_drop_is_the_corrected_tests() -> None:
     assert wide is not None
     assert wide == pytest.approx(0.8 + (0.8889 - 2.3060) * math.sqrt(0.1**2 + wide * (1 - wide) / 10), rel=1e-3)
     assert smallest_corrected_drop(replace(few, stderr=0.4), Asked(alpha=0.05)) is None
+
+
+@pytest.mark.parametrize("widest", [1.0, 4.0])
+@pytest.mark.parametrize(("n_baseline", "n_candidate"), [(40, 25), (25, 40)])
+@pytest.mark.parametrize("margin", [None, 0.02, 0.3])
+def test_the_smallest_drop_is_as_many_standard_errors_as_the_test_and_the_power_take(
+    widest: float, n_baseline: int, n_candidate: int, margin: float | None
+) -> None:
+    """Where examples that fall by all there is are added to what people's scores differ by: solved otherwise."""
+    found = replace(
+        corrected(Judged(n=100, share=0.3)),
+        stderr=0.05,
+        df=23.0,
+        n_baseline=n_baseline,
+        n_candidate=n_candidate,
+        widest=widest,
+    )
+
+    def beyond(drop: float) -> float:
+        error = np.sqrt(0.05**2 + drop * (widest - drop) / 25)
+        bounds = [student_t(23).ppf(0.99) * error]
+        if margin is not None:
+            bounds.append(margin - student_t(23).ppf(0.95) * error)
+        return float(drop - max(bounds) - student_t(23).ppf(0.8) * error)
+
+    drop = smallest_corrected_drop(found, Asked(alpha=0.01, confidence=0.9, margin=margin))
+    assert drop == pytest.approx(brentq(beyond, 0.0, widest), abs=1e-4 * widest)
 
 
 def test_where_nothing_is_corrected_no_drop_is_said_to_be_found() -> None:
