@@ -445,6 +445,18 @@ class Bases(pydantic.BaseModel):
     more: typing.Any = None
 
 
+class Priced(Base):
+    price: decimal.Decimal = decimal.Decimal("1.50")
+
+
+class PricedAndMore(Priced):
+    y: int = 2
+
+
+class PricedOnes(pydantic.BaseModel):
+    items: list[Priced]
+
+
 class Raises(Base):
     @pydantic.computed_field
     @property
@@ -456,6 +468,7 @@ class Raises(Base):
     ("value", "kept", "warned"),
     [
         (Bases(items=[Derived()]), {"items": [{"x": 1, "y": 2}], "more": None}, None),
+        (PricedOnes(items=[PricedAndMore()]), {"items": [{"x": 1, "price": "1.50", "y": 2}]}, None),
         (Bases(more=math.nan), {"items": [], "more": "nan"}, "nan at ['more'] is not JSON; kept as its repr"),
         (
             Bases(more={1: "a", 2: [math.inf, None]}),
@@ -473,7 +486,7 @@ class Raises(Base):
             "RaisingField at ['m']['total'] is not JSON; kept as its repr",
         ),
     ],
-    ids=["derived", "NaN", "keys", "one key", "raises"],
+    ids=["derived", "derived, written as the model writes it", "NaN", "keys", "one key", "raises"],
 )
 def test_a_model_leaves_nothing_out_by_the_types_that_its_fields_say(value, kept, warned):
     text, warning = dumps_output(value)

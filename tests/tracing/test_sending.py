@@ -106,6 +106,16 @@ def test_very_much_text_is_sent_though_held_and_in_smaller_batches(collector, mo
     assert max(request.body_bytes for request in collector.requests) < 300_000
 
 
+def test_a_batch_is_as_large_as_all_that_is_in_it(collector, monkeypatch):
+    monkeypatch.setattr(sender, "BATCH_CHARACTERS", 200_000)
+    tracer = tracer_to(collector)
+    with tracer.hold():  # one after the other: the first is the smallest
+        experiment(lambda given: "x" * (50_000 if given else 0), range(21), tracer=tracer, concurrency=1)
+    assert tracer.flush(PATIENCE_S)
+    assert len(collector.spans) == 21
+    assert max(request.body_bytes for request in collector.requests) < 300_000
+
+
 class Calls:
     """A task that notes its calls."""
 
