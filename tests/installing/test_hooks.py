@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -113,7 +114,7 @@ def test_a_module_that_git_does_not_know_is_asked_for(clone: Clone) -> None:
 @pytest.mark.slow
 def test_an_environment_is_asked_for_where_there_is_none(clone: Clone) -> None:
     """In each worktree there has to be one: it shares the hooks, and not what git ignores."""
-    (clone.path / ".venv").unlink()
+    shutil.rmtree(clone.path / ".venv")
     clone.must("git", "worktree", "add", "--quiet", "--detach", "../another")
     for place in (clone.path, clone.path.parent / "another"):
         done = clone.run("git", "commit", "--allow-empty", "--message", "nothing", cwd=place)

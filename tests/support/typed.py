@@ -18,8 +18,9 @@ from structure import imports, modules  # noqa: E402
 CHECKED = ("src", "flows", "deployments", "pyproject.toml", "requirements.txt", "requirements-dev.txt")
 
 
-def git(*arguments: str) -> list[str]:
-    done = subprocess.run(["git", *arguments, "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
+def git(command: str, *arguments: str) -> list[str]:
+    # After `--`, `-z` would be a path.
+    done = subprocess.run(["git", command, "-z", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
     return [name for name in done.stdout.split("\0") if name]
 
 
