@@ -258,11 +258,15 @@ def test_any_names_and_figures_are_carried(start: Start) -> None:
     assert second.limits.meet("never-refused").rate == math.inf
 
 
-def test_a_store_that_is_away_stops_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round tells the store, and that it does not answer is said without waiting."""
     monkeypatch.setattr(in_step_module, "SHOWN_EVERY_S", 0.0)
     monkeypatch.setattr(in_step_module, "SAID_AFTER_S", 0.0)
+
+
+@pytest.mark.usefixtures("said_at_once")
+def test_a_store_that_is_away_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "store.db"
     first, second = (Elsewhere(Store(f"sqlite:///{path}"), name, starts=10) for name in "12")
     rounds(first, second)
@@ -282,16 +286,13 @@ def test_a_store_that_is_away_stops_nobody(
     assert second.limit.rate == 10.0
 
 
-def test_that_a_store_is_away_from_the_first_round_on_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(in_step_module, "SHOWN_EVERY_S", 0.0)
-    monkeypatch.setattr(in_step_module, "SAID_AFTER_S", 0.0)
+@pytest.mark.usefixtures("said_at_once")
+def test_that_a_store_is_away_from_the_first_round_on_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "store.db"
-    store = Store(f"sqlite:///{path}")
-    with store.database.read(), contextlib.closing(sqlite3.connect(path, isolation_level=None)) as lock:
+    Elsewhere(Store(f"sqlite:///{path}"), "0")  # its tables are there
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as lock:
         lock.execute("BEGIN IMMEDIATE")
-        Elsewhere(store, "1")
+        Elsewhere(Store(f"sqlite:///{path}"), "1")
     assert len([text for text in caplog.messages if "by this process alone" in text]) == 1
 
 
