@@ -115,6 +115,17 @@ def test_a_module_that_it_imports_has_changed(folder: Path, how: str, reference:
     assert answer(reference) == 3
 
 
+def test_a_module_whose_name_no_text_says_has_changed(folder: Path) -> None:
+    """That it was imported was seen when the file was loaded before."""
+    write(
+        folder / "app.py",
+        "import importlib as i\nm = i.import_module('hel' + 'per')\ndef answer(input): return m.VALUE\n",
+    )
+    for number in (1, 2, 3):
+        write(folder / "helper.py", f"VALUE = {number}\n")
+        assert answer("app.py:answer") == number
+
+
 def test_only_what_depends_on_the_change_is_loaded_anew(folder: Path) -> None:
     log = folder / "log"
     note = f"with open({str(log)!r}, 'a') as file: file.write(__name__[-4:] + ' ')\n"

@@ -150,6 +150,14 @@ def test_the_parts_of_a_flow_run_are_gone_on_with_each_by_itself(calls: Calls, c
     assert len(calls.resumed) == 2
 
 
+def test_in_its_first_life_a_flow_run_begins_what_it_is_asked_for(calls: Calls, client: Client) -> None:
+    """A flow that evaluates one dataset twice has two experiments."""
+    begun(calls)
+    begun(calls)
+    assert len(client.experiments.list(dataset="dataset")) == 2
+    assert calls.resumed == []
+
+
 class Server:
     """Prefect's, with one flow run in a state."""
 

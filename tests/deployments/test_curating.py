@@ -38,6 +38,20 @@ def test_where_there_is_nothing_to_add_nothing_is_made(client: Client) -> None:
     assert [one.name for one in client.datasets.list_datasets()] == ["empty"]
 
 
+def test_traces_come_from_where_they_are_said_to_be(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def examples_of(_: Traces, origin: Client) -> list[Any]:
+        asked.append(origin.backend)
+        return examples(1)
+
+    monkeypatch.setattr(Traces, "examples", examples_of)
+    for backends in ({}, {"traces_backend": "phoenix"}, {"backend": "local", "traces_backend": "phoenix"}):
+        assert asyncio.run(curate_dataset.fn(name="grown", traces=Traces(), **backends)).is_completed()
+    assert asked == ["local", "phoenix", "phoenix"]
+    assert len(client.datasets.get_dataset(name="grown")) == 1
+
+
 def test_only_what_a_dataset_lacks_is_added_to_it(client: Client) -> None:
     made, count = add_new(client, "grown", examples(3), "a description")
     assert (count, [one.id for one in made], made.description) == (3, ["ex-0", "ex-1", "ex-2"], "a description")

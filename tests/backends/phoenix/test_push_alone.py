@@ -188,6 +188,27 @@ def test_with_nothing_to_do_it_looks_seldom(pushing_to: Pushing, monkeypatch: py
     assert pushing_to.all_taken(filled)
 
 
+def test_a_slow_store_is_told_once_of_each_result(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is taken while the store is told of the results before waits until that is done."""
+    monkeypatch.setattr(pushing, "VISIT_EVERY_S", 0.02)
+    filled = Filled(pushing_to.store, 40)
+    queue = type(pushing_to.store.outbox)
+    told: Counter[Any] = Counter()
+    original = queue.mark
+
+    def slow(self: Any, link: Link, pushed: Any) -> None:
+        told.update((item.position, item.repetition_number, getattr(item, "name", None)) for item, _, _ in pushed)
+        time.sleep(0.05)
+        original(self, link, pushed)
+
+    monkeypatch.setattr(queue, "mark", slow)
+    pushing_to.backend.does = lambda _: asyncio.sleep(0.005)
+    assert pushing_to(filled).is_complete
+    assert told == pushing_to.backend.taken
+    assert set(told.values()) == {1}
+    assert pushing_to.all_taken(filled)
+
+
 @pytest.mark.thorough
 def test_an_outage_is_waited_for_and_asked_about_seldom(pushing_to: Pushing) -> None:
     filled = Filled(pushing_to.store, 30)
