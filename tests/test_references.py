@@ -271,6 +271,20 @@ def test_an_edit_before_the_first_look_is_seen_by_the_compiled_file(
     assert answer("early:answer") == 22
 
 
+def test_what_was_written_and_imported_in_the_life_of_the_process_is_as_its_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (folder / "helper.py").write_text("VALUE = 1\n")
+    importlib.invalidate_caches()
+    helper = importlib.import_module("helper")
+    helper.VALUE = 2  # by a test, say
+    write(folder / "app.py", "import helper\ndef answer(input): return helper.VALUE\n")
+    assert answer("app.py:answer") == 2
+    assert sys.modules["helper"] is helper
+    assert caplog.text == ""
+
+
 def test_installed_packages_and_the_standard_library_are_left_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -403,6 +403,13 @@ def test_a_run_that_scores_unlike_the_baseline_is_no_part_of_the_pool(odd: float
     assert check_of(found, "right").status == "passed"
 
 
+def test_a_run_is_unlike_beside_all_that_the_baseline_is_pooled_of() -> None:
+    """What one run cannot tell from chance, three can."""
+    found = {pooled: judged([0.8, 0.8, 0.88, 0.8], pooled=pooled).pooled for pooled in (2, 3)}
+    assert found[2].left_out == {}
+    assert found[3].left_out == {"whose scores are unlike those before them": 1}
+
+
 def test_runs_that_are_called_alike_have_their_dates() -> None:
     rng = np.random.default_rng(5)
     tables = [night(rng, 0.8, "nightly") for _ in range(4)]

@@ -22,6 +22,7 @@ from prefect_experiments.cli.output import (
     print_page,
     score_table,
     table,
+    tell,
 )
 from prefect_experiments.errors import InvalidInput
 from prefect_experiments.pages import Pagination
@@ -40,6 +41,14 @@ def shown(thing: Any, width: int = 80) -> list[str]:
     console = Console(file=out, width=width, highlight=False)
     thing(console) if callable(thing) else console.print(thing)
     return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_a_question_is_there_before_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where stderr passes on whole lines only."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, line_buffering=True))
+    tell("Which one? ", end="")
+    assert written.getvalue() == b"Which one? "
 
 
 @pytest.mark.parametrize("name", ["acc[/x]", "x[red]y", "[bold]z[/bold]"])

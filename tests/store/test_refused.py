@@ -23,7 +23,7 @@ from prefect_experiments.store.leases import DOUBT_S, NOBODY
 from prefect_experiments.store.processes import Process
 from prefect_experiments.store.shared_work import WorkerLease
 
-from .samples import new_experiment, record, run_row
+from .samples import new_experiment, record, run_row, verdict
 
 ELSEWHERE = Process("elsewhere", "another machine", 1, "1", "a")
 LONG = "x" * 300
@@ -111,6 +111,18 @@ def test_a_run_without_what_it_must_have(store: Store) -> None:
         f"a value that the store at {store.shown_url} cannot hold: NOT NULL constraint failed: "
         f"experiment_runs.attempts. Of experiment {experiment}, 1 finished run of this process is not kept."
     )
+
+
+def test_an_evaluation_without_what_it_must_have(store: Store) -> None:
+    """The runs that it is of were kept before."""
+    experiment = new_experiment(store).experiment.id
+    with pytest.raises(InvalidInput) as refused:
+        record(store, experiment, [run_row(0), run_row(1)], [verdict(0, annotator_kind=None)])
+    assert str(refused.value) == (
+        f"a value that the store at {store.shown_url} cannot hold: NOT NULL constraint failed: "
+        f"evaluations.annotator_kind. Of experiment {experiment}, 1 evaluation of this process is not kept."
+    )
+    assert len(store.results.finished_runs(experiment)) == 2
 
 
 def test_an_id_that_two_backends_have_given(store: Store) -> None:

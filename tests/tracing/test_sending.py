@@ -64,6 +64,8 @@ def test_held_spans_wait_and_flushing_sends_them(collector):
         assert tracer.flush(PATIENCE_S)
         assert len(collector.spans) == 3
         experiment(quick, range(3), tracer=tracer_to(collector))
+        time.sleep(0.3)
+        assert (len(collector.spans), tracer.waiting) == (3, 3), "what comes after flushing is held again"
     assert len(collector.wait_for(6)) == 6
     assert tracer.flush(PATIENCE_S)
     assert tracer.waiting == 0

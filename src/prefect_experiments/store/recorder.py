@@ -18,7 +18,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from prefect_experiments.backoff import backoff
-from prefect_experiments.errors import ExperimentsError, InvalidInput, NotFound, StoreLost, StoreUnavailable
+from prefect_experiments.errors import (
+    ExperimentsError,
+    InvalidInput,
+    InvalidSetting,
+    NotFound,
+    StoreLost,
+    StoreUnavailable,
+)
 from prefect_experiments.records import EvaluationRecord, RunRecord
 from prefect_experiments.store.database import Database
 from prefect_experiments.store.ingest import delete_evaluations_of_failed, evaluated_failures
@@ -313,7 +320,7 @@ class Recorder:
     def _with_what_is_lost(self, error: ExperimentsError) -> ExperimentsError:
         """The same error, whose text tells what it has cost."""
         runs, given = self._runs_added - self._runs_durable, self._added - self._durable
-        if (isinstance(error, StoreLost) and error.saved_in is None) or isinstance(error, InvalidInput):
+        if (isinstance(error, StoreLost) and error.saved_in is None) or isinstance(error, InvalidSetting):
             runs, given = self._runs_added, self._added  # the file is not what it was
         parts = [f"{n} {what}{'s' * (n > 1)}" for n, what in ((runs, "finished run"), (given, "evaluation")) if n]
         lost = (
