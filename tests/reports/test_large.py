@@ -17,6 +17,7 @@ from prefect_experiments.reports import page_data
 from prefect_experiments.reports.chosen import chosen
 from prefect_experiments.reports.figures import outline_of
 from prefect_experiments.reports.html import html_report
+from prefect_experiments.reports.report_model import ReportSide
 from prefect_experiments.store import EvaluatorRecord, Store, TaskRecord
 from support.patience import PATIENCE_S
 
@@ -158,6 +159,20 @@ def test_of_one_experiment_those_that_failed_and_the_lowest_are_kept() -> None:
     assert list(found.ids) == sorted(found.ids), "in the order of the dataset"
     assert (found.n_left_out, found.said[0]) == (290, "all 1 with an error")
     assert found.said[1] == "9 of 299 that could have scored higher (the lowest among them)"
+
+
+def test_of_two_that_are_not_compared_the_candidates_lowest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_data, "MOST_EXAMPLES", 10)
+
+    def scored(low: int, label: str) -> ReportSide:
+        rows = [{"example_id": f"e{n:02}", "output": "x", "eval.right.score": float(n != low)} for n in range(60)]
+        return side(rows, label)
+
+    page = html_report(None, scored(50, "candidate"), scored(40, "baseline"))
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', page, re.DOTALL)[0])
+    kept = {example["id"] for example in data["examples"]}
+    assert "e50" in kept
+    assert "e40" not in kept
 
 
 def test_figures_are_of_all_whatever_the_page_holds(monkeypatch: pytest.MonkeyPatch) -> None:
