@@ -10,7 +10,7 @@ import pytest
 
 from prefect_experiments.engine import threads
 from prefect_experiments.engine.threads import NoThread, Threads
-from support.patience import wait_for
+from support.patience import PATIENCE_S, wait_for
 
 from .harness import in_virtual_time
 
@@ -48,6 +48,30 @@ def test_as_many_threads_as_calls_at_once():
         return len(named("crowd"))
 
     assert asyncio.run(main()) == 4
+
+
+@pytest.mark.parametrize(
+    ("raised", "given"),
+    [
+        (ValueError("no"), ValueError("no")),
+        (StopIteration("no"), RuntimeError("StopIteration: no")),
+        (SystemExit("no"), RuntimeError("SystemExit: no")),
+        (KeyboardInterrupt(), RuntimeError("KeyboardInterrupt")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_function_raises_reaches_who_waits_and_its_thread_goes_on(raised, given):
+    pool = Threads("raising")
+
+    def fails():
+        raise raised
+
+    async def main():
+        with pytest.raises(type(given), match=f"^{given}$"):
+            await asyncio.wait_for(await pool.submit(fails), PATIENCE_S)
+        return await (await pool.submit(lambda: threading.current_thread().name))
+
+    assert asyncio.run(main()) == "raising-1"
 
 
 @pytest.fixture
