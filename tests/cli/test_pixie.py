@@ -160,6 +160,11 @@ class TestFromTrace:
         for found in (here("datasets", "from-trace", trace), here("datasets", "from-trace", trace, "--json")):
             assert (found.code, found.json) == (0, MADE), found.err
 
+    def test_as_it_can_be_read(self, here: Here, trace: str) -> None:
+        """Without escapes, and with what in rich's eyes is markup."""
+        options = ["--description", "Übung [red]für[/red] 東京"]
+        assert '"description": "Übung [red]für[/red] 東京"' in here("datasets", "from-trace", trace, *options).out
+
     def test_or_written(self, here: Here, trace: str) -> None:
         options = ["--output", "new.json", "--form", "entry_kwargs", "--description", "Hello", "--evaluator", "..."]
         ended = here("datasets", "from-trace", trace, *options)

@@ -138,9 +138,17 @@ def test_the_first_retry_comes_within_half_a_second_and_none_later_than_half_a_m
 
 def test_a_quick_python_evaluator_has_nothing_to_wait_for(monkeypatch):
     monkeypatch.setattr(calls, "FIRST_BACKOFF_S", 30)
+    slept, sleep = [], asyncio.sleep
+
+    async def noted(delay, result=None):
+        slept.append(delay)
+        return await sleep(delay, result)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
     judge, made = failing(2)
     assert evaluate({"judge": judge}, ["a"], retries=2).evaluation().error is None
     assert len(made["a"]) == 3
+    assert max(slept, default=0) < 0.5
 
 
 def test_an_evaluator_that_takes_as_long_as_a_network_call_waits(monkeypatch):

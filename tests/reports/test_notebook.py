@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from prefect_experiments import Dataset, Example, Verdict
+from prefect_experiments import Dataset, Example, RanExperiment, Verdict
 from prefect_experiments.pages import ExampleList, ExperimentList, Pagination
+from prefect_experiments.store import Store
 from support.patience import PATIENCE_S
+from tests.store.samples import new_experiment
 
 from . import hostile
 from .made import made
@@ -53,6 +55,21 @@ def test_a_comparison_has_its_verdict_its_metrics_and_what_got_worse() -> None:
         assert said in page.text
     assert page.links == ["https://phoenix.example.com/experiments/compare?id=2"]
     assert page.tags <= {"div", "span", "a", "bdi", "ul", "li", "table", "caption", "thead", "tbody", "tr", "th", "td"}
+
+
+def test_an_experiment_says_its_verdict_once() -> None:
+    """Its own, of a first run; else that of what it is compared with."""
+    store = Store("sqlite://")
+    ran = RanExperiment(store, new_experiment(store, name="first"))
+    ran.verdict = Verdict(status="failed", reasons=("nothing was right",))
+    text = page_of(ran).text
+    assert (text.count("Failed"), text.count("nothing was right")) == (1, 1)
+    ran.comparison, ran.verdict = MADE.comparison, MADE.comparison.verdict
+    beside, alone = page_of(ran).text, page_of(MADE.comparison).text
+    assert MADE.comparison.verdict.reasons[0] in alone
+    for said in ("Failed", MADE.comparison.verdict.reasons[0]):
+        assert beside.count(said) == alone.count(said)
+    store.close()
 
 
 def test_numbers_stand_at_the_right_and_words_at_the_left() -> None:

@@ -56,6 +56,20 @@ def test_examples_that_are_deleted_in_part_may_be_deleted_again() -> None:
         asyncio.run(api.delete_examples("dataset", "version", ["e1"]))
 
 
+def test_runs_that_are_added_have_an_id_each() -> None:
+    rows: list[Row] = [{"example_id": "e1"}, {"example_id": "e2"}]
+    with ax_that_says({"id": "experiment", "run_ids": ["r1", "r2"]}) as api:
+        assert asyncio.run(api.append_runs("experiment", rows)) == ["r1", "r2"]
+        for given in (rows[:1], [*rows, *rows]):
+            with pytest.raises(InvalidSetting, match="it lacks as many run_ids as runs"):
+                asyncio.run(api.append_runs("experiment", given))
+    with (
+        ax_that_says({"id": "experiment", "run_ids": None}) as api,
+        pytest.raises(InvalidSetting, match="as many run_ids"),
+    ):
+        asyncio.run(api.append_runs("experiment", []))
+
+
 def test_where_there_is_no_space_that_is_said() -> None:
     with ax_that_says({"spaces": []}) as api, pytest.raises(InvalidSetting) as refused:
         asyncio.run(Space(api, None).required())
