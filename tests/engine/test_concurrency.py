@@ -14,7 +14,7 @@ from prefect_experiments.engine import CallPolicy, Engine
 from prefect_experiments.engine.engine import _was_paid
 from prefect_experiments.engine.threads import Threads
 from prefect_experiments.errors import InvalidSetting
-from prefect_experiments.evaluators import create_evaluator
+from prefect_experiments.evaluators import create_evaluator, resolve_evaluators
 from support.patience import FOREVER_S
 from tests.store.samples import verdict
 
@@ -223,6 +223,27 @@ def test_quick_evaluators_are_called_one_after_the_other(monkeypatch):
 
     evaluate(judge, range(100), concurrency=8)
     assert (len(in_flight.starts), in_flight.most) == (100, 1)
+
+
+def test_an_evaluator_is_tried_in_one_batch_before_any_other(monkeypatch):
+    """Where a limit is shared with the task: it may be a provider that is called, of which nothing is known yet."""
+    monkeypatch.setattr("prefect_experiments.engine.dispatch.OVERDUE_S", FOREVER_S)
+    in_flight = InFlight()
+
+    def judge(output):
+        with in_flight.call():
+            time.sleep(0.05)
+            return 1.0
+
+    async def main():
+        sink = ListSink()
+        engine = Engine(None, resolve_evaluators(judge), sink=sink, concurrency=4, policy=CallPolicy(), one_pool=True)
+        items = evaluation_items(["a", "b"], ["judge"])
+        await asyncio.gather(engine.evaluate(items[:1]), engine.evaluate(items[1:]))
+        return len(sink.evaluations)
+
+    assert asyncio.run(main()) == 2
+    assert in_flight.most == 1
 
 
 def test_threads_are_used_again():
