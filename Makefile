@@ -99,7 +99,7 @@ SAMPLE ?= 0
 SEED ?= 1
 PLAIN := analysis results reports engine datasets evaluators callables
 .PHONY: mutants
-mutants: $(TESTED) .venv-mutants/.installed  ## Change the source, and see whether a test fails: mutants.md
+mutants: $(TESTED) .venv-mutants/.installed  ## Change the source, and see whether a test fails (a mutant each)
 	.venv-mutants/bin/python tests/mutants/made.py src/prefect_experiments $(SAMPLE) $(SEED) \
 		$(if $(filter 0,$(SAMPLE)),$(PLAIN),) > mutants.jsonl
 	$(BIN)/python tests/mutants/run.py mutants.jsonl mutants.results

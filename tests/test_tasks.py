@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from prefect_experiments.errors import InvalidReference, InvalidTask
+from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.tasks import Fields, callable_name, load_reference, resolve_task
 
 FIELDS = Fields("ex-1", '{"q": 1}', None, "{}")
@@ -264,6 +265,13 @@ def test_prefect_tasks_and_flows_are_taken_for_their_functions():
         return input
 
     assert resolve_task(application).is_async
+
+
+@pytest.mark.parametrize("name", ["Task", "Flow"])
+def test_a_class_of_ones_own_may_be_called_as_prefects_are(name):
+    own = type(name, (), {"__call__": lambda self, example: example, "fn": None})()
+    assert resolve_task(own).function is own
+    assert resolve_evaluators(type(name, (), {"__call__": lambda self, output: 1.0})())
 
 
 def test_fields_are_decoded_anew_for_each_call():

@@ -152,6 +152,9 @@ def test_links_to_environments_are_not_committed(clone: Clone) -> None:
                 "npm ci --regis" "try=x",
                 "- https:/" "/conda.ana" "conda.org/conda-forge",
                 "[[tool.uv." "index]]",
+                "pip install -" "i https://mirror.example/py x",
+                "pip download --find" "-links=https://mirror.example/x",
+                "HTTPS://PY" "PI.ORG/x",
             ],
             "a path of one machine": [
                 "It is in /ro" "ot/somewhere.",
@@ -170,6 +173,11 @@ def test_links_to_environments_are_not_committed(clone: Clone) -> None:
                 "gh" "p_" + "0" * 36,
                 "OPENAI_API_KEY=s" "k-proj-" + "aB3" * 16,
                 "xo" "xb-123456789012",
+                "s" "k-" + "ab3" * 12,
+                "s" "k_live_" + "aB3" * 8,
+                "a" "k-01234567-" + "89ab-" * 6,
+                "h" "f_" + "aBc" * 10,
+                "ey" "JhbGciOiJIUzI1NiJ9.ey" "JzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
             ],
             "the mark of a conflict": ["<" * 7 + " HEAD", ">" * 7 + " theirs"],
         }.items()
@@ -178,8 +186,26 @@ def test_links_to_environments_are_not_committed(clone: Clone) -> None:
 )  # fmt: skip
 def test_what_must_not_get_into_git_is_seen(tmp_path: Path, line: str, said: str) -> None:
     file = tmp_path / "data.json"
-    file.write_text(f"one\n{line}\n")
-    assert list(faults(file)) == [f"{file}:2 has {said}"]
+    for encoding in ("utf-8", "utf-16"):
+        file.write_text(f"one\n{line}\n", encoding=encoding)
+        assert list(faults(file)) == [f"{file}:2 has {said}"]
+
+
+@pytest.mark.parametrize("name", [".venv/lib/x", "venv/x", ".venv-arize", "a/.venv/x", "a/env/pyvenv.cfg"])
+def test_environments_are_seen_wherever_they_are(name: str) -> None:
+    assert list(faults(Path(name))) == [f"{name} is an environment, which `make setup` makes"]
+
+
+@pytest.mark.parametrize(
+    ("target", "is_refused"), [("/etc/hosts", True), ("../" * 40 + "etc/hosts", True), ("test_hooks.py", False)]
+)
+def test_links_out_of_the_clone_are_seen(target: str, is_refused: bool) -> None:
+    link = Path(__file__).with_name(f"link-{os.getpid()}")
+    link.symlink_to(target)
+    try:
+        assert bool(list(faults(link))) == is_refused
+    finally:
+        link.unlink()
 
 
 def test_what_is_like_it_passes(tmp_path: Path) -> None:
@@ -187,7 +213,9 @@ def test_what_is_like_it_passes(tmp_path: Path) -> None:
     file.write_text(
         "pip install 'prefect-experiments[cost]'\nA heading\n=======\nGET /users/7, /home, /rooted/x\n"
         "an index, a url, a registry of backends; https://docs.example/simple.html and https://x.example/simpler/\n"
-        "sk-your-key-goes-here\ntask-0123456789abcdefABCDEF0123456789abcd\n-----BEGIN CERTIFICATE-----\n"
+        "hf_transformers_model_name_of_ours, npm_config_something_quite_long, .venvrc, venv_notes.md\n"
+        "GET /home/index.html\nsk-your-key-goes-here\n"
+        "task-0123456789abcdefABCDEF0123456789abcd\n-----BEGIN CERTIFICATE-----\n"
     )
     assert not list(faults(file))
 
