@@ -178,6 +178,18 @@ def test_no_colour_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None
     assert "\x1b[3" not in on_terminal(MONTH, force_terminal=True, color_system="standard")
 
 
+def test_failed_runs_and_what_is_not_complete_are_red() -> None:
+    red, plain = "\x1b[31m{}\x1b[0m", {"force_terminal": True, "color_system": "standard"}
+    for more, said, is_red in (
+        ({"n_errors": 5}, "5 of 200", True),
+        ({"state": "interrupted", "n_runs": 150}, runs(entry(0, state="interrupted", n_runs=150)), True),
+        ({}, "0 of 200", False),
+    ):
+        shown = on_terminal(history(entry(0, **more)), **plain)
+        assert said in shown
+        assert (red.format(said) in shown) == is_red
+
+
 def test_what_is_not_in_it_is_said() -> None:
     gone = TagPeriod(tag="baseline", experiment_id="exp-gone", since=NIGHT, until=NIGHT + timedelta(days=1))
     names = tuple(f"there-{n}" for n in range(7))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prefect_experiments import RanExperiment
 from prefect_experiments.analysis.results import result_table
 from prefect_experiments.reports.report_model import table_side
@@ -34,3 +36,11 @@ def test_the_summary_of_a_table_says_in_which_direction_its_scores_are_better() 
     }
     metrics = table_side(result_table(rows)).summary.metrics
     assert (metrics["distance"].direction, metrics["right"].direction) == ("minimize", None)
+
+
+def test_a_metric_is_expected_of_the_runs_that_its_evaluator_is_meant_for() -> None:
+    said = {"eval.rule.score": 1.0, "eval.all.score": 1.0}
+    rows = [{"example_id": f"e{n // 2}", "repetition_number": n % 2 + 1, **said} for n in range(6)]
+    table = replace(result_table(rows), meant_for={"rule": frozenset({"e0"})})
+    metrics = table_side(table).summary.metrics
+    assert (metrics["all"].n_expected, metrics["rule"].n_expected) == (6, 2)

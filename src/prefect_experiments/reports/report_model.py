@@ -127,5 +127,5 @@ def _metric_of(name: str, table: ResultTable, expected: int) -> MetricSummary:
     ids = table.example_ids if table.expected_ids is None else tuple(table.expected_ids)
     n_meant = int(table.meant(name, ids).sum())
     n_failed = int((table.failed & table.meant(name, table.example_ids)[table.places]).sum())
-    n_expected = expected if n_meant == len(ids) else expected * n_meant // len(ids)
+    n_expected = expected * n_meant // max(1, len(ids))
     return metric_summary(rows, n_expected, n_failed, direction=agreed(table.directions).get(name))
