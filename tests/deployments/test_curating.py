@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from prefect_experiments import Client
 from prefect_experiments.errors import InvalidSetting
@@ -85,6 +86,12 @@ class Spans:
     def get_spans_dataframe(self, **asked: Any) -> Any:
         self.asked = asked
         return pd.DataFrame(self.rows)
+
+
+def test_a_project_has_a_name_of_one_letter_at_least() -> None:
+    assert Traces(project="p").project == "p"
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        Traces(project="")
 
 
 def test_spans_become_examples_by_the_columns_that_are_named() -> None:
