@@ -14,8 +14,8 @@ import httpx
 T = TypeVar("T")
 
 PATIENCE_S = 1500.0
-"""For anything that takes seconds on a quiet machine: Prefect's server took more than 600 to start where seventeen others
-shared two cores. It is less than what pytest gives a test, so that what was waited for is said."""
+"""For anything that takes seconds on a quiet machine: Prefect's server took more than 600 to start where seventeen
+others shared two cores. It is less than what pytest gives a test, so that what was waited for is said."""
 
 FOREVER_S = 3600.0
 """For what must not be waited for: where it is, the test hangs until pytest ends it."""
