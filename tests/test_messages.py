@@ -14,7 +14,6 @@ UNREAD = {
     ("testing/conditions.py", "give a fixture"): "for the author of a backend's tests, where a fixture is missing",
     # What backends answer that have never been seen to, or only in a moment between two processes: what is done then is
     # tested, as no result may be lost by it, and the words are not.
-    ("backends/arize/api.py", "as many run_ids as runs"): "an answer that AX does not give",
     ("backends/arize/pushing.py", "another process is pushing"): "two processes in one moment",
     ("backends/phoenix/graphql.py", "does not give the results of"): "an answer that Phoenix does not give",
     ("cli/running.py", "results wait the backend"): "two processes in one moment",
