@@ -35,11 +35,7 @@ def test_what_axs_table_says_of_runs_and_evaluations_is_in_ours(client: Client) 
     assert said["exceptions"].tolist() == [None, "ValueError('boom')", None]
     assert said["eval.right.score"].tolist() == [1.0, None, 0.0]
     assert said["eval.right.trace.id"].tolist() == ["0" * 31 + "2", None, None]
-    ended = [
-        1_750_000_000_120,
-        None,
-        1_750_000_002_080,
-    ]  # an evaluation of a table is taken to be of when its run ended
-    assert said["eval.right.trace.timestamp"].tolist() == ended
+    # An evaluation of a table is taken to be of when its run ended.
+    assert said["eval.right.trace.timestamp"].tolist() == [1_750_000_000_120, None, 1_750_000_002_080]
     assert said["eval.right.metadata.k"].tolist() == ["v", None, None]
     assert said["eval.short.label"].tolist() == [None, None, "no"]

@@ -215,13 +215,8 @@ def test_quick_evaluators_are_called_one_after_the_other(monkeypatch):
     monkeypatch.setattr("prefect_experiments.engine.dispatch.OVERDUE_S", FOREVER_S)
     monkeypatch.setattr("prefect_experiments.engine.dispatch.BLOCKING_S", FOREVER_S)
     in_flight = InFlight()
-
-    def judge(output):
-        with in_flight.call():
-            time.sleep(0.001)
-            return 1.0
-
-    evaluate(judge, range(100), concurrency=8)
+    judge = blocking(in_flight, 0.001)
+    evaluate(lambda output: judge(output), range(100), concurrency=8)
     assert (len(in_flight.starts), in_flight.most) == (100, 1)
 
 
@@ -229,15 +224,11 @@ def test_an_evaluator_is_tried_in_one_batch_before_any_other(monkeypatch):
     """Where a limit is shared with the task: it may be a provider that is called, of which nothing is known yet."""
     monkeypatch.setattr("prefect_experiments.engine.dispatch.OVERDUE_S", FOREVER_S)
     in_flight = InFlight()
-
-    def judge(output):
-        with in_flight.call():
-            time.sleep(0.05)
-            return 1.0
+    judge = blocking(in_flight, 0.05)
 
     async def main():
-        sink = ListSink()
-        engine = Engine(None, resolve_evaluators(judge), sink=sink, concurrency=4, policy=CallPolicy(), one_pool=True)
+        evaluators, sink = resolve_evaluators({"judge": lambda output: judge(output)}), ListSink()
+        engine = Engine(None, evaluators, sink=sink, concurrency=4, policy=CallPolicy(), one_pool=True)
         items = evaluation_items(["a", "b"], ["judge"])
         await asyncio.gather(engine.evaluate(items[:1]), engine.evaluate(items[1:]))
         return len(sink.evaluations)

@@ -180,12 +180,13 @@ def test_no_colour_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_failed_runs_and_what_is_not_complete_are_red() -> None:
     red, plain = "\x1b[31m{}\x1b[0m", {"force_terminal": True, "color_system": "standard"}
-    for more, said, is_red in (
-        ({"n_errors": 5}, "5 of 200", True),
-        ({"state": "interrupted", "n_runs": 150}, runs(entry(0, state="interrupted", n_runs=150)), True),
-        ({}, "0 of 200", False),
+    interrupted = entry(0, state="interrupted", n_runs=150)
+    for one, said, is_red in (
+        (entry(0, n_errors=5), "5 of 200", True),
+        (interrupted, runs(interrupted), True),
+        (entry(0), "0 of 200", False),
     ):
-        shown = on_terminal(history(entry(0, **more)), **plain)
+        shown = on_terminal(history(one), **plain)
         assert said in shown
         assert (red.format(said) in shown) == is_red
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,6 +99,11 @@ def sentence(document: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", found[0]).split()) if found else ""
 
 
+def data_of(document: str) -> Any:
+    """The examples of a page, as its script reads them."""
+    return json.loads(re.findall(r'id="data">(.*?)</script>', document, re.DOTALL)[0])
+
+
 def page_of(found: Made) -> str:
     return html_report(found.comparison, found.candidate, found.baseline)
 
@@ -112,7 +118,7 @@ def test_a_page_that_does_not_hold_all_says_what_it_holds(monkeypatch: pytest.Mo
     monkeypatch.setattr(page_data, "MOST_EXAMPLES", 40)
     found = made(200)
     page = page_of(found)
-    data = json.loads(re.findall(r'id="data">(.*?)</script>', page, re.DOTALL)[0])
+    data = data_of(page)
     worse, better = (
         {change.example_id for change in changes} for changes in (found.comparison.regressed, found.comparison.improved)
     )
@@ -169,7 +175,7 @@ def test_of_two_that_are_not_compared_the_candidates_lowest_are_kept(monkeypatch
         return side(rows, label)
 
     page = html_report(None, scored(50, "candidate"), scored(40, "baseline"))
-    data = json.loads(re.findall(r'id="data">(.*?)</script>', page, re.DOTALL)[0])
+    data = data_of(page)
     kept = {example["id"] for example in data["examples"]}
     assert "e50" in kept
     assert "e40" not in kept

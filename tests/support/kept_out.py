@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 500_000
-ENVIRONMENT = re.compile(r"(^|/)(\.?venv(-[\w-]+)?(/|$)|pyvenv\.cfg$)")
+ENVIRONMENT = re.compile(r"(^|/)(\.?venv([^/]*/|(-[\w-]+)?$)|pyvenv\.cfg$)")
 WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as PowerShell's `>` writes
 
 # What is looked for in each line. None of these texts matches itself, so this file passes.
@@ -27,7 +27,7 @@ LINES = {
         r"\[\[tool\.(uv\.index|poetry\.source)\]\]",
     ],
     "a path of one machine": [
-        r"(?<![\w.])/(root/|(home|Users)/[\w-]+(?![\w.-]))",
+        r"(?<![\w.])/(root/|home/\w|Users/\w)",
         r"(?i)\b[a-z]:[\\/]+users[\\/]+\w",
         *(re.escape(str(path)) + r"(?![\w.-])" for path in (ROOT, Path.home()) if len(path.parts) > 2),
     ],
@@ -39,7 +39,7 @@ LINES = {
         r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|(?i:aws_secret_access_key) *[=:] *[\"']?[\w/+]{40}",
         r"\bAIza[\w-]{35}|\bAccountKey=[\w+/]{40,}",
         r"\b(gh[pousr]|github_pat|glpat)[_-]\w{20,}|\bpypi-AgE\w{20,}|\bxox[abprs]-[\w-]{10,}",
-        r"\b(hf|npm|pnu|pnb)_(?=[a-zA-Z]*\d|[a-z]*[A-Z])[a-zA-Z0-9]{20,}",
+        r"\b(hf|npm|pnu|pnb)[_-](?=[a-zA-Z]*\d|[a-z]*[A-Z])[a-zA-Z0-9]{20,}",
         r"\bsk-(ant-|proj-|svcacct-)?(?=[\w-]*\d)((?=[\w-]*[A-Z])[\w-]{32,}|[a-z0-9]{32,})",
         r"\b[prs]k_(live|test)_\w{16,}|\bak-[0-9a-f]{8}-[\w-]{20,}|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
     ],
@@ -53,7 +53,7 @@ def faults(path: Path) -> Iterator[str]:
     if ENVIRONMENT.search(os.path.relpath(path, ROOT)):
         yield f"{path} is an environment, which `make setup` makes"
     if path.is_symlink():
-        if not path.resolve().is_relative_to(ROOT):
+        if path.readlink().is_absolute() or not path.resolve().is_relative_to(ROOT):
             yield f"{path} is a link to a path of one machine"
     elif path.is_file():
         if (size := path.stat().st_size) > MOST_BYTES:

@@ -113,7 +113,7 @@ def free_port() -> int:
 
 def wait_until_healthy(url: str, keeper: subprocess.Popen[bytes] | None = None, log: Path | None = None) -> None:
     """Wait until a URL answers 200."""
-    deadline = time.monotonic() + FOREVER_S
+    deadline = time.monotonic() + FOREVER_S  # that a server has ended is seen at once; one that lives may be slow
     while not _is_healthy(url):
         ended = keeper is not None and keeper.poll() is not None
         if ended or time.monotonic() > deadline:
