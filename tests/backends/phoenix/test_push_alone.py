@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import itertools
 import re
-import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +91,25 @@ class Pushing:
         finally:
             self.held -= 1
 
-    def push(self, filled: Filled, patience: float = 5.0) -> Push:
+    def push(self, filled: Filled, patience: float = PATIENCE_S) -> Push:
         remote: Any = self.backend
         return Push(self.store, remote, filled.link, patience=patience, say=self.said.append, beside=self.hold)
 
-    def __call__(self, filled: Filled, patience: float = 5.0, finished_after: float = 0.0) -> PushOutcome:
+    def __call__(
+        self, filled: Filled, patience: float = PATIENCE_S, before_it_is_finished: AsyncIterable[object] | None = None
+    ) -> PushOutcome:
+        """Push; the experiment is finished when `before_it_is_finished` is at its end."""
+
         async def run() -> PushOutcome:
             finished = asyncio.Event()
-            asyncio.get_running_loop().call_later(finished_after, finished.set)
-            outcome = await self.push(filled, patience).run(finished)
+
+            async def experiment() -> None:
+                if before_it_is_finished is not None:
+                    async for _ in before_it_is_finished:
+                        pass
+                finished.set()
+
+            outcome, _ = await asyncio.gather(self.push(filled, patience).run(finished), experiment())
             assert len(asyncio.all_tasks()) == 1, "something goes on"
             return outcome
 
@@ -145,7 +154,7 @@ def test_what_is_made_again_far_behind_is_pushed_before_it_is_over(pushing_to: P
             filled.put_runs([1], at=time.time())
 
     pushing_to.backend.does = again
-    assert pushing_to(filled, patience=60).is_complete
+    assert pushing_to(filled).is_complete
     assert pushing_to.backend.taken[1, 1, None] == 2
     assert pushing_to.all_taken(filled, times=2)
 
@@ -153,19 +162,19 @@ def test_what_is_made_again_far_behind_is_pushed_before_it_is_over(pushing_to: P
 def test_what_comes_while_it_is_under_way(pushing_to: Pushing) -> None:
     filled = Filled(pushing_to.store, 40)
     filled.put_runs(filled.positions, at=time.time())
-    later = iter(range(10))
+    taken = pushing_to.backend.taken
 
-    def more() -> None:
-        for n in later:
-            time.sleep(0.1)
-            filled.put_runs(filled.positions[n * 4 : n * 4 + 4], at=time.time())
+    async def made_again() -> AsyncIterator[list[int]]:
+        for start in range(0, 40, 4):
+            positions = filled.positions[start : start + 4]
+            while not all(taken[position, 1, None] for position in positions):
+                await asyncio.sleep(0.005)
+            filled.put_runs(positions, at=time.time())
+            yield positions
 
-    thread = threading.Thread(target=more)
-    thread.start()
-    outcome = pushing_to(filled, finished_after=1.5)
-    thread.join()
-    assert outcome.is_complete
-    assert pushing_to.backend.taken[filled.positions[0], 1, None] == 2
+    assert pushing_to(filled, before_it_is_finished=made_again()).is_complete
+    assert {taken[position, 1, None] for position in filled.positions} == {2}
+    assert pushing_to.all_taken(filled, times=2)
 
 
 def test_with_nothing_to_do_it_looks_seldom(pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,8 +190,11 @@ def test_with_nothing_to_do_it_looks_seldom(pushing_to: Pushing, monkeypatch: py
         return original(self, link, limit)
 
     monkeypatch.setattr(queue, "waiting_runs", slow)
-    assert pushing_to(filled, finished_after=3.0).is_complete
-    assert len(looks) >= 3
+    async def four_looks() -> AsyncIterator[None]:
+        while len(looks) < 4:
+            yield await asyncio.sleep(0.05)
+
+    assert pushing_to(filled, before_it_is_finished=four_looks()).is_complete
     gaps = [later - earlier for earlier, later in itertools.pairwise(looks)]
     assert sum(gap < 0.45 for gap in gaps) <= 2, "the first looks, and the one when it is over"
     assert pushing_to.all_taken(filled)
@@ -212,26 +224,38 @@ def test_a_slow_store_is_told_once_of_each_result(pushing_to: Pushing, monkeypat
 @pytest.mark.thorough
 def test_an_outage_is_waited_for_and_asked_about_seldom(pushing_to: Pushing) -> None:
     filled = Filled(pushing_to.store, 30)
+    asked, in_vain = pushing_to.backend.asked, []
+
+    def out_for_4_s(item: Item) -> None:
+        if time.monotonic() < asked[0] + 4 or not pushing_to.said:
+            in_vain.append(item)
+            unavailable()
+
+    pushing_to.backend.does = out_for_4_s
     began = time.monotonic()
-    up_at = began + 4
-    pushing_to.backend.does = lambda _: unavailable() if time.monotonic() < up_at else None
-    outcome = pushing_to(filled, patience=PATIENCE_S)
+    outcome = pushing_to(filled)
+    lasted = time.monotonic() - began
     assert outcome.is_complete
     assert pushing_to.all_taken(filled)
-    asked_in_vain = sum(at < up_at for at in pushing_to.backend.asked)
-    assert asked_in_vain <= circuit_breaker.HICCUPS + 3 + 6
+    assert len(in_vain) <= circuit_breaker.HICCUPS + 3 + 6
     [out, again] = pushing_to.said
     assert out == "it is out. 120 results wait in the store; trying again until they are taken."
-    assert re.fullmatch(r"backend answers again after [456] s; the push goes on\.", again), again
+    told = re.fullmatch(r"backend answers again after (\d+) s; the push goes on\.", again)
+    assert told, again
+    assert 4 <= int(told[1]) == round(outcome.waited_s)
     assert outcome.waited_for == "it is out"
-    assert 3.9 < outcome.waited_s <= time.monotonic() - began
+    assert 4 <= outcome.waited_s <= lasted
 
 
 def test_patience_begins_when_everything_is_finished(pushing_to: Pushing) -> None:
     filled = Filled(pushing_to.store, 30)
     pushing_to.backend.does = unavailable
     began = time.monotonic()
-    outcome = pushing_to(filled, patience=1.0, finished_after=2.0)
+
+    async def two_seconds() -> AsyncIterator[None]:
+        yield await asyncio.sleep(2.0)
+
+    outcome = pushing_to(filled, patience=1.0, before_it_is_finished=two_seconds())
     assert time.monotonic() - began >= 3.0
     assert (outcome.pushed, outcome.waiting.total, outcome.trouble) == (0, 120, "it is out")
     assert not outcome.is_complete
@@ -240,20 +264,36 @@ def test_patience_begins_when_everything_is_finished(pushing_to: Pushing) -> Non
     assert pushing_to.all_taken(filled)
 
 
-def test_patience_begins_anew_with_each_result_that_is_taken(pushing_to: Pushing) -> None:
-    """All was finished long ago; the backend took results until just now, and is out for a moment."""
-    filled = Filled(pushing_to.store, 10)
-    out: list[float] = []
+class Clock:
+    """Goes as fast as time does, and may be set ahead."""
 
-    def slow_then_out(_: Item) -> Any:
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+def test_patience_begins_anew_with_each_result_that_is_taken(
+    pushing_to: Pushing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All was finished long ago; the backend took results until just now, and is out for a moment."""
+    clock = Clock()
+    monkeypatch.setattr(pushing, "time", clock)
+    monkeypatch.setattr(circuit_breaker, "time", clock)
+    filled = Filled(pushing_to.store, 10)
+    out: list[Item] = []
+
+    def slow_then_out(item: Item) -> None:
         if len(pushing_to.backend.taken) < 30:
-            return asyncio.sleep(0.25)
-        out.append(time.monotonic())
-        return unavailable() if time.monotonic() < out[0] + 0.3 else None
+            clock.ahead += PATIENCE_S / 10
+        else:
+            out.append(item)
+            if len(out) <= circuit_breaker.HICCUPS + 1:
+                unavailable()
 
     pushing_to.backend.does = slow_then_out
-    assert pushing_to(filled, patience=2.0).is_complete
-    assert len(out) > 1
+    assert pushing_to(filled, patience=PATIENCE_S).is_complete
+    assert clock.ahead > 2 * PATIENCE_S
     assert pushing_to.all_taken(filled)
 
 
@@ -334,18 +374,16 @@ def test_the_last_result_is_not_given_up_when_the_backend_is_out(
     monkeypatch.setattr(pushing, "LONGEST_PAUSE_S", 0.2)
     monkeypatch.setattr(circuit_breaker, "LONGEST_PAUSE_S", 0.3)
     filled = Filled(pushing_to.store, 6)
-    out: list[float] = []
+    out: list[Item] = []
 
-    def out_for_the_last(_: Item) -> None:
+    def out_for_the_last(item: Item) -> None:
         if len(pushing_to.backend.taken) >= 23:
-            out.append(time.monotonic())
-            if time.monotonic() < out[0] + 5:
+            out.append(item)
+            if len(out) <= 2 * pushing.FAILURES_BEFORE_LEFT:
                 unavailable()
 
     pushing_to.backend.does = out_for_the_last
-    outcome = pushing_to(filled, patience=30)
-    assert outcome.is_complete
-    assert len(out) > 2 * pushing.FAILURES_BEFORE_LEFT
+    assert pushing_to(filled).is_complete
 
 
 def test_cancelled_it_marks_what_was_taken_and_leaves_nothing_behind(pushing_to: Pushing) -> None:
