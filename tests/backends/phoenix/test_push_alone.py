@@ -190,6 +190,7 @@ def test_with_nothing_to_do_it_looks_seldom(pushing_to: Pushing, monkeypatch: py
         return original(self, link, limit)
 
     monkeypatch.setattr(queue, "waiting_runs", slow)
+
     async def four_looks() -> AsyncIterator[None]:
         while len(looks) < 4:
             yield await asyncio.sleep(0.05)
