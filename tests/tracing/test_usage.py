@@ -244,6 +244,10 @@ class TestReportUsage:
         sink = exported(collector, lambda given: report_usage(input_tokens=7, cost=0.5), [1])
         assert (sink.run().token_count, sink.run().total_cost) == (7, 0.5)
 
+    def test_of_a_call_whose_tokens_nobody_knows_there_is_no_cost(self):
+        run = used(lambda given: report_usage("gpt-4o-mini")).run()
+        assert (run.token_count, run.total_cost, run.unpriced_json) == (None, None, '{"gpt-4o-mini":1}')
+
     def test_elsewhere_it_does_nothing(self):
         report_usage("gpt-4o-mini", input_tokens=1)
 
