@@ -41,7 +41,7 @@ from prefect_experiments.reports.worst_runs import worst_runs_lines
 from prefect_experiments.store import EvaluatorRecord, Store
 from tests.store.samples import new_experiment, record, run_row, verdict
 
-from .test_history import MONTH, on_terminal
+from .test_history import MONTH, entry, history, judged, on_terminal
 
 WHOLE = Path(__file__).with_name("whole")
 GATE = {"metrics": {"right": {"min": 0.9}, "words": {"direction": "minimize"}}, "max_error_rate": 0.05}
@@ -112,6 +112,9 @@ SPENT = dataclasses.replace(
     judges={"strict": Used(token_count=1200, total_cost=0.5), "fit": Used(token_count=None, total_cost=0.25)},
     replaced_cost=0.125,
     unpriced={f"model-{n}": n for n in range(1, 8)},
+)
+UNMEASURED = history(
+    entry(0, {}, n_errors=200), entry(1, {}, **judged("inconclusive", "all of the runs of this night have failed"))
 )
 PLANNED = {"metrics": {"right": {"max_regression": 0.05}, "words": {"direction": "minimize"}}}
 
@@ -215,6 +218,8 @@ REPORTS: dict[str, Callable[[], str]] = {
     ),
     "history.140.txt": lambda: on_terminal(MONTH, 140),
     "history.80.txt": lambda: on_terminal(MONTH, 80),
+    "history.44.txt": lambda: on_terminal(MONTH, 44),
+    "history-unmeasured.44.txt": lambda: on_terminal(UNMEASURED, 44),
     "history.md": lambda: history_markdown(MONTH),
     "history.notebook.txt": lambda: in_lines(html(MONTH)),
     "history.page.txt": lambda: in_lines("".join(history_pieces(MONTH))),
