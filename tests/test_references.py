@@ -154,6 +154,17 @@ def test_neighbours_of_one_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         assert answer(f"{place}/app.py:answer") == (value, value)
 
 
+def test_a_neighbour_that_is_not_imported_takes_no_place(folder: Path) -> None:
+    for place in ("a", "b"):
+        write(folder / place / "helper.py", f"VALUE = {place!r}\n")
+    write(folder / "a/app.py", "import helper\ndef answer(input): return helper.VALUE\n")
+    write(folder / "b/app.py", "def answer(input): return 'alone'\n")
+    assert answer("a/app.py:answer") == "a"
+    helper = sys.modules["helper"]
+    assert answer("b/app.py:answer") == "alone"
+    assert sys.modules["helper"] is helper, "what is pickled of it is looked for there"
+
+
 def test_what_the_process_has_imported_from_elsewhere_stays(folder: Path) -> None:
     write(folder / "tools.py", "VALUE = 'mine'\n")
     tools = importlib.import_module("tools")
