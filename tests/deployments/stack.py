@@ -49,6 +49,7 @@ class Stack:
             "PREFECT_API_URL": api,  # the one thing that says where everything is
             "PREFECT_HOME": str(self.home),
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": f"{HEARTBEAT_S}",
+            "PREFECT_EXPERIMENTS_PREFECT_PATIENCE": str(PATIENCE_S),
         }
         self._http = httpx.Client(base_url=f"{api}/", timeout=PATIENCE_S, trust_env=False)
 
