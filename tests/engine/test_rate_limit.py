@@ -529,6 +529,7 @@ def test_status_of():
     assert status_of(with_attributes(code=lambda: 429)) is None
     assert status_of(with_attributes(response={"ResponseMetadata": {"HTTPStatusCode": 429}})) == 429
     assert status_of(with_attributes(code=7)) is None
+    assert [status_of(with_attributes(code=code)) for code in (99, 100, 599, 600)] == [None, 100, 599, None]
     assert status_of(httpx.ReadTimeout("x")) is None
     assert status_of(SystemExit(1)) is None
     assert status_of(Hostile()) is None
