@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from prefect_experiments import Client, Dataset, EvaluationResult, Example, Experiment, Verdict
+from prefect_experiments.analysis.verdicts import Side
 from prefect_experiments.pages import DatasetList, ExampleList
 
 from .made import made
@@ -43,6 +44,12 @@ def test_one_short_line(thing: Any, said: str) -> None:
     assert said in shown
     assert len(shown) <= 200
     assert "\n" not in shown
+
+
+def test_what_belongs_to_a_side_and_is_not_written_down_is_not_shown() -> None:
+    anything: Any = "anything"
+    side = Side(label="nightly", measured={"n": anything}, passing=anything, required=anything)
+    assert repr(side) == "Side(label='nightly')"
 
 
 def test_a_client_says_where_it_is_without_its_secrets() -> None:
