@@ -22,7 +22,7 @@ from prefect_experiments.store.differences import Difference
 from prefect_experiments.store.examples import ExampleRow, fingerprint, to_example, to_rows, to_splits
 from prefect_experiments.store.paging import check_name, page
 from prefect_experiments.store.patience import all_patient, patient
-from prefect_experiments.store.sanitize import nearest_first, object_text
+from prefect_experiments.store.sanitize import MOST_NAMES, nearest_first, object_text
 from prefect_experiments.store.tables import dataset_versions, datasets, examples
 from prefect_experiments.store.versions import VersionWriter, at, at_version, slices_of_version, to_version
 from prefect_experiments.texts import plain_text
@@ -274,7 +274,7 @@ class DatasetStore:
                 return row
         if rows:
             return rows[0]
-        names = connection.execute(sa.select(datasets.c.name).limit(1000)).scalars()
+        names = connection.execute(sa.select(datasets.c.name).limit(MOST_NAMES)).scalars()
         raise NotFound(unknown_value("dataset", dataset, nearest_first(dataset, names)))
 
     def _version(self, connection: Connection, dataset_id: str, version: str | None) -> Any:

@@ -29,7 +29,7 @@ from prefect_experiments.store.experiment_records import (
 from prefect_experiments.store.named import LATEST, ambiguous, by_newest, newest_of
 from prefect_experiments.store.paging import check_name, page
 from prefect_experiments.store.patience import all_patient
-from prefect_experiments.store.sanitize import nearest_first, object_text
+from prefect_experiments.store.sanitize import MOST_NAMES, nearest_first, object_text
 from prefect_experiments.store.tables import (
     dataset_versions,
     datasets,
@@ -338,7 +338,7 @@ class ExperimentStore:
         return None
 
     def _unknown(self, connection: Connection, name: str, scope: str | None) -> NotFound:
-        names = sa.select(experiments.c.name).distinct().limit(1000)
+        names = sa.select(experiments.c.name).distinct().limit(MOST_NAMES)
         if scope is not None:
             names = names.where(experiments.c.dataset_id == scope)
         known = connection.execute(names).scalars()
@@ -357,7 +357,7 @@ class ExperimentStore:
             query = query.where(experiment_tags.c.dataset_id == scope)
         found = list(connection.execute(query).scalars())
         if not found:
-            known = sa.select(experiment_tags.c.tag).distinct().limit(1000)
+            known = sa.select(experiment_tags.c.tag).distinct().limit(MOST_NAMES)
             if scope is not None:
                 known = known.where(experiment_tags.c.dataset_id == scope)
             if not (tags := list(connection.execute(known).scalars())):
@@ -369,7 +369,7 @@ class ExperimentStore:
         query = sa.select(datasets.c.id).where((datasets.c.id == dataset) | (datasets.c.name == dataset))
         found = list(connection.execute(query).scalars())
         if not found:
-            names = connection.execute(sa.select(datasets.c.name).limit(1000)).scalars()
+            names = connection.execute(sa.select(datasets.c.name).limit(MOST_NAMES)).scalars()
             raise NotFound(unknown_value("dataset", dataset, nearest_first(dataset, names)))
         return dataset if dataset in found else str(found[0])
 

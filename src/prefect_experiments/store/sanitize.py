@@ -10,6 +10,7 @@ from prefect_experiments.errors import InvalidInput
 from prefect_experiments.jsonable import dumps_strict
 
 _MOST_SHOWN = 20
+MOST_NAMES = 1_000  # so many of a store's are looked through for those like one that is not there
 
 
 def object_text(value: Mapping[str, Any] | None, what: str) -> str:
