@@ -255,3 +255,12 @@ def test_what_is_read_and_then_written_waits_for_others_who_do_so(postgres_url: 
             wait_for(lambda thread=changing: waits() or not thread.is_alive(), "the lock")  # type: ignore[misc]
             assert changing.is_alive()
         changing.join()
+
+
+def test_a_page_has_fifty_of_each_kind(store: Store) -> None:
+    for number in range(51):
+        new_experiment(store, name=f"night-{number}", dataset=f"dataset-{number}")
+    for page in (store.experiments.page, store.datasets.page):
+        found, pagination = page()
+        assert len(found) == 50
+        assert len(page(cursor=pagination.next_cursor)[0]) == 1
