@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd  # noqa: F401 - pytester forgets what a test has imported, and numpy cannot be loaded twice
 import pytest
 
 from prefect_experiments import Client

@@ -76,6 +76,7 @@ def test_tags_of_a_backend_are_noted(store: Store) -> None:
         store.tag_moves.gave(first, "baseline")
     store.tag_moves.gave(second, "baseline")
     store.tag_moves.took(first, "baseline")  # has it no more
+    assert moves(store)[-1] == ("baseline", second)
     store.tag_moves.took(second, "baseline")
     assert moves(store) == [("baseline", first), ("baseline", second), ("baseline", None)]
     assert store.experiments.get(second).experiment.tags == (), "its tags are the backend's"
