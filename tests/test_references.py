@@ -131,14 +131,15 @@ def test_only_what_depends_on_the_change_is_loaded_anew(folder: Path) -> None:
     note = f"with open({str(log)!r}, 'a') as file: file.write(__name__[-4:] + ' ')\n"
     write(folder / "leaf.py", note + "VALUE = 1\n")
     write(folder / "idle.py", note)
-    write(folder / "over.py", note + "from leaf import VALUE\n")
+    write(folder / "over.py", note + "from between import VALUE\n")
+    write(folder / "between.py", note + "from leaf import VALUE\n")
     write(folder / "app.py", note + "import idle, over\ndef answer(input): return over.VALUE\n")
     assert answer("app.py:answer") == 1
-    assert log.read_text() == "_app idle over leaf "
+    assert log.read_text() == "_app idle over ween leaf "
     log.write_text("")
     write(folder / "leaf.py", note + "VALUE = 2\n")
     assert answer("app.py:answer") == 2
-    assert log.read_text().split() == ["pp_2", "over", "leaf"]
+    assert log.read_text().split() == ["pp_2", "over", "ween", "leaf"]
 
 
 def test_neighbours_of_one_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ from prefect_experiments.errors import (
 from prefect_experiments.network import retry_after
 from support.fault_proxy import HTML, Action, Answer, Cut, FaultProxy, Hang, Pass
 from support.patience import FOREVER_S, PATIENCE_S, wait_for
+from support.zones import in_zone
 
 KEY = "sk-very-secret-1234"
 HEADERS = {"Authorization": f"Bearer {KEY}", "X-Tenant": "tenant-secret"}
@@ -454,12 +455,9 @@ print(run_sync(lambda: client.get("/")), asyncio.run(client.get("/")))
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
-def test_a_date_without_a_zone_is_universal_time_wherever_this_runs(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_date_without_a_zone_is_universal_time_wherever_this_runs(zone: str) -> None:
     """``-0000`` says that a time is of no known zone: HTTP's are universal (RFC 9110, 5.6.7)."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", zone)
-        time.tzset()
+    with in_zone(zone):
         asked = retry_after(time.strftime("%a, %d %b %Y %H:%M:%S -0000", time.gmtime(time.time() + 1800)))
-    time.tzset()
     assert asked is not None
     assert 1000 < asked < 1801

@@ -187,3 +187,12 @@ def test_an_unknown_field_names_those_there_are():
 
 def test_nothing_to_draw_from():
     assert draw([], Sample(n=3, method="stratified", by="topic")) == []
+
+
+@given(st.integers())
+def test_a_stratum_of_which_none_is_drawn_changes_no_other(seed):
+    """With work that is done for a small sample, a larger one goes on."""
+    examples = dataset(["rare"] * 2 + ["common"] * 30)
+    [drawn], larger = (draw(examples, sample_of("stratified", n=n, seed=seed)) for n in (1, 16))
+    assert drawn in larger
+    assert sum(example.metadata["topic"] == "rare" for example in larger) == 1

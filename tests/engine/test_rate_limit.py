@@ -29,6 +29,7 @@ from prefect_experiments.engine.limits import (
     shared_limit,
     status_of,
 )
+from support.zones import in_zone
 
 from .harness import in_virtual_time
 
@@ -579,12 +580,9 @@ def test_retry_after_of(error, seconds):
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
 @pytest.mark.parametrize("written", ["%a, %d %b %Y %H:%M:%S -0000", "%a %b %d %H:%M:%S %Y"])
-def test_a_date_without_a_zone_is_universal_time_wherever_this_runs(written, zone, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", zone)
-        time.tzset()
+def test_a_date_without_a_zone_is_universal_time_wherever_this_runs(written, zone):
+    with in_zone(zone):
         asked = retry_after_of(http_error(**{"Retry-After": time.strftime(written, time.gmtime(time.time() + 1800))}))
-    time.tzset()
     assert asked is not None
     assert 1000 < asked < 1801
 

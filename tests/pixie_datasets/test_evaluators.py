@@ -162,9 +162,10 @@ def test_valid_json_says_what_it_takes_the_expectation_for(expectation: Any, tmp
         called(bound("ValidJSON", tmp_path), fields({"a": 1}, expectation=expectation))
 
 
-def test_a_schema_fetches_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["$ref", "$dynamicRef", "$recursiveRef"])
+def test_a_schema_fetches_nothing(tmp_path: Path, key: str) -> None:
     with JudgeStandIn() as server, pytest.raises(ValueError, match=r"refers to 'http.*only what is in it"):
-        schema = {"properties": {"a": {"anyOf": [{"$ref": f"{server.url}/schema.json"}]}}}
+        schema = {"properties": {"a": {"anyOf": [{key: f"{server.url}/schema.json"}]}}}
         called(bound("ValidJSON", tmp_path), fields({"a": 1}, expectation=schema))
     inside = {"$defs": {"n": {"type": "number"}}, "properties": {"a": {"$ref": "#/$defs/n"}}}
     assert said(bound("ValidJSON", tmp_path), fields({"a": 1}, expectation=inside)).score == 1
@@ -598,6 +599,23 @@ def test_a_judge_that_names_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(ADDRESS, server.url)
         with pytest.raises(ValueError, match=r"the judge's answer has no score in it. Failed to parse score.*not say"):
             said(own(tmp_path, code))
+
+
+def test_a_scorer_is_as_it_was_after_each_call(tmp_path: Path) -> None:
+    """Calls go on at the same time, and each has errors of its own."""
+    from pixie import AutoevalsAdapter, Evaluable
+
+    class Fails:
+        async def eval_async(self, **given: Any) -> None:
+            raise ZeroDivisionError
+
+    given = [{"name": "it", "value": "Paris"}]
+    scorer = Fails()
+    adapter = AutoevalsAdapter(scorer)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            judged_at_once(adapter, Evaluable(eval_input=given, eval_output=given))
+    assert adapter._scorer is scorer
 
 
 def test_a_scorer_that_waits_where_nobody_is_asked() -> None:

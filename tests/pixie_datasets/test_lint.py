@@ -36,6 +36,12 @@ def with_one(more: dict[str, Any], evaluators: list[str] | None = None) -> list[
     return [*GOOD[:2], {key: value for key, value in changed.items() if value is not ...}, *GOOD[3:]]
 
 
+def test_remarks_stand_in_the_order_of_the_entries(tmp_path: Path) -> None:
+    without = {key: value for key, value in GOOD[4].items() if key != "expectation"}
+    said = remarks(tmp_path, GOOD[0], {**GOOD[1], "input_data": GOOD[0]["input_data"]}, *GOOD[2:4], without)
+    assert [(one.entry, one.rule) for one in said] == [(2, "doubled-entry"), (5, "no-expectation")]
+
+
 def test_a_good_file_gets_no_remark(tmp_path: Path) -> None:
     assert remarks(tmp_path, *GOOD) == []
 
@@ -171,6 +177,8 @@ class TestOfTheFile:
         rule, said = self.only(tmp_path, *same)
         assert rule == "same-expectation"
         assert said.startswith("all entries expect the same: an application that always answers so passes. ")
+        del same[4]["expectation"]
+        assert self.rules(tmp_path, *same) == ["no-expectation"], "one that always answers so need not pass"
 
     def test_inputs_that_are_nearly_the_same(self, tmp_path: Path) -> None:
         alike = [

@@ -207,6 +207,9 @@ def test_what_is_not_in_it_is_said() -> None:
         assert "★ baseline was at exp-gone, not shown here, from 2025-11-01 02:00 to 2025-11-02 02:00" in said
         assert "phoenix was not asked what the store does not have" in said
     assert "against night-0 (deleted): " in on_terminal(shown)
+    gone_ones = tuple(replace(gone, experiment_id=f"exp-gone-{n}") for n in range(6))
+    listed = on_terminal(history(entry(1), promotions=gone_ones))
+    assert [n for n in range(6) if f"exp-gone-{n}," in listed] == [1, 2, 3, 4, 5], "the newest"
     many = history(*(entry(n, **judged("failed", f"reason {n}")) for n in range(8)))
     assert "the last 5 of 8 alarms:" in on_terminal(many)
     assert "reason 2" not in on_terminal(many)

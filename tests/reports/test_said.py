@@ -82,8 +82,8 @@ def test_a_page_shows_what_a_run_costs(store: Store) -> None:
 
 
 def test_what_was_made_again_has_cost_as_well() -> None:
-    summary = dataclasses.replace(MADE.candidate.summary, replaced_cost=0.25)
-    assert "results made again $0.25" in figures(summary)
+    summary = dataclasses.replace(MADE.candidate.summary, judges={}, total_cost=0.5, replaced_cost=0.25)
+    assert figures(summary).endswith(", results made again $0.25, together $0.75")
 
 
 def test_calls_of_unknown_cost_are_named_with_the_way_to_know_it() -> None:

@@ -89,6 +89,14 @@ def test_what_does_not_fit(client: Client, given: list[dict[str, Any]], allow: A
     assert str(refused.value) == f"the results: these results do not fit dataset 'd': {said}"
 
 
+def test_all_that_is_left_out_is_counted(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    client.datasets.create_dataset(name="large", examples=[{"id": f"e{n}", "input": n} for n in range(20)])
+    given = rows("e0", *(f"x{n}" for n in range(7)), *[f"e{n}" for n in range(1, 9)] * 2)
+    client.experiments.create(name="x", dataset="large", experiment_runs=given, allow=("unknown", "doubled", "missing"))
+    for said in ("7 rows of unknown ids", "8 rows doubled", "11 examples without a result"):
+        assert said in caplog.text
+
+
 def test_a_column_that_is_not_there(client: Client) -> None:
     with pytest.raises(InvalidDataset) as refused:
         client.experiments.create(name="x", dataset="d", experiment_runs=[{"example_id": "e0", "answer": 1}])

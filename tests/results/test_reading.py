@@ -22,6 +22,7 @@ from prefect_experiments.results import (
     result_rows,
     with_examples,
 )
+from support.zones import in_zone
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -101,7 +102,8 @@ LATEST = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=SECONDS)
     ],
 )
 def test_a_cell_at_its_bounds(column: str, cell: Any, kept: Any) -> None:
-    [run] = read_results([{"example_id": "e0", "output": 1, column: cell}]).runs
+    with in_zone("Asia/Tokyo"):
+        [run] = read_results([{"example_id": "e0", "output": 1, column: cell}]).runs
     assert getattr(run.record, column) == kept
     if column == "trace_id":
         assert run.record.metadata == ({} if kept else {"trace_id": cell})

@@ -11,8 +11,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from prefect_experiments.errors import ExperimentInUse, NotFound
 from prefect_experiments.store import Store, leases, processes
@@ -135,6 +137,24 @@ def test_a_holder_that_has_been_silent_for_long_learns_that_it_has_lost_it(store
     with store.database.write() as connection:
         assert lease.is_ended(connection)
         assert store.leases.of_calls(experiment_id).is_ended(connection)
+
+
+def test_a_holder_that_shows_its_life_just_then_keeps_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at it and the word that it has ended."""
+    experiment_id = new_experiment(store).experiment.id
+    show_life(store, experiment_id, 1.0, GONE.text)
+    lease = store.leases.of_calls(experiment_id)
+    look = type(lease)._row
+
+    def look_and_wait(self: Any, connection: sa.Connection) -> Any:
+        seen = look(self, connection)
+        connection.execute(leases.leases.update().values(beat=2.0))
+        return seen
+
+    monkeypatch.setattr(type(lease), "_row", look_and_wait)
+    with store.database.write() as connection:
+        assert not lease.is_ended(connection)
+        assert connection.execute(sa.select(leases.leases.c.holder)).scalar() == GONE.text
 
 
 def test_who_has_not_shown_for_long_that_it_lives_asks_before_it_goes_on(

@@ -228,3 +228,10 @@ def test_verdicts_in_a_state_that_is_not_known(store: Store) -> None:
         items = store.results.evaluation_items(made.experiment.id, made.version, [0, 1], asked, passed=passed)
         assert [item.evaluators for item in items] == missing
     assert store.results.of_unknown_state(made.experiment.id) == {"a": 2}
+
+
+def test_calls_of_unknown_cost_are_counted_over_all_runs_and_evaluations(store: Store) -> None:
+    experiment_id = new_experiment(store).experiment.id
+    runs = [run_row(position, unpriced_json='{"m": 2}') for position in range(3)]
+    record(store, experiment_id, runs, [verdict(position, unpriced_json='{"m": 1, "n": 5}') for position in range(2)])
+    assert store.results.spending(experiment_id).unpriced == {"n": 10, "m": 8}

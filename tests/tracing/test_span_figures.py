@@ -123,3 +123,8 @@ def test_what_code_reports_is_a_call_of_its_own() -> None:
 def test_prices_are_for_a_million_tokens(price: Price, tokens: Tokens, cost: float) -> None:
     assert price.cost(tokens) == pytest.approx(cost)
     assert Prices({"m": price}).cost("m", (None,), tokens) == pytest.approx(cost)
+
+
+def test_parents_that_are_each_others_children_end_all_the_same() -> None:
+    """A broken instrumentor's: what is below another is counted there."""
+    assert usage((1, 2, said(prompt=7)), (2, 1, said(prompt=7))) == Usage(0, None, None)

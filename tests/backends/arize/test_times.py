@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from prefect_experiments.backends.arize.rows import to_time
+from support.zones import in_zone
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
@@ -19,12 +19,6 @@ NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
     ["2026-03-14T12:00:00", "2026-03-14 12:00:00.000", "2026-03-14T12:00:00Z", "2026-03-14T14:00:00+02:00",
      1_773_489_600_000],
 )  # fmt: skip
-def test_a_time_without_a_zone_is_universal_wherever_this_runs(
-    given: Any, zone: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", zone)
-        time.tzset()
-        found = to_time(given)
-    time.tzset()
-    assert found == NOON
+def test_a_time_without_a_zone_is_universal_wherever_this_runs(given: Any, zone: str) -> None:
+    with in_zone(zone):
+        assert to_time(given) == NOON
