@@ -10,10 +10,16 @@ import pytest
 
 from prefect_experiments.backends import Capabilities
 from prefect_experiments.backends.base import Draft
-from prefect_experiments.backends.linking import begin_remotely, ensure_remote_version, mirror_version
+from prefect_experiments.backends.linking import (
+    _evaluators,
+    begin_remotely,
+    ensure_remote_version,
+    mirror_version,
+)
 from prefect_experiments.models import Example, Experiment
-from prefect_experiments.store import ExperimentRecord, Store, TaskRecord
+from prefect_experiments.store import EvaluatorRecord, ExperimentRecord, Store, TaskRecord
 from support.folder_backend import FolderBackend, FolderSettings, datasets, files
+from tests.store.samples import START, verdict
 
 ONE, TWO = (Example(id="e1", input={"n": n}) for n in (1, 2))
 
@@ -117,3 +123,12 @@ def test_of_two_who_begin_an_experiment_at_once_one_is_there(store: Store, setti
     assert link == remote.first
     there, _ = remote.experiments.page(dataset=None, limit=10, cursor=None)
     assert [experiment.id for experiment in there] == [link.remote_id]
+
+
+def test_of_an_evaluator_that_has_changed_the_newest_state_is_kept() -> None:
+    """In whatever order a backend gives what it said."""
+    states = [("b", 2.0), ("c", 3.0), ("a", 1.0)]
+    said = [verdict(n, fingerprint=letter * 64, end_time=START + at) for n, (letter, at) in enumerate(states)]
+    assert _evaluators(said, {"exact": EvaluatorRecord("exact", "CODE", "0" * 64, "app:exact")}) == [
+        EvaluatorRecord("exact", "CODE", "c" * 64, "app:exact")
+    ]

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from prefect_experiments.analysis import numbers
 from prefect_experiments.analysis.numbers import Unit
+from prefect_experiments.analysis.results import result_table
+from prefect_experiments.reports.figures import outline_of
+from prefect_experiments.reports.report_model import table_side
 
 
 @pytest.mark.parametrize(
@@ -202,3 +205,12 @@ def test_long_times_and_much_money() -> None:
     assert [numbers.money(usd) for usd in (1234.5, -1234.5, 0.1, 0.0101, 1e-13, None, math.nan)] == [
         "$1,234.50", "-$1,234.50", "$0.10", "$0.0101", "$0", "-", "-",
     ]  # fmt: skip
+
+
+def test_scores_of_which_any_is_not_between_0_and_1_are_written_as_plain_numbers() -> None:
+    scores = {"share": (0.0, 1.0), "below": (0.5, -0.5), "above": (0.5, 1.5)}
+    rows = [
+        {"example_id": f"e{n}", "output": 1, **{f"eval.{name}.score": of[n] for name, of in scores.items()}}
+        for n in range(2)
+    ]
+    assert outline_of([table_side(result_table(rows)).read]).beyond == {"below", "above"}
