@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 import sys
@@ -162,6 +163,15 @@ def test_of_the_baselines_scores_the_mean_square_above_the_worst_is_known(scores
     assert noise is not None
     assert noise.height == pytest.approx(np.mean(scores))
     assert noise.reach == pytest.approx(np.mean(np.square(scores)))
+
+
+def test_an_interval_says_what_the_pairs_do_not_show() -> None:
+    metric = compare_results(table(right=[0.9, 0.2, 0.55]), table(right=[0.8, 0.4, 0.5])).metrics["right"]
+    wide = noise_of(dataclasses.replace(metric, ci_low=-0.5, ci_high=0.7), 0.95, metric.worst_score)
+    assert wide is not None
+    variance = np.var([-0.1, 0.2, -0.05], ddof=1)
+    assert wide.variance == pytest.approx(variance)
+    assert wide.unseen == pytest.approx((0.6**2 * 3 / 1.959964**2 - variance) * 3, rel=1e-5)
 
 
 # What a verdict tells ------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_experiments.datasets import csv_text, is_path, read_rows
+from prefect_experiments.datasets.text_file import whole_text
 from prefect_experiments.errors import InvalidDataset
 
 
@@ -56,6 +57,12 @@ def test_an_unknown_suffix_lists_the_known_ones(write):
     assert "did you mean '.csv'" in text
     assert ".parquet" in text
     assert text.endswith(". Unpack it, convert it, or rename it to what it holds")
+
+
+def test_a_folder_is_no_text(tmp_path):
+    with pytest.raises(InvalidDataset) as refused:
+        whole_text(tmp_path)
+    assert str(refused.value) == f"{tmp_path} cannot be read: {os.strerror(errno.EISDIR)}"
 
 
 def test_the_suffix_is_read_in_any_case(write):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from pathlib import Path
@@ -134,3 +135,14 @@ def test_why_there_is_no_temporary_server(server: Temporary, said: str, monkeypa
     with temporary_settings(restore_defaults={PREFECT_API_URL}), pytest.raises(NotStarted) as failed:
         asyncio.run(start_temporary_server())
     assert str(failed.value) == said
+
+
+@pytest.mark.parametrize(("words", "passes"), [("Service %r failed", False), ("Somebody else's words", True)])
+def test_of_prefects_words_on_a_server_that_is_away_only_those_go_that_a_line_says(words: str, passes: bool) -> None:
+    record = logging.LogRecord("prefect.events.clients", logging.WARNING, __file__, 1, words, ("it",), None)
+    with new_line() as line:
+        try:
+            raise httpx.ConnectError("nobody is there")
+        except httpx.ConnectError:
+            found = logging.getLogger("prefect.events.clients").filter(record)
+        assert (bool(found), line.is_down) == (passes, not passes)

@@ -18,7 +18,7 @@ from prefect_experiments.pages import ExperimentList, Pagination
 from prefect_experiments.reports.html import html_report
 from prefect_experiments.reports.markdown import comparison_markdown, summary_markdown
 from prefect_experiments.reports.pull_request import pull_request_comment
-from prefect_experiments.reports.report_model import report_side
+from prefect_experiments.reports.report_model import report_side, table_side
 from prefect_experiments.reports.spending import figures, unpriced
 from prefect_experiments.store import EvaluatorRecord, Store
 from support.prices import no_table_of_prices
@@ -133,3 +133,8 @@ def test_a_metric_that_has_no_better_side() -> None:
 
 def test_sides_that_nobody_scored() -> None:
     assert "- no metric that both sides were scored on" in pull_request_comment(compare_results(sided(), sided()))
+
+
+def test_a_table_of_one_example_expects_one_score() -> None:
+    side = table_side(result_table([{"example_id": "e1", "output": 1, "eval.right.score": 1.0}]))
+    assert str(side.summary.metrics["right"]) == "1.00 over 1 of 1"
