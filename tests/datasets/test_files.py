@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_experiments.datasets import csv_text, is_path, read_rows
+from prefect_experiments.datasets.files import is_directory
 from prefect_experiments.datasets.text_file import whole_text
 from prefect_experiments.errors import InvalidDataset
 
@@ -101,6 +102,8 @@ def test_a_name_means_a_file_only_where_there_is_one(write, tmp_path):
     assert not is_path(str(tmp_path))
     for name in ("gsm8k", "v1.2", "", "x" * 5000, "a\0b"):
         assert not is_path(name)
+        assert not is_directory(name or "nothing")
+    assert is_directory(str(tmp_path))
 
 
 # --- CSV --------------------------------------------------------------------------------------
