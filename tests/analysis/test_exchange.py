@@ -56,8 +56,8 @@ def test_the_tails_of_scores_on_no_scale_are_those_of_the_published_formula(seed
 @pytest.mark.parametrize(
     ("seed", "examples", "near", "tolerance"),
     [
-        *((seed, 8, 1e-7, 5e-7) for seed in range(3)),
-        *((seed, 4000, near, 5e-5) for seed in range(3) for near in (0.001, 0.01, 0.1, 1.0)),
+        *((seed, 8, 1e-7, 1e-6) for seed in range(3)),
+        *((seed, 4000, near, 1e-4) for seed in range(3) for near in (0.001, 0.01, 0.1, 1.0)),
     ],
 )
 def test_at_the_mean_itself_it_is_the_limit_of_that_formula(
@@ -69,7 +69,7 @@ def test_at_the_mean_itself_it_is_the_limit_of_that_formula(
     scores[0, 0] = (others / 4 + means - scores[1:, 0].sum()) / 0.75
     for nearly in (0.0, near, -near):
         scores[0, 0] += nearly
-        assert exchange_test(scores[:, 1:], scores[:, 0]).p_lower == pytest.approx(saddlepoint(scores), abs=tolerance)
+        assert exchange_test(scores[:, 1:], scores[:, 0]).p_lower == pytest.approx(saddlepoint(scores), rel=tolerance)
 
 
 def test_where_the_newest_run_is_the_best_or_the_worst_of_each_example_its_chance_is_known() -> None:

@@ -50,7 +50,7 @@ class OwnLimits(ActiveLimits):
     """Those of a process of their own, of which it is not true that they are shared by all that this process runs."""
 
     def __init__(self) -> None:
-        super().__init__(clock=lambda: 0.0)  # all calls start within the least time that is looked at, not as they may
+        super().__init__(clock=lambda: 0.0)  # it stands still: their rate is not that of stores being opened
         self.of_this_process: dict[str, RateLimit] = {}
 
     def meet(self, provider: str) -> RateLimit:

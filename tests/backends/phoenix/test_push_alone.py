@@ -8,7 +8,7 @@ import itertools
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,20 +96,19 @@ class Pushing:
         return Push(self.store, remote, filled.link, patience=patience, say=self.said.append, beside=self.hold)
 
     def __call__(
-        self, filled: Filled, patience: float = PATIENCE_S, before_it_is_finished: AsyncIterable[object] | None = None
+        self, filled: Filled, patience: float = PATIENCE_S, experiment: Awaitable[None] | None = None
     ) -> PushOutcome:
-        """Push; the experiment is finished when `before_it_is_finished` is at its end."""
+        """Push what an experiment has made, and makes until it is finished."""
 
         async def run() -> PushOutcome:
             finished = asyncio.Event()
 
-            async def experiment() -> None:
-                if before_it_is_finished is not None:
-                    async for _ in before_it_is_finished:
-                        pass
+            async def to_its_end() -> None:
+                if experiment is not None:
+                    await experiment
                 finished.set()
 
-            outcome, _ = await asyncio.gather(self.push(filled, patience).run(finished), experiment())
+            outcome, _ = await asyncio.gather(self.push(filled, patience).run(finished), to_its_end())
             assert len(asyncio.all_tasks()) == 1, "something goes on"
             return outcome
 
@@ -164,15 +163,14 @@ def test_what_comes_while_it_is_under_way(pushing_to: Pushing) -> None:
     filled.put_runs(filled.positions, at=time.time())
     taken = pushing_to.backend.taken
 
-    async def made_again() -> AsyncIterator[list[int]]:
+    async def made_again() -> None:
         for start in range(0, 40, 4):
             positions = filled.positions[start : start + 4]
             while not all(taken[position, 1, None] for position in positions):
                 await asyncio.sleep(0.005)
             filled.put_runs(positions, at=time.time())
-            yield positions
 
-    assert pushing_to(filled, before_it_is_finished=made_again()).is_complete
+    assert pushing_to(filled, experiment=made_again()).is_complete
     assert {taken[position, 1, None] for position in filled.positions} == {2}
     assert pushing_to.all_taken(filled, times=2)
 
@@ -191,11 +189,11 @@ def test_with_nothing_to_do_it_looks_seldom(pushing_to: Pushing, monkeypatch: py
 
     monkeypatch.setattr(queue, "waiting_runs", slow)
 
-    async def four_looks() -> AsyncIterator[None]:
+    async def four_looks() -> None:
         while len(looks) < 4:
-            yield await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)
 
-    assert pushing_to(filled, before_it_is_finished=four_looks()).is_complete
+    assert pushing_to(filled, experiment=four_looks()).is_complete
     gaps = [later - earlier for earlier, later in itertools.pairwise(looks)]
     assert sum(gap < 0.45 for gap in gaps) <= 2, "the first looks, and the one when it is over"
     assert pushing_to.all_taken(filled)
@@ -252,11 +250,7 @@ def test_patience_begins_when_everything_is_finished(pushing_to: Pushing) -> Non
     filled = Filled(pushing_to.store, 30)
     pushing_to.backend.does = unavailable
     began = time.monotonic()
-
-    async def two_seconds() -> AsyncIterator[None]:
-        yield await asyncio.sleep(2.0)
-
-    outcome = pushing_to(filled, patience=1.0, before_it_is_finished=two_seconds())
+    outcome = pushing_to(filled, patience=1.0, experiment=asyncio.sleep(2.0))
     assert time.monotonic() - began >= 3.0
     assert (outcome.pushed, outcome.waiting.total, outcome.trouble) == (0, 120, "it is out")
     assert not outcome.is_complete
