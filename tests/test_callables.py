@@ -17,6 +17,7 @@ import pytest
 from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.keys import callable_fingerprint
 from prefect_experiments.references import load_reference
+from support.modules import Snapshot
 
 # What is mended, in the evaluator's module or in a helper beside it, and which text becomes which.
 CASES = """
@@ -277,10 +278,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The current directory, whose modules are forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    before = set(sys.modules)
+    modules = Snapshot(tmp_path)
     yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    modules.restore()
 
 
 def write(folder: Path, **modules: str) -> None:

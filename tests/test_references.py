@@ -24,6 +24,7 @@ from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.keys import callable_fingerprint
 from prefect_experiments.references import load_reference
 from prefect_experiments.tasks import resolve_task
+from support.modules import Snapshot
 
 FIRST_MOMENT = 1_700_000_000
 
@@ -33,11 +34,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The current directory, whose modules are forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    before, path = set(sys.modules), list(sys.path)
+    modules, path = Snapshot(tmp_path), list(sys.path)
     yield tmp_path
     assert sys.path == path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    modules.restore()
 
 
 def write(path: Path, text: str) -> Path:

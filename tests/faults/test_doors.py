@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from prefect_experiments.options import Attempts
 from prefect_experiments.orchestration.deployed.parameters import dataset_of, gate_of, task_of
 from prefect_experiments.references import load_reference
 from prefect_experiments.tasks import resolve_task
+from support.modules import Snapshot
 
 MODULE = """
 import functools, os, subprocess
@@ -64,12 +64,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv(SETTING, "doors_app, flows/")
-    known = set(sys.modules)
+    modules = Snapshot(tmp_path)
     yield folder
     assert not (folder / "executed").exists(), "it was run"
-    for name in set(sys.modules) - known:
-        if name.startswith(("doors_app", "neighbour", "unlimited_helper", "_prefect_experiments_")):
-            del sys.modules[name]
+    modules.restore()
 
 
 ALLOWED = [

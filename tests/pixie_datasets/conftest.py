@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from support.modules import Snapshot
 from support.on_prefect import client, on_the_server, store_url
 
 __all__ = ["client", "on_the_server", "store_url"]
@@ -18,12 +20,8 @@ def without_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def forgotten_modules() -> Iterator[None]:
-    """What was imported from a test's own folder; packages that are installed are imported once."""
-    before, path = set(sys.modules), list(sys.path)
+def forgotten_modules(tmp_path: Path) -> Iterator[None]:
+    modules, path = Snapshot(tmp_path), list(sys.path)
     yield
     assert sys.path == path, "a project was left on sys.path"
-    for name in set(sys.modules) - before:
-        file = getattr(sys.modules[name], "__file__", None) or ""
-        if "site-packages" not in file and "pytest" in file:
-            del sys.modules[name]
+    modules.restore()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd  # noqa: F401 - pytester forgets what a test has imported, and numpy cannot be loaded twice
 import pytest
+from _pytest import pytester as pytesters
 
 from prefect_experiments import Client
+from support.modules import Snapshot
 
 PLUGIN = "prefect_experiments.pytest_plugin"
 
@@ -59,6 +61,12 @@ class Project:
     def names(self) -> list[str]:
         """The experiments that are kept, the oldest first."""
         return [one.name for one in self.client.experiments.list().experiments][::-1]
+
+
+@pytest.fixture(autouse=True)
+def remembered_modules(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `pytester` forgets after a test are the modules of its folder."""
+    monkeypatch.setattr(pytesters, "SysModulesSnapshot", functools.partial(Snapshot, tmp_path_factory.getbasetemp()))
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import prefect_experiments.orchestration.shared_server  # noqa: F401 - pytester forgets what is imported in a test
 from prefect_experiments.pytest_plugin import closing
 from prefect_experiments.pytest_plugin.cases import cases_of, evaluate, log_evaluation, log_output
 from prefect_experiments.pytest_plugin.hooks import found
