@@ -526,8 +526,17 @@ class Judge:
     def evaluate(self, output):
         return output > self.limit
 
+class Listed:
+    words = ["a", {value}]
+    def evaluate(self, output):
+        return output in self.words
+
 lambdas = [lambda output: {value}]
 """
+
+
+def judged_by(module: Any) -> list[Any]:
+    return [module.exact, module.lambdas[0], module.Judge().evaluate, module.Listed().evaluate]
 
 
 def fingerprints(prefix: str) -> list[str]:
@@ -552,11 +561,11 @@ def test_a_fingerprint_describes_the_code_that_runs_not_the_file(folder: Path, m
     importlib.invalidate_caches()
     old = importlib.import_module("mine")
     (folder / "mine.py").write_text(JUDGES.format(value=2) + "\n")
-    stale = [callable_fingerprint(each) for each in (old.exact, old.lambdas[0], old.Judge().evaluate)]
+    stale = [callable_fingerprint(each) for each in judged_by(old)]
     sys.modules.pop("mine")
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     new = importlib.import_module("mine")
-    fresh = [callable_fingerprint(each) for each in (new.exact, new.lambdas[0], new.Judge().evaluate)]
+    fresh = [callable_fingerprint(each) for each in judged_by(new)]
     assert new.exact(0) == 2
     assert not set(stale) & set(fresh)
 

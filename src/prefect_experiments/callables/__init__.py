@@ -173,9 +173,7 @@ class _Description:
         if _is_own_class(cls):
             self.leads_to.append(cls)
         with contextlib.suppress(Exception):  # what stands for something that is not there yet may fail at any look
-            wrapped = vars(value).get("__wrapped__")
-            if wrapped is not None and cls is not value:  # a cached function, an evaluator of one, a Prefect task
-                self._follow(wrapped)
+            self._follow(vars(value).get("__wrapped__"))  # a cached function, an evaluator of one, a Prefect task
 
     # --- what an object holds ---
 
