@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,11 +66,16 @@ def test_a_passed_gate_has_no_failure() -> None:
     assert (suite.attrib["name"], suite.attrib["failures"], suite.attrib["errors"]) == ("nightly", "0", "0")
 
 
-def test_a_verdict_that_no_check_explains_is_still_a_failure() -> None:
-    verdict = Verdict(status="failed", reasons=("no shared examples",), exit_code=1)
+@pytest.mark.parametrize("n_passed", [0, 1, 2])
+def test_a_verdict_that_no_check_explains_is_still_a_failure(n_passed: int) -> None:
+    assert PASSED.verdict
+    checks = PASSED.verdict.checks[:n_passed]
+    assert [check.status for check in checks] == ["passed"] * n_passed
+    verdict = Verdict(status="failed", reasons=("no shared examples",), checks=checks, exit_code=1)
     suite, cases = parsed(junit_xml(dataclasses.replace(PASSED, verdict=verdict, metrics={})))
     assert suite.attrib["failures"] == "1"
     assert outcome(cases["gate", "verdict"]) == "failure"
+    assert len(cases) == n_passed + 1
 
 
 def test_without_a_gate_a_regressed_metric_is_a_failure_and_a_failed_run_an_error() -> None:
