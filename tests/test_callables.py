@@ -21,6 +21,67 @@ from support.modules import Snapshot
 
 # What is mended, in the evaluator's module or in a helper beside it, and which text becomes which.
 CASES = """
+=== what a static method names: 1 -> 2
+import functools
+LIMIT = 1
+class Judge:
+    @staticmethod
+    def limit():
+        return LIMIT
+    def evaluate(self, output):
+        return self.limit()
+check = Judge()
+=== what a property names: 1 -> 2
+import functools
+LIMIT = 1
+class Judge:
+    @property
+    def limit(self):
+        return LIMIT
+    def evaluate(self, output):
+        return self.limit
+check = Judge()
+=== what a class method names: 1 -> 2
+import functools
+LIMIT = 1
+class Judge:
+    @classmethod
+    def limit(cls):
+        return LIMIT
+    def evaluate(self, output):
+        return self.limit()
+check = Judge()
+=== what a cached property names: 1 -> 2
+import functools
+LIMIT = 1
+class Judge:
+    @functools.cached_property
+    def limit(self):
+        return LIMIT
+    def evaluate(self, output):
+        return self.limit
+check = Judge()
+=== what a partial method names: 1 -> 2
+import functools
+LIMIT = 1
+class Judge:
+    def _above(self, output):
+        return output > LIMIT
+    evaluate = functools.partialmethod(_above)
+check = Judge()
+=== what a property's setter names: 1 -> 2
+LIMIT = 1
+class Judge:
+    @property
+    def limit(self):
+        return self._limit
+    @limit.setter
+    def limit(self, value):
+        self._limit = LIMIT
+    def evaluate(self, output):
+        self.limit = output
+        return self.limit
+check = Judge()
 === a constant: 0.8 -> 0.9
 LIMIT = 0.8
 def check(output):
@@ -302,7 +363,7 @@ def of(reference: str) -> str:
     return evaluator.fingerprint
 
 
-@pytest.mark.mostly_slow(quick=28)
+@pytest.mark.mostly_slow(quick=40)
 @pytest.mark.parametrize("reference", ["ev.py:check", "ev:check"])
 @pytest.mark.parametrize("what", MENDED)
 def test_a_mend_outside_the_function_is_seen(folder: Path, what: str, reference: str) -> None:

@@ -33,11 +33,14 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("tables")
-def test_it_ends_as_the_gate_says_and_its_verdict_leads_to_itself_and_not_to_a_list() -> None:
+def test_it_ends_as_the_gate_says_and_its_verdict_leads_to_itself_and_not_to_a_list(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     """Prefect's page of a flow run leads from an artifact with a key to everything that has had the key."""
     state: Any = asyncio.run(_compared())
     assert (state.type, state.name) == ("FAILED", "GateFailed")
     assert "right" in state.message
+    assert capfd.readouterr().out == "", "the comparison is on the page, not in a worker's output"
     assert asyncio.run(_artifacts(state.state_details.flow_run_id)) == {("markdown", None), ("table", "metrics-mine")}
 
 
