@@ -35,7 +35,7 @@ def test_prefect_keeps_no_results_also_where_it_keeps_all(client: Client, tmp_pa
     kept = tmp_path / "kept"
     rows, runs = [{"id": "a", "input": "one"}], [{"example_id": "a", "output": "1"}]
     with temporary_settings({PREFECT_RESULTS_PERSIST_BY_DEFAULT: True, PREFECT_LOCAL_STORAGE_PATH: kept}):
-        run_experiment(dataset=rows, task=lambda input: input, client=client, print_summary=False)
+        run_experiment(dataset=rows, task=str.upper, client=client, print_summary=False)
         log_experiment(name="e", dataset=rows, experiment_runs=runs, client=client, print_summary=False)
     assert not list(kept.rglob("*"))
 
