@@ -14,6 +14,13 @@ def test_the_limit_goes_with_the_chance_and_the_nights() -> None:
     assert limits == pytest.approx([4.5527, 3.1626], abs=1e-3)
 
 
+@pytest.mark.parametrize("nights", [7, 30])
+def test_the_limit_is_as_high_as_a_seldom_chance_asks(nights: int) -> None:
+    """Far out, a sum is above a limit with a chance that falls as exp(-limit): Siegmund 1985, Sequential Analysis."""
+    limits = [drift_limit(10.0**-power, nights) for power in range(3, 16)]
+    assert np.diff(limits) == pytest.approx(np.log(10), abs=0.03)
+
+
 def test_a_sum_rises_by_at_most_two_and_a_half_a_night_and_to_a_quarter_above_its_limit() -> None:
     found = drift([0.2, 1.0, 3.5, -4.0, 0.5, 1.5, 2.0, 9.0, 1.0], chance=0.3, nights=7)
     most = pytest.approx(found.limit + 0.25)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import threading
 import time
@@ -93,6 +94,26 @@ def test_what_a_left_thread_does_later_is_nobodys(gate, caplog, recwarn):
     assert [row.error for row in sink.runs] == ["TimeoutError: no answer within timeout=0.05 s"]
     assert "secret" not in caplog.text
     assert not [w for w in recwarn if "never" in str(w.message)]
+
+
+def test_a_thread_that_was_left_takes_no_further_call(gate, monkeypatch):
+    monkeypatch.setattr(dispatch, "SLICE_S", FOREVER_S)
+    made, called = [], threading.Event()
+
+    def call(fields):
+        made.append(fields)
+        called.set()
+        gate.wait()
+
+    jobs = collections.deque(dispatch.Job(name, name) for name in ("stuck", "next"))
+    piece = dispatch._Slice(jobs, SimpleNamespace(target=SimpleNamespace(call=call)))
+    thread = threading.Thread(target=piece.run)
+    thread.start()
+    assert called.wait(PATIENCE_S)
+    assert piece.abandon_if_stuck(0).item == "stuck"
+    gate.set()
+    thread.join()
+    assert (made, [job.item for job in jobs], piece.done) == (["stuck"], ["next"], [])
 
 
 def test_a_threads_late_answer_comes_after_the_loop_has_closed(gate):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from prefect_experiments.analysis.comparison import compare_results
 from prefect_experiments.models import Example
 from prefect_experiments.records import EvaluatedRun, EvaluationRecord, RunRecord
 from prefect_experiments.reports import page_data
@@ -22,7 +23,7 @@ from prefect_experiments.reports.report_model import ReportSide
 from prefect_experiments.store import EvaluatorRecord, Store, TaskRecord
 from support.patience import PATIENCE_S
 
-from .made import Made, made, rows_of, side
+from .made import Made, made, rows_of, side, table
 
 TEXT = "a text of two thousand characters, or so " * 50
 # The peak of the process that ends, in kB: what `resource` says would count its parent as well.
@@ -117,6 +118,11 @@ def test_a_page_that_holds_all_says_nothing_of_it() -> None:
 def test_a_page_that_does_not_hold_all_says_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_data, "MOST_EXAMPLES", 40)
     found = made(200)
+    for row in (*found.before, *found.after):
+        row["eval.polite.score"] = 1.0
+    old, new = table(found.before, "a"), table(found.after, "b")
+    comparison = compare_results(old, new, directions={"answer_words": "minimize"})
+    found = Made(comparison, side(found.after, "b"), side(found.before, "a"), found.after, found.before)
     page = page_of(found)
     data = data_of(page)
     worse, better = (
@@ -133,11 +139,12 @@ def test_a_page_that_does_not_hold_all_says_what_it_holds(monkeypatch: pytest.Mo
     assert f"{len(kept & better)} of {len(better)} that got better (the best among them)" in said
     assert f"{'all ' if errors <= kept else f'{len(kept & errors)} of '}{len(errors)} with an error" in said
     assert "all figures and charts above are of all 202 examples" in said
-    metric = found.comparison.metrics["answer_words"]
-    place = str(data["metrics"].index("answer_words"))
     assert data["totals"]["all"] == {"-2": 202}
-    assert data["totals"]["regressed"][place] == metric.losses
-    assert data["totals"]["improved"][place] == metric.wins
+    metrics = [found.comparison.metrics[name] for name in data["metrics"]]
+    for place, metric in enumerate(metrics):
+        assert data["totals"]["regressed"][str(place)] == metric.losses
+        assert data["totals"]["improved"][str(place)] == metric.wins
+    assert 0 in {metric.losses for metric in metrics}
     assert data["totals"]["regressed"]["-2"] == len(worse)
     worst = found.comparison.regressed[0]
     assert worst.example_id in kept

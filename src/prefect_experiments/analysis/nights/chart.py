@@ -38,7 +38,6 @@ ABOVE = 0.25
 lasts shows on a few nights more, and one that is mended on many: simulated by tests/benchmarks/oc_nights.py."""
 # States of the Markov chain that the limit is counted with; with twice as many it differs by less than 0.01.
 _STATES = 200
-_HIGHEST = 12.0
 
 
 class Drift(NamedTuple):
@@ -103,7 +102,9 @@ def drift_limit(chance: float, nights: int = 30) -> float:
     By the Markov chain of Brook and Evans (1972, Biometrika 59:539), begun as the chart is after many nights without an
     alarm, so that each later month keeps the share as well as the first one does.
     """
-    low, high = 0.0, _HIGHEST
+    low, high = 0.0, 10.0
+    while _chance(high, nights) > chance:
+        low, high = high, 2 * high
     while high - low > 1e-3:
         middle = (low + high) / 2
         low, high = (middle, high) if _chance(middle, nights) > chance else (low, middle)
@@ -118,12 +119,17 @@ def _chance(limit: float, nights: int) -> float:
     width = 2 * limit / (2 * _STATES - 1)
     places = np.arange(_STATES)
     # From the middle of each state to each other's edges; the first one holds all that is 0 as well.
-    upper = ndtr((places[None, :] + 0.5) * width - places[:, None] * width + REFERENCE)
-    moves = np.diff(np.column_stack([np.zeros(_STATES), upper]), axis=1)
-    start = np.full(_STATES, 1 / _STATES)
+    edges = (places[None, :] + 0.5) * width - places[:, None] * width + REFERENCE
+    edges = np.column_stack([np.full(_STATES, -np.inf), edges])
+    below, above = ndtr(edges), ndtr(-edges)
+    moves = np.where(edges[:, :-1] > 0, -np.diff(above), np.diff(below))  # far out, all digits are in what is above
+    alarms = above[:, -1]
+    start = np.eye(1, _STATES)[0]
     for _ in range(100):  # what it settles to, as long as there is no alarm
         start = start @ moves
         start /= start.sum()
+    chance = 0.0
     for _ in range(nights):
+        chance += float(start @ alarms)
         start = start @ moves
-    return float(1 - start.sum())
+    return chance
