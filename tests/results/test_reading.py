@@ -246,6 +246,7 @@ def test_the_same_results_are_known_in_any_order() -> None:
     changes: list[dict[str, Any]] = [
         {}, {"output": 2}, {"error": "x"}, {"latency_ms": 1}, {"token_count": 1}, {"eval.a.score": 1.0}, {"model": "m"},
         {"eval.a.label": "l"}, {"annotation.a.score": 1.0}, {"eval.a.token_count": 1, "eval.a.score": 1.0},
+        {"eval.a.token_count": 2, "eval.a.score": 1.0}, {"eval.a.total_cost": 1, "eval.a.score": 1.0},
         {"start_time": NEW_YEAR}, {"end_time": NEW_YEAR}, {"total_cost": 1}, {"trace_id": TRACE},
     ]  # fmt: skip
     prints = []

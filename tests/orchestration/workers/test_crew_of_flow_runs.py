@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun, State, WorkerStatus
-from prefect.states import Crashed, Failed, Running
+from prefect.states import Completed, Crashed, Failed, Running
 
 from prefect_experiments import Client
 from prefect_experiments.errors import ExperimentsError, TransientError
@@ -25,6 +25,7 @@ from prefect_experiments.orchestration.workers.deployments import DeploymentCrew
 from prefect_experiments.orchestration.workers.ended import end_flow_run, end_runs_left_of
 from prefect_experiments.orchestration.workers.flow_runs import cancel, check_deployment, why_late
 from prefect_experiments.store.processes import Process
+from support.patience import FOREVER_S
 
 RUN = FlowRun.model_construct(id=uuid4(), name="worker 1", state=Running())
 
@@ -236,6 +237,25 @@ def test_workers_that_cannot_be_looked_at_are_late_for_reasons_that_nobody_knows
         "1 worker has not started for -1 s: waiting for flow runs 'worker 1' of the deployment 'crew'. "
         "it is not known why."
     ]
+
+
+def test_flow_runs_that_end_by_themselves_are_not_cancelled(
+    crew: DeploymentCrew, client: Client, served: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = served()
+    monkeypatch.setattr(deployments, "ENDS_WITHIN_S", FOREVER_S)
+    monkeypatch.setattr(deployments, "LOOK_S", 0.0)
+
+    async def let_go() -> None:
+        working = crew._watched[RUN.id] = watched(client, Running(), has_begun=True)
+        letting = asyncio.create_task(crew.let_go())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        working.state = Completed()
+        await letting
+
+    assert asked_of(let_go, monkeypatch) == ([], None)
+    assert server.told == []
 
 
 def test_a_flow_run_that_cannot_be_made_is_asked_for_again(

@@ -133,7 +133,11 @@ class Simulation:
         held = [found for worker in self.living.values() for found in worker.held]
         assert len(held) == len(set(held)), "two living workers hold one range"
         assert not set(held) & set(self.finished), "what is done is done again"
-        assert {found for found, is_done in self.shared.rows() if is_done} == set(self.finished)
+        rows = self.shared.rows()
+        assert {found for found, is_done in rows if is_done} == set(self.finished)
+        under_way = self.shared.store.shared_work.under_way(self.shared.id)
+        assert list(under_way) == [found for found, is_done in rows if not is_done]
+        assert all(under_way[found] == number for number, worker in self.living.items() for found in worker.held)
 
     def to_the_end(self) -> None:
         for number in range(1, WORKERS + 1):
