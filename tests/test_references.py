@@ -570,6 +570,19 @@ def test_a_fingerprint_describes_the_code_that_runs_not_the_file(folder: Path, m
     assert not set(stale) & set(fresh)
 
 
+def test_what_a_long_function_imports_relatively_counts(folder: Path) -> None:
+    """Of more than 256 constants, the bytecode says in two instructions which one is meant."""
+    many = "\n    ".join(f"c{number} = {number}.5" for number in range(600))
+    write(folder / "pkg/__init__.py", "")
+    (folder / "pkg/core.py").write_text(f"def check(output):\n    {many}\n    from . import part\n    return part.X\n")
+    seen = []
+    for value in (1, 2, 1):
+        write(folder / "pkg/part.py", f"X = {value}\n")
+        [judge] = resolve_evaluators("pkg.core:check")
+        seen.append(judge.fingerprint)
+    assert seen[0] == seen[2] != seen[1]
+
+
 def test_another_part_of_the_file_does_not_count(folder: Path) -> None:
     write(folder / "parts.py", JUDGES.format(value=1))
     before = fingerprints("parts.py")

@@ -144,6 +144,7 @@ def test_a_field_is_a_column_or_what_is_below_it() -> None:
     assert values_of(rows, "x", "truth") == [{"a": {"b": {"c": 1}}}, None]
     assert values_of(rows, "y.z", "truth") == [None, None]
     assert known_fields(rows) == ["x", "x.a", "x.a.b", "y", "x.a.d"]
+    assert known_fields([{"v": {"k": {"l": {"m": 1}}}}]) == ["v", "v.k", "v.k.l"]
     with pytest.raises(InvalidInput, match=r"unknown truth field 'x\.a\.e'; did you mean 'x\.a\.\w'\?"):
         values_of(rows, "x.a.e", "truth")
     with pytest.raises(InvalidInput, match="unknown truth field 'z'"):

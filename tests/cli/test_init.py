@@ -223,6 +223,7 @@ def test_a_prefect_yaml_without_a_deployment_gets_its_first(here: Here, tmp_path
         ("[deployments]\n", "are no list with one entry a line"),
         ("deployments:\n  a: {name: b}\n", "are no list with one entry a line"),
         ("deployments: a\n", "are no list with one entry a line"),
+        ("{deployments: null, name: a}\n", "are no list with one entry a line"),
         ("deployments: [\n", "is no YAML"),
     ],
 )

@@ -88,10 +88,13 @@ class Spans:
         return pd.DataFrame(self.rows)
 
 
-def test_a_project_has_a_name_of_one_letter_at_least() -> None:
+def test_a_project_has_a_name_of_one_letter_at_least_and_a_limit_is_one_at_least() -> None:
     assert Traces(project="p").project == "p"
     with pytest.raises(ValidationError, match="at least 1 character"):
         Traces(project="")
+    assert Traces(limit=1).limit == 1
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        Traces(limit=0)
 
 
 def test_spans_become_examples_by_the_columns_that_are_named() -> None:

@@ -13,11 +13,36 @@ from prefect_experiments.flows.deployment_evaluation import deployment_evaluatio
 from prefect_experiments.flows.log_results import log_results
 from prefect_experiments.flows.meta_evaluation import meta_evaluation
 from prefect_experiments.flows.regression import regression
+from prefect_experiments.orchestration.deployed.parameters import GateRules
 from support.on_prefect import on_the_server
 
 __all__ = ["on_the_server"]
 
 LETTERS = "abcdefghijklmnopqrst"
+
+
+@pytest.mark.parametrize(
+    ("given", "nights"),
+    [
+        ({"promote": True}, 30),
+        ({"gate": GateRules(alarms={"per": "week"})}, 7),
+        ({"gate": GateRules(alarms={"per": "comparison"})}, 1),
+        ({"promote_as": "best"}, None),
+        ({"baseline": "tag:best", "promote_as": "best"}, 30),
+    ],
+)
+def test_a_promotion_is_confirmed_by_a_test_that_the_nights_of_the_gate_share(
+    given: dict[str, Any], nights: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def done(*_: Any, **asked_for: Any) -> None:
+        asked.append(asked_for)
+
+    for name in ("arun_for_flow_run", "conclude", "show_history"):
+        monkeypatch.setattr(f"prefect_experiments.flows.regression.{name}", done)
+    asyncio.run(regression.fn(dataset="letters.csv", task="app:answer", evaluators=["exact_match"], **given))
+    assert [each["confirmed_in"] for each in asked if "confirmed_in" in each] == [nights]
 
 
 @pytest.fixture(autouse=True)

@@ -65,7 +65,7 @@ class Tests:
         return sqlite3.connect(path, check_same_thread=False) if path.exists() else None
 
     def reaching(self, module: str, line: int) -> tuple[list[str], list[str]]:
-        """The ids of the tests that run the line; where it is run at import, by one test for all, of the module's.
+        """The ids of the tests that run the line; where it is run once, by one test for all, of the module's.
 
         The first ones, and more for what these let through.
         """
@@ -73,7 +73,7 @@ class Tests:
             return [mirror(module)], []
         mirrored = mirror(module)
         found = self._contexts(module, line)
-        if is_run_at_import((PACKAGE / module).read_text(), line) or not found:
+        if is_run_once((PACKAGE / module).read_text(), line) or not found:
             found = self._contexts(module) | {name for name in self.there if name.startswith(mirrored)}
         left = sorted(found, key=lambda name: (not name.startswith(mirrored), self.cost(name)))
         first = self._within(left, SECONDS, MOST_TESTS)
@@ -110,11 +110,12 @@ class Tests:
         return self.seconds.get(f"{file.removesuffix('.py').replace('/', '.')}.{rest.replace('::', '.')}", 1.0)
 
 
-def is_run_at_import(source: str, line: int) -> bool:
-    """Whether a line is outside of any function's body: a constant, a default, a field."""
+def is_run_once(source: str, line: int) -> bool:
+    """Whether a process runs a line once: at import (a constant, a default, a field), or in a cached function."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    bodies = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
-    return not any(node.body[0].lineno <= line <= (node.end_lineno or 0) for node in bodies)
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    around = [node for node in functions if node.body[0].lineno <= line <= (node.end_lineno or 0)]
+    return not around or any(ast.unparse(mark) == "functools.cache" for node in around for mark in node.decorator_list)
 
 
 def test_of(context: str) -> str:

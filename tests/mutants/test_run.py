@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.mutants import listed
-from tests.mutants.run import is_run_at_import, mirror, table
+from tests.mutants.run import is_run_once, mirror, table
 from tests.mutants.run import test_of as named
 
 
@@ -40,11 +40,13 @@ def test_a_line_is_run_by_a_test_and_by_the_processes_that_it_starts() -> None:
     )
 
 
-def test_what_is_run_at_import_is_told_from_what_calls_run() -> None:
+def test_what_is_run_once_is_told_from_what_each_call_runs() -> None:
     source = (
-        "LIMIT = 3\n\ndef f(\n    a=1,\n):\n    def g(b=2):\n        return b\n\n    return g\n\nclass A:\n    x = 1\n"
+        "LIMIT = 3\n\ndef f(\n    a=1,\n):\n    def g(b=2):\n        return b\n\n    return g\n\n"
+        "class A:\n    x = 1\n\n"
+        "@functools.cache\ndef h():\n    y = 1\n    return y\n"
     )
-    assert [line for line in range(1, 13) if is_run_at_import(source, line)] == [1, 2, 3, 4, 5, 10, 11, 12]
+    assert [line for line in range(1, 18) if not is_run_once(source, line)] == [6, 7, 8, 9]
 
 
 def test_the_listed_changes_can_still_be_made(

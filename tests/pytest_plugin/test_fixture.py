@@ -120,7 +120,7 @@ def test_unknown(experiment):
     assert "FAILED       test_app.py::test_support" in said
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_without_a_gate_only_calls_that_fail_do(project: Project) -> None:
     tests = """
 def broken(input):

@@ -44,11 +44,10 @@ def names_in(code: CodeType) -> Names:
     while waiting:
         each = waiting.pop()
         waiting.extend(constant for constant in each.co_consts if isinstance(constant, CodeType))
-        steps = list(dis.get_instructions(each))
+        steps = [step for step in dis.get_instructions(each) if step.opname != "EXTENDED_ARG"]
         for number, step in enumerate(steps):
             if step.opname == "IMPORT_NAME":  # after the number of dots, and what is wanted of it
-                level = steps[number - 2].argval
-                imports.add((step.argval, level if isinstance(level, int) else 0))
+                imports.add((step.argval, steps[number - 2].argval))
             elif isinstance(step.argval, str):
                 found.setdefault(step.opname, set()).add(step.argval)
 

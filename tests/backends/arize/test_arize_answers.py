@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from prefect_experiments.backends.arize.api import ArizeApi, ArizeHttp, Row
 from prefect_experiments.backends.arize.datasets import ArizeDatasets
 from prefect_experiments.backends.arize.pushing import ArizePusher, arize_pusher
 from prefect_experiments.backends.arize.spaces import Space
+from prefect_experiments.backends.arize.taken import TakenRuns
 from prefect_experiments.backends.http import Address
 from prefect_experiments.errors import (
     AlreadyExists,
@@ -189,6 +191,19 @@ def test_a_run_that_may_have_been_taken_is_not_sent_again_for_a_while(pushing: P
         "BackendUnavailable: no answer",
         "BackendUnavailable: Arize AX at http://ax has not said whether it took the last results",
     ]
+
+
+def test_it_is_doubted_the_longer_the_longer_ax_was_waited_for(
+    pushing: Pushing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    clock = itertools.count(1000.0, 7.0)
+    monkeypatch.setattr(TakenRuns, "doubt", lambda _, rows, waited: waits.append(waited))
+    ticking = SimpleNamespace(monotonic=lambda: next(clock))
+    monkeypatch.setattr("prefect_experiments.backends.arize.pushing.time", ticking)
+    pushing.said(Ax(append_runs=BackendUnavailable("no answer")), pushing.link(begun=True))
+    assert len(waits) == 1
+    assert 0 < waits[0] < 1000
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -18,7 +19,7 @@ from prefect.states import Completed, Crashed, Failed, Running
 from prefect_experiments import Client
 from prefect_experiments.errors import ExperimentsError, TransientError
 from prefect_experiments.experiment.sharing import Part
-from prefect_experiments.experiment.spec import ExperimentSpec
+from prefect_experiments.experiment.spec import CallableSpec, ExperimentSpec
 from prefect_experiments.orchestration.patience import new_line
 from prefect_experiments.orchestration.workers import deployments, ended, flow_runs
 from prefect_experiments.orchestration.workers.deployments import DeploymentCrew, _Seen, _Watched
@@ -256,6 +257,20 @@ def test_flow_runs_that_end_by_themselves_are_not_cancelled(
 
     assert asked_of(let_go, monkeypatch) == ([], None)
     assert server.told == []
+
+
+def test_files_are_named_as_another_copy_of_the_folder_finds_them(
+    crew: DeploymentCrew, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    part = part_of(client)
+    references = (str(tmp_path / "app.py:answer"), "app.tasks:answer", None)
+    for reference, there in zip(references, ("app.py:answer", "app.tasks:answer", None), strict=True):
+        named = CallableSpec(name="answer", reference=reference, fingerprint=None)
+        spec = part.spec.model_copy(update={"task": named, "evaluators": (named,)})
+        told = Part.model_validate_json(crew.told(part.model_copy(update={"spec": spec})))
+        assert told.spec.task is not None
+        assert [one.reference for one in (told.spec.task, *told.spec.evaluators)] == [there, there]
 
 
 def test_a_flow_run_that_cannot_be_made_is_asked_for_again(

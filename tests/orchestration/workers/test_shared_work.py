@@ -176,6 +176,14 @@ def test_every_example_is_done_once(
     assert all(smallest <= size <= smallest + more for size in sizes[:-1])
 
 
+def test_what_workers_have_in_trouble_is_said_once() -> None:
+    one, two, fine = Done(runs=1, trouble="slow"), Done(runs=2, trouble="slower"), Done(runs=4)
+    more = "slow in one of the workers, and more in others"
+    assert (one + fine).trouble == (fine + one).trouble == "slow"
+    assert (one + two).trouble == (one + two + two).trouble == (one + two + fine).trouble == more
+    assert (one + two + fine).runs == 7
+
+
 def test_large_ranges_come_first(shared: Shared) -> None:
     shared.begin(1000, smallest=4, largest=200, workers=2)
     worker = Worker(shared, 1)
