@@ -20,6 +20,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 from prefect_experiments import Client, Gate
 from prefect_experiments.analysis.verdicts import Verdict
 from prefect_experiments.errors import AlreadyExists, AmbiguousName, ExperimentsError, NotFound
+from prefect_experiments.experiment.compare import judging
 from prefect_experiments.flows import deployment_evaluation as flow_module
 from prefect_experiments.flows.deployment_evaluation import QUICK
 from prefect_experiments.orchestration.deployed import recovery
@@ -105,19 +106,40 @@ def test_a_flow_run_has_its_last_life_before_it_is_given_up(calls: Calls, said_i
 
 
 @pytest.mark.parametrize(
-    ("named", "found"),
-    [(None, None), ("latest", None), ("tag:best", None), ("nights/last.csv", "nights/last.csv"), ("night", "{}")],
+    ("named", "found", "pooled"),
+    [
+        (None, None, 1),
+        ("latest", None, 5),
+        ("tag:best", None, 5),
+        ("nights/last.csv", "nights/last.csv", 1),
+        ("night", "{}", 5),
+    ],
 )
 @pytest.mark.thorough
 def test_what_a_baseline_leads_to_at_first_is_kept_to(
-    calls: Calls, client: Client, named: str | None, found: str | None
+    calls: Calls, client: Client, named: str | None, found: str | None, pooled: int
 ) -> None:
     """A tag, or the latest, may lead nowhere yet; later it may lead to the very experiment that is compared."""
     baseline = "" if named == "latest" else new_experiment(client.store, name="night").experiment.id
-    begun(calls, baseline=named)
+    begun(calls, baseline=named, pooled=pooled)
     client.experiments.tag(experiment="under way", tag="best")
-    calls.live(2, baseline=named)
-    assert [one["baseline"] for one in calls.resumed] == [found and found.format(baseline)]
+    calls.live(2, baseline=named, pooled=pooled)
+    [resumed] = calls.resumed
+    assert resumed["baseline"] == (found and found.format(baseline))
+    assert resumed["pooled"] == (pooled if found else 1)
+    assert resumed.get("first_run", False) == (named is not None and found is None)
+
+
+@pytest.mark.parametrize("named", ["latest", "tag:baseline"])
+def test_a_first_run_is_judged_alone_in_its_second_life_too(calls: Calls, client: Client, named: str) -> None:
+    asked = {"baseline": named, "pooled": 5, "gate": {"metrics": {"exact_match": {"max_regression": 0.05}}}}
+    begun(calls, **asked)
+    calls.live(2, **asked)
+    [resumed] = calls.resumed
+    judged = {name: resumed[name] for name in ("baseline", "gate", "pooled", "first_run")}
+    found = judging(store=client.store, remote=None, dataset="dataset", **judged)
+    assert found is not None
+    assert found.baseline is None
 
 
 @pytest.mark.parametrize("named", ["nigth", "latest:nigth"])

@@ -76,7 +76,7 @@ class Slow:
         stack = self.stack
         stack.wait_for(lambda: stack.flow_run(self.run_id)["run_count"] == 2, "its second life")
         run = stack.final(self.run_id)
-        assert run["state_name"] == "GatePassed", run["state"]
+        assert run["state_name"] == "GatePassed", run["state"]["message"]
         lives = list(dict.fromkeys(pid for pid, _ in self.calls()))
         assert len(lives) == 2
         first, second = ([n for pid, n in self.calls() if pid == life] for life in lives)

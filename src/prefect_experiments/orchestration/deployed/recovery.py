@@ -97,9 +97,12 @@ async def arun_for_flow_run(
         except AlreadyExists as first:
             known = await asyncio.to_thread(_of_this_run, store, first, run)
     get_run_logger().info("Going on with experiment %s, which this flow run has begun before.", known.id)
+    kept = known.metadata.get(BASELINE)
+    if kept is None and baseline is not None:  # there was none yet, and this run is still the first one
+        arguments |= {"pooled": 1, "first_run": True}
     return await aresume_experiment(
         experiment=known.id,
-        baseline=known.metadata.get(BASELINE),
+        baseline=kept,
         gate=gate,
         client=client,
         print_summary=False,
