@@ -50,6 +50,9 @@ def test_traces_come_from_where_they_are_said_to_be(client: Client, monkeypatch:
     for backends in ({}, {"traces_backend": "phoenix"}, {"backend": "local", "traces_backend": "phoenix"}):
         assert asyncio.run(curate_dataset.fn(name="grown", traces=Traces(), **backends)).is_completed()
     assert asked == ["local", "phoenix", "phoenix"]
+    monkeypatch.setenv("PREFECT_EXPERIMENTS_BACKEND", "phoenix")
+    assert asyncio.run(curate_dataset.fn(name="grown", traces=Traces(), backend="local")).is_completed()
+    assert asked[3:] == ["local"]
     assert len(client.datasets.get_dataset(name="grown")) == 1
 
 

@@ -99,6 +99,14 @@ def test_get_by_id_name_tag_and_latest(store: Store) -> None:
     assert store.experiments.get("latest", dataset=dataset_id).experiment.id == other
 
 
+def test_the_latest_has_a_run_unless_its_runs_are_to_be_made(store: Store) -> None:
+    made = new_experiment(store, name="made").experiment.id
+    record(store, made, [run_row(0)])
+    begun = new_experiment(store, name="begun").experiment.id
+    assert store.experiments.get("latest").experiment.id == made
+    assert store.experiments.get("latest", to_continue=True).experiment.id == begun
+
+
 @pytest.mark.thorough
 def test_what_is_not_there(store: Store) -> None:
     with pytest.raises(NotFound, match=r"there is no experiment yet$"):

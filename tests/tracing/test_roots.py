@@ -162,6 +162,13 @@ def test_a_timeout_is_an_error_as_well(collector, task):
     assert event["exception.message"] == "no answer within timeout=0.05 s"
 
 
+def test_the_trace_of_a_call_that_no_thread_came_to_begins_when_it_was_to_be_made(collector):
+    with tracer_to(collector) as tracer:
+        opened = tracer.begin("Task: answer", 1_700_000_000.5)
+        assert opened.span.start_time == 1_700_000_000_500_000_000
+        opened.span.end()
+
+
 def test_an_evaluators_errors_are_its_own(collector):
     def broken(output):
         raise ZeroDivisionError
