@@ -48,7 +48,7 @@ class TestModels:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_with_a_task_the_body_runs_when_the_gate_has_passed(project: Project) -> None:
     tests = """
 @pytest.mark.experiment(dataset="tickets.csv", task=add, evaluators="exact_match", gate="gate.yaml", required=["a"])
