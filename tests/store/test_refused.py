@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from prefect_experiments.errors import (
     AmbiguousName,
@@ -135,6 +136,24 @@ def test_an_id_that_two_backends_have_given(store: Store) -> None:
         store.experiments.get("RXhw")
     assert str(refused.value).startswith("2 experiments are called 'RXhw' in different backends; ")
     assert all(experiment in str(refused.value) for experiment in made)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_busy"),
+    [
+        (sqlite3.SQLITE_BUSY, True),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, True),
+        (sqlite3.SQLITE_LOCKED, True),
+        (sqlite3.SQLITE_FULL, False),
+        (sqlite3.SQLITE_CANTOPEN, False),
+    ],
+)
+def test_who_holds_a_file_up_is_told_from_what_is_wrong_with_it(code: int, is_busy: bool, store: Store) -> None:
+    error = sqlite3.OperationalError("no")
+    error.sqlite_errorcode = code
+    with pytest.raises(StoreUnavailable) as told, store.database.named_errors():
+        raise OperationalError("SELECT 1", None, error)
+    assert told.value.is_busy is is_busy
 
 
 def test_all_connections_in_use(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
