@@ -17,50 +17,33 @@ import pytest
 from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.keys import callable_fingerprint
 from prefect_experiments.references import load_reference
-from support.modules import Snapshot
+from support.modules import folder
 
+__all__ = ["folder"]
+
+# A part of a class that names something, how it stands there and how it is read.
+PARTS = {
+    "static method": ("staticmethod", "", "()"),
+    "class method": ("classmethod", "cls", "()"),
+    "property": ("property", "self", ""),
+    "cached property": ("functools.cached_property", "self", ""),
+}
+OF_PARTS = "".join(
+    f"""
+=== what a {part} names: 1 -> 2
+import functools
+LIMIT = 1
+class Judge:
+    @{decorator}
+    def limit({first}):
+        return LIMIT
+    def evaluate(self, output):
+        return self.limit{read}
+check = Judge()"""
+    for part, (decorator, first, read) in PARTS.items()
+)
 # What is mended, in the evaluator's module or in a helper beside it, and which text becomes which.
 CASES = """
-=== what a static method names: 1 -> 2
-import functools
-LIMIT = 1
-class Judge:
-    @staticmethod
-    def limit():
-        return LIMIT
-    def evaluate(self, output):
-        return self.limit()
-check = Judge()
-=== what a property names: 1 -> 2
-import functools
-LIMIT = 1
-class Judge:
-    @property
-    def limit(self):
-        return LIMIT
-    def evaluate(self, output):
-        return self.limit
-check = Judge()
-=== what a class method names: 1 -> 2
-import functools
-LIMIT = 1
-class Judge:
-    @classmethod
-    def limit(cls):
-        return LIMIT
-    def evaluate(self, output):
-        return self.limit()
-check = Judge()
-=== what a cached property names: 1 -> 2
-import functools
-LIMIT = 1
-class Judge:
-    @functools.cached_property
-    def limit(self):
-        return LIMIT
-    def evaluate(self, output):
-        return self.limit
-check = Judge()
 === what a partial method names: 1 -> 2
 import functools
 LIMIT = 1
@@ -331,17 +314,7 @@ L = 1
 def check(output):
     return L
 """
-MENDED = {case.partition(":")[0]: case.partition(": ")[2] for case in CASES.split("\n=== ")[1:]}
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The current directory, whose modules are forgotten afterwards."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    modules = Snapshot(tmp_path)
-    yield tmp_path
-    modules.restore()
+MENDED = {case.partition(":")[0]: case.partition(": ")[2] for case in (OF_PARTS + CASES).split("\n=== ")[1:]}
 
 
 def write(folder: Path, **modules: str) -> None:
@@ -554,23 +527,24 @@ def test_a_part_that_fills_a_container_is_the_same_in_the_next_process(folder: P
     assert len(seen) == 1
 
 
-def test_installed_packages_are_not_followed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_packages_are_not_followed(folder: Path) -> None:
     installed = folder / "site-packages"
     installed.mkdir()
-    monkeypatch.syspath_prepend(str(installed))
     seen = set()
-    for value in (1, 2):
-        sys.modules.pop("installed_judge", None)
-        (installed / "installed_judge.py").write_text(
-            f"S = {value}\ndef f(x):\n    return S\nclass C:\n    limit = {value}\nc = C()\n"
-        )
-        write(
-            folder,
-            ev="import installed_judge as i\n\ndef check(output):\n    return i.S, i.f(1), i.C.limit, i.c"
-            + f"\n# {value}",
-        )
-        importlib.invalidate_caches()
-        seen.add(of("ev.py:check"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(installed))
+        for value in (1, 2):
+            sys.modules.pop("installed_judge", None)
+            (installed / "installed_judge.py").write_text(
+                f"S = {value}\ndef f(x):\n    return S\nclass C:\n    limit = {value}\nc = C()\n"
+            )
+            write(
+                folder,
+                ev="import installed_judge as i\n\ndef check(output):\n    return i.S, i.f(1), i.C.limit, i.c"
+                + f"\n# {value}",
+            )
+            importlib.invalidate_caches()
+            seen.add(of("ev.py:check"))
     assert len(seen) == 1
 
 

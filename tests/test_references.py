@@ -24,20 +24,11 @@ from prefect_experiments.evaluators import resolve_evaluators
 from prefect_experiments.keys import callable_fingerprint
 from prefect_experiments.references import load_reference
 from prefect_experiments.tasks import resolve_task
-from support.modules import Snapshot
+from support.modules import folder
+
+__all__ = ["folder"]
 
 FIRST_MOMENT = 1_700_000_000
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The current directory, whose modules are forgotten afterwards."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    modules, path = Snapshot(tmp_path), list(sys.path)
-    yield tmp_path
-    assert sys.path == path
-    modules.restore()
 
 
 def write(path: Path, text: str) -> Path:

@@ -32,6 +32,7 @@ NOON = datetime(2026, 1, 2, 12, 30, 59, tzinfo=UTC)
         ("", ""),
         ("as long", "as long"),
         ("longer than", "longer…"),
+        ("before  a space", "before…"),
         ("before a space", "before…"),
         ("a  word", "a  word"),
         ("befor a space", "befor…"),

@@ -39,6 +39,7 @@ def mypy(paths: list[Path], folder: Path) -> Said:
     )
     assert said.returncode in (0, 1), said.stdout + said.stderr
     errors = re.findall(r"^(.*):(\d+): error: (.*)$", said.stdout, re.MULTILINE)
+    assert len(errors) == said.stdout.count(": error: "), said.stdout
     found: Said = {path.name: {} for path in paths}
     for file, line, text in errors:  # of several in a line, the last is kept; of a file that was not asked for, none
         found[Path(file).name][int(line)] = text

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 
 class Snapshot:
@@ -33,3 +35,14 @@ class Snapshot:
     def _holds(self, module: ModuleType) -> bool:
         places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
         return any(Path(place).is_relative_to(self._folder) for place in places if place)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current directory, whose modules can be imported, and are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    modules, path = Snapshot(tmp_path), list(sys.path)
+    yield tmp_path
+    assert sys.path == path
+    modules.restore()

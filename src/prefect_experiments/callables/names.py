@@ -44,6 +44,7 @@ def names_in(code: CodeType) -> Names:
     while waiting:
         each = waiting.pop()
         waiting.extend(constant for constant in each.co_consts if isinstance(constant, CodeType))
+        # Without the first half of what has a number above 255: it would stand between an import and its level.
         steps = [step for step in dis.get_instructions(each) if step.opname != "EXTENDED_ARG"]
         for number, step in enumerate(steps):
             if step.opname == "IMPORT_NAME":  # after the number of dots, and what is wanted of it
